@@ -1,0 +1,150 @@
+// Package device is the contract between the model and the processors that run it.
+//
+// A net never changes while it runs, so it is compiled once and replayed. The model writes one [Program] per device: a flat list of
+// op specs over numbered values, walked forward and then back. A [Device] compiles a Program whole, sees every neighbour, chooses
+// its own memory layouts and plans its memory before it takes any. What crosses this border is in logical order: NCHW for values,
+// OIHW for convolution kernels, (out, in) for fully connected weights, always float32.
+//
+// The package holds no arithmetic and no cgo. The backends reference, cpu and gpu implement it; devicetest holds them to it; model
+// is its only caller besides them.
+package device
+
+// Device is one processor with its own memory. It owns its worker threads; callers need none, and call each Device and all that
+// comes from it from one goroutine at a time.
+type Device interface {
+	// Name is what users and errors call the device: "cpu", "cpu:1", "cuda:0", "reference".
+	Name() string
+	// NewParams declares the parameters that nets on this device share. It takes no memory: that comes with the first Net.Alloc.
+	NewParams([]ParamSpec) (Params, error)
+	// Compile settles algorithms, private layouts and workspaces, and takes no memory for tensors. It refuses, with the reason,
+	// a Precision or an op that the device cannot do. At most one Train program may be compiled on a Params, before any other.
+	Compile(Program) (Net, error)
+	// Close ends the worker threads. Nets and Params of the device must be closed before.
+	Close() error
+}
+
+// Net is a compiled Program. Calls enqueue in order and return; only a Ticket, Sync, Stage (when both slots are in use) and Close
+// wait. The first failure turns later calls into no-ops and is reported, with op and device, by every later wait.
+type Net interface {
+	// Memory tells what Alloc is going to take, by purpose.
+	Memory() MemoryPlan
+	// Alloc takes all the memory the net will ever use, and that of its Params if no net did so before.
+	Alloc() error
+	// Stage returns one of two upload slots, alternately, as soon as the device has read what was in it.
+	Stage() *Batch
+	// Begin starts a pass over the batch: upload, crop, flip, colour, mean, scale, into the program's input value.
+	// The batch must come from Stage of this net. Rows at and beyond pass.Rows take no part: whatever they compute is never read,
+	// and they add nothing to gradients.
+	Begin(b *Batch, pass Pass)
+	// Forward runs op number op of the program.
+	Forward(op int)
+	// Backward runs its gradient. Gradients of parameters and values are written (=), with one exception: the Backward of a Send adds
+	// (+=) what came home to the gradient that the value's local consumer wrote before.
+	Backward(op int)
+	// Update applies v = momentum v - decay lr w - lr g; w += v to every parameter whose lr is not 0, in one pass, after it
+	// checked loss and gradients; where any is not finite it changes nothing and fails with a *NonFiniteError. Weights that
+	// become non-finite by the update fail likewise.
+	Update()
+	// Fetch reads a value, or with grad its gradient, into dst (logical order, pass.Rows rows) as it is at this point of the queue.
+	// The value must be the program's input, an op's SoftmaxLoss output, or named in Keep; gradients exist in Train programs.
+	// dst must not be touched before the Ticket was waited for.
+	Fetch(v Value, grad bool, dst []float32) Ticket
+	// Store writes a value or its gradient (same conditions as Fetch); src is read before the call returns.
+	Store(v Value, grad bool, src []float32)
+	// Sync waits until all that was enqueued is done and reports the first failure.
+	Sync() error
+	Close() error
+}
+
+// Ticket is the receipt of a Fetch.
+type Ticket interface {
+	// Wait returns when the data is there, or the net's first failure. Waiting again is allowed until the second Fetch after it.
+	Wait() error
+}
+
+// Params are weights, momentum and gradients on one device, shared by every net compiled on them. They are laid out as the training net
+// wants them; the packed copies of other nets refresh themselves when the weights changed. Fetch and Store wait for what is
+// enqueued on the device, and are legal after the first Alloc.
+type Params interface {
+	Specs() []ParamSpec
+	// Fetch reads a part of parameter p in logical order.
+	Fetch(p Param, part Part, dst []float32) error
+	// Store writes it. New weights are seen by every net's next pass.
+	Store(p Param, part Part, src []float32) error
+	Close() error
+}
+
+// Param numbers a parameter in Params.
+type Param int
+
+// Part says which of a parameter's tensors is meant.
+type Part int
+
+// Parts of a parameter. Momentum and Gradient exist once a Train program was compiled on the Params.
+const (
+	Weight   Part = iota // the fp32 master weights, or biases
+	Momentum             // v of the update rule
+	Gradient             // written by the last Backward
+)
+
+func (p Part) String() string { return [...]string{"weight", "momentum", "gradient"}[p] }
+
+// ParamSpec describes one parameter as one device holds it.
+type ParamSpec struct {
+	Name  string // "conv1.weight", the paper's names
+	Shape []int  // own share: conv (kernels, channels/groups, height, width), fc (units, inputs), bias (n)
+}
+
+// Len is the number of elements.
+func (s ParamSpec) Len() int {
+	n := 1
+	for _, d := range s.Shape {
+		n *= d
+	}
+	return n
+}
+
+// Precision is how ops compute. Masters, momentum, loss and the update stay fp32.
+type Precision int
+
+// Precisions.
+const (
+	FP32 Precision = iota
+	TF32
+	BF16
+)
+
+func (p Precision) String() string { return [...]string{"fp32", "tf32", "bf16"}[p] }
+
+// Batch is one upload slot, in the device's (pinned) memory: rows of decoded pictures of one size, with the draws of augmentation already made.
+type Batch struct {
+	Pixels []uint8      // (Rows, Height, Width, Channels) as the program's Input says, 0..255, RGB
+	Labels []int32      // (Rows); -1: no label, the row adds nothing to loss, errors or gradients
+	Crop   [][2]int32   // (Rows) y, x of the crop's upper left corner in the picture
+	Flip   []bool       // (Rows) mirror left and right after the crop
+	Color  [][3]float32 // (Rows) added to each channel, in units of 0..255
+	slot   int
+}
+
+// NewBatch is for backends: slot tells the net its two batches apart.
+func NewBatch(slot, rows int, in Input, pixels []uint8) *Batch {
+	return &Batch{
+		Pixels: pixels, Labels: make([]int32, rows), Crop: make([][2]int32, rows),
+		Flip: make([]bool, rows), Color: make([][3]float32, rows), slot: slot,
+	}
+}
+
+// Slot is the number, 0 or 1, given to NewBatch.
+func (b *Batch) Slot() int { return b.slot }
+
+// Pass is what changes from step to step. Devices keep it in their own memory, so that a captured step can be replayed.
+type Pass struct {
+	Seed     uint64    // of the run
+	Step     uint64    // number of the step, from 0
+	First    uint64    // number, within the run, of the sample in row 0 (row r holds sample First+r)
+	Rows     int       // rows in use, 1..Program.Rows
+	Divisor  float32   // the loss gradient is divided by it: the rows of the whole batch, over all replicas
+	Momentum float32   // .9
+	LR       []float32 // by Param; 0: frozen, neither weight nor momentum changes
+	Decay    []float32 // by Param
+}

@@ -1,0 +1,33 @@
+package device
+
+// MemoryPlan lists what a net takes, in bytes, by purpose.
+type MemoryPlan []MemoryItem
+
+// MemoryItem is one purpose.
+type MemoryItem struct {
+	Purpose string // one of the Purpose constants
+	Bytes   int64
+}
+
+// Purposes. Parameters, momentum and gradients belong to the Params and are taken once, however many nets share them: they stand
+// in the plan of the net compiled first.
+const (
+	PurposeWeights     = "weights"
+	PurposeMomentum    = "momentum"
+	PurposeGradients   = "weight gradients"
+	PurposePacked      = "packed weights" // copies in the layout an op wants
+	PurposeActivations = "activations"    // values kept or reused
+	PurposeBackward    = "activation gradients"
+	PurposeWorkspace   = "workspace"
+	PurposeStaging     = "staging"  // the two upload slots and the mean
+	PurposeExchange    = "exchange" // what crosses between devices
+)
+
+// Total is the sum in bytes.
+func (m MemoryPlan) Total() int64 {
+	var n int64
+	for _, i := range m {
+		n += i.Bytes
+	}
+	return n
+}

@@ -1,0 +1,146 @@
+package device
+
+import (
+	"errors"
+	"fmt"
+)
+
+// Value numbers a tensor in Program.Values.
+type Value int
+
+// None marks an absent value.
+const None Value = -1
+
+// Shape is that of one row of a value: channels, height, width. Fully connected values are (units, 1, 1).
+type Shape struct{ C, H, W int }
+
+// Len is the number of elements in one row.
+func (s Shape) Len() int { return s.C * s.H * s.W }
+
+func (s Shape) String() string { return fmt.Sprintf("%dx%dx%d", s.C, s.H, s.W) }
+
+// ValueInfo names a value and gives its shape.
+type ValueInfo struct {
+	Name  string // "pool2", "pool2@1" for what came from device 1
+	Shape Shape
+}
+
+// Input says how a Batch becomes the program's input value:
+//
+//	x[c,i,j] = (pixel[c, crop.y+i, crop.x+j'] - mean + color[c]) * scale[c]
+//
+// where j' counts from the right if the row is flipped. The mean of an image is taken where the pixel is (cropped and flipped alike).
+type Input struct {
+	Value         Value     // shape (Channels, crop height, crop width)
+	Channels      int       // 1 or 3
+	Height, Width int       // of the pictures in a Batch
+	Mean          []float32 // Channels x Height x Width (a mean image), Channels (a mean colour), or nil (0)
+	Scale         []float32 // Channels, or nil (1)
+}
+
+// Program is one device's share of the model.
+type Program struct {
+	Values    []ValueInfo
+	Input     Input
+	Ops       []Spec // in forward order; Backward is called in the reverse order
+	Params    Params
+	Precision Precision
+	Rows      int     // largest batch; fewer rows run on the same net
+	Train     bool    // with gradients, dropout and update
+	InputGrad bool    // also the gradient of the input value (saliency); legal without Train: then parameters get no gradient
+	Keep      []Value // values to be read later: neither reused nor fused away, gradients included where there are any
+}
+
+// Kept tells whether v is to be readable after the pass.
+func (p *Program) Kept(v Value) bool {
+	for _, k := range p.Keep {
+		if k == v {
+			return true
+		}
+	}
+	return false
+}
+
+// Check refuses a program that breaks the rules every backend builds on: each value is written by one op (or is the input) before it is
+// read; shapes agree with the op's own arithmetic; parameters have the shapes that the ops need; and a value has at most one consumer
+// besides Sends, so that its gradient is written once and then only added to by Sends. Backends call it first in Compile.
+func (p *Program) Check() error {
+	if p.Rows < 1 {
+		return fmt.Errorf("program of %d rows", p.Rows)
+	}
+	if p.Params == nil {
+		return errors.New("program without Params")
+	}
+	written := make([]bool, len(p.Values))
+	consumer := make([]string, len(p.Values))
+	if err := p.checkInput(); err != nil {
+		return err
+	}
+	written[p.Input.Value] = true
+	for i, spec := range p.Ops {
+		op := spec.Base()
+		for _, v := range op.In {
+			if int(v) < 0 || int(v) >= len(p.Values) || !written[v] {
+				return fmt.Errorf("op %d (%s) reads value %d before it is written", i, op.Name, v)
+			}
+			if _, send := spec.(*Send); send {
+				continue
+			}
+			if consumer[v] != "" {
+				return fmt.Errorf("value %s has two consumers, %s and %s: only Sends may share a value", p.Values[v].Name, consumer[v], op.Name)
+			}
+			consumer[v] = op.Name
+		}
+		if err := spec.check(p); err != nil {
+			return fmt.Errorf("op %d (%s): %w", i, op.Name, err)
+		}
+		for _, v := range spec.outputs() {
+			if int(v) < 0 || int(v) >= len(p.Values) || written[v] {
+				return fmt.Errorf("op %d (%s) writes value %d, which is not free", i, op.Name, v)
+			}
+			written[v] = true
+		}
+	}
+	return nil
+}
+
+func (p *Program) checkInput() error {
+	in := p.Input
+	if int(in.Value) < 0 || int(in.Value) >= len(p.Values) {
+		return errors.New("program without input value")
+	}
+	s := p.Values[in.Value].Shape
+	if s.C != in.Channels || s.H > in.Height || s.W > in.Width {
+		return fmt.Errorf("input %v does not fit into pictures of %dx%dx%d", s, in.Channels, in.Height, in.Width)
+	}
+	if n := len(in.Mean); n != 0 && n != in.Channels && n != in.Channels*in.Height*in.Width {
+		return fmt.Errorf("mean of %d numbers for pictures of %dx%dx%d", n, in.Channels, in.Height, in.Width)
+	}
+	if n := len(in.Scale); n != 0 && n != in.Channels {
+		return fmt.Errorf("scale of %d numbers for %d channels", n, in.Channels)
+	}
+	return nil
+}
+
+func (p *Program) want(v Value, s Shape) error {
+	if got := p.Values[v].Shape; got != s {
+		return fmt.Errorf("output %s is %v, want %v", p.Values[v].Name, got, s)
+	}
+	return nil
+}
+
+func (p *Program) wantParam(id Param, shape ...int) error {
+	specs := p.Params.Specs()
+	if int(id) < 0 || int(id) >= len(specs) {
+		return fmt.Errorf("parameter %d of %d", id, len(specs))
+	}
+	got := specs[id]
+	ok := len(got.Shape) == len(shape)
+	for i := 0; ok && i < len(shape); i++ {
+		ok = got.Shape[i] == shape[i]
+	}
+	if !ok {
+		return fmt.Errorf("parameter %s is %v, want %v", got.Name, got.Shape, shape)
+	}
+	return nil
+}
