@@ -1,0 +1,102 @@
+// Package atomicfile writes files whole or not at all: under a temporary name in the same folder, synced, renamed, the folder synced.
+// Whatever happens, a full disk and kill -9 included, the name holds the old file or the new one.
+package atomicfile
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"syscall"
+
+	"alexnet/internal/lockfile"
+)
+
+// File is what a writer of content gets: Write appends, WriteAt writes anywhere. The two may be mixed; neither moves the other.
+type File interface {
+	io.Writer
+	io.WriterAt
+}
+
+// file is what Write needs of an *os.File; tests put one between that fails.
+type file interface {
+	File
+	Truncate(size int64) error
+	Sync() error
+	Close() error
+}
+
+// Write puts what the callback writes in path's place. On an error, the callback's included, path is as it was and the temporary file is
+// removed. There is one temporary name for each path (.NAME.tmp), locked while it is written: what a killed writer left is
+// overwritten by the next one, and two writers at once are an error.
+func Write(path string, content func(File) error) error {
+	return write(path, content, func(f *os.File) file { return f })
+}
+
+func write(path string, content func(File) error, open func(*os.File) file) error {
+	dir, base := filepath.Split(path)
+	temp := filepath.Join(dir, "."+base+".tmp")
+	held, err := lockfile.Acquire(temp)
+	if err != nil {
+		return failed(path, err)
+	}
+	f := open(held)
+	if err := fill(f, content); err != nil {
+		os.Remove(temp) // before the lock goes; the first error is the one to tell
+		f.Close()
+		return failed(path, err)
+	}
+	if err := os.Rename(temp, path); err != nil {
+		os.Remove(temp)
+		f.Close()
+		return failed(path, err)
+	}
+	if err := f.Close(); err != nil {
+		return failed(path, err)
+	}
+	if err := syncFolder(dir); err != nil {
+		return fmt.Errorf("%s is written, but may be lost in a power failure: %w", path, err)
+	}
+	return nil
+}
+
+func fill(f file, content func(File) error) error {
+	if err := f.Truncate(0); err != nil { // a killed writer's leftovers
+		return err
+	}
+	if err := content(f); err != nil {
+		return err
+	}
+	return f.Sync()
+}
+
+func syncFolder(dir string) error {
+	if dir == "" {
+		dir = "."
+	}
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	err = d.Sync()
+	if errors.Is(err, syscall.EINVAL) || errors.Is(err, errors.ErrUnsupported) {
+		err = nil // file systems that keep no such promise
+	}
+	return errors.Join(err, d.Close())
+}
+
+// failed says which file could not be written: the system's error names the temporary one.
+func failed(path string, err error) error {
+	var p *os.PathError
+	var l *os.LinkError
+	switch {
+	case errors.Is(err, lockfile.ErrLocked):
+		return fmt.Errorf("%s is being written by another process", path)
+	case errors.As(err, &p) && p == err: //nolint:errorlint // only where it is the outermost: what wraps it says more
+		err = p.Err
+	case errors.As(err, &l) && l == err: //nolint:errorlint // likewise
+		err = l.Err
+	}
+	return fmt.Errorf("%s could not be written and is as it was: %w", path, err)
+}

@@ -1,0 +1,79 @@
+//go:build linux || darwin
+
+package lockfile
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+)
+
+func TestAcquire(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "lock")
+	if err := os.WriteFile(path, []byte("left by a dead process"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	f, err := Acquire(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := os.ReadFile(path); err != nil || string(got) != "left by a dead process" {
+		t.Errorf("content changed to %q (%v)", got, err)
+	}
+	if _, err := Acquire(path); !errors.Is(err, ErrLocked) {
+		t.Errorf("second holder: %v, want ErrLocked", err)
+	}
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+	g, err := Acquire(path)
+	if err != nil {
+		t.Fatalf("after the holder closed: %v", err)
+	}
+	g.Close()
+}
+
+func TestAcquireInMissingFolder(t *testing.T) {
+	if _, err := Acquire(filepath.Join(t.TempDir(), "no", "lock")); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("got %v, want not exist", err)
+	}
+}
+
+// Holders that remove the file while they hold it, as a run folder does, must still exclude each other.
+func TestRemovingHoldersExclude(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "lock")
+	var inside, won int
+	var guard sync.Mutex // for the two counters
+	var all sync.WaitGroup
+	for range 8 {
+		all.Go(func() {
+			for range 200 {
+				f, err := Acquire(path)
+				if errors.Is(err, ErrLocked) {
+					continue
+				}
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				guard.Lock()
+				if inside++; inside != 1 {
+					t.Errorf("%d holders at once", inside)
+				}
+				won++
+				guard.Unlock()
+				guard.Lock()
+				inside--
+				guard.Unlock()
+				os.Remove(path)
+				f.Close()
+			}
+		})
+	}
+	all.Wait()
+	if won == 0 {
+		t.Error("nobody ever got the lock")
+	}
+}
