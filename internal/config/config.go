@@ -1,0 +1,253 @@
+// Package config reads the pages that describe a net and its training: one YAML file each, embedded in the binary by name or given
+// as a path. Reading is strict. A key that does not exist, a value of the wrong type or out of range is an error that gives file,
+// line, column and the nearest valid name, because a misspelt learning rate that is silently ignored costs a day. Overrides
+// (--set train.batch=32) go through the same checks as the page. What was read can be written out again, every default filled in, and
+// loads to the same Config: that is what run folders and checkpoints keep.
+//
+// The package knows keys and ranges; whether the layers fit each other is for package model to say.
+package config
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"slices"
+	"strings"
+
+	"alexnet/configs"
+)
+
+// Config is one page.
+type Config struct {
+	Model Model `yaml:"model"`
+	Train Train `yaml:"train"`
+	Data  Data  `yaml:"data"`
+}
+
+// Model is the net.
+type Model struct {
+	Columns int     `yaml:"columns"` // parts that see each other only in layers with inputs: both; the paper's two GPUs
+	Classes int     `yaml:"classes"` // 0: follows the data
+	Act     string  `yaml:"act"`     // of the layers that name none: relu | tanh | none
+	Input   Input   `yaml:"input"`
+	Layers  []Layer `yaml:"layers"`
+}
+
+// Input is what the first layer sees: (Channels, Size, Size).
+type Input struct {
+	Channels int `yaml:"channels"` // 3, or 1 for grey
+	Size     int `yaml:"size"`     // of the crop
+}
+
+// Layer is one layer. Which of the keys are legal depends on Kind. Kernels and Units count the whole net: 96 are 2 columns of 48.
+type Layer struct {
+	Name        string   `yaml:"name"`
+	Kind        string   `yaml:"kind"`         // conv | fc | lrn | pool | dropout | activation | softmax
+	Inputs      string   `yaml:"inputs"`       // conv, fc: own (each column reads itself) | both (reads every column: the exchange)
+	Kernels     int      `yaml:"kernels"`      // conv
+	Units       int      `yaml:"units"`        // fc; 0 in the last layer: model.classes
+	Pool        string   `yaml:"pool"`         // pool: max | avg
+	Size        int      `yaml:"size"`         // conv, pool: window; lrn: neighbours, itself included
+	Stride      int      `yaml:"stride"`       // conv: 1 if absent; pool: size if absent
+	Pad         int      `yaml:"pad"`          // conv, pool
+	Round       string   `yaml:"round"`        // conv, pool: output size rounded down | up
+	Groups      int      `yaml:"groups"`       // conv: inside a column
+	Act         string   `yaml:"act"`          // conv, fc, activation: relu | tanh | none; "": model.act
+	Init        Init     `yaml:"init"`         // conv, fc
+	LR          *float64 `yaml:"lr"`           // conv, fc: times train.lr, for weights and biases
+	WeightDecay *float64 `yaml:"weight_decay"` // conv, fc: instead of train.weight_decay
+	Alpha       float64  `yaml:"alpha"`        // lrn, as are the next two: see device.LRN
+	Beta        float64  `yaml:"beta"`
+	K           float64  `yaml:"k"`
+	Rate        float64  `yaml:"rate"` // dropout: share of units dropped
+}
+
+// Init is where a layer starts: weights from N(0, Std), every bias at Bias.
+type Init struct {
+	Std  float64 `yaml:"std"`
+	Bias float64 `yaml:"bias"`
+}
+
+// Train is how the net is trained.
+type Train struct {
+	Epochs          int      `yaml:"epochs"`
+	Batch           int      `yaml:"batch"`
+	LR              float64  `yaml:"lr"`
+	Momentum        float64  `yaml:"momentum"`
+	WeightDecay     float64  `yaml:"weight_decay"`
+	BiasLR          float64  `yaml:"bias_lr"`    // times lr
+	BiasDecay       float64  `yaml:"bias_decay"` // weight decay of biases
+	Dropout         bool     `yaml:"dropout"`    // false: the net has no dropout layers, in training and in use
+	Precision       string   `yaml:"precision"`  // fp32 | tf32 | bf16
+	Seed            uint64   `yaml:"seed"`
+	CheckpointSteps int      `yaml:"checkpoint_steps"` // 0: each epoch
+	Schedule        Schedule `yaml:"schedule"`
+	Augment         Augment  `yaml:"augment"`
+}
+
+// Schedule changes the learning rate.
+type Schedule struct {
+	Kind     string  `yaml:"kind"`     // constant | steps | plateau | authors2012
+	Factor   float64 `yaml:"factor"`   // steps, plateau: of each drop
+	Patience int     `yaml:"patience"` // plateau: epochs without a better validation error before a drop
+	Drops    int     `yaml:"drops"`    // plateau: at most so many
+	Epochs   []int   `yaml:"epochs"`   // steps: where it drops
+}
+
+// Augment is how training pictures vary.
+type Augment struct {
+	Crop  string  `yaml:"crop"`  // random | center
+	Flip  bool    `yaml:"flip"`  // left and right, every second picture
+	Color float64 `yaml:"color"` // standard deviation of the PCA colour noise; 0: none
+}
+
+// Data is how pictures are read.
+type Data struct {
+	ValShare float64 `yaml:"val_share"` // held out where the data has no val/
+	Resize   int     `yaml:"resize"`    // shorter side, then centre crop; 0 keeps the size
+	Mean     string  `yaml:"mean"`      // subtracted: image | channel
+	Workers  int     `yaml:"workers"`   // 0: as many as cores
+}
+
+// ImageNetClasses is what a net has whose page leaves model.classes to the data, where there is no data (a summary).
+const ImageNetClasses = 1000
+
+// ForClasses is the model for data of so many classes (0: no data at hand). Where the page gives model.classes, the two must agree.
+func (m Model) ForClasses(data int) (Model, error) {
+	switch {
+	case m.Classes == 0 && data == 0:
+		m.Classes = ImageNetClasses
+	case m.Classes == 0:
+		m.Classes = data
+	case data != 0 && m.Classes != data:
+		return m, Errorf("model.classes", "is %d, but the data has %d classes; --set model.classes=0 lets it follow the data", m.Classes, data)
+	}
+	return m, nil
+}
+
+// Error is a mistake of the user's: in a page, in a --set, or in how a net was put together. Commands exit with 2.
+type Error struct {
+	Source       string // file name, or "--set train.lr=x"; "" where unknown
+	Line, Column int    // 1-based; 0 where unknown
+	Key          string // "train.lr"; "" where the message names none
+	Msg          string
+}
+
+func (e *Error) Error() string {
+	s := e.Msg
+	if e.Key != "" {
+		s = e.Key + " " + s
+	}
+	switch {
+	case e.Source == "":
+		return s
+	case e.Line == 0:
+		return e.Source + ": " + s
+	}
+	return fmt.Sprintf("%s:%d:%d: %s", e.Source, e.Line, e.Column, s)
+}
+
+// Errorf makes an Error about a key.
+func Errorf(key, format string, args ...any) *Error {
+	return &Error{Key: key, Msg: fmt.Sprintf(format, args...)}
+}
+
+// Names are the embedded pages.
+func Names() []string {
+	files, err := fs.Glob(configs.FS, "*.yaml")
+	if err != nil {
+		panic(err) // a malformed pattern: it is constant
+	}
+	for i, f := range files {
+		files[i] = strings.TrimSuffix(f, ".yaml")
+	}
+	slices.SortFunc(files, func(a, b string) int { return cmp.Or(cmp.Compare(len(a), len(b)), cmp.Compare(a, b)) })
+	return files
+}
+
+// Load reads an embedded page by name, or a file, and applies overrides ("train.batch=32", "model.conv4=off"), in order.
+// Every failure is an *Error.
+func Load(nameOrPath string, sets []string) (*Config, error) {
+	if slices.Contains(Names(), nameOrPath) {
+		file := nameOrPath + ".yaml"
+		page, err := configs.FS.ReadFile(file)
+		if err != nil {
+			return nil, err
+		}
+		return parse(file, page, sets)
+	}
+	page, err := os.ReadFile(nameOrPath)
+	if err != nil {
+		return nil, notFound(nameOrPath, err)
+	}
+	return parse(nameOrPath, page, sets)
+}
+
+func notFound(name string, err error) error {
+	if looksLikePath := path.Ext(name) != "" || strings.ContainsAny(name, `/\`); looksLikePath || !errors.Is(err, fs.ErrNotExist) {
+		var pe *fs.PathError
+		if errors.As(err, &pe) {
+			err = pe.Err
+		}
+		return &Error{Source: name, Msg: fmt.Sprintf("cannot read the configuration: %v", err)}
+	}
+	msg := fmt.Sprintf("no configuration is called %q", name)
+	if n := nearest(name, Names()); n != "" {
+		msg += "; nearest: " + n
+	}
+	return &Error{Msg: msg + "; there are " + strings.Join(Names(), ", ") + "; the path of a YAML file works too"}
+}
+
+// Parse reads a page that is at hand, as a checkpoint keeps it.
+func Parse(yaml []byte, sets []string) (*Config, error) { return parse("configuration", yaml, sets) }
+
+func parse(source string, page []byte, sets []string) (*Config, error) {
+	c := defaults()
+	d := &decoder{source: source, at: map[string]Error{}}
+	if err := d.page(page, c); err != nil {
+		return nil, err
+	}
+	for _, s := range sets {
+		if err := d.set(c, s); err != nil {
+			return nil, err
+		}
+	}
+	if err := validate(c); err != nil {
+		return nil, d.locate(err)
+	}
+	return c, nil
+}
+
+// defaults are the paper's, where it gives a number.
+func defaults() *Config {
+	return &Config{
+		Model: Model{Columns: 1, Act: "none", Input: Input{Channels: 3, Size: 224}},
+		Train: Train{
+			Epochs: 90, Batch: 128, LR: 0.01, Momentum: 0.9, WeightDecay: 0.0005, BiasLR: 2, Dropout: true, Precision: "fp32", Seed: 1,
+			Schedule: Schedule{Kind: "plateau", Factor: 0.1, Patience: 5, Drops: 3},
+			Augment:  Augment{Crop: "random", Flip: true, Color: 0.1},
+		},
+		Data: Data{ValShare: 0.1, Resize: 256, Mean: "image"},
+	}
+}
+
+// layerDefaults are those of one kind.
+func layerDefaults(kind string) Layer {
+	l := Layer{Kind: kind}
+	switch kind {
+	case "conv":
+		l.Inputs, l.Stride, l.Round, l.Groups, l.Init = "own", 1, "down", 1, Init{Std: 0.01}
+	case "fc":
+		l.Inputs, l.Init = "own", Init{Std: 0.01}
+	case "lrn":
+		l.Size, l.Alpha, l.Beta, l.K = 5, 1e-4, 0.75, 2
+	case "pool":
+		l.Pool, l.Round = "max", "down"
+	case "dropout":
+		l.Rate = 0.5
+	}
+	return l
+}

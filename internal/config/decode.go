@@ -1,0 +1,299 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/goccy/go-yaml"
+	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/parser"
+	"github.com/goccy/go-yaml/token"
+)
+
+// decoder walks a YAML tree into a Config and remembers where each key stood, so that what is found wrong later can be located.
+type decoder struct {
+	source string
+	at     map[string]Error // by key; only Source, Line and Column are set
+}
+
+// locate fills in where the key of an error, or the nearest thing around it, was given.
+func (d *decoder) locate(err *Error) *Error {
+	for key := err.Key; key != ""; key, _ = splitKey(key) {
+		if p, ok := d.at[key]; ok {
+			err.Source, err.Line, err.Column = p.Source, p.Line, p.Column
+			return err
+		}
+	}
+	err.Source = d.source
+	return err
+}
+
+func (d *decoder) place(n ast.Node) Error {
+	p := Error{Source: d.source}
+	if tk := n.GetToken(); tk != nil && tk.Position != nil {
+		p.Line, p.Column = tk.Position.Line, tk.Position.Column
+	}
+	return p
+}
+
+func (d *decoder) fail(n ast.Node, err *Error) error {
+	p := d.place(n)
+	err.Source, err.Line, err.Column = p.Source, p.Line, p.Column
+	return err
+}
+
+// page reads a whole file.
+func (d *decoder) page(page []byte, c *Config) error {
+	root, err := d.parse(page)
+	if err != nil {
+		return err
+	}
+	return d.mapping(root, reflect.ValueOf(c).Elem(), "", nil)
+}
+
+// parse is the YAML itself: one document.
+func (d *decoder) parse(text []byte) (ast.Node, error) {
+	file, err := parser.ParseBytes(text, 0)
+	if err != nil {
+		e := &Error{Source: d.source, Msg: err.Error()}
+		var syntax yaml.Error
+		if errors.As(err, &syntax) {
+			e.Msg = "YAML: " + syntax.GetMessage()
+			if tk := syntax.GetToken(); tk != nil && tk.Position != nil {
+				e.Line, e.Column = tk.Position.Line, tk.Position.Column
+			}
+		}
+		return nil, e
+	}
+	var body ast.Node
+	for _, doc := range file.Docs {
+		if doc.Body == nil {
+			continue
+		}
+		if _, comment := doc.Body.(*ast.CommentGroupNode); comment {
+			continue
+		}
+		if body != nil {
+			return nil, d.fail(doc.Body, &Error{Msg: "there is more than one YAML document"})
+		}
+		body = doc.Body
+	}
+	if body == nil {
+		return nil, &Error{Source: d.source, Msg: "is empty"}
+	}
+	return body, nil
+}
+
+// value reads a node into v, which key names.
+func (d *decoder) value(n ast.Node, v reflect.Value, key string) error {
+	switch v.Kind() {
+	case reflect.Struct:
+		return d.mapping(n, v, key, nil)
+	case reflect.Slice:
+		return d.sequence(n, v, key)
+	case reflect.Pointer:
+		v.Set(reflect.New(v.Type().Elem()))
+		return d.value(n, v.Elem(), key)
+	}
+	if !setScalar(n, v) {
+		return d.fail(n, Errorf(key, "is %s, must be %s", show(n), typeName(v.Kind())))
+	}
+	return nil
+}
+
+func pairs(n ast.Node) ([]*ast.MappingValueNode, bool) {
+	switch n := n.(type) {
+	case *ast.MappingNode:
+		return n.Values, true
+	case *ast.MappingValueNode:
+		return []*ast.MappingValueNode{n}, true
+	}
+	return nil, false
+}
+
+// mapping reads keys into a struct. valid restricts the keys (nil: all of the struct's).
+func (d *decoder) mapping(n ast.Node, v reflect.Value, path string, valid []string) error {
+	kv, ok := pairs(n)
+	if !ok {
+		return d.fail(n, Errorf(path, "is %s, must be keys with values", show(n)))
+	}
+	if valid == nil {
+		valid = keysOf(v.Type())
+	}
+	for _, pair := range kv {
+		name := pair.Key.GetToken().Value
+		key := joinKey(path, name)
+		if !slices.Contains(valid, name) {
+			return d.fail(pair.Key, unknown(key, valid))
+		}
+		d.at[key] = d.place(pair.Key)
+		f, _ := fieldOf(v, name)
+		if err := d.value(pair.Value, f, key); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (d *decoder) sequence(n ast.Node, v reflect.Value, key string) error {
+	seq, ok := n.(*ast.SequenceNode)
+	if !ok {
+		return d.fail(n, Errorf(key, "is %s, must be a list", show(n)))
+	}
+	if len(seq.Values) == 0 {
+		v.SetZero()
+		return nil
+	}
+	list := reflect.MakeSlice(v.Type(), len(seq.Values), len(seq.Values))
+	for i, item := range seq.Values {
+		var err error
+		if l, isLayer := list.Index(i).Addr().Interface().(*Layer); isLayer {
+			err = d.layer(item, l, i)
+		} else {
+			err = d.value(item, list.Index(i), fmt.Sprintf("%s[%d]", key, i))
+		}
+		if err != nil {
+			return err
+		}
+	}
+	v.Set(list)
+	return nil
+}
+
+// layer reads one layer: its kind first, which decides on defaults and on the keys that are legal.
+func (d *decoder) layer(n ast.Node, l *Layer, i int) error {
+	kv, ok := pairs(n)
+	if !ok {
+		return d.fail(n, Errorf(fmt.Sprintf("model.layers[%d]", i), "is %s, must be {name: ..., kind: ..., ...}", show(n)))
+	}
+	kind, name, err := d.identity(n, kv, i)
+	if err != nil {
+		return err
+	}
+	*l = layerDefaults(kind)
+	path := "model." + name
+	if _, twice := d.at[path]; twice {
+		return d.fail(n, Errorf(path, "is there twice"))
+	}
+	d.at[path] = d.place(n)
+	if err := d.mapping(n, reflect.ValueOf(l).Elem(), path, append([]string{"name", "kind"}, layerKeys[kind]...)); err != nil {
+		return err
+	}
+	if _, given := d.at[path+".stride"]; kind == "pool" && !given {
+		l.Stride = l.Size
+	}
+	return nil
+}
+
+func (d *decoder) identity(n ast.Node, kv []*ast.MappingValueNode, i int) (kind, name string, err error) {
+	for _, pair := range kv {
+		switch pair.Key.GetToken().Value {
+		case "kind":
+			kind = pair.Value.GetToken().Value
+			if _, known := layerKeys[kind]; !known {
+				return "", "", d.fail(pair.Value, Errorf(fmt.Sprintf("model.layers[%d].kind", i), "is %q%s", kind, oneOf(kind, layerKinds)))
+			}
+		case "name":
+			name = pair.Value.GetToken().Value
+		}
+	}
+	if name == "" || kind == "" {
+		return "", "", d.fail(n, Errorf(fmt.Sprintf("model.layers[%d]", i), "must have a name and a kind"))
+	}
+	return kind, name, nil
+}
+
+// oneOf words the choice, nearest first where there is a near one.
+func oneOf(s string, valid []string) string {
+	msg := ", must be one of " + strings.Join(valid, ", ")
+	if n := nearest(s, valid); n != "" {
+		msg += "; nearest: " + n
+	}
+	return msg
+}
+
+// setScalar stores a plain value if its type is right.
+func setScalar(n ast.Node, v reflect.Value) bool {
+	switch v.Kind() {
+	case reflect.Int:
+		if i, ok := n.(*ast.IntegerNode); ok {
+			x, ok := i.Value.(int64)
+			if u, isUint := i.Value.(uint64); isUint && u <= math.MaxInt32 {
+				x, ok = int64(u), true
+			}
+			if ok && x >= math.MinInt32 && x <= math.MaxInt32 {
+				v.SetInt(x)
+				return true
+			}
+		}
+	case reflect.Uint64:
+		if i, ok := n.(*ast.IntegerNode); ok {
+			if u, ok := i.Value.(uint64); ok {
+				v.SetUint(u)
+				return true
+			}
+		}
+	case reflect.Float64:
+		if x, ok := number(n); ok {
+			v.SetFloat(x)
+			return true
+		}
+	case reflect.Bool:
+		if b, ok := n.(*ast.BoolNode); ok {
+			v.SetBool(b.Value)
+			return true
+		}
+	case reflect.String:
+		if s, ok := n.(*ast.StringNode); ok {
+			v.SetString(s.Value)
+			return true
+		}
+	}
+	return false
+}
+
+// number takes what looks like a finite number and is not quoted, 1e-3 included.
+func number(n ast.Node) (float64, bool) {
+	tk := n.GetToken()
+	if _, ok := n.(ast.ScalarNode); !ok || tk.Type == token.SingleQuoteType || tk.Type == token.DoubleQuoteType {
+		return 0, false
+	}
+	x, err := strconv.ParseFloat(strings.ReplaceAll(tk.Value, "_", ""), 64)
+	return x, err == nil && !math.IsInf(x, 0) && !math.IsNaN(x)
+}
+
+func typeName(k reflect.Kind) string {
+	switch k {
+	case reflect.Int:
+		return "a whole number"
+	case reflect.Uint64:
+		return "a whole number from 0"
+	case reflect.Float64:
+		return "a number"
+	case reflect.Bool:
+		return "true or false"
+	}
+	return "a word"
+}
+
+// show is a node as an error message names it.
+func show(n ast.Node) string {
+	switch n := n.(type) {
+	case *ast.MappingNode, *ast.MappingValueNode:
+		return "a group of keys"
+	case *ast.SequenceNode:
+		return "a list"
+	case *ast.NullNode:
+		return "empty"
+	case *ast.StringNode:
+		return strconv.Quote(n.Value)
+	case ast.ScalarNode:
+		return n.GetToken().Value
+	}
+	return "a " + strings.ToLower(n.Type().String())
+}

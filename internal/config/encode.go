@@ -1,0 +1,73 @@
+package config
+
+import (
+	"bytes"
+	"fmt"
+	"reflect"
+	"strconv"
+	"strings"
+)
+
+// YAML is the page with every default and override filled in: one line a layer. It loads to the same Config.
+func (c *Config) YAML() ([]byte, error) {
+	var b bytes.Buffer
+	v := reflect.ValueOf(c).Elem()
+	for i, section := range keysOf(v.Type()) {
+		fmt.Fprintf(&b, "%s:\n", section)
+		s := v.Field(i)
+		for j, key := range keysOf(s.Type()) {
+			if layers, ok := s.Field(j).Interface().([]Layer); ok {
+				fmt.Fprintf(&b, "  %s:\n", key)
+				for k := range layers {
+					fmt.Fprintf(&b, "    - %s\n", flowLayer(&layers[k]))
+				}
+				continue
+			}
+			fmt.Fprintf(&b, "  %s: %s\n", key, flow(s.Field(j)))
+		}
+	}
+	if _, err := Parse(b.Bytes(), nil); err != nil { // a Config made by hand may hold what no page could
+		return nil, err
+	}
+	return b.Bytes(), nil
+}
+
+// flow writes a value on one line.
+func flow(v reflect.Value) string {
+	switch v.Kind() {
+	case reflect.Struct:
+		return flowKeys(v, keysOf(v.Type()))
+	case reflect.Slice:
+		items := make([]string, v.Len())
+		for i := range items {
+			items[i] = flow(v.Index(i))
+		}
+		return "[" + strings.Join(items, ", ") + "]"
+	case reflect.Pointer:
+		return flow(v.Elem())
+	case reflect.Float64:
+		return strconv.FormatFloat(v.Float(), 'g', -1, 64)
+	}
+	return fmt.Sprint(v.Interface())
+}
+
+func flowKeys(v reflect.Value, keys []string) string {
+	items := make([]string, 0, len(keys))
+	for _, key := range keys {
+		f, _ := fieldOf(v, key)
+		items = append(items, key+": "+flow(f))
+	}
+	return "{" + strings.Join(items, ", ") + "}"
+}
+
+func flowLayer(l *Layer) string {
+	keys := []string{"name", "kind"}
+	for _, key := range layerKeys[l.Kind] {
+		unset := key == "act" && l.Act == "" || key == "units" && l.Units == 0 ||
+			key == "lr" && l.LR == nil || key == "weight_decay" && l.WeightDecay == nil
+		if !unset {
+			keys = append(keys, key)
+		}
+	}
+	return flowKeys(reflect.ValueOf(l).Elem(), keys)
+}
