@@ -3,6 +3,10 @@ package weights
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
 )
 
 // Checkpoint is a net in a file and all that a run needs to go on from there, or that eval and predict need to treat pictures alike.
@@ -44,7 +48,7 @@ type Preprocess struct {
 	Channels      int // 3: RGB, 1: grey
 	MeanKind      string
 	Mean          []float32     // 0..255; (Channels, Height, Width), or (Channels), or none. In the file the tensor preprocess.mean
-	MeanShape     []int         // of Mean
+	MeanShape     []int         // of Mean; no dimensions: there is none
 	Scale         []float32     // (Channels), after the mean was subtracted; nil: 1
 	Eigvec        [3][3]float64 // colour noise: eigenvectors of the covariance of RGB, in columns
 	Stdev         [3]float64    // roots of its eigenvalues, in units of 0..255
@@ -59,19 +63,183 @@ type Best struct {
 	Loss      float64 `json:"loss"`
 }
 
-// Save writes a checkpoint to path: whole, or not at all. The tensors' Fill are called in order, with one buffer as long as the longest tensor.
-func Save(path string, c *Checkpoint) error { return errors.New("being written") }
+// Names in the file.
+const (
+	formatName    = "alexnet"
+	formatVersion = 1
+	meanTensor    = "preprocess.mean"
+	momentumOf    = "optim." // + the parameter's name
+)
+
+// preprocess is Preprocess without the mean, which is a tensor.
+type preprocess struct {
+	Resize   int           `json:"resize"`
+	Height   int           `json:"height"`
+	Width    int           `json:"width"`
+	Crop     int           `json:"crop"`
+	Channels int           `json:"channels"`
+	MeanKind string        `json:"mean"`
+	Scale    []float32     `json:"scale,omitempty"`
+	Eigvec   [3][3]float64 `json:"eigvec"`
+	Stdev    [3]float64    `json:"stdev"`
+}
+
+// Save writes a checkpoint to path: whole, or not at all. The tensors' Fill are called in order, with one buffer as long as the longest.
+func Save(path string, c *Checkpoint) error {
+	meta, err := c.meta()
+	if err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	var all []Tensor
+	if len(c.Preprocess.MeanShape) > 0 {
+		all = append(all, Of(meanTensor, c.Preprocess.MeanShape, c.Preprocess.Mean))
+	}
+	for _, t := range c.Params {
+		if t.Name == meanTensor || strings.HasPrefix(t.Name, momentumOf) {
+			return fmt.Errorf("%s: a parameter cannot be named %s", path, t.Name)
+		}
+	}
+	all = append(all, c.Params...)
+	for _, t := range c.Momentum {
+		all = append(all, Tensor{Name: momentumOf + t.Name, Shape: t.Shape, Fill: t.Fill})
+	}
+	return Write(path, meta, all)
+}
+
+// meta is the checkpoint's metadata: numbers in decimal, texts as they are, the rest as JSON.
+func (c *Checkpoint) meta() (map[string]string, error) {
+	p := c.Preprocess
+	if err := p.check(); err != nil {
+		return nil, err
+	}
+	meta := map[string]string{
+		"format": formatName, "format_version": strconv.Itoa(formatVersion),
+		"step": strconv.FormatUint(c.Step, 10), "sample": strconv.FormatUint(c.Sample, 10), "seed": strconv.FormatUint(c.Seed, 10),
+		"epoch": strconv.Itoa(c.Epoch), "config": string(c.Config), "dropout": c.Dropout,
+	}
+	parts := map[string]any{
+		"classes": c.Classes, "data": c.Data,
+		"preprocess": preprocess{p.Resize, p.Height, p.Width, p.Crop, p.Channels, p.MeanKind, p.Scale, p.Eigvec, p.Stdev},
+	}
+	if c.Schedule != nil {
+		parts["schedule"] = c.Schedule
+	}
+	if c.Best != nil {
+		parts["best"] = c.Best
+	}
+	for name, v := range parts {
+		text, err := json.Marshal(v)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", name, err)
+		}
+		meta[name] = string(text)
+	}
+	return meta, nil
+}
+
+// check holds the mean to its shape and to the channels.
+func (p *Preprocess) check() error {
+	size, err := sizeOf(p.MeanShape, 1)
+	switch {
+	case err != nil:
+		return err
+	case len(p.MeanShape) == 0 && len(p.Mean) == 0:
+		return nil
+	case len(p.MeanShape) == 0, size != int64(len(p.Mean)):
+		return fmt.Errorf("a mean of %d numbers in shape %s", len(p.Mean), shapeString(p.MeanShape))
+	case slices.Equal(p.MeanShape, []int{p.Channels}), slices.Equal(p.MeanShape, []int{p.Channels, p.Height, p.Width}):
+		return nil
+	}
+	return fmt.Errorf("a mean of shape %s for pictures of %dx%dx%d", shapeString(p.MeanShape), p.Channels, p.Height, p.Width)
+}
 
 // Load opens a checkpoint and reads all but the tensors of the net, which stay in the file: their Fill reads them, one at a time and checked
-// against its CRC32C, until Close. The error is a *BadFile where the file is no sound checkpoint.
-func Load(path string) (*Checkpoint, error) { return nil, errors.New("being written") }
+// against its CRC32C, until Close. A file that is no sound checkpoint is a *BadFile. The file may be replaced meanwhile; what is read is what was there.
+func Load(path string) (*Checkpoint, error) {
+	r, err := Open(path)
+	if err != nil {
+		return nil, err
+	}
+	c := &Checkpoint{Path: path, file: r}
+	if err := c.read(r); err != nil {
+		return nil, errors.Join(at(path, err), r.Close())
+	}
+	return c, nil
+}
 
-// Close closes the file that Load opened.
-func (c *Checkpoint) Close() error { return nil }
+func (c *Checkpoint) read(r *Reader) error {
+	if r.Meta["format"] != formatName || !r.checked {
+		return &BadFile{
+			Reason: "a safetensors file, but not a checkpoint of this program",
+			Advice: "files of other programs have to be imported first",
+		}
+	}
+	if v := r.Meta["format_version"]; v != strconv.Itoa(formatVersion) {
+		return &BadFile{
+			Reason: fmt.Sprintf("a checkpoint of format version %s; this program reads version %d", v, formatVersion),
+			Advice: "use the version of alexnet that wrote it, or a newer one",
+		}
+	}
+	if err := c.setMeta(r.Meta); err != nil {
+		return err
+	}
+	for i, info := range r.Tensors {
+		t := r.Tensor(i)
+		name, momentum := strings.CutPrefix(info.Name, momentumOf)
+		switch {
+		case info.Name == meanTensor:
+			v, err := t.Values()
+			if err != nil {
+				return err
+			}
+			c.Preprocess.Mean, c.Preprocess.MeanShape = v, t.Shape
+		case momentum:
+			t.Name = name
+			c.Momentum = append(c.Momentum, t)
+		default:
+			c.Params = append(c.Params, t)
+		}
+	}
+	if err := c.Preprocess.check(); err != nil {
+		return damaged("preprocessing: %v", err)
+	}
+	return nil
+}
 
-// Restore copies the checkpoint into a net: params from Params and, where momentum is not nil, momentum from Momentum, by name. Before
-// it stores anything it compares all names and shapes, and fails with a *Mismatch where file and net are not the same.
-func (c *Checkpoint) Restore(params, momentum []Slot) error { return errors.New("being written") }
+// setMeta reads the metadata back. The header's checksum was right, so an error here is a writer's mistake, but a file is a file.
+func (c *Checkpoint) setMeta(meta map[string]string) error {
+	c.Config, c.Dropout = []byte(meta["config"]), meta["dropout"]
+	for name, n := range map[string]*uint64{"step": &c.Step, "sample": &c.Sample, "seed": &c.Seed} {
+		var err error
+		if *n, err = strconv.ParseUint(meta[name], 10, 64); err != nil {
+			return damaged("metadata %s is %q", name, meta[name])
+		}
+	}
+	var err error
+	if c.Epoch, err = strconv.Atoi(meta["epoch"]); err != nil {
+		return damaged("metadata epoch is %q", meta["epoch"])
+	}
+	var p preprocess
+	for name, v := range map[string]any{"classes": &c.Classes, "data": &c.Data, "preprocess": &p, "schedule": &c.Schedule, "best": &c.Best} {
+		text, there := meta[name]
+		if !there && (name == "schedule" || name == "best") {
+			continue
+		}
+		if err := json.Unmarshal([]byte(text), v); err != nil {
+			return damaged("metadata %s: %v", name, err)
+		}
+	}
+	c.Preprocess = Preprocess{
+		Resize: p.Resize, Height: p.Height, Width: p.Width, Crop: p.Crop, Channels: p.Channels,
+		MeanKind: p.MeanKind, Scale: p.Scale, Eigvec: p.Eigvec, Stdev: p.Stdev,
+	}
+	return nil
+}
 
-// Reader is an open safetensors file.
-type Reader struct{}
+// Close closes the file that Load opened; the tensors' Fill fail from then on.
+func (c *Checkpoint) Close() error {
+	if c.file == nil {
+		return nil
+	}
+	return c.file.Close()
+}

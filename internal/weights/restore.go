@@ -1,0 +1,106 @@
+package weights
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Restore copies the checkpoint into a net: params from Params and, where momentum is not nil, momentum from Momentum, by name. Before
+// it stores anything it compares all names and shapes, and fails with a *Mismatch where file and net are not the same.
+func (c *Checkpoint) Restore(params, momentum []Slot) error {
+	if err := c.compare(c.Params, params, ""); err != nil {
+		return err
+	}
+	if momentum != nil {
+		if err := c.compare(c.Momentum, momentum, momentumOf); err != nil {
+			return err
+		}
+	}
+	longest := 0
+	for _, s := range slices.Concat(params, momentum) {
+		longest = max(longest, Tensor{Shape: s.Shape}.Len())
+	}
+	buf := make([]float32, longest)
+	if err := copyAll(c.Params, params, buf); err != nil {
+		return err
+	}
+	return copyAll(c.Momentum, momentum, buf)
+}
+
+func copyAll(from []Tensor, to []Slot, buf []float32) error {
+	for _, s := range to {
+		t := from[find(from, s.Name)]
+		v := buf[:t.Len()]
+		if err := t.Fill(v); err != nil {
+			return err
+		}
+		if err := s.Store(v); err != nil {
+			return fmt.Errorf("%s: %w", s.Name, err)
+		}
+	}
+	return nil
+}
+
+func find(in []Tensor, name string) int {
+	return slices.IndexFunc(in, func(t Tensor) bool { return t.Name == name })
+}
+
+// compare finds the first difference between the tensors of a file and those of a net.
+func (c *Checkpoint) compare(file []Tensor, net []Slot, prefix string) error {
+	for _, s := range net {
+		i := find(file, s.Name)
+		if i < 0 {
+			return &Mismatch{Path: c.Path, Tensor: prefix + s.Name, Net: s.Shape, Advice: c.adviceMissing(len(file), prefix)}
+		}
+		if !slices.Equal(file[i].Shape, s.Shape) {
+			return &Mismatch{Path: c.Path, Tensor: prefix + s.Name, File: file[i].Shape, Net: s.Shape, Advice: c.adviceShape(file[i], s)}
+		}
+	}
+	for _, t := range file {
+		if !slices.ContainsFunc(net, func(s Slot) bool { return s.Name == t.Name }) {
+			return &Mismatch{Path: c.Path, Tensor: prefix + t.Name, File: t.Shape, Advice: c.adviceConfig()}
+		}
+	}
+	return nil
+}
+
+func (c *Checkpoint) adviceMissing(n int, prefix string) string {
+	if n == 0 && prefix == momentumOf {
+		return "there is no momentum in it, so no run can go on from it: resume from checkpoints/last.safetensors, " +
+			"or begin a new run from these weights with --init"
+	}
+	return c.adviceConfig()
+}
+
+// adviceShape tells a different number of classes, the usual case of --init, from a different net.
+func (c *Checkpoint) adviceShape(t Tensor, s Slot) string {
+	last := c.Params[len(c.Params)-1]
+	if layer(t.Name) != layer(last.Name) || len(t.Shape) == 0 || len(s.Shape) == 0 || !slices.Equal(t.Shape[1:], s.Shape[1:]) {
+		return c.adviceConfig()
+	}
+	return fmt.Sprintf("the file is for %d classes%s, this net for %d: give data with the classes of the file, or begin without it (no --init)",
+		t.Shape[0], c.examples(), s.Shape[0])
+}
+
+// examples is " (cat, dog, ...)", or nothing.
+func (c *Checkpoint) examples() string {
+	switch n := len(c.Classes); {
+	case n == 0:
+		return ""
+	case n <= 3:
+		return " (" + strings.Join(c.Classes, ", ") + ")"
+	default:
+		return " (" + strings.Join(c.Classes[:3], ", ") + ", ...)"
+	}
+}
+
+func (c *Checkpoint) adviceConfig() string {
+	return "it is another net: use the configuration that the file carries (alexnet weights show " + c.Path + "), or another file"
+}
+
+// layer is "fc8" of "fc8.weight".
+func layer(param string) string {
+	name, _, _ := strings.Cut(param, ".")
+	return name
+}
