@@ -1,0 +1,33 @@
+// Package devicetest is the suite that every backend must pass. It writes programs by hand, runs them on the backend's devices and, beside
+// them, in an oracle of plain float64 loops of its own, and compares values, gradients, parameters, counts and failures.
+//
+// A backend's test calls Run with a function that opens fresh devices:
+//
+//	func TestDevice(t *testing.T) {
+//		devicetest.Run(t, func(t *testing.T, n int) []device.Device { ... })
+//	}
+//
+// Every case avoids the places where two correct implementations may differ: inputs of ReLU next to zero, maxima next to equal (exact ties are
+// a rule, first index, and have cases of their own).
+package devicetest
+
+import (
+	"testing"
+
+	"alexnet/internal/device"
+)
+
+// Tolerances are relative norms, |got - want| / |want| over a whole tensor, against float64. PyTorch's fp32 was measured at 2.8e-7 forward, per
+// layer, and 9.4e-7 for the worst gradient of the paper's net: 1e-5 and 1e-4 leave room for Winograd's and other rearrangements of
+// sums, and none for a wrong formula: the smallest of those (LRN across the border of two columns, a bias left out of one kernel) is above 1e-3.
+const (
+	forwardTolerance  = 1e-5
+	gradientTolerance = 1e-4
+)
+
+// Run runs the whole suite on devices that open gives: n of them, of equal kind, which can be linked. open closes them through t.Cleanup;
+// by then the suite has closed all nets and parameters.
+func Run(t *testing.T, open func(t *testing.T, n int) []device.Device) {
+	t.Run("Ops", func(t *testing.T) { testOps(t, open) })
+	t.Run("Chains", func(t *testing.T) { testChains(t, open) })
+}
