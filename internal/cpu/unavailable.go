@@ -1,0 +1,20 @@
+//go:build !cgo || !dnnl || !linux
+
+package cpu
+
+import (
+	"fmt"
+
+	"alexnet/internal/device"
+)
+
+// Open fails: this build has no oneDNN.
+func Open(int) ([]device.Device, error) { return nil, Available() }
+
+// Available tells why there is no cpu device.
+func Available() error {
+	return fmt.Errorf("%w: built without oneDNN (build on Linux with cgo, libdnnl-dev and -tags dnnl)", ErrUnavailable)
+}
+
+// Version is empty: there is no oneDNN.
+func Version() string { return "" }
