@@ -1,0 +1,189 @@
+package data
+
+import (
+	"context"
+	"errors"
+	"math"
+	"runtime"
+	"sync"
+	"sync/atomic"
+
+	"gonum.org/v1/gonum/mat"
+)
+
+// Stats describe the pictures of a training set after Prep, in units of 0..255.
+type Stats struct {
+	Height, Width, Channels int
+	Pictures                int       // that could be read
+	MeanImage               []float32 // (Channels, Height, Width)
+	MeanChannel             []float32 // (Channels)
+	// Principal components of the pixels' colours: column k of Eigvec is a unit eigenvector of the RGB covariance matrix, its largest
+	// component positive, and Stdev[k] the root of its eigenvalue, ascending (19.72, 37.09, 121.78 on ImageNet). Zero with one channel.
+	Eigvec [3][3]float64
+	Stdev  [3]float64
+}
+
+// tally is one worker's share of the sums. They are whole numbers, so that neither the number of workers nor their order can change
+// the result by a bit.
+type tally struct {
+	pictures int
+	image    []uint64     // (H, W, C): at most 255 a picture
+	product  [3][3]uint64 // over all pixels: at most 255^2 each, so 2.8e14 pixels fit
+}
+
+// ComputeStats goes over the training set once, with workers goroutines (0: one for each core). Pictures that cannot be read are told
+// to onBad (may be nil; called from one goroutine at a time, once for each picture of a Set in a run) and left out. Fails when ctx
+// ends or no picture can be read. Pictures are kept in memory for the Loader where the whole set fits into the default cache.
+func ComputeStats(ctx context.Context, set *Set, p Prep, workers int, onBad func(*BadPicture)) (*Stats, error) {
+	height, width, err := p.Size(set)
+	if err != nil {
+		return nil, err
+	}
+	if set.Len() == 0 {
+		return nil, unreadable(set, nil)
+	}
+	v, err := set.view(p, height, width, 0)
+	if err != nil {
+		return nil, err
+	}
+	total := &tally{image: make([]uint64, v.size())}
+	var (
+		mu   sync.Mutex // guards total and onBad
+		next atomic.Int64
+		wg   sync.WaitGroup
+	)
+	for range min(workerCount(workers), set.Len()) {
+		wg.Go(func() {
+			own := &tally{image: make([]uint64, v.size())}
+			own.sum(ctx, v, &next, func(i int, b *BadPicture) {
+				mu.Lock()
+				defer mu.Unlock()
+				set.report(i, b, onBad)
+			})
+			mu.Lock()
+			defer mu.Unlock()
+			total.merge(own)
+		})
+	}
+	wg.Wait()
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	if total.pictures == 0 {
+		return nil, unreadable(set, set.Bad()[0])
+	}
+	return total.stats(v)
+}
+
+// workerCount is n, or the number of cores for 0.
+func workerCount(n int) int {
+	if n > 0 {
+		return n
+	}
+	return runtime.NumCPU()
+}
+
+// sum adds up pictures, taking the next free one, until none is left.
+func (t *tally) sum(ctx context.Context, v *view, next *atomic.Int64, bad func(int, *BadPicture)) {
+	d := newDecoder()
+	defer d.close()
+	pixels := make([]uint8, v.size())
+	for ctx.Err() == nil {
+		i := int(next.Add(1)) - 1
+		if i >= v.set.Len() {
+			return
+		}
+		if b := v.load(i, pixels, d); b != nil {
+			bad(i, b)
+			continue
+		}
+		t.add(pixels, v.prep.Channels)
+	}
+}
+
+// add takes one picture (H, W, C).
+func (t *tally) add(pixels []uint8, channels int) {
+	t.pictures++
+	image := t.image[:len(pixels)]
+	for i, p := range pixels {
+		image[i] += uint64(p)
+	}
+	if channels != 3 {
+		return
+	}
+	var rr, rg, rb, gg, gb, bb uint64
+	for i := 0; i+2 < len(pixels); i += 3 {
+		r, g, b := uint64(pixels[i]), uint64(pixels[i+1]), uint64(pixels[i+2])
+		rr, rg, rb, gg, gb, bb = rr+r*r, rg+r*g, rb+r*b, gg+g*g, gb+g*b, bb+b*b
+	}
+	for i, row := range [3][3]uint64{{rr, rg, rb}, {rg, gg, gb}, {rb, gb, bb}} {
+		for k, x := range row {
+			t.product[i][k] += x
+		}
+	}
+}
+
+func (t *tally) merge(o *tally) {
+	t.pictures += o.pictures
+	for i, x := range o.image {
+		t.image[i] += x
+	}
+	for i := range t.product {
+		for k := range t.product[i] {
+			t.product[i][k] += o.product[i][k]
+		}
+	}
+}
+
+func (t *tally) stats(v *view) (*Stats, error) {
+	channels, area := v.prep.Channels, v.height*v.width
+	s := &Stats{
+		Height: v.height, Width: v.width, Channels: channels, Pictures: t.pictures,
+		MeanImage: make([]float32, channels*area), MeanChannel: make([]float32, channels),
+	}
+	mean := make([]float64, channels)
+	for c := range channels {
+		sum := uint64(0)
+		for i := range area {
+			x := t.image[i*channels+c]
+			sum += x
+			s.MeanImage[c*area+i] = float32(float64(x) / float64(t.pictures))
+		}
+		mean[c] = float64(sum) / float64(t.pictures*area)
+		s.MeanChannel[c] = float32(mean[c])
+	}
+	if channels != 3 {
+		return s, nil
+	}
+	cov := mat.NewSymDense(3, nil)
+	for i := range 3 {
+		for k := i; k < 3; k++ {
+			cov.SetSym(i, k, float64(t.product[i][k])/float64(t.pictures*area)-mean[i]*mean[k])
+		}
+	}
+	return s, s.principal(cov)
+}
+
+// principal fills Eigvec and Stdev. Eigenvectors are unique up to their sign, which is settled here.
+func (s *Stats) principal(cov *mat.SymDense) error {
+	var eigen mat.EigenSym
+	if !eigen.Factorize(cov, true) {
+		return errors.New("principal components of colour: the eigenvalues did not converge")
+	}
+	var vectors mat.Dense
+	eigen.VectorsTo(&vectors)
+	for k, value := range eigen.Values(nil) { // ascending
+		largest := 0
+		for c := 1; c < 3; c++ {
+			if math.Abs(vectors.At(c, k)) > math.Abs(vectors.At(largest, k)) {
+				largest = c
+			}
+		}
+		sign := math.Copysign(1, vectors.At(largest, k))
+		for c := range 3 {
+			s.Eigvec[c][k] = sign * vectors.At(c, k)
+		}
+		s.Stdev[k] = math.Sqrt(max(value, 0)) // rounding may leave -1e-13 where all pixels are grey
+	}
+	return nil
+}

@@ -1,0 +1,181 @@
+package data
+
+import (
+	"archive/tar"
+	"bytes"
+	"cmp"
+	"errors"
+	"io"
+	"os"
+	"path"
+	"slices"
+	"strings"
+)
+
+// tarStore reads pictures inside a tar by their offsets. It is never unpacked.
+type tarStore struct{ f *os.File }
+
+func (s tarStore) read(e *entry, buf []byte) ([]byte, error) { return readAt(s.f, e.off, e.size, buf) }
+
+func (s tarStore) Close() error { return s.f.Close() }
+
+// tarBlock is the unit of a tar: headers are one block, contents are filled up to whole ones.
+const tarBlock = 512
+
+// listTar indexes a tar in one pass over its headers.
+func listTar(name string) (*listing, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, &SourceError{Path: name, Problem: "cannot be opened", Next: "check its permissions", Err: err}
+	}
+	l := &listing{store: tarStore{f}}
+	if err := l.indexTar(f); err != nil {
+		f.Close() //nolint:errcheck // only read
+		return nil, tarError(name, err)
+	}
+	return l, nil
+}
+
+// Reasons why a tar is refused before or after its entries were read.
+var (
+	errCompressed = errors.New("compressed")
+	errNoEnd      = errors.New("no end mark")
+	errSparse     = errors.New("holds a sparse file: make it again without --sparse")
+)
+
+// tarError says what is wrong with the file in the user's words.
+func tarError(name string, err error) error {
+	e := &SourceError{Path: name, Problem: "is neither a folder nor a tar", Next: "give a folder of class folders or an uncompressed .tar", Err: err}
+	switch {
+	case errors.Is(err, errCompressed):
+		e.Problem, e.Err = "is compressed", nil
+		e.Next = "unpack it and give the folder: pictures are read from where they lie in a tar, which compression prevents"
+	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, errNoEnd):
+		e.Problem, e.Next = "the tar is cut off", "copy or download it again; check it with: tar tf "+name
+	case errors.Is(err, tar.ErrHeader):
+	default:
+		e.Problem, e.Next = "cannot be read", "check it with: tar tf "+name
+	}
+	return e
+}
+
+func (l *listing) indexTar(f *os.File) error {
+	size, err := f.Seek(0, io.SeekEnd)
+	if err != nil {
+		return err
+	}
+	if err := sniffTar(f, size); err != nil {
+		return err
+	}
+	if _, err := f.Seek(0, io.SeekStart); err != nil {
+		return err
+	}
+	var links [][2]string // hard links: name, target
+	end := int64(0)       // of the last entry, filled up to a whole block
+	r := tar.NewReader(f)
+	for {
+		h, err := r.Next()
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			return err
+		}
+		// The reader takes whole blocks and no more, so the file stands where the contents begin.
+		off, err := f.Seek(0, io.SeekCurrent)
+		if err != nil {
+			return err
+		}
+		end = off
+		name := strings.TrimPrefix(path.Clean("/"+h.Name), "/")
+		if h.Typeflag == tar.TypeReg {
+			end += (h.Size + tarBlock - 1) / tarBlock * tarBlock
+		}
+		if sparse(h) {
+			return errSparse
+		}
+		l.addTar(h, name, off, &links)
+	}
+	if size < end+tarBlock {
+		return errNoEnd
+	}
+	l.resolve(links)
+	l.dedupe()
+	return nil
+}
+
+// sniffTar looks at the first bytes, for a better answer than "invalid header".
+func sniffTar(f *os.File, size int64) error {
+	if size == 0 {
+		return errors.New("empty file")
+	}
+	head := make([]byte, 8)
+	n, err := f.ReadAt(head, 0)
+	if err != nil && err != io.EOF {
+		return err
+	}
+	for _, magic := range []string{"\x1f\x8b", "BZh", "\xfd7zXZ", "\x28\xb5\x2f\xfd", "PK\x03\x04"} { // gzip, bzip2, xz, zstd, zip
+		if bytes.HasPrefix(head[:n], []byte(magic)) {
+			return errCompressed
+		}
+	}
+	return nil
+}
+
+// sparse tells whether the entry's contents have holes, so that they do not lie in the tar as one piece.
+func sparse(h *tar.Header) bool {
+	if h.Typeflag == tar.TypeGNUSparse {
+		return true
+	}
+	for key := range h.PAXRecords {
+		if strings.HasPrefix(key, "GNU.sparse.") {
+			return true
+		}
+	}
+	return false
+}
+
+// addTar puts one entry into the listing.
+func (l *listing) addTar(h *tar.Header, name string, off int64, links *[][2]string) {
+	for dir := name; dir != "." && dir != ""; dir = path.Dir(dir) {
+		if hidden(dir) {
+			return
+		}
+	}
+	switch h.Typeflag {
+	case tar.TypeDir:
+		if name != "" {
+			l.dirs = append(l.dirs, name)
+		}
+	case tar.TypeReg:
+		if !noPicture(name) {
+			l.files = append(l.files, entry{name: name, off: off, size: h.Size})
+		}
+	case tar.TypeLink:
+		if !noPicture(name) {
+			*links = append(*links, [2]string{name, strings.TrimPrefix(path.Clean("/"+h.Linkname), "/")})
+		}
+	}
+}
+
+// resolve gives hard links the contents of their targets.
+func (l *listing) resolve(links [][2]string) {
+	if len(links) == 0 {
+		return
+	}
+	at := make(map[string]int, len(l.files))
+	for i, f := range l.files {
+		at[f.name] = i
+	}
+	for _, link := range links {
+		if i, ok := at[link[1]]; ok {
+			l.files = append(l.files, entry{name: link[0], off: l.files[i].off, size: l.files[i].size})
+		}
+	}
+}
+
+// dedupe keeps the last of several entries of one name, as tar does when it unpacks.
+func (l *listing) dedupe() {
+	slices.SortFunc(l.files, func(a, b entry) int { return cmp.Or(cmp.Compare(a.name, b.name), cmp.Compare(b.off, a.off)) })
+	l.files = slices.CompactFunc(l.files, func(a, b entry) bool { return a.name == b.name })
+}

@@ -1,0 +1,108 @@
+package data
+
+import (
+	"fmt"
+	"sync/atomic"
+)
+
+// view is a set as one Prep makes it, with what is already known: decoded pictures, where the whole set fits into memory, and pictures
+// found bad. Everything that reads a set with the same Prep shares one view, so that the statistics, each epoch and each evaluation
+// decode a picture once.
+type view struct {
+	set           *Set
+	prep          Prep
+	height, width int
+	state         []atomic.Uint32 // by picture: unknown, claimed, cached or bad
+	slab          []uint8         // (pictures, height, width, channels), or nil when the set is too large
+}
+
+type viewKey struct {
+	prep          Prep
+	height, width int
+	cached        bool
+}
+
+// States of a picture. A picture is claimed while one worker copies it into the slab; others that meet it decode it themselves.
+const (
+	unknown = iota
+	claimed
+	cached
+	known // to be bad
+)
+
+// view gives the set's view for a Prep and the picture size it leads to; cacheBytes as in LoaderOptions.
+func (s *Set) view(p Prep, height, width int, cacheBytes int64) (*view, error) {
+	p, err := p.filled()
+	if err != nil {
+		return nil, err
+	}
+	if height < 1 || width < 1 || (p.Resize > 0 && (height != p.Resize || width != p.Resize)) {
+		return nil, fmt.Errorf("pictures of %dx%d asked for, preparation makes them %dx%d", width, height, p.Resize, p.Resize)
+	}
+	if cacheBytes == 0 {
+		cacheBytes = defaultCache()
+	}
+	size := int64(height) * int64(width) * int64(p.Channels)
+	key := viewKey{p, height, width, size*int64(s.Len()) <= cacheBytes}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	v := s.views[key]
+	if v == nil {
+		v = &view{set: s, prep: p, height: height, width: width, state: make([]atomic.Uint32, s.Len())}
+		if key.cached {
+			v.slab = make([]uint8, size*int64(s.Len())) // the system hands out its pages as they are filled
+		}
+		s.views[key] = v
+	}
+	return v, nil
+}
+
+// size is the length of one picture.
+func (v *view) size() int { return v.height * v.width * v.prep.Channels }
+
+// load writes picture i to dst (size), or says why it cannot.
+func (v *view) load(i int, dst []uint8, d *decoder) *BadPicture {
+	switch v.state[i].Load() {
+	case cached:
+		copy(dst, v.slab[i*v.size():])
+		return nil
+	case known:
+		v.set.mu.Lock()
+		defer v.set.mu.Unlock()
+		return v.set.bad[i]
+	}
+	pic, err := d.load(v.set, i, v.prep, dst)
+	if err == nil && (pic.Height != v.height || pic.Width != v.width) {
+		err = fmt.Errorf("is %dx%d, the others are %dx%d: data.resize makes all pictures one size", pic.Width, pic.Height, v.width, v.height)
+	}
+	if err != nil {
+		return v.condemn(i, err)
+	}
+	if v.slab != nil && v.state[i].CompareAndSwap(unknown, claimed) {
+		copy(v.slab[i*v.size():], dst)
+		v.state[i].Store(cached)
+	}
+	return nil
+}
+
+// condemn remembers that picture i is bad; what is known first about a picture stays.
+func (v *view) condemn(i int, err error) *BadPicture {
+	v.set.mu.Lock()
+	defer v.set.mu.Unlock()
+	b := v.set.bad[i]
+	if b == nil {
+		b = &BadPicture{Name: v.set.Name(i), Err: err}
+		v.set.bad[i] = b
+	}
+	v.state[i].Store(known)
+	return b
+}
+
+// maxCache bounds the default, so that the first command on a large machine does not fill it.
+const maxCache = 2 << 30
+
+// defaultCache is min(2 GiB, a quarter of the memory).
+func defaultCache() int64 { return min(maxCache, memory()/4) }
+
+// assumedMemory is taken for granted where the system does not say.
+const assumedMemory = 4 << 30
