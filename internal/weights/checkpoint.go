@@ -160,9 +160,17 @@ func Load(path string) (*Checkpoint, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Checkpoint{Path: path, file: r}
+	c, err := load(r)
+	if err != nil {
+		return nil, errors.Join(err, r.Close())
+	}
+	return c, nil
+}
+
+func load(r *Reader) (*Checkpoint, error) {
+	c := &Checkpoint{Path: r.path, file: r}
 	if err := c.read(r); err != nil {
-		return nil, errors.Join(at(path, err), r.Close())
+		return nil, at(r.path, err)
 	}
 	return c, nil
 }

@@ -24,26 +24,27 @@ func Open(path string) (*Reader, error) {
 	if err != nil {
 		return nil, err
 	}
-	r, err := newReader(path, f)
+	info, err := f.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = &BadFile{Path: path, Reason: "not a regular file", Advice: adviceFormat}
+	}
 	if err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
+	r, err := newReader(path, f, info.Size())
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	r.file = f
 	return r, nil
 }
 
-func newReader(path string, f *os.File) (*Reader, error) {
-	info, err := f.Stat()
-	if err != nil {
-		return nil, err
-	}
-	if !info.Mode().IsRegular() {
-		return nil, &BadFile{Path: path, Reason: "not a regular file", Advice: adviceFormat}
-	}
-	h, err := parse(f, info.Size())
+func newReader(path string, r io.ReaderAt, size int64) (*Reader, error) {
+	h, err := parse(r, size)
 	if err != nil {
 		return nil, at(path, err)
 	}
-	return &Reader{Header: *h, path: path, r: f, file: f}, nil
+	return &Reader{Header: *h, path: path, r: r}, nil
 }
 
 // ReadHeader reads what a file says about itself; the tensors' bytes are not looked at.

@@ -54,7 +54,7 @@ func (c *Checkpoint) compare(file []Tensor, net []Slot, prefix string) error {
 			return &Mismatch{Path: c.Path, Tensor: prefix + s.Name, Net: s.Shape, Advice: c.adviceMissing(len(file), prefix)}
 		}
 		if !slices.Equal(file[i].Shape, s.Shape) {
-			return &Mismatch{Path: c.Path, Tensor: prefix + s.Name, File: file[i].Shape, Net: s.Shape, Advice: c.adviceShape(file[i], s)}
+			return &Mismatch{Path: c.Path, Tensor: prefix + s.Name, File: file[i].Shape, Net: s.Shape, Advice: c.adviceShape(file, i, s)}
 		}
 	}
 	for _, t := range file {
@@ -74,8 +74,8 @@ func (c *Checkpoint) adviceMissing(n int, prefix string) string {
 }
 
 // adviceShape tells a different number of classes, the usual case of --init, from a different net.
-func (c *Checkpoint) adviceShape(t Tensor, s Slot) string {
-	last := c.Params[len(c.Params)-1]
+func (c *Checkpoint) adviceShape(file []Tensor, i int, s Slot) string {
+	t, last := file[i], file[len(file)-1]
 	if layer(t.Name) != layer(last.Name) || len(t.Shape) == 0 || len(s.Shape) == 0 || !slices.Equal(t.Shape[1:], s.Shape[1:]) {
 		return c.adviceConfig()
 	}
