@@ -177,9 +177,6 @@ func (d *decoder) layer(n ast.Node, l *Layer, i int) error {
 	}
 	*l = layerDefaults(kind)
 	path := "model." + name
-	if _, twice := d.at[path]; twice {
-		return d.fail(n, Errorf(path, "is there twice"))
-	}
 	d.at[path] = d.place(n)
 	if err := d.mapping(n, reflect.ValueOf(l).Elem(), path, append([]string{"name", "kind"}, layerKeys[kind]...)); err != nil {
 		return err
@@ -211,7 +208,7 @@ func (d *decoder) identity(n ast.Node, kv []*ast.MappingValueNode, i int) (kind,
 // oneOf words the choice, nearest first where there is a near one.
 func oneOf(s string, valid []string) string {
 	msg := ", must be one of " + strings.Join(valid, ", ")
-	if n := nearest(s, valid); n != "" {
+	if n := Nearest(s, valid); n != "" {
 		msg += "; nearest: " + n
 	}
 	return msg

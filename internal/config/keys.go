@@ -41,7 +41,7 @@ func fieldOf(v reflect.Value, key string) (reflect.Value, bool) {
 func unknown(path string, valid []string) *Error {
 	parent, key := splitKey(path)
 	msg := "is not a key"
-	if n := nearest(key, valid); n != "" {
+	if n := Nearest(key, valid); n != "" {
 		msg += "; nearest: " + joinKey(parent, n)
 	} else if len(valid) > 0 {
 		msg += "; there are " + strings.Join(valid, ", ")
@@ -61,8 +61,8 @@ func splitKey(path string) (parent, key string) {
 	return path[:max(i, 0)], path[i+1:]
 }
 
-// nearest is the name with the fewest edits from s, "" where none comes within half of its length.
-func nearest(s string, names []string) string {
+// Nearest is the name with the fewest edits from s, "" where none comes within half of its length.
+func Nearest(s string, names []string) string {
 	best, bestDist := "", len(s)/2+1
 	for _, n := range names {
 		if d := distance(s, n); d < bestDist {

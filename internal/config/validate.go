@@ -71,6 +71,7 @@ func (c *checker) model(m *Model) {
 		l, key := &m.Layers[i], "model."+m.Layers[i].Name
 		c.need(layerName.MatchString(l.Name), key, "is not a name for a layer: lower-case letters, digits and _, a letter first")
 		c.need(!slices.Contains(reserved, l.Name), key, "is not a name for a layer: the word has another meaning")
+		c.need(!slices.Contains(layerNames(m.Layers[:i]), l.Name), key, "is there twice")
 		c.need(l.Name != "prob" || l.Kind == "softmax", key, "is not a name for a layer of kind %s: it is the softmax layer's", l.Kind)
 		c.need((l.Kind == "softmax") == (i == len(m.Layers)-1), key, "is of kind %s: the last layer, and no other, must be softmax", l.Kind)
 		c.layer(l, key, m, i == last)

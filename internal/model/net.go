@@ -1,0 +1,288 @@
+package model
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"alexnet/internal/device"
+)
+
+// Options say how a net is to run.
+type Options struct {
+	Rows      int // largest batch
+	Train     bool
+	InputGrad bool // the gradient of the input too, with or without Train
+	Precision device.Precision
+	Keep      []string // names (Arch.Names) to be fetched later
+	Input     Preprocess
+}
+
+// Preprocess is how staged pictures become the input: see device.Input.
+type Preprocess struct {
+	Height, Width int       // of pictures as staged; the net's input is cropped out of them
+	Mean          []float32 // channels x height x width, or one a channel, or nil
+	Scale         []float32 // one a channel, or nil
+}
+
+// Net is a compiled net: what device.Net is for one device, for all of them. Calls enqueue and return.
+type Net struct {
+	model  *Model
+	plan   *Plan
+	nets   []device.Net
+	passes []device.Pass // by device, reused from step to step
+	rows   int           // of the last Forward
+}
+
+// Compile makes a net that runs on the model's parameters. At most one net may be a Train net, and it must be compiled first. It takes
+// no memory for tensors. Errors about Keep and the devices are *config.Error.
+func (m *Model) Compile(o Options) (*Net, error) {
+	plan, err := newPlan(m.arch, len(m.devs), o)
+	if err != nil {
+		return nil, err
+	}
+	n := &Net{model: m, plan: plan, passes: make([]device.Pass, len(m.devs))}
+	for d, dev := range m.devs {
+		prog := &plan.Programs[d]
+		prog.Params = m.params[d]
+		net, err := dev.Compile(*prog)
+		if err != nil {
+			return nil, closing(n.Close, fmt.Errorf("%s: %w", dev.Name(), err))
+		}
+		n.nets = append(n.nets, net)
+		params := len(m.params[d].Specs())
+		n.passes[d].LR, n.passes[d].Decay = make([]float32, params), make([]float32, params)
+	}
+	return n, nil
+}
+
+// Plan is what the net runs.
+func (n *Net) Plan() *Plan { return n.plan }
+
+// Memory tells, by device, what Alloc is going to take.
+func (n *Net) Memory() []device.MemoryPlan {
+	plans := make([]device.MemoryPlan, len(n.nets))
+	for d, net := range n.nets {
+		plans[d] = net.Memory()
+	}
+	return plans
+}
+
+// Alloc takes all the memory that the net will ever use.
+func (n *Net) Alloc() error {
+	for d, net := range n.nets {
+		if err := net.Alloc(); err != nil {
+			return fmt.Errorf("%s: %w", n.model.devs[d].Name(), err)
+		}
+	}
+	return nil
+}
+
+// Stage returns an upload slot of device 0 as soon as it is free; Forward hands its rows to the other devices too.
+func (n *Net) Stage() *device.Batch { return n.nets[0].Stage() }
+
+// Pass is what changes from step to step. LR and Decay go by Arch.Params; nil for nets that do not train.
+type Pass struct {
+	Seed, Step, First uint64
+	Rows              int
+	Divisor, Momentum float32
+	LR, Decay         []float32
+}
+
+// Forward enqueues the upload of b, which must come from Stage, and the forward pass on all devices, in plan order.
+func (n *Net) Forward(b *device.Batch, p Pass) {
+	n.rows = p.Rows
+	for d, net := range n.nets {
+		slot := b
+		if d > 0 {
+			slot = net.Stage()
+			copyRows(slot, b, p.Rows)
+		}
+		net.Begin(slot, n.pass(d, p))
+	}
+	for _, s := range n.plan.Order {
+		n.nets[s.Device].Forward(s.Op)
+	}
+}
+
+func copyRows(dst, src *device.Batch, rows int) {
+	picture := len(src.Pixels) / len(src.Labels)
+	copy(dst.Pixels, src.Pixels[:rows*picture])
+	copy(dst.Labels, src.Labels[:rows])
+	copy(dst.Crop, src.Crop[:rows])
+	copy(dst.Flip, src.Flip[:rows])
+	copy(dst.Color, src.Color[:rows])
+}
+
+// pass is a Pass as device d sees it: rates by its own numbers of the parameters.
+func (n *Net) pass(d int, p Pass) device.Pass {
+	own := &n.passes[d]
+	own.Seed, own.Step, own.First, own.Rows, own.Divisor, own.Momentum = p.Seed, p.Step, p.First, p.Rows, p.Divisor, p.Momentum
+	for i, local := range n.model.local {
+		if local[d] < 0 {
+			continue
+		}
+		own.LR[local[d]], own.Decay[local[d]] = 0, 0
+		if p.LR != nil {
+			own.LR[local[d]] = p.LR[i]
+		}
+		if p.Decay != nil {
+			own.Decay[local[d]] = p.Decay[i]
+		}
+	}
+	return *own
+}
+
+// Backward enqueues the backward pass: the plan's order reversed.
+func (n *Net) Backward() {
+	for i := len(n.plan.Order) - 1; i >= 0; i-- {
+		s := n.plan.Order[i]
+		n.nets[s.Device].Backward(s.Op)
+	}
+}
+
+// Update enqueues the update of all parameters.
+func (n *Net) Update() {
+	for _, net := range n.nets {
+		net.Update()
+	}
+}
+
+// Stats reads three numbers a row into dst, (rows, 3): loss, top-1 and top-5 error; see device.SoftmaxLoss.
+func (n *Net) Stats(dst []float32) device.Ticket { return n.nets[0].Fetch(n.plan.stats, false, dst) }
+
+// Probabilities reads (rows, classes).
+func (n *Net) Probabilities(dst []float32) device.Ticket {
+	return n.nets[0].Fetch(n.plan.prob, false, dst)
+}
+
+// Shape is that of one row of a value, all columns together.
+func (n *Net) Shape(name string) (device.Shape, error) {
+	s, ok := n.plan.named[name]
+	if !ok {
+		return device.Shape{}, n.model.arch.checkKeep([]string{name})
+	}
+	return s.shape, nil
+}
+
+// Fetch reads a value, or with grad its gradient, of the last pass's rows into dst: (rows, C, H, W), columns merged in their order. It waits.
+// Besides input and prob, a value must be in Options.Keep. The gradient of what every device holds whole is summed over the devices.
+func (n *Net) Fetch(name string, grad bool, dst []float32) error {
+	shape, err := n.Shape(name)
+	if err != nil {
+		return err
+	}
+	s := n.plan.named[name]
+	if err := n.readable(name, s, grad); err != nil {
+		return err
+	}
+	switch {
+	case len(dst) != n.rows*shape.Len():
+		return fmt.Errorf("%s has %d rows of %v, %d numbers, not %d", name, n.rows, shape, n.rows*shape.Len(), len(dst))
+	case len(n.nets) == 1 || s.at == home || s.at == shared && !grad:
+		return n.nets[0].Fetch(s.values[0], grad, dst).Wait()
+	}
+	parts := len(n.nets)
+	if s.at == shared {
+		parts = 1
+	}
+	share := shape.Len() / parts
+	buf := make([]float32, n.rows*share)
+	for d, net := range n.nets {
+		if err := net.Fetch(s.values[d], grad, buf).Wait(); err != nil {
+			return err
+		}
+		if s.at == shared {
+			sum(dst, buf, d == 0)
+			continue
+		}
+		for r := range n.rows { // (rows, share) into columns d of (rows, devices x share)
+			copy(dst[(r*parts+d)*share:][:share], buf[r*share:])
+		}
+	}
+	return nil
+}
+
+// readable refuses what the devices would refuse too, but only after the whole net had failed.
+func (n *Net) readable(name string, s spread, grad bool) error {
+	prog := &n.plan.Programs[0]
+	switch {
+	case !s.kept:
+		return fmt.Errorf("%s is not among the values to keep", name)
+	case grad && s.values[0] == n.plan.prob, grad && !prog.Train && !prog.InputGrad, grad && name == "input" && !prog.InputGrad:
+		return fmt.Errorf("%s has no gradient in this net", name)
+	}
+	return nil
+}
+
+func sum(dst, src []float32, first bool) {
+	if first {
+		copy(dst, src)
+		return
+	}
+	for i, x := range src {
+		dst[i] += x
+	}
+}
+
+// Traffic is what crossed between the devices since the start, of one exchange, in all directions.
+type Traffic struct {
+	Name              string // of what crosses: "pool2"
+	Forward, Backward int64  // bytes
+	Time              time.Duration
+}
+
+// Exchange counts, in plan order, what crossed; empty on one device.
+func (n *Net) Exchange() []Traffic {
+	var all []Traffic
+	for i, link := range n.plan.Links {
+		if len(all) == 0 || all[len(all)-1].Name != n.plan.sources[i] {
+			all = append(all, Traffic{Name: n.plan.sources[i]})
+		}
+		t := &all[len(all)-1]
+		forward, took := link.Forward.Traffic()
+		backward, tookBack := link.Backward.Traffic()
+		t.Forward, t.Backward, t.Time = t.Forward+forward, t.Backward+backward, t.Time+took+tookBack
+	}
+	return all
+}
+
+// Sync waits for all devices and reports what failed first on each.
+func (n *Net) Sync() error {
+	return n.all(device.Net.Sync)
+}
+
+// Close frees the net on all devices.
+func (n *Net) Close() error {
+	err := n.all(device.Net.Close)
+	n.nets = nil
+	return err
+}
+
+// all calls every device, whatever fails. When one device fails the others fail for lack of its data: each failure is told once.
+func (n *Net) all(call func(device.Net) error) error {
+	var failed []error
+	for _, net := range n.nets {
+		if err := call(net); err != nil {
+			failed = append(failed, err)
+		}
+	}
+	if len(failed) < 2 {
+		return errors.Join(failed...)
+	}
+	return &deviceErrors{failed}
+}
+
+// deviceErrors are the failures of several devices, on one line.
+type deviceErrors struct{ errs []error }
+
+func (e *deviceErrors) Error() string {
+	texts := make([]string, len(e.errs))
+	for i, err := range e.errs {
+		texts[i] = err.Error()
+	}
+	return strings.Join(texts, "; ")
+}
+
+func (e *deviceErrors) Unwrap() []error { return e.errs }
