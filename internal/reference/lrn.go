@@ -1,0 +1,70 @@
+package reference
+
+import (
+	"math"
+
+	"alexnet/internal/device"
+)
+
+// lrn is local response normalisation of rows of shape.
+type lrn[T Float] struct {
+	*device.LRN
+	shape device.Shape
+}
+
+// window is the range of channels whose squares channel c is divided by: it stops at the borders of c's group.
+func (l *lrn[T]) window(c int) (from, to int) {
+	part := l.shape.C / l.Groups
+	first := c / part * part
+	return max(c-l.Size/2, first), min(c+l.Size/2+1, first+part)
+}
+
+// sums writes to out, for every channel and pixel of one row, the sum of v over the channel's window.
+func (l *lrn[T]) sums(v func(i int) T, out []T) {
+	plane := l.shape.H * l.shape.W
+	for c := range l.shape.C {
+		dst := out[c*plane : (c+1)*plane]
+		clear(dst)
+		from, to := l.window(c)
+		for j := from; j < to; j++ {
+			for p := range dst {
+				dst[p] += v(j*plane + p)
+			}
+		}
+	}
+}
+
+// forward computes y = x scale^-Beta and keeps scale = K + Alpha/Size sum x^2, of the same shape, for backward. a/n as in the 2012 code.
+func (l *lrn[T]) forward(rows, workers int, x, y, scale []T) {
+	n := l.shape.Len()
+	forShares(rows, workers, func(_, _, from, to int) {
+		for r := from; r < to; r++ {
+			x, y, scale := x[r*n:(r+1)*n], y[r*n:(r+1)*n], scale[r*n:(r+1)*n]
+			l.sums(func(i int) T { return x[i] * x[i] }, scale)
+			for i := range scale {
+				scale[i] = T(l.K) + T(l.Alpha)/T(l.Size)*scale[i]
+				y[i] = x[i] * T(math.Pow(float64(scale[i]), -float64(l.Beta)))
+			}
+		}
+	})
+}
+
+// backward computes
+//
+//	dx[c] = dy[c] scale[c]^-Beta - 2 Alpha Beta / Size x[c] sum over c's window of dy[j] y[j] / scale[j]
+//
+// The windows are symmetric: j lies in c's if c lies in j's.
+func (l *lrn[T]) backward(rows, workers int, x, y, scale, dy, dx []T) {
+	n := l.shape.Len()
+	factor := 2 * T(l.Alpha) * T(l.Beta) / T(l.Size)
+	forShares(rows, workers, func(_, _, from, to int) {
+		for r := from; r < to; r++ {
+			x, y, scale := x[r*n:(r+1)*n], y[r*n:(r+1)*n], scale[r*n:(r+1)*n]
+			dy, dx := dy[r*n:(r+1)*n], dx[r*n:(r+1)*n]
+			l.sums(func(i int) T { return dy[i] * y[i] / scale[i] }, dx)
+			for i := range dx {
+				dx[i] = dy[i]*T(math.Pow(float64(scale[i]), -float64(l.Beta))) - factor*x[i]*dx[i]
+			}
+		}
+	})
+}

@@ -1,0 +1,341 @@
+package reference
+
+import (
+	"errors"
+	"fmt"
+
+	"alexnet/internal/device"
+)
+
+// net is a compiled program. Every call runs at once; the first failure is kept and makes later calls no-ops.
+type net struct {
+	dev           *Device
+	prog          device.Program
+	params        *params
+	firstOnParams bool
+	plan          *plan
+	ops           []op
+	workers       int
+	need          need
+	allocated     bool
+	closed        bool
+
+	value, grad [][]float32 // by device.Value: (rows, C, H, W); nil where there is none
+	scratch     scratch[float32]
+	batch       [2]*device.Batch
+	staged      int         // Stage calls so far
+	pass        device.Pass // of the last Begin; Rows 0: none yet
+	labels      []int32     // of the last Begin
+	err         error       // the first failure
+}
+
+// need is the working memory that the ops of a net share, in elements: for each worker, for each share, and once.
+type need struct{ worker, share, whole int }
+
+func (n need) and(m need) need {
+	return need{max(n.worker, m.worker), max(n.share, m.share), max(n.whole, m.whole)}
+}
+
+var (
+	errNotAllocated = errors.New("the net is not allocated")
+	errClosed       = errors.New("the net is closed")
+	errNoPass       = errors.New("no Begin before it")
+	errNoBackward   = errors.New("the program was compiled without gradients")
+)
+
+func newNet(d *Device, p device.Program, own *params) *net {
+	n := &net{dev: d, prog: p, params: own, firstOnParams: own.nets == 1, workers: workers()}
+	n.plan = newPlan(&n.prog, n.backwards())
+	for i, s := range p.Ops {
+		o := n.compileOp(i, s)
+		n.ops = append(n.ops, o)
+		n.need = n.need.and(o.need(n))
+	}
+	return n
+}
+
+// backwards tells whether the program computes gradients.
+func (n *net) backwards() bool { return n.prog.Train || n.prog.InputGrad }
+
+func (n *net) shape(v device.Value) device.Shape { return n.prog.Values[v].Shape }
+
+func (n *net) pictureBytes() int {
+	in := n.prog.Input
+	return in.Height * in.Width * in.Channels
+}
+
+// Alloc takes all memory: parameters if no net did so before, values, gradients, working memory, and the parcels of links.
+func (n *net) Alloc() error {
+	switch {
+	case n.closed:
+		return &device.OpError{Device: n.dev.name, Op: "alloc", Err: errClosed}
+	case n.allocated:
+		return &device.OpError{Device: n.dev.name, Op: "alloc", Err: errors.New("the net is allocated already")}
+	}
+	n.allocated = true
+	n.params.alloc()
+	slots := make([][]float32, len(n.plan.slots))
+	for i, e := range n.plan.slots {
+		slots[i] = aligned[float32](e)
+	}
+	tensors := func(slot []int) [][]float32 {
+		t := make([][]float32, len(slot))
+		for v, s := range slot {
+			if s >= 0 {
+				t[v] = slots[s][:n.prog.Rows*n.shape(device.Value(v)).Len()]
+			}
+		}
+		return t
+	}
+	n.value, n.grad = tensors(n.plan.value), tensors(n.plan.grad)
+	for range n.workers {
+		n.scratch.worker = append(n.scratch.worker, aligned[float32](n.need.worker))
+	}
+	for range shares {
+		n.scratch.share = append(n.scratch.share, aligned[float32](n.need.share))
+	}
+	n.scratch.whole = aligned[float32](n.need.whole)
+	for i := range n.batch {
+		n.batch[i] = device.NewBatch(i, n.prog.Rows, n.prog.Input, make([]uint8, n.prog.Rows*n.pictureBytes()))
+	}
+	n.labels = make([]int32, n.prog.Rows)
+	n.pass.LR, n.pass.Decay = make([]float32, len(n.params.specs)), make([]float32, len(n.params.specs))
+	for _, o := range n.ops {
+		o.alloc(n)
+	}
+	return nil
+}
+
+// fail keeps the first failure.
+func (n *net) fail(op string, err error) {
+	if n.err == nil && err != nil {
+		n.err = &device.OpError{Device: n.dev.name, Op: op, Err: err}
+	}
+}
+
+// ready tells whether a call named what may go on; if not, and nothing failed before, that is the failure.
+func (n *net) ready(what string) bool {
+	switch {
+	case n.err != nil:
+	case n.closed:
+		n.fail(what, errClosed)
+	case !n.allocated:
+		n.fail(what, errNotAllocated)
+	}
+	return n.err == nil
+}
+
+// Stage returns the two slots by turns. What was in them has been read: Begin runs at once.
+func (n *net) Stage() *device.Batch {
+	n.staged++
+	return n.batch[(n.staged-1)%2] // nil before Alloc
+}
+
+// Begin computes the input value of a batch that came from Stage.
+func (n *net) Begin(b *device.Batch, pass device.Pass) {
+	if !n.ready("begin") {
+		return
+	}
+	if err := n.checkBegin(b, pass); err != nil {
+		n.fail("begin", err)
+		return
+	}
+	lr, decay := n.pass.LR, n.pass.Decay
+	copy(lr, pass.LR)
+	copy(decay, pass.Decay)
+	n.pass = pass
+	n.pass.LR, n.pass.Decay = lr, decay
+	copy(n.labels, b.Labels)
+	in := n.prog.Input
+	prepare(in, n.shape(in.Value), pass.Rows, n.workers, b, n.value[in.Value])
+	for _, v := range n.plan.loose {
+		clear(n.grad[v])
+	}
+}
+
+func (n *net) checkBegin(b *device.Batch, pass device.Pass) error {
+	if b != n.batch[0] && b != n.batch[1] {
+		return errors.New("the batch is not from this net's Stage")
+	}
+	if pass.Rows < 1 || pass.Rows > n.prog.Rows {
+		return fmt.Errorf("%d rows, the program has %d", pass.Rows, n.prog.Rows)
+	}
+	if want := len(n.params.specs); n.prog.Train && (len(pass.LR) != want || len(pass.Decay) != want) {
+		return fmt.Errorf("%d learning rates and %d decays for %d parameters", len(pass.LR), len(pass.Decay), want)
+	}
+	s := n.shape(n.prog.Input.Value)
+	for r, c := range b.Crop[:pass.Rows] {
+		if c[0] < 0 || c[1] < 0 || int(c[0])+s.H > n.prog.Input.Height || int(c[1])+s.W > n.prog.Input.Width {
+			return fmt.Errorf("row %d: crop of %dx%d at %v leaves the picture of %dx%d", r, s.H, s.W, c, n.prog.Input.Height, n.prog.Input.Width)
+		}
+	}
+	return nil
+}
+
+// Forward runs one op. After a failure only links still move, so that the device at the other end does not wait in vain.
+func (n *net) Forward(i int) { n.run(i, false) }
+
+// Backward runs the gradient of one op.
+func (n *net) Backward(i int) { n.run(i, true) }
+
+func (n *net) run(i int, backward bool) {
+	if i < 0 || i >= len(n.ops) {
+		n.fail("op", fmt.Errorf("number %d of %d", i, len(n.ops)))
+		return
+	}
+	name := n.prog.Ops[i].Base().Name
+	if n.ready(name) {
+		switch {
+		case n.pass.Rows == 0:
+			n.fail(name, errNoPass)
+		case backward && !n.backwards():
+			n.fail(name, errNoBackward)
+		}
+	}
+	if n.err != nil {
+		if n.allocated && (!backward || n.backwards()) {
+			n.ops[i].abandon(backward)
+		}
+		return
+	}
+	if backward {
+		n.fail(name, n.ops[i].backward(n))
+	} else {
+		n.fail(name, n.ops[i].forward(n))
+	}
+}
+
+// Update checks loss and gradients, then the weights to come, and only then changes weights and momentum.
+func (n *net) Update() {
+	if !n.ready("update") {
+		return
+	}
+	switch {
+	case n.pass.Rows == 0:
+		n.fail("update", errNoPass)
+	case !n.prog.Train:
+		n.fail("update", errors.New("the program does not train"))
+	default:
+		n.fail("update", n.update())
+	}
+}
+
+func (n *net) update() error {
+	bad := n.badLoss()
+	for p, g := range n.params.part[device.Gradient] {
+		if !n.onAll(g, func(from, to int) bool { return allFinite(g[from:to]) }) {
+			bad = append(bad, "gradient of "+n.params.specs[p].Name)
+		}
+	}
+	if bad == nil {
+		bad = n.updateAll(func(u rule[float32], w, v, g []float32) bool { return u.stays(w, v, g) })
+	}
+	if bad != nil {
+		return n.nonFinite(bad)
+	}
+	n.updateAll(func(u rule[float32], w, v, g []float32) bool { u.apply(w, v, g); return true })
+	return nil
+}
+
+// updateAll calls f for pieces of every parameter that is not frozen, and names those for which it gave false.
+func (n *net) updateAll(f func(u rule[float32], w, v, g []float32) bool) (bad []string) {
+	for p, w := range n.params.part[device.Weight] {
+		u := rule[float32]{momentum: n.pass.Momentum, decay: n.pass.Decay[p], lr: n.pass.LR[p]}
+		if u.lr == 0 {
+			continue
+		}
+		v, g := n.params.part[device.Momentum][p], n.params.part[device.Gradient][p]
+		if !n.onAll(w, func(from, to int) bool { return f(u, w[from:to], v[from:to], g[from:to]) }) {
+			bad = append(bad, n.params.specs[p].Name)
+		}
+	}
+	return bad
+}
+
+// onAll calls f for pieces of x side by side and tells whether all gave true.
+func (n *net) onAll(x []float32, f func(from, to int) bool) bool {
+	var ok [shares]bool
+	for i := range ok {
+		ok[i] = true
+	}
+	forShares(len(x), n.workers, func(_, share, from, to int) { ok[share] = f(from, to) })
+	for _, o := range ok {
+		if !o {
+			return false
+		}
+	}
+	return true
+}
+
+// badLoss is "loss" if a row's loss is not finite.
+func (n *net) badLoss() []string {
+	for _, s := range n.prog.Ops {
+		if l, ok := s.(*device.SoftmaxLoss); ok && !allFinite(n.value[l.Stats][:3*n.pass.Rows]) {
+			return []string{"loss"}
+		}
+	}
+	return nil
+}
+
+func (n *net) nonFinite(tensors []string) error {
+	return &device.NonFiniteError{Device: n.dev.name, Step: n.pass.Step, Tensors: tensors}
+}
+
+// ticket is a finished Fetch.
+type ticket struct{ err error }
+
+func (t ticket) Wait() error { return t.err }
+
+// Fetch copies the rows in use of a value or its gradient.
+func (n *net) Fetch(v device.Value, grad bool, dst []float32) device.Ticket {
+	if t := n.readable("fetch", v, grad, len(dst)); t != nil {
+		copy(dst, t)
+	}
+	return ticket{n.err}
+}
+
+// Store writes them.
+func (n *net) Store(v device.Value, grad bool, src []float32) {
+	copy(n.readable("store", v, grad, len(src)), src)
+}
+
+// readable finds a tensor that the outside may read and write, of which it means elements numbers; nil after a failure.
+func (n *net) readable(what string, v device.Value, grad bool, elements int) []float32 {
+	if !n.ready(what) {
+		return nil
+	}
+	if v < 0 || int(v) >= len(n.value) {
+		n.fail(what, fmt.Errorf("value %d of %d", v, len(n.value)))
+		return nil
+	}
+	name, t := n.prog.Values[v].Name, n.value[v]
+	if grad {
+		name, t = "gradient of "+name, n.grad[v]
+	}
+	want := n.pass.Rows * n.shape(v).Len()
+	switch {
+	case v != n.prog.Input.Value && !isLoss(&n.prog, v) && !n.prog.Kept(v):
+		n.fail(what, fmt.Errorf("%s is not kept", name))
+	case t == nil:
+		n.fail(what, fmt.Errorf("there is no %s", name))
+	case want == 0:
+		n.fail(what, errNoPass)
+	case elements != want:
+		n.fail(what, fmt.Errorf("%s has %d elements in %d rows, not %d", name, want, n.pass.Rows, elements))
+	default:
+		return t[:want]
+	}
+	return nil
+}
+
+// Sync reports the first failure: everything is done when a call returns.
+func (n *net) Sync() error { return n.err }
+
+// Close gives the memory back. Parameters stay.
+func (n *net) Close() error {
+	if n.closed {
+		return &device.OpError{Device: n.dev.name, Op: "close", Err: errClosed}
+	}
+	*n = net{dev: n.dev, closed: true}
+	return nil
+}

@@ -1,0 +1,183 @@
+package reference
+
+import "alexnet/internal/device"
+
+// plan says which memory each value and gradient of a program gets. Tensors whose lives do not meet share a slot: in inference most values, in
+// training the gradients.
+type plan struct {
+	value, grad []int          // slot of each device.Value, or -1
+	slots       []int          // elements of each slot
+	values      int            // elements of the slots that hold values; the others hold gradients
+	firstSend   []bool         // by op: a Send whose Backward writes (=) its value's gradient, because no local consumer does
+	loose       []device.Value // with a gradient that no op writes
+}
+
+// life is the first and the last op, in the order of execution, that a tensor is needed for.
+type life struct{ from, to int }
+
+func (l life) and(at int) life { return life{min(l.from, at), max(l.to, at)} }
+
+// newPlan walks the program. Forward op i runs at time i, its Backward at 2n-1-i.
+func newPlan(p *device.Program, backward bool) *plan {
+	n := len(p.Ops)
+	forever := life{-1, 2 * n}
+	never := life{2 * n, -1}
+	value, grad := make([]life, len(p.Values)), make([]life, len(p.Values))
+	for v := range p.Values {
+		value[v], grad[v] = never, never
+	}
+	pl := &plan{firstSend: make([]bool, n)}
+	for i, s := range p.Ops {
+		op := s.Base()
+		for _, v := range op.In {
+			value[v] = value[v].and(i)
+			grad[v] = grad[v].and(2*n - 1 - i)
+		}
+		for _, v := range outputs(s) {
+			value[v] = value[v].and(i)
+			grad[v] = grad[v].and(2*n - 1 - i)
+		}
+	}
+	pl.firstWriters(p)
+	for v := range p.Values {
+		id := device.Value(v)
+		if backward || p.Kept(id) || id == p.Input.Value || isLoss(p, id) {
+			value[v] = forever
+		}
+		switch {
+		case !backward || id == p.Input.Value && !p.InputGrad || isLoss(p, id):
+			grad[v] = never
+		case p.Kept(id) || pl.isLoose(id):
+			grad[v] = forever
+		}
+	}
+	pl.value = pl.assign(p, value)
+	for _, e := range pl.slots {
+		pl.values += e
+	}
+	pl.grad = pl.assign(p, grad)
+	return pl
+}
+
+// firstWriters finds the Sends that write a gradient before anything else does, and the values to which nothing writes one.
+func (pl *plan) firstWriters(p *device.Program) {
+	has := make([]bool, len(p.Values))
+	for _, s := range p.Ops {
+		if !isSend(s) {
+			for _, v := range s.Base().In {
+				has[v] = true
+			}
+		}
+	}
+	for i := len(p.Ops) - 1; i >= 0; i-- {
+		if !isSend(p.Ops[i]) {
+			continue
+		}
+		if v := p.Ops[i].Base().In[0]; !has[v] {
+			pl.firstSend[i], has[v] = true, true
+		}
+	}
+	for v := range has {
+		if id := device.Value(v); !has[v] && !isLoss(p, id) {
+			pl.loose = append(pl.loose, id)
+		}
+	}
+}
+
+func (pl *plan) isLoose(v device.Value) bool {
+	for _, l := range pl.loose {
+		if l == v {
+			return true
+		}
+	}
+	return false
+}
+
+// assign gives every tensor that lives a slot of its own or one whose tensors have all died, the largest first.
+func (pl *plan) assign(p *device.Program, lives []life) []int {
+	slot, first := make([]int, len(lives)), len(pl.slots)
+	var until []int // when the slot's last tensor dies
+	for v := range slot {
+		slot[v] = -1
+	}
+	for at := -1; at <= 2*len(p.Ops); at++ {
+		for v, l := range lives {
+			if l.from != at || l.to < l.from {
+				continue
+			}
+			best := -1
+			for s, end := range until {
+				if end < at && (best < 0 || pl.slots[first+s] > pl.slots[first+best]) {
+					best = s
+				}
+			}
+			if best < 0 {
+				best = len(until)
+				until, pl.slots = append(until, 0), append(pl.slots, 0)
+			}
+			until[best] = l.to
+			slot[v] = first + best
+			pl.slots[first+best] = max(pl.slots[first+best], p.Rows*p.Values[v].Shape.Len())
+		}
+	}
+	return slot
+}
+
+func isSend(s device.Spec) bool {
+	_, ok := s.(*device.Send)
+	return ok
+}
+
+// isLoss tells whether v is what a SoftmaxLoss gives: always readable, without a gradient.
+func isLoss(p *device.Program, v device.Value) bool {
+	for _, s := range p.Ops {
+		if l, ok := s.(*device.SoftmaxLoss); ok && (l.Out == v || l.Stats == v) {
+			return true
+		}
+	}
+	return false
+}
+
+// outputs are the values that an op writes.
+func outputs(s device.Spec) []device.Value {
+	switch s := s.(type) {
+	case *device.Send:
+		return nil
+	case *device.SoftmaxLoss:
+		return []device.Value{s.Out, s.Stats}
+	}
+	return []device.Value{s.Base().Out}
+}
+
+// memory lists what Alloc takes.
+func (n *net) Memory() device.MemoryPlan {
+	all := 0
+	for _, e := range n.plan.slots {
+		all += e
+	}
+	slot := int64(n.prog.Rows) * (int64(n.pictureBytes()) + 4 + 8 + 1 + 12) // pixels, label, crop, flip, colour
+	var m device.MemoryPlan
+	add := func(purpose string, bytes int64) {
+		if bytes > 0 {
+			m = append(m, device.MemoryItem{Purpose: purpose, Bytes: bytes})
+		}
+	}
+	if n.firstOnParams {
+		add(device.PurposeWeights, n.params.bytes())
+		if n.params.trained {
+			add(device.PurposeMomentum, n.params.bytes())
+			add(device.PurposeGradients, n.params.bytes())
+		}
+	}
+	add(device.PurposeActivations, 4*int64(n.plan.values))
+	add(device.PurposeBackward, 4*int64(all-n.plan.values))
+	work, exchange := 4*(int64(n.workers)*int64(n.need.worker)+shares*int64(n.need.share)+int64(n.need.whole)), int64(0)
+	for _, op := range n.ops {
+		work += op.workspace(n)
+		exchange += op.exchange(n)
+	}
+	add(device.PurposeWorkspace, work)
+	add(device.PurposeStaging, 2*slot)
+	add(device.PurposeExchange, exchange)
+	return m
+}

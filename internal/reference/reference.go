@@ -1,0 +1,65 @@
+// Package reference is a device in plain Go: every op as the loops of its definition, so that fast backends have something obvious to
+// disagree with, and so that the program runs where nothing else is installed. Convolutions and fully connected layers go through gonum's
+// matrix product, which makes it slow but usable (some thirtieth of a good library's speed on a wide vector unit).
+//
+// Ops run at once, in the caller's goroutine, spread over the cores by rows of the batch. What a core works on, and the order of every
+// sum, is fixed by the shapes alone: the same step gives the same bits, however many cores take part.
+//
+// Each op's arithmetic is a function over float32 or float64, one op a file. The device uses float32; float64 is for the package's tests,
+// which hold every gradient against finite differences.
+//
+// It may import package device and gonum's BLAS, nothing else of the program except philox.
+package reference
+
+import (
+	"fmt"
+
+	"alexnet/internal/device"
+)
+
+// Device is the reference device. It implements device.Device.
+type Device struct {
+	name string
+}
+
+// New gives a device named "reference".
+func New() *Device { return &Device{name: "reference"} }
+
+// Name is "reference".
+func (d *Device) Name() string { return d.name }
+
+// Close has nothing to end: the device owns no threads.
+func (d *Device) Close() error { return nil }
+
+// NewParams declares parameters. Memory comes with the first Alloc of a net compiled on them.
+func (d *Device) NewParams(specs []device.ParamSpec) (device.Params, error) {
+	p := &params{dev: d}
+	for _, s := range specs {
+		for _, n := range s.Shape {
+			if n < 1 {
+				return nil, fmt.Errorf("%s: parameter %s has shape %v", d.name, s.Name, s.Shape)
+			}
+		}
+		s.Shape = append([]int(nil), s.Shape...)
+		p.specs = append(p.specs, s)
+	}
+	return p, nil
+}
+
+// Compile checks the program and lays out its memory. It refuses every precision but fp32.
+func (d *Device) Compile(p device.Program) (device.Net, error) {
+	if p.Precision != device.FP32 {
+		return nil, fmt.Errorf("%v is not available on device %s, which computes in fp32", p.Precision, d.name)
+	}
+	if err := p.Check(); err != nil {
+		return nil, fmt.Errorf("%s: %w", d.name, err)
+	}
+	own, ok := p.Params.(*params)
+	if !ok || own.dev != d {
+		return nil, fmt.Errorf("%s: the program's parameters belong to another device", d.name)
+	}
+	if err := own.compiled(p.Train); err != nil {
+		return nil, err
+	}
+	return newNet(d, p, own), nil
+}
