@@ -39,7 +39,7 @@ type Net interface {
 	// Forward runs op number op of the program.
 	Forward(op int)
 	// Backward runs its gradient. Gradients of parameters and values are written (=), with one exception: the Backward of a Send adds
-	// (+=) what came home to the gradient that the value's local consumer wrote before.
+	// (+=) what came home to the gradient that the value's local consumer, or a later Send, wrote before.
 	Backward(op int)
 	// Update applies v = momentum v - decay lr w - lr g; w += v to every parameter whose lr is not 0, in one pass, after it
 	// checked loss and gradients; where any is not finite it changes nothing and fails with a *NonFiniteError. Weights that

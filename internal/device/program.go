@@ -62,8 +62,9 @@ func (p *Program) Kept(v Value) bool {
 }
 
 // Check refuses a program that breaks the rules every backend builds on: each value is written by one op (or is the input) before it is
-// read; shapes agree with the op's own arithmetic; parameters have the shapes that the ops need; and a value has at most one consumer
-// besides Sends, so that its gradient is written once and then only added to by Sends. Backends call it first in Compile.
+// read; shapes agree with the op's own arithmetic; parameters have the shapes that the ops need, and belong to one op each; and a value has
+// at most one consumer besides Sends, which stand before it, so that its gradient is written once and then only added to by Sends.
+// Backends call it first in Compile.
 func (p *Program) Check() error {
 	if p.Rows < 1 {
 		return fmt.Errorf("program of %d rows", p.Rows)
@@ -73,17 +74,33 @@ func (p *Program) Check() error {
 	}
 	written := make([]bool, len(p.Values))
 	consumer := make([]string, len(p.Values))
+	user := map[Param]string{}
 	if err := p.checkInput(); err != nil {
 		return err
+	}
+	for _, v := range p.Values {
+		if v.Shape.C < 1 || v.Shape.H < 1 || v.Shape.W < 1 {
+			return fmt.Errorf("value %s is empty: %v", v.Name, v.Shape)
+		}
 	}
 	written[p.Input.Value] = true
 	for i, spec := range p.Ops {
 		op := spec.Base()
+		for _, v := range spec.outputs() {
+			if int(v) < 0 || int(v) >= len(p.Values) || written[v] {
+				return fmt.Errorf("op %d (%s) writes value %d, which is not free", i, op.Name, v)
+			}
+		}
 		for _, v := range op.In {
 			if int(v) < 0 || int(v) >= len(p.Values) || !written[v] {
 				return fmt.Errorf("op %d (%s) reads value %d before it is written", i, op.Name, v)
 			}
-			if _, send := spec.(*Send); send {
+			_, send := spec.(*Send)
+			if send && consumer[v] != "" {
+				return fmt.Errorf("op %d (%s) stands behind %s, which reads the same value and would overwrite the gradient that came home",
+					i, op.Name, consumer[v])
+			}
+			if send {
 				continue
 			}
 			if consumer[v] != "" {
@@ -94,10 +111,13 @@ func (p *Program) Check() error {
 		if err := spec.check(p); err != nil {
 			return fmt.Errorf("op %d (%s): %w", i, op.Name, err)
 		}
-		for _, v := range spec.outputs() {
-			if int(v) < 0 || int(v) >= len(p.Values) || written[v] {
-				return fmt.Errorf("op %d (%s) writes value %d, which is not free", i, op.Name, v)
+		for _, id := range paramsOf(spec) {
+			if user[id] != "" {
+				return fmt.Errorf("parameter %s belongs to %s and to %s", p.Params.Specs()[id].Name, user[id], op.Name)
 			}
+			user[id] = op.Name
+		}
+		for _, v := range spec.outputs() {
 			written[v] = true
 		}
 	}
@@ -108,6 +128,9 @@ func (p *Program) checkInput() error {
 	in := p.Input
 	if int(in.Value) < 0 || int(in.Value) >= len(p.Values) {
 		return errors.New("program without input value")
+	}
+	if in.Channels != 1 && in.Channels != 3 {
+		return fmt.Errorf("pictures of %d channels, want 1 or 3", in.Channels)
 	}
 	s := p.Values[in.Value].Shape
 	if s.C != in.Channels || s.H > in.Height || s.W > in.Width {

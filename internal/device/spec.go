@@ -112,8 +112,8 @@ type SoftmaxLoss struct {
 	Stats Value // (3, 1, 1)
 }
 
-// Send copies In[0] to the other end of the Link; its Backward receives the gradient computed there and adds it (+=).
-// Out is None.
+// Send copies In[0] to the other end of the Link; its Backward receives the gradient computed there and adds it (+=). Where the value has
+// no local consumer, the Backward that comes first (that of its last Send) writes it (=). Out is None.
 type Send struct {
 	Op
 	Link *Link
@@ -127,6 +127,17 @@ type Recv struct {
 
 func (o *Send) outputs() []Value        { return nil }
 func (o *SoftmaxLoss) outputs() []Value { return []Value{o.Out, o.Stats} }
+
+// paramsOf are the parameters of an op.
+func paramsOf(s Spec) []Param {
+	switch s := s.(type) {
+	case *Conv:
+		return []Param{s.Weight, s.Bias}
+	case *FC:
+		return []Param{s.Weight, s.Bias}
+	}
+	return nil
+}
 
 // ConvSize is a convolution's output size: (in + 2 pad - kernel) / stride + 1, rounded down or up.
 func ConvSize(in, kernel, stride, pad int, up bool) int {
@@ -242,7 +253,7 @@ func (o *Pool) check(p *Program) error {
 }
 
 func (o *Dropout) check(p *Program) error {
-	if o.Rate < 0 || o.Rate >= 1 {
+	if !(o.Rate >= 0 && o.Rate < 1) { // refuses NaN too
 		return fmt.Errorf("dropout rate %g", o.Rate)
 	}
 	return o.same(p)
@@ -251,6 +262,9 @@ func (o *Dropout) check(p *Program) error {
 func (o *SoftmaxLoss) check(p *Program) error {
 	if err := o.same(p); err != nil {
 		return err
+	}
+	if s := p.Values[o.Out].Shape; s.H != 1 || s.W != 1 {
+		return fmt.Errorf("softmax over a map, %v", s)
 	}
 	return p.want(o.Stats, Shape{3, 1, 1})
 }
