@@ -92,11 +92,11 @@ func failed(path string, err error) error {
 	var l *os.LinkError
 	switch {
 	case errors.Is(err, lockfile.ErrLocked):
-		return fmt.Errorf("%s is being written by another process", path)
+		return fmt.Errorf("cannot write %s: another process is writing it", path)
 	case errors.As(err, &p) && p == err: //nolint:errorlint // only where it is the outermost: what wraps it says more
 		err = p.Err
 	case errors.As(err, &l) && l == err: //nolint:errorlint // likewise
 		err = l.Err
 	}
-	return fmt.Errorf("%s could not be written and is as it was: %w", path, err)
+	return fmt.Errorf("cannot write %s: %w (nothing was changed)", path, err)
 }

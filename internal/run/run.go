@@ -1,39 +1,286 @@
-// Package run keeps the numbered folders of training runs.
+// Package run keeps the numbered folders of training runs: which is new, which is the newest, who is writing to it.
+//
+// A run's folder holds config.yaml, metrics.jsonl, curves.png, TensorBoard's event files and checkpoints/{last,best}.safetensors. While a
+// process trains in it, it also holds the file lock with the process's number in it, under flock: a second trainer gets a [*LockedError],
+// and the lock of a killed process is no obstacle.
 package run
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"io"
+	"io/fs"
+	"os"
 	"path/filepath"
-)
+	"slices"
+	"strconv"
+	"strings"
+	"time"
 
-// Dir is a run folder, held by this process alone until Close.
-type Dir struct{ path string }
+	"alexnet/internal/lockfile"
+)
 
 // Names of checkpoints.
 const (
-	Last = "last" // to go on from
+	Last = "last" // the newest state, to go on from
 	Best = "best" // lowest validation error so far
 )
 
+const (
+	root        = "runs" // in the working folder
+	stem        = "train"
+	lockName    = "lock"
+	checkpoints = "checkpoints"
+)
+
+// ErrNoRun says that there is no run to take.
+var ErrNoRun = errors.New("no run")
+
 // LockedError says that another process trains in the folder. The command exits with 13.
 type LockedError struct {
-	Path string
-	PID  int // of the holder; 0: not known
+	Path string // the run folder
+	PID  int    // of the holder; 0: it has not said yet
 }
 
 func (e *LockedError) Error() string {
-	return fmt.Sprintf("%s: another process (pid %d) is training here", e.Path, e.PID)
+	who := "another process"
+	if e.PID != 0 {
+		who = fmt.Sprintf("process %d", e.PID)
+	}
+	return fmt.Sprintf("%s: %s is training in this folder; wait until it ends, or train elsewhere with --out", e.Path, who)
 }
 
-// Create makes a new run folder and locks it. out is the folder itself, new or empty; "" takes runs/train, runs/train2, ...
-func Create(out string) (*Dir, error) { return nil, errors.New("being written") }
+// Dir is a run folder, held by this process alone until Close.
+type Dir struct {
+	path  string
+	lock  *os.File
+	fresh bool     // Create made it a run folder
+	made  []string // the folders that it made for it, outermost first
+}
 
-// Open locks an existing run to go on with it: its folder, or "last", the run under runs/ with the newest checkpoint.
-func Open(path string) (*Dir, error) { return nil, errors.New("being written") }
+// Create makes a new run folder with a checkpoints folder in it, and locks it. out is the folder itself, new or empty; "" takes the next of
+// runs/train, runs/train2, ... On an error nothing is left behind.
+func Create(out string) (*Dir, error) {
+	if out != "" {
+		return createAt(filepath.Clean(out))
+	}
+	made, err := mkdirAll(root)
+	if err != nil {
+		return nil, cannotMake(root, err)
+	}
+	for {
+		path, err := nextName()
+		if err == nil {
+			err = os.Mkdir(path, 0o777)
+		}
+		switch {
+		case errors.Is(err, fs.ErrExist):
+			continue // another process was quicker; it has that number now
+		case err != nil:
+			remove(made)
+			return nil, cannotMake(root, err)
+		}
+		return hold(&Dir{path: path, made: append(made, path)})
+	}
+}
 
-// Newest is the newest best checkpoint among the runs under runs/, by modification time.
-func Newest() (checkpoint string, err error) { return "", errors.New("being written") }
+func createAt(out string) (*Dir, error) {
+	made, err := mkdirAll(out)
+	if err != nil {
+		return nil, cannotMake(out, err)
+	}
+	d := &Dir{path: out, made: made}
+	// Looking before locking keeps the lock file out of folders that are not ours; one that holds a lock may be in use by a trainer,
+	// and that is the better thing to say.
+	if err := d.wantEmpty(); err != nil && !exists(filepath.Join(out, lockName)) {
+		remove(made)
+		return nil, err
+	}
+	return hold(d)
+}
+
+// hold locks a new folder, looks again, now that nobody else can begin to write, and makes the checkpoints folder.
+func hold(d *Dir) (*Dir, error) {
+	if err := d.acquire(); err != nil {
+		remove(d.made)
+		return nil, err
+	}
+	err := d.wantEmpty()
+	if err == nil {
+		err = os.Mkdir(filepath.Join(d.path, checkpoints), 0o777)
+	}
+	if err != nil {
+		return nil, errors.Join(err, d.Close())
+	}
+	d.fresh = true
+	return d, nil
+}
+
+// wantEmpty refuses a folder with anything but a lock in it.
+func (d *Dir) wantEmpty() error {
+	entries, err := os.ReadDir(d.path)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if e.Name() == lockName {
+			continue
+		}
+		if exists(d.Checkpoint(Last)) {
+			return fmt.Errorf("%s: there is a run in this folder; go on with it by --resume %s, or name a new one with --out", d.path, d.path)
+		}
+		return fmt.Errorf("%s: the folder is not empty (it holds %s); name a new one with --out", d.path, e.Name())
+	}
+	return nil
+}
+
+// Open locks an existing run to go on with it: its folder, or "last", the run under runs/ whose last checkpoint was written last. Where
+// there is none the error is an ErrNoRun.
+func Open(path string) (*Dir, error) {
+	if path == Last {
+		checkpoint, err := newest(Last)
+		if err != nil {
+			return nil, err
+		}
+		path = filepath.Dir(filepath.Dir(checkpoint))
+	}
+	d := &Dir{path: filepath.Clean(path)}
+	info, err := os.Stat(d.path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, fmt.Errorf("%w at %s: there is no such folder", ErrNoRun, path)
+	case err != nil:
+		return nil, err
+	case !info.IsDir():
+		return nil, fmt.Errorf("%w at %s: a run is a folder, such as runs/train", ErrNoRun, path)
+	}
+	nothing := fmt.Errorf("%w to go on with at %s: it holds no %s", ErrNoRun, path, filepath.Join(checkpoints, Last+".safetensors"))
+	if !exists(d.Checkpoint(Last)) && !exists(filepath.Join(d.path, lockName)) {
+		return nil, nothing // without a lock file in a folder that is not ours
+	}
+	if err := d.acquire(); err != nil {
+		return nil, err
+	}
+	if !exists(d.Checkpoint(Last)) {
+		return nil, errors.Join(nothing, d.Close())
+	}
+	return d, nil
+}
+
+// Newest is the best checkpoint that was written last among the runs under runs/; of two of one moment, that of the higher number. Where there is
+// none the error is an ErrNoRun.
+func Newest() (checkpoint string, err error) { return newest(Best) }
+
+func newest(name string) (string, error) {
+	entries, err := os.ReadDir(root)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return "", err
+	}
+	type found struct {
+		path    string
+		written time.Time
+		number  int
+	}
+	var all []found
+	for _, e := range entries {
+		d := Dir{path: filepath.Join(root, e.Name())}
+		if info, err := os.Stat(d.Checkpoint(name)); err == nil {
+			all = append(all, found{d.Checkpoint(name), info.ModTime(), number(e.Name())})
+		}
+	}
+	if len(all) == 0 {
+		return "", fmt.Errorf("%w under %s with a checkpoint %s.safetensors: train first, or name one", ErrNoRun, root, name)
+	}
+	return slices.MaxFunc(all, func(a, b found) int {
+		return cmp.Or(a.written.Compare(b.written), cmp.Compare(a.number, b.number))
+	}).path, nil
+}
+
+// nextName is one number above the highest, so that numbers follow time even where runs were deleted.
+func nextName() (string, error) {
+	entries, err := os.ReadDir(root)
+	if err != nil {
+		return "", err
+	}
+	highest := 0
+	for _, e := range entries {
+		highest = max(highest, number(e.Name()))
+	}
+	if highest == 0 {
+		return filepath.Join(root, stem), nil
+	}
+	return filepath.Join(root, stem+strconv.Itoa(highest+1)), nil
+}
+
+// number is 1 for train, 2 for train2, and 0 for what is not named so.
+func number(name string) int {
+	rest, ours := strings.CutPrefix(name, stem)
+	if ours && rest == "" {
+		return 1
+	}
+	n, err := strconv.Atoi(rest)
+	if !ours || err != nil || n < 2 || strconv.Itoa(n) != rest {
+		return 0
+	}
+	return n
+}
+
+func (d *Dir) acquire() error {
+	path := filepath.Join(d.path, lockName)
+	f, err := lockfile.Acquire(path)
+	switch {
+	case errors.Is(err, lockfile.ErrLocked):
+		return &LockedError{Path: d.path, PID: holder(path)}
+	case err != nil:
+		return fmt.Errorf("cannot write to the run folder: %w", err)
+	}
+	d.lock = f
+	err = f.Truncate(0)
+	if err == nil {
+		_, err = f.WriteAt([]byte(strconv.Itoa(os.Getpid())+"\n"), 0)
+	}
+	if err != nil {
+		return errors.Join(fmt.Errorf("cannot write to the run folder: %w", err), d.Close())
+	}
+	return nil
+}
+
+// holder reads who holds the lock.
+func holder(path string) int {
+	f, err := os.Open(path)
+	if err != nil {
+		return 0
+	}
+	defer f.Close()
+	text, err := io.ReadAll(io.LimitReader(f, 32))
+	if err != nil {
+		return 0
+	}
+	pid, err := strconv.Atoi(strings.TrimSpace(string(text)))
+	if err != nil {
+		return 0
+	}
+	return pid
+}
+
+// Close removes the lock. If Create made the folder and nothing was put into it, the folder goes too.
+func (d *Dir) Close() error {
+	if d.lock == nil {
+		return nil
+	}
+	lock := d.lock
+	d.lock = nil
+	if d.fresh {
+		os.Remove(filepath.Join(d.path, checkpoints)) // as the folders below: only where empty
+	}
+	err := os.Remove(lock.Name()) // while it is held: nobody can have begun to rely on it
+	if errors.Is(err, fs.ErrNotExist) {
+		err = nil // somebody removed the whole folder
+	}
+	remove(d.made)
+	return errors.Join(err, lock.Close())
+}
 
 // Path is the folder.
 func (d *Dir) Path() string { return d.path }
@@ -49,8 +296,51 @@ func (d *Dir) Curves() string { return filepath.Join(d.path, "curves.png") }
 
 // Checkpoint is the file of a checkpoint, Last or Best.
 func (d *Dir) Checkpoint(name string) string {
-	return filepath.Join(d.path, "checkpoints", name+".safetensors")
+	return filepath.Join(d.path, checkpoints, name+".safetensors")
 }
 
-// Close gives the lock back. A folder that Create made and nothing was written to is removed.
-func (d *Dir) Close() error { return nil }
+func exists(path string) bool {
+	_, err := os.Lstat(path)
+	return err == nil
+}
+
+// mkdirAll is os.MkdirAll, and tells which folders it made, outermost first. On an error it removes them.
+func mkdirAll(path string) (made []string, err error) {
+	var missing []string
+	for p := path; ; p = filepath.Dir(p) {
+		info, err := os.Stat(p)
+		if err == nil && info.IsDir() {
+			break
+		}
+		if err == nil {
+			return nil, &fs.PathError{Op: "mkdir", Path: p, Err: errors.New("a file is in the way")}
+		}
+		if !errors.Is(err, fs.ErrNotExist) || p == filepath.Dir(p) {
+			return nil, err
+		}
+		missing = append(missing, p)
+	}
+	for _, p := range slices.Backward(missing) {
+		switch err := os.Mkdir(p, 0o777); {
+		case err == nil:
+			made = append(made, p)
+		case !errors.Is(err, fs.ErrExist): // somebody else may make it at the same moment
+			remove(made)
+			return nil, err
+		}
+	}
+	return made, nil
+}
+
+// remove removes folders, innermost first, as far as they are empty.
+func remove(made []string) {
+	for _, p := range slices.Backward(made) {
+		if os.Remove(p) != nil {
+			return
+		}
+	}
+}
+
+func cannotMake(path string, err error) error {
+	return fmt.Errorf("cannot make the run folder %s: %w; name one that can be written with --out", path, err)
+}
