@@ -42,6 +42,10 @@ func (m *Model) Compile(o Options) (*Net, error) {
 	if err != nil {
 		return nil, err
 	}
+	return m.compile(plan)
+}
+
+func (m *Model) compile(plan *Plan) (*Net, error) {
 	n := &Net{model: m, plan: plan, passes: make([]device.Pass, len(m.devs))}
 	for d, dev := range m.devs {
 		prog := &plan.Programs[d]
