@@ -1,0 +1,3 @@
+package report
+
+func Curves(path, title string, ms []Metrics) error { return nil }

@@ -1,0 +1,165 @@
+// Package report writes what a run has to say about itself: metrics.jsonl, one JSON object a line; a TensorBoard event file with the same
+// numbers; and curves.png, drawn from them. It knows nothing of training: it is given numbers and steps.
+package report
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// Metrics is one line of metrics.jsonl: of a step, or of an epoch's end (then without LR). What it has nothing to say about is nil and left
+// out. Errors are fractions, 0..1.
+type Metrics struct {
+	Step  uint64 `json:"step"`  // steps done when the line was written
+	Epoch int    `json:"epoch"` // from 1
+
+	Loss            *float64 `json:"loss,omitempty"`       // mean cross-entropy, natural logarithm
+	Top1Error       *float64 `json:"top1_error,omitempty"` // on the training batch, with dropout and augmentation
+	Top5Error       *float64 `json:"top5_error,omitempty"`
+	LR              *float64 `json:"lr,omitempty"`
+	ImagesPerSecond *float64 `json:"images_per_second,omitempty"`
+	DataStall       *float64 `json:"data_stall,omitempty"` // share of the time spent waiting for pictures, 0..1
+	BadPictures     int      `json:"bad_pictures,omitempty"`
+
+	ValLoss      *float64 `json:"val_loss,omitempty"`
+	ValTop1Error *float64 `json:"val_top1_error,omitempty"`
+	ValTop5Error *float64 `json:"val_top5_error,omitempty"`
+
+	ExchangeBytes   *int64   `json:"exchange_bytes,omitempty"`   // between devices, both ways, a step
+	ExchangeSeconds *float64 `json:"exchange_seconds,omitempty"` // time spent copying them
+}
+
+// fileName is the metrics' name in a run folder.
+const fileName = "metrics.jsonl"
+
+// Writer appends to metrics.jsonl and to a TensorBoard event file of a run.
+type Writer struct {
+	file   *os.File
+	size   int64 // of what is whole in it
+	redo   *line // an epoch's end that may be written again; see Append
+	events *events
+}
+
+// line is where a line stands.
+type line struct {
+	at int64
+	m  Metrics
+}
+
+// NewWriter opens the metrics of a run for appending, in its folder dir. Lines of steps after step, and a line torn by a kill, are cut:
+// 0 begins anew, a resumed run gives its checkpoint's step. So the file becomes what an undisturbed run writes, apart from times.
+// Write a step's lines before the checkpoint of that step. The events go to a new file, as is TensorBoard's custom; what older ones say of later
+// steps it then forgets.
+func NewWriter(dir string, step uint64) (*Writer, error) {
+	f, err := os.OpenFile(filepath.Join(dir, fileName), os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o666)
+	if err != nil {
+		return nil, err
+	}
+	w := &Writer{file: f}
+	if err := w.cut(step); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	if w.events, err = newEvents(dir, step, time.Now()); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return w, nil
+}
+
+// cut removes the lines after step.
+func (w *Writer) cut(step uint64) error {
+	var last *line
+	if step > 0 {
+		end, err := scan(w.file, step, func(l line) { last = &l })
+		if err != nil {
+			return fmt.Errorf("%s: %w; move it away to go on without the lines so far", w.file.Name(), err)
+		}
+		w.size = end
+	}
+	if last != nil && last.m.Step == step && last.m.LR == nil {
+		w.redo = last
+	}
+	return w.file.Truncate(w.size)
+}
+
+// scan calls each for the lines up to step and tells where they end. A last line that was not finished is left out. Damage in the middle is
+// an error; what follows it could not be trusted either.
+func scan(r io.Reader, step uint64, each func(line)) (end int64, err error) {
+	in := bufio.NewReaderSize(r, 1<<16)
+	var damage error
+	at := int64(0)
+	for n := 1; ; n++ {
+		text, err := in.ReadBytes('\n')
+		if errors.Is(err, io.EOF) {
+			return end, nil // text has no end: torn
+		}
+		if err != nil {
+			return 0, err
+		}
+		l := line{at: at}
+		at += int64(len(text))
+		switch err := json.Unmarshal(text, &l.m); {
+		case err != nil && damage == nil:
+			damage = fmt.Errorf("line %d is damaged: %w", n, err)
+		case err != nil: // more of it
+		case l.m.Step > step:
+			return end, nil
+		case damage != nil:
+			return 0, damage
+		default:
+			each(l)
+			end = at
+		}
+	}
+}
+
+// Append writes one line and the event of the same numbers. Numbers that are not finite are an error. Where a run goes on from a checkpoint
+// that was written between an epoch's last step and its end, the end is on file already: its line is then replaced, not doubled.
+func (w *Writer) Append(m Metrics) error {
+	text, err := json.Marshal(m)
+	if err != nil {
+		return fmt.Errorf("metrics of step %d: %w", m.Step, err)
+	}
+	if old := w.redo; old != nil && m.LR == nil && m.Step == old.m.Step {
+		if err := w.file.Truncate(old.at); err != nil {
+			return err
+		}
+		w.size = old.at
+	}
+	w.redo = nil
+	n, err := w.file.Write(append(text, '\n'))
+	if err != nil {
+		if n > 0 {
+			err = errors.Join(err, w.file.Truncate(w.size))
+		}
+		return err
+	}
+	w.size += int64(n)
+	return w.events.scalars(m, time.Now())
+}
+
+// Sync makes durable what was appended: before a checkpoint is saved, so that no checkpoint is ahead of its metrics.
+func (w *Writer) Sync() error { return w.file.Sync() }
+
+// Close syncs and closes the files.
+func (w *Writer) Close() error { return errors.Join(w.file.Sync(), w.file.Close(), w.events.close()) }
+
+// Read reads a metrics.jsonl, leaving out a torn last line.
+func Read(path string) ([]Metrics, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close() //nolint:errcheck // only read
+	var all []Metrics
+	if _, err := scan(f, math.MaxUint64, func(l line) { all = append(all, l.m) }); err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return all, nil
+}
