@@ -1,0 +1,288 @@
+package train
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"alexnet/internal/config"
+	"alexnet/internal/data"
+	"alexnet/internal/device"
+	"alexnet/internal/model"
+	"alexnet/internal/philox"
+	"alexnet/internal/weights"
+)
+
+// Modes of Bench.
+const (
+	BenchTrain = "train" // the training loop's step: dropout, checks, update and all
+	BenchInfer = "infer" // forward
+	BenchData  = "data"  // decoding and augmenting pictures, no net
+)
+
+// BenchOptions say what Bench measures.
+type BenchOptions struct {
+	Config  *config.Config
+	Devices []device.Device // not for BenchData
+	Source  *data.Source    // nil: synthetic pictures, already in memory; BenchData needs one
+	Mode    string
+	Steps   int // measured; 0: 20
+	Warmup  int // taken before and not measured
+}
+
+// BenchResult holds medians over the steps.
+type BenchResult struct {
+	Mode                string         `json:"mode"`
+	Devices             []string       `json:"devices,omitempty"`
+	Precision           string         `json:"precision,omitempty"`
+	Batch               int            `json:"batch"`
+	Steps               int            `json:"steps"`
+	Data                string         `json:"data"` // "synthetic", or where the pictures are
+	ImagesPerSecond     float64        `json:"images_per_second"`
+	MillisecondsPerStep float64        `json:"milliseconds_per_step"`
+	DataStall           float64        `json:"data_stall"` // share of the whole time
+	Memory              []DeviceMemory `json:"-"`
+}
+
+// benchSteps are measured where nothing is said.
+const benchSteps = 20
+
+// Bench measures steps. Weights start from the seed and the mean is a constant: neither changes the time. The time of a step runs from
+// the end of the one before it to its own, with the next one already under way, as in Run.
+func Bench(ctx context.Context, o BenchOptions) (*BenchResult, error) {
+	if o.Steps == 0 {
+		o.Steps = benchSteps
+	}
+	b := &bench{BenchOptions: o, cfg: *o.Config}
+	b.result = BenchResult{Mode: o.Mode, Precision: o.Config.Train.Precision, Batch: o.Config.Train.Batch, Steps: o.Steps, Data: "synthetic"}
+	classes := 0
+	if o.Source != nil {
+		classes, b.result.Data = len(o.Source.Classes), o.Source.Path
+	}
+	var err error
+	if b.cfg.Model, err = b.cfg.Model.ForClasses(classes); err != nil {
+		return nil, err
+	}
+	switch o.Mode {
+	case BenchTrain, BenchInfer:
+		err = b.net(ctx)
+	case BenchData:
+		err = b.data(ctx)
+	default:
+		err = fmt.Errorf("mode %q is not one of %s, %s, %s", o.Mode, BenchTrain, BenchInfer, BenchData)
+	}
+	if err != nil {
+		return nil, err
+	}
+	b.finish()
+	return &b.result, nil
+}
+
+// bench is a measurement under way.
+type bench struct {
+	BenchOptions
+	cfg     config.Config
+	result  BenchResult
+	seconds []float64 // by step
+	speed   []float64 // images a second
+	stall   float64
+	seen    int
+}
+
+// net measures training or inference steps.
+func (b *bench) net(ctx context.Context) (err error) {
+	for _, d := range b.Devices {
+		b.result.Devices = append(b.result.Devices, d.Name())
+	}
+	pre, err := b.preprocess()
+	if err != nil {
+		return err
+	}
+	arch, err := model.New(b.cfg.Model, b.cfg.Train.Dropout)
+	if err != nil {
+		return err
+	}
+	m, err := model.Open(arch, b.Devices)
+	if err != nil {
+		return err
+	}
+	defer closeInto(&err, m.Close)
+	p, err := precision(b.cfg.Train.Precision)
+	if err != nil {
+		return err
+	}
+	batch := b.cfg.Train.Batch
+	net, err := m.Compile(model.Options{Rows: batch, Train: b.Mode == BenchTrain, Precision: p, Input: input(&pre)})
+	if err != nil {
+		return err
+	}
+	defer closeInto(&err, net.Close)
+	b.result.Memory = memoryOf(b.Devices, net)
+	if err := net.Alloc(); err != nil {
+		return err
+	}
+	if err := m.Init(b.cfg.Train.Seed); err != nil {
+		return err
+	}
+	feed, done, err := b.feeder(&pre, arch.Classes)
+	if err != nil {
+		return err
+	}
+	defer done()
+
+	s := newStepper(net, feed, batch)
+	s.infer = b.Mode == BenchInfer
+	s.pass.Seed, s.pass.Momentum = b.cfg.Train.Seed, float32(b.cfg.Train.Momentum)
+	s.pass.LR, s.pass.Decay = make([]float32, len(arch.Params)), make([]float32, len(arch.Params))
+	start := &schedule{cfg: b.cfg.Train.Schedule}
+	start.at(0).apply(arch, b.cfg.Train, s.pass.LR, s.pass.Decay)
+	return b.steps(ctx, s)
+}
+
+// steps takes them until enough have landed.
+func (b *bench) steps(ctx context.Context, s *stepper) error {
+	for len(b.seconds) < b.Steps {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		t, err := s.step()
+		if err != nil {
+			return err
+		}
+		if t != nil {
+			b.add(t.Rows, t.Seconds, t.Stall)
+		}
+	}
+	_, err := s.drain()
+	return err
+}
+
+// data measures the loader alone.
+func (b *bench) data(ctx context.Context) error {
+	if b.Source == nil {
+		return errors.New("bench of data needs data")
+	}
+	pre, err := b.preprocess()
+	if err != nil {
+		return err
+	}
+	feed, done, err := b.feeder(&pre, b.cfg.Model.Classes)
+	if err != nil {
+		return err
+	}
+	defer done()
+	n := b.cfg.Train.Batch
+	batch := device.NewBatch(0, n, device.Input{}, make([]uint8, n*pre.Height*pre.Width*pre.Channels))
+	last := time.Now()
+	for len(b.seconds) < b.Steps {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		info, err := feed.Next(rowsOf(batch))
+		if err != nil {
+			return err
+		}
+		now := time.Now()
+		b.add(info.Rows, now.Sub(last).Seconds(), info.Wait.Seconds())
+		last = now
+	}
+	return nil
+}
+
+func (b *bench) add(rows int, seconds, stall float64) {
+	if b.seen++; b.seen <= b.Warmup {
+		return
+	}
+	b.seconds, b.speed = append(b.seconds, seconds), append(b.speed, float64(rows)/seconds)
+	b.stall += stall
+}
+
+func (b *bench) finish() {
+	total := 0.0
+	for _, s := range b.seconds {
+		total += s
+	}
+	b.result.ImagesPerSecond = median(b.speed)
+	b.result.MillisecondsPerStep = 1000 * median(b.seconds)
+	b.result.DataStall = b.stall / total
+}
+
+// median of at least one number.
+func median(x []float64) float64 {
+	s := slices.Clone(x)
+	slices.Sort(s)
+	return (s[(len(s)-1)/2] + s[len(s)/2]) / 2
+}
+
+// preprocess is of the configuration's shape and cost, with grey for a mean and ImageNet's spread of colours along the axes: statistics of
+// real pictures would take a pass over all of them.
+func (b *bench) preprocess() (weights.Preprocess, error) {
+	in := b.cfg.Model.Input
+	p := weights.Preprocess{
+		Resize: b.cfg.Data.Resize, Crop: in.Size, Channels: in.Channels, MeanKind: b.cfg.Data.Mean,
+		Eigvec: [3][3]float64{{1, 0, 0}, {0, 1, 0}, {0, 0, 1}}, Stdev: [3]float64{19.72, 37.09, 121.78},
+	}
+	p.Height, p.Width = max(p.Resize, in.Size), max(p.Resize, in.Size)
+	if b.Source != nil {
+		var err error
+		if p.Height, p.Width, err = prep(&p).Size(b.Source.Train); err != nil {
+			return p, err
+		}
+	}
+	n := p.Channels
+	if p.MeanKind == meanImage {
+		n *= p.Height * p.Width
+	}
+	p.Mean = make([]float32, n)
+	for i := range p.Mean {
+		p.Mean[i] = 128
+	}
+	return p, fits(&p, in)
+}
+
+// feeder gives the pictures, and what to call in the end.
+func (b *bench) feeder(p *weights.Preprocess, classes int) (feeder, func(), error) {
+	t := b.cfg.Train
+	if b.Source == nil {
+		return &synthetic{pre: p, classes: classes, batch: t.Batch, seed: t.Seed, filled: map[*uint8]bool{}}, func() {}, nil
+	}
+	o := loaderOptions(p, p.Crop, t.Batch, b.cfg.Data.Workers)
+	o.Seed, o.Train = t.Seed, b.Mode != BenchInfer
+	o.Augment = data.Augment{Crop: t.Augment.Crop, Flip: t.Augment.Flip, Color: t.Augment.Color, Stats: colors(p)}
+	l, err := data.NewLoader(b.Source.Train, o)
+	if err != nil {
+		return nil, nil, err
+	}
+	return l, l.Close, nil
+}
+
+// synthetic feeds noise: each of the net's upload slots is filled once and stays as it is.
+type synthetic struct {
+	pre     *weights.Preprocess
+	classes int
+	batch   int
+	seed    uint64
+	next    uint64
+	filled  map[*uint8]bool
+}
+
+func (s *synthetic) Next(dst data.Rows) (data.Info, error) {
+	info := data.Info{First: s.next, Rows: s.batch, Good: s.batch}
+	s.next += uint64(s.batch)
+	if s.filled[&dst.Pixels[0]] {
+		return info, nil
+	}
+	r := philox.NewSource(s.seed, philox.PurposeTest, 0, uint32(len(s.filled)))
+	s.filled[&dst.Pixels[0]] = true
+	for i := range dst.Pixels {
+		dst.Pixels[i] = uint8(r.Uint32())
+	}
+	for i := range s.batch {
+		dst.Labels[i] = int32(r.Intn(s.classes))
+		dst.Crop[i] = [2]int32{int32(r.Intn(s.pre.Height - s.pre.Crop + 1)), int32(r.Intn(s.pre.Width - s.pre.Crop + 1))}
+		dst.Flip[i] = r.Intn(2) == 1
+	}
+	return info, nil
+}

@@ -1,0 +1,318 @@
+package train
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"strings"
+
+	"alexnet/internal/config"
+	"alexnet/internal/data"
+	"alexnet/internal/device"
+	"alexnet/internal/model"
+	"alexnet/internal/weights"
+)
+
+// EvalOptions say what Evaluate scores.
+type EvalOptions struct {
+	Checkpoint *weights.Checkpoint // brings its own configuration, preprocessing and class names
+	Devices    []device.Device
+	Set        *data.Set
+	Classes    []string // of the set, to be found among those of the checkpoint
+
+	Crops      int // 1 (or 0): the centre; 10: corners and centre, each mirrored too, softmax outputs averaged
+	Batch      int // rows of the net; 0: the configuration's, at most evalRows
+	Workers    int
+	Strict     bool
+	OnBad      func(*data.BadPicture)
+	CacheBytes int64
+	Progress   func(done, total int) // pictures
+}
+
+// evalRows is the largest batch taken unasked: no faster beyond, only larger.
+const evalRows = 128
+
+// tenViews is how many views of a picture the paper averages.
+const tenViews = 10
+
+// Evaluate scores a checkpoint on pictures. Pictures that cannot be read are left out (Score.Images counts the others) and told to
+// OnBad, or with Strict end it with a *data.BadPicture.
+//
+// With 10 crops a picture's probabilities are the mean of the softmax outputs over its ten views, as in the paper; errors and loss (-log
+// of the label's mean probability) are taken from these means.
+func Evaluate(ctx context.Context, o EvalOptions) (result *Score, err error) {
+	labels, err := matchClasses(o.Checkpoint, o.Classes)
+	if err != nil {
+		return nil, err
+	}
+	views := max(o.Crops, 1)
+	if views != 1 && views != tenViews {
+		return nil, fmt.Errorf("%d crops: evaluation takes 1 or %d", views, tenViews)
+	}
+	n, err := open(o.Checkpoint, o.Devices, func(rows int) int { return max(evalBatch(o.Batch, rows), views) }, nil)
+	if err != nil {
+		return nil, err
+	}
+	defer closeInto(&err, n.close)
+	lo := loaderOptions(&n.pre, n.arch.Input.H, n.rows, o.Workers)
+	lo.Views, lo.Strict, lo.OnBad, lo.CacheBytes = views, o.Strict, o.OnBad, o.CacheBytes
+	loader, err := data.NewLoader(o.Set, lo)
+	if err != nil {
+		return nil, err
+	}
+	defer loader.Close()
+	s := scorer{net: n.net, feed: relabel{loader, labels}, pictures: o.Set.Len(), progress: o.Progress}
+	var score Score
+	if views == 1 {
+		score, err = s.centre(ctx)
+	} else {
+		score, err = s.averaged(ctx, views, n.arch.Classes, n.rows)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if score.Images == 0 {
+		return nil, fmt.Errorf("%w: none of %d pictures can be read", data.ErrNoData, o.Set.Len())
+	}
+	return &score, nil
+}
+
+func evalBatch(asked, configured int) int {
+	if asked > 0 {
+		return asked
+	}
+	return min(configured, evalRows)
+}
+
+// matchClasses gives the checkpoint's label for each class of the data, by name. Data of other classes is a *weights.BadFile.
+func matchClasses(c *weights.Checkpoint, classes []string) ([]int32, error) {
+	advice := "give the data it was trained on, or another checkpoint"
+	if len(classes) != len(c.Classes) {
+		return nil, &weights.BadFile{Path: c.Path, Advice: advice, Reason: fmt.Sprintf("is for %d classes (%s), the data has %d (%s)",
+			len(c.Classes), examples(c.Classes), len(classes), examples(classes))}
+	}
+	number := make(map[string]int32, len(c.Classes))
+	for i, name := range c.Classes {
+		number[name] = int32(i)
+	}
+	labels := make([]int32, len(classes))
+	var missing []string
+	for i, name := range classes {
+		n, ok := number[name]
+		if !ok {
+			missing = append(missing, name)
+		}
+		labels[i] = n
+	}
+	if len(missing) > 0 {
+		return nil, &weights.BadFile{Path: c.Path, Advice: advice, Reason: fmt.Sprintf("does not know %d of the data's %d classes (%s); its own are %s",
+			len(missing), len(classes), examples(missing), examples(c.Classes))}
+	}
+	return labels, nil
+}
+
+// examples is the beginning of a list.
+func examples(names []string) string {
+	if len(names) > 3 {
+		return strings.Join(names[:3], ", ") + ", ..."
+	}
+	return strings.Join(names, ", ")
+}
+
+// relabel gives the data's pictures the checkpoint's labels.
+type relabel struct {
+	from   feeder
+	labels []int32
+}
+
+func (r relabel) Next(dst data.Rows) (data.Info, error) {
+	info, err := r.from.Next(dst)
+	for i, l := range dst.Labels[:info.Rows] {
+		if l >= 0 {
+			dst.Labels[i] = r.labels[l]
+		}
+	}
+	return info, err
+}
+
+// inference is a net opened from a checkpoint, not to be trained.
+type inference struct {
+	arch    *model.Arch
+	model   *model.Model
+	net     *model.Net
+	pre     weights.Preprocess
+	classes []string
+	rows    int
+}
+
+// open makes the checkpoint's net on the devices, with its weights. rows chooses the batch, given the configuration's; keep names layers to
+// be read.
+func open(c *weights.Checkpoint, devs []device.Device, rows func(int) int, keep []string) (*inference, error) {
+	cfg, err := config.Parse(c.Config, nil)
+	if err != nil {
+		return nil, fmt.Errorf("%s: its configuration: %w", c.Path, err)
+	}
+	if c.Dropout != "" && c.Dropout != weights.DropoutPaper {
+		return nil, fmt.Errorf("%s: its dropout is of the form %q, want %q", c.Path, c.Dropout, weights.DropoutPaper)
+	}
+	if cfg.Model, err = cfg.Model.ForClasses(len(c.Classes)); err != nil {
+		return nil, fmt.Errorf("%s: %w", c.Path, err)
+	}
+	n := &inference{pre: c.Preprocess, classes: c.Classes, rows: rows(cfg.Train.Batch)}
+	if err := n.build(cfg, c, devs, keep); err != nil {
+		return nil, errors.Join(err, n.close())
+	}
+	return n, nil
+}
+
+func (n *inference) build(cfg *config.Config, c *weights.Checkpoint, devs []device.Device, keep []string) (err error) {
+	if err := fits(&n.pre, cfg.Model.Input); err != nil {
+		return fmt.Errorf("%s: %w", c.Path, err)
+	}
+	if n.arch, err = model.New(cfg.Model, cfg.Train.Dropout); err != nil {
+		return fmt.Errorf("%s: %w", c.Path, err)
+	}
+	p, err := precision(cfg.Train.Precision)
+	if err != nil {
+		return err
+	}
+	if n.model, err = model.Open(n.arch, devs); err != nil {
+		return err
+	}
+	if n.net, err = n.model.Compile(model.Options{Rows: n.rows, Precision: p, Keep: keep, Input: input(&n.pre)}); err != nil {
+		return err
+	}
+	if err := n.net.Alloc(); err != nil {
+		return err
+	}
+	return c.Restore(slots(n.model, device.Weight), nil)
+}
+
+func (n *inference) close() (err error) {
+	if n.net != nil {
+		closeInto(&err, n.net.Close)
+	}
+	if n.model != nil {
+		closeInto(&err, n.model.Close)
+	}
+	return err
+}
+
+// scorer runs an inference net over all pictures of a feed, one batch in flight while the next is filled.
+type scorer struct {
+	net      *model.Net
+	feed     feeder
+	pictures int
+	step     uint64 // the training step before, for the failures of devices
+	progress func(done, total int)
+}
+
+// centre scores single views by the net's own statistics.
+func (s scorer) centre(ctx context.Context) (Score, error) {
+	var sum tally
+	var buf [2][]float32
+	err := s.each(ctx, 1, func(turn int, info data.Info, _ *device.Batch) (device.Ticket, func()) {
+		buf[turn] = grow(buf[turn], 3*info.Rows)
+		return s.net.Stats(buf[turn]), func() { sum.add(buf[turn], info.Good) }
+	})
+	return sum.score(), err
+}
+
+// averaged scores the mean probabilities of several views; the rows of a picture follow each other.
+func (s scorer) averaged(ctx context.Context, views, classes, rows int) (Score, error) {
+	var sum tally
+	var buf [2][]float32
+	mean := make([]float64, classes)
+	err := s.each(ctx, views, func(turn int, info data.Info, b *device.Batch) (device.Ticket, func()) {
+		buf[turn] = grow(buf[turn], info.Rows*classes)
+		labels := append(make([]int32, 0, rows), b.Labels[:info.Rows]...) // the slot is filled anew before the probabilities are there
+		return s.net.Probabilities(buf[turn]), func() {
+			for r := 0; r < info.Rows; r += views {
+				if labels[r] >= 0 {
+					average(mean, buf[turn][r*classes:][:views*classes])
+					sum.addPicture(mean, int(labels[r]))
+				}
+			}
+		}
+	})
+	return sum.score(), err
+}
+
+// each runs all pictures through the net. enqueue asks for what it wants of a batch, turn 0 and 1 alternating, and returns what to do when
+// that is there.
+func (s scorer) each(ctx context.Context, views int, enqueue func(turn int, info data.Info, b *device.Batch) (device.Ticket, func())) error {
+	var ticket device.Ticket
+	var use func()
+	land := func() error {
+		if ticket == nil {
+			return nil
+		}
+		if err := ticket.Wait(); err != nil {
+			return err
+		}
+		use()
+		return nil
+	}
+	for done, turn := 0, 0; done < s.pictures; turn = 1 - turn {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		b := s.net.Stage()
+		info, err := s.feed.Next(rowsOf(b))
+		if err != nil {
+			return err
+		}
+		s.net.Forward(b, model.Pass{Step: s.step, Rows: info.Rows, Divisor: 1})
+		next, then := enqueue(turn, info, b)
+		if err := land(); err != nil {
+			return err
+		}
+		ticket, use = next, then
+		if done += info.Rows / views; s.progress != nil {
+			s.progress(done, s.pictures)
+		}
+	}
+	if err := land(); err != nil {
+		return err
+	}
+	return s.net.Sync()
+}
+
+func grow(s []float32, n int) []float32 {
+	if cap(s) < n {
+		return make([]float32, n)
+	}
+	return s[:n]
+}
+
+// average writes the mean of the views' probabilities, (views, classes).
+func average(mean []float64, prob []float32) {
+	clear(mean)
+	views := float64(len(prob) / len(mean))
+	for i, p := range prob {
+		mean[i%len(mean)] += float64(p) / views
+	}
+}
+
+// topK is the 5 of top-5.
+const topK = 5
+
+// addPicture scores one picture by its probabilities. The label's rank is the number of classes that are more probable, or equally
+// probable and of lower number, as in device.SoftmaxLoss.
+func (t *tally) addPicture(prob []float64, label int) {
+	rank := 0
+	for i, p := range prob {
+		if p > prob[label] || p == prob[label] && i < label {
+			rank++
+		}
+	}
+	t.images++
+	t.loss -= math.Log(max(prob[label], math.SmallestNonzeroFloat32)) // a probability that fp32 rounds to 0 is not infinitely wrong
+	if rank >= 1 {
+		t.top1++
+	}
+	if rank >= topK {
+		t.top5++
+	}
+}

@@ -1,0 +1,357 @@
+package train
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+
+	"alexnet/internal/data"
+	"alexnet/internal/device"
+	"alexnet/internal/report"
+	"alexnet/internal/run"
+	"alexnet/internal/weights"
+)
+
+// Run trains until the configuration's epochs or Options.Steps are reached.
+//
+// When ctx is cancelled, it finishes the step in flight, writes a checkpoint and returns an *Interrupted. When a device met NaN or Inf it
+// returns a *Stopped and writes nothing more. Unreadable pictures are counted, or with Strict end the run with a *data.BadPicture. Other
+// errors are those of the packages that failed; the last checkpoint stands in every case.
+func Run(ctx context.Context, o Options) (result *Result, err error) {
+	t, err := newTrainer(ctx, o)
+	if err != nil {
+		if ctx.Err() != nil {
+			return nil, &Interrupted{}
+		}
+		return nil, err
+	}
+	defer closeInto(&err, t.close)
+	t.announce()
+	if err := t.loop(ctx); err != nil {
+		return nil, t.explain(err)
+	}
+	return t.result(), nil
+}
+
+func (t *trainer) announce() {
+	if k := t.cfg.Train.Schedule; k.Kind == kindAuthors && t.cfg.Train.Epochs <= authorsDrop3 {
+		t.progress.Note(fmt.Sprintf("schedule authors2012 goes by the authors' own epochs (%d, %d, ..., %d) and is not scaled to %d epochs",
+			authorsDrop1, authorsDrop2, authorsDrop3, t.cfg.Train.Epochs))
+	}
+	n := t.stepsPerEpoch()
+	steps := n * uint64(t.cfg.Train.Epochs)
+	if t.o.Steps > 0 {
+		steps = min(steps, uint64(t.o.Steps))
+	}
+	t.progress.Start(Start{
+		Pictures: t.o.Source.Train.Len(), Batch: t.cfg.Train.Batch, Epochs: t.cfg.Train.Epochs,
+		StepsPerEpoch: n, Steps: steps, First: t.firstStep,
+	})
+}
+
+// loop takes steps. An epoch's end is a turn of its own: a run that was interrupted between the last step and the end of the validation
+// does the validation when it is resumed.
+func (t *trainer) loop(ctx context.Context) error {
+	for {
+		var err error
+		switch {
+		case t.epochEnds():
+			err = t.endEpoch(ctx)
+		case t.finished():
+			return t.finish(ctx)
+		case ctx.Err() != nil:
+			return t.interrupt()
+		default:
+			err = t.step()
+		}
+		if err != nil && ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+			return t.interrupt()
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+func (t *trainer) epochEnds() bool {
+	return t.steps.next == uint64(t.sched.state.Validated+1)*uint64(t.o.Source.Train.Len())
+}
+
+func (t *trainer) finished() bool {
+	return t.sched.state.Validated >= t.cfg.Train.Epochs || t.o.Steps > 0 && t.steps.pass.Step >= uint64(t.o.Steps)
+}
+
+// step takes one training step and tells of the one before.
+func (t *trainer) step() error {
+	before, err := t.steps.step()
+	if err != nil {
+		return err
+	}
+	t.stepsSince++
+	if err := t.record(before); err != nil {
+		return err
+	}
+	if t.o.afterStep != nil {
+		if err := t.drain(); err != nil {
+			return err
+		}
+		t.o.afterStep(t)
+	}
+	if n := uint64(t.cfg.Train.CheckpointSteps); n > 0 && t.steps.pass.Step%n == 0 {
+		if err := t.drain(); err != nil {
+			return err
+		}
+		err := t.saveLast()
+		t.steps.rest()
+		return err
+	}
+	return nil
+}
+
+// drain waits for the devices and tells of the step that was in flight.
+func (t *trainer) drain() error {
+	last, err := t.steps.drain()
+	if err != nil {
+		return err
+	}
+	return t.record(last)
+}
+
+// record tells of a step, and looks out for a dead start.
+func (t *trainer) record(s *taken) error {
+	if s == nil {
+		return nil
+	}
+	lr := t.cfg.Train.LR * t.rates.weights
+	speed := float64(s.Rows) / s.Seconds
+	stall := min(s.Stall/s.Seconds, 1)
+	m := report.Metrics{
+		Step: s.Step, Epoch: s.Epoch, LR: &lr, ImagesPerSecond: &speed, DataStall: &stall, BadPictures: t.bad,
+	}
+	if s.Good > 0 {
+		m.Loss, m.Top1Error, m.Top5Error = &s.Score.Loss, &s.Score.Top1Error, &s.Score.Top5Error
+		t.loss = s.Score.Loss
+	}
+	if err := t.append(m); err != nil {
+		return err
+	}
+	t.progress.Step(m)
+	if s.Good > 0 && t.dead.add(s.Step, s.Score.Loss) {
+		return t.warnDead()
+	}
+	return nil
+}
+
+func (t *trainer) append(m report.Metrics) error {
+	if t.metrics == nil {
+		return nil
+	}
+	return t.metrics.Append(m)
+}
+
+// warnDead looks for dead units and warns. A step may be in flight; it is over before the pictures looked at are.
+func (t *trainer) warnDead() error {
+	dead, err := t.findDead()
+	if err != nil {
+		return fmt.Errorf("looking for dead units: %w", err)
+	}
+	text := deadWarning(t.dead, dead, t.cfg.Train.LR)
+	t.warnings = append(t.warnings, text)
+	t.progress.Note(text)
+	return nil
+}
+
+// endEpoch validates, lets the schedule see the outcome, and writes best and last.
+func (t *trainer) endEpoch(ctx context.Context) error {
+	if err := t.drain(); err != nil {
+		return err
+	}
+	if err := t.validate(ctx, t.sched.state.Validated+1); err != nil {
+		return err
+	}
+	if t.last != nil && t.sched.validated(t.last.Top1Error) {
+		t.progress.Note(fmt.Sprintf("validation error stopped improving: lr drops to %.2g",
+			t.cfg.Train.LR*t.sched.at(t.sched.state.Validated).weights))
+	}
+	t.sched.state.Validated++
+	if err := t.saveLast(); err != nil {
+		return err
+	}
+	t.steps.rest()
+	return t.setRates()
+}
+
+// validate scores the validation pictures, writes the epoch's line and keeps the best net so far. Best is chosen on these pictures
+// alone. Nothing is in flight.
+func (t *trainer) validate(ctx context.Context, epoch int) error {
+	m := report.Metrics{Step: t.steps.pass.Step, Epoch: epoch, BadPictures: t.bad}
+	t.countExchange(&m)
+	if t.valNet == nil {
+		return t.epochLine(m)
+	}
+	t.val.Seek(0)
+	s, err := scorer{net: t.valNet, feed: t.val, pictures: t.o.Source.Val.Len(), step: max(m.Step, 1) - 1}.centre(ctx)
+	if err != nil {
+		return err
+	}
+	if s.Images == 0 {
+		return fmt.Errorf("%w: none of the %d validation pictures can be read", data.ErrNoData, t.o.Source.Val.Len())
+	}
+	t.last, t.sched.state.ValidatedAt = &s, m.Step
+	m.ValLoss, m.ValTop1Error, m.ValTop5Error = &s.Loss, &s.Top1Error, &s.Top5Error
+	if err := t.epochLine(m); err != nil {
+		return err
+	}
+	if !s.better(bestScore(t.best)) {
+		return nil
+	}
+	t.best = &weights.Best{Step: m.Step, Epoch: epoch, Top1Error: s.Top1Error, Top5Error: s.Top5Error, Loss: s.Loss}
+	return t.saveBest(epoch)
+}
+
+func (t *trainer) epochLine(m report.Metrics) error {
+	if err := t.append(m); err != nil {
+		return err
+	}
+	t.progress.Epoch(m)
+	return t.curves()
+}
+
+func bestScore(b *weights.Best) *Score {
+	if b == nil {
+		return nil
+	}
+	return &Score{Top1Error: b.Top1Error, Top5Error: b.Top5Error, Loss: b.Loss}
+}
+
+// countExchange writes the traffic between the devices, a step on average since the last such line. Nothing is in flight: inside an epoch
+// a step is always under way, and its traffic half counted.
+func (t *trainer) countExchange(m *report.Metrics) {
+	all := t.net.Exchange()
+	if len(all) == 0 || t.stepsSince == 0 {
+		return
+	}
+	var now counted
+	for _, x := range all {
+		now.bytes += x.Forward + x.Backward
+		now.seconds += x.Time.Seconds()
+	}
+	bytes := (now.bytes - t.exchange.bytes) / int64(t.stepsSince)
+	seconds := (now.seconds - t.exchange.seconds) / float64(t.stepsSince)
+	m.ExchangeBytes, m.ExchangeSeconds = &bytes, &seconds
+	t.exchange, t.stepsSince = now, 0
+}
+
+// curves draws the run so far.
+func (t *trainer) curves() error {
+	if t.metrics == nil {
+		return nil
+	}
+	if err := t.metrics.Sync(); err != nil {
+		return err
+	}
+	ms, err := report.Read(t.o.Dir.Metrics())
+	if err != nil {
+		return err
+	}
+	return report.Curves(t.o.Dir.Curves(), t.o.Dir.Path(), ms)
+}
+
+// saveLast writes the checkpoint to go on from. Nothing is in flight and the devices reported no failure: what is bad is never written.
+func (t *trainer) saveLast() error {
+	state := t.sched.marshal()
+	if t.o.Dir == nil || t.saved != "" && t.savedAt == t.steps.pass.Step && bytes.Equal(state, t.savedState) {
+		return nil
+	}
+	if err := t.metrics.Sync(); err != nil {
+		return err
+	}
+	c := t.checkpoint(t.sched.state.Validated)
+	c.Momentum = tensors(t.model, device.Momentum)
+	path := t.o.Dir.Checkpoint(run.Last)
+	if err := weights.Save(path, c); err != nil {
+		return err
+	}
+	t.saved, t.savedAt, t.savedState = path, t.steps.pass.Step, state
+	return nil
+}
+
+// saveBest writes the net that did best on the validation pictures, without momentum.
+func (t *trainer) saveBest(epoch int) error {
+	if t.o.Dir == nil {
+		return nil
+	}
+	path := t.o.Dir.Checkpoint(run.Best)
+	if err := weights.Save(path, t.checkpoint(epoch)); err != nil {
+		return err
+	}
+	t.bestPath = path
+	return nil
+}
+
+func (t *trainer) checkpoint(epoch int) *weights.Checkpoint {
+	return &weights.Checkpoint{
+		Step: t.steps.pass.Step, Sample: t.steps.next, Seed: t.cfg.Train.Seed, Epoch: epoch, Config: t.yaml,
+		Classes: t.o.Source.Classes, Data: weights.Data{Path: t.o.Source.Path, Fingerprint: t.o.Source.Fingerprint},
+		Preprocess: t.pre, Dropout: weights.DropoutPaper, Schedule: t.sched.marshal(), Best: t.best,
+		Params: tensors(t.model, device.Weight),
+	}
+}
+
+// interrupt writes a checkpoint of where the run is.
+func (t *trainer) interrupt() error {
+	if err := t.drain(); err != nil {
+		return err
+	}
+	if err := t.saveLast(); err != nil {
+		return fmt.Errorf("interrupted after step %d, and no checkpoint could be written: %w", t.steps.pass.Step, err)
+	}
+	return &Interrupted{Step: t.steps.pass.Step, Checkpoint: t.saved}
+}
+
+// finish validates once more if the run ends inside an epoch. The schedule does not see that: a run that is prolonged later goes on as
+// if it had never ended.
+func (t *trainer) finish(ctx context.Context) error {
+	if err := t.drain(); err != nil {
+		return err
+	}
+	if t.steps.pass.Step != t.sched.state.ValidatedAt {
+		err := t.validate(ctx, t.sched.state.Validated)
+		if err != nil && ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+			return t.interrupt()
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return t.saveLast()
+}
+
+// explain turns the failure of a device into what users can act on.
+func (t *trainer) explain(err error) error {
+	var stop *Interrupted
+	if errors.As(err, &stop) {
+		return err
+	}
+	// The first device to complain may only have missed data of another one that failed: ask them all.
+	all := errors.Join(err, t.net.Sync())
+	var bad *device.NonFiniteError
+	if !errors.As(all, &bad) {
+		return err
+	}
+	return &Stopped{Step: bad.Step + 1, Tensors: bad.Tensors, Checkpoint: t.saved, LR: t.cfg.Train.LR * t.rates.weights, err: bad}
+}
+
+func (t *trainer) result() *Result {
+	r := &Result{
+		Steps: t.steps.pass.Step, Epochs: t.sched.state.Validated, Loss: t.loss, Last: t.last, Best: bestScore(t.best),
+		LastPath: t.saved, BestPath: t.bestPath, Bad: t.bad, Warnings: t.warnings, Memory: t.memory, Exchange: t.net.Exchange(),
+	}
+	if n := r.Steps - t.firstStep; n > 0 {
+		for _, x := range r.Exchange {
+			r.ExchangeBytesPerStep += float64(x.Forward+x.Backward) / float64(n)
+		}
+	}
+	return r
+}

@@ -1,0 +1,157 @@
+package train
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"alexnet/internal/data"
+	"alexnet/internal/device"
+	"alexnet/internal/model"
+	"alexnet/internal/weights"
+)
+
+// PredictOptions say which net looks at pictures.
+type PredictOptions struct {
+	Checkpoint *weights.Checkpoint
+	Devices    []device.Device
+	Batch      int      // rows of the net, the most pictures at once; 0: 1
+	Layers     []string // whose outputs are to be read with Features
+}
+
+// Predictor is a checkpoint's net, ready to look at pictures in files. Pictures are prepared as the checkpoint says: its size, centre
+// crop, its mean.
+type Predictor struct {
+	net *inference
+}
+
+// NewPredictor opens the net on the devices, which stay the caller's. A layer that the net does not have is a *config.Error.
+func NewPredictor(o PredictOptions) (*Predictor, error) {
+	n, err := open(o.Checkpoint, o.Devices, func(int) int { return max(o.Batch, 1) }, o.Layers)
+	if err != nil {
+		return nil, err
+	}
+	return &Predictor{n}, nil
+}
+
+// Close frees the net.
+func (p *Predictor) Close() error { return p.net.close() }
+
+// Prediction is what the net sees in one picture.
+type Prediction struct {
+	Image       string             `json:"image"`
+	Predictions []ClassProbability `json:"predictions"` // most probable first; equally probable ones by number
+	Err         error              `json:"-"`           // *data.BadPicture: the picture could not be read
+}
+
+// ClassProbability is one class.
+type ClassProbability struct {
+	Index       int     `json:"index"`
+	Class       string  `json:"class"`
+	Probability float64 `json:"probability"`
+}
+
+// Predict names the `top` most probable classes of each picture, in the order given. An unreadable picture has its Err set; it stops
+// nothing.
+func (p *Predictor) Predict(ctx context.Context, images []string, top int) ([]Prediction, error) {
+	classes := p.net.arch.Classes
+	prob := make([]float32, p.net.rows*classes)
+	all := make([]Prediction, len(images))
+	for i, name := range images {
+		all[i].Image = name
+	}
+	err := p.each(ctx, images, func(rows []int) error {
+		dst := prob[:len(rows)*classes]
+		if err := p.net.net.Probabilities(dst).Wait(); err != nil {
+			return err
+		}
+		for r, i := range rows {
+			all[i].Predictions = p.net.most(dst[r*classes:][:classes], top)
+		}
+		return nil
+	}, func(i int, bad *data.BadPicture) { all[i].Err = bad })
+	return all, err
+}
+
+// each runs readable pictures through the net, a batch at a time, and calls done with the numbers of the pictures in the rows.
+func (p *Predictor) each(ctx context.Context, images []string, done func(rows []int) error, bad func(int, *data.BadPicture)) error {
+	var b *device.Batch
+	for next := 0; next < len(images); {
+		if b == nil {
+			b = p.net.net.Stage()
+		}
+		var rows []int
+		for ; next < len(images) && len(rows) < p.net.rows; next++ {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			err := p.net.load(b, len(rows), images[next])
+			var unreadable *data.BadPicture
+			switch {
+			case errors.As(err, &unreadable):
+				bad(next, unreadable)
+			case err != nil:
+				return err
+			default:
+				rows = append(rows, next)
+			}
+		}
+		if len(rows) == 0 {
+			continue
+		}
+		p.net.net.Forward(b, model.Pass{Rows: len(rows), Divisor: 1})
+		b = nil
+		if err := done(rows); err != nil {
+			return err
+		}
+	}
+	return p.net.net.Sync()
+}
+
+// load puts a picture into a row of the batch, centre crop, no label.
+func (n *inference) load(b *device.Batch, row int, path string) error {
+	pic, err := data.DecodeFile(path, prep(&n.pre))
+	if err != nil {
+		return err
+	}
+	if pic.Height != n.pre.Height || pic.Width != n.pre.Width {
+		return &data.BadPicture{Name: path, Err: fmt.Errorf("it is %dx%d, and this net was trained on pictures of %dx%d without resizing",
+			pic.Width, pic.Height, n.pre.Width, n.pre.Height)}
+	}
+	size, in := len(pic.Pixels), n.arch.Input
+	copy(b.Pixels[row*size:], pic.Pixels)
+	b.Labels[row], b.Flip[row], b.Color[row] = -1, false, [3]float32{}
+	b.Crop[row] = [2]int32{int32((pic.Height - in.H) / 2), int32((pic.Width - in.W) / 2)}
+	return nil
+}
+
+// most gives the classes with the highest probabilities.
+func (n *inference) most(prob []float32, top int) []ClassProbability {
+	order := make([]int, len(prob))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortStableFunc(order, func(a, b int) int {
+		switch {
+		case prob[a] > prob[b]:
+			return -1
+		case prob[a] < prob[b]:
+			return 1
+		}
+		return 0
+	})
+	best := make([]ClassProbability, 0, max(top, 0))
+	for _, i := range order[:min(max(top, 0), len(order))] {
+		best = append(best, ClassProbability{i, n.class(i), float64(prob[i])})
+	}
+	return best
+}
+
+// class is the name of a class, or its number where the checkpoint has no names.
+func (n *inference) class(i int) string {
+	if i < len(n.classes) {
+		return n.classes[i]
+	}
+	return fmt.Sprint(i)
+}

@@ -1,0 +1,154 @@
+// Package train runs a net: the training loop with its schedule, validation, checkpoints and resume; evaluation, prediction and
+// features from a checkpoint; and the bench, which takes the very step of the loop.
+//
+// It joins model (what is computed), data (what is fed), weights, run and report (what is written), and knows devices only through
+// their contract: it imports no backend. One goroutine enqueues everything; while the devices compute one step, the loop already
+// fills the next batch and looks at a step's results only when the next step is under way.
+//
+// A step depends on the seed, the number of the step and the numbers of its samples alone, and a checkpoint holds weights, momentum,
+// these numbers and the schedule's state. So a resumed run repeats the undisturbed one bit for bit (same binary, devices and
+// thread count).
+package train
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"strings"
+
+	"alexnet/internal/config"
+	"alexnet/internal/data"
+	"alexnet/internal/device"
+	"alexnet/internal/model"
+	"alexnet/internal/report"
+	"alexnet/internal/run"
+	"alexnet/internal/weights"
+)
+
+// Options say what Run trains.
+type Options struct {
+	Config  *config.Config
+	Devices []device.Device // stay open
+	Source  *data.Source
+	Dir     *run.Dir // where checkpoints, metrics and curves go; nil: nowhere
+
+	// Resume continues the run of this checkpoint, exactly; Init starts a new run from its weights. At most one is set.
+	Resume, Init *weights.Checkpoint
+	// OwnPreprocess, with Init, computes mean and colour statistics of this data, as the configuration says; otherwise the file's are kept.
+	OwnPreprocess bool
+
+	Steps  int  // stop when the run has taken this many steps in total; 0: Config.Train.Epochs alone decides
+	Strict bool // an unreadable picture stops the run at once
+
+	OnBad      func(*data.BadPicture) // called once for each unreadable picture; Progress.Note tells of it as well
+	CacheBytes int64                  // decoded pictures kept in memory; 0: the loader decides
+	Progress   Progress               // nil: silent
+
+	deadSteps uint64         // tests: the dead start's window
+	afterStep func(*trainer) // tests: runs after each step, nothing in flight
+}
+
+// Result is what a run that came to its end has done.
+type Result struct {
+	Steps                uint64 // in total, those before a resume included
+	Epochs               int    // whole ones
+	Loss                 float64
+	Last, Best           *Score // on the validation part; nil without one
+	LastPath, BestPath   string // checkpoints; empty where none was written
+	Bad                  int    // unreadable pictures
+	Warnings             []string
+	Memory               []DeviceMemory
+	Exchange             []model.Traffic // between devices, in this process
+	ExchangeBytesPerStep float64
+}
+
+// DeviceMemory is what a device's nets take, by purpose, settled before any of it is allocated.
+type DeviceMemory struct {
+	Device string
+	Plan   device.MemoryPlan
+}
+
+// Score is the outcome of an evaluation. Errors are fractions, the loss is the mean of -log p in nats.
+type Score struct {
+	Images    int     `json:"images"`
+	Top1Error float64 `json:"top1_error"`
+	Top5Error float64 `json:"top5_error"`
+	Loss      float64 `json:"loss"`
+}
+
+// better tells whether s beats o (nil: nothing yet): by top-1 error, then by loss.
+func (s *Score) better(o *Score) bool {
+	if o == nil {
+		return true
+	}
+	if d := s.Top1Error - o.Top1Error; math.Abs(d) > minImprovement {
+		return d < 0
+	}
+	return s.Loss < o.Loss
+}
+
+// Progress is told how a run goes, from the loop's goroutine alone.
+type Progress interface {
+	Start(Start)          // once, before the first step
+	Step(report.Metrics)  // after each step
+	Epoch(report.Metrics) // after each validation
+	Note(string)          // a line for people: memory, a lowered rate, a warning, an unreadable picture
+}
+
+// Start is what lies ahead.
+type Start struct {
+	Pictures, Batch      int
+	Epochs               int
+	StepsPerEpoch, Steps uint64 // Steps: when the run is to end
+	First                uint64 // steps that a resumed run has behind it
+}
+
+type silent struct{}
+
+func (silent) Start(Start)          {}
+func (silent) Step(report.Metrics)  {}
+func (silent) Epoch(report.Metrics) {}
+func (silent) Note(string)          {}
+
+// ErrInterrupted is what errors.Is finds in the error of a run whose context was cancelled.
+var ErrInterrupted = errors.New("interrupted")
+
+// Interrupted says where an interrupted run left its checkpoint.
+type Interrupted struct {
+	Step       uint64 // steps taken
+	Checkpoint string // empty: nothing had been trained yet, or there is no run folder
+}
+
+func (e *Interrupted) Error() string {
+	if e.Checkpoint == "" {
+		return "interrupted"
+	}
+	return fmt.Sprintf("interrupted after step %d; checkpoint: %s", e.Step, e.Checkpoint)
+}
+
+// Is makes errors.Is(e, ErrInterrupted) true.
+func (e *Interrupted) Is(target error) bool { return target == ErrInterrupted }
+
+// Stopped is a run that met NaN or Inf on a device. The step in question changed no weights on disk: the last good checkpoint stands.
+type Stopped struct {
+	Step       uint64 // the step it appeared in, counted from 1 as in metrics.jsonl
+	Tensors    []string
+	Checkpoint string // the last good one; empty: none yet
+	LR         float64
+	err        error
+}
+
+func (e *Stopped) Error() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "step %d: NaN or Inf in %s", e.Step, strings.Join(e.Tensors, ", "))
+	if e.Checkpoint != "" {
+		fmt.Fprintf(&b, "; the last good checkpoint is kept: %s", e.Checkpoint)
+	}
+	fmt.Fprintf(&b, "; try a lower rate (--set train.lr=%.2g)", e.LR/10)
+	if e.Checkpoint == "" {
+		b.WriteString(" or smaller initial weights and biases (--set model.fc6.init.std=0.005)")
+	}
+	return b.String()
+}
+
+func (e *Stopped) Unwrap() error { return e.err }

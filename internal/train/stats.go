@@ -1,0 +1,88 @@
+package train
+
+import (
+	"context"
+	"fmt"
+
+	"alexnet/internal/config"
+	"alexnet/internal/data"
+	"alexnet/internal/device"
+	"alexnet/internal/model"
+	"alexnet/internal/weights"
+)
+
+// Kinds of mean, as data.mean names them.
+const (
+	meanImage   = "image"
+	meanChannel = "channel"
+)
+
+// statistics goes over the training pictures once and settles how pictures become the net's input: their size, the mean that is subtracted,
+// and the principal components of colour for the noise. With strict, the first unreadable picture ends it.
+func statistics(ctx context.Context, cfg *config.Config, set *data.Set, strict bool, onBad func(*data.BadPicture)) (weights.Preprocess, error) {
+	prep := data.Prep{Resize: cfg.Data.Resize, Channels: cfg.Model.Input.Channels}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	s, err := data.ComputeStats(ctx, set, prep, cfg.Data.Workers, func(b *data.BadPicture) {
+		onBad(b)
+		if strict {
+			cancel(b)
+		}
+	})
+	if err != nil {
+		if cause := context.Cause(ctx); cause != nil {
+			err = cause
+		}
+		return weights.Preprocess{}, err
+	}
+	p := weights.Preprocess{
+		Resize: prep.Resize, Height: s.Height, Width: s.Width, Crop: cfg.Model.Input.Size, Channels: s.Channels,
+		MeanKind: cfg.Data.Mean, Mean: s.MeanImage, MeanShape: []int{s.Channels, s.Height, s.Width},
+		Eigvec: s.Eigvec, Stdev: s.Stdev,
+	}
+	if cfg.Data.Mean == meanChannel {
+		p.Mean, p.MeanShape = s.MeanChannel, []int{s.Channels}
+	}
+	return p, fits(&p, cfg.Model.Input)
+}
+
+// fits tells whether the net's input can be cut out of the pictures.
+func fits(p *weights.Preprocess, in config.Input) error {
+	if p.Height < in.Size || p.Width < in.Size {
+		key, is := "model.input.size", in.Size
+		if p.Resize > 0 {
+			key, is = "data.resize", p.Resize
+		}
+		return config.Errorf(key, "is %d: the net's input of %dx%d does not fit into pictures of %dx%d", is, in.Size, in.Size, p.Width, p.Height)
+	}
+	if p.Channels != in.Channels {
+		return config.Errorf("model.input.channels", "is %d, but the pictures are prepared with %d", in.Channels, p.Channels)
+	}
+	return nil
+}
+
+// prep is how files become pictures.
+func prep(p *weights.Preprocess) data.Prep { return data.Prep{Resize: p.Resize, Channels: p.Channels} }
+
+// input is how staged pictures become the net's input.
+func input(p *weights.Preprocess) model.Preprocess {
+	return model.Preprocess{Height: p.Height, Width: p.Width, Mean: p.Mean, Scale: p.Scale}
+}
+
+// colors are the principal components for the loader's colour noise.
+func colors(p *weights.Preprocess) *data.Stats { return &data.Stats{Eigvec: p.Eigvec, Stdev: p.Stdev} }
+
+// loaderOptions are what training, validation and evaluation have in common.
+func loaderOptions(p *weights.Preprocess, crop, rows, workers int) data.LoaderOptions {
+	return data.LoaderOptions{Batch: rows, Prep: prep(p), Height: p.Height, Width: p.Width, Crop: crop, Workers: workers}
+}
+
+// precision is the configuration's, for the devices.
+func precision(name string) (device.Precision, error) {
+	for p := device.FP32; p <= device.BF16; p++ {
+		if p.String() == name {
+			return p, nil
+		}
+	}
+	return 0, fmt.Errorf("precision %q is not one of fp32, tf32, bf16", name)
+}
