@@ -21,18 +21,18 @@ static char tj_path[PATH_MAX];
 
 enum { TJPF_RGB = 0, TJFLAG_LIMITSCANS = 32768 };
 
-// turbo_load returns 0 if the library or one of its functions is missing.
-static int turbo_load(void) {
+// turbo_load returns the library's file, or NULL if it or one of its functions is missing.
+static const char *turbo_load(void) {
 	void *lib = dlopen("libturbojpeg.so.0", RTLD_NOW | RTLD_LOCAL);
-	if (!lib) return 0;
+	if (!lib) return NULL;
 	*(void **)&tj_init = dlsym(lib, "tjInitDecompress");
 	*(void **)&tj_header = dlsym(lib, "tjDecompressHeader3");
 	*(void **)&tj_decompress = dlsym(lib, "tjDecompress2");
 	*(void **)&tj_destroy = dlsym(lib, "tjDestroy");
-	if (!tj_init || !tj_header || !tj_decompress || !tj_destroy) return 0;
+	if (!tj_init || !tj_header || !tj_decompress || !tj_destroy) return NULL;
 	Dl_info info;
 	if (!dladdr((void *)tj_init, &info) || !realpath(info.dli_fname, tj_path)) strcpy(tj_path, "libturbojpeg.so.0");
-	return 1;
+	return tj_path;
 }
 
 static tjhandle turbo_open(void) { return tj_init(); }
@@ -58,10 +58,7 @@ import (
 
 // turboPath is the library's file, or "" where there is none.
 var turboPath = sync.OnceValue(func() string {
-	if C.turbo_load() == 0 {
-		return ""
-	}
-	return C.GoString(&C.tj_path[0])
+	return C.GoString(C.turbo_load()) // of NULL: ""
 })
 
 // Decoder names what decodes JPEG here: "libjpeg-turbo (libturbojpeg.so.0.2.0)" or "Go image/jpeg".
