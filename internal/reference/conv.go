@@ -41,11 +41,14 @@ func (c *conv[T]) scratchSizes(backward bool) (worker, share int) {
 	return 2*col + c.out.Len(), c.out.C*c.taps() + c.out.C
 }
 
-// plane is channel ch of row r, looked up in the inputs in their order.
+// plane is channel ch of row r, looked up in the inputs in their order; nil where x has nothing for that input.
 func (c *conv[T]) plane(x [][]T, r, ch int) []T {
 	i := 0
 	for ; ch >= c.in[i].C; i++ {
 		ch -= c.in[i].C
+	}
+	if x[i] == nil {
+		return nil
 	}
 	hw := c.in[i].H * c.in[i].W
 	at := (r*c.in[i].C + ch) * hw
@@ -87,11 +90,14 @@ func (c *conv[T]) im2col(x [][]T, r, group int, col []T) {
 	})
 }
 
-// col2im adds col back to where im2col read it.
+// col2im adds col back to where im2col read it, but for inputs without a gradient.
 func (c *conv[T]) col2im(col []T, dx [][]T, r, group int) {
 	h, w := c.in[0].H, c.in[0].W
 	c.eachTap(group, func(ch, dyy, dxx, row int) {
 		plane, src := c.plane(dx, r, ch), col[row*c.pixels():(row+1)*c.pixels()]
+		if plane == nil {
+			return
+		}
 		for i := range c.out.H {
 			y, line := i*c.Stride+dyy, src[i*c.out.W:(i+1)*c.out.W]
 			if y < 0 || y >= h {
@@ -125,7 +131,7 @@ func (c *conv[T]) forward(rows int, x [][]T, w, b, y []T, s *scratch[T]) {
 	})
 }
 
-// backward writes the gradients of weight and bias (dw nil: not wanted) and of the inputs (dx nil: not wanted) from y and its gradient dy.
+// backward writes the gradients of weight and bias (dw nil: not wanted) and of the inputs (dx, or one of them, nil: not wanted) from y and its gradient dy.
 func (c *conv[T]) backward(rows int, x [][]T, w, y, dy []T, dx [][]T, dw, db []T, s *scratch[T]) {
 	kernels, taps, pixels := c.out.C/c.Groups, c.taps(), c.pixels()
 	if dw != nil {
@@ -163,9 +169,10 @@ func (c *conv[T]) backward(rows int, x [][]T, w, y, dy []T, dx [][]T, dw, db []T
 
 // clearRow zeroes row r of every input's gradient, to which col2im adds.
 func (c *conv[T]) clearRow(dx [][]T, r int) {
-	for i := range dx {
-		n := c.in[i].Len()
-		clear(dx[i][r*n : (r+1)*n])
+	for i, d := range dx {
+		if n := c.in[i].Len(); d != nil {
+			clear(d[r*n : (r+1)*n])
+		}
 	}
 }
 

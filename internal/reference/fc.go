@@ -47,7 +47,9 @@ func (f *fc[T]) backward(rows int, x [][]T, w, y, dy []T, dx [][]T, dw, db, dz [
 		}
 		f.eachInput(func(i, at int) { gemm(z.t(), mat(rows, f.in[i], x[i]), 0, f.weight(dw).columns(at, f.in[i])) })
 	}
-	if dx != nil {
-		f.eachInput(func(i, at int) { gemm(z, f.weight(w).columns(at, f.in[i]), 0, mat(rows, f.in[i], dx[i])) })
-	}
+	f.eachInput(func(i, at int) {
+		if dx != nil && dx[i] != nil {
+			gemm(z, f.weight(w).columns(at, f.in[i]), 0, mat(rows, f.in[i], dx[i]))
+		}
+	})
 }

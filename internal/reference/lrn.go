@@ -34,16 +34,20 @@ func (l *lrn[T]) sums(v func(i int) T, out []T) {
 	}
 }
 
-// forward computes y = x scale^-Beta and keeps scale = K + Alpha/Size sum x^2, of the same shape, for backward. a/n as in the 2012 code.
-func (l *lrn[T]) forward(rows, workers int, x, y, scale []T) {
+// forward computes y = x scale^-Beta, where scale = K + Alpha/Size sum x^2: a/n as in the 2012 code. It keeps scale, of x's shape, for backward,
+// unless that is nil.
+func (l *lrn[T]) forward(rows int, x, y, scale []T, s *scratch[T]) {
 	n := l.shape.Len()
-	forShares(rows, workers, func(_, _, from, to int) {
+	forShares(rows, len(s.worker), func(worker, _, from, to int) {
 		for r := from; r < to; r++ {
-			x, y, scale := x[r*n:(r+1)*n], y[r*n:(r+1)*n], scale[r*n:(r+1)*n]
-			l.sums(func(i int) T { return x[i] * x[i] }, scale)
-			for i := range scale {
-				scale[i] = T(l.K) + T(l.Alpha)/T(l.Size)*scale[i]
-				y[i] = x[i] * T(math.Pow(float64(scale[i]), -float64(l.Beta)))
+			x, y, sum := x[r*n:(r+1)*n], y[r*n:(r+1)*n], s.worker[worker][:n]
+			if scale != nil {
+				sum = scale[r*n : (r+1)*n]
+			}
+			l.sums(func(i int) T { return x[i] * x[i] }, sum)
+			for i := range sum {
+				sum[i] = T(l.K) + T(l.Alpha)/T(l.Size)*sum[i]
+				y[i] = x[i] * T(math.Pow(float64(sum[i]), -float64(l.Beta)))
 			}
 		}
 	})

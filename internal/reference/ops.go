@@ -76,12 +76,16 @@ func pick(tensors [][]float32, vs []device.Value) [][]float32 {
 	return out
 }
 
-// inputGrads are the tensors that take the gradients of an op's inputs; nil where they are not wanted, which is so for the picture alone.
+// inputGrads are the tensors that take the gradients of an op's inputs; nil where they are not wanted, as for the picture. All of them are
+// nil where none is.
 func (n *net) inputGrads(vs []device.Value) [][]float32 {
-	if n.grad[vs[0]] == nil {
-		return nil
+	grads := pick(n.grad, vs)
+	for _, g := range grads {
+		if g != nil {
+			return grads
+		}
 	}
-	return pick(n.grad, vs)
+	return nil
 }
 
 // weights gives an op's weight and bias, and their gradients where the net trains.
@@ -160,14 +164,23 @@ func (o *activateOp) backward(n *net) error {
 type lrnOp struct {
 	plain
 	lrn[float32]
-	scale []float32
+	scale []float32 // kept for backward
 }
 
-func (o *lrnOp) workspace(n *net) int64 { return 4 * int64(n.prog.Rows) * int64(o.shape.Len()) }
-func (o *lrnOp) alloc(n *net)           { o.scale = aligned[float32](n.prog.Rows * o.shape.Len()) }
+// need is room for the scale of one row where backward does not want all.
+func (o *lrnOp) need(*net) need { return need{worker: o.shape.Len()} }
+
+func (o *lrnOp) workspace(n *net) int64 {
+	if !n.backwards() {
+		return 0
+	}
+	return 4 * int64(n.prog.Rows) * int64(o.shape.Len())
+}
+
+func (o *lrnOp) alloc(n *net) { o.scale = aligned[float32](int(o.workspace(n) / 4)) }
 
 func (o *lrnOp) forward(n *net) error {
-	o.lrn.forward(n.pass.Rows, n.workers, n.value[o.In[0]], n.value[o.Out], o.scale)
+	o.lrn.forward(n.pass.Rows, n.value[o.In[0]], n.value[o.Out], o.scale, &n.scratch)
 	return nil
 }
 
@@ -257,8 +270,8 @@ var errPeer = errors.New("the device at the other end of the link failed")
 
 // post sends x, or the news that this device failed.
 func post(m *device.Mailbox, x []float32) {
-	start := time.Now()
 	p := m.Take()
+	start := time.Now()
 	p.Failed = x == nil
 	copy(p.Data, x)
 	m.Post(p, 4*int64(len(x)), time.Since(start))

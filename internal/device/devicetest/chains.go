@@ -10,44 +10,44 @@ import (
 func testChains(t *testing.T, open opener) {
 	up := device.Pool{Window: 3, Stride: 2, RoundUp: true}
 	down := device.Pool{Window: 3, Stride: 2}
-	runCases(t, open, []opCase{
-		{"conv relu lrn pool conv", 3, 23, 23, 3, 0, func(b *builder, x device.Value) device.Value {
+	runCases(t, open, []netCase{
+		one("conv relu lrn pool conv", 3, 23, 23, 3, 0, func(b *builder, x device.Value) device.Value {
 			x = b.conv("conv1", 16, device.Conv{Kernel: 5, Stride: 2, RoundUp: true, Act: device.ReLU}, x)
 			x = b.pool("pool1", down, b.lrn("lrn1", 5, 2, x))
 			return b.conv("conv2", 24, device.Conv{Kernel: 3, Pad: 1, Groups: 2, Act: device.ReLU}, x)
-		}},
-		{"conv relu pool conv", 3, 12, 12, 3, 2, func(b *builder, x device.Value) device.Value {
+		}),
+		one("conv relu pool conv", 3, 12, 12, 3, 2, func(b *builder, x device.Value) device.Value {
 			x = b.pool("pool1", up, b.conv("conv1", 20, device.Conv{Kernel: 3, Pad: 1, Act: device.ReLU}, x))
 			return b.conv("conv2", 9, device.Conv{Kernel: 3, Pad: 1}, x)
-		}},
-		{"conv relu conv relu conv", 3, 8, 8, 2, 0, func(b *builder, x device.Value) device.Value {
+		}),
+		one("conv relu conv relu conv", 3, 8, 8, 2, 0, func(b *builder, x device.Value) device.Value {
 			for i, name := range []string{"conv1", "conv2", "conv3"} {
 				x = b.conv(name, 16+8*i, device.Conv{Kernel: 3, Pad: 1, Act: device.ReLU}, x)
 			}
 			return x
-		}},
-		{"conv pool relu lrn", 3, 11, 11, 2, 0, func(b *builder, x device.Value) device.Value {
+		}),
+		one("conv pool relu lrn", 3, 11, 11, 2, 0, func(b *builder, x device.Value) device.Value {
 			x = b.pool("pool1", down, b.conv("conv1", 16, device.Conv{Kernel: 3}, x))
 			return b.lrn("lrn1", 3, 1, b.activate("relu1", device.ReLU, x))
-		}},
-		{"conv tanh avg fc", 1, 9, 9, 3, 0, func(b *builder, x device.Value) device.Value {
+		}),
+		one("conv tanh avg fc", 1, 9, 9, 3, 0, func(b *builder, x device.Value) device.Value {
 			x = b.conv("conv1", 6, device.Conv{Kernel: 3, Pad: 1, Act: device.Tanh}, x)
 			x = b.pool("pool1", device.Pool{Kind: device.Avg, Window: 3, Stride: 2, RoundUp: true}, x)
 			return b.fc("fc", 10, device.Tanh, x)
-		}},
-		{"fc relu dropout fc", 3, 6, 6, 4, 0, func(b *builder, x device.Value) device.Value {
+		}),
+		one("fc relu dropout fc", 3, 6, 6, 4, 0, func(b *builder, x device.Value) device.Value {
 			x = b.dropout("drop6", .5, 0, b.fc("fc6", 48, device.ReLU, x))
 			x = b.dropout("drop7", .5, 0, b.fc("fc7", 33, device.ReLU, x))
 			return b.softmax(b.fc("fc8", 7, device.Linear, x))
-		}},
-		{"pool fc dropout", 3, 8, 8, 5, 3, func(b *builder, x device.Value) device.Value {
+		}),
+		one("pool fc dropout", 3, 8, 8, 5, 3, func(b *builder, x device.Value) device.Value {
 			x = b.pool("pool5", down, b.conv("conv5", 16, device.Conv{Kernel: 3, Pad: 1, Act: device.ReLU}, x))
 			return b.softmax(b.dropout("drop6", .4, 5, b.fc("fc6", 12, device.ReLU, x)))
-		}},
-		{"lrn pool on the picture", 3, 9, 9, 2, 0, func(b *builder, x device.Value) device.Value {
+		}),
+		one("lrn pool on the picture", 3, 9, 9, 2, 0, func(b *builder, x device.Value) device.Value {
 			return b.fc("fc", 5, device.Linear, b.pool("pool", up, b.lrn("lrn", 3, 1, x)))
-		}},
-		{"a small AlexNet", 3, 47, 47, 3, 0, smallAlexNet},
+		}),
+		one("a small AlexNet", 3, 47, 47, 3, 0, smallAlexNet),
 	})
 }
 

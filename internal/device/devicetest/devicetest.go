@@ -30,4 +30,9 @@ const (
 func Run(t *testing.T, open func(t *testing.T, n int) []device.Device) {
 	t.Run("Ops", func(t *testing.T) { testOps(t, open) })
 	t.Run("Chains", func(t *testing.T) { testChains(t, open) })
+	t.Run("Exact", func(t *testing.T) { testExact(t, open) })
+	t.Run("Columns", func(t *testing.T) { testColumns(t, open) })
+	t.Run("Training", func(t *testing.T) { testTraining(t, open) })
+	t.Run("Failures", func(t *testing.T) { testFailures(t, open) })
+	t.Run("Misuse", func(t *testing.T) { testMisuse(t, open) })
 }

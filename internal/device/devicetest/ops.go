@@ -6,87 +6,85 @@ import (
 	"alexnet/internal/device"
 )
 
-// opCase is a net of one device, small enough for the oracle. Its last op's value is kept in every variant.
-type opCase struct {
+// netCase is a net on one device or several, small enough for the oracle.
+type netCase struct {
 	name       string
-	c, h, w    int // of the input
 	rows, used int // of the program and of the pass; used 0: all
-	build      func(b *builder, in device.Value) device.Value
+	// build writes the programs, and gives for each device the values to keep even where nothing else is: results that take a
+	// gradient from outside, where the net ends in no loss.
+	build func() ([]*builder, [][]device.Value)
 }
 
-func (c opCase) pass(r *rig, step int) device.Pass {
+func (c netCase) pass(r *rig, step int) device.Pass {
 	if c.used == 0 {
 		return r.defaultPass(step, c.rows)
 	}
 	return r.defaultPass(step, c.used)
 }
 
-// program builds the case. full: everything is kept, gradients included, so that nothing may be fused away; else only the result.
-func (c opCase) program(train, full bool) []*builder {
-	b := newProgram(c.c, c.h, c.w, c.rows)
-	out := c.build(b, b.Input.Value)
-	b.Train = train
-	if full {
-		b.InputGrad = true
-		b.keepAll()
-	} else {
-		b.Keep = []device.Value{out}
+// programs builds the case. full: everything is kept, gradients included, so that nothing may be fused away; else only the result.
+func (c netCase) programs(train, full bool) []*builder {
+	bs, results := c.build()
+	for i, b := range bs {
+		b.Train = train
+		if full {
+			b.InputGrad = true
+			b.keepAll()
+		} else {
+			b.Keep = results[i]
+		}
 	}
-	return []*builder{b}
+	return bs
 }
 
 // run compares forward and gradients in a program that keeps everything and in one that keeps nothing, and the forward of an inference
 // net on the same parameters.
-func (c opCase) run(t *testing.T, open opener) {
+func (c netCase) run(t *testing.T, open opener) {
 	for _, full := range []bool{true, false} {
 		name := map[bool]string{true: "kept", false: "fused"}[full]
 		t.Run(name, func(t *testing.T) {
-			build := func() []*builder { return c.program(true, full) }
-			var devs []device.Device
-			opened := func(t *testing.T, n int) []device.Device { devs = open(t, n); return devs }
-			play(t, opened, build, func(r *rig) {
+			play(t, open, func() []*builder { return c.programs(true, full) }, func(r *rig) {
 				r.step(c.pass(r, 0))
 				r.compareValues(true)
 				r.compareParams(device.Gradient, gradientTolerance)
-				infer := r.shadow(devsOf(r, devs), c.program(false, false))
+				r.compareTraffic()
+				infer := r.shadow(c.programs(false, false))
 				infer.begin(c.pass(infer, 1))
 				infer.forward()
 				infer.compareValues(false)
 				r.oracle.margin = min(r.oracle.margin, infer.oracle.margin)
-				for _, n := range infer.nets {
-					infer.must(n.Close())
-				}
+				infer.closeNets()
 			})
 		})
 	}
 }
 
-// devsOf is devs for a rig with devices and nothing for a dry one.
-func devsOf(r *rig, devs []device.Device) []device.Device {
-	if r.nets == nil {
-		return nil
-	}
-	return devs
-}
-
-func runCases(t *testing.T, open opener, cases []opCase) {
+func runCases(t *testing.T, open opener, cases []netCase) {
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) { c.run(t, open) })
 	}
 }
 
-// single makes a case of one convolution on the picture.
-func convCase(name string, c, h, w, rows, used, kernels int, conv device.Conv) opCase {
-	return opCase{name, c, h, w, rows, used, func(b *builder, in device.Value) device.Value {
-		return b.conv("conv1", kernels, conv, in)
+// one makes a case of one device: build gives the result.
+func one(name string, c, h, w, rows, used int, build func(b *builder, in device.Value) device.Value) netCase {
+	return netCase{name, rows, used, func() ([]*builder, [][]device.Value) {
+		b := newProgram(c, h, w, rows)
+		return []*builder{b}, [][]device.Value{{build(b, b.Input.Value)}}
 	}}
 }
 
-// after makes a case of one op behind a 3x3 convolution, which gives it channels channels of the input's size.
-func after(name string, channels, h, w, rows, used int, op func(b *builder, in device.Value) device.Value) opCase {
-	return opCase{name, 3, h, w, rows, used, func(b *builder, in device.Value) device.Value {
+// convCase is one convolution on the picture.
+func convCase(name string, c, h, w, rows, used, kernels int, conv device.Conv) netCase {
+	return one(name, c, h, w, rows, used, func(b *builder, in device.Value) device.Value {
+		return b.conv("conv1", kernels, conv, in)
+	})
+}
+
+// after is one op behind a 3x3 convolution, which gives it channels channels of the input's size.
+func after(name string, channels, h, w, rows, used int, op func(b *builder, in device.Value) device.Value) netCase {
+	return one(name, 3, h, w, rows, used, func(b *builder, in device.Value) device.Value {
 		return op(b, b.conv("conv1", channels, device.Conv{Kernel: 3, Pad: 1}, in))
-	}}
+	})
 }
 
 func testOps(t *testing.T, open opener) {
@@ -99,12 +97,12 @@ func testOps(t *testing.T, open opener) {
 	t.Run("SoftmaxLoss", func(t *testing.T) { runCases(t, open, softmaxCases()) })
 }
 
-func convCases() []opCase {
+func convCases() []netCase {
 	relu, tanh := device.ReLU, device.Tanh
 	behind := func(kernels int, conv device.Conv) func(*builder, device.Value) device.Value {
 		return func(b *builder, in device.Value) device.Value { return b.conv("conv2", kernels, conv, in) }
 	}
-	return []opCase{
+	return []netCase{
 		convCase("1x1", 1, 1, 1, 1, 0, 1, device.Conv{Kernel: 1}),
 		convCase("one channel", 1, 7, 9, 2, 0, 5, device.Conv{Kernel: 3, Pad: 1}),
 		convCase("relu", 3, 8, 8, 3, 0, 16, device.Conv{Kernel: 3, Pad: 1, Act: relu}),
@@ -127,14 +125,14 @@ func convCases() []opCase {
 	}
 }
 
-func fcCases() []opCase {
+func fcCases() []netCase {
 	fc := func(units int, act device.Activation) func(*builder, device.Value) device.Value {
 		return func(b *builder, in device.Value) device.Value { return b.fc("fc6", units, act, in) }
 	}
-	return []opCase{
-		{"picture", 3, 5, 4, 2, 0, fc(7, device.Linear)},
-		{"one number", 1, 1, 1, 1, 0, fc(1, device.Linear)},
-		{"one unit", 3, 4, 4, 3, 0, fc(1, device.ReLU)},
+	return []netCase{
+		one("picture", 3, 5, 4, 2, 0, fc(7, device.Linear)),
+		one("one number", 1, 1, 1, 1, 0, fc(1, device.Linear)),
+		one("one unit", 3, 4, 4, 3, 0, fc(1, device.ReLU)),
 		after("map, relu", 16, 6, 6, 3, 0, fc(40, device.ReLU)),
 		after("odd map, relu", 13, 5, 3, 4, 0, fc(33, device.ReLU)),
 		after("map, tanh", 32, 4, 4, 3, 0, fc(16, device.Tanh)),
@@ -146,26 +144,26 @@ func fcCases() []opCase {
 	}
 }
 
-func activateCases() []opCase {
+func activateCases() []netCase {
 	act := func(a device.Activation) func(*builder, device.Value) device.Value {
 		return func(b *builder, in device.Value) device.Value { return b.activate("act", a, in) }
 	}
-	return []opCase{
+	return []netCase{
 		after("relu", 16, 6, 5, 3, 0, act(device.ReLU)),
 		after("relu, odd channels, fewer rows", 5, 3, 3, 4, 3, act(device.ReLU)),
 		after("tanh", 7, 4, 4, 2, 0, act(device.Tanh)),
 		after("linear", 3, 4, 4, 2, 0, act(device.Linear)),
-		{"relu on units", 1, 3, 3, 2, 0, func(b *builder, in device.Value) device.Value {
+		one("relu on units", 1, 3, 3, 2, 0, func(b *builder, in device.Value) device.Value {
 			return b.activate("relu", device.ReLU, b.fc("fc", 11, device.Linear, in))
-		}},
+		}),
 	}
 }
 
-func lrnCases() []opCase {
+func lrnCases() []netCase {
 	lrn := func(size, groups int) func(*builder, device.Value) device.Value {
 		return func(b *builder, in device.Value) device.Value { return b.lrn("lrn1", size, groups, in) }
 	}
-	return []opCase{
+	return []netCase{
 		after("size 5", 16, 5, 4, 2, 0, lrn(5, 1)),
 		after("size 5, two groups", 32, 4, 5, 2, 0, lrn(5, 2)),
 		after("groups of 48", 96, 3, 3, 2, 0, lrn(5, 2)),
@@ -183,11 +181,11 @@ func lrnCases() []opCase {
 	}
 }
 
-func poolCases() []opCase {
+func poolCases() []netCase {
 	pool := func(p device.Pool) func(*builder, device.Value) device.Value {
 		return func(b *builder, in device.Value) device.Value { return b.pool("pool1", p, in) }
 	}
-	return []opCase{
+	return []netCase{
 		after("max 3/2", 16, 7, 9, 2, 0, pool(device.Pool{Window: 3, Stride: 2})),
 		after("max 3/2 down", 5, 8, 8, 3, 0, pool(device.Pool{Window: 3, Stride: 2})),
 		after("max 3/2 up", 5, 8, 6, 3, 0, pool(device.Pool{Window: 3, Stride: 2, RoundUp: true})),
@@ -207,32 +205,32 @@ func poolCases() []opCase {
 	}
 }
 
-func dropoutCases() []opCase {
+func dropoutCases() []netCase {
 	drop := func(rate float32, first int) func(*builder, device.Value) device.Value {
 		return func(b *builder, in device.Value) device.Value { return b.dropout("drop6", rate, first, in) }
 	}
-	return []opCase{
+	return []netCase{
 		after("half", 16, 4, 4, 3, 0, drop(.5, 0)),
 		after("odd channels, fewer rows", 7, 3, 3, 4, 2, drop(.5, 0)),
 		after("first unit 2050", 5, 3, 3, 2, 0, drop(.3, 2050)),
 		after("rate 0", 4, 3, 3, 2, 0, drop(0, 0)),
-		{"units", 3, 5, 5, 4, 0, func(b *builder, in device.Value) device.Value {
+		one("units", 3, 5, 5, 4, 0, func(b *builder, in device.Value) device.Value {
 			return b.dropout("drop6", .5, 37, b.fc("fc6", 61, device.ReLU, in))
-		}},
+		}),
 	}
 }
 
-func softmaxCases() []opCase {
+func softmaxCases() []netCase {
 	loss := func(classes int) func(*builder, device.Value) device.Value {
 		return func(b *builder, in device.Value) device.Value {
 			return b.softmax(b.fc("fc8", classes, device.Linear, in))
 		}
 	}
-	return []opCase{
-		{"10 classes", 3, 6, 6, 8, 0, loss(10)},
-		{"2 classes", 1, 4, 4, 5, 0, loss(2)},
-		{"1 class", 1, 4, 4, 2, 0, loss(1)},
-		{"106 classes, fewer rows", 3, 6, 6, 8, 5, loss(106)},
+	return []netCase{
+		one("10 classes", 3, 6, 6, 8, 0, loss(10)),
+		one("2 classes", 1, 4, 4, 5, 0, loss(2)),
+		one("1 class", 1, 4, 4, 2, 0, loss(1)),
+		one("106 classes, fewer rows", 3, 6, 6, 8, 5, loss(106)),
 		after("behind a map", 16, 4, 4, 3, 0, loss(6)),
 	}
 }

@@ -22,13 +22,14 @@ type rig struct {
 	seed   uint64
 	progs  []*device.Program
 	specs  [][]device.ParamSpec
+	devs   []device.Device // nil when dry
 	params []device.Params // nil when dry
 	nets   []device.Net    // nil when dry
 	order  []place         // forward
 	oracle *oracle
 	pass   device.Pass
 	labels labels
-	wild   bool // fill the rows out of use with the largest pixels, and all rows of the pass before
+	wild   bool // fill rows out of use with what would be seen in any sum
 }
 
 // play runs script twice: first with oracles alone, under one seed after the other until no ReLU or maximum is closer to a kink than single
@@ -54,7 +55,7 @@ func play(t *testing.T, open opener, build func() []*builder, script func(r *rig
 // newRig declares parameters, compiles, allocates and stores random weights.
 func newRig(t testing.TB, seed uint64, built []*builder, devs []device.Device) *rig {
 	t.Helper()
-	r := &rig{t: t, seed: seed}
+	r := &rig{t: t, seed: seed, devs: devs}
 	for i, b := range built {
 		r.progs, r.specs = append(r.progs, &b.Program), append(r.specs, b.specs)
 		if devs == nil {
@@ -87,9 +88,9 @@ func compile(t testing.TB, devs []device.Device, progs []*device.Program) []devi
 }
 
 // shadow compiles other programs on the parameters of r: an inference net beside a training net. Order of parameters is that of r.
-func (r *rig) shadow(devs []device.Device, built []*builder) *rig {
+func (r *rig) shadow(built []*builder) *rig {
 	r.t.Helper()
-	s := &rig{t: r.t, seed: r.seed, params: r.params}
+	s := &rig{t: r.t, seed: r.seed, devs: r.devs, params: r.params}
 	for i, b := range built {
 		if r.params != nil {
 			b.Params = r.params[i]
@@ -98,7 +99,7 @@ func (r *rig) shadow(devs []device.Device, built []*builder) *rig {
 	}
 	s.order = planOrder(s.progs)
 	s.oracle = r.oracle.shadow(s.progs, s.specs)
-	s.nets = compile(r.t, devs, s.progs)
+	s.nets = compile(r.t, r.devs, s.progs)
 	s.alloc()
 	return s
 }
@@ -145,11 +146,18 @@ func (r *rig) alloc() {
 	}
 }
 
-func (r *rig) close() {
+// closeNets closes the nets and leaves the parameters.
+func (r *rig) closeNets() {
 	r.t.Helper()
 	for _, n := range r.nets {
 		r.must(n.Close())
 	}
+	r.nets = nil
+}
+
+func (r *rig) close() {
+	r.t.Helper()
+	r.closeNets()
 	for _, p := range r.params {
 		r.must(p.Close())
 	}
@@ -204,7 +212,7 @@ func doubles(x []float32) []float64 {
 	return y
 }
 
-// defaultPass is step number step over rows rows, with other rates for each parameter.
+// defaultPass is step number step over rows rows, with other rates for each parameter; there are rates for as many as any device has.
 func (r *rig) defaultPass(step, rows int) device.Pass {
 	p := device.Pass{
 		Seed: r.seed, Step: uint64(step), First: 1000 + uint64(step*rows), Rows: rows, Divisor: float32(rows), Momentum: .9,
@@ -234,14 +242,16 @@ func (r *rig) begin(pass device.Pass) {
 		if r.labels == nil {
 			r.labels = append(r.labels, b.Labels...)
 		}
+		own := pass
+		own.LR, own.Decay = pass.LR[:len(r.specs[d])], pass.Decay[:len(r.specs[d])]
 		r.oracle.begin(d, b, pass)
 		if r.nets != nil {
-			r.nets[d].Begin(b, pass)
+			r.nets[d].Begin(b, own)
 		}
 	}
 }
 
-// fill draws alike on every device; rows out of use get the same as rows in use would, or with wild the brightest picture.
+// fill draws alike on every device; rows out of use get what rows in use would, or with wild pictures far too bright.
 func (r *rig) fill(b *device.Batch, p *device.Program) {
 	src := r.source("batch", int(r.pass.Step))
 	s, classes := p.Values[p.Input.Value].Shape, r.classes()
@@ -261,7 +271,7 @@ func (r *rig) fill(b *device.Batch, p *device.Program) {
 			for k := range row {
 				b.Pixels[i*row+k] = 255
 			}
-			b.Color[i] = [3]float32{1e30, 1e30, 1e30}
+			b.Color[i] = [3]float32{1000, 1000, 1000}
 		}
 	}
 }
@@ -390,6 +400,21 @@ func (r *rig) compareParams(part device.Part, tolerance float64) {
 		for p, s := range r.specs[d] {
 			got := r.fetchParam(d, device.Param(p), part)
 			near(r.t, fmt.Sprintf("device %d: %v of %s", d, part, s.Name), got, r.oracle.part(part)[d][p], tolerance)
+		}
+	}
+}
+
+// compareTraffic holds the bytes that every link counted against the oracle's count: rows in use, four bytes a number.
+func (r *rig) compareTraffic() {
+	r.t.Helper()
+	if r.nets == nil {
+		return
+	}
+	for l, want := range r.oracle.bytes {
+		forward, _ := l.Forward.Traffic()
+		backward, _ := l.Backward.Traffic()
+		if got := [2]int64{forward, backward}; got != want {
+			r.t.Errorf("link %s counted %d bytes forward and backward, want %d", l.Name, got, want)
 		}
 	}
 }
