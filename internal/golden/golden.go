@@ -137,12 +137,14 @@ func (f *File) Deviation(t testing.TB, name string, got []float32) float64 {
 	return max(d, f.sampled(t, name, got, norm))
 }
 
-// Check fails the test where the deviation is beyond the gate.
-func (f *File) Check(t testing.TB, name string, got []float32, gate float64) {
+// Check fails the test where the deviation is beyond the gate. It returns the deviation.
+func (f *File) Check(t testing.TB, name string, got []float32, gate float64) float64 {
 	t.Helper()
-	if d := f.Deviation(t, name, got); !(d <= gate) { // not ">": NaN must fail
+	d := f.Deviation(t, name, got)
+	if !(d <= gate) { // not ">": NaN must fail
 		t.Errorf("%s: %.3g from PyTorch, allowed %.1g", name, d, gate)
 	}
+	return d
 }
 
 // sampled compares the 256 stored elements, relative to their norm or to that which as many elements of the tensor have on average.

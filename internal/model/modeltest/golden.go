@@ -129,11 +129,12 @@ func Paper(t *testing.T, devs []device.Device) {
 	g.pass(g.train, size)
 	g.train.Backward()
 	must(t, g.train.Sync())
-	f.Check(t, "logits", g.value(g.train, 4, "fc8", false), golden.Forward)
+	logits := f.Check(t, "logits", g.value(g.train, 4, "fc8", false), golden.Forward)
+	worst := 0.0
 	for i := range g.model.Arch().Params {
-		f.Check(t, "grad."+g.model.Arch().Params[i].Name, g.param(i, device.Gradient), golden.Gradient)
+		worst = max(worst, f.Check(t, "grad."+g.model.Arch().Params[i].Name, g.param(i, device.Gradient), golden.Gradient))
 	}
-	g.everyLayer(o, size)
+	t.Logf("deviation of the logits %.2g, of the worst gradient %.2g, of the worst layer's values %.2g", logits, worst, g.everyLayer(o, size))
 }
 
 // pass runs the pictures forward.
@@ -156,8 +157,8 @@ func (g *opened) pass(n *model.Net, size int) {
 	n.Forward(b, model.Pass{Rows: len(names), Divisor: float32(len(names))})
 }
 
-// everyLayer checks each layer's value in a net that keeps them all, the loss, and the gradient of the input.
-func (g *opened) everyLayer(o model.Options, size int) {
+// everyLayer checks each layer's value in a net that keeps them all, the loss, and the gradient of the input. It returns the worst value's deviation.
+func (g *opened) everyLayer(o model.Options, size int) float64 {
 	g.t.Helper()
 	o.Train, o.InputGrad, o.Keep = false, true, nil
 	names := []string{"input"}
@@ -171,11 +172,13 @@ func (g *opened) everyLayer(o model.Options, size int) {
 	defer func() { must(g.t, n.Close()) }()
 	g.pass(n, size)
 	n.Backward()
+	worst := 0.0
 	for _, name := range names {
-		g.f.Check(g.t, "value."+name, g.value(n, o.Rows, name, false), golden.Forward)
+		worst = max(worst, g.f.Check(g.t, "value."+name, g.value(n, o.Rows, name, false), golden.Forward))
 	}
 	g.f.Check(g.t, "grad.input", g.value(n, o.Rows, "input", true), golden.Gradient)
 	g.f.Check(g.t, "loss", []float32{float32(g.loss(n, o.Rows))}, golden.Forward)
+	return worst
 }
 
 // loss is the mean over the rows of the last pass.
