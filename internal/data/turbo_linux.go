@@ -101,7 +101,7 @@ func (t *turbo) header(raw []byte) (height, width int, kind string, ok bool) {
 	}
 	// enum TJCS: RGB, YCbCr, GRAY, CMYK, YCCK
 	kinds := [...]string{"rgb", "rgb", "grey", "cmyk", "cmyk"}
-	if int(cs) < 0 || int(cs) >= len(kinds) {
+	if w < 1 || h < 1 || int(cs) < 0 || int(cs) >= len(kinds) { // a file of three bytes passes with 0x0
 		return 0, 0, "", false
 	}
 	return int(h), int(w), kinds[cs], true

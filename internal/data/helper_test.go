@@ -1,0 +1,155 @@
+package data
+
+import (
+	"archive/tar"
+	"bytes"
+	"image"
+	"image/color"
+	"image/png"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"go.uber.org/goleak"
+)
+
+// Every test must leave no goroutine behind.
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// pngOf is a PNG file of one grey value.
+func pngOf(t testing.TB, w, h int, value uint8) []byte {
+	t.Helper()
+	img := image.NewNRGBA(image.Rect(0, 0, w, h))
+	for y := range h {
+		for x := range w {
+			img.SetNRGBA(x, y, color.NRGBA{value, value, value, 255})
+		}
+	}
+	var b bytes.Buffer
+	if err := png.Encode(&b, img); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+// folder writes files below a new folder. Names that end in / are empty folders.
+func folder(t testing.TB, files map[string][]byte) string {
+	t.Helper()
+	dir := t.TempDir()
+	for name, raw := range files {
+		p := filepath.Join(dir, filepath.FromSlash(name))
+		if name[len(name)-1] == '/' {
+			p, raw = filepath.Join(p, "x"), nil
+		}
+		if err := os.MkdirAll(filepath.Dir(p), 0o777); err != nil {
+			t.Fatal(err)
+		}
+		if raw == nil {
+			continue
+		}
+		if err := os.WriteFile(p, raw, 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
+// tarFile is one entry of a test's tar.
+type tarFile struct {
+	name string
+	raw  []byte
+	link string // a hard link to this name
+}
+
+// tarOf makes a tar in memory.
+func tarOf(t testing.TB, files []tarFile) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	w := tar.NewWriter(&b)
+	for _, f := range files {
+		h := &tar.Header{Name: f.name, Mode: 0o644, Size: int64(len(f.raw)), Typeflag: tar.TypeReg}
+		switch {
+		case f.link != "":
+			h.Typeflag, h.Linkname = tar.TypeLink, f.link
+		case f.name[len(f.name)-1] == '/':
+			h.Typeflag = tar.TypeDir
+		}
+		if err := w.WriteHeader(h); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.Write(f.raw); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+func write(t testing.TB, name string, raw []byte) string {
+	t.Helper()
+	p := filepath.Join(t.TempDir(), name)
+	if err := os.WriteFile(p, raw, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func open(t testing.TB, path string, share float64, seed uint64) *Source {
+	t.Helper()
+	src, err := Open(path, share, seed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := src.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return src
+}
+
+func names(s *Set) []string {
+	all := make([]string, s.Len())
+	for i := range all {
+		all[i] = s.Name(i)
+	}
+	return all
+}
+
+// sharedData is a file of the data that lies beside the checkout on the project's own machines.
+func sharedData(t testing.TB, name string) string {
+	t.Helper()
+	p := filepath.Join("..", "..", "..", "shared", "data", name)
+	if _, err := os.Stat(p); err != nil {
+		t.Skipf("no %s beside the checkout", name)
+	}
+	return p
+}
+
+func testFile(t testing.TB, name string) []byte {
+	t.Helper()
+	raw, err := os.ReadFile(filepath.Join("testdata", name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return raw
+}
+
+// numbered is a set of n pictures of 6x5 in memory, picture i grey of value i, labels i mod 3; those listed cannot be read.
+func numbered(t testing.TB, n int, bad ...int) *Set {
+	t.Helper()
+	var files memoryStore
+	entries := make([]entry, n)
+	for i := range n {
+		raw := []byte("no picture")
+		if !slices.Contains(bad, i) {
+			raw = pngOf(t, 6, 5, uint8(i))
+		}
+		files = append(files, raw)
+		entries[i] = entry{name: fileNumber(i), label: int32(i % 3), off: int64(i)}
+	}
+	return newSet(entries, files)
+}
