@@ -1,0 +1,308 @@
+//go:build cgo && dnnl && linux
+
+package cpu
+
+// #include "cpu.h"
+import "C"
+
+import (
+	"fmt"
+
+	"alexnet/internal/device"
+)
+
+// value is a tensor of the program. Its gradient, where there is one, has the same layout.
+type value struct {
+	name   string
+	shape  device.Shape
+	block  int // channels side by side: 1 (NCHW), 8 or 16; 0: not settled yet
+	data   *buffer
+	grad   *buffer
+	sends  int
+	reader device.Spec // its consumer besides Sends
+	kept   bool
+	input  bool
+	relu   bool // it comes from a ReLU ..
+	masked bool // .. whose mask its consumer applies to the gradient
+	tanh   bool
+	wants  bool // it needs a gradient
+	summed bool // its gradient was written
+}
+
+// channels counts those of a whole number of blocks.
+func (v *value) channels() int { return (v.shape.C + v.block - 1) / v.block * v.block }
+
+func (v *value) pixels() int { return v.shape.H * v.shape.W }
+
+// row is the floats of one row, as laid out.
+func (v *value) row() int { return v.channels() * v.pixels() }
+
+// private tells that nobody but the consumer sees the value, so that its tensors may be overwritten or never exist.
+func (v *value) private() bool { return !v.kept && !v.input && v.sends == 0 && v.reader != nil }
+
+// compiler turns a program into steps.
+type compiler struct {
+	*Net
+	values   []*value
+	buffers  []*buffer
+	scratch  *buffer // oneDNN's, shared by all of the net's primitives
+	time     int     // place in the walk: op i runs forward at i and backward at 2 len(ops) - 1 - i
+	list     *[]step // where emit puts steps
+	backward bool
+	fused    map[device.Spec]*lrn // poolings that run together with the normalisation before them
+	later    []func()             // to be done when all layouts are settled
+}
+
+// operation is an op being compiled.
+type operation interface {
+	forward(c *compiler) error
+	backward(c *compiler) error
+}
+
+// prepared is a compiled op.
+type prepared struct{ forward, backward []step }
+
+// Compile makes a net of the program. Nothing is allocated for tensors.
+func (d *Device) Compile(prog device.Program) (device.Net, error) {
+	var n *Net
+	var err error
+	d.do(func() { n, err = compile(d, prog) })
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", d.name, err)
+	}
+	return n, nil
+}
+
+func compile(d *Device, prog device.Program) (*Net, error) {
+	if prog.Precision != device.FP32 {
+		return nil, fmt.Errorf("%v is not available on device cpu yet", prog.Precision)
+	}
+	if err := prog.Check(); err != nil {
+		return nil, err
+	}
+	params, ok := prog.Params.(*Params)
+	if !ok || params.dev != d {
+		return nil, fmt.Errorf("the program's parameters belong to another device")
+	}
+	if prog.Train && params.used {
+		return nil, fmt.Errorf("a training program must be the first one compiled on its parameters")
+	}
+	c := newCompiler(&Net{dev: d, prog: prog, params: params, ops: make([]prepared, len(prog.Ops))})
+	if err := c.walk(); err != nil {
+		c.prims.destroy()
+		return nil, err
+	}
+	c.finish()
+	return c.Net, nil
+}
+
+func newCompiler(n *Net) *compiler {
+	c := &compiler{Net: n, backward: n.prog.Train || n.prog.InputGrad, fused: map[device.Spec]*lrn{}}
+	c.scratch = c.buffer(device.PurposeWorkspace, 0)
+	for i, info := range n.prog.Values {
+		c.values = append(c.values, &value{
+			name: info.Name, shape: info.Shape, kept: n.prog.Kept(device.Value(i)), input: device.Value(i) == n.prog.Input.Value,
+		})
+	}
+	for _, spec := range n.prog.Ops {
+		for _, id := range spec.Base().In {
+			v := c.values[id]
+			if _, ok := spec.(*device.Send); ok {
+				v.sends++
+			} else {
+				v.reader = spec
+			}
+		}
+	}
+	for _, v := range c.values {
+		v.wants = c.backward && (!v.input || n.prog.InputGrad)
+	}
+	return c
+}
+
+// walk compiles the ops forward, then back.
+func (c *compiler) walk() error {
+	c.stage()
+	ops := make([]operation, len(c.prog.Ops))
+	for i, spec := range c.prog.Ops {
+		c.time, c.list = i, &c.ops[i].forward
+		ops[i] = c.operation(spec)
+		if err := ops[i].forward(c); err != nil {
+			return fmt.Errorf("%s: %w", spec.Base().Name, err)
+		}
+	}
+	for i := len(ops) - 1; i >= 0; i-- {
+		c.time, c.list = 2*len(ops)-1-i, &c.ops[i].backward
+		if l, ok := ops[i].(*layer); ok {
+			defer l.forget()
+		}
+		if !c.backward {
+			continue
+		}
+		if err := ops[i].backward(c); err != nil {
+			return fmt.Errorf("gradient of %s: %w", c.prog.Ops[i].Base().Name, err)
+		}
+	}
+	return nil
+}
+
+func (c *compiler) operation(spec device.Spec) operation {
+	op := spec.Base()
+	var in []*value
+	for _, id := range op.In {
+		in = append(in, c.values[id])
+	}
+	var out *value
+	if op.Out != device.None && int(op.Out) < len(c.values) {
+		out = c.values[op.Out]
+	}
+	switch s := spec.(type) {
+	case *device.Conv:
+		return &layer{conv: s, weight: s.Weight, bias: s.Bias, act: s.Act, in: in, out: out}
+	case *device.FC:
+		return &layer{weight: s.Weight, bias: s.Bias, act: s.Act, in: in, out: out}
+	case *device.Activate:
+		return &activate{act: s.Act, in: in[0], out: out}
+	case *device.LRN:
+		return &lrn{spec: s, in: in[0], out: out}
+	case *device.Pool:
+		return &pool{spec: s, in: in[0], out: out}
+	case *device.Dropout:
+		return &dropout{spec: s, in: in[0], out: out}
+	case *device.SoftmaxLoss:
+		return &loss{in: in[0], out: out, stats: c.values[s.Stats]}
+	case *device.Send:
+		return &send{link: s.Link, in: in[0]}
+	case *device.Recv:
+		return &recv{link: s.Link, out: out}
+	}
+	return unknown{spec}
+}
+
+type unknown struct{ spec device.Spec }
+
+func (u unknown) forward(*compiler) error {
+	return fmt.Errorf("%T is not available on device cpu", u.spec)
+}
+func (u unknown) backward(*compiler) error { return nil }
+
+// emit appends a step to the op being compiled.
+func (c *compiler) emit(s step) { *c.list = append(*c.list, s) }
+
+// buffer plans memory that is in use now.
+func (c *compiler) buffer(purpose string, bytes int) *buffer {
+	b := &buffer{purpose: purpose, bytes: int64(bytes), first: c.time, last: c.time}
+	c.buffers = append(c.buffers, b)
+	return b
+}
+
+// always keeps a buffer out of reuse.
+func (c *compiler) always(b *buffer) *buffer { return b.use(-1).use(2 * len(c.prog.Ops)) }
+
+// settle fixes a value's layout if that is still open.
+func (c *compiler) settle(v *value, block int) {
+	if v.block != 0 {
+		return
+	}
+	v.block = block
+	if v.data != nil {
+		v.data.bytes = int64(4 * c.prog.Rows * v.row())
+	}
+}
+
+// write plans the value's memory and tells that it is written now.
+func (c *compiler) write(v *value) *buffer {
+	if v.data == nil {
+		v.data = c.buffer(device.PurposeActivations, 0)
+		if v.block != 0 {
+			v.data.bytes = int64(4 * c.prog.Rows * v.row())
+		}
+		if v.kept || v.input {
+			c.always(v.data)
+		}
+	}
+	return v.data.use(c.time)
+}
+
+// read tells that the value is read now.
+func (c *compiler) read(v *value) *buffer {
+	c.settle(v, 1)
+	return v.data.use(c.time)
+}
+
+// writeGrad plans the gradient's memory and tells that it is written now.
+func (c *compiler) writeGrad(v *value) *buffer {
+	v.summed = true
+	return c.gradient(v).use(c.time)
+}
+
+func (c *compiler) gradient(v *value) *buffer {
+	if v.grad == nil {
+		v.grad = c.buffer(device.PurposeBackward, 4*c.prog.Rows*v.row())
+		if v.kept {
+			c.always(v.grad)
+		}
+	}
+	return v.grad
+}
+
+// readGrad tells that the gradient is read now. A gradient that nobody wrote is zero, or what the caller stores if it is kept.
+func (c *compiler) readGrad(v *value) *buffer {
+	c.settle(v, 1)
+	b := c.gradient(v).use(c.time)
+	if !v.summed && !v.kept {
+		c.emit(&zero{data: b})
+	}
+	return b
+}
+
+// unsent refuses a program whose Send comes after the consumer: its gradient would be added before there is one.
+func (c *compiler) unsent(v *value) error {
+	if v.summed {
+		return fmt.Errorf("%s is sent after its consumer has read it; its Sends must come first", v.name)
+	}
+	return nil
+}
+
+// takesMask tells that the consumer being compiled applies the mask of the ReLU that the value comes from.
+func (v *value) takesMask() bool {
+	v.masked = v.relu && v.private()
+	return v.masked
+}
+
+// plain is the value in logical order, copied if need be.
+func (c *compiler) plain(v *value) *buffer {
+	data := c.read(v)
+	if v.block == 1 || v.pixels() == 1 && v.channels() == v.shape.C {
+		return data
+	}
+	b := c.buffer(device.PurposeActivations, 4*c.prog.Rows*v.shape.Len())
+	c.emit(c.relayout(b, v.shape, 1, data, v.block))
+	return b
+}
+
+// plainGrad gives memory for v's gradient in logical order, and a function that emits what brings it into place.
+func (c *compiler) plainGrad(v *value) (b *buffer, done func()) {
+	if v.block == 1 || v.pixels() == 1 && v.channels() == v.shape.C {
+		return c.writeGrad(v), func() {}
+	}
+	b = c.buffer(device.PurposeBackward, 4*c.prog.Rows*v.shape.Len())
+	return b, func() { c.emit(c.relayout(c.writeGrad(v), v.shape, v.block, b, 1)) }
+}
+
+func (c *compiler) relayout(dst *buffer, s device.Shape, to int, src *buffer, from int) *copyStep {
+	return &copyStep{dst: whole(dst, s, to), src: whole(src, s, from), rows: c.prog.Rows, reorder: true}
+}
+
+// finish plans the memory of all buffers.
+func (c *compiler) finish() {
+	for _, f := range c.later {
+		f()
+	}
+	c.Net.arenas = arenas(c.buffers)
+	c.Net.vals = c.values
+	for _, a := range append(c.params.planned(c.prog.Train), c.Net.arenas...) {
+		c.plan = append(c.plan, device.MemoryItem{Purpose: a.purpose, Bytes: a.bytes})
+	}
+	c.addStaging()
+}

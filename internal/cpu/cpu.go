@@ -1,0 +1,196 @@
+//go:build cgo && dnnl && linux
+
+package cpu
+
+// #cgo CFLAGS: -std=gnu11 -O3
+// #cgo LDFLAGS: -ldl -lm
+// #include "cpu.h"
+import "C"
+
+import (
+	"errors"
+	"fmt"
+	"runtime"
+	"sync"
+
+	"golang.org/x/sys/unix"
+
+	"alexnet/internal/device"
+)
+
+// load opens oneDNN once.
+var load = sync.OnceValue(func() error {
+	if reason := C.cpu_load(); reason != nil {
+		return fmt.Errorf("%w: oneDNN does not load (%s); Debian and Ubuntu have it in libdnnl-dev", ErrUnavailable, C.GoString(reason))
+	}
+	return nil
+})
+
+// Available tells why there is no cpu device, or nil.
+func Available() error { return load() }
+
+// Version names the library: "oneDNN 2.6.3"; empty if it does not load.
+func Version() string {
+	if load() != nil {
+		return ""
+	}
+	var major, minor, patch C.int
+	C.cpu_version(&major, &minor, &patch)
+	return fmt.Sprintf("oneDNN %d.%d.%d", major, minor, patch)
+}
+
+// Open makes devices "cpu", or "cpu:0", "cpu:1", .. that share the process's cores equally, each on its own part of them. The number of
+// cores is that of the process's affinity, of OMP_NUM_THREADS and of GOMAXPROCS, whichever is least.
+func Open(devices int) ([]device.Device, error) {
+	if devices < 1 {
+		return nil, fmt.Errorf("%d cpu devices", devices)
+	}
+	if err := load(); err != nil {
+		return nil, err
+	}
+	cores, err := usableCores()
+	if err != nil {
+		return nil, err
+	}
+	var all []device.Device
+	for i := range devices {
+		name, own := "cpu", cores
+		if devices > 1 {
+			name, own = fmt.Sprintf("cpu:%d", i), share(cores, i, devices)
+		}
+		d, err := open(name, own, devices > 1)
+		if err != nil {
+			for _, opened := range all {
+				err = errors.Join(err, opened.Close())
+			}
+			return nil, err
+		}
+		all = append(all, d)
+	}
+	return all, nil
+}
+
+func usableCores() ([]int, error) {
+	var set unix.CPUSet
+	if err := unix.SchedGetaffinity(0, &set); err != nil {
+		return nil, fmt.Errorf("reading the process's affinity: %w", err)
+	}
+	var cores []int
+	for i := 0; len(cores) < set.Count(); i++ {
+		if set.IsSet(i) {
+			cores = append(cores, i)
+		}
+	}
+	return cores[:max(1, min(len(cores), int(C.cpu_max_threads()), runtime.GOMAXPROCS(0)))], nil
+}
+
+// share is part i of n of the cores; with fewer cores than devices, one core that others use as well.
+func share(cores []int, i, n int) []int {
+	if len(cores) < n {
+		return cores[i%len(cores) : i%len(cores)+1]
+	}
+	return cores[i*len(cores)/n : (i+1)*len(cores)/n]
+}
+
+// Device runs programs on some of the cores.
+type Device struct {
+	name    string
+	threads int
+	engine  C.dnnl_engine_t
+	stream  C.dnnl_stream_t
+	queue   *queue
+	ended   chan struct{}
+}
+
+func open(name string, cores []int, pin bool) (*Device, error) {
+	d := &Device{name: name, threads: len(cores), queue: newQueue(), ended: make(chan struct{})}
+	started := make(chan error)
+	go d.work(cores, pin, started)
+	if err := <-started; err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	return d, nil
+}
+
+// work is the worker. OpenMP keeps a team of threads for each thread that uses it, so this must stay the only one that calls oneDNN for the
+// device. The thread is never unlocked: it ends with the goroutine and takes its team with it.
+func (d *Device) work(cores []int, pin bool, started chan<- error) {
+	runtime.LockOSThread()
+	defer close(d.ended)
+	if err := d.start(cores, pin); err != nil {
+		started <- err
+		return
+	}
+	started <- nil
+	for {
+		c, ok := d.queue.take()
+		if !ok {
+			break
+		}
+		d.execute(&c)
+		d.queue.finish()
+	}
+	C.cpu_close(d.engine, d.stream)
+}
+
+func (d *Device) start(cores []int, pin bool) error {
+	if pin { // before the team exists: it inherits the affinity
+		var set unix.CPUSet
+		for _, c := range cores {
+			set.Set(c)
+		}
+		if err := unix.SchedSetaffinity(0, &set); err != nil {
+			return fmt.Errorf("keeping the worker on cores %v: %w", cores, err)
+		}
+	}
+	C.cpu_set_threads(C.int(len(cores)))
+	return status(C.cpu_open(&d.engine, &d.stream))
+}
+
+func (d *Device) execute(c *command) {
+	switch c.kind {
+	case call:
+		c.call()
+	case begin:
+		c.net.begin(c.index)
+	case forward:
+		c.net.run(c.index, c.net.ops[c.index].forward)
+	case backward:
+		c.net.run(c.index, c.net.ops[c.index].backward)
+	case update:
+		c.net.update()
+	case fetch:
+		c.net.fetch(c)
+	case store:
+		c.net.store(c)
+	}
+}
+
+// do runs f on the worker, after all that was enqueued before, and waits for it.
+func (d *Device) do(f func()) { d.queue.wait(d.queue.put(command{kind: call, call: f})) }
+
+// Name is "cpu" or "cpu:0".
+func (d *Device) Name() string { return d.name }
+
+// Close ends the worker.
+func (d *Device) Close() error {
+	d.queue.close()
+	<-d.ended
+	return nil
+}
+
+// status makes an error of oneDNN's.
+func status(s C.dnnl_status_t) error {
+	switch s {
+	case C.dnnl_success:
+		return nil
+	case C.dnnl_out_of_memory:
+		return errors.New("oneDNN: out of memory")
+	case C.dnnl_invalid_arguments:
+		return errors.New("oneDNN: invalid arguments")
+	case C.dnnl_unimplemented:
+		return errors.New("oneDNN: not implemented")
+	default:
+		return fmt.Errorf("oneDNN: status %d", int(s))
+	}
+}

@@ -1,0 +1,158 @@
+//go:build cgo && dnnl && linux
+
+package cpu
+
+// #include "cpu.h"
+import "C"
+
+import (
+	"errors"
+	"fmt"
+	"time"
+	"unsafe"
+
+	"alexnet/internal/device"
+)
+
+// layout is what travels with a parcel: the block of channels, see value. Two ends that agree copy memory as it is.
+type layout int
+
+// errPeer is how a device fails whose peer failed first.
+var errPeer = errors.New("the device at the other end failed")
+
+// abandoner is a step that owes something to another device even when its own has failed.
+type abandoner interface{ abandon(n *Net) }
+
+// post is one tensor's way out: a mailbox, the parcel's memory, and what to copy there.
+type post struct {
+	mail   *device.Mailbox
+	parcel *buffer
+	src    endpoint
+}
+
+func (p *post) offer() {
+	p.mail.Offer(&device.Parcel{Data: p.parcel.slice(), Layout: layout(p.src.block)})
+}
+
+func (p *post) run(n *Net) error {
+	parcel := p.mail.Take()
+	start := time.Now()
+	dst, src := p.src.at((*C.float)(p.parcel.data)), p.src.view()
+	C.cpu_copy(&dst, &src, C.int64_t(n.pass.Rows), 0)
+	parcel.Failed = false
+	p.mail.Post(parcel, int64(4*n.pass.Rows*p.src.shape.Len()), time.Since(start))
+	return nil
+}
+
+func (p *post) abandon(*Net) {
+	parcel := p.mail.Take()
+	parcel.Failed = true
+	p.mail.Post(parcel, 0, 0)
+}
+
+// get is one tensor's way in.
+type get struct {
+	mail *device.Mailbox
+	dst  endpoint
+	rows int
+	add  bool
+	drop bool // nobody wants it
+}
+
+func (g *get) run(n *Net) error {
+	parcel := g.mail.Get()
+	start := time.Now()
+	err := g.read(n, parcel)
+	g.mail.Return(parcel, time.Since(start))
+	return err
+}
+
+func (g *get) read(n *Net, parcel *device.Parcel) error {
+	if parcel.Failed {
+		return errPeer
+	}
+	if g.drop {
+		return nil
+	}
+	src := g.dst
+	src.offset, src.block = 0, 1
+	if l, ok := parcel.Layout.(layout); ok {
+		src.block = int(l)
+	} else if parcel.Layout != nil {
+		return fmt.Errorf("it came in a layout of %T", parcel.Layout)
+	}
+	src = whole(nil, src.shape, src.block)
+	if len(parcel.Data) < n.pass.Rows*src.row {
+		return fmt.Errorf("%d numbers came, %d rows of %v were expected", len(parcel.Data), n.pass.Rows, src.shape)
+	}
+	from, to := src.at((*C.float)(unsafe.SliceData(parcel.Data))), g.dst.view()
+	C.cpu_copy(&to, &from, C.int64_t(n.pass.Rows), flag(g.add))
+	if src.block != g.dst.block {
+		n.reorders++
+	}
+	if rest := (g.rows - n.pass.Rows) * g.dst.row; rest > 0 && !g.add { // rows that take no part are zero, whatever was in the memory
+		C.cpu_zero(offset(to.data, n.pass.Rows*g.dst.row), C.int64_t(rest))
+	}
+	return nil
+}
+
+func (g *get) abandon(*Net) { g.mail.Return(g.mail.Get(), 0) }
+
+// offset is the place n floats on.
+func offset(p *C.float, n int) *C.float { return (*C.float)(unsafe.Add(unsafe.Pointer(p), 4*n)) }
+
+// send compiles a Send.
+type send struct {
+	link *device.Link
+	in   *value
+}
+
+func (o *send) forward(c *compiler) error {
+	x := c.read(o.in)
+	o.link.Ends[0] = layout(o.in.block)
+	c.post(&o.link.Forward, x, o.in)
+	return nil
+}
+
+func (o *send) backward(c *compiler) error {
+	g := &get{mail: &o.link.Backward, rows: c.prog.Rows, drop: !o.in.wants}
+	if o.in.wants {
+		g.add = o.in.summed
+		g.dst = whole(c.writeGrad(o.in), o.in.shape, o.in.block)
+	}
+	c.emit(g)
+	return nil
+}
+
+// recv compiles a Recv. It takes the layout of the sender where that was compiled before, else that which its consumer asks for.
+type recv struct {
+	link *device.Link
+	out  *value
+	get  *get
+}
+
+func (o *recv) forward(c *compiler) error {
+	if l, ok := o.link.Ends[0].(layout); ok {
+		c.settle(o.out, int(l))
+	}
+	o.get = &get{mail: &o.link.Forward, rows: c.prog.Rows}
+	o.get.dst.data = c.write(o.out)
+	c.emit(o.get)
+	c.later = append(c.later, func() {
+		c.settle(o.out, 1)
+		o.get.dst = whole(o.out.data, o.out.shape, o.out.block)
+	})
+	return nil
+}
+
+func (o *recv) backward(c *compiler) error {
+	c.post(&o.link.Backward, c.readGrad(o.out), o.out)
+	return nil
+}
+
+// post plans a parcel and emits the step that fills and sends it.
+func (c *compiler) post(mail *device.Mailbox, data *buffer, v *value) {
+	p := &post{mail: mail, parcel: c.always(c.buffer(device.PurposeExchange, 4*c.prog.Rows*v.row())), src: whole(data, v.shape, v.block)}
+	c.posts = append(c.posts, p)
+	c.emit(p)
+}

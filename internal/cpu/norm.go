@@ -1,0 +1,187 @@
+//go:build cgo && dnnl && linux
+
+package cpu
+
+// #include "cpu.h"
+import "C"
+
+import (
+	"fmt"
+
+	"alexnet/internal/device"
+)
+
+// lrn compiles normalisation. Where pooling follows and nobody looks at what lies between, the two run together.
+type lrn struct {
+	spec    *device.LRN
+	in, out *value
+	relu    bool
+	args    C.cpu_lrn
+	pool    *pool // runs together with this one
+}
+
+func (o *lrn) forward(c *compiler) error {
+	if n := o.in.shape.C/o.spec.Groups + o.spec.Size/2; n > C.cpu_lrn_limit {
+		return fmt.Errorf("normalisation over %d channels is not available on device cpu (at most %d)", n, C.cpu_lrn_limit)
+	}
+	x := c.read(o.in)
+	c.settle(o.out, o.in.block)
+	o.relu = o.in.takesMask()
+	o.args = C.cpu_lrn{
+		rows: C.int64_t(c.prog.Rows), channels: C.int64_t(o.in.shape.C), groups: C.int64_t(o.spec.Groups),
+		pixels: C.int64_t(o.in.pixels()), block: C.int64_t(o.in.block), half: C.int64_t(o.spec.Size / 2),
+		alpha: C.float(o.spec.Alpha / float32(o.spec.Size)), beta: C.float(o.spec.Beta), k: C.float(o.spec.K),
+	}
+	if p, ok := o.out.reader.(*device.Pool); ok && o.out.private() && o.in.shape.C/o.spec.Groups%o.in.block == 0 {
+		c.fused[p] = o
+		return nil
+	}
+	c.emit(&lrnForward{args: o.args, y: c.write(o.out), x: x})
+	return nil
+}
+
+func (o *lrn) backward(c *compiler) error {
+	if !o.in.wants {
+		return nil
+	}
+	if err := c.unsent(o.in); err != nil {
+		return err
+	}
+	if o.pool != nil {
+		dy := c.readGrad(o.pool.out)
+		c.emit(&lrnPoolBackward{
+			lrn: o.args, pool: o.pool.args, relu: o.relu, dx: c.writeGrad(o.in), dy: dy, x: c.read(o.in),
+			winner: o.pool.winner.use(c.time), between: o.between(c),
+		})
+		return nil
+	}
+	dy := c.readGrad(o.out)
+	c.emit(&lrnBackward{args: o.args, relu: o.relu, dx: c.writeGrad(o.in), dy: dy, x: c.read(o.in)})
+	return nil
+}
+
+// between is memory for one group of one row on each thread.
+func (o *lrn) between(c *compiler) *buffer {
+	return c.buffer(device.PurposeWorkspace, 4*c.dev.threads*o.in.shape.Len()/o.spec.Groups)
+}
+
+type lrnForward struct {
+	args C.cpu_lrn
+	y, x *buffer
+}
+
+func (s *lrnForward) run(*Net) error {
+	C.cpu_lrn_forward(&s.args, s.y.floats(), s.x.floats())
+	return nil
+}
+
+type lrnBackward struct {
+	args      C.cpu_lrn
+	relu      bool
+	dx, dy, x *buffer
+}
+
+func (s *lrnBackward) run(*Net) error {
+	C.cpu_lrn_backward(&s.args, s.dx.floats(), s.dy.floats(), s.x.floats(), flag(s.relu))
+	return nil
+}
+
+// pool compiles pooling.
+type pool struct {
+	spec    *device.Pool
+	in, out *value
+	args    C.cpu_pool
+	winner  *buffer // one byte an output
+	lrn     *lrn    // runs together with this one
+}
+
+func (o *pool) forward(c *compiler) error {
+	if o.spec.Kind == device.Max && o.spec.Window > C.cpu_pool_limit {
+		return fmt.Errorf("max pooling with window %d is not available on device cpu (at most %d)", o.spec.Window, C.cpu_pool_limit)
+	}
+	o.lrn = c.fused[o.spec]
+	var x *buffer
+	if o.lrn != nil {
+		o.lrn.pool, x = o, c.read(o.lrn.in)
+	} else {
+		x = c.read(o.in)
+	}
+	c.settle(o.out, o.in.block)
+	o.args = C.cpu_pool{
+		rows: C.int64_t(c.prog.Rows), channels: C.int64_t(o.in.channels()), block: C.int64_t(o.in.block),
+		height: C.int64_t(o.in.shape.H), width: C.int64_t(o.in.shape.W),
+		out_height: C.int64_t(o.out.shape.H), out_width: C.int64_t(o.out.shape.W),
+		window: C.int64_t(o.spec.Window), stride: C.int64_t(o.spec.Stride), pad: C.int64_t(o.spec.Pad),
+		average: flag(o.spec.Kind == device.Avg), relu: flag(o.spec.Kind == device.Max && o.lrn == nil && o.in.takesMask()),
+	}
+	o.winner = c.buffer(device.PurposeWorkspace, c.prog.Rows*o.out.row())
+	y := c.write(o.out)
+	if o.lrn != nil {
+		c.emit(&lrnPoolForward{lrn: o.lrn.args, pool: o.args, y: y, x: x, winner: o.winner, between: o.lrn.between(c)})
+		return nil
+	}
+	c.emit(&poolForward{args: o.args, y: y, x: x, winner: o.winner})
+	return nil
+}
+
+func (o *pool) backward(c *compiler) error {
+	if !o.in.wants || o.lrn != nil {
+		return nil
+	}
+	if err := c.unsent(o.in); err != nil {
+		return err
+	}
+	dy := c.readGrad(o.out)
+	c.emit(&poolBackward{args: o.args, dx: c.writeGrad(o.in), dy: dy, winner: o.winner.use(c.time)})
+	return nil
+}
+
+type poolForward struct {
+	args         C.cpu_pool
+	y, x, winner *buffer
+}
+
+func (s *poolForward) run(*Net) error {
+	C.cpu_pool_forward(&s.args, s.y.floats(), (*C.uint8_t)(s.winner.data), s.x.floats())
+	return nil
+}
+
+type poolBackward struct {
+	args           C.cpu_pool
+	dx, dy, winner *buffer
+}
+
+func (s *poolBackward) run(*Net) error {
+	C.cpu_pool_backward(&s.args, s.dx.floats(), s.dy.floats(), (*C.uint8_t)(s.winner.data))
+	return nil
+}
+
+type lrnPoolForward struct {
+	lrn                   C.cpu_lrn
+	pool                  C.cpu_pool
+	y, x, winner, between *buffer
+}
+
+func (s *lrnPoolForward) run(*Net) error {
+	C.cpu_lrn_pool_forward(&s.lrn, &s.pool, s.y.floats(), (*C.uint8_t)(s.winner.data), s.x.floats(), s.between.floats())
+	return nil
+}
+
+type lrnPoolBackward struct {
+	lrn                        C.cpu_lrn
+	pool                       C.cpu_pool
+	relu                       bool
+	dx, dy, x, winner, between *buffer
+}
+
+func (s *lrnPoolBackward) run(*Net) error {
+	C.cpu_lrn_pool_backward(&s.lrn, &s.pool, s.dx.floats(), s.dy.floats(), (*C.uint8_t)(s.winner.data), s.x.floats(), s.between.floats(), flag(s.relu))
+	return nil
+}
+
+func flag(b bool) C.int {
+	if b {
+		return 1
+	}
+	return 0
+}

@@ -1,0 +1,248 @@
+//go:build cgo && dnnl && linux
+
+package cpu
+
+// #include "cpu.h"
+import "C"
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"unsafe"
+
+	"alexnet/internal/device"
+)
+
+// Params are weights, momentum and gradients. The first program that uses a parameter settles its layout: the one in which a training program's
+// gradient is written, else the one that its op reads.
+type Params struct {
+	dev     *Device
+	specs   []device.ParamSpec
+	params  []*param
+	used    bool // by a compiled program
+	arenas  []*arena
+	pending []*buffer // planned by the program that is being compiled
+	prims   primitives
+}
+
+type param struct {
+	spec                       device.ParamSpec
+	settled                    bool
+	plain, layout              C.dnnl_memory_desc_t // logical order; private order
+	weight, momentum, gradient *buffer              // in the private order
+	version                    uint64               // of the weight: grows when it changes
+	packed                     []*packed
+}
+
+// packed is a copy of a weight in another layout.
+type packed struct {
+	param   *param
+	layout  C.dnnl_memory_desc_t
+	data    *buffer
+	version uint64 // of the weight that was copied
+	reorder *primitive
+}
+
+// NewParams declares parameters.
+func (d *Device) NewParams(specs []device.ParamSpec) (device.Params, error) {
+	p := &Params{dev: d, specs: slices.Clone(specs)}
+	for _, s := range specs {
+		if s.Len() < 1 || len(s.Shape) < 1 {
+			return nil, fmt.Errorf("%s: parameter %s of shape %v", d.name, s.Name, s.Shape)
+		}
+		q := &param{spec: s, version: 1}
+		if err := tensor(&q.plain, []int{s.Len()}, C.dnnl_a); err != nil {
+			return nil, fmt.Errorf("%s: %s: %w", d.name, s.Name, err)
+		}
+		p.params = append(p.params, q)
+	}
+	return p, nil
+}
+
+// Specs are those that NewParams was given.
+func (p *Params) Specs() []device.ParamSpec { return p.specs }
+
+// settle fixes parameter q's layout, if no program did so before; plain describes the same dimensions in logical order.
+func (p *Params) settle(q *param, plain, layout C.dnnl_memory_desc_t) {
+	if q.settled {
+		return
+	}
+	q.settled, q.plain, q.layout = true, plain, layout
+	q.weight = p.plan(device.PurposeWeights, q.layout)
+}
+
+// train plans what a training program needs besides the weight.
+func (p *Params) train(q *param) {
+	if q.gradient == nil {
+		q.momentum = p.plan(device.PurposeMomentum, q.layout)
+		q.gradient = p.plan(device.PurposeGradients, q.layout)
+	}
+}
+
+func (p *Params) plan(purpose string, layout C.dnnl_memory_desc_t) *buffer {
+	b := (&buffer{purpose: purpose, bytes: int64(C.cpu_bytes(&layout))}).use(0)
+	p.pending = append(p.pending, b)
+	return b
+}
+
+// pack returns a copy of the weight in the layout an op wants, shared by all programs that want the same; nil: the weight itself will do.
+func (p *Params) pack(q *param, layout *C.dnnl_memory_desc_t) (*packed, error) {
+	if C.cpu_same(&q.layout, layout) != 0 {
+		return nil, nil
+	}
+	for _, k := range q.packed {
+		if C.cpu_same(&k.layout, layout) != 0 {
+			return k, nil
+		}
+	}
+	var pd C.dnnl_primitive_desc_t
+	if err := status(C.cpu_reorder(p.dev.engine, &q.layout, layout, &pd)); err != nil {
+		return nil, fmt.Errorf("packing %s: %w", q.spec.Name, err)
+	}
+	defer C.cpu_forget(pd)
+	k := &packed{param: q, layout: *layout, data: p.plan(device.PurposePacked, *layout)}
+	var err error
+	if k.reorder, err = p.prims.create(pd); err != nil {
+		return nil, fmt.Errorf("packing %s: %w", q.spec.Name, err)
+	}
+	k.reorder.arg(C.DNNL_ARG_FROM, q.layout, q.weight)
+	k.reorder.arg(C.DNNL_ARG_TO, *layout, k.data)
+	q.packed = append(q.packed, k)
+	return k, nil
+}
+
+// planned ends a program's planning: parameters that it does not use stay in logical order. It returns the arenas that the program asked for.
+func (p *Params) planned(train bool) []*arena {
+	for _, q := range p.params {
+		p.settle(q, q.plain, q.plain)
+		if train {
+			p.train(q)
+		}
+	}
+	p.used = true
+	added := arenas(p.pending)
+	p.pending = nil
+	p.arenas = append(p.arenas, added...)
+	return added
+}
+
+func (p *Params) alloc() error {
+	if err := allocAll(p.arenas); err != nil {
+		return err
+	}
+	return p.prims.bind(p.dev)
+}
+
+func (p *Params) tensor(id device.Param, part device.Part) (*param, *buffer, error) {
+	if int(id) < 0 || int(id) >= len(p.params) {
+		return nil, nil, fmt.Errorf("%s: parameter %d of %d", p.dev.name, id, len(p.params))
+	}
+	q := p.params[id]
+	b := [...]*buffer{q.weight, q.momentum, q.gradient}[part]
+	if b == nil || b.data == nil {
+		return nil, nil, fmt.Errorf("%s: %s has no %v: no program that was allocated uses it so", p.dev.name, q.spec.Name, part)
+	}
+	return q, b, nil
+}
+
+// Fetch reads a part of a parameter in logical order.
+func (p *Params) Fetch(id device.Param, part device.Part, dst []float32) error {
+	return p.convert(id, part, dst, false)
+}
+
+// Store writes a part of a parameter.
+func (p *Params) Store(id device.Param, part device.Part, src []float32) error {
+	return p.convert(id, part, src, true)
+}
+
+func (p *Params) convert(id device.Param, part device.Part, host []float32, store bool) (err error) {
+	p.dev.do(func() {
+		q, b, e := p.tensor(id, part)
+		if err = e; err != nil {
+			return
+		}
+		if len(host) != q.spec.Len() {
+			err = fmt.Errorf("%s: %s has %d numbers, not %d", p.dev.name, q.spec.Name, q.spec.Len(), len(host))
+			return
+		}
+		logical := unsafe.Pointer(unsafe.SliceData(host))
+		if store {
+			err = status(C.cpu_convert(p.dev.engine, p.dev.stream, &q.plain, logical, &q.layout, b.data))
+			if part == device.Weight {
+				q.version++
+			}
+		} else {
+			err = status(C.cpu_convert(p.dev.engine, p.dev.stream, &q.layout, b.data, &q.plain, logical))
+		}
+	})
+	return err
+}
+
+// Close frees the memory.
+func (p *Params) Close() error {
+	p.dev.do(func() {
+		p.prims.destroy()
+		freeAll(p.arenas)
+		p.arenas = nil
+	})
+	return nil
+}
+
+// refresh brings a packed copy up to date.
+type refresh struct{ packed *packed }
+
+func (s *refresh) run(n *Net) error {
+	k := s.packed
+	if k.version == k.param.version {
+		return nil
+	}
+	k.version = k.param.version
+	n.reorders++
+	return k.reorder.run(n)
+}
+
+// update: see device.Net.
+func (n *Net) update() {
+	if n.err != nil {
+		return
+	}
+	if !n.prog.Train {
+		n.fail("update", errors.New("the program does not train"))
+		return
+	}
+	var bad []string
+	if !n.finite {
+		bad = append(bad, "loss")
+	}
+	for _, id := range n.own {
+		q := n.params.params[id]
+		if C.cpu_finite(q.gradient.floats(), C.int64_t(q.gradient.bytes/4)) == 0 {
+			bad = append(bad, "gradient of "+q.spec.Name)
+		}
+	}
+	if bad == nil {
+		bad = n.apply()
+	}
+	if bad != nil {
+		n.fail("update", &device.NonFiniteError{Device: n.dev.name, Step: n.pass.Step, Tensors: bad})
+	}
+}
+
+// apply changes the weights and returns the names of those that did not stay finite.
+func (n *Net) apply() (bad []string) {
+	for _, id := range n.own {
+		q := n.params.params[id]
+		lr := n.pass.LR[id]
+		if lr == 0 {
+			continue
+		}
+		ok := C.cpu_update(q.weight.floats(), q.momentum.floats(), q.gradient.floats(), C.int64_t(q.weight.bytes/4),
+			C.float(n.pass.Momentum), C.float(lr), C.float(n.pass.Decay[id]))
+		q.version++
+		if ok == 0 {
+			bad = append(bad, q.spec.Name)
+		}
+	}
+	return bad
+}
