@@ -1,0 +1,124 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"alexnet/internal/data"
+	"alexnet/internal/train"
+)
+
+// benchOptions are what bench was asked to do.
+type benchOptions struct {
+	net           netOptions
+	device        deviceOptions
+	data, mode    string
+	steps, warmup int
+}
+
+// benchResult is the document of bench --json.
+type benchResult struct {
+	Config string `json:"config"`
+	*train.BenchResult
+	Memory []deviceMemory `json:"memory,omitempty"`
+}
+
+var benchModes = []string{train.BenchTrain, train.BenchInfer, train.BenchData}
+
+func newBenchCommand(t *terminal) *cobra.Command {
+	var o benchOptions
+	c := &cobra.Command{
+		Use:   "bench",
+		Short: "Measure images per second",
+		Long: `Measure speed: of training (the very step of alexnet train: dropout, checks, update and all), of inference, or of reading pictures alone.
+Without --data pictures are made up in memory, so that only the net counts; --mode data then reads the generated pictures. Numbers
+are medians over the steps.`,
+		Example: `  alexnet bench
+  alexnet bench --mode infer --batch 1 --steps 50
+  alexnet bench --mode data --data imagenet --config alexnet
+  alexnet bench --config demo --device cpu,cpu --json | jq .images_per_second`,
+		Args: noArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			help := c.CommandPath() + " --help"
+			if !slices.Contains(benchModes, o.mode) {
+				return usageError(help, "--mode %s: want train, infer or data", o.mode)
+			}
+			if o.steps < 1 || o.warmup < 0 {
+				return usageError(help, "--steps: want at least 1, --warmup: at least 0")
+			}
+			if err := o.device.check(c); err != nil {
+				return err
+			}
+			if err := o.net.check(c, &o.device); err != nil {
+				return err
+			}
+			return runBench(c.Context(), o, t)
+		},
+	}
+	o.net.addFlags(c)
+	o.net.addBatch(c)
+	o.device.addFlags(c)
+	f := c.Flags()
+	f.StringVar(&o.mode, "mode", train.BenchTrain, "train, infer or data")
+	f.StringVar(&o.data, "data", "", "folder or tar of pictures (default: made up in memory)")
+	f.IntVar(&o.steps, "steps", 10, "steps to measure")
+	f.IntVar(&o.warmup, "warmup", 2, "steps before that")
+	return c
+}
+
+func runBench(ctx context.Context, o benchOptions, t *terminal) error {
+	name := o.net.config
+	if name == "" {
+		name = "alexnet"
+	}
+	cfg, err := o.net.load("alexnet")
+	if err != nil {
+		return err
+	}
+	bo := train.BenchOptions{Config: cfg, Mode: o.mode, Steps: o.steps, Warmup: o.warmup}
+	switch {
+	case o.data != "":
+		bo.Source, err = data.Open(o.data, 0, cfg.Train.Seed)
+	case o.mode == train.BenchData:
+		cfg.Model.Classes = 0 // any net's pictures can be made from these
+		bo.Source, err = data.DemoSource(data.DemoOptions{})
+	}
+	if err != nil {
+		return err
+	}
+	if bo.Source != nil {
+		defer bo.Source.Close()
+	}
+	if o.mode != train.BenchData {
+		if bo.Devices, err = o.device.open(t); err != nil {
+			return err
+		}
+		defer closeDevices(bo.Devices)
+	}
+	r, err := train.Bench(ctx, bo)
+	if err != nil {
+		return err
+	}
+	out := benchResult{name, r, memoryOf(r.Memory)}
+	return t.result(out, func(w io.Writer) { printBench(w, out) })
+}
+
+func printBench(w io.Writer, r benchResult) {
+	where := ""
+	if len(r.Devices) > 0 {
+		where = fmt.Sprintf(" on %s, %s", strings.Join(r.Devices, " and "), r.Precision)
+	}
+	fmt.Fprintf(w, "%s %s, batches of %d%s: %s, %.4g ms a step (medians of %s)\n", r.Mode, r.Config, r.Batch, where,
+		speed(r.ImagesPerSecond), r.MillisecondsPerStep, counted(r.Steps, "step"))
+	if r.Data != "synthetic" {
+		fmt.Fprintf(w, "pictures: %s, %s of the time spent waiting for them\n", r.Data, percent(r.DataStall))
+	}
+	for _, m := range r.Memory {
+		fmt.Fprintln(w, memoryLine(m))
+	}
+}

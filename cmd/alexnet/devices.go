@@ -1,0 +1,96 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"alexnet/internal/cpu"
+	"alexnet/internal/device"
+	"alexnet/internal/reference"
+)
+
+// deviceOptions are the flags that choose where to compute.
+type deviceOptions struct {
+	device, gpus, precision string
+}
+
+func (o *deviceOptions) addFlags(c *cobra.Command) {
+	f := c.Flags()
+	f.StringVar(&o.device, "device", "", "cpu (default), reference; two of them, as in cpu,cpu, hold a column each")
+	f.StringVar(&o.gpus, "gpus", "", "CUDA devices, as in 0,1 or all (not in this build)")
+	f.StringVar(&o.precision, "precision", "", "fp32 (default), tf32 or bf16")
+}
+
+var precisions = map[string]device.Precision{"": device.FP32, "fp32": device.FP32, "tf32": device.TF32, "bf16": device.BF16}
+
+// check refuses values that no machine understands.
+func (o *deviceOptions) check(c *cobra.Command) error {
+	help := c.CommandPath() + " --help"
+	if _, ok := precisions[o.precision]; !ok {
+		return usageError(help, "--precision %s: want fp32, tf32 or bf16", o.precision)
+	}
+	if o.device != "" && o.gpus != "" {
+		return usageError(help, "--device and --gpus exclude each other")
+	}
+	if _, _, err := o.kind(); err != nil {
+		return usageError(help, "%v", err)
+	}
+	return nil
+}
+
+// kind is what --device names, and how many of it.
+func (o *deviceOptions) kind() (kind string, n int, err error) {
+	if o.device == "" {
+		return "cpu", 1, nil
+	}
+	names := strings.Split(o.device, ",")
+	for _, name := range names {
+		if name != "cpu" && name != "reference" {
+			text := fmt.Sprintf("--device %s: no device is called %q; there are cpu and reference", o.device, name)
+			if near := nearest(name, []string{"cpu", "reference"}); near != "" {
+				text += fmt.Sprintf(" (did you mean %s?)", near)
+			}
+			return "", 0, errors.New(text)
+		}
+		if name != names[0] {
+			return "", 0, fmt.Errorf("--device %s: devices of one kind only", o.device)
+		}
+	}
+	if len(names) > 2 {
+		return "", 0, fmt.Errorf("--device %s: one device or two, the net has two columns", o.device)
+	}
+	return names[0], len(names), nil
+}
+
+// open starts the devices; closeDevices ends them. Where oneDNN is missing, cpu is the reference backend, and err says so.
+func (o *deviceOptions) open(t *terminal) ([]device.Device, error) {
+	if o.gpus != "" {
+		return nil, advise(exitNoGPU, "leave --gpus away, or use --device cpu,cpu to see the two columns on two devices",
+			fmt.Errorf("--gpus %s: this build computes on the CPU only, it holds no CUDA kernels", o.gpus))
+	}
+	kind, n, err := o.kind()
+	if err != nil {
+		return nil, err
+	}
+	if kind == "cpu" {
+		if err := cpu.Available(); err == nil {
+			return cpu.Open(n)
+		} else {
+			t.note("cpu: %v; computing with the slower reference backend", err)
+		}
+	}
+	devices := make([]device.Device, n)
+	for i := range devices {
+		devices[i] = reference.New()
+	}
+	return devices, nil
+}
+
+func closeDevices(devices []device.Device) {
+	for _, d := range devices {
+		_ = d.Close() // nothing is enqueued any more, and all results are out
+	}
+}

@@ -1,0 +1,96 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"alexnet/internal/data"
+	"alexnet/internal/train"
+)
+
+// evalOptions are what eval was asked to do.
+type evalOptions struct {
+	weights weightsOption
+	device  deviceOptions
+	data    string
+	crops   int
+	strict  bool
+}
+
+func newEvalCommand(t *terminal) *cobra.Command {
+	var o evalOptions
+	c := &cobra.Command{
+		Use:   "eval",
+		Short: "Measure a net's error on labelled pictures",
+		Long: `Measure top-1 and top-5 error and loss on labelled pictures, prepared as the checkpoint says: the centre crop, or with --crops 10 the
+four corners and the centre, each also mirrored, with the ten answers averaged after the softmax.
+
+Without --data: the validation part of the data that the checkpoint names. With --data: its val/ where there is one; if it is the data
+that the net was trained on, the part that was held out; otherwise every picture.`,
+		Example: `  alexnet eval
+  alexnet eval --weights runs/train2/checkpoints/best.safetensors --crops 10
+  alexnet eval --data imagenet --json | jq .top5_error`,
+		Args: noArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			if o.crops != 1 && o.crops != 10 {
+				return usageError(c.CommandPath()+" --help", "--crops %d: want 1 or 10", o.crops)
+			}
+			if err := o.device.check(c); err != nil {
+				return err
+			}
+			return runEval(c.Context(), o, t)
+		},
+	}
+	o.weights.addFlag(c)
+	o.device.addFlags(c)
+	f := c.Flags()
+	f.StringVar(&o.data, "data", "", "folder or tar of labelled pictures (default: the data that the checkpoint names)")
+	f.IntVar(&o.crops, "crops", 1, "views of each picture: 1 or 10")
+	f.BoolVar(&o.strict, "strict", false, "stop at the first picture that cannot be read")
+	return c
+}
+
+func runEval(ctx context.Context, o evalOptions, t *terminal) error {
+	checkpoint, err := o.weights.load(t)
+	if err != nil {
+		return err
+	}
+	defer checkpoint.Close()
+	source, set, err := evalData(o.data, checkpoint, t)
+	if err != nil {
+		return err
+	}
+	defer source.Close()
+	devices, err := o.device.open(t)
+	if err != nil {
+		return err
+	}
+	defer closeDevices(devices)
+	bar, bad, start := newProgress(t), 0, time.Now()
+	score, err := train.Evaluate(ctx, train.EvalOptions{
+		Checkpoint: checkpoint, Devices: devices, Set: set, Classes: source.Classes, Crops: o.crops, Strict: o.strict,
+		OnBad: func(b *data.BadPicture) { bad++; bar.note("%v", b) },
+		Progress: func(done, total int) {
+			bar.update(status{
+				label: "evaluating", done: int64(done), all: int64(total), left: int64(total - done),
+				rate: float64(done) / time.Since(start).Seconds(), loss: -1, stall: -1,
+			})
+		},
+	})
+	bar.clear()
+	if err != nil {
+		return err
+	}
+	err = t.result(score, func(w io.Writer) {
+		fmt.Fprintf(w, "%s: top-1 error %s, top-5 error %s, loss %.4f\n", counted(score.Images, "picture"), percent(score.Top1Error),
+			percent(score.Top5Error), score.Loss)
+	})
+	if err != nil {
+		return err
+	}
+	return unreadable(bad)
+}

@@ -1,0 +1,86 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+)
+
+// featuresOptions are what features was asked to do.
+type featuresOptions struct {
+	weights    weightsOption
+	device     deviceOptions
+	layer, out string
+	strict     bool
+}
+
+// featuresResult is the document of features --json.
+type featuresResult struct {
+	Out    string   `json:"out"`
+	Layer  string   `json:"layer"`
+	Shape  []int    `json:"shape"`
+	Images []string `json:"images"` // of the rows
+}
+
+func newFeaturesCommand(t *terminal) *cobra.Command {
+	var o featuresOptions
+	c := &cobra.Command{
+		Use:   "features IMAGE... --layer NAME --out FILE.npy",
+		Short: "Write what a layer says about pictures, as a NumPy array",
+		Long: `Write a layer's output for each picture as float32 array, (N, C, H, W) or (N, units), rows in the order given. Layers: input (what conv1 sees),
+conv1 .. conv5 (after ReLU; conv1.pre before it), lrn1, pool1 .., fc6, fc7, fc8 and prob, as far as the net has them. Pictures
+that cannot be read are named and left out, and the exit code is 3; --strict stops at the first instead.`,
+		Example: `  alexnet features *.jpg --layer fc7 --out fc7.npy
+  alexnet features cat.jpg --layer conv1.pre --out conv1.npy --weights alexnet.safetensors`,
+		Args: wantArgs("a picture or several", 0),
+		RunE: func(c *cobra.Command, images []string) error {
+			if o.layer == "" || o.out == "" {
+				return usageError("alexnet features IMAGE... --layer fc7 --out fc7.npy", "features needs --layer and --out")
+			}
+			if err := o.device.check(c); err != nil {
+				return err
+			}
+			return runFeatures(c.Context(), o, images, t)
+		},
+	}
+	o.weights.addFlag(c)
+	o.device.addFlags(c)
+	f := c.Flags()
+	f.StringVar(&o.layer, "layer", "", "the layer's name")
+	f.StringVar(&o.out, "out", "", "the file to write")
+	f.BoolVar(&o.strict, "strict", false, "stop at the first picture that cannot be read")
+	return c
+}
+
+func runFeatures(ctx context.Context, o featuresOptions, images []string, t *terminal) error {
+	p, done, err := openPredictor(&o.weights, &o.device, len(images), []string{o.layer}, t)
+	if err != nil {
+		return err
+	}
+	defer done()
+	f, err := p.Features(ctx, images, o.layer)
+	if err != nil {
+		return err
+	}
+	for _, b := range f.Bad {
+		if o.strict {
+			return stopAtBad(b)
+		}
+		t.note("%v", b)
+	}
+	if len(f.Images) == 0 {
+		return advise(exitUnreadable, "", fmt.Errorf("none of the pictures can be read; %s was not written", o.out))
+	}
+	if err := writeNPY(o.out, f.Data, f.Shape); err != nil {
+		return err
+	}
+	err = t.result(featuresResult{o.out, o.layer, f.Shape, f.Images}, func(w io.Writer) {
+		fmt.Fprintf(w, "%s: %s of %s, float32 %v\n", o.out, o.layer, counted(len(f.Images), "picture"), f.Shape)
+	})
+	if err != nil {
+		return err
+	}
+	return unreadable(len(f.Bad))
+}

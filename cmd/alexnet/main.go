@@ -1,0 +1,138 @@
+// Command alexnet trains AlexNet as in the 2012 paper, evaluates it and names pictures with it.
+//
+// Each command has a file of its own: newXCommand declares flags and help and checks what was typed, runX does the work and can be
+// called without a shell. The arithmetic, the data and the files belong to the packages under internal; this package wires them together,
+// picks the backend (devices.go, nowhere else), draws progress (progress.go), and turns results and errors into text, JSON and exit
+// codes (output.go, exit.go).
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+func main() { os.Exit(execute(os.Args[1:], newTerminal(os.Stdout, os.Stderr))) }
+
+// execute runs one command line and returns the exit code.
+func execute(args []string, t *terminal) int {
+	ctx, stop := untilSignal(context.Background())
+	defer stop()
+	root := newRootCommand(t)
+	root.SetArgs(args)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return exitOK
+	}
+	if signal := interruption(ctx, err); signal != 0 {
+		if errors.Is(err, context.Canceled) {
+			err = context.Cause(ctx)
+		}
+		t.fail(err)
+		return exitSignal + int(signal)
+	}
+	t.fail(err)
+	return exitCode(err)
+}
+
+const rootHelp = `alexnet trains AlexNet as in "ImageNet Classification with Deep Convolutional Neural Networks" (Krizhevsky, Sutskever, Hinton,
+2012): two columns of layers that meet only before conv3 and the fully connected layers, on one device or on two.
+
+Results go to standard output (with --json as one document), everything else to standard error.`
+
+const exitHelp = `Exit codes:
+  0    done
+  1    failed
+  2    wrong usage: flags, arguments or configuration
+  3    done, but some inputs could not be read
+  10   no data, or no trained net yet
+  11   no usable GPU
+  12   bad checkpoint
+  13   run folder in use by another process
+  130  interrupted by SIGINT, 143 by SIGTERM (training wrote a checkpoint)
+`
+
+func newRootCommand(t *terminal) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "alexnet",
+		Short: "Train AlexNet as in 2012, evaluate it, name pictures with it",
+		Long:  rootHelp,
+		Example: `  alexnet train                                   the demo net on generated pictures, about a minute
+  alexnet eval                                    error of the newest run on its held-out pictures
+  alexnet predict cat.jpg                         the five most probable classes
+  alexnet train --data imagenet --device cpu,cpu  the paper's net, one column a device`,
+		Args:          checkGroupArgs,
+		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
+		SilenceErrors: true,
+		SilenceUsage:  true,
+	}
+	root.SetOut(t.out)
+	root.SetErr(t.err)
+	root.PersistentFlags().BoolVar(&t.json, "json", false, "write the result as one JSON document")
+	root.SetFlagErrorFunc(flagError)
+	root.SetHelpTemplate(root.HelpTemplate() + "{{if not .HasParent}}\n" + exitHelp + "{{end}}")
+	root.AddCommand(newTrainCommand(t), newEvalCommand(t), newPredictCommand(t), newFeaturesCommand(t), newSummaryCommand(t),
+		newDataCommand(t), newWeightsCommand(t), newBenchCommand(t), newVersionCommand(t))
+	return root
+}
+
+// newGroup is a command that only holds others.
+func newGroup(use, short, long string, children ...*cobra.Command) *cobra.Command {
+	c := &cobra.Command{
+		Use: use, Short: short, Long: long, Args: checkGroupArgs,
+		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
+	}
+	c.AddCommand(children...)
+	return c
+}
+
+// checkGroupArgs refuses what is not a subcommand, and names the nearest one.
+func checkGroupArgs(c *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	next := fmt.Sprintf("%s --help", c.CommandPath())
+	if near := subcommandOf(c, args[0]); near != "" {
+		next = fmt.Sprintf("%s %s", c.CommandPath(), near)
+	}
+	return usageError(next, "unknown command %q for %q", args[0], c.CommandPath())
+}
+
+// noArgs refuses arguments.
+func noArgs(c *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return usageError(c.CommandPath()+" --help", "%s takes no arguments, got %q", c.CommandPath(), args[0])
+	}
+	return nil
+}
+
+// wantArgs demands arguments, at most max of them (0: any number).
+func wantArgs(what string, most int) cobra.PositionalArgs {
+	return func(c *cobra.Command, args []string) error {
+		help := c.CommandPath() + " --help"
+		if len(args) == 0 {
+			return usageError(help, "%s needs %s", c.CommandPath(), what)
+		}
+		if most > 0 && len(args) > most {
+			return usageError(help, "%s takes %s, got %d arguments", c.CommandPath(), what, len(args))
+		}
+		return nil
+	}
+}
+
+// flagError adds the nearest flag to the parser's message.
+func flagError(c *cobra.Command, err error) error {
+	next := c.CommandPath() + " --help"
+	if unknown, ok := err.(*pflag.NotExistError); ok {
+		var names []string
+		c.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
+		if near := nearest(unknown.GetSpecifiedName(), names); near != "" {
+			next = fmt.Sprintf("did you mean --%s? See %s", near, next)
+		}
+	}
+	return usageError(next, "%s: %v", c.CommandPath(), err)
+}

@@ -1,0 +1,65 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"alexnet/internal/config"
+)
+
+// netOptions are the flags that describe a net and its training. Flags are shorthand for keys of the configuration; --set is applied
+// last.
+type netOptions struct {
+	config string
+	set    []string
+	batch  int
+	seed   uint64
+
+	typed []string // the shorthands as key=value
+}
+
+func (o *netOptions) addFlags(c *cobra.Command) {
+	f := c.Flags()
+	f.StringVar(&o.config, "config", "", "configuration: "+strings.Join(config.Names(), ", ")+", or a file")
+	f.StringArrayVar(&o.set, "set", nil, "override a key, as in train.lr=0.001, model.conv3.kernels=256, model.conv4=off (may be repeated)")
+}
+
+func (o *netOptions) addBatch(c *cobra.Command) {
+	c.Flags().IntVar(&o.batch, "batch", 0, "pictures a step (train.batch)")
+}
+
+func (o *netOptions) addSeed(c *cobra.Command) {
+	c.Flags().Uint64Var(&o.seed, "seed", 0, "of all that is drawn (train.seed)")
+}
+
+// check collects the shorthands that were typed, and refuses numbers below 1.
+func (o *netOptions) check(c *cobra.Command, d *deviceOptions) error {
+	if c.Flags().Changed("batch") {
+		if o.batch < 1 {
+			return usageError(c.CommandPath()+" --help", "--batch %d: want at least 1", o.batch)
+		}
+		o.short("train.batch", o.batch)
+	}
+	if c.Flags().Changed("seed") {
+		o.short("train.seed", o.seed)
+	}
+	if d != nil && d.precision != "" {
+		o.short("train.precision", d.precision)
+	}
+	return nil
+}
+
+func (o *netOptions) short(key string, value any) {
+	o.typed = append(o.typed, fmt.Sprintf("%s=%v", key, value))
+}
+
+// load reads the configuration, or fallback where none was named.
+func (o *netOptions) load(fallback string) (*config.Config, error) {
+	name := o.config
+	if name == "" {
+		name = fallback
+	}
+	return config.Load(name, append(append([]string{}, o.typed...), o.set...))
+}

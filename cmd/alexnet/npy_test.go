@@ -1,0 +1,50 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"codeberg.org/sbinet/npyio"
+)
+
+func TestWriteNPY(t *testing.T) {
+	for _, shape := range [][]int{{2, 3, 2, 5}, {2, 7}} {
+		t.Run(fmt.Sprint(shape), func(t *testing.T) {
+			n := 1
+			for _, d := range shape {
+				n *= d
+			}
+			want := make([]float32, n)
+			for i := range want {
+				want[i] = float32(i) + .25
+			}
+			path := filepath.Join(t.TempDir(), "f.npy")
+			if err := writeNPY(path, want, shape); err != nil {
+				t.Fatal(err)
+			}
+			f, err := os.Open(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer f.Close()
+			r, err := npyio.NewReader(f)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if h := r.Header.Descr; !slices.Equal(h.Shape, shape) || strings.Trim(h.Type, "'") != "<f4" || h.Fortran {
+				t.Errorf("header %+v, want shape %v of <f4", h, shape)
+			}
+			var got []float32
+			if err := r.Read(&got); err != nil {
+				t.Fatal(err)
+			}
+			if !slices.Equal(got, want) {
+				t.Errorf("read %v, wrote %v", got, want)
+			}
+		})
+	}
+}

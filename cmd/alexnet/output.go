@@ -1,0 +1,151 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"strconv"
+	"time"
+
+	"golang.org/x/term"
+)
+
+// terminal holds every rule of output. Results go to out, once, when they are complete: as text, or with --json as one document.
+// Everything else (notes, warnings, progress, errors) goes to err. Widths are 0 where the stream is not a terminal; then nothing is
+// shortened, nothing coloured and nothing redrawn.
+type terminal struct {
+	out, err           io.Writer
+	outWidth, errWidth int
+	color              bool // of err
+	json               bool
+}
+
+// newTerminal looks at the two streams. NO_COLOR (any value, see no-color.org) and TERM=dumb switch colour off; TERM=dumb also progress bars.
+func newTerminal(out, err *os.File) *terminal {
+	t := &terminal{out: out, err: err, outWidth: widthOf(out), errWidth: widthOf(err)}
+	if os.Getenv("TERM") == "dumb" {
+		t.errWidth = 0
+	}
+	t.color = t.errWidth > 0 && os.Getenv("NO_COLOR") == ""
+	return t
+}
+
+func widthOf(f *os.File) int {
+	if !term.IsTerminal(int(f.Fd())) {
+		return 0
+	}
+	if w, _, err := term.GetSize(int(f.Fd())); err == nil && w > 0 {
+		return w
+	}
+	return 80 // a terminal that does not tell
+}
+
+// result writes what the command was asked for: v as one indented JSON document with --json, else what text writes.
+func (t *terminal) result(v any, text func(w io.Writer)) error {
+	var b bytes.Buffer
+	if t.json {
+		e := json.NewEncoder(&b)
+		e.SetEscapeHTML(false)
+		e.SetIndent("", "  ")
+		if err := e.Encode(v); err != nil {
+			return fmt.Errorf("writing the result as JSON: %w", err)
+		}
+	} else {
+		text(&b)
+	}
+	if _, err := t.out.Write(b.Bytes()); err != nil {
+		return fmt.Errorf("writing the result: %w", err)
+	}
+	return nil
+}
+
+// note tells on standard error what the user may want to know.
+func (t *terminal) note(format string, args ...any) {
+	fmt.Fprintf(t.err, format+"\n", args...)
+}
+
+// warn tells what the user should look at.
+func (t *terminal) warn(format string, args ...any) {
+	fmt.Fprintf(t.err, "%s %s\n", t.paint(yellow, "warning:"), fmt.Sprintf(format, args...))
+}
+
+// fail prints an error: what and where, then the next command to try.
+func (t *terminal) fail(err error) {
+	fmt.Fprintf(t.err, "%s %v\n", t.paint(red, "error:"), err)
+	if next := nextStep(err); next != "" {
+		fmt.Fprintf(t.err, "%s %s\n", t.paint(bold, "next: "), next)
+	}
+}
+
+const (
+	bold   = "1"
+	red    = "1;31"
+	yellow = "1;33"
+)
+
+func (t *terminal) paint(color, s string) string {
+	if !t.color {
+		return s
+	}
+	return "\x1b[" + color + "m" + s + "\x1b[0m"
+}
+
+// grouped writes 60965224 as 60,965,224.
+func grouped(n int64) string {
+	s := strconv.FormatInt(n, 10)
+	start := 0
+	if n < 0 {
+		start = 1
+	}
+	for i := len(s) - 3; i > start; i -= 3 {
+		s = s[:i] + "," + s[i:]
+	}
+	return s
+}
+
+// inBytes writes a size with a binary unit: 243.9 MiB.
+func inBytes(n int64) string {
+	const unit = 1024
+	if n < unit {
+		return fmt.Sprintf("%d B", n)
+	}
+	v, i := float64(n)/unit, 0
+	for v >= unit && i < 3 {
+		v, i = v/unit, i+1
+	}
+	return fmt.Sprintf("%.1f %ciB", v, "KMGT"[i])
+}
+
+// clock writes a duration as 1:02:03 or 02:03.
+func clock(d time.Duration) string {
+	s := int64(d.Round(time.Second) / time.Second)
+	if s >= 3600 {
+		return fmt.Sprintf("%d:%02d:%02d", s/3600, s/60%60, s%60)
+	}
+	return fmt.Sprintf("%02d:%02d", s/60, s%60)
+}
+
+// speed writes images a second: 9.57, 45.7, 12,345.
+func speed(f float64) string {
+	switch {
+	case f >= 100:
+		return grouped(int64(math.Round(f))) + " images/s"
+	case f >= 10:
+		return strconv.FormatFloat(f, 'f', 1, 64) + " images/s"
+	}
+	return strconv.FormatFloat(f, 'f', 2, 64) + " images/s"
+}
+
+// percent writes a fraction: 12.5%.
+func percent(f float64) string { return strconv.FormatFloat(100*f, 'f', 1, 64) + "%" }
+
+// counted is "1 picture", "2 pictures".
+func counted(n int, one string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return grouped(int64(n)) + " " + one + "s"
+}

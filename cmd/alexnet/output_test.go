@@ -1,0 +1,135 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf8"
+)
+
+func TestTableFitsTheTerminal(t *testing.T) {
+	tab := &table{columns: []column{{head: "layer"}, {head: "parameters", right: true}, {head: "notes", drop: 2}, {head: "output", drop: 1}}}
+	tab.add("conv1", "34,944", "both columns see the picture", "96x55x55")
+	tab.add("a_layer_with_quite_a_long_name", "7", "", "1x1x1")
+	for _, test := range []struct {
+		width int
+		heads string
+	}{
+		{0, "layer parameters notes output"},
+		{200, "layer parameters notes output"},
+		{60, "layer parameters output"},
+		{45, "layer parameters"},
+		{20, "layer parameters"},
+	} {
+		var b bytes.Buffer
+		tab.write(&b, test.width)
+		lines := strings.Split(strings.TrimSuffix(b.String(), "\n"), "\n")
+		if len(lines) != 3 {
+			t.Fatalf("width %d: %d lines, want 3", test.width, len(lines))
+		}
+		if heads := strings.Join(strings.Fields(lines[0]), " "); heads != test.heads {
+			t.Errorf("width %d: columns %q, want %q", test.width, heads, test.heads)
+		}
+		for _, line := range lines {
+			if n := utf8.RuneCountInString(line); test.width > 0 && n > test.width {
+				t.Errorf("width %d: line of %d characters: %q", test.width, n, line)
+			}
+		}
+		if !strings.HasSuffix(strings.Split(lines[1], "  ")[0], "conv1") || !strings.Contains(b.String(), "34,944") {
+			t.Errorf("width %d: cells lost:\n%s", test.width, b.String())
+		}
+	}
+}
+
+func TestNearest(t *testing.T) {
+	commands := []string{"train", "eval", "predict", "features", "summary", "data", "weights", "bench", "version"}
+	for typed, want := range map[string]string{
+		"tarin": "train", "trian": "train", "Eval": "eval", "evaluate": "", "predcit": "predict", "feature": "features",
+		"dat": "data", "xyzzy": "", "benhc": "bench",
+	} {
+		if got := nearest(typed, commands); got != want {
+			t.Errorf("nearest(%q) = %q, want %q", typed, got, want)
+		}
+	}
+}
+
+func TestNumbers(t *testing.T) {
+	for _, test := range []struct{ got, want string }{
+		{grouped(60965224), "60,965,224"},
+		{grouped(999), "999"},
+		{grouped(-1234), "-1,234"},
+		{grouped(-123), "-123"},
+		{inBytes(1023), "1023 B"},
+		{inBytes(255_721_472), "243.9 MiB"},
+		{inBytes(3 << 40), "3.0 TiB"},
+		{clock(59*time.Second + 600*time.Millisecond), "01:00"},
+		{clock(3723 * time.Second), "1:02:03"},
+		{percent(.125), "12.5%"},
+		{counted(1, "picture"), "1 picture"},
+		{counted(1200, "picture"), "1,200 pictures"},
+		{shorten("pictures", 5), "pict…"},
+	} {
+		if test.got != test.want {
+			t.Errorf("got %q, want %q", test.got, test.want)
+		}
+	}
+}
+
+// fullWriter is a disk without room.
+type fullWriter struct{}
+
+func (fullWriter) Write([]byte) (int, error) { return 0, errors.New("no space left on device") }
+
+func TestResult(t *testing.T) {
+	text := func(w io.Writer) { io.WriteString(w, "42 <things>\n") }
+	value := map[string]any{"things": 42, "name": "<a>"}
+	var out bytes.Buffer
+	if err := (&terminal{out: &out}).result(value, text); err != nil || out.String() != "42 <things>\n" {
+		t.Errorf("text: %q, %v", out.String(), err)
+	}
+	out.Reset()
+	if err := (&terminal{out: &out, json: true}).result(value, text); err != nil || out.String() != "{\n  \"name\": \"<a>\",\n  \"things\": 42\n}\n" {
+		t.Errorf("JSON: %q, %v", out.String(), err)
+	}
+	if err := (&terminal{out: fullWriter{}}).result(value, text); err == nil || !strings.Contains(err.Error(), "no space left") {
+		t.Errorf("a result that could not be written: %v", err)
+	}
+}
+
+func TestErrorsAreColouredOnTerminalsAlone(t *testing.T) {
+	err := usageError("alexnet --help", "no such thing")
+	for _, test := range []struct {
+		color bool
+		want  string
+	}{
+		{false, "error: no such thing\nnext:  alexnet --help\n"},
+		{true, "\x1b[1;31merror:\x1b[0m no such thing\n\x1b[1mnext: \x1b[0m alexnet --help\n"},
+	} {
+		var b bytes.Buffer
+		(&terminal{err: &b, color: test.color}).fail(err)
+		if b.String() != test.want {
+			t.Errorf("color %v: %q, want %q", test.color, b.String(), test.want)
+		}
+	}
+}
+
+func TestProgressParts(t *testing.T) {
+	p := newProgress(&terminal{err: io.Discard})
+	s := status{label: "epoch 1/3", done: 10, all: 40, left: 110, rate: 812.4, loss: 1.25, stall: .02}
+	p.now, p.start, p.from = s, time.Now().Add(-10*time.Second), 120
+	if got, want := p.line(s), "epoch 1/3  10/40  812 images/s  loss 1.2500  ETA 01:50  stall 2%"; got != want {
+		t.Errorf("line %q, want %q", got, want)
+	}
+	for width, want := range map[int]string{1: "10/40", 21: "10/40  812 images/s", 34: "10/40  812 images/s  loss 1.2500"} {
+		if got := p.parts(s, width); got != want {
+			t.Errorf("%d characters: %q, want %q", width, got, want)
+		}
+	}
+	bare := status{label: "reading", done: 3, all: 9, left: 6, loss: -1, stall: -1}
+	if got := p.parts(bare, 12); got != "3/9" {
+		t.Errorf("without loss, rate and stall: %q", got)
+	}
+}

@@ -1,0 +1,128 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"alexnet/internal/train"
+)
+
+// predictOptions are what predict was asked to do.
+type predictOptions struct {
+	weights weightsOption
+	device  deviceOptions
+	top     int
+	strict  bool
+}
+
+// predictResult is one picture's element in the document of predict --json.
+type predictResult struct {
+	Image       string                   `json:"image"`
+	Predictions []train.ClassProbability `json:"predictions"`
+	Error       string                   `json:"error,omitempty"`
+}
+
+func newPredictCommand(t *terminal) *cobra.Command {
+	var o predictOptions
+	c := &cobra.Command{
+		Use:   "predict IMAGE...",
+		Short: "Name what is in pictures",
+		Long: `Print the most probable classes of each picture, in the order given. A picture that cannot be read is named with its reason, the others are
+answered, and the exit code is 3; --strict stops at the first instead.`,
+		Example: `  alexnet predict cat.jpg
+  alexnet predict *.jpg --top 1
+  alexnet predict cat.jpg --weights alexnet.safetensors --json | jq -r '.[0].predictions[0].class'`,
+		Args: wantArgs("a picture or several", 0),
+		RunE: func(c *cobra.Command, images []string) error {
+			if o.top < 1 {
+				return usageError(c.CommandPath()+" --help", "--top %d: want at least 1", o.top)
+			}
+			if err := o.device.check(c); err != nil {
+				return err
+			}
+			return runPredict(c.Context(), o, images, t)
+		},
+	}
+	o.weights.addFlag(c)
+	o.device.addFlags(c)
+	c.Flags().IntVar(&o.top, "top", 5, "how many classes to name")
+	c.Flags().BoolVar(&o.strict, "strict", false, "stop at the first picture that cannot be read")
+	return c
+}
+
+// predictBatch is how many pictures are computed at a time.
+const predictBatch = 64
+
+func runPredict(ctx context.Context, o predictOptions, images []string, t *terminal) error {
+	p, done, err := openPredictor(&o.weights, &o.device, len(images), nil, t)
+	if err != nil {
+		return err
+	}
+	defer done()
+	answers, err := p.Predict(ctx, images, o.top)
+	if err != nil {
+		return err
+	}
+	out, bad := make([]predictResult, len(answers)), 0
+	for i, a := range answers {
+		out[i] = predictResult{Image: a.Image, Predictions: append([]train.ClassProbability{}, a.Predictions...)}
+		if a.Err != nil {
+			if o.strict {
+				return stopAtBad(a.Err)
+			}
+			out[i].Error = a.Err.Error()
+			bad++
+			t.note("%v", a.Err)
+		}
+	}
+	if err := t.result(out, func(w io.Writer) { printPredictions(w, out, t.outWidth) }); err != nil {
+		return err
+	}
+	return unreadable(bad)
+}
+
+// openPredictor opens checkpoint and devices, and a net for n pictures; layers are to be read besides the probabilities.
+func openPredictor(wo *weightsOption, do *deviceOptions, n int, layers []string, t *terminal) (p *train.Predictor, done func(), err error) {
+	checkpoint, err := wo.load(t)
+	if err != nil {
+		return nil, nil, err
+	}
+	devices, err := do.open(t)
+	if err != nil {
+		checkpoint.Close()
+		return nil, nil, err
+	}
+	p, err = train.NewPredictor(train.PredictOptions{
+		Checkpoint: checkpoint, Devices: devices, Batch: min(n, predictBatch), Layers: layers,
+	})
+	done = func() {
+		if p != nil {
+			p.Close()
+		}
+		closeDevices(devices)
+		checkpoint.Close()
+	}
+	if err != nil {
+		done()
+		return nil, nil, err
+	}
+	return p, done, nil
+}
+
+func printPredictions(w io.Writer, answers []predictResult, width int) {
+	for i, a := range answers {
+		if len(a.Predictions) == 0 {
+			continue
+		}
+		if i > 0 {
+			fmt.Fprintln(w)
+		}
+		fmt.Fprintln(w, a.Image)
+		for _, p := range a.Predictions {
+			fmt.Fprintln(w, shorten(fmt.Sprintf("  %6s  %s", percent(p.Probability), p.Class), width))
+		}
+	}
+}

@@ -1,0 +1,94 @@
+package main
+
+import (
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+// TestMain lets the test binary be the command: the scripts, and the tests that start processes, find it as alexnet in the PATH.
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"alexnet": main})
+}
+
+// TestScripts runs the scripts under testdata/script. They are what a user could type; three commands come on top:
+//
+//	exits CODE COMMAND...   runs the command and wants this exit code
+//	flip FILE BYTE          turns over one bit of a byte; a negative BYTE counts from the end
+//	cut FILE BYTES          leaves only the first BYTES bytes
+//
+// tiny.yaml, a net that trains in milliseconds, lies in every script's folder.
+func TestScripts(t *testing.T) {
+	tiny, err := os.ReadFile("testdata/tiny.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata/script",
+		RequireExplicitExec: true,
+		RequireUniqueNames:  true,
+		Setup: func(env *testscript.Env) error {
+			return os.WriteFile(filepath.Join(env.WorkDir, "tiny.yaml"), tiny, 0o666)
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "flip": flip, "cut": cutFile},
+		Condition: func(name string) (bool, error) {
+			switch name {
+			case "full":
+				_, err := os.Stat("/dev/full")
+				return err == nil, nil
+			case "proc":
+				_, err := os.Stat("/proc/self")
+				return err == nil, nil
+			}
+			return false, errors.New("no such condition: " + name)
+		},
+	})
+}
+
+func exits(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: exits CODE COMMAND...")
+	}
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	got := 0
+	if err := ts.Exec(args[1], args[2:]...); err != nil {
+		var exit *exec.ExitError
+		if !errors.As(err, &exit) {
+			ts.Check(err)
+		}
+		got = exit.ExitCode()
+	}
+	if got != want {
+		ts.Fatalf("%s: exit code %d, want %d", strings.Join(args[1:], " "), got, want)
+	}
+}
+
+func flip(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: flip FILE BYTE")
+	}
+	at, err := strconv.Atoi(args[1])
+	ts.Check(err)
+	content := []byte(ts.ReadFile(args[0]))
+	if at < 0 {
+		at += len(content)
+	}
+	content[at] ^= 4
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), content, 0o666))
+}
+
+func cutFile(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: cut FILE BYTES")
+	}
+	n, err := strconv.ParseInt(args[1], 10, 64)
+	ts.Check(err)
+	ts.Check(os.Truncate(ts.MkAbs(args[0]), n))
+}

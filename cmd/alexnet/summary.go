@@ -1,0 +1,244 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"alexnet/internal/config"
+	"alexnet/internal/device"
+	"alexnet/internal/model"
+)
+
+// summaryOptions are what summary was asked to do.
+type summaryOptions struct {
+	net    netOptions
+	device deviceOptions
+}
+
+// summaryResult is the document of summary --json: the net on the chosen devices, and where that is one device but the net has several
+// columns, what would cross between devices if each column had its own.
+type summaryResult struct {
+	Config string `json:"config"`
+	model.Summary
+	Split *splitResult `json:"one_column_a_device,omitempty"`
+}
+
+type splitResult struct {
+	Devices      int                 `json:"devices"`
+	Exchange     []model.ExchangeRow `json:"exchange"`
+	BytesPerStep int64               `json:"exchange_bytes_per_step"`
+}
+
+func newSummaryCommand(t *terminal) *cobra.Command {
+	var o summaryOptions
+	c := &cobra.Command{
+		Use:   "summary",
+		Short: "Show a net's layers, parameters, memory and exchange",
+		Long: `Show a net's layers with shapes, parameters and forward multiply-adds a picture, the memory that training takes on each device, and what
+crosses between devices when each column has its own. Nothing is allocated, nothing is read. A net whose classes follow the data is shown
+with 1000.`,
+		Example: `  alexnet summary
+  alexnet summary --config alexnet-merged
+  alexnet summary --device cpu,cpu --batch 64
+  alexnet summary --set model.conv4=off --json | jq .parameters`,
+		Args: noArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			if err := o.device.check(c); err != nil {
+				return err
+			}
+			if err := o.net.check(c, &o.device); err != nil {
+				return err
+			}
+			return runSummary(o, t)
+		},
+	}
+	o.net.addFlags(c)
+	o.net.addBatch(c)
+	o.device.addFlags(c)
+	return c
+}
+
+func runSummary(o summaryOptions, t *terminal) error {
+	cfg, err := o.net.load("alexnet")
+	if err != nil {
+		return err
+	}
+	devices, err := o.device.open(t)
+	if err != nil {
+		return err
+	}
+	defer closeDevices(devices)
+	r, err := summarize(cfg, devices)
+	if err != nil {
+		return err
+	}
+	if r.Config = o.net.config; r.Config == "" {
+		r.Config = "alexnet"
+	}
+	return t.result(r, func(w io.Writer) { printSummary(w, r, t.outWidth) })
+}
+
+func summarize(cfg *config.Config, devices []device.Device) (*summaryResult, error) {
+	page, err := cfg.Model.ForClasses(0)
+	if err != nil {
+		return nil, err
+	}
+	arch, err := model.New(page, cfg.Train.Dropout)
+	if err != nil {
+		return nil, err
+	}
+	if err := arch.CheckDevices(len(devices)); err != nil {
+		return nil, err
+	}
+	s, err := arch.Summary(len(devices), cfg.Train.Batch)
+	if err != nil {
+		return nil, err
+	}
+	memory, err := trainingMemory(arch, cfg, devices)
+	if err != nil {
+		return nil, err
+	}
+	names := make([]string, len(devices))
+	for i, d := range devices {
+		names[i] = d.Name()
+	}
+	s.Opened(names, memory)
+	r := &summaryResult{Summary: s}
+	if len(devices) == 1 && arch.Columns > 1 {
+		split, err := arch.Summary(arch.Columns, cfg.Train.Batch)
+		if err != nil {
+			return nil, err
+		}
+		r.Split = &splitResult{arch.Columns, split.Exchange, split.BytesPerStep}
+	}
+	return r, nil
+}
+
+// trainingMemory compiles the training net, which allocates nothing, and asks it.
+func trainingMemory(arch *model.Arch, cfg *config.Config, devices []device.Device) ([]device.MemoryPlan, error) {
+	m, err := model.Open(arch, devices)
+	if err != nil {
+		return nil, err
+	}
+	defer m.Close()
+	side := cfg.Data.Resize
+	if side == 0 {
+		side = arch.Input.H
+	}
+	net, err := m.Compile(model.Options{
+		Rows: cfg.Train.Batch, Train: true, Precision: precisions[cfg.Train.Precision],
+		Input: model.Preprocess{Height: side, Width: side, Mean: make([]float32, arch.Input.C*side*side)},
+	})
+	if err != nil {
+		return nil, err
+	}
+	defer net.Close()
+	return net.Memory(), nil
+}
+
+func printSummary(w io.Writer, r *summaryResult, width int) {
+	fmt.Fprintf(w, "%s: %s, %d classes\n\n", r.Config, counted(r.Columns, "column"), r.Classes)
+	layers := &table{columns: []column{
+		{head: "layer"}, {head: "kind", drop: 3}, {head: "inputs", drop: 2},
+		{head: "output"}, {head: "parameters", right: true}, {head: "multiply-adds", right: true, drop: 1},
+	}}
+	for _, l := range r.Layers {
+		layers.add(l.Name, l.Kind, inputsOf(l, r.Columns), fmt.Sprintf("%dx%dx%d", l.Output[0], l.Output[1], l.Output[2]), some(l.Parameters), some(l.MultiplyAdds))
+	}
+	layers.add("total", "", "", "", grouped(r.Parameters), grouped(r.MultiplyAdds))
+	layers.write(w, width)
+	fmt.Fprintf(w, "\n%s parameters, %.3f G multiply-adds a picture (forward), %s neurons (outputs of conv and fc layers)\n",
+		grouped(r.Parameters), float64(r.MultiplyAdds)/1e9, grouped(r.Neurons))
+	printMemory(w, r, width)
+	if r.Split != nil {
+		printExchange(w, r.Split.Exchange, r.Batch, width, fmt.Sprintf("between devices, if each of the %d columns had its own (here both are on %s: nothing crosses)",
+			r.Columns, r.Devices[0].Name))
+	} else if len(r.Devices) > 1 {
+		printExchange(w, r.Exchange, r.Batch, width, "between devices")
+	}
+}
+
+// inputsOf shows the exchange in the table: which layers read the other column.
+func inputsOf(l model.LayerSummary, columns int) string {
+	switch {
+	case columns == 1 || l.Inputs == "":
+		return ""
+	case l.Inputs == "both":
+		return "both columns"
+	}
+	return "own column"
+}
+
+// some leaves zeros out of tables.
+func some(n int64) string {
+	if n == 0 {
+		return ""
+	}
+	return grouped(n)
+}
+
+func printMemory(w io.Writer, r *summaryResult, width int) {
+	fmt.Fprintf(w, "\nmemory for training with batches of %d\n", r.Batch)
+	tab := &table{columns: []column{{head: "purpose"}}}
+	var purposes []string
+	bytes := map[string][]int64{}
+	for d, dev := range r.Devices {
+		tab.columns = append(tab.columns, column{head: dev.Name, right: true})
+		for _, m := range dev.Memory {
+			if bytes[m.Purpose] == nil {
+				purposes = append(purposes, m.Purpose)
+				bytes[m.Purpose] = make([]int64, len(r.Devices))
+			}
+			bytes[m.Purpose][d] += m.Bytes
+		}
+	}
+	for _, p := range purposes {
+		row := []string{p}
+		for _, n := range bytes[p] {
+			row = append(row, inBytes(n))
+		}
+		tab.add(row...)
+	}
+	sum := []string{"total"}
+	for _, dev := range r.Devices {
+		sum = append(sum, inBytes(dev.MemoryTotal))
+	}
+	tab.add(sum...)
+	tab.write(w, width)
+}
+
+func printExchange(w io.Writer, rows []model.ExchangeRow, batch, width int, title string) {
+	fmt.Fprintf(w, "\nbytes that cross %s\n", title)
+	tab := &table{columns: []column{
+		{head: "value"}, {head: "read by", drop: 1},
+		{head: "a picture", right: true}, {head: fmt.Sprintf("a batch of %d", batch), right: true},
+	}}
+	var picture, all int64
+	for _, row := range rows {
+		tab.add(row.Value, row.Reader, grouped(row.PerPicture), grouped(row.PerBatch))
+		picture, all = picture+row.PerPicture, all+row.PerBatch
+	}
+	tab.add("forward", "", grouped(picture), grouped(all))
+	tab.add("backward", "", grouped(picture), grouped(all))
+	tab.add("a step", "", grouped(2*picture), grouped(2*all))
+	tab.write(w, width)
+}
+
+// deviceMemory is a device in the documents of train and bench.
+type deviceMemory struct {
+	Name   string                `json:"name"`
+	Memory []model.MemorySummary `json:"memory"`
+	Total  int64                 `json:"memory_total"`
+}
+
+// memoryLine is one line about a device's memory.
+func memoryLine(d deviceMemory) string {
+	parts := make([]string, len(d.Memory))
+	for i, m := range d.Memory {
+		parts[i] = m.Purpose + " " + inBytes(m.Bytes)
+	}
+	return fmt.Sprintf("%s: %s (%s)", d.Name, inBytes(d.Total), strings.Join(parts, ", "))
+}

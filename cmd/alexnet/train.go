@@ -1,0 +1,259 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"alexnet/internal/config"
+	"alexnet/internal/data"
+	"alexnet/internal/model"
+	"alexnet/internal/run"
+	"alexnet/internal/train"
+	"alexnet/internal/weights"
+)
+
+// trainOptions are what train was asked to do.
+type trainOptions struct {
+	net           netOptions
+	device        deviceOptions
+	data          string
+	epochs, steps int
+	init, out     string
+	resume        string
+	strict        bool
+}
+
+// trainResult is the document of train --json.
+type trainResult struct {
+	Run                  string         `json:"run"`
+	Steps                uint64         `json:"steps"`
+	Epochs               int            `json:"epochs"`
+	Loss                 float64        `json:"loss"`
+	ValTop1Error         *float64       `json:"val_top1_error"`
+	ValTop5Error         *float64       `json:"val_top5_error"`
+	BestTop1Error        *float64       `json:"best_val_top1_error"`
+	BestTop5Error        *float64       `json:"best_val_top5_error"`
+	Last                 string         `json:"last"`
+	Best                 string         `json:"best"`
+	Unreadable           int            `json:"unreadable"`
+	Warnings             []string       `json:"warnings"`
+	ExchangeBytesPerStep float64        `json:"exchange_bytes_per_step"`
+	Devices              []deviceMemory `json:"devices"`
+}
+
+func newTrainCommand(t *terminal) *cobra.Command {
+	var o trainOptions
+	c := &cobra.Command{
+		Use:   "train",
+		Short: "Train a net, or go on with a run",
+		Long: `Train a net. Without arguments: the small two-column demo net on pictures that the program draws itself. --data without --config
+trains the paper's net. --data is a folder or tar of class folders, or of train/ and val/ with class folders in them.
+
+A run is a numbered folder (runs/train, runs/train2, ...; --out names another): config.yaml, metrics.jsonl, curves.png, a TensorBoard
+event file and checkpoints/{last,best}.safetensors. Ctrl-C writes a checkpoint and ends; a second one ends at once. --resume goes on
+to the very weights that the undisturbed run would have had; of the flags that shape a run only --epochs and --steps go with it, and
+--data where the same pictures have moved.`,
+		Example: `  alexnet train
+  alexnet train --data photos --epochs 30 --device cpu,cpu
+  alexnet train --config fig1 --data cifar10 --set train.lr=0.001 --set model.classes=10
+  alexnet train --data photos --init alexnet.safetensors --out runs/finetuned
+  alexnet train --resume last --epochs 40`,
+		Args: noArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			if err := o.check(c); err != nil {
+				return err
+			}
+			return runTrain(c.Context(), o, t)
+		},
+	}
+	o.net.addFlags(c)
+	o.net.addBatch(c)
+	o.net.addSeed(c)
+	o.device.addFlags(c)
+	f := c.Flags()
+	f.StringVar(&o.data, "data", "", "folder or tar of pictures; none: generated pictures")
+	f.IntVar(&o.epochs, "epochs", 0, "passes over the data, in all (train.epochs)")
+	f.IntVar(&o.steps, "steps", 0, "stop after this many steps, in all")
+	f.StringVar(&o.init, "init", "", "start from the weights and the preprocessing of this checkpoint")
+	f.StringVar(&o.out, "out", "", "the run folder, new or empty (default runs/train, runs/train2, ...)")
+	f.StringVar(&o.resume, "resume", "", "go on with this run: its folder, or last")
+	f.BoolVar(&o.strict, "strict", false, "stop at the first picture that cannot be read")
+	return c
+}
+
+// check refuses numbers and combinations that make no sense.
+func (o *trainOptions) check(c *cobra.Command) error {
+	help := c.CommandPath() + " --help"
+	for name, n := range map[string]int{"epochs": o.epochs, "steps": o.steps} {
+		if c.Flags().Changed(name) && n < 1 {
+			return usageError(help, "--%s %d: want at least 1", name, n)
+		}
+	}
+	if err := o.device.check(c); err != nil {
+		return err
+	}
+	if c.Flags().Changed("resume") {
+		if o.resume == "" {
+			return usageError(help, "--resume needs a run folder, or last")
+		}
+		for _, name := range []string{"config", "set", "batch", "seed", "precision", "init", "out"} {
+			if c.Flags().Changed(name) {
+				return usageError("leave --"+name+" away to go on with the run as it is, or start a new run without --resume",
+					"--resume goes on with a run's own configuration and weights; --%s would make it another run", name)
+			}
+		}
+	}
+	if c.Flags().Changed("epochs") {
+		o.net.short("train.epochs", o.epochs)
+	}
+	return o.net.check(c, &o.device)
+}
+
+func runTrain(ctx context.Context, o trainOptions, t *terminal) error {
+	devices, err := o.device.open(t)
+	if err != nil {
+		return err
+	}
+	defer closeDevices(devices)
+	to := train.Options{Devices: devices, Steps: o.steps, Strict: o.strict}
+	if o.resume != "" {
+		err = o.resumed(&to)
+	} else {
+		err = o.fresh(&to, t)
+	}
+	if to.Dir != nil {
+		defer to.Dir.Close()
+	}
+	if err != nil {
+		return err
+	}
+	for _, c := range []*weights.Checkpoint{to.Init, to.Resume} {
+		if c != nil {
+			defer c.Close()
+		}
+	}
+	bar := newTrainProgress(t)
+	to.Progress = bar
+	stop := context.AfterFunc(ctx, func() { bar.Note("stopping: writing a checkpoint; once more to quit at once") })
+	defer stop()
+	t.note("run folder: %s", to.Dir.Path())
+	result, err := train.Run(ctx, to)
+	bar.clear()
+	if err != nil {
+		return trainFailure(err, to.Dir.Path())
+	}
+	return reportTraining(result, to.Dir, t)
+}
+
+// fresh prepares a new run: configuration, pictures, weights to start from, and last of all the folder.
+func (o *trainOptions) fresh(to *train.Options, t *terminal) (err error) {
+	fallback := "demo"
+	if o.data != "" {
+		fallback = "alexnet"
+	}
+	if to.Config, err = o.net.load(fallback); err != nil {
+		return err
+	}
+	if to.Source, err = openData(o.data, to.Config); err != nil {
+		return err
+	}
+	if o.init != "" {
+		if to.Init, err = loadCheckpoint(o.init); err != nil {
+			return err
+		}
+		to.OwnPreprocess = setsPreprocess(o.net.set) || to.Init.Preprocess.MeanKind == "" // weights init computes none
+	}
+	to.Dir, err = run.Create(o.out)
+	return err
+}
+
+// resumed opens the run folder, its last checkpoint, and the pictures that this names.
+func (o *trainOptions) resumed(to *train.Options) (err error) {
+	if to.Dir, err = run.Open(o.resume); err != nil {
+		return err
+	}
+	if to.Resume, err = weights.Load(to.Dir.Checkpoint(run.Last)); err != nil {
+		return err
+	}
+	if to.Config, err = config.Parse(to.Resume.Config, o.net.typed); err != nil {
+		return err
+	}
+	if o.data != "" {
+		to.Source, err = openData(o.data, to.Config)
+	} else {
+		to.Source, err = reopenData(to.Resume, to.Config)
+	}
+	return err
+}
+
+// setsPreprocess tells whether --set chose how pictures are prepared; otherwise --init keeps the file's way.
+func setsPreprocess(sets []string) bool {
+	for _, s := range sets {
+		if strings.HasPrefix(s, "data.mean=") || strings.HasPrefix(s, "data.resize=") {
+			return true
+		}
+	}
+	return false
+}
+
+// memoryOf turns the memory plans of a run into its document.
+func memoryOf(plans []train.DeviceMemory) []deviceMemory {
+	out := make([]deviceMemory, len(plans))
+	for i, p := range plans {
+		out[i] = deviceMemory{Name: p.Device, Total: p.Plan.Total()}
+		for _, item := range p.Plan {
+			out[i].Memory = append(out[i].Memory, model.MemorySummary{Purpose: item.Purpose, Bytes: item.Bytes})
+		}
+	}
+	return out
+}
+
+// trainFailure adds what to do next.
+func trainFailure(err error, folder string) error {
+	var interrupted *train.Interrupted
+	var stopped *train.Stopped
+	var bad *data.BadPicture
+	switch {
+	case errors.As(err, &interrupted) && interrupted.Checkpoint != "":
+		return advise(exitFailed, "alexnet train --resume "+folder, err)
+	case errors.As(err, &stopped): // says itself what to try
+		return err
+	case errors.As(err, &bad) && !errors.Is(err, data.ErrNoData):
+		return stopAtBad(err)
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT), errors.Is(err, syscall.EFBIG):
+		return advise(exitFailed, "free some space, then alexnet train --resume "+folder, err)
+	}
+	return err
+}
+
+func reportTraining(r *train.Result, dir *run.Dir, t *terminal) error {
+	folder, curves := dir.Path(), dir.Curves()
+	out := trainResult{
+		Run: folder, Steps: r.Steps, Epochs: r.Epochs, Loss: r.Loss, Last: r.LastPath, Best: r.BestPath, Unreadable: r.Bad,
+		Warnings: append([]string{}, r.Warnings...), ExchangeBytesPerStep: r.ExchangeBytesPerStep, Devices: memoryOf(r.Memory),
+	}
+	if r.Last != nil {
+		out.ValTop1Error, out.ValTop5Error = &r.Last.Top1Error, &r.Last.Top5Error
+	}
+	if r.Best != nil {
+		out.BestTop1Error, out.BestTop5Error = &r.Best.Top1Error, &r.Best.Top5Error
+	}
+	err := t.result(out, func(w io.Writer) {
+		fmt.Fprintf(w, "trained %s, %s; loss %.4f\n", counted(int(r.Steps), "step"), counted(r.Epochs, "epoch"), r.Loss)
+		if r.Best != nil {
+			fmt.Fprintf(w, "best validation error: top-1 %s, top-5 %s\n", percent(r.Best.Top1Error), percent(r.Best.Top5Error))
+		}
+		fmt.Fprintf(w, "run folder: %s\n", folder)
+	})
+	if err != nil {
+		return err
+	}
+	t.note("next: alexnet eval; alexnet predict PICTURE; the curves are in %s", curves)
+	return unreadable(r.Bad)
+}

@@ -1,0 +1,64 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"runtime"
+	"runtime/debug"
+
+	"github.com/spf13/cobra"
+
+	"alexnet/internal/cpu"
+	"alexnet/internal/data"
+)
+
+// versionResult is the document of version --json.
+type versionResult struct {
+	Version  string   `json:"version"`
+	Revision string   `json:"revision,omitempty"`
+	Go       string   `json:"go"`
+	Platform string   `json:"platform"`
+	Backends []string `json:"backends"`
+	JPEG     string   `json:"jpeg"`
+}
+
+func newVersionCommand(t *terminal) *cobra.Command {
+	return &cobra.Command{
+		Use:   "version",
+		Short: "Print the version, and what this build computes and decodes with",
+		Example: `  alexnet version
+  alexnet version --json`,
+		Args: noArgs,
+		RunE: func(*cobra.Command, []string) error { return runVersion(t) },
+	}
+}
+
+func runVersion(t *terminal) error {
+	r := versionResult{
+		Version: "(devel)", Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH,
+		Backends: []string{"reference"}, JPEG: data.Decoder(),
+	}
+	if info, ok := debug.ReadBuildInfo(); ok {
+		if info.Main.Version != "" {
+			r.Version = info.Main.Version
+		}
+		for _, s := range info.Settings {
+			if s.Key == "vcs.revision" {
+				r.Revision = s.Value
+			}
+		}
+	}
+	missing := cpu.Available()
+	if missing == nil {
+		r.Backends = []string{"cpu (" + cpu.Version() + ")", "reference"}
+	}
+	return t.result(r, func(w io.Writer) {
+		fmt.Fprintf(w, "alexnet %s, %s, %s\n", r.Version, r.Go, r.Platform)
+		if missing == nil {
+			fmt.Fprintf(w, "cpu backend: %s\n", cpu.Version())
+		} else {
+			fmt.Fprintf(w, "cpu backend: none (%v); the reference backend takes its place\n", missing)
+		}
+		fmt.Fprintf(w, "JPEG decoder: %s\n", r.JPEG)
+	})
+}

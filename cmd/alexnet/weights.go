@@ -1,0 +1,192 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"alexnet/internal/model"
+	"alexnet/internal/weights"
+)
+
+func newWeightsCommand(t *terminal) *cobra.Command {
+	return newGroup("weights", "Make and inspect files of weights", `Make and inspect checkpoints. A checkpoint is one safetensors file: weights under the paper's names (conv1.weight .. fc8.bias), and in its
+metadata the configuration, the class names and how pictures are prepared, with a CRC32C of each tensor.`,
+		newWeightsInitCommand(t), newWeightsShowCommand(t))
+}
+
+// weightsInitOptions are what weights init was asked to do.
+type weightsInitOptions struct {
+	net netOptions
+	out string
+}
+
+// weightsInitResult is the document of weights init --json.
+type weightsInitResult struct {
+	Out        string `json:"out"`
+	Parameters int64  `json:"parameters"`
+	Seed       uint64 `json:"seed"`
+}
+
+func newWeightsInitCommand(t *terminal) *cobra.Command {
+	var o weightsInitOptions
+	c := &cobra.Command{
+		Use:   "init --config NAME --out FILE",
+		Short: "Write the weights that a net starts from",
+		Long: `Write a checkpoint with the weights that training starts from: each drawn from the seed and the weight's place alone, so that the file is
+the same whatever the devices. A net whose number of classes follows the data gets 1000; --set model.classes=10 says otherwise.`,
+		Example: `  alexnet weights init --config alexnet --out start.safetensors
+  alexnet weights init --config demo --set model.classes=4 --seed 7 --out start.safetensors
+  alexnet train --config demo --init start.safetensors`,
+		Args: noArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			if o.net.config == "" || o.out == "" {
+				return usageError("alexnet weights init --config alexnet --out start.safetensors", "weights init needs --config and --out")
+			}
+			if err := o.net.check(c, nil); err != nil {
+				return err
+			}
+			return runWeightsInit(o, t)
+		},
+	}
+	o.net.addFlags(c)
+	o.net.addSeed(c)
+	c.Flags().StringVar(&o.out, "out", "", "the file to write")
+	return c
+}
+
+// numbered are class names where there is no data to name them.
+func numbered(n int) []string {
+	names := make([]string, n)
+	for i := range names {
+		names[i] = strconv.Itoa(i)
+	}
+	return names
+}
+
+func runWeightsInit(o weightsInitOptions, t *terminal) error {
+	cfg, err := o.net.load("")
+	if err != nil {
+		return err
+	}
+	if cfg.Model, err = cfg.Model.ForClasses(0); err != nil {
+		return err
+	}
+	arch, err := model.New(cfg.Model, cfg.Train.Dropout)
+	if err != nil {
+		return err
+	}
+	page, err := cfg.YAML()
+	if err != nil {
+		return err
+	}
+	c := &weights.Checkpoint{Seed: cfg.Train.Seed, Config: page, Dropout: weights.DropoutPaper, Classes: numbered(cfg.Model.Classes)}
+	side := cfg.Data.Resize
+	if side == 0 {
+		side = arch.Input.H
+	}
+	c.Preprocess = weights.Preprocess{Resize: cfg.Data.Resize, Height: side, Width: side, Crop: arch.Input.H, Channels: arch.Input.C}
+	r := weightsInitResult{Out: o.out, Seed: cfg.Train.Seed}
+	for i := range arch.Params {
+		p := &arch.Params[i]
+		c.Params = append(c.Params, weights.Tensor{Name: p.Name, Shape: p.Shape, Fill: func(dst []float32) error {
+			p.Initial(cfg.Train.Seed, dst)
+			return nil
+		}})
+		r.Parameters += int64(p.Len())
+	}
+	if err := weights.Save(o.out, c); err != nil {
+		return err
+	}
+	return t.result(r, func(w io.Writer) {
+		fmt.Fprintf(w, "%s: %s parameters of %s, seed %d\n", r.Out, grouped(r.Parameters), o.net.config, r.Seed)
+	})
+}
+
+// weightsShowResult is the document of weights show --json.
+type weightsShowResult struct {
+	File       string         `json:"file"`
+	Parameters int64          `json:"parameters"` // optim. and preprocess. tensors not counted
+	Tensors    []tensorResult `json:"tensors"`
+	Metadata   map[string]any `json:"metadata"`
+}
+
+type tensorResult struct {
+	Name  string `json:"name"`
+	DType string `json:"dtype"`
+	Shape []int  `json:"shape"`
+}
+
+func newWeightsShowCommand(t *terminal) *cobra.Command {
+	return &cobra.Command{
+		Use:   "show FILE",
+		Short: "List a file's tensors and metadata, and verify its checksums",
+		Example: `  alexnet weights show runs/train/checkpoints/best.safetensors
+  alexnet weights show alexnet.safetensors --json | jq .metadata`,
+		Args: wantArgs("a safetensors file", 1),
+		RunE: func(c *cobra.Command, args []string) error { return runWeightsShow(c.Context(), args[0], t) },
+	}
+}
+
+func runWeightsShow(ctx context.Context, path string, t *terminal) error {
+	r, err := weights.Open(path)
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	out := weightsShowResult{File: path, Tensors: []tensorResult{}, Metadata: map[string]any{}}
+	for i, info := range r.Tensors {
+		if err := context.Cause(ctx); err != nil {
+			return err
+		}
+		if _, err := r.Tensor(i).Values(); err != nil { // verifies the CRC
+			return err
+		}
+		out.Tensors = append(out.Tensors, tensorResult{info.Name, info.DType, append([]int{}, info.Shape...)})
+		if !strings.HasPrefix(info.Name, "optim.") && !strings.HasPrefix(info.Name, "preprocess.") {
+			out.Parameters += int64(info.Len())
+		}
+	}
+	for k, v := range r.Meta {
+		out.Metadata[k] = decoded(v)
+	}
+	return t.result(out, func(w io.Writer) { printWeights(w, out, r.Meta, t.outWidth) })
+}
+
+// decoded is a metadata value as JSON where it is such, else as the text it is.
+func decoded(text string) any {
+	var v any
+	if strings.HasPrefix(text, "{") || strings.HasPrefix(text, "[") {
+		if json.Unmarshal([]byte(text), &v) == nil {
+			return v
+		}
+	}
+	return text
+}
+
+func printWeights(w io.Writer, r weightsShowResult, meta map[string]string, width int) {
+	tab := &table{columns: []column{{head: "tensor"}, {head: "type", drop: 1}, {head: "shape"}, {head: "values", right: true, drop: 2}}}
+	for _, tensor := range r.Tensors {
+		values := int64(1)
+		for _, d := range tensor.Shape {
+			values *= int64(d)
+		}
+		tab.add(tensor.Name, tensor.DType, strings.Trim(strings.Join(strings.Fields(fmt.Sprint(tensor.Shape)), "x"), "[]"), grouped(values))
+	}
+	tab.write(w, width)
+	fmt.Fprintf(w, "\n%s parameters; every checksum agrees\n\n", grouped(r.Parameters))
+	for _, key := range slices.Sorted(maps.Keys(meta)) {
+		text := strings.TrimRight(meta[key], "\n")
+		if strings.Contains(text, "\n") {
+			text = "\n    " + strings.ReplaceAll(text, "\n", "\n    ")
+		}
+		fmt.Fprintln(w, key+": "+text)
+	}
+}
