@@ -31,7 +31,7 @@ difference d, and its squared norm estimates |d|^2 without bias, with a relative
 (2.2% of the norm). 256 elements, drawn by the stream "sample.NAME", are stored beside it: they say where a deviation lies.
 
 Kinks. Where a ReLU's input is near 0, or a max pool's two largest are nearly equal, float32 may decide otherwise than float64, and one of the
-paper's net's half a million decisions per picture moves conv1's gradient by about .3%: thirty times the gate, through nobody's fault. The
+paper's net's 400,000 decisions per picture moves conv1's gradient by about .3%: thirty times the gate, through nobody's fault. The
 pictures are therefore chosen, by "choose", among some hundreds such that no decision is closer than KINK times the rms of the layer's values:
 ten times the error of float32 at the deepest layer. The script prints the distance, how far PyTorch's own float32 is from the float64 truth,
 and how far the truth moves when every layer's output is given a relative noise of 1e-6.

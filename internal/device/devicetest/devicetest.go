@@ -28,6 +28,7 @@ const (
 // Run runs the whole suite on devices that open gives: n of them, of equal kind, which can be linked. open closes them through t.Cleanup;
 // by then the suite has closed all nets and parameters.
 func Run(t *testing.T, open func(t *testing.T, n int) []device.Device) {
+	t.Run("Golden", func(t *testing.T) { RunGolden(t, open) })
 	t.Run("Ops", func(t *testing.T) { testOps(t, open) })
 	t.Run("Chains", func(t *testing.T) { testChains(t, open) })
 	t.Run("Exact", func(t *testing.T) { testExact(t, open) })
