@@ -83,66 +83,24 @@ func Bench(ctx context.Context, o BenchOptions) (*BenchResult, error) {
 // bench is a measurement under way.
 type bench struct {
 	BenchOptions
-	cfg     config.Config
-	result  BenchResult
-	seconds []float64 // by step
-	speed   []float64 // images a second
-	stall   float64
-	seen    int
+	cfg      config.Config
+	result   BenchResult
+	model    *model.Model
+	compiled *model.Net
+	stop     func() // of the feeder
+	seconds  []float64
+	speed    []float64 // images a second, by step
+	stall    float64
+	seen     int
 }
 
 // net measures training or inference steps.
 func (b *bench) net(ctx context.Context) (err error) {
-	for _, d := range b.Devices {
-		b.result.Devices = append(b.result.Devices, d.Name())
-	}
-	pre, err := b.preprocess()
+	defer closeInto(&err, b.close)
+	s, err := b.open()
 	if err != nil {
 		return err
 	}
-	arch, err := model.New(b.cfg.Model, b.cfg.Train.Dropout)
-	if err != nil {
-		return err
-	}
-	m, err := model.Open(arch, b.Devices)
-	if err != nil {
-		return err
-	}
-	defer closeInto(&err, m.Close)
-	p, err := precision(b.cfg.Train.Precision)
-	if err != nil {
-		return err
-	}
-	batch := b.cfg.Train.Batch
-	net, err := m.Compile(model.Options{Rows: batch, Train: b.Mode == BenchTrain, Precision: p, Input: input(&pre)})
-	if err != nil {
-		return err
-	}
-	defer closeInto(&err, net.Close)
-	b.result.Memory = memoryOf(b.Devices, net)
-	if err := net.Alloc(); err != nil {
-		return err
-	}
-	if err := m.Init(b.cfg.Train.Seed); err != nil {
-		return err
-	}
-	feed, done, err := b.feeder(&pre, arch.Classes)
-	if err != nil {
-		return err
-	}
-	defer done()
-
-	s := newStepper(net, feed, batch)
-	s.infer = b.Mode == BenchInfer
-	s.pass.Seed, s.pass.Momentum = b.cfg.Train.Seed, float32(b.cfg.Train.Momentum)
-	s.pass.LR, s.pass.Decay = make([]float32, len(arch.Params)), make([]float32, len(arch.Params))
-	start := &schedule{cfg: b.cfg.Train.Schedule}
-	start.at(0).apply(arch, b.cfg.Train, s.pass.LR, s.pass.Decay)
-	return b.steps(ctx, s)
-}
-
-// steps takes them until enough have landed.
-func (b *bench) steps(ctx context.Context, s *stepper) error {
 	for len(b.seconds) < b.Steps {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -155,7 +113,68 @@ func (b *bench) steps(ctx context.Context, s *stepper) error {
 			b.add(t.Rows, t.Seconds, t.Stall)
 		}
 	}
-	_, err := s.drain()
+	_, err = s.drain()
+	return err
+}
+
+// open makes the net and the stepper: Run's, with the rates of the first epoch.
+func (b *bench) open() (*stepper, error) {
+	pre, err := b.preprocess()
+	if err != nil {
+		return nil, err
+	}
+	arch, err := model.New(b.cfg.Model, b.cfg.Train.Dropout)
+	if err != nil {
+		return nil, err
+	}
+	if err := b.build(arch, &pre); err != nil {
+		return nil, err
+	}
+	var feed feeder
+	if feed, b.stop, err = b.feeder(&pre, arch.Classes); err != nil {
+		return nil, err
+	}
+	s := newStepper(b.compiled, feed, b.cfg.Train.Batch)
+	s.infer = b.Mode == BenchInfer
+	s.pass.Seed, s.pass.Momentum = b.cfg.Train.Seed, float32(b.cfg.Train.Momentum)
+	s.pass.LR, s.pass.Decay = make([]float32, len(arch.Params)), make([]float32, len(arch.Params))
+	start := &schedule{cfg: b.cfg.Train.Schedule}
+	start.at(0).apply(arch, b.cfg.Train, s.pass.LR, s.pass.Decay)
+	return s, nil
+}
+
+func (b *bench) build(arch *model.Arch, pre *weights.Preprocess) error {
+	p, err := precision(b.cfg.Train.Precision)
+	if err != nil {
+		return err
+	}
+	if b.model, err = model.Open(arch, b.Devices); err != nil {
+		return err
+	}
+	o := model.Options{Rows: b.cfg.Train.Batch, Train: b.Mode == BenchTrain, Precision: p, Input: input(pre)}
+	if b.compiled, err = b.model.Compile(o); err != nil {
+		return err
+	}
+	for _, d := range b.Devices {
+		b.result.Devices = append(b.result.Devices, d.Name())
+	}
+	b.result.Memory = memoryOf(b.Devices, b.compiled)
+	if err := b.compiled.Alloc(); err != nil {
+		return err
+	}
+	return b.model.Init(b.cfg.Train.Seed)
+}
+
+func (b *bench) close() (err error) {
+	if b.stop != nil {
+		b.stop()
+	}
+	if b.compiled != nil {
+		closeInto(&err, b.compiled.Close)
+	}
+	if b.model != nil {
+		closeInto(&err, b.model.Close)
+	}
 	return err
 }
 

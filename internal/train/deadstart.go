@@ -5,6 +5,7 @@ import (
 	"math"
 	"strings"
 
+	"alexnet/internal/config"
 	"alexnet/internal/data"
 	"alexnet/internal/model"
 )
@@ -71,7 +72,8 @@ func (d *deadStart) mean() float64 { return d.sum / float64(max(d.steps, 1)) }
 type deadUnits struct {
 	layer string
 	share float64
-	bias  float64 // the layer's biases started here
+	init  config.Init
+	fc    bool
 }
 
 // rectified are the layers that end in a ReLU.
@@ -122,7 +124,7 @@ func (t *trainer) findDead() (dead []deadUnits, err error) {
 		if err != nil {
 			return nil, err
 		}
-		dead = append(dead, deadUnits{l.Name, share, l.Init.Bias})
+		dead = append(dead, deadUnits{l.Name, share, l.Init, l.Kind == "fc"})
 	}
 	return dead, nil
 }
@@ -148,30 +150,29 @@ func deadShareOf(net *model.Net, l model.Layer, rows int) (float64, error) {
 	return float64(n) / float64(l.Out.C), nil
 }
 
-// deadWarning says what was seen and what to try.
+// deadWarning says what was seen and what to try: a lower rate, and what Caffe's AlexNet changed in the paper's net against this very
+// trouble, biases of .1 where the paper has 1 and a standard deviation of .005 in the fully connected layers where it has .01.
 func deadWarning(d *deadStart, dead []deadUnits, lr float64) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "warning: the loss was %.4g over steps %d to %d, no better than guessing (%.4g): the net has not begun to learn.",
 		d.mean(), d.window/2+1, d.window, d.level)
-	var try []string
-	for i, u := range dead {
-		sep := ", "
-		if i == 0 {
-			sep = " Units that were off on all of some training pictures: "
-		}
-		fmt.Fprintf(&b, "%s%s %.0f%%", sep, u.layer, 100*u.share)
-		if u.bias != 0 && math.Abs(u.bias-.1) > .05 {
+	var shares, try []string
+	for _, u := range dead {
+		shares = append(shares, fmt.Sprintf("%s %.0f%%", u.layer, 100*u.share))
+		if u.init.Bias > .1 || u.init.Bias < 0 {
 			try = append(try, fmt.Sprintf("--set model.%s.init.bias=0.1", u.layer))
+		}
+		if u.fc && u.init.Std == .01 {
+			try = append(try, fmt.Sprintf("--set model.%s.init.std=0.005", u.layer))
 		}
 	}
 	if len(dead) > 0 {
-		b.WriteString(".")
+		fmt.Fprintf(&b, " Units that were off on all of some training pictures: %s.", strings.Join(shares, ", "))
 	}
-	fmt.Fprintf(&b, " Try a new run with a lower rate (--set train.lr=%.2g)", lr/10)
+	fmt.Fprintf(&b, " Try a new run with --set train.lr=%.2g", lr/10)
 	if len(try) > 0 {
-		fmt.Fprintf(&b, "; with biases that start at 0.1 (%s)", strings.Join(try, " "))
+		fmt.Fprintf(&b, ", or with %s", strings.Join(try, " "))
 	}
-	b.WriteString("; or with other weights to start from, such as a standard deviation of 0.005 in fully connected layers " +
-		"(--set model.fc6.init.std=0.005) or --init FILE.")
+	b.WriteString(", or from weights that have learned something: --init FILE.")
 	return b.String()
 }

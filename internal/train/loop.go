@@ -124,8 +124,8 @@ func (t *trainer) record(s *taken) error {
 		return nil
 	}
 	lr := t.cfg.Train.LR * t.rates.weights
-	speed := float64(s.Rows) / s.Seconds
-	stall := min(s.Stall/s.Seconds, 1)
+	seconds := max(s.Seconds, 1e-9) // a clock may stand still; no line holds an infinity
+	speed, stall := float64(s.Rows)/seconds, min(s.Stall/seconds, 1)
 	m := report.Metrics{
 		Step: s.Step, Epoch: s.Epoch, LR: &lr, ImagesPerSecond: &speed, DataStall: &stall, BadPictures: t.bad,
 	}

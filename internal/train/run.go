@@ -146,7 +146,7 @@ func (e *Stopped) Error() string {
 	}
 	fmt.Fprintf(&b, "; try a lower rate (--set train.lr=%.2g)", e.LR/10)
 	if e.Checkpoint == "" {
-		b.WriteString(" or smaller initial weights and biases (--set model.fc6.init.std=0.005)")
+		b.WriteString(" or smaller initial weights (--set model.LAYER.init.std=0.005)")
 	}
 	return b.String()
 }

@@ -1,0 +1,587 @@
+package train
+
+import (
+	"context"
+	"errors"
+	"math"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"alexnet/internal/config"
+	"alexnet/internal/data"
+	"alexnet/internal/device"
+	"alexnet/internal/report"
+	"alexnet/internal/run"
+	"alexnet/internal/weights"
+)
+
+// undisturbed is a run of all steps in one go.
+func undisturbed(t *testing.T, steps int, sets ...string) (want string, lines []report.Metrics) {
+	t.Helper()
+	o, _ := options(t, sets...)
+	o.Dir, o.Steps = folder(t), steps
+	r := mustRun(t, o)
+	return state(t, r.LastPath), timeless(t, o.Dir)
+}
+
+// timeless are the lines of metrics.jsonl without what a clock had to say.
+func timeless(t *testing.T, d *run.Dir) []report.Metrics {
+	t.Helper()
+	ms, err := report.Read(d.Metrics())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range ms {
+		ms[i].ImagesPerSecond, ms[i].DataStall, ms[i].ExchangeSeconds = nil, nil, nil
+	}
+	return ms
+}
+
+func sameLines(t *testing.T, got, want []report.Metrics) {
+	t.Helper()
+	if len(got) != len(want) {
+		t.Errorf("%d lines of metrics, want %d", len(got), len(want))
+		return
+	}
+	for i := range got {
+		if g, w := line(got[i]), line(want[i]); g != w {
+			t.Errorf("line %d of the metrics is %v, want %v", i, g, w)
+		}
+	}
+}
+
+// line is what a metrics line says, with -1 for nothing.
+func line(m report.Metrics) [8]float64 {
+	or := func(p *float64) float64 {
+		if p == nil {
+			return -1
+		}
+		return *p
+	}
+	return [8]float64{
+		float64(m.Step), float64(m.Epoch), or(m.Loss), or(m.Top1Error), or(m.LR), or(m.ValLoss), or(m.ValTop1Error), or(m.ValTop5Error),
+	}
+}
+
+// TestResume stops a run after each of its steps, in the middle of epochs and at their ends, and goes on with it in another process's
+// place: a new trainer, devices and folder handle. Weights, momentum, cursor, schedule and metrics are those of the undisturbed run.
+func TestResume(t *testing.T) {
+	const steps = 3*tinySteps + 2
+	sets := []string{"train.epochs=9"}
+	want, lines := undisturbed(t, steps, sets...)
+	for cut := 1; cut < steps; cut++ {
+		o, l := options(t, sets...)
+		o.Dir = folder(t)
+		ctx, cancel := context.WithCancel(context.Background())
+		l.onStep = func(m report.Metrics) {
+			if m.Step == uint64(cut) {
+				cancel()
+			}
+		}
+		_, err := Run(ctx, o)
+		cancel()
+		var stop *Interrupted
+		if !errors.As(err, &stop) || !errors.Is(err, ErrInterrupted) {
+			t.Fatalf("cut %d: %v", cut, err)
+		}
+		if stop.Step < uint64(cut) || stop.Step > uint64(cut)+1 || stop.Checkpoint != o.Dir.Checkpoint(run.Last) {
+			t.Errorf("cut %d: interrupted at step %d with checkpoint %s", cut, stop.Step, stop.Checkpoint)
+		}
+		again, _ := options(t, sets...)
+		again.Dir, again.Steps, again.Resume = o.Dir, steps, load(t, stop.Checkpoint)
+		r := mustRun(t, again)
+		same(t, "resumed", state(t, r.LastPath), want)
+		sameLines(t, timeless(t, o.Dir), lines)
+	}
+}
+
+// TestProlonged: a run that ended after N steps, the last validation included, and is prolonged, is the longer run.
+func TestProlonged(t *testing.T) {
+	sets := []string{"train.schedule.kind=constant", "train.checkpoint_steps=3"}
+	for _, first := range []int{tinySteps, tinySteps + 2} {
+		want, _ := undisturbed(t, 11, sets...)
+		o, _ := options(t, sets...)
+		o.Dir, o.Steps = folder(t), first
+		r := mustRun(t, o)
+		if r.Last == nil || r.Steps != uint64(first) {
+			t.Fatalf("after %d steps: %+v", first, r)
+		}
+		again, _ := options(t, sets...)
+		again.Dir, again.Steps, again.Resume = o.Dir, 11, load(t, r.LastPath)
+		r = mustRun(t, again)
+		same(t, "prolonged", tensorsOnly(state(t, r.LastPath)), tensorsOnly(want))
+	}
+}
+
+// tensorsOnly leaves out the first line: the validation at an earlier end may have found a better net.
+func tensorsOnly(s string) string {
+	for i := range s {
+		if s[i] == '\n' {
+			return s[i:]
+		}
+	}
+	return s
+}
+
+// TestResumeAfterEnd: a run that has reached its end has nothing to do, and says the same again.
+func TestResumeAfterEnd(t *testing.T) {
+	o, _ := options(t, "train.epochs=1")
+	o.Dir = folder(t)
+	r := mustRun(t, o)
+	before := state(t, r.LastPath)
+	again, l := options(t, "train.epochs=1")
+	again.Dir, again.Resume = o.Dir, load(t, r.LastPath)
+	r = mustRun(t, again)
+	if len(l.steps) != 0 || len(l.epochs) != 0 || r.Steps != tinySteps || r.Best == nil || r.BestPath == "" {
+		t.Errorf("%d steps and %d validations more: %+v", len(l.steps), len(l.epochs), r)
+	}
+	same(t, "resumed after the end", state(t, r.LastPath), before)
+}
+
+func TestResumeRefuses(t *testing.T) {
+	o, _ := options(t)
+	o.Dir, o.Steps = folder(t), 2
+	c := load(t, mustRun(t, o).LastPath)
+
+	other, _ := options(t, "train.seed=2")
+	other.Resume = c
+	var usage *config.Error
+	if _, err := Run(context.Background(), other); !errors.As(err, &usage) {
+		t.Errorf("another seed: %v", err)
+	}
+	changed, _ := options(t)
+	source, err := data.DemoSource(data.DemoOptions{Train: 7, Val: 2, Size: 16, Seed: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	changed.Resume, changed.Source = c, source
+	if _, err := Run(context.Background(), changed); err == nil {
+		t.Error("resumed on other data")
+	}
+	wider, _ := options(t, "model.fc2.units=32")
+	wider.Resume = c
+	var mismatch *weights.Mismatch
+	if _, err := Run(context.Background(), wider); !errors.As(err, &mismatch) {
+		t.Errorf("another net: %v", err)
+	}
+	both, _ := options(t)
+	both.Resume, both.Init = c, c
+	if _, err := Run(context.Background(), both); err == nil {
+		t.Error("resumed and started from a file at once")
+	}
+}
+
+// TestInit: a run from a file's weights begins where the file's run was, with its preprocessing, and a run for other classes is refused.
+func TestInit(t *testing.T) {
+	o, _ := options(t)
+	o.Dir = folder(t)
+	r := mustRun(t, o)
+	c := load(t, r.LastPath)
+	var seen map[string][]float32
+	next, _ := options(t, "train.lr=1e-30", "train.epochs=1", "data.mean=channel") // too small a rate to move an fp32
+	next.Init, next.Dir = c, folder(t)
+	next.afterStep = func(tr *trainer) { seen = tensorsOf(t, tr.model, device.Weight) }
+	r = mustRun(t, next)
+	for _, p := range c.Params {
+		v, err := p.Values()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range v {
+			if v[i] != seen[p.Name][i] {
+				t.Fatalf("%s is not the file's", p.Name)
+			}
+		}
+	}
+	if got := load(t, r.LastPath).Preprocess; got.MeanKind != "image" {
+		t.Errorf("mean of kind %s, the file's is an image", got.MeanKind)
+	}
+	next.OwnPreprocess, next.Dir = true, folder(t)
+	if got := load(t, mustRun(t, next).LastPath).Preprocess; got.MeanKind != "channel" || len(got.Mean) != 3 {
+		t.Errorf("mean of kind %s and %d numbers, asked for a channel mean", got.MeanKind, len(got.Mean))
+	}
+
+	fewer := twoClasses(t)
+	o, _ = options(t)
+	o.Init, o.Source = c, fewer
+	var bad *weights.BadFile
+	if _, err := Run(context.Background(), o); !errors.As(err, &bad) {
+		t.Errorf("two classes: %v", err)
+	}
+}
+
+// twoClasses are pictures of two of the ten classes, in a folder.
+func twoClasses(t *testing.T) *data.Source {
+	t.Helper()
+	dir := t.TempDir()
+	if err := data.Demo(dir, data.DemoOptions{Train: 6, Val: 2, Size: 16, Seed: 1}); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range pictures().Classes[2:] {
+		for _, part := range []string{"train", "val"} {
+			if err := os.RemoveAll(filepath.Join(dir, part, name)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	return openFolder(t, dir)
+}
+
+func openFolder(t *testing.T, dir string) *data.Source {
+	t.Helper()
+	s, err := data.Open(dir, 0, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	return s
+}
+
+// TestLearns: on two classes of shapes the loss falls well below guessing, and validation agrees.
+func TestLearns(t *testing.T) {
+	o, l := options(t, "train.epochs=30", "train.batch=12", "train.lr=0.005", "train.schedule.kind=constant", "train.augment.color=0",
+		"model.conv1.init.std=0.01", "model.drop2=off", "train.augment.crop=center")
+	o.Source = twoClasses(t)
+	r := mustRun(t, o)
+	losses := l.losses()
+	if r.Loss > .5*math.Ln2 {
+		t.Errorf("loss after %d steps is %g, guessing has %g; losses: %.3g", len(losses), r.Loss, math.Ln2, losses)
+	}
+	if len(l.epochs) != 30 || r.Epochs != 30 || len(l.start) != 1 || l.start[0].Steps != r.Steps {
+		t.Errorf("%d epochs, %d validations, start %+v", r.Epochs, len(l.epochs), l.start)
+	}
+	if len(r.Warnings) != 0 {
+		t.Errorf("warned: %v", r.Warnings)
+	}
+}
+
+// TestBest: the best checkpoint is the one whose validation was the best, whatever the training loss, and holds the net of that moment.
+func TestBest(t *testing.T) {
+	o, l := options(t, "train.epochs=8", "train.lr=0.02", "train.schedule.kind=constant")
+	o.Dir = folder(t)
+	r := mustRun(t, o)
+	best := 0
+	for i, m := range l.epochs {
+		b := l.epochs[best]
+		if *m.ValTop1Error < *b.ValTop1Error || *m.ValTop1Error == *b.ValTop1Error && *m.ValLoss < *b.ValLoss {
+			best = i
+		}
+	}
+	m := l.epochs[best]
+	c := load(t, r.BestPath)
+	if c.Step != m.Step || c.Best == nil || c.Best.Top1Error != *m.ValTop1Error || len(c.Momentum) != 0 {
+		t.Errorf("best checkpoint is of step %d (%+v), the best validation was at step %d", c.Step, c.Best, m.Step)
+	}
+	s, err := Evaluate(context.Background(), EvalOptions{Checkpoint: c, Devices: references(1), Set: pictures().Val, Classes: pictures().Classes})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.Images != pictures().Val.Len() || s.Top1Error != *m.ValTop1Error || s.Top5Error != *m.ValTop5Error || !near(s.Loss, *m.ValLoss) {
+		t.Errorf("best checkpoint scores %+v, its validation was top-1 %g, loss %g", s, *m.ValTop1Error, *m.ValLoss)
+	}
+}
+
+// TestTwoDevices: after 20 steps with dropout and augmentation, columns on two devices are the net that one device trains, and what
+// crossed was counted.
+func TestTwoDevices(t *testing.T) {
+	var weight, momentum [2]map[string][]float32
+	for i := range weight {
+		o, l := options(t, "train.batch=15", "train.epochs=5", "train.schedule.kind=constant") // four whole batches an epoch
+		o.Devices = references(i + 1)
+		o.afterStep = func(tr *trainer) {
+			if tr.steps.pass.Step == 20 {
+				weight[i], momentum[i] = tensorsOf(t, tr.model, device.Weight), tensorsOf(t, tr.model, device.Momentum)
+			}
+		}
+		r := mustRun(t, o)
+		if len(r.Memory) != i+1 || !l.noted("memory on reference") {
+			t.Errorf("memory of %d devices is %v", i+1, r.Memory)
+		}
+		if i == 0 {
+			continue
+		}
+		// pool1 (2 x 4 x 7 x 7) crosses both ways before fc2, fc2's 12 units one way before fc3; the gradients come back: fp32, 15 rows.
+		want := int64(2 * 15 * 4 * (8*7*7 + 12))
+		for _, m := range l.epochs {
+			if m.ExchangeBytes == nil || *m.ExchangeBytes != want {
+				t.Fatalf("exchange of a step is %v bytes, want %d", m.ExchangeBytes, want)
+			}
+		}
+		if r.ExchangeBytesPerStep != float64(want) {
+			t.Errorf("exchange of a step is %g bytes, want %d", r.ExchangeBytesPerStep, want)
+		}
+	}
+	for what, pair := range map[string][2]map[string][]float32{"weight": weight, "momentum": momentum} {
+		for name, one := range pair[0] {
+			if d := distance(one, pair[1][name]); !(d <= 1e-4) {
+				t.Errorf("%s of %s: one device and two differ by %g of its norm", what, name, d)
+			}
+		}
+	}
+}
+
+// distance is |a-b| / |a|.
+func distance(a, b []float32) float64 {
+	var diff, norm float64
+	for k := range a {
+		d := float64(a[k]) - float64(b[k])
+		diff, norm = diff+d*d, norm+float64(a[k])*float64(a[k])
+	}
+	return math.Sqrt(diff / norm)
+}
+
+// TestMetrics: what a run says of its steps and epochs.
+func TestMetrics(t *testing.T) {
+	o, l := options(t, "train.epochs=2", "train.schedule.kind=steps", "train.schedule.epochs=[1]", "train.schedule.factor=0.1")
+	o.Dir = folder(t)
+	mustRun(t, o)
+	for i, m := range l.steps {
+		if m.Step != uint64(i+1) || m.Epoch != i/tinySteps+1 {
+			t.Errorf("line %d is of step %d in epoch %d", i, m.Step, m.Epoch)
+		}
+		if want := []float64{.01, .001}[i/tinySteps]; !near(*m.LR, want) {
+			t.Errorf("step %d: lr %g, want %g", m.Step, *m.LR, want)
+		}
+		if !(*m.Loss > 0) || *m.Top1Error < 0 || *m.Top1Error > 1 || !(*m.ImagesPerSecond > 0) || !(*m.DataStall >= 0 && *m.DataStall <= 1) {
+			t.Errorf("step %d: loss %g, error %g, %g images/s, stall %g", m.Step, *m.Loss, *m.Top1Error, *m.ImagesPerSecond, *m.DataStall)
+		}
+	}
+	for i, m := range l.epochs {
+		if m.Step != uint64((i+1)*tinySteps) || m.Epoch != i+1 || m.LR != nil || m.ValLoss == nil {
+			t.Errorf("validation %d is of step %d, epoch %d: %+v", i, m.Step, m.Epoch, m)
+		}
+	}
+	if want := (Start{Pictures: tinyTrain, Batch: 16, Epochs: 2, StepsPerEpoch: tinySteps, Steps: 2 * tinySteps}); len(l.start) != 1 || l.start[0] != want {
+		t.Errorf("start %+v, want %+v", l.start, want)
+	}
+	for _, name := range []string{o.Dir.Config(), o.Dir.Metrics(), o.Dir.Curves(), o.Dir.Checkpoint(run.Last), o.Dir.Checkpoint(run.Best)} {
+		if _, err := os.Stat(name); err != nil {
+			t.Error(err)
+		}
+	}
+	if _, err := config.Load(o.Dir.Config(), nil); err != nil {
+		t.Errorf("the run's configuration does not load: %v", err)
+	}
+}
+
+// ticket is a Fetch that takes its time.
+type ticket time.Duration
+
+func (w ticket) Wait() error { time.Sleep(time.Duration(w)); return nil }
+
+// TestStall: waiting for pictures counts only while the devices have nothing to do.
+func TestStall(t *testing.T) {
+	s := &stepper{landed: time.Now()}
+	fly := func(w time.Duration) *flight { return &flight{ticket: ticket(w)} }
+	for _, c := range []struct {
+		flight *flight
+		want   float64 // of 3 s of waiting
+	}{
+		{nil, 0},                // nothing in flight: counted with the step that comes
+		{fly(0), 6},             // the devices were done: a stall, and the one before the first step
+		{fly(5 * stillBusy), 0}, // they were still at work
+		{fly(0), 3},
+	} {
+		got, err := s.land(c.flight, 3*time.Second)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got != nil && got.Stall != c.want {
+			t.Errorf("stall of %g s, want %g", got.Stall, c.want)
+		}
+	}
+}
+
+// TestNonFinite poisons a weight between two steps: the run stops in the next step, names what it saw, and leaves the last good
+// checkpoint as it was.
+func TestNonFinite(t *testing.T) {
+	o, l := options(t, "train.checkpoint_steps=2")
+	o.Dir = folder(t)
+	good := ""
+	o.afterStep = func(tr *trainer) {
+		if tr.steps.pass.Step != 3 {
+			return
+		}
+		good = state(t, o.Dir.Checkpoint(run.Last))
+		v := make([]float32, tr.arch.Params[0].Len())
+		v[0] = float32(math.NaN())
+		if err := tr.model.Store(0, device.Weight, v); err != nil {
+			t.Error(err)
+		}
+	}
+	_, err := Run(context.Background(), o)
+	var stop *Stopped
+	if !errors.As(err, &stop) {
+		t.Fatal(err)
+	}
+	var cause *device.NonFiniteError
+	if stop.Step != 4 || len(stop.Tensors) == 0 || stop.Checkpoint != o.Dir.Checkpoint(run.Last) || !errors.As(err, &cause) {
+		t.Errorf("%+v", stop)
+	}
+	if len(l.steps) != 3 {
+		t.Errorf("%d steps told of, three were good", len(l.steps))
+	}
+	same(t, "checkpoint", state(t, o.Dir.Checkpoint(run.Last)), good)
+}
+
+// TestDiverges: a rate far too high ends in numbers that are not, and nothing of it is written.
+func TestDiverges(t *testing.T) {
+	o, _ := options(t, "train.lr=1e30")
+	o.Dir = folder(t)
+	_, err := Run(context.Background(), o)
+	var stop *Stopped
+	if !errors.As(err, &stop) || stop.Checkpoint != "" {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(o.Dir.Checkpoint(run.Last)); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("a checkpoint was written: %v", err)
+	}
+}
+
+// TestCheckpointFails: when a checkpoint cannot be written the run ends with an error, and the one before is intact.
+func TestCheckpointFails(t *testing.T) {
+	o, _ := options(t, "train.checkpoint_steps=2")
+	o.Dir = folder(t)
+	last, good := o.Dir.Checkpoint(run.Last), ""
+	o.afterStep = func(tr *trainer) {
+		if tr.steps.pass.Step == 3 { // where the writer's temporary file would be, there is a folder
+			good = state(t, last)
+			if err := os.Mkdir(filepath.Join(filepath.Dir(last), "."+filepath.Base(last)+".tmp"), 0o777); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	if _, err := Run(context.Background(), o); err == nil {
+		t.Fatal("the run went on without its checkpoint")
+	}
+	same(t, "checkpoint", state(t, last), good)
+}
+
+// TestBadPictures: unreadable pictures are named, counted once, and left out; with Strict the first one ends the run.
+func TestBadPictures(t *testing.T) {
+	dir := t.TempDir()
+	if err := data.Demo(dir, data.DemoOptions{Train: 6, Val: 2, Size: 16, Seed: 1}); err != nil {
+		t.Fatal(err)
+	}
+	for _, part := range []string{"train", "val"} {
+		files, err := filepath.Glob(filepath.Join(dir, part, pictures().Classes[0], "*"))
+		if err != nil || len(files) == 0 {
+			t.Fatal(err, files)
+		}
+		if err := os.Truncate(files[0], 40); err != nil {
+			t.Fatal(err)
+		}
+	}
+	o, l := options(t, "train.epochs=2")
+	o.Source = openFolder(t, dir)
+	named := map[string]int{}
+	o.OnBad = func(b *data.BadPicture) { named[b.Name]++ }
+	r := mustRun(t, o)
+	if r.Bad != 2 || len(named) != 2 || !l.noted("cannot read picture") {
+		t.Errorf("%d bad pictures, named %v, notes %v", r.Bad, named, l.notes)
+	}
+	for name, n := range named {
+		if n != 1 {
+			t.Errorf("%s named %d times", name, n)
+		}
+	}
+	if r.Last.Images != 19 {
+		t.Errorf("validation over %d pictures, 19 are good", r.Last.Images)
+	}
+
+	strict, l := options(t)
+	strict.Source, strict.Strict = openFolder(t, dir), true
+	var bad *data.BadPicture
+	if _, err := Run(context.Background(), strict); !errors.As(err, &bad) {
+		t.Errorf("strict: %v", err)
+	}
+	if len(l.steps) != 0 {
+		t.Errorf("strict: %d steps were taken", len(l.steps))
+	}
+}
+
+// TestDeadStart: a net whose biases switch every hidden unit off stays at guessing, and the run says so once, with shares and advice;
+// one that learns is left in peace.
+func TestDeadStart(t *testing.T) {
+	o, l := options(t, "train.epochs=5", "model.conv1.init.bias=-100", "model.fc2.init.bias=-1", "train.schedule.kind=constant")
+	o.deadSteps = 16
+	r := mustRun(t, o)
+	if len(r.Warnings) != 1 || !l.noted("has not begun to learn") || !l.noted("conv1 100%, fc2 100%") || !l.noted("--set model.conv1.init.bias=0.1") {
+		t.Errorf("warnings %q, notes %q", r.Warnings, l.notes)
+	}
+	if r.Steps != 5*tinySteps {
+		t.Errorf("stopped after %d steps", r.Steps)
+	}
+
+	o, l = options(t, "train.epochs=12", "train.batch=12", "train.lr=0.01", "train.schedule.kind=constant", "train.augment.color=0",
+		"model.drop2=off", "train.augment.crop=center")
+	o.Source, o.deadSteps = twoClasses(t), 12
+	if r := mustRun(t, o); len(r.Warnings) != 0 {
+		t.Errorf("a healthy net is warned of: %q; losses %.3g", r.Warnings, l.losses())
+	}
+}
+
+// TestColorOff: authors2012 switches the colour noise off at epoch 68, and freezes the first layer at 72.
+func TestColorOff(t *testing.T) {
+	o, _ := options(t, "train.epochs=74", "train.batch=60", "train.schedule.kind=authors2012")
+	colored, moved := map[bool][]int{}, map[int]bool{}
+	var before float32
+	o.afterStep = func(tr *trainer) {
+		epoch := tr.sched.state.Validated
+		colored[tr.colored] = append(colored[tr.colored], epoch)
+		w := tensorsOf(t, tr.model, device.Weight)["conv1.weight"][0]
+		moved[epoch] = w != before
+		before = w
+	}
+	mustRun(t, o)
+	if n := len(colored[true]); n != 68 || len(colored[false]) != 6 {
+		t.Errorf("colour noise in %d epochs, then none in %d; want 68 and 6", n, len(colored[false]))
+	}
+	if !moved[71] || moved[72] || moved[73] {
+		t.Errorf("conv1 moved in epochs 71, 72, 73: %v %v %v; want it frozen at 72", moved[71], moved[72], moved[73])
+	}
+}
+
+// TestNoValidation: without validation pictures there is nothing to choose by, and plateau has nothing to follow.
+func TestNoValidation(t *testing.T) {
+	dir := t.TempDir()
+	if err := data.Demo(dir, data.DemoOptions{Train: 6, Val: 2, Size: 16, Seed: 1}); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.RemoveAll(filepath.Join(dir, "val")); err != nil {
+		t.Fatal(err)
+	}
+	o, _ := options(t, "train.schedule.kind=constant", "train.epochs=1")
+	o.Source, o.Dir = openFolder(t, dir), folder(t)
+	r := mustRun(t, o)
+	if r.Last != nil || r.Best != nil || r.BestPath != "" || r.LastPath == "" {
+		t.Errorf("%+v", r)
+	}
+	o, _ = options(t)
+	o.Source = openFolder(t, dir)
+	var usage *config.Error
+	if _, err := Run(context.Background(), o); !errors.As(err, &usage) {
+		t.Errorf("plateau without validation: %v", err)
+	}
+}
+
+// TestInputTooLarge: a net's input that cannot be cut out of the pictures is a mistake in the configuration.
+func TestInputTooLarge(t *testing.T) {
+	o, _ := options(t, "data.resize=0", "model.input.size=20")
+	var usage *config.Error
+	if _, err := Run(context.Background(), o); !errors.As(err, &usage) {
+		t.Error(err)
+	}
+}
+
+// TestInterruptedEarly: a run interrupted before its first step leaves nothing behind.
+func TestInterruptedEarly(t *testing.T) {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	o, _ := options(t)
+	if _, err := Run(ctx, o); !errors.Is(err, ErrInterrupted) {
+		t.Error(err)
+	}
+}
