@@ -42,14 +42,12 @@ func write(path string, content func(File) error, open func(*os.File) file) erro
 		return failed(path, err)
 	}
 	f := open(held)
-	if err := fill(f, content); err != nil {
-		os.Remove(temp) // before the lock goes; the first error is the one to tell
-		f.Close()
-		return failed(path, err)
+	err = fill(f, content)
+	if err == nil {
+		err = os.Rename(temp, path)
 	}
-	if err := os.Rename(temp, path); err != nil {
-		os.Remove(temp)
-		f.Close()
+	if err != nil {
+		_, _ = os.Remove(temp), f.Close() // before the lock goes; the first error is the one to tell
 		return failed(path, err)
 	}
 	if err := f.Close(); err != nil {

@@ -32,7 +32,9 @@ func TestAcquire(t *testing.T) {
 	if err != nil {
 		t.Fatalf("after the holder closed: %v", err)
 	}
-	g.Close()
+	if err := g.Close(); err != nil {
+		t.Error(err)
+	}
 }
 
 func TestAcquireInMissingFolder(t *testing.T) {
@@ -67,8 +69,9 @@ func TestRemovingHoldersExclude(t *testing.T) {
 				guard.Lock()
 				inside--
 				guard.Unlock()
-				os.Remove(path)
-				f.Close()
+				if err := errors.Join(os.Remove(path), f.Close()); err != nil {
+					t.Error(err)
+				}
 			}
 		})
 	}

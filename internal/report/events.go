@@ -14,7 +14,7 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
-// A TensorBoard event file is a sequence of TFRecords, each a serialized tensorflow.Event (tensorflow/core/util/event.proto).
+// A TensorBoard event file is a sequence of TFRecords, each the bytes of a tensorflow.Event (tensorflow/core/util/event.proto).
 // The fields in use, with their numbers:
 const (
 	eventWallTime    = 1 // double, seconds since 1970

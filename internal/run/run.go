@@ -9,7 +9,6 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -248,12 +247,7 @@ func (d *Dir) acquire() error {
 
 // holder reads who holds the lock.
 func holder(path string) int {
-	f, err := os.Open(path)
-	if err != nil {
-		return 0
-	}
-	defer f.Close()
-	text, err := io.ReadAll(io.LimitReader(f, 32))
+	text, err := os.ReadFile(path)
 	if err != nil {
 		return 0
 	}
@@ -272,7 +266,7 @@ func (d *Dir) Close() error {
 	lock := d.lock
 	d.lock = nil
 	if d.fresh {
-		os.Remove(filepath.Join(d.path, checkpoints)) // as the folders below: only where empty
+		remove([]string{filepath.Join(d.path, checkpoints)})
 	}
 	err := os.Remove(lock.Name()) // while it is held: nobody can have begun to rely on it
 	if errors.Is(err, fs.ErrNotExist) {
