@@ -92,7 +92,7 @@ func must(t *testing.T, err error) {
 func (c goldenCase) program() (b *builder, feed, out device.Value) {
 	b = newProgram(1, c.Input[1], c.Input[2], c.Rows)
 	b.Train = !c.Infer
-	feed = b.conv("feed", c.Input[0], device.Conv{Kernel: 1}, b.Program.Input.Value)
+	feed = b.conv("feed", c.Input[0], device.Conv{Kernel: 1}, b.Input.Value)
 	act := map[string]device.Activation{"": device.Linear, "linear": device.Linear, "relu": device.ReLU, "tanh": device.Tanh}[c.Act]
 	switch c.Op {
 	case "conv":
