@@ -98,7 +98,7 @@ func compile(d *Device, prog device.Program) (*Net, error) {
 
 func newCompiler(n *Net) *compiler {
 	c := &compiler{Net: n, backward: n.prog.Train || n.prog.InputGrad, fused: map[device.Spec]*lrn{}}
-	c.scratch = c.buffer(device.PurposeWorkspace, 0)
+	c.scratch = c.always(c.buffer(device.PurposeWorkspace, 0))
 	for i, info := range n.prog.Values {
 		c.values = append(c.values, &value{
 			name: info.Name, shape: info.Shape, kept: n.prog.Kept(device.Value(i)), input: device.Value(i) == n.prog.Input.Value,

@@ -67,13 +67,12 @@ void cpu_parallel(cpu_part f, const void *args, int64_t n, int64_t align, int64_
 // data[r * row + (c/block * pixels + p) * block + c%block]; block 1 is NCHW. The channels of the last block that do not exist are zero.
 
 typedef struct {
-	float *data;
 	int64_t row; // floats from one row to the next
 	int64_t channels, pixels, block;
 } cpu_view;
 
 // cpu_copy copies or adds rows, from one layout to another.
-void cpu_copy(const cpu_view *dst, const cpu_view *src, int64_t rows, int add);
+void cpu_copy(float *dst, const cpu_view *to, const float *src, const cpu_view *from, int64_t rows, int add);
 void cpu_zero(float *x, int64_t n);
 
 // cpu_input makes floats of pixels: see device.Input. x is (rows, channels, height, width); rows from used on become zero.

@@ -31,7 +31,9 @@ enum { INFINITE = 0x7f800000 };
 // ---- copies
 
 typedef struct {
-	cpu_view dst, src;
+	float *dst;
+	const float *src;
+	cpu_view to, from;
 	int add;
 } copy_args;
 
@@ -50,12 +52,12 @@ INLINE void copy_channel(float *dst, int64_t db, const float *src, int64_t sb, i
 
 static void copy_rows(const void *args, int thread, int64_t begin, int64_t end) {
 	const copy_args *a = args;
-	const cpu_view *d = &a->dst, *s = &a->src;
+	const cpu_view *d = &a->to, *s = &a->from;
 	const int64_t pixels = d->pixels, db = d->block, sb = s->block, n = row_floats(d);
 	(void)thread;
 	for (int64_t r = begin; r < end; r++) {
-		float *dst = d->data + r * d->row;
-		const float *src = s->data + r * s->row;
+		float *dst = a->dst + r * d->row;
+		const float *src = a->src + r * s->row;
 		if (db == sb && a->add) {
 			add_floats(dst, src, n);
 			continue;
@@ -71,9 +73,9 @@ static void copy_rows(const void *args, int thread, int64_t begin, int64_t end) 
 	}
 }
 
-void cpu_copy(const cpu_view *dst, const cpu_view *src, int64_t rows, int add) {
-	const copy_args a = {*dst, *src, add};
-	cpu_parallel(copy_rows, &a, rows, 1, rows * row_floats(dst));
+void cpu_copy(float *dst, const cpu_view *to, const float *src, const cpu_view *from, int64_t rows, int add) {
+	const copy_args a = {dst, src, *to, *from, add};
+	cpu_parallel(copy_rows, &a, rows, 1, rows * row_floats(to));
 }
 
 // ---- element by element
@@ -401,52 +403,11 @@ void cpu_lrn_backward(const cpu_lrn *l, float *dx, const float *dy, const float 
 
 // ---- pooling
 
-// max_block pools one block of b channels of one row. A tie goes to the pixel seen first.
-INLINE void max_block(const cpu_pool *p, float *restrict y, uint8_t *restrict winner, const float *restrict x, const int b) {
-	for (int64_t oh = 0; oh < p->out_height; oh++)
-		for (int64_t ow = 0; ow < p->out_width; ow++, y += b, winner += b) {
-			const int64_t top = oh * p->stride - p->pad, left = ow * p->stride - p->pad;
-			float best[16];
-			int32_t who[16];
-			for (int i = 0; i < b; i++) best[i] = p->relu ? 0 : -INFINITY, who[i] = p->relu ? 255 : 0;
-			for (int64_t kh = max64(0, -top); kh < min64(p->window, p->height - top); kh++)
-				for (int64_t kw = max64(0, -left); kw < min64(p->window, p->width - left); kw++) {
-					const float *v = x + ((top + kh) * p->width + left + kw) * b;
-					const int32_t k = (int32_t)(kh * p->window + kw);
-					for (int i = 0; i < b; i++) {
-						who[i] = v[i] > best[i] ? k : who[i];
-						best[i] = v[i] > best[i] ? v[i] : best[i];
-					}
-				}
-			for (int i = 0; i < b; i++) y[i] = best[i], winner[i] = (uint8_t)who[i];
-		}
-}
-
 // outputs gives the windows [from, to) along one axis that hold pixel i.
 INLINE void outputs(const cpu_pool *p, int64_t i, int64_t size, int64_t *from, int64_t *to) {
 	const int64_t first = i + p->pad - p->window + 1;
 	*from = first <= 0 ? 0 : (first + p->stride - 1) / p->stride;
 	*to = min64(size, (i + p->pad) / p->stride + 1);
-}
-
-// max_block_backward asks each pixel which windows it won: no window is written twice, and sums have a fixed order.
-INLINE void max_block_backward(const cpu_pool *p, float *restrict dx, const float *restrict dy, const uint8_t *restrict winner, const int b) {
-	for (int64_t h = 0; h < p->height; h++) {
-		int64_t oh0, oh1, ow0, ow1;
-		outputs(p, h, p->out_height, &oh0, &oh1);
-		for (int64_t w = 0; w < p->width; w++, dx += b) {
-			outputs(p, w, p->out_width, &ow0, &ow1);
-			float sum[16];
-			for (int i = 0; i < b; i++) sum[i] = 0;
-			for (int64_t oh = oh0; oh < oh1; oh++)
-				for (int64_t ow = ow0; ow < ow1; ow++) {
-					const int64_t o = (oh * p->out_width + ow) * b;
-					const int32_t k = (int32_t)((h + p->pad - oh * p->stride) * p->window + w + p->pad - ow * p->stride);
-					for (int i = 0; i < b; i++) sum[i] += winner[o + i] == k ? dy[o + i] : 0;
-				}
-			for (int i = 0; i < b; i++) dx[i] = sum[i];
-		}
-	}
 }
 
 // pixels_in is the number of pixels of the window's row or column o that lie in the map.
@@ -455,64 +416,23 @@ INLINE int64_t pixels_in(const cpu_pool *p, int64_t o, int64_t size) {
 	return min64(p->window, size - first) - max64(0, -first);
 }
 
-INLINE void average_block(const cpu_pool *p, float *restrict y, const float *restrict x, const int b) {
-	for (int64_t oh = 0; oh < p->out_height; oh++)
-		for (int64_t ow = 0; ow < p->out_width; ow++, y += b) {
-			const int64_t top = oh * p->stride - p->pad, left = ow * p->stride - p->pad;
-			const float share = 1 / (float)(pixels_in(p, oh, p->height) * pixels_in(p, ow, p->width));
-			float sum[16];
-			for (int i = 0; i < b; i++) sum[i] = 0;
-			for (int64_t kh = max64(0, -top); kh < min64(p->window, p->height - top); kh++)
-				for (int64_t kw = max64(0, -left); kw < min64(p->window, p->width - left); kw++) {
-					const float *v = x + ((top + kh) * p->width + left + kw) * b;
-					for (int i = 0; i < b; i++) sum[i] += v[i];
-				}
-			for (int i = 0; i < b; i++) y[i] = sum[i] * share;
-		}
-}
+#define LANES 16
+#include "pool.h"
+#define LANES 8
+#include "pool.h"
+#define LANES 1
+#include "pool.h"
 
-INLINE void average_block_backward(const cpu_pool *p, float *restrict dx, const float *restrict dy, const int b) {
-	for (int64_t h = 0; h < p->height; h++) {
-		int64_t oh0, oh1, ow0, ow1;
-		outputs(p, h, p->out_height, &oh0, &oh1);
-		for (int64_t w = 0; w < p->width; w++, dx += b) {
-			outputs(p, w, p->out_width, &ow0, &ow1);
-			float sum[16];
-			for (int i = 0; i < b; i++) sum[i] = 0;
-			for (int64_t oh = oh0; oh < oh1; oh++)
-				for (int64_t ow = ow0; ow < ow1; ow++) {
-					const float share = 1 / (float)(pixels_in(p, oh, p->height) * pixels_in(p, ow, p->width));
-					const float *v = dy + (oh * p->out_width + ow) * b;
-					for (int i = 0; i < b; i++) sum[i] += v[i] * share;
-				}
-			for (int i = 0; i < b; i++) dx[i] = sum[i];
-		}
-	}
-}
-
-// pool_block fixes the block's size, so that each lane loop becomes one vector.
 INLINE void pool_block(const cpu_pool *p, float *y, uint8_t *winner, const float *x) {
-	if (p->average) {
-		if (p->block == 16) average_block(p, y, x, 16);
-		else if (p->block == 8) average_block(p, y, x, 8);
-		else average_block(p, y, x, 1);
-	} else {
-		if (p->block == 16) max_block(p, y, winner, x, 16);
-		else if (p->block == 8) max_block(p, y, winner, x, 8);
-		else max_block(p, y, winner, x, 1);
-	}
+	if (p->block == 16) pool_16(p, y, winner, x);
+	else if (p->block == 8) pool_8(p, y, winner, x);
+	else pool_1(p, y, winner, x);
 }
 
 INLINE void pool_block_backward(const cpu_pool *p, float *dx, const float *dy, const uint8_t *winner) {
-	if (p->average) {
-		if (p->block == 16) average_block_backward(p, dx, dy, 16);
-		else if (p->block == 8) average_block_backward(p, dx, dy, 8);
-		else average_block_backward(p, dx, dy, 1);
-	} else {
-		if (p->block == 16) max_block_backward(p, dx, dy, winner, 16);
-		else if (p->block == 8) max_block_backward(p, dx, dy, winner, 8);
-		else max_block_backward(p, dx, dy, winner, 1);
-	}
+	if (p->block == 16) pool_backward_16(p, dx, dy, winner);
+	else if (p->block == 8) pool_backward_8(p, dx, dy, winner);
+	else pool_backward_1(p, dx, dy, winner);
 }
 
 INLINE int64_t pool_in(const cpu_pool *p) { return p->height * p->width * p->block; }          // floats of a block

@@ -37,8 +37,8 @@ func (p *post) offer() {
 func (p *post) run(n *Net) error {
 	parcel := p.mail.Take()
 	start := time.Now()
-	dst, src := p.src.at((*C.float)(p.parcel.data)), p.src.view()
-	C.cpu_copy(&dst, &src, C.int64_t(n.pass.Rows), 0)
+	view := p.src.view()
+	C.cpu_copy(p.parcel.floats(), &view, p.src.floats(), &view, C.int64_t(n.pass.Rows), 0)
 	parcel.Failed = false
 	p.mail.Post(parcel, int64(4*n.pass.Rows*p.src.shape.Len()), time.Since(start))
 	return nil
@@ -74,32 +74,28 @@ func (g *get) read(n *Net, parcel *device.Parcel) error {
 	if g.drop {
 		return nil
 	}
-	src := g.dst
-	src.offset, src.block = 0, 1
+	block := 1
 	if l, ok := parcel.Layout.(layout); ok {
-		src.block = int(l)
+		block = int(l)
 	} else if parcel.Layout != nil {
 		return fmt.Errorf("it came in a layout of %T", parcel.Layout)
 	}
-	src = whole(nil, src.shape, src.block)
+	src := whole(nil, g.dst.shape, block)
 	if len(parcel.Data) < n.pass.Rows*src.row {
 		return fmt.Errorf("%d numbers came, %d rows of %v were expected", len(parcel.Data), n.pass.Rows, src.shape)
 	}
-	from, to := src.at((*C.float)(unsafe.SliceData(parcel.Data))), g.dst.view()
-	C.cpu_copy(&to, &from, C.int64_t(n.pass.Rows), flag(g.add))
+	from, to := src.view(), g.dst.view()
+	C.cpu_copy(g.dst.floats(), &to, (*C.float)(unsafe.SliceData(parcel.Data)), &from, C.int64_t(n.pass.Rows), flag(g.add))
 	if src.block != g.dst.block {
 		n.reorders++
 	}
 	if rest := (g.rows - n.pass.Rows) * g.dst.row; rest > 0 && !g.add { // rows that take no part are zero, whatever was in the memory
-		C.cpu_zero(offset(to.data, n.pass.Rows*g.dst.row), C.int64_t(rest))
+		C.cpu_zero(offset(g.dst.floats(), n.pass.Rows*g.dst.row), C.int64_t(rest))
 	}
 	return nil
 }
 
 func (g *get) abandon(*Net) { g.mail.Return(g.mail.Get(), 0) }
-
-// offset is the place n floats on.
-func offset(p *C.float, n int) *C.float { return (*C.float)(unsafe.Add(unsafe.Pointer(p), 4*n)) }
 
 // send compiles a Send.
 type send struct {

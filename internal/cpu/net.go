@@ -220,14 +220,10 @@ func (n *Net) failure() error {
 
 // fail notes the first failure.
 func (n *Net) fail(op string, err error) {
-	var nonFinite *device.NonFiniteError
-	if !errors.As(err, &nonFinite) {
-		err = &device.OpError{Device: n.dev.name, Op: op, Err: err}
-	}
 	n.dev.queue.mu.Lock()
 	defer n.dev.queue.mu.Unlock()
 	if n.err == nil {
-		n.err = err
+		n.err = &device.OpError{Device: n.dev.name, Op: op, Err: err}
 	}
 }
 
@@ -310,8 +306,8 @@ func (n *Net) fetch(c *command) {
 		return
 	}
 	host := whole(nil, e.shape, 1)
-	dst, src := host.at((*C.float)(unsafe.SliceData(c.data))), e.view()
-	C.cpu_copy(&dst, &src, C.int64_t(n.pass.Rows), 0)
+	to, from := host.view(), e.view()
+	C.cpu_copy((*C.float)(unsafe.SliceData(c.data)), &to, e.floats(), &from, C.int64_t(n.pass.Rows), 0)
 }
 
 func (n *Net) store(c *command) {
@@ -324,10 +320,10 @@ func (n *Net) store(c *command) {
 		return
 	}
 	host := whole(nil, e.shape, 1)
-	dst, src := e.view(), host.at((*C.float)(unsafe.SliceData(c.data)))
-	C.cpu_copy(&dst, &src, C.int64_t(n.pass.Rows), 0)
+	to, from := e.view(), host.view()
+	C.cpu_copy(e.floats(), &to, (*C.float)(unsafe.SliceData(c.data)), &from, C.int64_t(n.pass.Rows), 0)
 	if c.grad { // rows that take no part have no gradient
 		rows := n.pass.Rows
-		C.cpu_zero(offset(dst.data, rows*e.row), C.int64_t((n.prog.Rows-rows)*e.row))
+		C.cpu_zero(offset(e.floats(), rows*e.row), C.int64_t((n.prog.Rows-rows)*e.row))
 	}
 }

@@ -7,6 +7,7 @@ import "C"
 
 import (
 	"fmt"
+	"unsafe"
 
 	"alexnet/internal/device"
 	"alexnet/internal/philox"
@@ -25,15 +26,17 @@ func whole(b *buffer, s device.Shape, block int) endpoint {
 	return endpoint{data: b, row: (s.C + block - 1) / block * block * s.H * s.W, shape: s, block: block}
 }
 
-func (e *endpoint) view() C.cpu_view { return e.at(e.data.floats()) }
+// floats is where the first row begins.
+func (e *endpoint) floats() *C.float { return offset(e.data.floats(), e.offset) }
 
-// at is the endpoint's shape and layout at another place.
-func (e *endpoint) at(data *C.float) C.cpu_view {
+func (e *endpoint) view() C.cpu_view {
 	return C.cpu_view{
-		data: offset(data, e.offset), row: C.int64_t(e.row),
-		channels: C.int64_t(e.shape.C), pixels: C.int64_t(e.shape.H * e.shape.W), block: C.int64_t(e.block),
+		row: C.int64_t(e.row), channels: C.int64_t(e.shape.C), pixels: C.int64_t(e.shape.H * e.shape.W), block: C.int64_t(e.block),
 	}
 }
+
+// offset is the place n floats on.
+func offset(p *C.float, n int) *C.float { return (*C.float)(unsafe.Add(unsafe.Pointer(p), 4*n)) }
 
 // copyStep joins, splits or lays out anew.
 type copyStep struct {
@@ -43,8 +46,8 @@ type copyStep struct {
 }
 
 func (s *copyStep) run(n *Net) error {
-	dst, src := s.dst.view(), s.src.view()
-	C.cpu_copy(&dst, &src, C.int64_t(s.rows), 0)
+	to, from := s.dst.view(), s.src.view()
+	C.cpu_copy(s.dst.floats(), &to, s.src.floats(), &from, C.int64_t(s.rows), 0)
 	if s.reorder {
 		n.reorders++
 	}

@@ -1,0 +1,96 @@
+// Pooling of one block of LANES channels of one row. kernels.c includes this once for each number of lanes: vector types keep a block's lanes
+// together whatever the instruction set.
+#define NAME_(name, lanes) name##_##lanes
+#define NAME(name, lanes) NAME_(name, lanes)
+#define FLOATS NAME(floats, LANES)
+#define INTS NAME(ints, LANES)
+#define BYTES NAME(bytes, LANES)
+
+typedef float FLOATS __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
+typedef int32_t INTS __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
+typedef uint8_t BYTES __attribute__((vector_size(LANES), aligned(1), may_alias));
+
+// A tie goes to the pixel seen first.
+INLINE void NAME(max_block, LANES)(const cpu_pool *p, float *y, uint8_t *winner, const float *x) {
+	for (int64_t oh = 0; oh < p->out_height; oh++)
+		for (int64_t ow = 0; ow < p->out_width; ow++, y += LANES, winner += LANES) {
+			const int64_t top = oh * p->stride - p->pad, left = ow * p->stride - p->pad;
+			FLOATS best = (FLOATS){0} + (p->relu ? 0 : -INFINITY);
+			INTS who = (INTS){0} + (p->relu ? 255 : 0);
+			for (int64_t kh = max64(0, -top); kh < min64(p->window, p->height - top); kh++)
+				for (int64_t kw = max64(0, -left); kw < min64(p->window, p->width - left); kw++) {
+					const FLOATS v = *(const FLOATS *)(x + ((top + kh) * p->width + left + kw) * LANES);
+					const INTS larger = v > best;
+					who = (larger & (int32_t)(kh * p->window + kw)) | (~larger & who);
+					best = (FLOATS)((larger & (INTS)v) | (~larger & (INTS)best));
+				}
+			*(FLOATS *)y = best;
+			*(BYTES *)winner = __builtin_convertvector(who, BYTES);
+		}
+}
+
+// Each pixel asks which windows it won: no window is written twice, and sums have a fixed order.
+INLINE void NAME(max_block_backward, LANES)(const cpu_pool *p, float *dx, const float *dy, const uint8_t *winner) {
+	for (int64_t h = 0; h < p->height; h++) {
+		int64_t oh0, oh1, ow0, ow1;
+		outputs(p, h, p->out_height, &oh0, &oh1);
+		for (int64_t w = 0; w < p->width; w++, dx += LANES) {
+			outputs(p, w, p->out_width, &ow0, &ow1);
+			FLOATS sum = {0};
+			for (int64_t oh = oh0; oh < oh1; oh++)
+				for (int64_t ow = ow0; ow < ow1; ow++) {
+					const int64_t o = (oh * p->out_width + ow) * LANES;
+					const int32_t k = (int32_t)((h + p->pad - oh * p->stride) * p->window + w + p->pad - ow * p->stride);
+					const INTS won = __builtin_convertvector(*(const BYTES *)(winner + o), INTS) == k;
+					sum += (FLOATS)(won & *(const INTS *)(dy + o));
+				}
+			*(FLOATS *)dx = sum;
+		}
+	}
+}
+
+INLINE void NAME(average_block, LANES)(const cpu_pool *p, float *y, const float *x) {
+	for (int64_t oh = 0; oh < p->out_height; oh++)
+		for (int64_t ow = 0; ow < p->out_width; ow++, y += LANES) {
+			const int64_t top = oh * p->stride - p->pad, left = ow * p->stride - p->pad;
+			const float share = 1 / (float)(pixels_in(p, oh, p->height) * pixels_in(p, ow, p->width));
+			FLOATS sum = {0};
+			for (int64_t kh = max64(0, -top); kh < min64(p->window, p->height - top); kh++)
+				for (int64_t kw = max64(0, -left); kw < min64(p->window, p->width - left); kw++)
+					sum += *(const FLOATS *)(x + ((top + kh) * p->width + left + kw) * LANES);
+			*(FLOATS *)y = sum * share;
+		}
+}
+
+INLINE void NAME(average_block_backward, LANES)(const cpu_pool *p, float *dx, const float *dy) {
+	for (int64_t h = 0; h < p->height; h++) {
+		int64_t oh0, oh1, ow0, ow1;
+		outputs(p, h, p->out_height, &oh0, &oh1);
+		for (int64_t w = 0; w < p->width; w++, dx += LANES) {
+			outputs(p, w, p->out_width, &ow0, &ow1);
+			FLOATS sum = {0};
+			for (int64_t oh = oh0; oh < oh1; oh++)
+				for (int64_t ow = ow0; ow < ow1; ow++)
+					sum += *(const FLOATS *)(dy + (oh * p->out_width + ow) * LANES) /
+						(float)(pixels_in(p, oh, p->height) * pixels_in(p, ow, p->width));
+			*(FLOATS *)dx = sum;
+		}
+	}
+}
+
+INLINE void NAME(pool, LANES)(const cpu_pool *p, float *y, uint8_t *winner, const float *x) {
+	if (p->average) NAME(average_block, LANES)(p, y, x);
+	else NAME(max_block, LANES)(p, y, winner, x);
+}
+
+INLINE void NAME(pool_backward, LANES)(const cpu_pool *p, float *dx, const float *dy, const uint8_t *winner) {
+	if (p->average) NAME(average_block_backward, LANES)(p, dx, dy);
+	else NAME(max_block_backward, LANES)(p, dx, dy, winner);
+}
+
+#undef FLOATS
+#undef INTS
+#undef BYTES
+#undef NAME
+#undef NAME_
+#undef LANES
