@@ -213,9 +213,10 @@ func doubles(x []float32) []float64 {
 }
 
 // defaultPass is step number step over rows rows, with other rates for each parameter; there are rates for as many as any device has.
+// The batch is three rows larger than what is here, as if another replica had them.
 func (r *rig) defaultPass(step, rows int) device.Pass {
 	p := device.Pass{
-		Seed: r.seed, Step: uint64(step), First: 1000 + uint64(step*rows), Rows: rows, Divisor: float32(rows), Momentum: .9,
+		Seed: r.seed, Step: uint64(step), First: 1000 + uint64(step*rows), Rows: rows, Divisor: float32(rows + 3), Momentum: .9,
 	}
 	n := 0
 	for _, s := range r.specs {
