@@ -38,7 +38,7 @@ func TestMain(m *testing.M) {
 func big(v float32) *Checkpoint {
 	c := &Checkpoint{Step: uint64(v), Dropout: DropoutPaper}
 	for i := range 6 {
-		shape := []int{i + 1, 50_000}
+		shape := []int{i + 1, 10_000}
 		t := Tensor{Name: fmt.Sprintf("layer%d.weight", i), Shape: shape, Fill: func(dst []float32) error {
 			for j := range dst {
 				dst[j] = v
