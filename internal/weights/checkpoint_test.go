@@ -1,6 +1,7 @@
 package weights
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"os"
@@ -8,6 +9,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -320,4 +322,42 @@ func TestDamagedTensorIsFoundByRestore(t *testing.T) {
 	if !errors.As(err, &bad) || bad.Path != path || !strings.Contains(err.Error(), "tensor optim.fc8.bias is damaged") {
 		t.Errorf("error %v", err)
 	}
+}
+
+// Whatever stands in the metadata of a file with right checksums: no panic, only *BadFile.
+func FuzzLoad(f *testing.F) {
+	meta, err := example(1).meta()
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(meta["format_version"], meta["step"], meta["epoch"], meta["classes"], meta["preprocess"], meta["schedule"], meta["best"])
+	f.Add("1", "0", "-1", "null", `{"channels":3,"height":2,"width":2}`, "null", "null")
+	f.Add("2", "", "x", "[1]", "{", "", "[]")
+	mean := Of(meanTensor, []int{3, 2, 2}, example(1).Preprocess.Mean)
+	f.Fuzz(func(t *testing.T, version, step, epoch, classes, preprocess, schedule, best string) {
+		for k, v := range map[string]string{
+			"format_version": version, "step": step, "epoch": epoch, "classes": classes,
+			"preprocess": preprocess, "schedule": schedule, "best": best,
+		} {
+			if meta[k] = v; !utf8.ValidString(v) {
+				t.Skip("cannot be written")
+			}
+		}
+		b := encoded(t, meta, []Tensor{mean})
+		r, err := newReader("f", bytes.NewReader(b), int64(len(b)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, err := load(r)
+		var bad *BadFile
+		if err != nil {
+			if !errors.As(err, &bad) {
+				t.Fatalf("error %T %v", err, err)
+			}
+			return
+		}
+		if _, err := c.meta(); err != nil {
+			t.Errorf("loaded, but cannot be saved: %v", err)
+		}
+	})
 }
