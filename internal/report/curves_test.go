@@ -30,7 +30,7 @@ func course(n, val int) []Metrics {
 }
 
 // drawn draws a course and counts the picture's dots of some colours.
-func drawn(t *testing.T, ms []Metrics, colors ...color.RGBA) (size image.Point, dots []int) {
+func drawn(t *testing.T, ms []Metrics, wanted ...color.RGBA) (size image.Point, dots []int) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "curves.png")
 	if err := Curves(path, "runs/train", ms); err != nil {
@@ -45,7 +45,7 @@ func drawn(t *testing.T, ms []Metrics, colors ...color.RGBA) (size image.Point, 
 		t.Fatal(err)
 	}
 	pixels := img.(*image.RGBA).Pix // opaque pictures are decoded so
-	for _, c := range colors {
+	for _, c := range wanted {
 		n := 0
 		for p := pixels; len(p) > 0; p = p[4:] {
 			if p[0] == c.R && p[1] == c.G && p[2] == c.B {
