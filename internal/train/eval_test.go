@@ -156,6 +156,7 @@ func sameScore(t *testing.T, what string, got *Score, want Score) {
 // TestEvaluate holds both ways of scoring against probabilities of single views, put together by hand: the centre of 16x16 at 14x14
 // is (1, 1), the corners are (0, 0), (0, 2), (2, 0), (2, 2).
 func TestEvaluate(t *testing.T) {
+	t.Parallel()
 	c := checkpoint(t)
 	classes := len(c.Classes)
 	mean := make([]float64, pictures().Val.Len()*classes)
@@ -193,6 +194,7 @@ func TestEvaluate(t *testing.T) {
 
 // TestEvaluateClasses: the data's classes are found by name, wherever they stand in the checkpoint; others are refused.
 func TestEvaluateClasses(t *testing.T) {
+	t.Parallel()
 	c := checkpoint(t)
 	labels, err := matchClasses(&weights.Checkpoint{Classes: []string{"dog", "cat", "bird"}}, []string{"bird", "cat", "dog"})
 	if err != nil || !slices.Equal(labels, []int32{2, 1, 0}) {
@@ -224,6 +226,7 @@ func (f fixed) Next(dst data.Rows) (data.Info, error) {
 }
 
 func TestEvaluateInterrupted(t *testing.T) {
+	t.Parallel()
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	_, err := Evaluate(ctx, EvalOptions{Checkpoint: checkpoint(t), Devices: references(1), Set: pictures().Val, Classes: pictures().Classes})
@@ -234,6 +237,7 @@ func TestEvaluateInterrupted(t *testing.T) {
 
 // TestPredict: files are answered as the same pictures in a set are, in the order given, unreadable ones apart.
 func TestPredict(t *testing.T) {
+	t.Parallel()
 	c := checkpoint(t)
 	val := shapes(t)
 	broken := filepath.Join(t.TempDir(), "broken.png")
@@ -301,6 +305,7 @@ func checkPrediction(t *testing.T, got Prediction, prob []float32, names []strin
 // TestFeatures: outputs come in the order of the pictures, whatever the batches, with the shapes of the layers; "input" is the centre crop
 // minus the mean.
 func TestFeatures(t *testing.T) {
+	t.Parallel()
 	c := checkpoint(t)
 	val := shapes(t)
 	images := append(slices.Clone(val[:5]), filepath.Join(t.TempDir(), "missing.png"))
@@ -354,6 +359,7 @@ func TestFeatures(t *testing.T) {
 
 // TestBench: each mode gives medians over as many steps as asked for, of generated and of real pictures.
 func TestBench(t *testing.T) {
+	t.Parallel()
 	for _, source := range []*data.Source{nil, pictures()} {
 		for _, mode := range []string{BenchTrain, BenchInfer, BenchData} {
 			o := BenchOptions{Config: page(t), Devices: references(1), Source: source, Mode: mode, Steps: 5, Warmup: 2}
@@ -379,6 +385,7 @@ func TestBench(t *testing.T) {
 
 // TestBenchSteps: bench in mode train moves every parameter, in mode infer none.
 func TestBenchSteps(t *testing.T) {
+	t.Parallel()
 	for _, mode := range []string{BenchTrain, BenchInfer} {
 		b := &bench{BenchOptions: BenchOptions{Config: page(t), Devices: references(1), Mode: mode}, cfg: *page(t)}
 		var err error
@@ -411,6 +418,7 @@ func TestBenchSteps(t *testing.T) {
 
 // TestSynthetic: made-up batches have labels and crops that a net can take.
 func TestSynthetic(t *testing.T) {
+	t.Parallel()
 	pre := weights.Preprocess{Height: 20, Width: 18, Channels: 3, Crop: 14}
 	feed := &synthetic{pre: &pre, classes: 10, batch: 64, seed: 1, filled: map[*uint8]bool{}}
 	b := device.NewBatch(0, 64, device.Input{}, make([]uint8, 64*20*18*3))

@@ -3,6 +3,7 @@ package train
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math"
 	"os"
 	"path/filepath"
@@ -68,37 +69,46 @@ func line(m report.Metrics) [8]float64 {
 // TestResume stops a run after each of its steps, in the middle of epochs and at their ends, and goes on with it in another process's
 // place: a new trainer, devices and folder handle. Weights, momentum, cursor, schedule and metrics are those of the undisturbed run.
 func TestResume(t *testing.T) {
+	t.Parallel()
 	const steps = 3*tinySteps + 2
 	sets := []string{"train.epochs=9"}
 	want, lines := undisturbed(t, steps, sets...)
 	for cut := 1; cut < steps; cut++ {
-		o, l := options(t, sets...)
-		o.Dir = folder(t)
-		ctx, cancel := context.WithCancel(context.Background())
-		l.onStep = func(m report.Metrics) {
-			if m.Step == uint64(cut) {
-				cancel()
-			}
-		}
-		_, err := Run(ctx, o)
-		cancel()
-		var stop *Interrupted
-		if !errors.As(err, &stop) || !errors.Is(err, ErrInterrupted) {
-			t.Fatalf("cut %d: %v", cut, err)
-		}
-		if stop.Step < uint64(cut) || stop.Step > uint64(cut)+1 || stop.Checkpoint != o.Dir.Checkpoint(run.Last) {
-			t.Errorf("cut %d: interrupted at step %d with checkpoint %s", cut, stop.Step, stop.Checkpoint)
-		}
-		again, _ := options(t, sets...)
-		again.Dir, again.Steps, again.Resume = o.Dir, steps, load(t, stop.Checkpoint)
-		r := mustRun(t, again)
-		same(t, "resumed", state(t, r.LastPath), want)
-		sameLines(t, timeless(t, o.Dir), lines)
+		t.Run(fmt.Sprint("after step ", cut), func(t *testing.T) {
+			t.Parallel()
+			resumeAfter(t, cut, steps, want, lines, sets...)
+		})
 	}
+}
+
+func resumeAfter(t *testing.T, cut, steps int, want string, lines []report.Metrics, sets ...string) {
+	o, l := options(t, sets...)
+	o.Dir = folder(t)
+	ctx, cancel := context.WithCancel(context.Background())
+	l.onStep = func(m report.Metrics) {
+		if m.Step == uint64(cut) {
+			cancel()
+		}
+	}
+	_, err := Run(ctx, o)
+	cancel()
+	var stop *Interrupted
+	if !errors.As(err, &stop) || !errors.Is(err, ErrInterrupted) {
+		t.Fatal(err)
+	}
+	if stop.Step < uint64(cut) || stop.Step > uint64(cut)+1 || stop.Checkpoint != o.Dir.Checkpoint(run.Last) {
+		t.Errorf("interrupted at step %d with checkpoint %s", stop.Step, stop.Checkpoint)
+	}
+	again, _ := options(t, sets...)
+	again.Dir, again.Steps, again.Resume = o.Dir, steps, load(t, stop.Checkpoint)
+	r := mustRun(t, again)
+	same(t, "resumed", state(t, r.LastPath), want)
+	sameLines(t, timeless(t, o.Dir), lines)
 }
 
 // TestProlonged: a run that ended after N steps, the last validation included, and is prolonged, is the longer run.
 func TestProlonged(t *testing.T) {
+	t.Parallel()
 	sets := []string{"train.schedule.kind=constant", "train.checkpoint_steps=3"}
 	for _, first := range []int{tinySteps, tinySteps + 2} {
 		want, _ := undisturbed(t, 11, sets...)
@@ -127,6 +137,7 @@ func tensorsOnly(s string) string {
 
 // TestResumeAfterEnd: a run that has reached its end has nothing to do, and says the same again.
 func TestResumeAfterEnd(t *testing.T) {
+	t.Parallel()
 	o, _ := options(t, "train.epochs=1")
 	o.Dir = folder(t)
 	r := mustRun(t, o)
@@ -141,6 +152,7 @@ func TestResumeAfterEnd(t *testing.T) {
 }
 
 func TestResumeRefuses(t *testing.T) {
+	t.Parallel()
 	o, _ := options(t)
 	o.Dir, o.Steps = folder(t), 2
 	c := load(t, mustRun(t, o).LastPath)
@@ -175,6 +187,7 @@ func TestResumeRefuses(t *testing.T) {
 
 // TestInit: a run from a file's weights begins where the file's run was, with its preprocessing, and a run for other classes is refused.
 func TestInit(t *testing.T) {
+	t.Parallel()
 	o, _ := options(t)
 	o.Dir = folder(t)
 	r := mustRun(t, o)
@@ -241,6 +254,7 @@ func openFolder(t *testing.T, dir string) *data.Source {
 
 // TestLearns: on two classes of shapes the loss falls well below guessing, and validation agrees.
 func TestLearns(t *testing.T) {
+	t.Parallel()
 	o, l := options(t, "train.epochs=30", "train.batch=12", "train.lr=0.005", "train.schedule.kind=constant", "train.augment.color=0",
 		"model.conv1.init.std=0.01", "model.drop2=off", "train.augment.crop=center")
 	o.Source = twoClasses(t)
@@ -259,6 +273,7 @@ func TestLearns(t *testing.T) {
 
 // TestBest: the best checkpoint is the one whose validation was the best, whatever the training loss, and holds the net of that moment.
 func TestBest(t *testing.T) {
+	t.Parallel()
 	o, l := options(t, "train.epochs=8", "train.lr=0.02", "train.schedule.kind=constant")
 	o.Dir = folder(t)
 	r := mustRun(t, o)
@@ -286,6 +301,7 @@ func TestBest(t *testing.T) {
 // TestTwoDevices: after 20 steps with dropout and augmentation, columns on two devices are the net that one device trains, and what
 // crossed was counted.
 func TestTwoDevices(t *testing.T) {
+	t.Parallel()
 	var weight, momentum [2]map[string][]float32
 	for i := range weight {
 		o, l := options(t, "train.batch=15", "train.epochs=5", "train.schedule.kind=constant") // four whole batches an epoch
@@ -334,6 +350,7 @@ func distance(a, b []float32) float64 {
 
 // TestMetrics: what a run says of its steps and epochs.
 func TestMetrics(t *testing.T) {
+	t.Parallel()
 	o, l := options(t, "train.epochs=2", "train.schedule.kind=steps", "train.schedule.epochs=[1]", "train.schedule.factor=0.1")
 	o.Dir = folder(t)
 	mustRun(t, o)
@@ -366,6 +383,59 @@ func TestMetrics(t *testing.T) {
 	}
 }
 
+// rows feeds one batch of grey pictures, each of its own brightness, with these labels.
+type rows struct{ labels []int32 }
+
+func (f rows) Next(dst data.Rows) (data.Info, error) {
+	info := data.Info{Rows: len(f.labels)}
+	size := len(dst.Pixels) / len(dst.Labels)
+	for i, l := range f.labels {
+		for k := range size {
+			dst.Pixels[i*size+k] = uint8(20*l) + uint8(k%7)
+		}
+		dst.Labels[i], dst.Crop[i], dst.Flip[i], dst.Color[i] = l, [2]int32{}, false, [3]float32{}
+		if l >= 0 {
+			info.Good++
+		}
+	}
+	return info, nil
+}
+
+// TestMeanOverGood: a batch with unreadable pictures gives the gradient and the loss of the batch without them.
+func TestMeanOverGood(t *testing.T) {
+	t.Parallel()
+	var grads [2]map[string][]float32
+	var losses [2]float64
+	for i, labels := range [][]int32{{3, -1, 5, -1}, {3, 5}} {
+		cfg := page(t, "train.dropout=false", "train.batch=4", "model.classes=10")
+		b := &bench{BenchOptions: BenchOptions{Config: cfg, Devices: references(1), Mode: BenchTrain}, cfg: *cfg}
+		s, err := b.open()
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.feed = rows{labels}
+		if _, err := s.step(); err != nil {
+			t.Fatal(err)
+		}
+		last, err := s.drain()
+		if err != nil {
+			t.Fatal(err)
+		}
+		grads[i], losses[i] = tensorsOf(t, b.model, device.Gradient), last.Score.Loss
+		if err := b.close(); err != nil {
+			t.Error(err)
+		}
+	}
+	for name, g := range grads[1] {
+		if d := distance(g, grads[0][name]); !(d <= 1e-5) {
+			t.Errorf("gradient of %s is off by %g of its norm", name, d)
+		}
+	}
+	if !near(losses[0], losses[1]) {
+		t.Errorf("loss %g, want %g", losses[0], losses[1])
+	}
+}
+
 // ticket is a Fetch that takes its time.
 type ticket time.Duration
 
@@ -373,6 +443,7 @@ func (w ticket) Wait() error { time.Sleep(time.Duration(w)); return nil }
 
 // TestStall: waiting for pictures counts only while the devices have nothing to do.
 func TestStall(t *testing.T) {
+	t.Parallel()
 	s := &stepper{landed: time.Now()}
 	fly := func(w time.Duration) *flight { return &flight{ticket: ticket(w)} }
 	for _, c := range []struct {
@@ -397,6 +468,7 @@ func TestStall(t *testing.T) {
 // TestNonFinite poisons a weight between two steps: the run stops in the next step, names what it saw, and leaves the last good
 // checkpoint as it was.
 func TestNonFinite(t *testing.T) {
+	t.Parallel()
 	o, l := options(t, "train.checkpoint_steps=2")
 	o.Dir = folder(t)
 	good := ""
@@ -428,6 +500,7 @@ func TestNonFinite(t *testing.T) {
 
 // TestDiverges: a rate far too high ends in numbers that are not, and nothing of it is written.
 func TestDiverges(t *testing.T) {
+	t.Parallel()
 	o, _ := options(t, "train.lr=1e30")
 	o.Dir = folder(t)
 	_, err := Run(context.Background(), o)
@@ -442,6 +515,7 @@ func TestDiverges(t *testing.T) {
 
 // TestCheckpointFails: when a checkpoint cannot be written the run ends with an error, and the one before is intact.
 func TestCheckpointFails(t *testing.T) {
+	t.Parallel()
 	o, _ := options(t, "train.checkpoint_steps=2")
 	o.Dir = folder(t)
 	last, good := o.Dir.Checkpoint(run.Last), ""
@@ -461,6 +535,7 @@ func TestCheckpointFails(t *testing.T) {
 
 // TestBadPictures: unreadable pictures are named, counted once, and left out; with Strict the first one ends the run.
 func TestBadPictures(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	if err := data.Demo(dir, data.DemoOptions{Train: 6, Val: 2, Size: 16, Seed: 1}); err != nil {
 		t.Fatal(err)
@@ -505,6 +580,7 @@ func TestBadPictures(t *testing.T) {
 // TestDeadStart: a net whose biases switch every hidden unit off stays at guessing, and the run says so once, with shares and advice;
 // one that learns is left in peace.
 func TestDeadStart(t *testing.T) {
+	t.Parallel()
 	o, l := options(t, "train.epochs=5", "model.conv1.init.bias=-100", "model.fc2.init.bias=-1", "train.schedule.kind=constant")
 	o.deadSteps = 16
 	r := mustRun(t, o)
@@ -525,6 +601,7 @@ func TestDeadStart(t *testing.T) {
 
 // TestColorOff: authors2012 switches the colour noise off at epoch 68, and freezes the first layer at 72.
 func TestColorOff(t *testing.T) {
+	t.Parallel()
 	o, _ := options(t, "train.epochs=74", "train.batch=60", "train.schedule.kind=authors2012")
 	colored, moved := map[bool][]int{}, map[int]bool{}
 	var before float32
@@ -546,6 +623,7 @@ func TestColorOff(t *testing.T) {
 
 // TestNoValidation: without validation pictures there is nothing to choose by, and plateau has nothing to follow.
 func TestNoValidation(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	if err := data.Demo(dir, data.DemoOptions{Train: 6, Val: 2, Size: 16, Seed: 1}); err != nil {
 		t.Fatal(err)
@@ -569,6 +647,7 @@ func TestNoValidation(t *testing.T) {
 
 // TestInputTooLarge: a net's input that cannot be cut out of the pictures is a mistake in the configuration.
 func TestInputTooLarge(t *testing.T) {
+	t.Parallel()
 	o, _ := options(t, "data.resize=0", "model.input.size=20")
 	var usage *config.Error
 	if _, err := Run(context.Background(), o); !errors.As(err, &usage) {
@@ -578,6 +657,7 @@ func TestInputTooLarge(t *testing.T) {
 
 // TestInterruptedEarly: a run interrupted before its first step leaves nothing behind.
 func TestInterruptedEarly(t *testing.T) {
+	t.Parallel()
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	o, _ := options(t)
