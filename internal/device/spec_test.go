@@ -28,7 +28,7 @@ func TestSizes(t *testing.T) {
 		{"CIFAR pool1 rounded down", PoolSize, 32, 3, 2, 0, false, 15},
 		// Windows at -1, 2, 5: the third starts beyond a map of 5.
 		{"last window outside of the map", PoolSize, 5, 2, 3, 1, true, 2},
-		{"last window in the pad", PoolSize, 6, 2, 3, 1, true, 3},
+		{"last window on the edge", PoolSize, 6, 2, 3, 1, true, 3},
 	} {
 		if got := c.size(c.in, c.window, c.stride, c.pad, c.up); got != c.want {
 			t.Errorf("%s: %d, want %d", c.name, got, c.want)

@@ -148,9 +148,6 @@ func (n *net) Begin(b *device.Batch, pass device.Pass) {
 	copy(n.labels, b.Labels)
 	in := n.prog.Input
 	prepare(in, n.shape(in.Value), pass.Rows, n.workers, b, n.value[in.Value])
-	for _, v := range n.plan.loose {
-		clear(n.grad[v])
-	}
 }
 
 func (n *net) checkBegin(b *device.Batch, pass device.Pass) error {

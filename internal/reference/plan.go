@@ -9,7 +9,7 @@ type plan struct {
 	slots       []int          // elements of each slot
 	values      int            // elements of the slots that hold values; the others hold gradients
 	firstSend   []bool         // by op: a Send whose Backward writes (=) its value's gradient, because no local consumer does
-	loose       []device.Value // with a gradient that no op writes
+	loose       []device.Value // whose gradient no op writes, only a Store
 }
 
 // life is the first and the last op, in the order of execution, that a tensor is needed for.

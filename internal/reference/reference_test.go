@@ -1,6 +1,7 @@
 package reference
 
 import (
+	"strings"
 	"testing"
 
 	"go.uber.org/goleak"
@@ -24,4 +25,15 @@ func TestDevice(t *testing.T) {
 		}
 		return devs
 	})
+}
+
+func TestRefusesOtherPrecisions(t *testing.T) {
+	for _, precision := range []device.Precision{device.TF32, device.BF16} {
+		d := New()
+		p := program(t, d, true)
+		p.Precision = precision
+		if _, err := d.Compile(p); err == nil || !strings.Contains(err.Error(), precision.String()) {
+			t.Errorf("%v: %v", precision, err)
+		}
+	}
 }

@@ -216,7 +216,7 @@ func doubles(x []float32) []float64 {
 // The batch is three rows larger than what is here, as if another replica had them.
 func (r *rig) defaultPass(step, rows int) device.Pass {
 	p := device.Pass{
-		Seed: r.seed, Step: uint64(step), First: 1000 + uint64(step*rows), Rows: rows, Divisor: float32(rows + 3), Momentum: .9,
+		Seed: r.seed, Step: uint64(step), First: 1000 + uint64(step*rows), Rows: rows, Divisor: float32(rows + 3), Momentum: .9 - .2*float32(step%2),
 	}
 	n := 0
 	for _, s := range r.specs {

@@ -16,6 +16,7 @@ func testTraining(t *testing.T, open opener) {
 	t.Run("inference beside training", func(t *testing.T) { testBeside(t, open) })
 	t.Run("inference alone", func(t *testing.T) { testInferenceAlone(t, open) })
 	t.Run("gradient of the picture", func(t *testing.T) { testSaliency(t, open) })
+	t.Run("next batch staged ahead", func(t *testing.T) { testStagedAhead(t, open) })
 	t.Run("loss seen while training goes on", func(t *testing.T) { testQueue(t, open) })
 	t.Run("parameters in and out", func(t *testing.T) { testParams(t, open) })
 }
@@ -211,6 +212,43 @@ func testSaliency(t *testing.T, open opener) {
 		r.step(r.defaultPass(0, 2))
 		r.compareValues(true)
 	})
+}
+
+// testStagedAhead: what Begin was given may be overwritten at once: both slots, as soon as Stage gives them, and the rates of the pass.
+func testStagedAhead(t *testing.T, open opener) {
+	play(t, open, func() []*builder { return trainee(4, true) }, func(r *rig) {
+		for s := range 3 {
+			pass := r.defaultPass(s, 4)
+			r.begin(pass)
+			if r.nets != nil {
+				for range 2 { // then the next Begin has the other slot
+					scribble(r.nets[0].Stage())
+				}
+			}
+			rates := slices.Clone(pass.LR)
+			clear(pass.LR)
+			r.forward()
+			r.backward()
+			if r.nets != nil {
+				r.nets[0].Update()
+			}
+			r.sync()
+			copy(pass.LR, rates) // the oracle reads them where they are
+			r.oracle.update(0)
+			r.compareValues(false)
+			r.compareTrained()
+		}
+	})
+}
+
+// scribble fills a batch with what would be seen.
+func scribble(b *device.Batch) {
+	for i := range b.Pixels {
+		b.Pixels[i] = 255
+	}
+	for i := range b.Labels {
+		b.Labels[i], b.Crop[i], b.Flip[i], b.Color[i] = 0, [2]int32{}, true, [3]float32{1000, 1000, 1000}
+	}
 }
 
 // testQueue: a Fetch reads what is there at its place in the queue, though it is waited for after the next pass began.
