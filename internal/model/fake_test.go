@@ -69,16 +69,15 @@ func (p *fakeParams) Store(id device.Param, part device.Part, src []float32) err
 }
 
 type fakeNet struct {
-	dev     *fake
-	prog    device.Program
-	slots   [2]*device.Batch
-	stages  int
-	batch   *device.Batch
-	pass    device.Pass
-	calls   []string
-	silent  bool // no notes: to count allocations
-	closed  bool
-	fetches float32
+	dev    *fake
+	prog   device.Program
+	slots  [2]*device.Batch
+	stages int
+	batch  *device.Batch
+	pass   device.Pass
+	calls  []string
+	silent bool // no notes: to count allocations
+	closed bool
 }
 
 func (n *fakeNet) note(what string, op int) {

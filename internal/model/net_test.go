@@ -38,7 +38,7 @@ func TestForwardHandsOut(t *testing.T) {
 		if diff := cmp.Diff(want, one.pass); diff != "" {
 			t.Error(diff)
 		}
-		want.LR, want.Decay = lr[:6], decay[:6] // not fc4's, which device 0 holds alone
+		want.LR, want.Decay = lr[:8], decay[:8] // not fc5's, which device 0 holds alone
 		if diff := cmp.Diff(want, two.pass); diff != "" {
 			t.Error(diff)
 		}

@@ -116,7 +116,7 @@ func TestGroupsOnOneDevice(t *testing.T) {
 
 // A value before its activation can be kept; the activation then stands alone. fc8 has none, so fc8.pre is fc8.
 func TestKeepBeforeActivation(t *testing.T) {
-	plan, err := newPlan(load(t, "demo"), 2, Options{Rows: 1, Keep: []string{"conv1.pre", "fc4.pre", "prob", "input"}})
+	plan, err := newPlan(load(t, "demo"), 2, Options{Rows: 1, Keep: []string{"conv1.pre", "fc5.pre", "prob", "input"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -135,7 +135,7 @@ func TestKeepBeforeActivation(t *testing.T) {
 		for _, v := range p.Keep {
 			kept = append(kept, p.Values[v].Name)
 		}
-		if want := [][]string{{"conv1.pre", "fc4"}, {"conv1.pre"}}[d]; !slices.Equal(kept, want) {
+		if want := [][]string{{"conv1.pre", "fc5"}, {"conv1.pre"}}[d]; !slices.Equal(kept, want) {
 			t.Errorf("device %d keeps %v, want %v", d, kept, want)
 		}
 	}
