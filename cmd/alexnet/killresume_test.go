@@ -1,9 +1,8 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
-	"errors"
+	"fmt"
 	"io/fs"
 	"math"
 	"os"
@@ -17,10 +16,11 @@ import (
 	"alexnet/internal/weights"
 )
 
-// The run that is killed: checkpoints after every second step, and a net of about a million weights (12 MB a checkpoint with
-// momentum), so that a good part of the time goes into writing them.
+// killedRun is the run that is killed: checkpoints after every second step, of 1.4 MB each, so that a good part of the time goes into
+// writing them.
 var killedRun = []string{
-	"--config", "tiny.yaml", "--data", "shapes", "--device", "reference", "--set", "model.fc2.units=8192", "--set", "train.checkpoint_steps=2",
+	"--config", "tiny.yaml", "--data", "shapes", "--device", "reference", "--epochs", "9", "--steps", strconv.Itoa(killSteps),
+	"--set", "model.fc2.units=4096", "--set", "train.checkpoint_steps=2", "--set", "train.lr=0.0001",
 }
 
 const (
@@ -44,122 +44,87 @@ func TestKillAndResume(t *testing.T) {
 		t.Fatal(err)
 	}
 	finish(t, dir, "data", "demo", "--out", "shapes", "--train", "8", "--val", "2", "--size", "16")
-	last := strconv.Itoa(killSteps)
-	finish(t, dir, append([]string{"train", "--out", "whole", "--epochs", "9", "--steps", last}, killedRun...)...)
+	finish(t, dir, append([]string{"train", "--out", "whole"}, killedRun...)...)
 	want := tensors(t, filepath.Join(dir, "whole"))
-
-	writes := 0
 	for i := range killPoints {
-		run := "run" + strconv.Itoa(i)
-		args := append([]string{"train", "--out", run, "--epochs", "9", "--steps", last}, killedRun...)
-		var at string
+		run := filepath.Join(dir, "run"+strconv.Itoa(i))
+		when := func() bool { return lines(run) >= 2+i-inWrite && exists(checkpoint(run)) }
+		what := fmt.Sprintf("after %d lines of metrics", 2+i-inWrite)
 		if i < inWrite {
-			at = killInWrite(t, dir, run, args, i/2)
-			writes++
-		} else {
-			at = killAfterLines(t, dir, run, args, 2+i-inWrite)
+			what = fmt.Sprintf("while checkpoint %d was being written", i/2+2)
+			seen := checkpointsSeen(run)
+			when = func() bool { return seen() > i/2 && exists(temporary(run)) }
 		}
-		finish(t, dir, "train", "--resume", run, "--steps", last, "--device", "reference")
-		got := tensors(t, filepath.Join(dir, run))
-		if diff := differences(want, got); len(diff) > 0 {
-			t.Errorf("killed %s and resumed: differs from the undisturbed run in %v", at, diff)
+		kill(t, dir, run, when, i < inWrite)
+		finish(t, dir, "train", "--resume", run, "--steps", strconv.Itoa(killSteps), "--device", "reference")
+		if diff := differences(want, tensors(t, run)); len(diff) > 0 {
+			t.Errorf("killed %s and resumed: differs from the undisturbed run in %v", what, diff)
 		}
-		os.RemoveAll(filepath.Join(dir, run))
+		os.RemoveAll(run)
 	}
-	t.Logf("%d kill points, %d of them while a checkpoint was being written", killPoints, writes)
 }
 
-// killInWrite kills the process while a checkpoint is being written: the one after skip others. Whether it was in time shows after its
-// death: then the temporary file is still there.
-func killInWrite(t *testing.T, dir, run string, args []string, skip int) string {
+func checkpoint(run string) string { return filepath.Join(run, "checkpoints", "last.safetensors") }
+
+// temporary is the name under which a checkpoint is written before it takes its own.
+func temporary(run string) string { return filepath.Join(run, "checkpoints", ".last.safetensors.tmp") }
+
+func lines(run string) int {
+	text, _ := os.ReadFile(filepath.Join(run, "metrics.jsonl")) // not there yet: none
+	return bytes.Count(text, []byte("\n"))
+}
+
+// checkpointsSeen counts the files that had the checkpoint's name while it was called.
+func checkpointsSeen(run string) func() int {
+	n := 0
+	var last fs.FileInfo
+	return func() int {
+		if now, err := os.Stat(checkpoint(run)); err == nil && (last == nil || !os.SameFile(last, now)) {
+			last = now
+			n++
+		}
+		return n
+	}
+}
+
+// kill starts the run and kills it as soon as when says so. A process that was quicker than this one is started again. With inWrite the
+// proof is in what the dead process left: the temporary file.
+func kill(t *testing.T, dir, run string, when func() bool, inWrite bool) {
 	t.Helper()
-	checkpoints := filepath.Join(dir, run, "checkpoints")
-	temp, last := filepath.Join(checkpoints, ".last.safetensors.tmp"), filepath.Join(checkpoints, "last.safetensors")
 	for range 50 {
-		os.RemoveAll(filepath.Join(dir, run))
-		p := begin(t, dir, args...)
-		seen := 0
-		var before fs.FileInfo
-		for !p.over() {
-			now, err := os.Stat(last)
-			if err == nil && (before == nil || !os.SameFile(before, now)) {
-				before = now
-				seen++
-			}
-			if seen > skip && exists(temp) {
-				break
+		os.RemoveAll(run)
+		var log bytes.Buffer
+		c := exec.Command("alexnet", append([]string{"train", "--out", run}, killedRun...)...)
+		c.Dir, c.Stderr = dir, &log
+		if err := c.Start(); err != nil {
+			t.Fatal(err)
+		}
+		ended := make(chan error, 1)
+		go func() { ended <- c.Wait() }()
+		killed := false
+		for over := false; !over && !killed; {
+			select {
+			case err := <-ended:
+				if over = true; err != nil {
+					t.Fatalf("the run ended by itself: %v\n%s", err, log.Bytes())
+				}
+			default:
+				if when() {
+					killed = c.Process.Kill() == nil && (<-ended) != nil
+				}
+				time.Sleep(20 * time.Microsecond)
 			}
 		}
-		p.kill()
-		if exists(temp) && seen > skip {
-			return "while checkpoint " + strconv.Itoa(seen+1) + " was being written"
+		if killed && (!inWrite || exists(temporary(run))) {
+			return
 		}
 	}
-	t.Fatalf("never caught a checkpoint being written")
-	return ""
-}
-
-// killAfterLines kills the process when so many steps stand in its metrics and there is a checkpoint.
-func killAfterLines(t *testing.T, dir, run string, args []string, lines int) string {
-	t.Helper()
-	p := begin(t, dir, args...)
-	for !p.over() {
-		text, err := os.ReadFile(filepath.Join(dir, run, "metrics.jsonl"))
-		if err == nil && bytes.Count(text, []byte("\n")) >= lines && exists(filepath.Join(dir, run, "checkpoints", "last.safetensors")) {
-			break
-		}
-	}
-	p.kill()
-	return "after " + strconv.Itoa(lines) + " lines of metrics"
+	t.Fatalf("never caught the run at the right moment")
 }
 
 func exists(path string) bool {
 	_, err := os.Stat(path)
 	return err == nil
-}
-
-// process is a command under way.
-type process struct {
-	cmd  *exec.Cmd
-	done chan error
-	err  error
-	end  bool
-}
-
-func begin(t *testing.T, dir string, args ...string) *process {
-	t.Helper()
-	p := &process{cmd: exec.Command("alexnet", args...), done: make(chan error, 1)}
-	p.cmd.Dir = dir
-	var log bytes.Buffer
-	p.cmd.Stderr = bufio.NewWriter(&log)
-	if err := p.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	go func() { p.done <- p.cmd.Wait() }()
-	return p
-}
-
-// over tells whether the process has ended by itself.
-func (p *process) over() bool {
-	if p.end {
-		return true
-	}
-	select {
-	case p.err = <-p.done:
-		p.end = true
-	default:
-		time.Sleep(50 * time.Microsecond)
-	}
-	return p.end
-}
-
-// kill ends it with SIGKILL and waits for its death.
-func (p *process) kill() {
-	if p.end {
-		return
-	}
-	p.cmd.Process.Kill() //nolint:errcheck // it may have ended just now
-	p.err, p.end = <-p.done, true
 }
 
 // finish runs a command to its end.
@@ -175,7 +140,7 @@ func finish(t *testing.T, dir string, args ...string) {
 // tensors reads weights and momentum of a run's last checkpoint.
 func tensors(t *testing.T, run string) map[string][]float32 {
 	t.Helper()
-	c, err := weights.Load(filepath.Join(run, "checkpoints", "last.safetensors"))
+	c, err := weights.Load(checkpoint(run))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -192,7 +157,7 @@ func tensors(t *testing.T, run string) map[string][]float32 {
 		}
 	}
 	if len(c.Momentum) == 0 {
-		t.Fatal(errors.New("the checkpoint holds no momentum"))
+		t.Fatal("the checkpoint holds no momentum")
 	}
 	return all
 }
