@@ -348,10 +348,18 @@ func BenchmarkDecode(b *testing.B) {
 }
 
 func BenchmarkResize(b *testing.B) {
-	rgb := make([]uint8, 500*375*3)
-	dst := make([]uint8, 256*256*3)
-	var f fitter
-	for b.Loop() {
-		f.square(rgb, 375, 500, dst, 256, 3)
-	}
+	b.Run("own", func(b *testing.B) {
+		rgb := make([]uint8, 500*375*3)
+		dst := make([]uint8, 256*256*3)
+		var f fitter
+		for b.Loop() {
+			f.square(rgb, 375, 500, dst, 256, 3)
+		}
+	})
+	b.Run("library", func(b *testing.B) {
+		src, dst := image.NewRGBA(image.Rect(0, 0, 500, 375)), image.NewRGBA(image.Rect(0, 0, 341, 256))
+		for b.Loop() {
+			draw.BiLinear.Scale(dst, dst.Bounds(), src, src.Bounds(), draw.Src, nil)
+		}
+	})
 }

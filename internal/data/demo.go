@@ -51,7 +51,9 @@ type figure struct {
 // darker as it is lighter than the ground: no single pixel, and no weighted sum of pixels, tells the classes apart.
 var figures = []figure{
 	{"bars", func(x, y float64) bool { return box(x, y, .9) && stripe(x) }},
-	{"checks", func(x, y float64) bool { return box(x, y, .9) && math.Mod(math.Floor((x+.9)/.45)+math.Floor((y+.9)/.45), 2) == 0 }},
+	{"checks", func(x, y float64) bool {
+		return box(x, y, .9) && math.Mod(math.Floor((x+.9)/.45)+math.Floor((y+.9)/.45), 2) == 0
+	}},
 	{"cross", plus},
 	{"disc", func(x, y float64) bool { return math.Hypot(x, y) < .88 }},
 	{"frame", func(x, y float64) bool { return box(x, y, .85) && !box(x, y, .47) }},
@@ -124,12 +126,13 @@ func (s memoryStore) Close() error { return nil }
 // each draws all pictures and gives them to save as PNG files with their names.
 func (o *DemoOptions) each(save func(name string, raw []byte) error) error {
 	var raw bytes.Buffer
+	encoder := png.Encoder{CompressionLevel: png.BestSpeed, BufferPool: &onePool{}} // noise hardly shrinks
 	for p, perClass := range []int{o.Train, o.Val} {
 		deal := o.deal(p, perClass)
 		for i, to := range deal {
 			img := drawFigure(&figures[i/perClass], o.Size, philox.NewSource(o.Seed, philox.PurposeDemo, uint32(i/perClass), uint32(p<<24|i%perClass)))
 			raw.Reset()
-			if err := png.Encode(&raw, img); err != nil {
+			if err := encoder.Encode(&raw, img); err != nil {
 				return err
 			}
 			name := path.Join([]string{"train", "val"}[p], figures[int(to)/perClass].name, fileNumber(int(to)%perClass)+".png")
@@ -140,6 +143,13 @@ func (o *DemoOptions) each(save func(name string, raw []byte) error) error {
 	}
 	return nil
 }
+
+// onePool lends the PNG encoder its one buffer, most of a megabyte, again for each picture.
+type onePool struct{ b *png.EncoderBuffer }
+
+func (p *onePool) Get() *png.EncoderBuffer { return p.b }
+
+func (p *onePool) Put(b *png.EncoderBuffer) { p.b = b }
 
 func fileNumber(i int) string {
 	s := strconv.Itoa(i + 1)

@@ -164,17 +164,17 @@ func (l *Loader) Seek(first uint64) {
 		l.queue = l.queue[:0]
 		l.next = first
 	}
-	l.fill()
+	l.fill(first / uint64(l.set.Len()))
 }
 
-// fill hands out work for the batches ahead. In evaluation it does not run into the next epoch, which may never be asked for.
-func (l *Loader) fill() {
+// fill hands out work for the batches ahead. In evaluation it stops at the end of the given epoch: the next may never be asked for.
+func (l *Loader) fill(epoch uint64) {
 	n := uint64(l.set.Len())
 	first := l.next
 	if k := len(l.queue); k > 0 {
 		first = l.queue[k-1].first + uint64(len(l.queue[k-1].index))
 	}
-	for len(l.free) > 0 && (l.o.Train || first/n == l.next/n) {
+	for len(l.free) > 0 && (l.o.Train || first/n <= epoch) {
 		s := l.free[len(l.free)-1]
 		l.free = l.free[:len(l.free)-1]
 		count := min(uint64(l.batch), n-first%n)
@@ -213,7 +213,7 @@ func (l *Loader) Next(dst Rows) (Info, error) {
 	if l.err != nil {
 		return Info{}, l.err
 	}
-	l.fill()
+	l.fill(l.next / uint64(l.set.Len()))
 	s := l.queue[0]
 	if err := l.fits(dst, len(s.index)*l.o.Views); err != nil {
 		return Info{}, err
@@ -238,7 +238,7 @@ func (l *Loader) Next(dst Rows) (Info, error) {
 	}
 	l.next = s.first + uint64(len(s.index))
 	l.free = append(l.free, s)
-	l.fill()
+	l.fill(s.epoch)
 	return info, nil
 }
 

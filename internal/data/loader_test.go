@@ -210,6 +210,41 @@ func TestLoaderBadPictures(t *testing.T) {
 	}
 }
 
+// What was found bad is not read again: a run does not change its mind, and does not pay each epoch.
+func TestLoaderReadsBadPicturesOnce(t *testing.T) {
+	set := numbered(t, 4, 2)
+	l := newLoader(t, set, LoaderOptions{Batch: 4, Crop: 5, CacheBytes: -1})
+	for range 2 {
+		if rows := take(t, l); rows[2].Label != -1 {
+			t.Errorf("picture 2 was read: %+v", rows[2])
+		}
+		set.store.(memoryStore)[2] = pngOf(t, 6, 5, 2)
+	}
+}
+
+// Evaluation does not decode beyond its last picture, for nobody may ask; training does; and seeking to where the loader stands keeps
+// what is decoded.
+func TestLoaderLooksAhead(t *testing.T) {
+	set := numbered(t, 8)
+	eval, training := newLoader(t, set, LoaderOptions{Batch: 4, Crop: 5}), newLoader(t, set, trainOptions(4))
+	for n, want := range []int{1, 0, 1} { // batches under way after batch n of 2 in an epoch
+		take(t, eval)
+		take(t, training)
+		if len(eval.queue) != want || len(training.queue) != ahead {
+			t.Errorf("after batch %d: %d batches under way in evaluation, want %d; %d in training, want %d", n, len(eval.queue), want, len(training.queue), ahead)
+		}
+	}
+	eval.Seek(4)
+	before := slices.Clone(training.queue)
+	training.Seek(12)
+	if !slices.Equal(before, training.queue) {
+		t.Error("seeking to the next sample dropped what was decoded")
+	}
+	if rows := take(t, eval); rows[0].Sample != 4 {
+		t.Errorf("after Seek(4): %+v", rows)
+	}
+}
+
 func TestLoaderStrict(t *testing.T) {
 	l := newLoader(t, numbered(t, 6, 4), LoaderOptions{Batch: 2, Strict: true, Crop: 5})
 	take(t, l)

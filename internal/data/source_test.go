@@ -27,8 +27,12 @@ func TestOpenLayouts(t *testing.T) {
 		train, val []string
 	}{
 		{
-			"train and val", []string{"train/dog/1.jpg", "train/cat/2.jpg", "train/cat/1.jpg", "val/dog/9.png", "test/dog/3.jpg", "extra/x/1.jpg"}, .5,
-			[]string{"cat", "dog"}, []string{"train/cat/1.jpg", "train/cat/2.jpg", "train/dog/1.jpg"}, []string{"val/dog/9.png"},
+			"train and val",
+			[]string{"train/dog/1.jpg", "train/cat/2.jpg", "train/cat/1.jpg", "val/dog/9.png", "test/dog/3.jpg", "extra/x/1.jpg"},
+			.5,
+			[]string{"cat", "dog"},
+			[]string{"train/cat/1.jpg", "train/cat/2.jpg", "train/dog/1.jpg"},
+			[]string{"val/dog/9.png"},
 		},
 		{"train alone, nothing held out", []string{"train/b/1.jpg", "train/a/1.jpg", "test/a/1.jpg"}, 0, []string{"a", "b"}, []string{"train/a/1.jpg", "train/b/1.jpg"}, []string{}},
 		{"val alone", []string{"val/b/1.jpg", "val/a/1.jpg"}, 0, []string{"a", "b"}, []string{}, []string{"val/a/1.jpg", "val/b/1.jpg"}},
@@ -39,8 +43,12 @@ func TestOpenLayouts(t *testing.T) {
 		{"wrapped", []string{"set/v1/a/1.jpg", "set/v1/b/1.jpg"}, 0, []string{"a", "b"}, []string{"a/1.jpg", "b/1.jpg"}, []string{}},
 		{"one each, half held out", []string{"a/1.jpg", "b/1.jpg"}, .5, []string{"a", "b"}, []string{"a/1.jpg", "b/1.jpg"}, []string{}},
 		{
-			"ignored files", []string{"a/1.jpg", "a/.2.jpg", "a/list.txt", "a/Thumbs.db", ".git/b/1.jpg", "__MACOSX/a/1.jpg", "a/._1.jpg", "LICENSE", "top.jpg"}, 0,
-			[]string{"a"}, []string{"a/1.jpg"}, []string{},
+			"ignored files",
+			[]string{"a/1.jpg", "a/.2.jpg", "a/list.txt", "a/Thumbs.db", ".git/b/1.jpg", "__MACOSX/a/1.jpg", "a/._1.jpg", "LICENSE", "top.jpg"},
+			0,
+			[]string{"a"},
+			[]string{"a/1.jpg"},
+			[]string{},
 		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -118,8 +126,11 @@ func TestOpenErrors(t *testing.T) {
 
 func TestTarLinksAndDuplicates(t *testing.T) {
 	raw := tarOf(t, []tarFile{
-		{name: "a/1.png", raw: []byte("old")}, {name: "a/2.png", raw: []byte("two")}, {name: "a/3.png", link: "a/2.png"},
-		{name: "a/1.png", raw: []byte("newer")}, {name: "a/4.png", link: "gone"},
+		{name: "a/1.png", raw: []byte("old")},
+		{name: "a/2.png", raw: []byte("two")},
+		{name: "a/3.png", link: "a/2.png"},
+		{name: "a/1.png", raw: []byte("newer")},
+		{name: "a/4.png", link: "gone"},
 	})
 	set := open(t, write(t, "x.tar", raw), 0, 1).Train
 	want := []string{"newer", "two", "two"}
