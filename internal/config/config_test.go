@@ -257,3 +257,27 @@ func ExampleNearest() {
 	fmt.Println(Nearest("bacth", []string{"epochs", "batch", "lr"}), Nearest("quite different", []string{"batch"}) == "")
 	// Output: batch true
 }
+
+// Whatever the page holds, reading it ends in a Config that writes and loads again, or in an *Error.
+func FuzzParse(f *testing.F) {
+	f.Add([]byte(page), "train.lr=1")
+	f.Add([]byte("model: &a {layers: [*a]}\n? x\n: y"), "model.conv1=off")
+	f.Add([]byte("model: {<<: {columns: 2}}\n--- !!str 1"), "train.schedule={epochs: [1"[:20])
+	f.Fuzz(func(t *testing.T, page []byte, set string) {
+		c, err := Parse(page, []string{set})
+		var ours *Error
+		if err != nil {
+			if !errors.As(err, &ours) {
+				t.Fatalf("%T: %v", err, err)
+			}
+			return
+		}
+		again, err := c.YAML()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Parse(again, nil); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
