@@ -45,7 +45,7 @@ import sys
 import numpy as np
 import torch
 import torch.nn.functional as F
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 PHILOX = ROOT / "internal/philox/testdata/vectors.json"
@@ -207,11 +207,20 @@ def put(tensors, name, x, full=FULL):
     tensors[name + "#norm"] = np.array([np.linalg.norm(x.reshape(-1)), x.size])
 
 
+def sorted_header(data):
+    """The file with its header's keys in order: the library's order changes from run to run, and the files are under version control."""
+    n = 8 + int.from_bytes(data[:8], "little")
+    header = json.dumps(json.loads(data[8:n]), sort_keys=True, separators=(",", ":")).encode()
+    header += b" " * (-len(header) % 8)
+    return len(header).to_bytes(8, "little") + header + data[n:]
+
+
 def write(path, tensors, **meta):
     path.parent.mkdir(parents=True, exist_ok=True)
     meta = {k: v if isinstance(v, str) else json.dumps(v) for k, v in meta.items()}
     meta["versions"] = VERSIONS
-    save_file({k: np.ascontiguousarray(v, dtype=np.float32) for k, v in tensors.items()}, path, metadata=meta)
+    data = save({k: np.ascontiguousarray(v, dtype=np.float32) for k, v in tensors.items()}, metadata=meta)
+    path.write_bytes(sorted_header(data))
     print(f"{path.relative_to(ROOT)}: {path.stat().st_size} bytes, {len(tensors)} tensors")
 
 
