@@ -14,9 +14,10 @@ import (
 // hidden units are all off can still learn the bias of its last layer, that is, how frequent each class is: its loss falls to the
 // entropy of the labels and no further. So that entropy (ln C where classes are equally frequent) is the level to compare with.
 //
-// The loss is judged over the second half of a window: one epoch, but at least deadMin steps, since momentum .9 alone takes tens of
+// The loss is judged over the last quarter of a window: one epoch, but at least deadMin steps, since momentum .9 alone takes tens of
 // steps to get to speed and tiny data has epochs of a few steps, and at most deadMax, a fifth of an epoch of ImageNet: bad news should
-// not wait a day. A mean not below 99% of the level is a dead start: batches of 128 scatter the mean of 100 and more steps by less.
+// not wait a day. A mean not below 99% of the level is a dead start. While a net only guesses, the loss of every picture is close to the
+// level, so the mean of some 50 batches scatters by far less than that 1%.
 const (
 	deadMin   = 200
 	deadMax   = 2000
@@ -34,10 +35,13 @@ type deadStart struct {
 	over   bool // judged, or nothing to judge
 }
 
-// newDeadStart prepares for a run with `first` steps behind it. A run resumed past the middle of the window is not judged: its start is known.
+// newDeadStart prepares for a run with `first` steps behind it. A run resumed after judging began is not judged again.
 func newDeadStart(set *data.Set, classes int, window, first uint64) *deadStart {
-	return &deadStart{window: window, level: entropy(set, classes), over: first > window/2}
+	return &deadStart{window: window, level: entropy(set, classes), over: first > judged(window)}
 }
+
+// judged is the step after which losses count.
+func judged(window uint64) uint64 { return window - window/4 }
 
 // entropy of the labels, in nats.
 func entropy(set *data.Set, classes int) float64 {
@@ -57,7 +61,7 @@ func entropy(set *data.Set, classes int) float64 {
 
 // add takes the loss of a step, counted from 1, and tells, once, that the start is dead.
 func (d *deadStart) add(step uint64, loss float64) bool {
-	if d.over || step <= d.window/2 {
+	if d.over || step <= judged(d.window) {
 		return false
 	}
 	d.sum += loss
@@ -155,7 +159,7 @@ func deadShareOf(net *model.Net, l model.Layer, rows int) (float64, error) {
 func deadWarning(d *deadStart, dead []deadUnits, lr float64) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "warning: the loss was %.4g over steps %d to %d, no better than guessing (%.4g): the net has not begun to learn.",
-		d.mean(), d.window/2+1, d.window, d.level)
+		d.mean(), judged(d.window)+1, d.window, d.level)
 	var shares, try []string
 	for _, u := range dead {
 		shares = append(shares, fmt.Sprintf("%s %.0f%%", u.layer, 100*u.share))

@@ -39,6 +39,9 @@ func (t *trainer) announce() {
 		t.progress.Note(fmt.Sprintf("schedule authors2012 goes by the authors' own epochs (%d, %d, ..., %d) and is not scaled to %d epochs",
 			authorsDrop1, authorsDrop2, authorsDrop3, t.cfg.Train.Epochs))
 	}
+	if t.valNet == nil {
+		t.progress.Note("there are no validation pictures: no errors are measured, and no best checkpoint is chosen")
+	}
 	n := t.stepsPerEpoch()
 	steps := n * uint64(t.cfg.Train.Epochs)
 	if t.o.Steps > 0 {

@@ -138,9 +138,15 @@ type Stopped struct {
 	err        error
 }
 
+// named is how many tensors a Stopped names: where the loss is bad all gradients are.
+const named = 4
+
 func (e *Stopped) Error() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "step %d: NaN or Inf in %s", e.Step, strings.Join(e.Tensors, ", "))
+	fmt.Fprintf(&b, "step %d: NaN or Inf in %s", e.Step, strings.Join(e.Tensors[:min(named, len(e.Tensors))], ", "))
+	if more := len(e.Tensors) - named; more > 0 {
+		fmt.Fprintf(&b, " and %d more", more)
+	}
 	if e.Checkpoint != "" {
 		fmt.Fprintf(&b, "; the last good checkpoint is kept: %s", e.Checkpoint)
 	}

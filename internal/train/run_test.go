@@ -7,6 +7,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -82,6 +83,7 @@ func TestResume(t *testing.T) {
 }
 
 func resumeAfter(t *testing.T, cut, steps int, want string, lines []report.Metrics, sets ...string) {
+	t.Helper()
 	o, l := options(t, sets...)
 	o.Dir = folder(t)
 	ctx, cancel := context.WithCancel(context.Background())
@@ -495,6 +497,11 @@ func TestNonFinite(t *testing.T) {
 	if len(l.steps) != 3 {
 		t.Errorf("%d steps told of, three were good", len(l.steps))
 	}
+	for _, part := range []string{"step 4", stop.Tensors[0], stop.Checkpoint, "--set train.lr=0.001"} {
+		if !strings.Contains(err.Error(), part) {
+			t.Errorf("the error %q does not say %s", err, part)
+		}
+	}
 	same(t, "checkpoint", state(t, o.Dir.Checkpoint(run.Last)), good)
 }
 
@@ -631,9 +638,12 @@ func TestNoValidation(t *testing.T) {
 	if err := os.RemoveAll(filepath.Join(dir, "val")); err != nil {
 		t.Fatal(err)
 	}
-	o, _ := options(t, "train.schedule.kind=constant", "train.epochs=1")
+	o, l := options(t, "train.schedule.kind=constant", "train.epochs=1")
 	o.Source, o.Dir = openFolder(t, dir), folder(t)
 	r := mustRun(t, o)
+	if !l.noted("no validation pictures") {
+		t.Errorf("notes %q", l.notes)
+	}
 	if r.Last != nil || r.Best != nil || r.BestPath != "" || r.LastPath == "" {
 		t.Errorf("%+v", r)
 	}
