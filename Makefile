@@ -6,7 +6,7 @@ GOBIN_   := $(shell $(GO) env GOPATH)/bin
 GOLANGCI := v2.15.0
 TAGS      = $$(scripts/tags.sh)
 
-.PHONY: build deps demo test test-short test-race portable lint bench goldens clean
+.PHONY: build deps demo test test-race portable lint clean
 
 build: deps
 	$(GO) build -tags "$(TAGS)" -o bin/alexnet ./cmd/alexnet

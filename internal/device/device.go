@@ -34,12 +34,12 @@ type Net interface {
 	Stage() *Batch
 	// Begin starts a pass over the batch: upload, crop, flip, colour, mean, scale, into the program's input value.
 	// The batch must come from Stage of this net. Rows at and beyond pass.Rows take no part: whatever they compute is never read,
-	// and they add nothing to gradients.
+	// and they add nothing to gradients. pass.LR and pass.Decay are read before the call returns.
 	Begin(b *Batch, pass Pass)
 	// Forward runs op number op of the program.
 	Forward(op int)
 	// Backward runs its gradient. Gradients of parameters and values are written (=), with one exception: the Backward of a Send adds
-	// (+=) what came home to the gradient that the value's local consumer, or a later Send, wrote before.
+	// (+=) what came home to the gradient that the value's local consumer, or a later Send, wrote before; where neither is, it writes.
 	Backward(op int)
 	// Update applies v = momentum v - decay lr w - lr g; w += v to every parameter whose lr is not 0, in one pass, after it
 	// checked loss and gradients; where any is not finite it changes nothing and fails with a *NonFiniteError. Weights that
