@@ -1,9 +1,9 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 
@@ -92,7 +92,7 @@ func runBench(ctx context.Context, o benchOptions, t *terminal) error {
 		return err
 	}
 	if bo.Source != nil {
-		defer bo.Source.Close()
+		defer done(bo.Source)
 	}
 	if o.mode != train.BenchData {
 		if bo.Devices, err = o.device.open(t); err != nil {
@@ -105,10 +105,10 @@ func runBench(ctx context.Context, o benchOptions, t *terminal) error {
 		return err
 	}
 	out := benchResult{name, r, memoryOf(r.Memory)}
-	return t.result(out, func(w io.Writer) { printBench(w, out) })
+	return t.result(out, func(w *bytes.Buffer) { printBench(w, out) })
 }
 
-func printBench(w io.Writer, r benchResult) {
+func printBench(w *bytes.Buffer, r benchResult) {
 	where := ""
 	if len(r.Devices) > 0 {
 		where = fmt.Sprintf(" on %s, %s", strings.Join(r.Devices, " and "), r.Precision)

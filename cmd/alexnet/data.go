@@ -1,9 +1,9 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"fmt"
-	"io"
 	"maps"
 	"slices"
 	"strings"
@@ -71,9 +71,9 @@ func runDataDemo(o dataDemoOptions, t *terminal) error {
 	if err != nil {
 		return err
 	}
-	defer source.Close()
+	defer done(source)
 	r := dataDemoResult{o.out, source.Classes, source.Train.Len(), source.Val.Len()}
-	return t.result(r, func(w io.Writer) {
+	return t.result(r, func(w *bytes.Buffer) {
 		fmt.Fprintf(w, "%s: %s to train on, %s for validation, %s\n", r.Out, counted(r.Train, "picture"), grouped(int64(r.Val)),
 			strings.Join(r.Classes, " "))
 	})
@@ -114,7 +114,7 @@ func runDataInfo(ctx context.Context, o dataInfoOptions, t *terminal) error {
 	if err != nil {
 		return err
 	}
-	defer source.Close()
+	defer done(source)
 	bar := newProgress(t)
 	info, err := data.Inspect(ctx, source, 0, 0, func(done, total int) {
 		bar.update(status{label: "reading", done: int64(done), all: int64(total), left: int64(total - done), loss: -1, stall: -1})
@@ -126,13 +126,13 @@ func runDataInfo(ctx context.Context, o dataInfoOptions, t *terminal) error {
 	for _, u := range info.Unreadable {
 		t.note("cannot read picture %s: %s", u.Name, u.Reason)
 	}
-	if err := t.result(info, func(w io.Writer) { printDataInfo(w, info, t.outWidth) }); err != nil {
+	if err := t.result(info, func(w *bytes.Buffer) { printDataInfo(w, info, t.outWidth) }); err != nil {
 		return err
 	}
 	return unreadable(len(info.Unreadable))
 }
 
-func printDataInfo(w io.Writer, r *data.SourceInfo, width int) {
+func printDataInfo(w *bytes.Buffer, r *data.SourceInfo, width int) {
 	tab := &table{columns: []column{{head: "class"}, {head: "train", right: true}, {head: "val", right: true}}}
 	for _, c := range r.Classes {
 		tab.add(c.Name, grouped(int64(c.Train)), grouped(int64(c.Val)))

@@ -76,11 +76,11 @@ func (o *deviceOptions) open(t *terminal) ([]device.Device, error) {
 		return nil, err
 	}
 	if kind == "cpu" {
-		if err := cpu.Available(); err == nil {
+		missing := cpu.Available()
+		if missing == nil {
 			return cpu.Open(n)
-		} else {
-			t.note("cpu: %v; computing with the slower reference backend", err)
 		}
+		t.note("%v; computing with the slower reference backend", missing)
 	}
 	devices := make([]device.Device, n)
 	for i := range devices {
@@ -91,6 +91,6 @@ func (o *deviceOptions) open(t *terminal) ([]device.Device, error) {
 
 func closeDevices(devices []device.Device) {
 	for _, d := range devices {
-		_ = d.Close() // nothing is enqueued any more, and all results are out
+		done(d) // nothing is enqueued any more, and all results are out
 	}
 }

@@ -1,9 +1,9 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"fmt"
-	"io"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -59,12 +59,12 @@ func runEval(ctx context.Context, o evalOptions, t *terminal) error {
 	if err != nil {
 		return err
 	}
-	defer checkpoint.Close()
+	defer done(checkpoint)
 	source, set, err := evalData(o.data, checkpoint, t)
 	if err != nil {
 		return err
 	}
-	defer source.Close()
+	defer done(source)
 	devices, err := o.device.open(t)
 	if err != nil {
 		return err
@@ -85,7 +85,7 @@ func runEval(ctx context.Context, o evalOptions, t *terminal) error {
 	if err != nil {
 		return err
 	}
-	err = t.result(score, func(w io.Writer) {
+	err = t.result(score, func(w *bytes.Buffer) {
 		fmt.Fprintf(w, "%s: top-1 error %s, top-5 error %s, loss %.4f\n", counted(score.Images, "picture"), percent(score.Top1Error),
 			percent(score.Top5Error), score.Loss)
 	})

@@ -1,9 +1,9 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"fmt"
-	"io"
 
 	"github.com/spf13/cobra"
 )
@@ -55,11 +55,11 @@ that cannot be read are named and left out, and the exit code is 3; --strict sto
 }
 
 func runFeatures(ctx context.Context, o featuresOptions, images []string, t *terminal) error {
-	p, done, err := openPredictor(&o.weights, &o.device, len(images), []string{o.layer}, t)
+	p, end, err := openPredictor(&o.weights, &o.device, len(images), []string{o.layer}, t)
 	if err != nil {
 		return err
 	}
-	defer done()
+	defer end()
 	f, err := p.Features(ctx, images, o.layer)
 	if err != nil {
 		return err
@@ -76,7 +76,7 @@ func runFeatures(ctx context.Context, o featuresOptions, images []string, t *ter
 	if err := writeNPY(o.out, f.Data, f.Shape); err != nil {
 		return err
 	}
-	err = t.result(featuresResult{o.out, o.layer, f.Shape, f.Images}, func(w io.Writer) {
+	err = t.result(featuresResult{o.out, o.layer, f.Shape, f.Images}, func(w *bytes.Buffer) {
 		fmt.Fprintf(w, "%s: %s of %s, float32 %v\n", o.out, o.layer, counted(len(f.Images), "picture"), f.Shape)
 	})
 	if err != nil {

@@ -60,7 +60,6 @@ func TestKillAndResume(t *testing.T) {
 		if diff := differences(want, tensors(t, run)); len(diff) > 0 {
 			t.Errorf("killed %s and resumed: differs from the undisturbed run in %v", what, diff)
 		}
-		os.RemoveAll(run)
 	}
 }
 
@@ -92,7 +91,9 @@ func checkpointsSeen(run string) func() int {
 func kill(t *testing.T, dir, run string, when func() bool, inWrite bool) {
 	t.Helper()
 	for range 50 {
-		os.RemoveAll(run)
+		if err := os.RemoveAll(run); err != nil {
+			t.Fatal(err)
+		}
 		var log bytes.Buffer
 		c := exec.Command("alexnet", append([]string{"train", "--out", run}, killedRun...)...)
 		c.Dir, c.Stderr = dir, &log
@@ -144,7 +145,7 @@ func tensors(t *testing.T, run string) map[string][]float32 {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer c.Close()
+	defer done(c)
 	if c.Step != killSteps {
 		t.Fatalf("%s ended at step %d, want %d", run, c.Step, killSteps)
 	}

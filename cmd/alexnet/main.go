@@ -127,7 +127,8 @@ func wantArgs(what string, most int) cobra.PositionalArgs {
 // flagError adds the nearest flag to the parser's message.
 func flagError(c *cobra.Command, err error) error {
 	next := c.CommandPath() + " --help"
-	if unknown, ok := err.(*pflag.NotExistError); ok {
+	var unknown *pflag.NotExistError
+	if errors.As(err, &unknown) {
 		var names []string
 		c.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
 		if near := nearest(unknown.GetSpecifiedName(), names); near != "" {

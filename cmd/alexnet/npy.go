@@ -2,41 +2,22 @@ package main
 
 import (
 	"bufio"
-	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
 
 	"codeberg.org/sbinet/npyio"
+
+	"alexnet/internal/atomicfile"
 )
 
 // writeNPY writes data as an array of the given shape, (N, C) or (N, C, H, W), in C order. The file appears whole or not at all.
-func writeNPY(path string, data []float32, shape []int) (err error) {
-	f, err := os.CreateTemp(filepath.Dir(path), ".alexnet-*.npy")
-	if err != nil {
-		return fmt.Errorf("writing %s: %w", path, err)
-	}
-	defer func() {
-		if err != nil {
-			f.Close()
-			os.Remove(f.Name())
-			err = fmt.Errorf("writing %s: %w", path, err)
+func writeNPY(path string, data []float32, shape []int) error {
+	return atomicfile.Write(path, func(f atomicfile.File) error {
+		b := bufio.NewWriter(f)
+		if err := npyio.Write(b, nested(data, shape)); err != nil {
+			return err
 		}
-	}()
-	b := bufio.NewWriter(f)
-	if err = npyio.Write(b, nested(data, shape)); err != nil {
-		return err
-	}
-	if err = b.Flush(); err != nil {
-		return err
-	}
-	if err = f.Chmod(0o644); err != nil {
-		return err
-	}
-	if err = f.Close(); err != nil {
-		return err
-	}
-	return os.Rename(f.Name(), path)
+		return b.Flush()
+	})
 }
 
 // nested gives npyio, which takes the shape from the value's type, slices of slices over the same numbers.

@@ -30,7 +30,7 @@ func TestWriteNPY(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			defer f.Close()
+			defer done(f)
 			r, err := npyio.NewReader(f)
 			if err != nil {
 				t.Fatal(err)

@@ -44,7 +44,7 @@ func widthOf(f *os.File) int {
 }
 
 // result writes what the command was asked for: v as one indented JSON document with --json, else what text writes.
-func (t *terminal) result(v any, text func(w io.Writer)) error {
+func (t *terminal) result(v any, text func(w *bytes.Buffer)) error {
 	var b bytes.Buffer
 	if t.json {
 		e := json.NewEncoder(&b)
@@ -62,21 +62,21 @@ func (t *terminal) result(v any, text func(w io.Writer)) error {
 	return nil
 }
 
-// note tells on standard error what the user may want to know.
+// note tells on standard error what the user may want to know. That it cannot be told is no reason to stop working.
 func (t *terminal) note(format string, args ...any) {
-	fmt.Fprintf(t.err, format+"\n", args...)
+	_, _ = fmt.Fprintf(t.err, format+"\n", args...)
 }
 
 // warn tells what the user should look at.
 func (t *terminal) warn(format string, args ...any) {
-	fmt.Fprintf(t.err, "%s %s\n", t.paint(yellow, "warning:"), fmt.Sprintf(format, args...))
+	t.note("%s %s", t.paint(yellow, "warning:"), fmt.Sprintf(format, args...))
 }
 
 // fail prints an error: what and where, then the next command to try.
 func (t *terminal) fail(err error) {
-	fmt.Fprintf(t.err, "%s %v\n", t.paint(red, "error:"), err)
+	t.note("%s %v", t.paint(red, "error:"), err)
 	if next := nextStep(err); next != "" {
-		fmt.Fprintf(t.err, "%s %s\n", t.paint(bold, "next: "), next)
+		t.note("%s %s", t.paint(bold, "next: "), next)
 	}
 }
 
@@ -149,3 +149,6 @@ func counted(n int, one string) string {
 	}
 	return grouped(int64(n)) + " " + one + "s"
 }
+
+// done closes what was only read or is of no further use: that it fails to close changes nothing.
+func done(c io.Closer) { _ = c.Close() }

@@ -84,7 +84,7 @@ type fullWriter struct{}
 func (fullWriter) Write([]byte) (int, error) { return 0, errors.New("no space left on device") }
 
 func TestResult(t *testing.T) {
-	text := func(w io.Writer) { io.WriteString(w, "42 <things>\n") }
+	text := func(w *bytes.Buffer) { w.WriteString("42 <things>\n") }
 	value := map[string]any{"things": 42, "name": "<a>"}
 	var out bytes.Buffer
 	if err := (&terminal{out: &out}).result(value, text); err != nil || out.String() != "42 <things>\n" {

@@ -1,9 +1,9 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"fmt"
-	"io"
 
 	"github.com/spf13/cobra"
 
@@ -57,11 +57,11 @@ answered, and the exit code is 3; --strict stops at the first instead.`,
 const predictBatch = 64
 
 func runPredict(ctx context.Context, o predictOptions, images []string, t *terminal) error {
-	p, done, err := openPredictor(&o.weights, &o.device, len(images), nil, t)
+	p, end, err := openPredictor(&o.weights, &o.device, len(images), nil, t)
 	if err != nil {
 		return err
 	}
-	defer done()
+	defer end()
 	answers, err := p.Predict(ctx, images, o.top)
 	if err != nil {
 		return err
@@ -78,41 +78,41 @@ func runPredict(ctx context.Context, o predictOptions, images []string, t *termi
 			t.note("%v", a.Err)
 		}
 	}
-	if err := t.result(out, func(w io.Writer) { printPredictions(w, out, t.outWidth) }); err != nil {
+	if err := t.result(out, func(w *bytes.Buffer) { printPredictions(w, out, t.outWidth) }); err != nil {
 		return err
 	}
 	return unreadable(bad)
 }
 
 // openPredictor opens checkpoint and devices, and a net for n pictures; layers are to be read besides the probabilities.
-func openPredictor(wo *weightsOption, do *deviceOptions, n int, layers []string, t *terminal) (p *train.Predictor, done func(), err error) {
+func openPredictor(wo *weightsOption, do *deviceOptions, n int, layers []string, t *terminal) (p *train.Predictor, end func(), err error) {
 	checkpoint, err := wo.load(t)
 	if err != nil {
 		return nil, nil, err
 	}
 	devices, err := do.open(t)
 	if err != nil {
-		checkpoint.Close()
+		done(checkpoint)
 		return nil, nil, err
 	}
 	p, err = train.NewPredictor(train.PredictOptions{
 		Checkpoint: checkpoint, Devices: devices, Batch: min(n, predictBatch), Layers: layers,
 	})
-	done = func() {
+	end = func() {
 		if p != nil {
-			p.Close()
+			done(p)
 		}
 		closeDevices(devices)
-		checkpoint.Close()
+		done(checkpoint)
 	}
 	if err != nil {
-		done()
+		end()
 		return nil, nil, err
 	}
-	return p, done, nil
+	return p, end, nil
 }
 
-func printPredictions(w io.Writer, answers []predictResult, width int) {
+func printPredictions(w *bytes.Buffer, answers []predictResult, width int) {
 	for i, a := range answers {
 		if len(a.Predictions) == 0 {
 			continue

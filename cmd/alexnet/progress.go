@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"io"
 	"strings"
 	"sync"
 	"time"
@@ -80,11 +79,11 @@ func (p *progress) current() status {
 func (p *progress) note(format string, args ...any) {
 	p.draw.Lock()
 	defer p.draw.Unlock()
-	var w io.Writer = p.t.err
+	w := p.t.err
 	if p.bars != nil {
 		w = p.bars
 	}
-	fmt.Fprintf(w, format+"\n", args...)
+	_, _ = fmt.Fprintf(w, format+"\n", args...) // as terminal.note
 }
 
 // clear takes the bar away, so that other text can be written.

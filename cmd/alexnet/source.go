@@ -61,14 +61,14 @@ func evalData(path string, c *weights.Checkpoint, t *terminal) (*data.Source, *d
 		what = "held-out part of " + source.Path
 	}
 	if path != "" && !trained && (source.Split || set.Len() == 0) {
-		source.Close()
+		done(source)
 		if source, err = data.Open(path, 0, 0); err != nil {
 			return nil, nil, err
 		}
 		set, what = source.Train, "all of "+source.Path
 	}
 	if set.Len() == 0 {
-		defer source.Close()
+		defer done(source)
 		return nil, nil, advise(exitNoData, "alexnet eval --data DIR", fmt.Errorf("%s holds no pictures for validation", source.Path))
 	}
 	t.note("data: %s, %s", what, counted(set.Len(), "picture"))

@@ -1,8 +1,9 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
-	"io"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -71,17 +72,17 @@ func runSummary(o summaryOptions, t *terminal) error {
 		return err
 	}
 	defer closeDevices(devices)
-	r, err := summarize(cfg, devices)
+	r, err := summaryOf(cfg, devices)
 	if err != nil {
 		return err
 	}
 	if r.Config = o.net.config; r.Config == "" {
 		r.Config = "alexnet"
 	}
-	return t.result(r, func(w io.Writer) { printSummary(w, r, t.outWidth) })
+	return t.result(r, func(w *bytes.Buffer) { printSummary(w, r, t.outWidth) })
 }
 
-func summarize(cfg *config.Config, devices []device.Device) (*summaryResult, error) {
+func summaryOf(cfg *config.Config, devices []device.Device) (*summaryResult, error) {
 	page, err := cfg.Model.ForClasses(0)
 	if err != nil {
 		return nil, err
@@ -123,7 +124,7 @@ func trainingMemory(arch *model.Arch, cfg *config.Config, devices []device.Devic
 	if err != nil {
 		return nil, err
 	}
-	defer m.Close()
+	defer done(m)
 	side := cfg.Data.Resize
 	if side == 0 {
 		side = arch.Input.H
@@ -135,18 +136,22 @@ func trainingMemory(arch *model.Arch, cfg *config.Config, devices []device.Devic
 	if err != nil {
 		return nil, err
 	}
-	defer net.Close()
+	defer done(net)
 	return net.Memory(), nil
 }
 
-func printSummary(w io.Writer, r *summaryResult, width int) {
+func printSummary(w *bytes.Buffer, r *summaryResult, width int) {
 	fmt.Fprintf(w, "%s: %s, %d classes\n\n", r.Config, counted(r.Columns, "column"), r.Classes)
 	layers := &table{columns: []column{
-		{head: "layer"}, {head: "kind", drop: 3}, {head: "inputs", drop: 2},
-		{head: "output"}, {head: "parameters", right: true}, {head: "multiply-adds", right: true, drop: 1},
+		{head: "layer"},
+		{head: "kind", drop: 3},
+		{head: "inputs", drop: 2},
+		{head: "output"},
+		{head: "parameters", right: true},
+		{head: "multiply-adds", right: true, drop: 1},
 	}}
-	for _, l := range r.Layers {
-		layers.add(l.Name, l.Kind, inputsOf(l, r.Columns), fmt.Sprintf("%dx%dx%d", l.Output[0], l.Output[1], l.Output[2]), some(l.Parameters), some(l.MultiplyAdds))
+	for i, l := range r.Layers {
+		layers.add(l.Name, l.Kind, inputsOf(r, i), fmt.Sprintf("%dx%dx%d", l.Output[0], l.Output[1], l.Output[2]), some(l.Parameters), some(l.MultiplyAdds))
 	}
 	layers.add("total", "", "", "", grouped(r.Parameters), grouped(r.MultiplyAdds))
 	layers.write(w, width)
@@ -161,13 +166,15 @@ func printSummary(w io.Writer, r *summaryResult, width int) {
 	}
 }
 
-// inputsOf shows the exchange in the table: which layers read the other column.
-func inputsOf(l model.LayerSummary, columns int) string {
-	switch {
-	case columns == 1 || l.Inputs == "":
+// inputsOf shows the exchange in the table: which layers read the other column. The first layer with weights reads the picture.
+func inputsOf(r *summaryResult, i int) string {
+	switch l := r.Layers[i]; {
+	case r.Columns == 1 || l.Inputs == "":
 		return ""
 	case l.Inputs == "both":
 		return "both columns"
+	case !slices.ContainsFunc(r.Layers[:i], func(l model.LayerSummary) bool { return l.Inputs != "" }):
+		return "picture"
 	}
 	return "own column"
 }
@@ -180,7 +187,7 @@ func some(n int64) string {
 	return grouped(n)
 }
 
-func printMemory(w io.Writer, r *summaryResult, width int) {
+func printMemory(w *bytes.Buffer, r *summaryResult, width int) {
 	fmt.Fprintf(w, "\nmemory for training with batches of %d\n", r.Batch)
 	tab := &table{columns: []column{{head: "purpose"}}}
 	var purposes []string
@@ -210,11 +217,13 @@ func printMemory(w io.Writer, r *summaryResult, width int) {
 	tab.write(w, width)
 }
 
-func printExchange(w io.Writer, rows []model.ExchangeRow, batch, width int, title string) {
+func printExchange(w *bytes.Buffer, rows []model.ExchangeRow, batch, width int, title string) {
 	fmt.Fprintf(w, "\nbytes that cross %s\n", title)
 	tab := &table{columns: []column{
-		{head: "value"}, {head: "read by", drop: 1},
-		{head: "a picture", right: true}, {head: fmt.Sprintf("a batch of %d", batch), right: true},
+		{head: "value"},
+		{head: "read by", drop: 1},
+		{head: "a picture", right: true},
+		{head: fmt.Sprintf("a batch of %d", batch), right: true},
 	}}
 	var picture, all int64
 	for _, row := range rows {

@@ -1,7 +1,7 @@
 package main
 
 import (
-	"io"
+	"bytes"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -25,7 +25,7 @@ func (t *table) add(cells ...string) { t.rows = append(t.rows, cells) }
 const gap = 2 // spaces between columns
 
 // write prints the table within width (0: as wide as it needs to be).
-func (t *table) write(w io.Writer, width int) {
+func (t *table) write(w *bytes.Buffer, width int) {
 	shown := make([]int, len(t.columns))
 	for i := range shown {
 		shown[i] = i
@@ -44,7 +44,7 @@ func (t *table) write(w io.Writer, width int) {
 		heads[i] = c.head
 	}
 	for _, row := range append([][]string{heads}, t.rows...) {
-		io.WriteString(w, t.line(row, shown, widths)+"\n")
+		w.WriteString(t.line(row, shown, widths) + "\n")
 	}
 }
 

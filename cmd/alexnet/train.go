@@ -1,10 +1,10 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"strings"
 	"syscall"
 
@@ -128,14 +128,14 @@ func runTrain(ctx context.Context, o trainOptions, t *terminal) error {
 		err = o.fresh(&to, t)
 	}
 	if to.Dir != nil {
-		defer to.Dir.Close()
+		defer done(to.Dir)
 	}
 	if err != nil {
 		return err
 	}
 	for _, c := range []*weights.Checkpoint{to.Init, to.Resume} {
 		if c != nil {
-			defer c.Close()
+			defer done(c)
 		}
 	}
 	bar := newTrainProgress(t)
@@ -244,7 +244,7 @@ func reportTraining(r *train.Result, dir *run.Dir, t *terminal) error {
 	if r.Best != nil {
 		out.BestTop1Error, out.BestTop5Error = &r.Best.Top1Error, &r.Best.Top5Error
 	}
-	err := t.result(out, func(w io.Writer) {
+	err := t.result(out, func(w *bytes.Buffer) {
 		fmt.Fprintf(w, "trained %s, %s; loss %.4f\n", counted(int(r.Steps), "step"), counted(r.Epochs, "epoch"), r.Loss)
 		if r.Best != nil {
 			fmt.Fprintf(w, "best validation error: top-1 %s, top-5 %s\n", percent(r.Best.Top1Error), percent(r.Best.Top5Error))

@@ -1,8 +1,8 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
-	"io"
 	"runtime"
 	"runtime/debug"
 
@@ -52,7 +52,7 @@ func runVersion(t *terminal) error {
 	if missing == nil {
 		r.Backends = []string{"cpu (" + cpu.Version() + ")", "reference"}
 	}
-	return t.result(r, func(w io.Writer) {
+	return t.result(r, func(w *bytes.Buffer) {
 		fmt.Fprintf(w, "alexnet %s, %s, %s\n", r.Version, r.Go, r.Platform)
 		if missing == nil {
 			fmt.Fprintf(w, "cpu backend: %s\n", cpu.Version())

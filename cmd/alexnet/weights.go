@@ -1,10 +1,10 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"maps"
 	"slices"
 	"strconv"
@@ -105,7 +105,7 @@ func runWeightsInit(o weightsInitOptions, t *terminal) error {
 	if err := weights.Save(o.out, c); err != nil {
 		return err
 	}
-	return t.result(r, func(w io.Writer) {
+	return t.result(r, func(w *bytes.Buffer) {
 		fmt.Fprintf(w, "%s: %s parameters of %s, seed %d\n", r.Out, grouped(r.Parameters), o.net.config, r.Seed)
 	})
 }
@@ -140,7 +140,7 @@ func runWeightsShow(ctx context.Context, path string, t *terminal) error {
 	if err != nil {
 		return err
 	}
-	defer r.Close()
+	defer done(r)
 	out := weightsShowResult{File: path, Tensors: []tensorResult{}, Metadata: map[string]any{}}
 	for i, info := range r.Tensors {
 		if err := context.Cause(ctx); err != nil {
@@ -157,7 +157,7 @@ func runWeightsShow(ctx context.Context, path string, t *terminal) error {
 	for k, v := range r.Meta {
 		out.Metadata[k] = decoded(v)
 	}
-	return t.result(out, func(w io.Writer) { printWeights(w, out, r.Meta, t.outWidth) })
+	return t.result(out, func(w *bytes.Buffer) { printWeights(w, out, r.Meta, t.outWidth) })
 }
 
 // decoded is a metadata value as JSON where it is such, else as the text it is.
@@ -171,7 +171,7 @@ func decoded(text string) any {
 	return text
 }
 
-func printWeights(w io.Writer, r weightsShowResult, meta map[string]string, width int) {
+func printWeights(w *bytes.Buffer, r weightsShowResult, meta map[string]string, width int) {
 	tab := &table{columns: []column{{head: "tensor"}, {head: "type", drop: 1}, {head: "shape"}, {head: "values", right: true, drop: 2}}}
 	for _, tensor := range r.Tensors {
 		values := int64(1)
