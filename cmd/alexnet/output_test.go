@@ -47,7 +47,7 @@ func TestTableFitsTheTerminal(t *testing.T) {
 func TestNearest(t *testing.T) {
 	commands := []string{"train", "eval", "predict", "features", "summary", "data", "weights", "bench", "version"}
 	for typed, want := range map[string]string{
-		"tarin": "train", "trian": "train", "Eval": "eval", "evaluate": "", "predcit": "predict", "feature": "features",
+		"tarin": "train", "trian": "train", "Eval": "eval", "evaluate": "eval", "sum": "summary", "predcit": "predict", "feature": "features",
 		"dat": "data", "xyzzy": "", "benhc": "bench",
 	} {
 		if got := nearest(typed, commands); got != want {

@@ -1,12 +1,20 @@
 package main
 
-import "github.com/spf13/cobra"
+import (
+	"strings"
 
-// nearest returns the candidate that differs from name in the fewest letters, or "" if none is near.
+	"github.com/spf13/cobra"
+)
+
+// nearest returns the candidate that differs from name in the fewest letters, or of which one begins with the other, or "".
 func nearest(name string, candidates []string) string {
 	best, at := "", max(2, len(name)/3)+1
 	for _, c := range candidates {
-		if d := editDistance(name, c); d < at {
+		d := editDistance(name, c)
+		if len(name) > 2 && (strings.HasPrefix(name, c) || strings.HasPrefix(c, name)) {
+			d = min(d, 1)
+		}
+		if d < at {
 			best, at = c, d
 		}
 	}

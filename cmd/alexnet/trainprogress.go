@@ -12,8 +12,12 @@ import (
 type trainProgress struct {
 	*progress
 	ahead train.Start
-	epoch struct{ steps, loss, seconds, stalled float64 } // sums over the steps since the last epoch line
+	epoch epochSums
+	pace  float64 // seconds a picture, smoothed over some ten steps; 0: no step yet
 }
+
+// epochSums are over the steps since the last epoch line; seconds are those of a picture.
+type epochSums struct{ steps, loss, seconds, stalled float64 }
 
 func newTrainProgress(t *terminal) *trainProgress { return &trainProgress{progress: newProgress(t)} }
 
@@ -31,11 +35,15 @@ func (p *trainProgress) Start(s train.Start) {
 func (p *trainProgress) Step(m report.Metrics) {
 	e, seconds := &p.epoch, 1/or(m.ImagesPerSecond, 1) // of a picture
 	e.steps, e.loss, e.seconds, e.stalled = e.steps+1, e.loss+or(m.Loss, 0), e.seconds+seconds, e.stalled+seconds*or(m.DataStall, 0)
+	if p.pace == 0 {
+		p.pace = seconds
+	}
+	p.pace += (seconds - p.pace) / 10
 	first := uint64(m.Epoch-1) * p.ahead.StepsPerEpoch // step before the epoch's first
 	p.update(status{
 		label: fmt.Sprintf("epoch %d/%d", m.Epoch, p.ahead.Epochs),
 		done:  int64(m.Step - first), all: int64(min(p.ahead.StepsPerEpoch, p.ahead.Steps-first)), left: int64(p.ahead.Steps - m.Step),
-		rate: or(m.ImagesPerSecond, 0), loss: or(m.Loss, -1), stall: or(m.DataStall, -1),
+		rate: 1 / p.pace, loss: or(m.Loss, -1), stall: or(m.DataStall, -1),
 	})
 }
 
@@ -56,7 +64,7 @@ func (p *trainProgress) Epoch(m report.Metrics) {
 	if e := p.epoch; e.steps > 0 {
 		parts = append(parts, speed(e.steps/e.seconds), fmt.Sprintf("stall %.0f%%", 100*e.stalled/e.seconds))
 	}
-	p.epoch = struct{ steps, loss, seconds, stalled float64 }{}
+	p.epoch = epochSums{}
 	p.note("%s", strings.Join(parts, "  "))
 }
 
