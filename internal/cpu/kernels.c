@@ -254,7 +254,33 @@ void cpu_dropout(const cpu_drop *d, float *y, const float *x) {
 	cpu_parallel(drop_part, &a, d->rows, 1, 4 * d->rows * d->units);
 }
 
+// ---- vectors of a block's channels
+
+typedef float floats_1 __attribute__((vector_size(4), may_alias));
+typedef int32_t ints_1 __attribute__((vector_size(4), may_alias));
+typedef uint8_t bytes_1 __attribute__((vector_size(1), may_alias));
+typedef float floats_8 __attribute__((vector_size(32), aligned(4), may_alias));
+typedef int32_t ints_8 __attribute__((vector_size(32), aligned(4), may_alias));
+typedef uint8_t bytes_8 __attribute__((vector_size(8), aligned(1), may_alias));
+typedef float floats_16 __attribute__((vector_size(64), aligned(4), may_alias));
+typedef int32_t ints_16 __attribute__((vector_size(64), aligned(4), may_alias));
+typedef uint8_t bytes_16 __attribute__((vector_size(16), aligned(1), may_alias));
+
 // ---- local response normalisation
+
+#define LANES 16
+#define LANE_NUMBERS {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15}
+#include "lrn.h"
+#define LANES 8
+#define LANE_NUMBERS {0, 1, 2, 3, 4, 5, 6, 7}
+#include "lrn.h"
+
+// lrn_vectors tells whether lrn.h does it: the first channel c0 counts within a block.
+INLINE int lrn_vectors(const cpu_lrn *l, int64_t c0, int lanes) {
+	return l->block == lanes && l->half == 2 && l->beta == .75f && l->k >= 1e-30f && c0 == 0 && l->channels / l->groups % lanes == 0;
+}
+
+// The rest is for any size, power and layout.
 //
 // A tile of pixels is gathered pixel by pixel, channels side by side, into scratch that stays in the first-level cache. Behind each pixel
 // half zeros keep its neighbours out of its sums, so that one flat loop serves all of them.
@@ -304,7 +330,7 @@ INLINE void powers(float *restrict r, const float *restrict s, float beta, int64
 		for (int64_t i = 0; i < n; i++) r[i] = powf(s[i], -beta);
 }
 
-INLINE void lrn_group_forward(const cpu_lrn *l, int64_t c0, float *y, const float *x) {
+INLINE void lrn_any_forward(const cpu_lrn *l, int64_t c0, float *y, const float *x) {
 	const int64_t channels = l->channels / l->groups, width = channels + l->half, step = max64(1, TILE / width);
 	float xs[SCRATCH], squares[SCRATCH], s[SCRATCH], r[SCRATCH];
 	float *q = squares + FRONT;
@@ -323,7 +349,7 @@ INLINE void lrn_group_forward(const cpu_lrn *l, int64_t c0, float *y, const floa
 }
 
 // dx[c] = dy[c] s[c]^-beta - 2 alpha beta x[c] sum over the neighbours j of dy[j] x[j] s[j]^(-beta-1)
-INLINE void lrn_group_backward(const cpu_lrn *l, int64_t c0, float *dx, const float *dy, const float *x, int relu) {
+INLINE void lrn_any_backward(const cpu_lrn *l, int64_t c0, float *dx, const float *dy, const float *x, int relu) {
 	const int64_t channels = l->channels / l->groups, width = channels + l->half, step = max64(1, TILE / width);
 	float xs[SCRATCH], dys[SCRATCH], squares[SCRATCH], s[SCRATCH], r[SCRATCH];
 	float *q = squares + FRONT;
@@ -347,6 +373,23 @@ INLINE void lrn_group_backward(const cpu_lrn *l, int64_t c0, float *dx, const fl
 			for (int64_t i = 0; i < n; i++) s[i] = xs[i] > 0 ? s[i] : 0;
 		lrn_move(l, dx, c0, channels, p, pixels, s, width, 0);
 	}
+}
+
+// lrn_group_forward normalises one group of one row, whose first channel is c0.
+INLINE void lrn_group_forward(const cpu_lrn *l, int64_t c0, float *y, const float *x) {
+	const int64_t channels = l->channels / l->groups;
+	if (c0 % l->block == 0) x += c0 * l->pixels, y += c0 * l->pixels, c0 = 0;
+	if (lrn_vectors(l, c0, 16)) lrn_forward_16(l, channels / 16, y, x);
+	else if (lrn_vectors(l, c0, 8)) lrn_forward_8(l, channels / 8, y, x);
+	else lrn_any_forward(l, c0, y, x);
+}
+
+INLINE void lrn_group_backward(const cpu_lrn *l, int64_t c0, float *dx, const float *dy, const float *x, int relu) {
+	const int64_t channels = l->channels / l->groups;
+	if (c0 % l->block == 0) x += c0 * l->pixels, dx += c0 * l->pixels, dy += c0 * l->pixels, c0 = 0;
+	if (lrn_vectors(l, c0, 16)) lrn_backward_16(l, channels / 16, dx, dy, x, relu);
+	else if (lrn_vectors(l, c0, 8)) lrn_backward_8(l, channels / 8, dx, dy, x, relu);
+	else lrn_any_backward(l, c0, dx, dy, x, relu);
 }
 
 // clear_padding zeroes the channels that the last block has too many.
@@ -403,11 +446,10 @@ void cpu_lrn_backward(const cpu_lrn *l, float *dx, const float *dy, const float 
 
 // ---- pooling
 
-// outputs gives the windows [from, to) along one axis that hold pixel i.
+// outputs moves [from, to), the windows along one axis that hold a pixel, on to pixel i: the one after the last, or 0 after [0, 0).
 INLINE void outputs(const cpu_pool *p, int64_t i, int64_t size, int64_t *from, int64_t *to) {
-	const int64_t first = i + p->pad - p->window + 1;
-	*from = first <= 0 ? 0 : (first + p->stride - 1) / p->stride;
-	*to = min64(size, (i + p->pad) / p->stride + 1);
+	while (*to < size && *to * p->stride <= i + p->pad) ++*to;
+	while (*from < *to && *from * p->stride + p->window <= i + p->pad) ++*from;
 }
 
 // pixels_in is the number of pixels of the window's row or column o that lie in the map.

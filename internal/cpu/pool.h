@@ -1,14 +1,9 @@
-// Pooling of one block of LANES channels of one row. kernels.c includes this once for each number of lanes: vector types keep a block's lanes
-// together whatever the instruction set.
+// Pooling of one block of LANES channels of one row. kernels.c includes this once for each number of lanes.
 #define NAME_(name, lanes) name##_##lanes
 #define NAME(name, lanes) NAME_(name, lanes)
 #define FLOATS NAME(floats, LANES)
 #define INTS NAME(ints, LANES)
 #define BYTES NAME(bytes, LANES)
-
-typedef float FLOATS __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
-typedef int32_t INTS __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
-typedef uint8_t BYTES __attribute__((vector_size(LANES), aligned(1), may_alias));
 
 // A tie goes to the pixel seen first.
 INLINE void NAME(max_block, LANES)(const cpu_pool *p, float *y, uint8_t *winner, const float *x) {
@@ -31,18 +26,18 @@ INLINE void NAME(max_block, LANES)(const cpu_pool *p, float *y, uint8_t *winner,
 
 // Each pixel asks which windows it won: no window is written twice, and sums have a fixed order.
 INLINE void NAME(max_block_backward, LANES)(const cpu_pool *p, float *dx, const float *dy, const uint8_t *winner) {
-	for (int64_t h = 0; h < p->height; h++) {
-		int64_t oh0, oh1, ow0, ow1;
+	for (int64_t h = 0, oh0 = 0, oh1 = 0; h < p->height; h++) {
 		outputs(p, h, p->out_height, &oh0, &oh1);
-		for (int64_t w = 0; w < p->width; w++, dx += LANES) {
+		for (int64_t w = 0, ow0 = 0, ow1 = 0; w < p->width; w++, dx += LANES) {
 			outputs(p, w, p->out_width, &ow0, &ow1);
 			FLOATS sum = {0};
 			for (int64_t oh = oh0; oh < oh1; oh++)
 				for (int64_t ow = ow0; ow < ow1; ow++) {
 					const int64_t o = (oh * p->out_width + ow) * LANES;
 					const int32_t k = (int32_t)((h + p->pad - oh * p->stride) * p->window + w + p->pad - ow * p->stride);
-					const INTS won = __builtin_convertvector(*(const BYTES *)(winner + o), INTS) == k;
-					sum += (FLOATS)(won & *(const INTS *)(dy + o));
+					int32_t who[LANES]; // a loop becomes one instruction; GCC 12 converts vectors byte by byte
+					for (int i = 0; i < LANES; i++) who[i] = winner[o + i];
+					sum += (FLOATS)((*(const INTS *)who == k) & *(const INTS *)(dy + o));
 				}
 			*(FLOATS *)dx = sum;
 		}
@@ -63,10 +58,9 @@ INLINE void NAME(average_block, LANES)(const cpu_pool *p, float *y, const float 
 }
 
 INLINE void NAME(average_block_backward, LANES)(const cpu_pool *p, float *dx, const float *dy) {
-	for (int64_t h = 0; h < p->height; h++) {
-		int64_t oh0, oh1, ow0, ow1;
+	for (int64_t h = 0, oh0 = 0, oh1 = 0; h < p->height; h++) {
 		outputs(p, h, p->out_height, &oh0, &oh1);
-		for (int64_t w = 0; w < p->width; w++, dx += LANES) {
+		for (int64_t w = 0, ow0 = 0, ow1 = 0; w < p->width; w++, dx += LANES) {
 			outputs(p, w, p->out_width, &ow0, &ow1);
 			FLOATS sum = {0};
 			for (int64_t oh = oh0; oh < oh1; oh++)
