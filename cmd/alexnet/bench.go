@@ -63,11 +63,12 @@ are medians over the steps.`,
 	o.net.addFlags(c)
 	o.net.addBatch(c)
 	o.device.addFlags(c)
+	o.device.addPrecision(c)
 	f := c.Flags()
-	f.StringVar(&o.mode, "mode", train.BenchTrain, "train, infer or data")
-	f.StringVar(&o.data, "data", "", "folder or tar of pictures (default: made up in memory)")
-	f.IntVar(&o.steps, "steps", 10, "steps to measure")
-	f.IntVar(&o.warmup, "warmup", 2, "steps before that")
+	f.StringVar(&o.mode, "mode", train.BenchTrain, "what to measure, as `MODE`: train, infer or data")
+	f.StringVar(&o.data, "data", "", "`PATH` of a folder or tar of pictures (default: made up in memory)")
+	f.IntVar(&o.steps, "steps", 10, "`N` steps to measure")
+	f.IntVar(&o.warmup, "warmup", 2, "`N` steps before that")
 	return c
 }
 

@@ -15,7 +15,7 @@ import (
 type weightsOption struct{ path string }
 
 func (o *weightsOption) addFlag(c *cobra.Command) {
-	c.Flags().StringVar(&o.path, "weights", "", "checkpoint (default: the best one of the newest run)")
+	c.Flags().StringVar(&o.path, "weights", "", "checkpoint `FILE` (default: the best one of the newest run)")
 }
 
 // load opens the checkpoint; without --weights the best one of the newest run, and says which.

@@ -55,11 +55,11 @@ options give the same files.`,
 		},
 	}
 	f := c.Flags()
-	f.StringVar(&o.out, "out", "", "the folder to write, new or empty")
-	f.IntVar(&o.pictures.Train, "train", 200, "training pictures of each class")
-	f.IntVar(&o.pictures.Val, "val", 50, "validation pictures of each class")
-	f.IntVar(&o.pictures.Size, "size", generatedSize, "width and height")
-	f.Uint64Var(&o.pictures.Seed, "seed", 0, "of all that is drawn")
+	f.StringVar(&o.out, "out", "", "folder `DIR` to write, new or empty")
+	f.IntVar(&o.pictures.Train, "train", 200, "`N` training pictures of each class")
+	f.IntVar(&o.pictures.Val, "val", 50, "`N` validation pictures of each class")
+	f.IntVar(&o.pictures.Size, "size", generatedSize, "`N`, width and height in pixels")
+	f.Uint64Var(&o.pictures.Seed, "seed", 0, "`N`, the number that all draws start from")
 	return c
 }
 
@@ -104,8 +104,8 @@ would hold out), their formats, colours and sizes. Pictures that cannot be read 
 			return runDataInfo(c.Context(), o, t)
 		},
 	}
-	c.Flags().Float64Var(&o.share, "val-share", 0.1, "held out of each class where there is no val/ (data.val_share)")
-	c.Flags().Uint64Var(&o.seed, "seed", 1, "of the choice of held-out pictures (train.seed)")
+	c.Flags().Float64Var(&o.share, "val-share", 0.1, "`SHARE` held out of each class where there is no val/ (data.val_share)")
+	c.Flags().Uint64Var(&o.seed, "seed", 1, "`N`, the number that the choice of held-out pictures starts from (train.seed)")
 	return c
 }
 

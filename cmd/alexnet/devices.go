@@ -19,9 +19,13 @@ type deviceOptions struct {
 
 func (o *deviceOptions) addFlags(c *cobra.Command) {
 	f := c.Flags()
-	f.StringVar(&o.device, "device", "", "cpu (default), reference; two of them, as in cpu,cpu, hold a column each")
-	f.StringVar(&o.gpus, "gpus", "", "CUDA devices, as in 0,1 or all (not in this build)")
-	f.StringVar(&o.precision, "precision", "", "fp32 (default), tf32 or bf16")
+	f.StringVar(&o.device, "device", "", "`NAMES`: cpu (default) or reference; two of them, as in cpu,cpu, hold a column each")
+	f.StringVar(&o.gpus, "gpus", "", "`NUMBERS` of CUDA devices, as in 0,1, or all (this build has no CUDA)")
+}
+
+// addPrecision adds the flag of the commands that train; the others compute as the checkpoint's configuration says.
+func (o *deviceOptions) addPrecision(c *cobra.Command) {
+	c.Flags().StringVar(&o.precision, "precision", "", "`TYPE` that ops compute in: fp32 (default), tf32 or bf16 (train.precision)")
 }
 
 var precisions = map[string]device.Precision{"": device.FP32, "fp32": device.FP32, "tf32": device.TF32, "bf16": device.BF16}

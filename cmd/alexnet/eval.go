@@ -48,8 +48,8 @@ that the net was trained on, the part that was held out; otherwise every picture
 	o.weights.addFlag(c)
 	o.device.addFlags(c)
 	f := c.Flags()
-	f.StringVar(&o.data, "data", "", "folder or tar of labelled pictures (default: the data that the checkpoint names)")
-	f.IntVar(&o.crops, "crops", 1, "views of each picture: 1 or 10")
+	f.StringVar(&o.data, "data", "", "`PATH` of a folder or tar of labelled pictures (default: the data that the checkpoint names)")
+	f.IntVar(&o.crops, "crops", 1, "`N` views of each picture: 1 or 10")
 	f.BoolVar(&o.strict, "strict", false, "stop at the first picture that cannot be read")
 	return c
 }

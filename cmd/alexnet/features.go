@@ -48,8 +48,8 @@ that cannot be read are named and left out, and the exit code is 3; --strict sto
 	o.weights.addFlag(c)
 	o.device.addFlags(c)
 	f := c.Flags()
-	f.StringVar(&o.layer, "layer", "", "the layer's name")
-	f.StringVar(&o.out, "out", "", "the file to write")
+	f.StringVar(&o.layer, "layer", "", "the layer's `NAME`")
+	f.StringVar(&o.out, "out", "", "the `FILE` to write")
 	f.BoolVar(&o.strict, "strict", false, "stop at the first picture that cannot be read")
 	return c
 }

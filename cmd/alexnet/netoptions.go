@@ -22,16 +22,16 @@ type netOptions struct {
 
 func (o *netOptions) addFlags(c *cobra.Command) {
 	f := c.Flags()
-	f.StringVar(&o.config, "config", "", "configuration: "+strings.Join(config.Names(), ", ")+", or a file")
-	f.StringArrayVar(&o.set, "set", nil, "override a key, as in train.lr=0.001, model.conv3.kernels=256, model.conv4=off (may be repeated)")
+	f.StringVar(&o.config, "config", "", "configuration, by `NAME` ("+strings.Join(config.Names(), ", ")+") or file")
+	f.StringArrayVar(&o.set, "set", nil, "override `KEY=VALUE`, as in train.lr=0.001, model.conv3.kernels=256, model.conv4=off (may be repeated)")
 }
 
 func (o *netOptions) addBatch(c *cobra.Command) {
-	c.Flags().IntVar(&o.batch, "batch", 0, "pictures a step (train.batch)")
+	c.Flags().IntVar(&o.batch, "batch", 0, "pictures a step: `N` (train.batch)")
 }
 
 func (o *netOptions) addSeed(c *cobra.Command) {
-	c.Flags().Uint64Var(&o.seed, "seed", 0, "of all that is drawn (train.seed)")
+	c.Flags().Uint64Var(&o.seed, "seed", 0, "`N`, the number that all draws start from (train.seed)")
 }
 
 // check collects the shorthands that were typed, and refuses numbers below 1.

@@ -48,7 +48,7 @@ answered, and the exit code is 3; --strict stops at the first instead.`,
 	}
 	o.weights.addFlag(c)
 	o.device.addFlags(c)
-	c.Flags().IntVar(&o.top, "top", 5, "how many classes to name")
+	c.Flags().IntVar(&o.top, "top", 5, "`N` classes to name")
 	c.Flags().BoolVar(&o.strict, "strict", false, "stop at the first picture that cannot be read")
 	return c
 }

@@ -58,7 +58,7 @@ the same whatever the devices. A net whose number of classes follows the data ge
 	}
 	o.net.addFlags(c)
 	o.net.addSeed(c)
-	c.Flags().StringVar(&o.out, "out", "", "the file to write")
+	c.Flags().StringVar(&o.out, "out", "", "the `FILE` to write")
 	return c
 }
 
