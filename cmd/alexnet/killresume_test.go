@@ -36,13 +36,7 @@ func TestKillAndResume(t *testing.T) {
 		t.Skip("starts forty processes")
 	}
 	dir := t.TempDir()
-	tiny, err := os.ReadFile("testdata/tiny.yaml")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(filepath.Join(dir, "tiny.yaml"), tiny, 0o666); err != nil {
-		t.Fatal(err)
-	}
+	writeTiny(t, dir)
 	finish(t, dir, "data", "demo", "--out", "shapes", "--train", "8", "--val", "2", "--size", "16")
 	finish(t, dir, append([]string{"train", "--out", "whole"}, killedRun...)...)
 	want := tensors(t, filepath.Join(dir, "whole"))
@@ -126,16 +120,6 @@ func kill(t *testing.T, dir, run string, when func() bool, inWrite bool) {
 func exists(path string) bool {
 	_, err := os.Stat(path)
 	return err == nil
-}
-
-// finish runs a command to its end.
-func finish(t *testing.T, dir string, args ...string) {
-	t.Helper()
-	c := exec.Command("alexnet", args...)
-	c.Dir = dir
-	if out, err := c.CombinedOutput(); err != nil {
-		t.Fatalf("alexnet %v: %v\n%s", args, err, out)
-	}
 }
 
 // tensors reads weights and momentum of a run's last checkpoint.

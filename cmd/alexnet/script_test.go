@@ -25,16 +25,13 @@ func TestMain(m *testing.M) {
 //
 // tiny.yaml, a net that trains in milliseconds, lies in every script's folder.
 func TestScripts(t *testing.T) {
-	tiny, err := os.ReadFile("testdata/tiny.yaml")
-	if err != nil {
-		t.Fatal(err)
-	}
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 		Setup: func(env *testscript.Env) error {
-			return os.WriteFile(filepath.Join(env.WorkDir, "tiny.yaml"), tiny, 0o666)
+			writeTiny(t, env.WorkDir)
+			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "flip": flip, "cut": cutFile},
 		Condition: func(name string) (bool, error) {
@@ -91,4 +88,26 @@ func cutFile(ts *testscript.TestScript, neg bool, args []string) {
 	n, err := strconv.ParseInt(args[1], 10, 64)
 	ts.Check(err)
 	ts.Check(os.Truncate(ts.MkAbs(args[0]), n))
+}
+
+// writeTiny puts the scripts' net into dir.
+func writeTiny(t *testing.T, dir string) {
+	t.Helper()
+	tiny, err := os.ReadFile("testdata/tiny.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "tiny.yaml"), tiny, 0o666); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// finish runs a command to its end.
+func finish(t *testing.T, dir string, args ...string) {
+	t.Helper()
+	c := exec.Command("alexnet", args...)
+	c.Dir = dir
+	if out, err := c.CombinedOutput(); err != nil {
+		t.Fatalf("alexnet %v: %v\n%s", args, err, out)
+	}
 }
