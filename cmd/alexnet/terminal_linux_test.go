@@ -70,7 +70,7 @@ func TestBarFitsTheTerminal(t *testing.T) {
 		{36, nil},
 	} {
 		shown := onTerminal(t, dir, uint16(test.columns), nil, "train", "--config", "tiny.yaml", "--data", "shapes", "--device", "reference",
-			"--set", "model.conv1.kernels=4096", "--epochs", "1", "--batch", "8") // long enough for some bars to be drawn
+			"--set", "model.conv1.kernels=1024", "--epochs", "1", "--batch", "8") // long enough for some bars to be drawn
 		bars := 0
 		for _, line := range strings.Split(escapes.ReplaceAllString(shown, ""), "\n") {
 			if !strings.Contains(line, "─") && !strings.Contains(line, "━") {
