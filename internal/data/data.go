@@ -166,9 +166,9 @@ func fingerprint(classes []string, train, val *Set) string {
 		name string
 		set  *Set
 	}{{"train", train}, {"val", val}} {
-		fmt.Fprintf(h, "%s %d\n", part.name, part.set.Len())
+		_, _ = fmt.Fprintf(h, "%s %d\n", part.name, part.set.Len())
 		for _, e := range part.set.entries {
-			fmt.Fprintf(h, "%q %q\n", classes[e.label], e.name)
+			_, _ = fmt.Fprintf(h, "%q %q\n", classes[e.label], e.name)
 		}
 	}
 	return hex.EncodeToString(h.Sum(nil)[:16])

@@ -238,7 +238,7 @@ func heldOut(class []entry, k int, seed uint64) []bool {
 // splitRank is the number a picture draws. Counter: (FNV-1a of the name, low and high, 0, 0), words 0 and 1.
 func splitRank(name string, seed uint64) uint64 {
 	h := fnv.New64a()
-	h.Write([]byte(name)) //nolint:errcheck // never fails
+	_, _ = h.Write([]byte(name)) // never fails
 	sum := h.Sum64()
 	w := philox.Block(philox.Key(seed, philox.PurposeSplit), [4]uint32{uint32(sum), uint32(sum >> 32), 0, 0})
 	return uint64(w[1])<<32 | uint64(w[0])

@@ -75,7 +75,7 @@ func (l *listing) indexTar(f *os.File) error {
 	r := tar.NewReader(f)
 	for {
 		h, err := r.Next()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			break
 		}
 		if err != nil {

@@ -80,7 +80,7 @@ func TestResumedFileEqualsUndisturbed(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer os.RemoveAll(dir) //nolint:errcheck // the folder around it goes too
+		defer os.RemoveAll(dir)
 		path := filepath.Join(dir, fileName)
 		done := 0 // lines that the checkpoint covers
 		for range rapid.IntRange(1, 4).Draw(t, "kills") {

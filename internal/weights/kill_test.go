@@ -115,7 +115,7 @@ func version(t *testing.T, path string) float32 {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer c.Close() //nolint:errcheck // only read
+	defer c.Close()
 	for _, p := range c.Params {
 		values, err := p.Values()
 		if err != nil {

@@ -335,7 +335,7 @@ func TestCutWhileOpen(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer r.Close() //nolint:errcheck // only read
+	defer r.Close()
 	if err := os.Truncate(path, r.Tensors[1].Offset+2); err != nil {
 		t.Fatal(err)
 	}
@@ -373,7 +373,7 @@ func TestLongTensor(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer r.Close() //nolint:errcheck // only read
+	defer r.Close()
 	got, err := r.Tensor(1).Values()
 	if err != nil || !reflect.DeepEqual(got, v) {
 		t.Errorf("%d values came back (%v), %v..., want %d", len(got), err, got[:min(4, len(got))], len(v))

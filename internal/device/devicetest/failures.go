@@ -257,7 +257,7 @@ func testPeer(t *testing.T, open opener) {
 			}) {
 				t.Errorf("the intact device fails with %v, which names no op that waits for the other", err)
 			}
-			failure(t, r.nets[c.failed], devs[c.failed].Name())
+			_ = failure(t, r.nets[c.failed], devs[c.failed].Name())
 			r.close()
 		})
 	}
