@@ -30,7 +30,7 @@ func newEvalCommand(t *terminal) *cobra.Command {
 four corners and the centre, each also mirrored, with the ten answers averaged after the softmax.
 
 Without --data: the validation part of the data that the checkpoint names. With --data: its val/ where there is one; if it is the data
-that the net was trained on, the part that was held out; otherwise every picture.`,
+that the net was trained on, the part that was held out (where none was: every picture, with a warning); otherwise every picture.`,
 		Example: `  alexnet eval
   alexnet eval --weights runs/train2/checkpoints/best.safetensors --crops 10
   alexnet eval --data imagenet --json | jq .top5_error`,

@@ -60,7 +60,10 @@ func evalData(path string, c *weights.Checkpoint, t *terminal) (*data.Source, *d
 	if source.Split {
 		what = "held-out part of " + source.Path
 	}
-	if path != "" && !trained && (source.Split || set.Len() == 0) {
+	if path != "" && (set.Len() == 0 || source.Split && !trained) {
+		if trained {
+			t.warn("%s holds no pictures for validation; these are the ones that the net was trained on", source.Path)
+		}
 		done(source)
 		if source, err = data.Open(path, 0, 0); err != nil {
 			return nil, nil, err

@@ -203,6 +203,18 @@ func setsPreprocess(sets []string) bool {
 	return false
 }
 
+// weightsFlag is what eval and predict need to find the run's net: nothing if they will by themselves.
+func weightsFlag(r *train.Result, dir *run.Dir) string {
+	newest, err := run.Newest()
+	switch {
+	case err == nil && newest == dir.Checkpoint(run.Best):
+		return ""
+	case r.BestPath != "":
+		return " --weights " + r.BestPath
+	}
+	return " --weights " + r.LastPath
+}
+
 // memoryOf turns the memory plans of a run into its document.
 func memoryOf(plans []train.DeviceMemory) []deviceMemory {
 	out := make([]deviceMemory, len(plans))
@@ -255,6 +267,6 @@ func reportTraining(r *train.Result, dir *run.Dir, t *terminal) error {
 	if err != nil {
 		return err
 	}
-	t.note("next: alexnet eval; alexnet predict PICTURE; the curves are in %s", curves)
+	t.note("next: alexnet eval%s; alexnet predict PICTURE%[1]s; the curves are in %s", weightsFlag(r, dir), curves)
 	return unreadable(r.Bad)
 }
