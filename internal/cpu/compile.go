@@ -256,14 +256,6 @@ func (c *compiler) readGrad(v *value) *buffer {
 	return b
 }
 
-// unsent refuses a program whose Send comes after the consumer: its gradient would be added before there is one.
-func (c *compiler) unsent(v *value) error {
-	if v.summed {
-		return fmt.Errorf("%s is sent after its consumer has read it; its Sends must come first", v.name)
-	}
-	return nil
-}
-
 // takesMask tells that the consumer being compiled applies the mask of the ReLU that the value comes from.
 func (v *value) takesMask() bool {
 	v.masked = v.relu && v.private()

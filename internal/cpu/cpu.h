@@ -28,7 +28,6 @@ typedef struct {
 	int64_t stride, pad, pad_bottom, pad_right;
 	dnnl_alg_kind_t algorithm;  // of a convolution
 	dnnl_alg_kind_t activation; // dnnl_alg_kind_undef: none
-	int train;
 	dnnl_memory_desc_t src, weights, bias, dst; // as wanted: format any where the library may choose
 } cpu_layer;
 
@@ -40,7 +39,6 @@ dnnl_status_t cpu_reorder(dnnl_engine_t e, const dnnl_memory_desc_t *from, const
 
 // cpu_wants gives the layout that a primitive settled on.
 void cpu_wants(dnnl_primitive_desc_t pd, dnnl_query_t what, dnnl_memory_desc_t *md);
-const char *cpu_implementation(dnnl_primitive_desc_t pd);
 
 dnnl_status_t cpu_create(dnnl_primitive_desc_t pd, dnnl_primitive_t *p);
 void cpu_forget(dnnl_primitive_desc_t pd);

@@ -3,11 +3,19 @@
 package cpu
 
 import (
+	"slices"
+	"strings"
 	"testing"
+
+	"go.uber.org/goleak"
+	"pgregory.net/rapid"
 
 	"alexnet/internal/device"
 	"alexnet/internal/device/devicetest"
+	"alexnet/internal/reference"
 )
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func openDevices(t testing.TB, n int) []device.Device {
 	t.Helper()
@@ -27,4 +35,188 @@ func openDevices(t testing.TB, n int) []device.Device {
 
 func TestDevice(t *testing.T) {
 	devicetest.Run(t, func(t *testing.T, n int) []device.Device { return openDevices(t, n) })
+}
+
+// A cpu device and one of another kind are two devices like any: what crosses between them is in logical order.
+func TestBesideReference(t *testing.T) {
+	devicetest.Run(t, func(t *testing.T, n int) []device.Device {
+		if n != 2 {
+			t.Skip("only programs of two devices")
+		}
+		return []device.Device{openDevices(t, 1)[0], reference.New()}
+	})
+}
+
+// narrow is a net of few weights that has all of the paper's ops.
+func narrow(rows int, train bool) *writer {
+	w := &writer{Program: device.Program{Rows: rows, Train: train}}
+	w.Input = device.Input{Channels: 3, Height: 40, Width: 40}
+	w.Values = []device.ValueInfo{{Name: "input", Shape: device.Shape{C: 3, H: 35, W: 35}}}
+	w.conv("conv1", 32, 5, 1, 0, 1, true) // 32x31x31
+	w.lrn("lrn1")
+	w.pool("pool1") // 32x15x15
+	w.conv("conv2", 64, 3, 1, 1, 2, false)
+	w.pool("pool2") // 64x7x7
+	w.fc("fc6", 50, device.ReLU)
+	w.dropout("drop6")
+	w.fc("fc8", 10, device.Linear)
+	w.loss(10)
+	return w
+}
+
+func TestStepAllocatesNothing(t *testing.T) {
+	r := newRig(t, openDevices(t, 1)[0], narrow(8, true))
+	r.step()
+	if n := testing.AllocsPerRun(20, r.step); n != 0 {
+		t.Errorf("%v allocations a step", n)
+	}
+}
+
+// The paper's net changes the layout of a value once forward and once back, where maps become a vector (pool5, fc6). Four convolutions get a packed
+// copy of their weights for the gradient of their input; conv1's input needs none, and fully connected weights have one order throughout.
+func TestReorders(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes a GiB")
+	}
+	r := newRig(t, openDevices(t, 1)[0], paper(2, true))
+	r.step()
+	before := r.net.reorders
+	r.step()
+	if got := r.net.reorders - before; got != 2+4 && r.net.vals[1].block == 16 { // AVX-512; other processors have other kernels
+		t.Errorf("%d copies between layouts a step, want 6", got)
+	}
+	evaluation := r.compile(r.net.dev, paper(2, false))
+	for _, m := range evaluation.Memory() {
+		if m.Purpose == device.PurposePacked || m.Purpose == device.PurposeWeights {
+			t.Errorf("evaluation takes %d bytes more for %s", m.Bytes, m.Purpose)
+		}
+	}
+}
+
+func total(nets ...*Net) (bytes int64) {
+	for _, n := range nets {
+		bytes += n.Memory().Total()
+	}
+	return bytes
+}
+
+// What Alloc takes is what Memory said, and Close gives it back.
+func TestMemoryIsAsPlanned(t *testing.T) {
+	before := arenaBytes.Load()
+	t.Cleanup(func() { // runs after newRig's
+		if got := arenaBytes.Load(); got != before {
+			t.Errorf("%d bytes left after Close", got-before)
+		}
+	})
+	r := newRig(t, openDevices(t, 1)[0], narrow(8, true))
+	evaluation := r.compile(r.net.dev, narrow(64, false))
+	inGo := int64(8 * (2*rowBytes + 4)) // of the staging slots
+	if got, want := arenaBytes.Load()-before, total(r.net)-inGo; got != want {
+		t.Errorf("training took %d bytes, the plan says %d", got, want)
+	}
+	r.check(evaluation.Alloc())
+	inGo += 64 * (2*rowBytes + 4)
+	if got, want := arenaBytes.Load()-before, total(r.net, evaluation)-inGo; got != want {
+		t.Errorf("with evaluation %d bytes, the plans say %d", got, want)
+	}
+}
+
+// Without gradients a value's memory is free once its consumer has read it.
+func TestInferenceReusesMemory(t *testing.T) {
+	r := newRig(t, openDevices(t, 1)[0], narrow(8, true))
+	evaluation := r.compile(r.net.dev, narrow(64, false))
+	var largest, sum, planned int64
+	for _, v := range evaluation.vals {
+		bytes := int64(4 * 64 * v.shape.Len())
+		largest, sum = max(largest, bytes), sum+bytes
+	}
+	for _, m := range evaluation.Memory() {
+		if m.Purpose == device.PurposeActivations {
+			planned = m.Bytes
+		}
+		if m.Purpose == device.PurposeBackward {
+			t.Errorf("%d bytes for gradients", m.Bytes)
+		}
+	}
+	if planned < largest || planned > sum*2/3 {
+		t.Errorf("%d bytes for values of which the largest has %d and all have %d", planned, largest, sum)
+	}
+}
+
+// Buffers that are in use at the same time never share memory.
+func TestPack(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		a := &arena{}
+		for range rapid.IntRange(1, 20).Draw(t, "buffers") {
+			first := rapid.IntRange(0, 20).Draw(t, "first")
+			a.buffers = append(a.buffers, &buffer{
+				bytes: rapid.Int64Range(1, 200000).Draw(t, "bytes"), first: first, last: first + rapid.IntRange(0, 10).Draw(t, "more"),
+			})
+		}
+		a.pack()
+		for i, x := range a.buffers {
+			if x.offset < 0 || x.offset%line != 0 || x.offset+x.bytes > a.bytes {
+				t.Errorf("buffer at %d of %d bytes in an arena of %d", x.offset, x.bytes, a.bytes)
+			}
+			for _, y := range a.buffers[:i] {
+				if x.first <= y.last && y.first <= x.last && x.offset < y.offset+y.bytes && y.offset < x.offset+x.bytes {
+					t.Errorf("%+v and %+v share memory", x, y)
+				}
+			}
+		}
+	})
+}
+
+func TestRefuses(t *testing.T) {
+	d := openDevices(t, 1)[0]
+	for _, c := range []struct {
+		name   string
+		change func(*writer)
+		want   string
+	}{
+		{"tf32", func(w *writer) { w.Precision = device.TF32 }, "tf32 is not available on device cpu yet"},
+		{"bf16", func(w *writer) { w.Precision = device.BF16 }, "bf16 is not available on device cpu yet"},
+		{"wide maximum", func(w *writer) {
+			p := w.Ops[2].(*device.Pool)
+			p.Window, p.Stride = 17, 1
+			w.Values[p.Out].Shape = device.Shape{C: 32, H: 15, W: 15}
+		}, "max pooling with window 17 is not available on device cpu (at most 15)"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w := narrow(2, true)
+			c.change(w)
+			params, err := d.NewParams(w.specs)
+			if err != nil {
+				t.Fatal(err)
+			}
+			w.Params = params
+			if _, err := d.Compile(w.Program); err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("error %v, want %q", err, c.want)
+			}
+			if err := params.Close(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// Devices share the cores without overlap; each worker, and so its team, stays on its own.
+func TestShare(t *testing.T) {
+	cores := []int{0, 1, 4, 5, 6}
+	if a, b := share(cores, 0, 2), share(cores, 1, 2); !slices.Equal(a, []int{0, 1}) || !slices.Equal(b, []int{4, 5, 6}) {
+		t.Errorf("two devices have cores %v and %v", a, b)
+	}
+	if a, b := share([]int{3}, 0, 2), share([]int{3}, 1, 2); !slices.Equal(a, b) || !slices.Equal(a, []int{3}) {
+		t.Errorf("two devices on one core have %v and %v", a, b)
+	}
+}
+
+func BenchmarkPaper(b *testing.B) {
+	const rows = 128
+	r := newRig(b, openDevices(b, 1)[0], paper(rows, true))
+	r.step()
+	for b.Loop() {
+		r.step()
+	}
+	b.ReportMetric(rows*float64(b.N)/b.Elapsed().Seconds(), "images/s")
 }

@@ -14,6 +14,7 @@
 #endif
 #if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC optimize("no-math-errno", "no-trapping-math") // else square roots and comparisons are not vectorised
+#pragma GCC diagnostic ignored "-Wpsabi" // vectors are never passed between functions that are not inlined
 #endif
 #define INLINE static inline __attribute__((always_inline))
 

@@ -33,10 +33,6 @@ func (l *layer) forward(c *compiler) error {
 	if err := l.describe(c.prog.Rows); err != nil {
 		return err
 	}
-	l.desc.train = 0
-	if c.prog.Train {
-		l.desc.train = 1
-	}
 	block, err := l.choose(c.dev)
 	if err != nil {
 		return err
@@ -235,7 +231,7 @@ func (l *layer) parts(all *buffer, f func(v *value, joined endpoint)) {
 	at := 0
 	for _, v := range l.in {
 		joined := whole(all, v.shape, l.block)
-		joined.row, joined.offset = l.row(), at
+		joined.view.row, joined.skip = C.int64_t(l.row()), at
 		at += v.shape.Len()
 		f(v, joined)
 	}
@@ -300,11 +296,6 @@ func (l *layer) backwardData(c *compiler, g *buffer) error {
 	p, err := l.primitive(c, pd, C.dnnl_query_weights_md, C.DNNL_ARG_WEIGHTS, false)
 	if err != nil {
 		return err
-	}
-	for _, v := range l.in {
-		if err := c.unsent(v); err != nil {
-			return err
-		}
 	}
 	p.arg(C.DNNL_ARG_DIFF_DST, l.desc.dst, g)
 	c.emit(p)

@@ -14,7 +14,8 @@ import (
 	"alexnet/internal/device"
 )
 
-// layout is what travels with a parcel: the block of channels, see value. Two ends that agree copy memory as it is.
+// layout is what travels with a parcel between two ends that both are of this package, the block of channels (see value): memory is copied as it is.
+// Each end's Compile leaves its own in the link. Anything else gets logical order.
 type layout int
 
 // errPeer is how a device fails whose peer failed first.
@@ -26,19 +27,31 @@ type abandoner interface{ abandon(n *Net) }
 // post is one tensor's way out: a mailbox, the parcel's memory, and what to copy there.
 type post struct {
 	mail   *device.Mailbox
+	peer   *any // the other end's entry in the link
 	parcel *buffer
 	src    endpoint
+	view   C.cpu_view // of the parcel
 }
 
+// offer puts the parcel into circulation, now that the other end has been compiled.
 func (p *post) offer() {
-	p.mail.Offer(&device.Parcel{Data: p.parcel.slice(), Layout: layout(p.src.block)})
+	parcel := &device.Parcel{Data: p.parcel.slice()}
+	out := whole(p.parcel, p.src.shape, 1)
+	if _, ok := (*p.peer).(layout); ok {
+		out = whole(p.parcel, p.src.shape, p.src.block())
+		parcel.Layout = layout(p.src.block())
+	}
+	p.view = out.view
+	p.mail.Offer(parcel)
 }
 
 func (p *post) run(n *Net) error {
 	parcel := p.mail.Take()
 	start := time.Now()
-	view := p.src.view()
-	C.cpu_copy(p.parcel.floats(), &view, p.src.floats(), &view, C.int64_t(n.pass.Rows), 0)
+	C.cpu_copy(p.parcel.floats(), &p.view, p.src.floats(), &p.src.view, C.int64_t(n.pass.Rows), 0)
+	if p.view.block != p.src.view.block {
+		n.reorders++
+	}
 	parcel.Failed = false
 	p.mail.Post(parcel, int64(4*n.pass.Rows*p.src.shape.Len()), time.Since(start))
 	return nil
@@ -56,7 +69,8 @@ type get struct {
 	dst  endpoint
 	rows int
 	add  bool
-	drop bool // nobody wants it
+	drop bool       // nobody wants it
+	view C.cpu_view // of the parcel that came
 }
 
 func (g *get) run(n *Net) error {
@@ -81,16 +95,16 @@ func (g *get) read(n *Net, parcel *device.Parcel) error {
 		return fmt.Errorf("it came in a layout of %T", parcel.Layout)
 	}
 	src := whole(nil, g.dst.shape, block)
-	if len(parcel.Data) < n.pass.Rows*src.row {
+	if len(parcel.Data) < n.pass.Rows*src.row() {
 		return fmt.Errorf("%d numbers came, %d rows of %v were expected", len(parcel.Data), n.pass.Rows, src.shape)
 	}
-	from, to := src.view(), g.dst.view()
-	C.cpu_copy(g.dst.floats(), &to, (*C.float)(unsafe.SliceData(parcel.Data)), &from, C.int64_t(n.pass.Rows), flag(g.add))
-	if src.block != g.dst.block {
+	g.view = src.view
+	C.cpu_copy(g.dst.floats(), &g.dst.view, (*C.float)(unsafe.SliceData(parcel.Data)), &g.view, C.int64_t(n.pass.Rows), flag(g.add))
+	if block != g.dst.block() {
 		n.reorders++
 	}
-	if rest := (g.rows - n.pass.Rows) * g.dst.row; rest > 0 && !g.add { // rows that take no part are zero, whatever was in the memory
-		C.cpu_zero(offset(g.dst.floats(), n.pass.Rows*g.dst.row), C.int64_t(rest))
+	if rest := (g.rows - n.pass.Rows) * g.dst.row(); rest > 0 && !g.add { // rows that take no part are zero, whatever was in the memory
+		C.cpu_zero(offset(g.dst.floats(), n.pass.Rows*g.dst.row()), C.int64_t(rest))
 	}
 	return nil
 }
@@ -106,7 +120,7 @@ type send struct {
 func (o *send) forward(c *compiler) error {
 	x := c.read(o.in)
 	o.link.Ends[0] = layout(o.in.block)
-	c.post(&o.link.Forward, x, o.in)
+	c.post(&o.link.Forward, &o.link.Ends[1], x, o.in)
 	return nil
 }
 
@@ -136,19 +150,21 @@ func (o *recv) forward(c *compiler) error {
 	c.emit(o.get)
 	c.later = append(c.later, func() {
 		c.settle(o.out, 1)
+		o.link.Ends[1] = layout(o.out.block)
 		o.get.dst = whole(o.out.data, o.out.shape, o.out.block)
 	})
 	return nil
 }
 
 func (o *recv) backward(c *compiler) error {
-	c.post(&o.link.Backward, c.readGrad(o.out), o.out)
+	c.post(&o.link.Backward, &o.link.Ends[0], c.readGrad(o.out), o.out)
 	return nil
 }
 
 // post plans a parcel and emits the step that fills and sends it.
-func (c *compiler) post(mail *device.Mailbox, data *buffer, v *value) {
-	p := &post{mail: mail, parcel: c.always(c.buffer(device.PurposeExchange, 4*c.prog.Rows*v.row())), src: whole(data, v.shape, v.block)}
+func (c *compiler) post(mail *device.Mailbox, peer *any, data *buffer, v *value) {
+	parcel := c.always(c.buffer(device.PurposeExchange, 4*c.prog.Rows*v.row()))
+	p := &post{mail: mail, peer: peer, parcel: parcel, src: whole(data, v.shape, v.block)}
 	c.posts = append(c.posts, p)
 	c.emit(p)
 }

@@ -43,6 +43,8 @@ type Net struct {
 	scale    *buffer
 	pixels   [2]*buffer
 	reorders int // copies between layouts so far
+
+	private, logical C.cpu_view // of the value being fetched or stored
 }
 
 // slot is one of the two upload slots.
@@ -305,9 +307,8 @@ func (n *Net) fetch(c *command) {
 		n.fail("fetch", err)
 		return
 	}
-	host := whole(nil, e.shape, 1)
-	to, from := host.view(), e.view()
-	C.cpu_copy((*C.float)(unsafe.SliceData(c.data)), &to, e.floats(), &from, C.int64_t(n.pass.Rows), 0)
+	n.private, n.logical = e.view, whole(nil, e.shape, 1).view
+	C.cpu_copy((*C.float)(unsafe.SliceData(c.data)), &n.logical, e.floats(), &n.private, C.int64_t(n.pass.Rows), 0)
 }
 
 func (n *Net) store(c *command) {
@@ -319,11 +320,10 @@ func (n *Net) store(c *command) {
 		n.fail("store", err)
 		return
 	}
-	host := whole(nil, e.shape, 1)
-	to, from := e.view(), host.view()
-	C.cpu_copy(e.floats(), &to, (*C.float)(unsafe.SliceData(c.data)), &from, C.int64_t(n.pass.Rows), 0)
+	n.private, n.logical = e.view, whole(nil, e.shape, 1).view
+	C.cpu_copy(e.floats(), &n.private, (*C.float)(unsafe.SliceData(c.data)), &n.logical, C.int64_t(n.pass.Rows), 0)
 	if c.grad { // rows that take no part have no gradient
 		rows := n.pass.Rows
-		C.cpu_zero(offset(e.floats(), rows*e.row), C.int64_t((n.prog.Rows-rows)*e.row))
+		C.cpu_zero(offset(e.floats(), rows*e.row()), C.int64_t((n.prog.Rows-rows)*e.row()))
 	}
 }

@@ -44,9 +44,6 @@ func (o *lrn) backward(c *compiler) error {
 	if !o.in.wants {
 		return nil
 	}
-	if err := c.unsent(o.in); err != nil {
-		return err
-	}
 	if o.pool != nil {
 		dy := c.readGrad(o.pool.out)
 		c.emit(&lrnPoolBackward{
@@ -127,9 +124,6 @@ func (o *pool) forward(c *compiler) error {
 func (o *pool) backward(c *compiler) error {
 	if !o.in.wants || o.lrn != nil {
 		return nil
-	}
-	if err := c.unsent(o.in); err != nil {
-		return err
 	}
 	dy := c.readGrad(o.out)
 	c.emit(&poolBackward{args: o.args, dx: c.writeGrad(o.in), dy: dy, winner: o.winner.use(c.time)})

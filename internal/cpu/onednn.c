@@ -23,7 +23,7 @@
 	F(dnnl_primitive_attr_set_post_ops) F(dnnl_post_ops_create) F(dnnl_post_ops_destroy) F(dnnl_post_ops_append_eltwise) \
 	F(dnnl_convolution_forward_desc_init) F(dnnl_convolution_backward_data_desc_init) F(dnnl_convolution_backward_weights_desc_init) \
 	F(dnnl_inner_product_forward_desc_init) F(dnnl_inner_product_backward_data_desc_init) F(dnnl_inner_product_backward_weights_desc_init) \
-	F(dnnl_primitive_desc_create) F(dnnl_primitive_desc_destroy) F(dnnl_primitive_desc_query) F(dnnl_primitive_desc_query_md) \
+	F(dnnl_primitive_desc_create) F(dnnl_primitive_desc_destroy) F(dnnl_primitive_desc_query_md) \
 	F(dnnl_reorder_primitive_desc_create) F(dnnl_primitive_create) F(dnnl_primitive_destroy) F(dnnl_primitive_execute)
 
 static struct {
@@ -113,7 +113,8 @@ static dnnl_status_t describe(dnnl_engine_t e, const void *desc, dnnl_alg_kind_t
 }
 
 dnnl_status_t cpu_forward(dnnl_engine_t e, const cpu_layer *l, dnnl_primitive_desc_t *pd) {
-	dnnl_prop_kind_t prop = l->train ? dnnl_forward_training : dnnl_forward_inference;
+	// Also where nothing is trained: for inference oneDNN prefers kernels that want channels last, and the weights in other orders again.
+	const dnnl_prop_kind_t prop = dnnl_forward_training;
 	if (!l->spatial) {
 		dnnl_inner_product_desc_t d;
 		dnnl_status_t s = lib.dnnl_inner_product_forward_desc_init(&d, prop, &l->src, &l->weights, &l->bias, &l->dst);
@@ -157,12 +158,6 @@ void cpu_wants(dnnl_primitive_desc_t pd, dnnl_query_t what, dnnl_memory_desc_t *
 	const dnnl_memory_desc_t *got = lib.dnnl_primitive_desc_query_md(pd, what, 0);
 	if (got) *md = *got;
 	else memset(md, 0, sizeof *md);
-}
-
-const char *cpu_implementation(dnnl_primitive_desc_t pd) {
-	const char *name = "";
-	lib.dnnl_primitive_desc_query(pd, dnnl_query_impl_info_str, 0, &name);
-	return name;
 }
 
 dnnl_status_t cpu_create(dnnl_primitive_desc_t pd, dnnl_primitive_t *p) { return lib.dnnl_primitive_create(p, pd); }

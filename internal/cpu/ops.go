@@ -15,25 +15,27 @@ import (
 
 // endpoint is where a copy reads or writes: rows of a shape in a layout, inside of a buffer.
 type endpoint struct {
-	data        *buffer
-	offset, row int // floats
-	shape       device.Shape
-	block       int
+	data  *buffer
+	skip  int // floats before the first row
+	shape device.Shape
+	view  C.cpu_view // as C wants it
 }
 
 // whole is a buffer that holds nothing else.
 func whole(b *buffer, s device.Shape, block int) endpoint {
-	return endpoint{data: b, row: (s.C + block - 1) / block * block * s.H * s.W, shape: s, block: block}
+	row := (s.C + block - 1) / block * block * s.H * s.W
+	return endpoint{data: b, shape: s, view: C.cpu_view{
+		row: C.int64_t(row), channels: C.int64_t(s.C), pixels: C.int64_t(s.H * s.W), block: C.int64_t(block),
+	}}
 }
 
 // floats is where the first row begins.
-func (e *endpoint) floats() *C.float { return offset(e.data.floats(), e.offset) }
+func (e *endpoint) floats() *C.float { return offset(e.data.floats(), e.skip) }
 
-func (e *endpoint) view() C.cpu_view {
-	return C.cpu_view{
-		row: C.int64_t(e.row), channels: C.int64_t(e.shape.C), pixels: C.int64_t(e.shape.H * e.shape.W), block: C.int64_t(e.block),
-	}
-}
+func (e *endpoint) block() int { return int(e.view.block) }
+
+// row is the floats from one row to the next.
+func (e *endpoint) row() int { return int(e.view.row) }
 
 // offset is the place n floats on.
 func offset(p *C.float, n int) *C.float { return (*C.float)(unsafe.Add(unsafe.Pointer(p), 4*n)) }
@@ -46,8 +48,7 @@ type copyStep struct {
 }
 
 func (s *copyStep) run(n *Net) error {
-	to, from := s.dst.view(), s.src.view()
-	C.cpu_copy(s.dst.floats(), &to, s.src.floats(), &from, C.int64_t(s.rows), 0)
+	C.cpu_copy(s.dst.floats(), &s.dst.view, s.src.floats(), &s.src.view, C.int64_t(s.rows), 0)
 	if s.reorder {
 		n.reorders++
 	}
@@ -78,9 +79,6 @@ func (o *activate) forward(c *compiler) error {
 func (o *activate) backward(c *compiler) error {
 	if !o.in.wants {
 		return nil
-	}
-	if err := c.unsent(o.in); err != nil {
-		return err
 	}
 	dy := c.readGrad(o.out)
 	c.emit(&activateBackward{act: o.act, dx: c.writeGrad(o.in), dy: dy, y: c.read(o.out), n: c.prog.Rows * o.out.row()})
@@ -164,9 +162,6 @@ func (o *dropout) backward(c *compiler) error {
 	if !o.in.wants {
 		return nil
 	}
-	if err := c.unsent(o.in); err != nil {
-		return err
-	}
 	dy := c.readGrad(o.out)
 	if o.in.private() && o.in.block == 1 && !o.out.kept {
 		o.in.grad = dy
@@ -237,9 +232,6 @@ func (o *loss) forward(c *compiler) error {
 func (o *loss) backward(c *compiler) error {
 	if !o.in.wants {
 		return nil
-	}
-	if err := c.unsent(o.in); err != nil {
-		return err
 	}
 	dx, done := c.plainGrad(o.in)
 	c.emit(&softmaxBackward{dx: dx, p: c.read(o.out), rows: c.prog.Rows, classes: o.in.shape.Len()})
