@@ -75,9 +75,27 @@ func newRootCommand(t *terminal) *cobra.Command {
 	root.PersistentFlags().BoolVar(&t.json, "json", false, "write the result as one JSON document")
 	root.SetFlagErrorFunc(flagError)
 	root.SetHelpTemplate(root.HelpTemplate() + "{{if not .HasParent}}\n" + exitHelp + "{{end}}")
+	root.SetHelpCommand(newHelpCommand())
 	root.AddCommand(newTrainCommand(t), newEvalCommand(t), newPredictCommand(t), newFeaturesCommand(t), newSummaryCommand(t),
 		newDataCommand(t), newWeightsCommand(t), newBenchCommand(t), newVersionCommand(t))
 	return root
+}
+
+// newHelpCommand is cobra's, but what it does not know is an error.
+func newHelpCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "help [command]", Short: "Help about any command",
+		RunE: func(c *cobra.Command, args []string) error {
+			topic, rest, err := c.Root().Find(args)
+			if err != nil {
+				return err
+			}
+			if len(rest) > 0 {
+				return checkGroupArgs(topic, rest)
+			}
+			return topic.Help()
+		},
+	}
 }
 
 // newGroup is a command that only holds others.
@@ -133,6 +151,8 @@ func flagError(c *cobra.Command, err error) error {
 		c.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
 		if near := nearest(unknown.GetSpecifiedName(), names); near != "" {
 			next = fmt.Sprintf("did you mean --%s? See %s", near, next)
+		} else if near := subcommandOf(c, unknown.GetSpecifiedName()); near != "" {
+			next = c.CommandPath() + " " + near
 		}
 	}
 	return usageError(next, "%s: %v", c.CommandPath(), err)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"strings"
 	"syscall"
 
@@ -126,18 +127,11 @@ func runTrain(ctx context.Context, o trainOptions, t *terminal) error {
 	if o.resume != "" {
 		err = o.resumed(&to)
 	} else {
-		err = o.fresh(&to, t)
+		err = o.fresh(&to)
 	}
-	if to.Dir != nil {
-		defer done(to.Dir)
-	}
+	defer release(&to)
 	if err != nil {
 		return err
-	}
-	for _, c := range []*weights.Checkpoint{to.Init, to.Resume} {
-		if c != nil {
-			defer done(c)
-		}
 	}
 	bar := newTrainProgress(t)
 	to.Progress = bar
@@ -147,13 +141,28 @@ func runTrain(ctx context.Context, o trainOptions, t *terminal) error {
 	result, err := train.Run(ctx, to)
 	bar.clear()
 	if err != nil {
-		return trainFailure(err, to.Dir.Path())
+		return trainFailure(err, to.Dir)
 	}
 	return reportTraining(result, to.Dir, t)
 }
 
+// release gives back what fresh or resumed took, the lock of the run folder last.
+func release(to *train.Options) {
+	for _, c := range []*weights.Checkpoint{to.Init, to.Resume} {
+		if c != nil {
+			done(c)
+		}
+	}
+	if to.Source != nil {
+		done(to.Source)
+	}
+	if to.Dir != nil {
+		done(to.Dir)
+	}
+}
+
 // fresh prepares a new run: configuration, pictures, weights to start from, and last of all the folder.
-func (o *trainOptions) fresh(to *train.Options, t *terminal) (err error) {
+func (o *trainOptions) fresh(to *train.Options) (err error) {
 	fallback := "demo"
 	if o.data != "" {
 		fallback = "alexnet"
@@ -227,20 +236,20 @@ func memoryOf(plans []train.DeviceMemory) []deviceMemory {
 	return out
 }
 
-// trainFailure adds what to do next.
-func trainFailure(err error, folder string) error {
-	var interrupted *train.Interrupted
-	var stopped *train.Stopped
+// trainFailure adds what to do next, where the error does not say it.
+func trainFailure(err error, dir *run.Dir) error {
+	again := "alexnet train --resume " + dir.Path()
+	if _, missing := os.Stat(dir.Checkpoint(run.Last)); missing != nil {
+		again = "the same command again"
+	}
 	var bad *data.BadPicture
 	switch {
-	case errors.As(err, &interrupted) && interrupted.Checkpoint != "":
-		return advise(exitFailed, "alexnet train --resume "+folder, err)
-	case errors.As(err, &stopped): // says itself what to try
-		return err
+	case errors.Is(err, train.ErrInterrupted):
+		return advise(exitFailed, again, err)
 	case errors.As(err, &bad) && !errors.Is(err, data.ErrNoData):
 		return stopAtBad(err)
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT), errors.Is(err, syscall.EFBIG):
-		return advise(exitFailed, "free some space, then alexnet train --resume "+folder, err)
+		return advise(exitFailed, "free some space, then "+again, err)
 	}
 	return err
 }
