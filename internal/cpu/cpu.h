@@ -50,7 +50,8 @@ void cpu_release(dnnl_memory_t m);
 dnnl_status_t cpu_run(dnnl_primitive_t p, dnnl_stream_t s, int n, const dnnl_exec_arg_t *args);
 
 // cpu_convert copies a tensor from one layout to another, once: for reading and writing parameters.
-dnnl_status_t cpu_convert(dnnl_engine_t e, dnnl_stream_t s, const dnnl_memory_desc_t *from, void *src, const dnnl_memory_desc_t *to, void *dst);
+dnnl_status_t cpu_convert(dnnl_engine_t e, dnnl_stream_t s, const dnnl_memory_desc_t *from, void *src,
+	const dnnl_memory_desc_t *to, void *dst);
 
 // cpu_arena takes zeroed memory, aligned to huge pages where it is large; NULL: there is not enough.
 void *cpu_arena(int64_t bytes);
@@ -120,11 +121,13 @@ void cpu_pool_backward(const cpu_pool *p, float *dx, const float *dy, const uint
 
 // Normalisation followed by pooling, row by row: what lies between stays in the cache. between holds one group of one row for each thread.
 void cpu_lrn_pool_forward(const cpu_lrn *l, const cpu_pool *p, float *y, uint8_t *winner, const float *x, float *between);
-void cpu_lrn_pool_backward(const cpu_lrn *l, const cpu_pool *p, float *dx, const float *dy, const uint8_t *winner, const float *x, float *between, int relu);
+void cpu_lrn_pool_backward(const cpu_lrn *l, const cpu_pool *p, float *dx, const float *dy, const uint8_t *winner, const float *x,
+	float *between, int relu);
 
 // cpu_softmax gives probabilities and, for each row with a label, loss, top-1 and top-5 error. Not 0: all losses are finite.
 int cpu_softmax(float *p, float *stats, const float *logits, const int32_t *labels, int64_t rows, int64_t classes);
-void cpu_softmax_backward(float *dlogits, const float *p, const int32_t *labels, float divisor, int64_t used, int64_t rows, int64_t classes);
+void cpu_softmax_backward(float *dlogits, const float *p, const int32_t *labels, float divisor,
+	int64_t used, int64_t rows, int64_t classes);
 
 // cpu_finite tells whether all of x is; cpu_update makes v = momentum v - decay lr w - lr g; w += v, and tells whether w stayed finite.
 int cpu_finite(const float *x, int64_t n);

@@ -172,7 +172,8 @@ typedef struct {
 } input_args;
 
 // channel_line makes one line of one channel; source is its leftmost pixel, stride apart.
-INLINE void channel_line(float *x, const uint8_t *source, const int64_t stride, const float *mean, int64_t mean_step, float color, float scale, int64_t n, int flip) {
+INLINE void channel_line(float *x, const uint8_t *source, const int64_t stride, const float *mean, int64_t mean_step,
+	float color, float scale, int64_t n, int flip) {
 	if (flip)
 		for (int64_t j = 0; j < n; j++) x[n - 1 - j] = ((float)source[j * stride] - mean[j * mean_step] + color) * scale;
 	else if (mean_step)
@@ -289,7 +290,8 @@ INLINE int lrn_vectors(const cpu_lrn *l, int64_t c0, int lanes) {
 enum { TILE = 1536, FRONT = 64, SCRATCH = FRONT + cpu_lrn_limit + 64 }; // floats
 
 // lrn_move copies channels [c0, c0+n) of some pixels between the layout and scratch, width floats a pixel.
-INLINE void lrn_move(const cpu_lrn *l, float *x, int64_t c0, int64_t n, int64_t p0, int64_t pixels, float *scratch, int64_t width, const int gather) {
+INLINE void lrn_move(const cpu_lrn *l, float *x, int64_t c0, int64_t n, int64_t p0, int64_t pixels,
+	float *scratch, int64_t width, const int gather) {
 	const int64_t b = l->block;
 	for (int64_t c = 0; c < n;) {
 		const int64_t lane = (c0 + c) % b, m = min64(b - lane, n - c);
@@ -538,7 +540,8 @@ void cpu_lrn_pool_forward(const cpu_lrn *l, const cpu_pool *p, float *y, uint8_t
 	cpu_parallel(lrn_pool_forward_part, &a, l->rows * l->groups, 1, l->rows * lrn_row(l));
 }
 
-void cpu_lrn_pool_backward(const cpu_lrn *l, const cpu_pool *p, float *dx, const float *dy, const uint8_t *winner, const float *x, float *between, int relu) {
+void cpu_lrn_pool_backward(const cpu_lrn *l, const cpu_pool *p, float *dx, const float *dy, const uint8_t *winner, const float *x,
+	float *between, int relu) {
 	const norm_args a = {.l = l, .p = p, .y = dx, .between = between, .x = x, .dy = dy, .winner = winner, .relu = relu};
 	cpu_parallel(lrn_pool_backward_part, &a, l->rows * l->groups, 1, l->rows * lrn_row(l));
 }
@@ -596,7 +599,8 @@ static void softmax_backward_part(const void *args, int thread, int64_t begin, i
 	}
 }
 
-void cpu_softmax_backward(float *dlogits, const float *p, const int32_t *labels, float divisor, int64_t used, int64_t rows, int64_t classes) {
+void cpu_softmax_backward(float *dlogits, const float *p, const int32_t *labels, float divisor,
+	int64_t used, int64_t rows, int64_t classes) {
 	const loss_args a = {.p = dlogits, .probabilities = p, .labels = labels, .divisor = divisor, .used = used, .classes = classes};
 	cpu_parallel(softmax_backward_part, &a, rows, 1, rows * classes);
 }

@@ -1,6 +1,6 @@
-// Normalisation over five channels with beta 3/4, as the paper has it, of a group of whole blocks of LANES channels. kernels.c includes this once for
-// each number of lanes. A pixel's channels are LANES apart in as many vectors as there are blocks; the neighbours of a lane come from shuffles of
-// two vectors.
+// Normalisation over five channels with beta 3/4, as the paper has it, of a group of whole blocks of LANES channels. kernels.c includes this
+// once for each number of lanes. A pixel's channels are in as many vectors as there are blocks; the neighbours of a lane come from shuffles
+// of two vectors.
 #define NAME_(name, lanes) name##_##lanes
 #define NAME(name, lanes) NAME_(name, lanes)
 #define FLOATS NAME(floats, LANES)
@@ -13,8 +13,8 @@ INLINE FLOATS NAME(five, LANES)(FLOATS before, FLOATS x, FLOATS after) {
 		(__builtin_shuffle(x, after, lane + 1) + __builtin_shuffle(x, after, lane + 2));
 }
 
-// root is s^(-1/4) for normal s > 0: a quarter of the exponent, by shifting the bits, is right to about 3%; each of Newton's steps y (5 - s y^4) / 4
-// squares the error, times 5/2: 3e-3, 2e-5, 1e-9. No division, no square root.
+// root is s^(-1/4) for normal s > 0: a quarter of the exponent, by shifting the bits, is right to about 3%; each of Newton's steps
+// y (5 - s y^4) / 4 squares the error, times 5/2: 3e-3, 2e-5, 1e-9. No division, no square root.
 INLINE FLOATS NAME(root, LANES)(FLOATS s) {
 	FLOATS y = (FLOATS)(0x4f58cae1 - ((INTS)s >> 2));
 	const FLOATS quarter = s * .25f;

@@ -169,7 +169,8 @@ type lrnPoolBackward struct {
 }
 
 func (s *lrnPoolBackward) run(*Net) error {
-	C.cpu_lrn_pool_backward(&s.lrn, &s.pool, s.dx.floats(), s.dy.floats(), (*C.uint8_t)(s.winner.data), s.x.floats(), s.between.floats(), flag(s.relu))
+	C.cpu_lrn_pool_backward(&s.lrn, &s.pool, s.dx.floats(), s.dy.floats(), (*C.uint8_t)(s.winner.data),
+		s.x.floats(), s.between.floats(), flag(s.relu))
 	return nil
 }
 

@@ -104,7 +104,8 @@ static dnnl_status_t attributes(dnnl_alg_kind_t activation, dnnl_primitive_attr_
 	return s;
 }
 
-static dnnl_status_t describe(dnnl_engine_t e, const void *desc, dnnl_alg_kind_t activation, dnnl_primitive_desc_t hint, dnnl_primitive_desc_t *pd) {
+static dnnl_status_t describe(dnnl_engine_t e, const void *desc, dnnl_alg_kind_t activation,
+	dnnl_primitive_desc_t hint, dnnl_primitive_desc_t *pd) {
 	dnnl_primitive_attr_t attr = NULL;
 	dnnl_status_t s = attributes(activation, &attr);
 	if (s == dnnl_success) s = lib.dnnl_primitive_desc_create(pd, desc, attr, e, hint);
@@ -122,7 +123,8 @@ dnnl_status_t cpu_forward(dnnl_engine_t e, const cpu_layer *l, dnnl_primitive_de
 	}
 	const dnnl_dims_t stride = {l->stride, l->stride}, left = {l->pad, l->pad}, right = {l->pad_bottom, l->pad_right};
 	dnnl_convolution_desc_t d;
-	dnnl_status_t s = lib.dnnl_convolution_forward_desc_init(&d, prop, l->algorithm, &l->src, &l->weights, &l->bias, &l->dst, stride, left, right);
+	dnnl_status_t s = lib.dnnl_convolution_forward_desc_init(&d, prop, l->algorithm, &l->src, &l->weights, &l->bias, &l->dst,
+		stride, left, right);
 	return s == dnnl_success ? describe(e, &d, l->activation, NULL, pd) : s;
 }
 
@@ -146,7 +148,8 @@ dnnl_status_t cpu_backward_weights(dnnl_engine_t e, const cpu_layer *l, dnnl_pri
 	}
 	const dnnl_dims_t stride = {l->stride, l->stride}, left = {l->pad, l->pad}, right = {l->pad_bottom, l->pad_right};
 	dnnl_convolution_desc_t d;
-	dnnl_status_t s = lib.dnnl_convolution_backward_weights_desc_init(&d, l->algorithm, &l->src, &l->weights, &l->bias, &l->dst, stride, left, right);
+	dnnl_status_t s = lib.dnnl_convolution_backward_weights_desc_init(&d, l->algorithm, &l->src, &l->weights, &l->bias, &l->dst,
+		stride, left, right);
 	return s == dnnl_success ? describe(e, &d, dnnl_alg_kind_undef, hint, pd) : s;
 }
 
@@ -177,7 +180,8 @@ dnnl_status_t cpu_run(dnnl_primitive_t p, dnnl_stream_t s, int n, const dnnl_exe
 	return st == dnnl_success ? lib.dnnl_stream_wait(s) : st;
 }
 
-dnnl_status_t cpu_convert(dnnl_engine_t e, dnnl_stream_t s, const dnnl_memory_desc_t *from, void *src, const dnnl_memory_desc_t *to, void *dst) {
+dnnl_status_t cpu_convert(dnnl_engine_t e, dnnl_stream_t s, const dnnl_memory_desc_t *from, void *src,
+	const dnnl_memory_desc_t *to, void *dst) {
 	dnnl_primitive_desc_t pd = NULL;
 	dnnl_primitive_t p = NULL;
 	dnnl_memory_t a = NULL, b = NULL;

@@ -251,7 +251,8 @@ func (s *softmax) run(n *Net) error {
 			return fmt.Errorf("label %d of %d classes", l, s.classes)
 		}
 	}
-	finite := C.cpu_softmax(s.p.floats(), s.stats.floats(), s.x.floats(), (*C.int32_t)(&n.labels[0]), C.int64_t(n.pass.Rows), C.int64_t(s.classes))
+	finite := C.cpu_softmax(s.p.floats(), s.stats.floats(), s.x.floats(), (*C.int32_t)(&n.labels[0]),
+		C.int64_t(n.pass.Rows), C.int64_t(s.classes))
 	n.finite = n.finite && finite != 0
 	if !n.finite && !s.train {
 		return &device.NonFiniteError{Device: n.dev.name, Step: n.pass.Step, Tensors: []string{"loss"}}

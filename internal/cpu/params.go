@@ -14,8 +14,8 @@ import (
 	"alexnet/internal/device"
 )
 
-// Params are weights, momentum and gradients. The first program that uses a parameter settles its layout: the one in which a training program's
-// gradient is written, else the one that its op reads.
+// Params are weights, momentum and gradients. The first program that uses a parameter settles its layout: the one in which a training
+// program's gradient is written, else the one that its op reads.
 type Params struct {
 	dev     *Device
 	specs   []device.ParamSpec
@@ -112,7 +112,8 @@ func (p *Params) pack(q *param, layout *C.dnnl_memory_desc_t) (*packed, error) {
 	return k, nil
 }
 
-// planned ends a program's planning: parameters that it does not use stay in logical order. It returns the arenas that the program asked for.
+// planned ends a program's planning: parameters that it does not use stay in logical order. It returns the arenas that the program asked
+// for.
 func (p *Params) planned(train bool) []*arena {
 	for _, q := range p.params {
 		p.settle(q, q.plain, q.plain)
