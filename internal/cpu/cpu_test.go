@@ -72,8 +72,9 @@ func TestStepAllocatesNothing(t *testing.T) {
 	}
 }
 
-// The paper's net changes the layout of a value once forward and once back, where maps become a vector (pool5, fc6). Four convolutions get a
-// packed copy of their weights for the gradient of their input; conv1's input needs none, and fully connected weights have one order throughout.
+// The paper's net changes the layout of a value once forward and once back, where maps become a vector (pool5, fc6). Four convolutions
+// get a packed copy of their weights for the gradient of their input; conv1's input needs none, and fully connected weights have one
+// order throughout.
 func TestReorders(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes a GiB")

@@ -14,8 +14,8 @@ import (
 	"alexnet/internal/device"
 )
 
-// layout is what travels with a parcel between two ends that both are of this package: the block of channels, see value. Memory is copied as it
-// is. Each end's Compile leaves its own in the link; any other end gets logical order.
+// layout is what travels with a parcel between two ends that both are of this package: the block of channels, see value. Memory is copied
+// as it is. Each end's Compile leaves its own in the link; any other end gets logical order.
 type layout int
 
 // errPeer is how a device fails whose peer failed first.

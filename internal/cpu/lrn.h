@@ -1,6 +1,6 @@
-// Normalisation over five channels with beta 3/4, as the paper has it, of a group of whole blocks of LANES channels. kernels.c includes this
-// once for each number of lanes. A pixel's channels are in as many vectors as there are blocks; the neighbours of a lane come from shuffles
-// of two vectors.
+// Normalisation over five channels with beta 3/4, as the paper has it, of a group of whole blocks of LANES channels. kernels.c includes
+// this once for each number of lanes. A pixel's channels are in as many vectors as there are blocks; the neighbours of a lane come from
+// shuffles of two vectors.
 #define NAME_(name, lanes) name##_##lanes
 #define NAME(name, lanes) NAME_(name, lanes)
 #define FLOATS NAME(floats, LANES)
