@@ -15,7 +15,7 @@ import (
 type weightsOption struct{ path string }
 
 func (o *weightsOption) addFlag(c *cobra.Command) {
-	c.Flags().StringVar(&o.path, "weights", "", "checkpoint `FILE` (default: the best one of the newest run)")
+	c.Flags().StringVar(&o.path, "weights", "", "checkpoint `FILE`, or a run folder (default: the best checkpoint of the newest run)")
 }
 
 // load opens the checkpoint; without --weights the best one of the newest run, and says which.
@@ -30,6 +30,9 @@ func (o *weightsOption) load(t *terminal) (*weights.Checkpoint, error) {
 			return nil, err
 		}
 		path = newest
+		t.note("weights: %s", path)
+	} else if inside := run.ToUse(path); inside != "" {
+		path = inside
 		t.note("weights: %s", path)
 	}
 	return loadCheckpoint(path)

@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"alexnet/internal/config"
 	"alexnet/internal/cpu"
 	"alexnet/internal/device"
 	"alexnet/internal/reference"
@@ -54,7 +55,7 @@ func (o *deviceOptions) kind() (kind string, n int, err error) {
 	for _, name := range names {
 		if name != "cpu" && name != "reference" {
 			text := fmt.Sprintf("--device %s: no device is called %q; there are cpu and reference", o.device, name)
-			if near := nearest(name, []string{"cpu", "reference"}); near != "" {
+			if near := config.Nearest(name, []string{"cpu", "reference"}); near != "" {
 				text += fmt.Sprintf(" (did you mean %s?)", near)
 			}
 			return "", 0, errors.New(text)

@@ -14,6 +14,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"alexnet/internal/config"
 )
 
 func main() { os.Exit(execute(os.Args[1:], newTerminal(os.Stdout, os.Stderr))) }
@@ -149,7 +151,7 @@ func flagError(c *cobra.Command, err error) error {
 	if errors.As(err, &unknown) {
 		var names []string
 		c.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
-		if near := nearest(unknown.GetSpecifiedName(), names); near != "" {
+		if near := config.Nearest(unknown.GetSpecifiedName(), names); near != "" {
 			next = fmt.Sprintf("did you mean --%s? See %s", near, next)
 		} else if near := subcommandOf(c, unknown.GetSpecifiedName()); near != "" {
 			next = c.CommandPath() + " " + near

@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 	"unicode/utf8"
+
+	"alexnet/internal/config"
 )
 
 func TestTableFitsTheTerminal(t *testing.T) {
@@ -50,8 +52,8 @@ func TestNearest(t *testing.T) {
 		"tarin": "train", "trian": "train", "Eval": "eval", "evaluate": "eval", "sum": "summary", "predcit": "predict", "feature": "features",
 		"dat": "data", "xyzzy": "", "benhc": "bench",
 	} {
-		if got := nearest(typed, commands); got != want {
-			t.Errorf("nearest(%q) = %q, want %q", typed, got, want)
+		if got := config.Nearest(typed, commands); got != want {
+			t.Errorf("config.Nearest(%q) = %q, want %q", typed, got, want)
 		}
 	}
 }

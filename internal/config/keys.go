@@ -61,11 +61,16 @@ func splitKey(path string) (parent, key string) {
 	return path[:max(i, 0)], path[i+1:]
 }
 
-// Nearest is the name with the fewest edits from s, "" where none comes within half of its length.
+// Nearest is the name with the fewest edits from s, "" where none comes near: within a third of its letters, or two. A name that
+// goes on where s ends, or the other way round, is one edit away.
 func Nearest(s string, names []string) string {
-	best, bestDist := "", len(s)/2+1
+	best, bestDist := "", max(2, len(s)/3)+1
 	for _, n := range names {
-		if d := distance(s, n); d < bestDist {
+		d := distance(strings.ToLower(s), strings.ToLower(n))
+		if len(s) > 2 && (strings.HasPrefix(s, n) || strings.HasPrefix(n, s)) {
+			d = min(d, 1)
+		}
+		if d < bestDist {
 			best, bestDist = n, d
 		}
 	}

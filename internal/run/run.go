@@ -167,11 +167,24 @@ func Open(path string) (*Dir, error) {
 	return d, nil
 }
 
-// Newest is the best checkpoint that was written last among the runs under runs/; of two of one moment, that of the higher number. Where there is
-// none the error is an ErrNoRun.
-func Newest() (checkpoint string, err error) { return newest(Best) }
+// Newest is the checkpoint to use of the run that wrote one last: its best or, where it has none because it had no pictures to validate
+// on, its last; of two of one moment, that of the higher number. Where there is none the error is an ErrNoRun.
+func Newest() (checkpoint string, err error) { return newest(Best, Last) }
 
-func newest(name string) (string, error) {
+// ToUse is the checkpoint that Newest would take of the run at path, or "" where it has none.
+func ToUse(path string) string { return first(Dir{path: path}, Best, Last) }
+
+func first(d Dir, names ...string) string {
+	for _, n := range names {
+		if exists(d.Checkpoint(n)) {
+			return d.Checkpoint(n)
+		}
+	}
+	return ""
+}
+
+// newest looks in each run for the first of names that it has.
+func newest(names ...string) (string, error) {
 	entries, err := os.ReadDir(root)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return "", err
@@ -183,13 +196,13 @@ func newest(name string) (string, error) {
 	}
 	var all []found
 	for _, e := range entries {
-		d := Dir{path: filepath.Join(root, e.Name())}
-		if info, err := os.Stat(d.Checkpoint(name)); err == nil {
-			all = append(all, found{d.Checkpoint(name), info.ModTime(), number(e.Name())})
+		path := first(Dir{path: filepath.Join(root, e.Name())}, names...)
+		if info, err := os.Stat(path); path != "" && err == nil {
+			all = append(all, found{path, info.ModTime(), number(e.Name())})
 		}
 	}
 	if len(all) == 0 {
-		return "", fmt.Errorf("%w under %s with a checkpoint %s.safetensors: train first, or name one", ErrNoRun, root, name)
+		return "", fmt.Errorf("%w under %s with a checkpoint %s.safetensors: train first, or name one", ErrNoRun, root, names[len(names)-1])
 	}
 	return slices.MaxFunc(all, func(a, b found) int {
 		return cmp.Or(a.written.Compare(b.written), cmp.Compare(a.number, b.number))

@@ -326,4 +326,17 @@ func TestNewest(t *testing.T) {
 	if got, err := Newest(); err != nil || got != "runs/mine/checkpoints/best.safetensors" {
 		t.Errorf("newest best is %s (%v), want that of mine", got, err)
 	}
+	// A run that had nothing to validate on has no best checkpoint: its last one is used.
+	touch(t, "runs/train12/checkpoints/last.safetensors", at(40))
+	if got, err := Newest(); err != nil || got != "runs/train12/checkpoints/last.safetensors" {
+		t.Errorf("newest is %s (%v), want the last one of train12", got, err)
+	}
+	for path, want := range map[string]string{
+		"runs/train": "runs/train/checkpoints/best.safetensors", "runs/train12": "runs/train12/checkpoints/last.safetensors",
+		"runs/train11": "", "nowhere": "", "runs/notes.txt": "",
+	} {
+		if got := ToUse(path); got != want {
+			t.Errorf("to use of %s: %q, want %q", path, got, want)
+		}
+	}
 }
