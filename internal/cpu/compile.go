@@ -127,18 +127,18 @@ func (c *compiler) walk() error {
 	for i, spec := range c.prog.Ops {
 		c.time, c.list = i, &c.ops[i].forward
 		ops[i] = c.operation(spec)
+		if l, ok := ops[i].(*layer); ok {
+			defer l.forget()
+		}
 		if err := ops[i].forward(c); err != nil {
 			return fmt.Errorf("%s: %w", spec.Base().Name, err)
 		}
 	}
 	for i := len(ops) - 1; i >= 0; i-- {
-		c.time, c.list = 2*len(ops)-1-i, &c.ops[i].backward
-		if l, ok := ops[i].(*layer); ok {
-			defer l.forget()
-		}
 		if !c.backward {
-			continue
+			break
 		}
+		c.time, c.list = 2*len(ops)-1-i, &c.ops[i].backward
 		if err := ops[i].backward(c); err != nil {
 			return fmt.Errorf("gradient of %s: %w", c.prog.Ops[i].Base().Name, err)
 		}

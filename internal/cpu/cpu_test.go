@@ -212,12 +212,20 @@ func TestShare(t *testing.T) {
 	}
 }
 
+// BenchmarkPaper takes whole steps of the paper's net: input, dropout, checks and update included.
 func BenchmarkPaper(b *testing.B) {
-	const rows = 128
-	r := newRig(b, openDevices(b, 1)[0], paper(rows, true))
-	r.step()
-	for b.Loop() {
-		r.step()
+	for _, c := range []struct {
+		name  string
+		rows  int
+		train bool
+	}{{"train128", 128, true}, {"infer128", 128, false}, {"infer1", 1, false}} {
+		b.Run(c.name, func(b *testing.B) {
+			r := newRig(b, openDevices(b, 1)[0], paper(c.rows, c.train))
+			r.step()
+			for b.Loop() {
+				r.step()
+			}
+			b.ReportMetric(float64(c.rows)*float64(b.N)/b.Elapsed().Seconds(), "images/s")
+		})
 	}
-	b.ReportMetric(rows*float64(b.N)/b.Elapsed().Seconds(), "images/s")
 }
