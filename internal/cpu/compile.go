@@ -43,7 +43,6 @@ func (v *value) private() bool { return !v.kept && !v.input && v.sends == 0 && v
 // compiler turns a program into steps.
 type compiler struct {
 	*Net
-	values   []*value
 	buffers  []*buffer
 	scratch  *buffer // oneDNN's, shared by all of the net's primitives
 	time     int     // place in the walk: op i runs forward at i and backward at 2 len(ops) - 1 - i
@@ -291,9 +290,8 @@ func (c *compiler) finish() {
 	for _, f := range c.later {
 		f()
 	}
-	c.Net.arenas = arenas(c.buffers)
-	c.Net.vals = c.values
-	for _, a := range append(c.params.planned(c.prog.Train), c.Net.arenas...) {
+	c.arenas = arenas(c.buffers)
+	for _, a := range append(c.params.planned(c.prog.Train), c.arenas...) {
 		c.plan = append(c.plan, device.MemoryItem{Purpose: a.purpose, Bytes: a.bytes})
 	}
 	c.addStaging()

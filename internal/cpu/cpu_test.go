@@ -83,7 +83,7 @@ func TestReorders(t *testing.T) {
 	r.step()
 	before := r.net.reorders
 	r.step()
-	if got := r.net.reorders - before; got != 2+4 && r.net.vals[1].block == 16 { // AVX-512; other processors have other kernels
+	if got := r.net.reorders - before; got != 2+4 && r.net.values[1].block == 16 { // AVX-512; other processors have other kernels
 		t.Errorf("%d copies between layouts a step, want 6", got)
 	}
 	evaluation := r.compile(r.net.dev, paper(2, false))
@@ -127,7 +127,7 @@ func TestInferenceReusesMemory(t *testing.T) {
 	r := newRig(t, openDevices(t, 1)[0], narrow(8, true))
 	evaluation := r.compile(r.net.dev, narrow(64, false))
 	var largest, sum, planned int64
-	for _, v := range evaluation.vals {
+	for _, v := range evaluation.values {
 		bytes := int64(4 * 64 * v.shape.Len())
 		largest, sum = max(largest, bytes), sum+bytes
 	}

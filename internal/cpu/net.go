@@ -20,7 +20,7 @@ type Net struct {
 	prog    device.Program
 	params  *Params
 	ops     []prepared
-	vals    []*value
+	values  []*value
 	own     []device.Param // those that the program trains
 	arenas  []*arena
 	plan    device.MemoryPlan
@@ -258,7 +258,7 @@ func (n *Net) begin(i int) {
 	b := s.batch
 	n.input.used = C.int64_t(n.pass.Rows)
 	n.input.mean, n.input.scale = n.mean.floats(), n.scale.floats()
-	C.cpu_input_rows(&n.input, n.vals[n.prog.Input.Value].data.floats(), (*C.uint8_t)(n.pixels[i].data), (*C.int32_t)(&b.Crop[0][0]),
+	C.cpu_input_rows(&n.input, n.values[n.prog.Input.Value].data.floats(), (*C.uint8_t)(n.pixels[i].data), (*C.int32_t)(&b.Crop[0][0]),
 		(*C.uint8_t)(unsafe.Pointer(&b.Flip[0])), (*C.float)(&b.Color[0][0]))
 }
 
@@ -281,10 +281,10 @@ func (n *Net) checkPass(b *device.Batch) error {
 
 // tensor finds what a Fetch or Store means.
 func (n *Net) tensor(c *command) (endpoint, error) {
-	if c.index < 0 || c.index >= len(n.vals) {
-		return endpoint{}, fmt.Errorf("value %d of %d", c.index, len(n.vals))
+	if c.index < 0 || c.index >= len(n.values) {
+		return endpoint{}, fmt.Errorf("value %d of %d", c.index, len(n.values))
 	}
-	v := n.vals[c.index]
+	v := n.values[c.index]
 	b := v.data
 	if c.grad {
 		b = v.grad
