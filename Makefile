@@ -6,7 +6,7 @@ GOBIN_   := $(shell $(GO) env GOPATH)/bin
 GOLANGCI := v2.15.0
 TAGS      = $$(scripts/tags.sh)
 
-.PHONY: build deps demo test test-race portable lint clean
+.PHONY: build deps demo test test-race portable lint bench-torch clean
 
 build: deps
 	$(GO) build -tags "$(TAGS)" -o bin/alexnet ./cmd/alexnet
@@ -18,7 +18,7 @@ demo: build
 	@scripts/demo.sh bin/alexnet
 
 test: deps
-	@tags="$(TAGS)"; set -x; $(GO) vet -tags "$$tags" ./... && $(GO) test -tags "$$tags" -timeout 11m ./...
+	@tags="$(TAGS)"; set -x; $(GO) vet -tags "$$tags" ./... && scripts/test.sh -tags "$$tags" -timeout 11m ./...
 
 test-race: deps
 	@tags="$(TAGS)"; set -x; $(GO) test -race -short -tags "$$tags" -timeout 30m ./...
@@ -36,6 +36,13 @@ lint:
 	@test -x $(GOBIN_)/golangci-lint && $(GOBIN_)/golangci-lint version 2>/dev/null | grep -qF "$(GOLANGCI:v%=%)" || \
 		GOBIN=$(GOBIN_) $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI)
 	$(GOBIN_)/golangci-lint run ./...
+
+# alexnet against PyTorch on the same cores, in turn; PyTorch goes into a cache folder (several GB).
+VENV = $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/alexnet/torch-2.15.0
+bench-torch: build
+	@test -x $(VENV)/bin/python || { python3 -m venv $(VENV) && $(VENV)/bin/pip install -q torch==2.15.0 numpy==2.4.6; }
+	MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=34359738368 MALLOC_TOP_PAD_=268435456 GLIBC_TUNABLES=glibc.malloc.hugetlb=1 \
+		$(VENV)/bin/python scripts/bench_torch.py
 
 clean:
 	rm -rf bin build
