@@ -51,7 +51,7 @@ options give the same files.`,
 			if p.Train < 1 || p.Val < 1 || p.Size < 1 {
 				return usageError(c.CommandPath()+" --help", "--train, --val and --size: want at least 1")
 			}
-			return runDataDemo(o, t)
+			return runDataDemo(c.Context(), o, t)
 		},
 	}
 	f := c.Flags()
@@ -63,8 +63,8 @@ options give the same files.`,
 	return c
 }
 
-func runDataDemo(o dataDemoOptions, t *terminal) error {
-	if err := data.Demo(o.out, o.pictures); err != nil {
+func runDataDemo(ctx context.Context, o dataDemoOptions, t *terminal) error {
+	if err := data.Demo(ctx, o.out, o.pictures); err != nil {
 		return err
 	}
 	source, err := data.Open(o.out, 0, 0)

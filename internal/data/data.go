@@ -72,7 +72,7 @@ func list(path string) (*listing, error) {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, &SourceError{
 			Path: path, Problem: "no such file or folder",
-			Next: fmt.Sprintf("check the path, or make generated pictures there with: alexnet data demo %s", path),
+			Next: fmt.Sprintf("check the path, or make generated pictures there with: alexnet data demo --out %s", path),
 		}
 	case err != nil:
 		return nil, &SourceError{Path: path, Problem: "cannot be opened", Next: "check the path and its permissions", Err: err}

@@ -2,6 +2,7 @@ package data
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"image"
@@ -19,10 +20,12 @@ import (
 
 // DemoOptions say which pictures to generate. The zero value gives the pictures that the demo net is made for.
 type DemoOptions struct {
-	Train, Val     int // pictures of each class; 0: 200 and 50
-	Size           int // of the square pictures; 0: 32
-	Seed           uint64
-	ShuffledLabels bool // pictures are dealt out to the classes at random: nothing can be learned, and a net that seems to has cheated
+	Train, Val int // pictures of each class; 0: 200 and 50
+	Size       int // of the square pictures; 0: 32
+	Seed       uint64
+	// ShuffledLabels deals the training pictures out to the classes at random; the validation part keeps its true labels. A net that is
+	// trained on it can learn nothing by fair means, and one that names held-out pictures all the same has seen them.
+	ShuffledLabels bool
 }
 
 func (o *DemoOptions) fill() error {
@@ -72,8 +75,9 @@ func stripe(x float64) bool { return math.Mod(math.Floor((x+.9)/.36), 2) == 0 }
 func plus(x, y float64) bool { return min(math.Abs(x), math.Abs(y)) < .27 && box(x, y, .95) }
 
 // Demo writes generated pictures to dir as train/CLASS/0001.png and val/CLASS/0001.png. The same options give the same files. A folder
-// that is not empty is refused, so that nothing is overwritten or mixed.
-func Demo(dir string, o DemoOptions) error {
+// that is not empty is refused, so that nothing is overwritten or mixed. When ctx ends Demo stops between two pictures with its cause, and
+// leaves those that it has written.
+func Demo(ctx context.Context, dir string, o DemoOptions) error {
 	if err := o.fill(); err != nil {
 		return err
 	}
@@ -91,6 +95,9 @@ func Demo(dir string, o DemoOptions) error {
 		}
 	}
 	return o.each(func(name string, raw []byte) error {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
 		return os.WriteFile(filepath.Join(dir, filepath.FromSlash(name)), raw, 0o666)
 	})
 }
@@ -159,14 +166,14 @@ func fileNumber(i int) string {
 	return s
 }
 
-// deal says in whose place each picture is filed: its own, or with ShuffledLabels a random one's.
+// deal says in whose place each picture of part p is filed: its own, or in a training part with ShuffledLabels a random one's.
 func (o *DemoOptions) deal(p, perClass int) []int32 {
 	places := make([]int32, len(figures)*perClass)
 	for i := range places {
 		places[i] = int32(i)
 	}
-	if o.ShuffledLabels {
-		src := philox.NewSource(o.Seed, philox.PurposeDemo, uint32(len(figures)), uint32(p<<24))
+	if o.ShuffledLabels && p == 0 {
+		src := philox.NewSource(o.Seed, philox.PurposeDemo, uint32(len(figures)), 0)
 		for i := len(places) - 1; i > 0; i-- {
 			k := src.Intn(i + 1)
 			places[i], places[k] = places[k], places[i]

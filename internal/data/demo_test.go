@@ -1,6 +1,7 @@
 package data
 
 import (
+	"context"
 	"errors"
 	"io/fs"
 	"math"
@@ -31,7 +32,7 @@ func decodeAll(t testing.TB, set *Set) [][]uint8 {
 
 func TestDemoFolderEqualsMemory(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "new", "demo")
-	if err := Demo(dir, smallDemo); err != nil {
+	if err := Demo(t.Context(), dir, smallDemo); err != nil {
 		t.Fatal(err)
 	}
 	disk := open(t, dir, .5, 1)
@@ -50,10 +51,10 @@ func TestDemoFolderEqualsMemory(t *testing.T) {
 	if len(disk.Classes) != 10 || disk.Train.Len() != 30 || disk.Val.Len() != 20 {
 		t.Errorf("%d classes, %d and %d pictures", len(disk.Classes), disk.Train.Len(), disk.Val.Len())
 	}
-	if err := Demo(dir, smallDemo); !errors.Is(err, fs.ErrExist) {
+	if err := Demo(t.Context(), dir, smallDemo); !errors.Is(err, fs.ErrExist) {
 		t.Errorf("written over a folder that is not empty: error %v", err)
 	}
-	if err := Demo(filepath.Join(dir, "train", "disc", "0001.png"), smallDemo); err == nil {
+	if err := Demo(t.Context(), filepath.Join(dir, "train", "disc", "0001.png"), smallDemo); err == nil {
 		t.Error("written into a file")
 	}
 }
@@ -88,7 +89,7 @@ func TestDemoSeeds(t *testing.T) {
 	}
 }
 
-// Shuffled labels: the same pictures, each class's spread over all classes.
+// Shuffled labels: the same training pictures, each class's spread over all classes; the validation part as it was.
 func TestDemoShuffledLabels(t *testing.T) {
 	o := DemoOptions{Train: 30, Val: 5, Size: 16}
 	plain, err := DemoSource(o)
@@ -100,10 +101,7 @@ func TestDemoShuffledLabels(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	label := map[string]int32{}
-	for i, p := range decodeAll(t, plain.Train) {
-		label[string(p)] = plain.Train.Label(i)
-	}
+	label := labelled(t, plain.Train)
 	kept := 0
 	for i, p := range decodeAll(t, shuffled.Train) {
 		was, ok := label[string(p)]
@@ -117,8 +115,30 @@ func TestDemoShuffledLabels(t *testing.T) {
 	if kept > 60 { // 30 of 300 expected, standard deviation 5
 		t.Errorf("%d of 300 pictures kept their class", kept)
 	}
-	if shuffled.Train.Len() != 300 || shuffled.Val.Len() != 50 {
-		t.Errorf("%d and %d pictures", shuffled.Train.Len(), shuffled.Val.Len())
+	if shuffled.Train.Len() != 300 {
+		t.Errorf("%d training pictures, want 300", shuffled.Train.Len())
+	}
+	if d := cmp.Diff(labelled(t, plain.Val), labelled(t, shuffled.Val)); d != "" {
+		t.Errorf("the validation part changed:\n%s", d)
+	}
+}
+
+// labelled gives the label of each picture by its pixels.
+func labelled(t *testing.T, set *Set) map[string]int32 {
+	t.Helper()
+	label := map[string]int32{}
+	for i, p := range decodeAll(t, set) {
+		label[string(p)] = set.Label(i)
+	}
+	return label
+}
+
+func TestDemoStops(t *testing.T) {
+	why := errors.New("enough")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	cancel(why)
+	if err := Demo(ctx, filepath.Join(t.TempDir(), "demo"), smallDemo); !errors.Is(err, why) {
+		t.Errorf("error %v, want the cause of the context's end", err)
 	}
 }
 

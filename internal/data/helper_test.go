@@ -119,14 +119,37 @@ func names(s *Set) []string {
 	return all
 }
 
-// sharedData is a file of the data that lies beside the checkout on the project's own machines.
+// sharedData is a file of pictures that are too large for the repository. They lie in the folder that ALEXNET_TEST_DATA names, or else
+// in shared/data beside the repository; where there are none, the test is skipped.
 func sharedData(t testing.TB, name string) string {
 	t.Helper()
-	p := filepath.Join("..", "..", "..", "shared", "data", name)
+	dir := os.Getenv("ALEXNET_TEST_DATA")
+	if dir == "" {
+		dir = filepath.Join(repository(t), "..", "shared", "data")
+	}
+	p := filepath.Join(dir, name)
 	if _, err := os.Stat(p); err != nil {
-		t.Skipf("no %s beside the checkout", name)
+		t.Skipf("no %s; set ALEXNET_TEST_DATA to a folder that holds it", name)
 	}
 	return p
+}
+
+// repository is the folder of go.mod, above that in which the tests run.
+func repository(t testing.TB) string {
+	t.Helper()
+	dir, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for {
+		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
+			return dir
+		}
+		if dir == filepath.Dir(dir) {
+			t.Fatal("no go.mod above the tests")
+		}
+		dir = filepath.Dir(dir)
+	}
 }
 
 func testFile(t testing.TB, name string) []byte {

@@ -45,7 +45,7 @@ func arrange(root string, l *listing, valShare float64, seed uint64) (*Source, e
 	if len(l.files) == 0 {
 		return nil, &SourceError{
 			Path: root, Problem: "holds no pictures",
-			Next: "put pictures into class folders (" + path.Join(root, "cat/1.jpg") + "), or make some: alexnet data demo " + root,
+			Next: "put pictures into class folders (" + path.Join(root, "cat/1.jpg") + "), or make some: alexnet data demo --out " + root,
 		}
 	}
 	l.unwrap()
@@ -163,7 +163,7 @@ func (p *part) classes(root string) ([]string, error) {
 	for _, d := range p.dirs {
 		if count[d] == 0 {
 			return nil, &SourceError{
-				Path: root, Problem: fmt.Sprintf("class folder %s holds no pictures", p.prefix+d),
+				Path: root, Problem: fmt.Sprintf("class folder %q holds no pictures", p.prefix+d),
 				Next: "put pictures into it or remove it",
 			}
 		}
@@ -183,7 +183,7 @@ func (p *part) label(root string, classes []string) error {
 		k, ok := slices.BinarySearch(classes, p.class(f.name))
 		if !ok {
 			return &SourceError{
-				Path: root, Problem: fmt.Sprintf("class folder %s has no counterpart in train/", p.prefix+p.class(f.name)),
+				Path: root, Problem: fmt.Sprintf("class folder %q has no counterpart in train/", p.prefix+p.class(f.name)),
 				Next: "remove it, or add the class to train/",
 			}
 		}

@@ -86,13 +86,14 @@ func TestOpenErrors(t *testing.T) {
 		name, path string
 		says       []string
 	}{
-		{"missing", filepath.Join(t.TempDir(), "nowhere"), []string{"nowhere", "no such file", "alexnet data demo"}},
+		{"missing", filepath.Join(t.TempDir(), "nowhere"), []string{"nowhere", "no such file", "alexnet data demo --out "}},
 		{"empty folder", t.TempDir(), []string{"holds no pictures", "class folders"}},
 		{"no class folders", folder(t, map[string][]byte{"1.jpg": anyFile}), []string{"no class folders", "cat/1.jpg"}},
 		{"only text", folder(t, map[string][]byte{"a/1.txt": anyFile}), []string{"holds no pictures"}},
-		{"empty class", folder(t, map[string][]byte{"a/1.jpg": anyFile, "b/": nil}), []string{"class folder b holds no pictures", "remove it"}},
+		{"empty class", folder(t, map[string][]byte{"a/1.jpg": anyFile, "b/": nil}), []string{`class folder "b" holds no pictures`, "remove it"}},
 		{"class in val only", folder(t, map[string][]byte{"train/a/1.jpg": anyFile, "val/b/1.jpg": anyFile}), []string{"val/b", "train/"}},
 		{"no tar", write(t, "x.tar", bytes.Repeat([]byte("nonsense"), 200)), []string{"neither a folder nor a tar"}},
+		{"a picture", write(t, "cat.png", pngOf(t, 700, 700, 3)), []string{"is a picture (png)", "folder of class folders"}},
 		{"empty file", write(t, "x.tar", nil), []string{"empty file"}},
 		{"compressed", write(t, "x.tar.gz", []byte("\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03")), []string{"is compressed", "unpack"}},
 		{"cut in contents", write(t, "x.tar", good[:len(good)-1024-1000]), []string{"cut off", "tar tf"}},

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"cmp"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path"
@@ -30,6 +31,11 @@ func listTar(name string) (*listing, error) {
 	}
 	l := &listing{store: tarStore{f}}
 	if err := l.indexTar(f); err != nil {
+		head := make([]byte, 16)
+		n, _ := f.ReadAt(head, 0) // what cannot be read is no picture either
+		if p := sniff(head[:n]); p != nil {
+			err = fmt.Errorf("%w (%s)", errPicture, p.name)
+		}
 		f.Close() //nolint:errcheck // only read
 		return nil, tarError(name, err)
 	}
@@ -40,6 +46,7 @@ func listTar(name string) (*listing, error) {
 var (
 	errCompressed = errors.New("compressed")
 	errNoEnd      = errors.New("no end mark")
+	errPicture    = errors.New("a picture")
 	errSparse     = errors.New("holds a sparse file: make it again without --sparse")
 )
 
@@ -50,6 +57,8 @@ func tarError(name string, err error) error {
 	case errors.Is(err, errCompressed):
 		e.Problem, e.Err = "is compressed", nil
 		e.Next = "unpack it and give the folder: pictures are read from where they lie in a tar, which compression prevents"
+	case errors.Is(err, errPicture):
+		e.Problem, e.Next, e.Err = "is "+err.Error(), "give a folder of class folders, such as one with cat/1.jpg in it, or an uncompressed .tar", nil
 	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, errNoEnd):
 		e.Problem, e.Next = "the tar is cut off", "copy or download it again; check it with: tar tf "+name
 	case errors.Is(err, tar.ErrHeader):

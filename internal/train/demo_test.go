@@ -8,7 +8,8 @@ import (
 )
 
 // The demo net learns the generated pictures: at most 10% of the held-out ones are misnamed after the page's own epochs. With the training
-// labels shuffled the same net stays at chance, 90%: what it learns is in the pictures, and nothing of the held-out part leaks in.
+// labels alone shuffled, and the held-out ones true, the same net stays at chance, 90%, for as many epochs: what it learns is in the
+// pictures, and nothing of the held-out part leaks in.
 func TestDemoLearns(t *testing.T) {
 	if testing.Short() {
 		t.Skip("trains the demo net twice, about a minute")
@@ -16,20 +17,16 @@ func TestDemoLearns(t *testing.T) {
 	for _, c := range []struct {
 		name     string
 		shuffled bool
-		epochs   int
 		low, up  float64 // of the top-1 error on 500 held-out pictures
 	}{
-		{"pictures", false, 0, 0, .10},
+		{"pictures", false, 0, .10},
 		// Chance is .9 with a standard deviation of .013; four of them, and the net is not bound to guess evenly.
-		{"shuffled labels", true, 3, .84, .96},
+		{"shuffled labels", true, .84, .96},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			cfg, err := config.Load("demo", nil)
 			if err != nil {
 				t.Fatal(err)
-			}
-			if c.epochs > 0 {
-				cfg.Train.Epochs = c.epochs
 			}
 			source, err := data.DemoSource(data.DemoOptions{Seed: 1, ShuffledLabels: c.shuffled})
 			if err != nil {

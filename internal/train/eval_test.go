@@ -68,7 +68,7 @@ func checkpoint(t *testing.T) *weights.Checkpoint {
 func shapes(t *testing.T) (val []string) {
 	t.Helper()
 	dir := t.TempDir()
-	if err := data.Demo(dir, data.DemoOptions{Train: 6, Val: 2, Size: 16, Seed: 1}); err != nil {
+	if err := data.Demo(t.Context(), dir, data.DemoOptions{Train: 6, Val: 2, Size: 16, Seed: 1}); err != nil {
 		t.Fatal(err)
 	}
 	s := pictures().Val

@@ -231,7 +231,7 @@ func TestInit(t *testing.T) {
 func twoClasses(t *testing.T) *data.Source {
 	t.Helper()
 	dir := t.TempDir()
-	if err := data.Demo(dir, data.DemoOptions{Train: 6, Val: 2, Size: 16, Seed: 1}); err != nil {
+	if err := data.Demo(t.Context(), dir, data.DemoOptions{Train: 6, Val: 2, Size: 16, Seed: 1}); err != nil {
 		t.Fatal(err)
 	}
 	for _, name := range pictures().Classes[2:] {
@@ -544,7 +544,7 @@ func TestCheckpointFails(t *testing.T) {
 func TestBadPictures(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	if err := data.Demo(dir, data.DemoOptions{Train: 6, Val: 2, Size: 16, Seed: 1}); err != nil {
+	if err := data.Demo(t.Context(), dir, data.DemoOptions{Train: 6, Val: 2, Size: 16, Seed: 1}); err != nil {
 		t.Fatal(err)
 	}
 	for _, part := range []string{"train", "val"} {
@@ -632,7 +632,7 @@ func TestColorOff(t *testing.T) {
 func TestNoValidation(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	if err := data.Demo(dir, data.DemoOptions{Train: 6, Val: 2, Size: 16, Seed: 1}); err != nil {
+	if err := data.Demo(t.Context(), dir, data.DemoOptions{Train: 6, Val: 2, Size: 16, Seed: 1}); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.RemoveAll(filepath.Join(dir, "val")); err != nil {
