@@ -25,7 +25,20 @@ type Device struct {
 // New gives a device named "reference".
 func New() *Device { return &Device{name: "reference"} }
 
-// Name is "reference".
+// Open gives n devices: "reference", or where there are several "reference:0", "reference:1" and so on. They are the same but for their
+// names; all run in the goroutine that calls them.
+func Open(n int) []device.Device {
+	if n == 1 {
+		return []device.Device{New()}
+	}
+	all := make([]device.Device, n)
+	for i := range all {
+		all[i] = &Device{name: fmt.Sprintf("reference:%d", i)}
+	}
+	return all
+}
+
+// Name is "reference", or "reference:0" of several.
 func (d *Device) Name() string { return d.name }
 
 // Close has nothing to end: the device owns no threads.

@@ -14,9 +14,8 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func TestDevice(t *testing.T) {
 	devicetest.Run(t, func(t *testing.T, n int) []device.Device {
-		devs := make([]device.Device, n)
+		devs := Open(n)
 		for i := range devs {
-			devs[i] = New()
 			t.Cleanup(func() {
 				if err := devs[i].Close(); err != nil {
 					t.Error(err)
@@ -25,6 +24,15 @@ func TestDevice(t *testing.T) {
 		}
 		return devs
 	})
+}
+
+func TestNames(t *testing.T) {
+	if name := Open(1)[0].Name(); name != "reference" {
+		t.Errorf("one device is called %s", name)
+	}
+	if two := Open(2); two[0].Name() != "reference:0" || two[1].Name() != "reference:1" {
+		t.Errorf("two devices are called %s and %s", two[0].Name(), two[1].Name())
+	}
 }
 
 func TestRefusesOtherPrecisions(t *testing.T) {
