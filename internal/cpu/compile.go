@@ -74,7 +74,7 @@ func (d *Device) Compile(prog device.Program) (device.Net, error) {
 
 func compile(d *Device, prog device.Program) (*Net, error) {
 	if prog.Precision != device.FP32 {
-		return nil, fmt.Errorf("%v is not available on device cpu yet", prog.Precision)
+		return nil, fmt.Errorf("%v is not available yet", prog.Precision)
 	}
 	if err := prog.Check(); err != nil {
 		return nil, err
@@ -181,7 +181,7 @@ func (c *compiler) operation(spec device.Spec) operation {
 type unknown struct{ spec device.Spec }
 
 func (u unknown) forward(*compiler) error {
-	return fmt.Errorf("%T is not available on device cpu", u.spec)
+	return fmt.Errorf("%T is not available", u.spec)
 }
 func (u unknown) backward(*compiler) error { return nil }
 

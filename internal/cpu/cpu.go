@@ -18,6 +18,9 @@ import (
 	"alexnet/internal/device"
 )
 
+// Built tells that this build has the device; whether it runs, Available says.
+const Built = true
+
 // load opens oneDNN once.
 var load = sync.OnceValue(func() error {
 	if reason := C.cpu_load(); reason != nil {

@@ -19,9 +19,9 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func openDevices(t testing.TB, n int) []device.Device {
 	t.Helper()
-	devs, err := Open(n)
+	devs, err := Open(n) // built with the tag dnnl, a test binary that does not find oneDNN has failed
 	if err != nil {
-		t.Skip(err)
+		t.Fatal(err)
 	}
 	t.Cleanup(func() {
 		for _, d := range devs {
@@ -39,11 +39,12 @@ func TestDevice(t *testing.T) {
 
 // A cpu device and one of another kind are two devices like any: what crosses between them is in logical order.
 func TestBesideReference(t *testing.T) {
-	devicetest.Run(t, func(t *testing.T, n int) []device.Device {
-		if n != 2 {
-			t.Skip("only programs of two devices")
+	devicetest.RunPairs(t, func(t *testing.T, n int) []device.Device {
+		devs := openDevices(t, 1)
+		if n == 2 {
+			devs = append(devs, reference.New())
 		}
-		return []device.Device{openDevices(t, 1)[0], reference.New()}
+		return devs
 	})
 }
 
@@ -83,8 +84,12 @@ func TestReorders(t *testing.T) {
 	r.step()
 	before := r.net.reorders
 	r.step()
-	if got := r.net.reorders - before; got != 2+4 && r.net.values[1].block == 16 { // AVX-512; other processors have other kernels
-		t.Errorf("%d copies between layouts a step, want 6", got)
+	// Every processor needs the six. AVX-512 and AVX2 need no others; elsewhere oneDNN's convolutions may want the NCHW of the ops between
+	// them in yet another order, forward and back.
+	got, want := r.net.reorders-before, 2+4
+	t.Logf("%d copies between layouts a step, values in blocks of %d channels", got, r.net.values[1].block)
+	if blocked := r.net.values[1].block > 1; got < want || blocked && got > want {
+		t.Errorf("%d copies between layouts a step, want %d", got, want)
 	}
 	evaluation := r.compile(r.net.dev, paper(2, false))
 	for _, m := range evaluation.Memory() {
@@ -175,13 +180,13 @@ func TestRefuses(t *testing.T) {
 		change func(*writer)
 		want   string
 	}{
-		{"tf32", func(w *writer) { w.Precision = device.TF32 }, "tf32 is not available on device cpu yet"},
-		{"bf16", func(w *writer) { w.Precision = device.BF16 }, "bf16 is not available on device cpu yet"},
+		{"tf32", func(w *writer) { w.Precision = device.TF32 }, "cpu: tf32 is not available yet"},
+		{"bf16", func(w *writer) { w.Precision = device.BF16 }, "cpu: bf16 is not available yet"},
 		{"wide maximum", func(w *writer) {
 			p := w.Ops[2].(*device.Pool)
 			p.Window, p.Stride = 17, 1
 			w.Values[p.Out].Shape = device.Shape{C: 32, H: 15, W: 15}
-		}, "max pooling with window 17 is not available on device cpu (at most 15)"},
+		}, "max pooling with window 17 is not available (at most 15)"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			w := narrow(2, true)

@@ -22,7 +22,7 @@ type lrn struct {
 
 func (o *lrn) forward(c *compiler) error {
 	if n := o.in.shape.C/o.spec.Groups + o.spec.Size/2; n > C.cpu_lrn_limit {
-		return fmt.Errorf("normalisation over %d channels is not available on device cpu (at most %d)", n, C.cpu_lrn_limit)
+		return fmt.Errorf("normalisation over %d channels is not available (at most %d)", n, C.cpu_lrn_limit)
 	}
 	x := c.read(o.in)
 	c.settle(o.out, o.in.block)
@@ -94,7 +94,7 @@ type pool struct {
 
 func (o *pool) forward(c *compiler) error {
 	if o.spec.Kind == device.Max && o.spec.Window > C.cpu_pool_limit {
-		return fmt.Errorf("max pooling with window %d is not available on device cpu (at most %d)", o.spec.Window, C.cpu_pool_limit)
+		return fmt.Errorf("max pooling with window %d is not available (at most %d)", o.spec.Window, C.cpu_pool_limit)
 	}
 	o.lrn = c.fused[o.spec]
 	var x *buffer

@@ -10,7 +10,7 @@
 package device
 
 // Device is one processor with its own memory. It owns its worker threads; callers need none, and call each Device and all that
-// comes from it from one goroutine at a time.
+// comes from it from one goroutine at a time. Its errors begin with its name.
 type Device interface {
 	// Name is what users and errors call the device: "cpu", "cpu:1", "cuda:0", "reference".
 	Name() string

@@ -22,7 +22,7 @@ func (f *fake) Close() error { return nil }
 
 func (f *fake) NewParams(specs []device.ParamSpec) (device.Params, error) {
 	if f.fail == "params" {
-		return nil, errors.New("no memory")
+		return nil, errors.New(f.name + ": no memory")
 	}
 	p := &fakeParams{specs: specs, data: map[device.Part][][]float32{}}
 	for _, part := range []device.Part{device.Weight, device.Momentum, device.Gradient} {
@@ -35,7 +35,7 @@ func (f *fake) NewParams(specs []device.ParamSpec) (device.Params, error) {
 
 func (f *fake) Compile(p device.Program) (device.Net, error) {
 	if f.fail == "compile" {
-		return nil, errors.New("an op too many")
+		return nil, errors.New(f.name + ": an op too many")
 	}
 	if err := p.Check(); err != nil {
 		return nil, err
@@ -94,7 +94,7 @@ func (n *fakeNet) Memory() device.MemoryPlan {
 
 func (n *fakeNet) Alloc() error {
 	if n.dev.fail == "alloc" {
-		return errors.New("no memory")
+		return errors.New(n.dev.name + ": no memory")
 	}
 	return nil
 }

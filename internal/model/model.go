@@ -27,7 +27,7 @@ func Open(a *Arch, devs []device.Device) (*Model, error) {
 	for d, dev := range devs {
 		p, err := dev.NewParams(a.paramSpecs(len(devs), d))
 		if err != nil {
-			return nil, closing(m.Close, fmt.Errorf("%s: %w", dev.Name(), err))
+			return nil, closing(m.Close, err)
 		}
 		m.params = append(m.params, p)
 	}

@@ -52,7 +52,7 @@ func (m *Model) compile(plan *Plan) (*Net, error) {
 		prog.Params = m.params[d]
 		net, err := dev.Compile(*prog)
 		if err != nil {
-			return nil, closing(n.Close, fmt.Errorf("%s: %w", dev.Name(), err))
+			return nil, closing(n.Close, err)
 		}
 		n.nets = append(n.nets, net)
 		params := len(m.params[d].Specs())
@@ -75,9 +75,9 @@ func (n *Net) Memory() []device.MemoryPlan {
 
 // Alloc takes all the memory that the net will ever use.
 func (n *Net) Alloc() error {
-	for d, net := range n.nets {
+	for _, net := range n.nets {
 		if err := net.Alloc(); err != nil {
-			return fmt.Errorf("%s: %w", n.model.devs[d].Name(), err)
+			return err
 		}
 	}
 	return nil

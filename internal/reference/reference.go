@@ -62,7 +62,7 @@ func (d *Device) NewParams(specs []device.ParamSpec) (device.Params, error) {
 // Compile checks the program and lays out its memory. It refuses every precision but fp32.
 func (d *Device) Compile(p device.Program) (device.Net, error) {
 	if p.Precision != device.FP32 {
-		return nil, fmt.Errorf("%v is not available on device %s, which computes in fp32", p.Precision, d.name)
+		return nil, fmt.Errorf("%s: %v is not available, this device computes in fp32", d.name, p.Precision)
 	}
 	if err := p.Check(); err != nil {
 		return nil, fmt.Errorf("%s: %w", d.name, err)

@@ -37,3 +37,12 @@ func Run(t *testing.T, open func(t *testing.T, n int) []device.Device) {
 	t.Run("Failures", func(t *testing.T) { testFailures(t, open) })
 	t.Run("Misuse", func(t *testing.T) { testMisuse(t, open) })
 }
+
+// RunPairs runs the part of the suite that is about two devices: for pairs of unlike devices, each of which has passed Run with its own kind.
+// open gives two devices that can be linked, or for comparison one.
+func RunPairs(t *testing.T, open func(t *testing.T, n int) []device.Device) {
+	t.Run("Columns", func(t *testing.T) { testColumns(t, open) })
+	t.Run("repeated", func(t *testing.T) { testRepeated(t, open, trainingPair) })
+	t.Run("one device of two fails", func(t *testing.T) { testPeer(t, open) })
+	t.Run("parameters", func(t *testing.T) { testForeignParams(t, open) })
+}

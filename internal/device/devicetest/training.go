@@ -12,7 +12,8 @@ func testTraining(t *testing.T, open opener) {
 	t.Run("three steps", func(t *testing.T) { testSteps(t, open) })
 	t.Run("fewer rows after full ones", func(t *testing.T) { testFewerRows(t, open) })
 	t.Run("frozen parameters", func(t *testing.T) { testFrozen(t, open) })
-	t.Run("repeated", func(t *testing.T) { testRepeated(t, open) })
+	t.Run("repeated", func(t *testing.T) { testRepeated(t, open, func() []*builder { return trainee(7, true) }) })
+	t.Run("repeated on two devices", func(t *testing.T) { testRepeated(t, open, trainingPair) })
 	t.Run("inference beside training", func(t *testing.T) { testBeside(t, open) })
 	t.Run("inference alone", func(t *testing.T) { testInferenceAlone(t, open) })
 	t.Run("gradient of the picture", func(t *testing.T) { testSaliency(t, open) })
@@ -116,40 +117,35 @@ func (r *rig) snapshot() map[device.Part][][][]float32 {
 	return all
 }
 
-// testRepeated: the same three steps on fresh devices give the same bits, on one device and on two.
-func testRepeated(t *testing.T, open opener) {
-	build := map[string]func() []*builder{
-		"one device": func() []*builder { return trainee(7, true) },
-		"two devices": func() []*builder {
-			bs, _ := columnsNet(2, 3)
-			for _, b := range bs {
-				b.Train = true
-			}
-			return bs
-		},
+// trainingPair is the net of two columns on two devices.
+func trainingPair() []*builder {
+	bs, _ := columnsNet(2, 3)
+	for _, b := range bs {
+		b.Train = true
 	}
-	for name, build := range build {
-		t.Run(name, func(t *testing.T) {
-			var first map[device.Part][][][]float32
-			for range 3 {
-				r := newRig(t, 1, build(), open(t, len(build())))
-				trainSteps(r, r.progs[0].Rows, 3)
-				got := r.snapshot()
-				r.close()
-				if first == nil {
-					first = got
-				}
-				for part, devs := range got {
-					for d, ps := range devs {
-						for p := range ps {
-							if !slices.Equal(first[part][d][p], ps[p]) {
-								t.Errorf("device %d: %v of %s differs from run to run", d, part, r.specs[d][p].Name)
-							}
-						}
+	return bs
+}
+
+// testRepeated: the same three steps on fresh devices give the same bits.
+func testRepeated(t *testing.T, open opener, build func() []*builder) {
+	var first map[device.Part][][][]float32
+	for range 3 {
+		r := newRig(t, 1, build(), open(t, len(build())))
+		trainSteps(r, r.progs[0].Rows, 3)
+		got := r.snapshot()
+		r.close()
+		if first == nil {
+			first = got
+		}
+		for part, devs := range got {
+			for d, ps := range devs {
+				for p := range ps {
+					if !slices.Equal(first[part][d][p], ps[p]) {
+						t.Errorf("device %d: %v of %s differs from run to run", d, part, r.specs[d][p].Name)
 					}
 				}
 			}
-		})
+		}
 	}
 }
 

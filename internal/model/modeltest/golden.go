@@ -129,12 +129,34 @@ func Paper(t *testing.T, devs []device.Device) {
 	g.pass(g.train, size)
 	g.train.Backward()
 	must(t, g.train.Sync())
+	g.crossed(len(devs), o.Rows)
 	logits := f.Check(t, "logits", g.value(g.train, 4, "fc8", false), golden.Forward)
 	worst := 0.0
 	for i := range g.model.Arch().Params {
 		worst = max(worst, f.Check(t, "grad."+g.model.Arch().Params[i].Name, g.param(i, device.Gradient), golden.Gradient))
 	}
 	t.Logf("deviation of the logits %.2g, of the worst gradient %.2g, of the worst layer's values %.2g", logits, worst, g.everyLayer(o, size))
+}
+
+// crossed checks the bytes that the devices counted in a step: what the summary foretells, the paper's 468,992 a picture on two.
+func (g *opened) crossed(devices, rows int) {
+	g.t.Helper()
+	s, err := g.model.Arch().Summary(devices, rows)
+	must(g.t, err)
+	counted := g.train.Exchange()
+	if len(counted) != len(s.Exchange) {
+		g.t.Fatalf("%d values crossed, want %d", len(counted), len(s.Exchange))
+	}
+	var sum int64
+	for i, row := range s.Exchange {
+		if c := counted[i]; c.Name != row.Value || c.Forward != row.PerBatch || c.Backward != row.PerBatch {
+			g.t.Errorf("counted %+v, want %d bytes of %s each way", c, row.PerBatch, row.Value)
+		}
+		sum += counted[i].Forward + counted[i].Backward
+	}
+	if want := int64(devices-1) * int64(rows) * 468_992; sum != want {
+		g.t.Errorf("%d bytes crossed in a step, want %d", sum, want)
+	}
 }
 
 // pass runs the pictures forward.
