@@ -1,11 +1,28 @@
 #!/bin/sh
-# Prints the build tags for this machine: "dnnl" where a C compiler and oneDNN 2.x headers are found. Says on standard error what is left out.
+# Prints the build tags for this machine: "dnnl" where oneDNN 2.x headers are found and a C compiler that takes what internal/cpu is written
+# in (GCC: clang has no __builtin_shuffle). Says on standard error what is left out.
 set -u
-[ "${CGO_ENABLED:-1}" = 0 ] && { echo "build: CGO_ENABLED=0: reference backend only" >&2; exit 0; }
+without() { echo "build: $1: reference backend only" >&2; exit 0; }
+[ "${CGO_ENABLED:-1}" = 0 ] && without "CGO_ENABLED=0"
 cc=$(go env CC)
-command -v "${cc%% *}" >/dev/null 2>&1 || { echo "build: no C compiler ($cc): reference backend only" >&2; exit 0; }
-if printf '#include <oneapi/dnnl/dnnl.h>\n#if DNNL_VERSION_MAJOR != 2\n#error oneDNN 2.x wanted\n#endif\n' | $cc -fopenmp -fsyntax-only -x c - 2>/dev/null; then
-	echo dnnl
-else
-	echo "build: no oneDNN 2.x headers (Debian 12: apt-get install libdnnl-dev): reference backend only" >&2
-fi
+command -v "${cc%% *}" >/dev/null 2>&1 || without "no C compiler ($cc)"
+compiles() { $cc $(go env CGO_CFLAGS) -std=gnu11 -Wno-psabi -c -o /dev/null -x c - 2>/dev/null; }
+
+compiles <<'C' || without "$cc does not compile GCC's vector extensions (CC=gcc does)"
+typedef float floats __attribute__((vector_size(32)));
+typedef int ints __attribute__((vector_size(32)));
+#ifdef __x86_64__
+__attribute__((target_clones("avx512f", "avx2", "default")))
+#endif
+void swap(float *x) {
+	const ints lanes = {1, 0, 3, 2, 5, 4, 7, 6};
+	*(floats *)x = __builtin_shuffle(*(floats *)x, lanes);
+}
+C
+compiles <<'C' || without "no oneDNN 2.x headers (Debian 12: apt-get install libdnnl-dev)"
+#include <oneapi/dnnl/dnnl.h>
+#if DNNL_VERSION_MAJOR != 2
+#error oneDNN 2.x wanted
+#endif
+C
+echo dnnl
