@@ -37,7 +37,7 @@ func newBenchCommand(t *terminal) *cobra.Command {
 		Short: "Measure images per second",
 		Long: `Measure speed: of training (the very step of alexnet train: dropout, checks, update and all), of inference, or of reading pictures alone.
 Without --data pictures are made up in memory, so that only the net counts; --mode data then reads the generated pictures. Numbers
-are medians over the steps.`,
+are medians over the steps; of reading alone, means, for there batches become ready in bursts.`,
 		Example: `  alexnet bench
   alexnet bench --mode infer --batch 1 --steps 50
   alexnet bench --mode data --data imagenet --config alexnet
@@ -84,7 +84,7 @@ func runBench(ctx context.Context, o benchOptions, t *terminal) error {
 	bo := train.BenchOptions{Config: cfg, Mode: o.mode, Steps: o.steps, Warmup: o.warmup}
 	switch {
 	case o.data != "":
-		bo.Source, err = data.Open(o.data, 0, cfg.Train.Seed)
+		bo.Source, err = scan(ctx, o.data, 0, cfg.Train.Seed)
 	case o.mode == train.BenchData:
 		cfg.Model.Classes = 0 // any net's pictures can be made from these
 		bo.Source, err = data.DemoSource(data.DemoOptions{})
@@ -101,7 +101,12 @@ func runBench(ctx context.Context, o benchOptions, t *terminal) error {
 		}
 		defer closeDevices(bo.Devices)
 	}
+	bar := newProgress(t)
+	bo.Progress = func(done, total int) {
+		bar.update(status{label: "measuring", done: int64(done), all: int64(total), left: int64(total - done), loss: -1, stall: -1})
+	}
 	r, err := train.Bench(ctx, bo)
+	bar.clear()
 	if err != nil {
 		return err
 	}
@@ -114,8 +119,12 @@ func printBench(w *bytes.Buffer, r benchResult) {
 	if len(r.Devices) > 0 {
 		where = fmt.Sprintf(" on %s, %s", strings.Join(r.Devices, " and "), r.Precision)
 	}
-	fmt.Fprintf(w, "%s %s, batches of %d%s: %s, %.4g ms a step (medians of %s)\n", r.Mode, r.Config, r.Batch, where,
-		speed(r.ImagesPerSecond), r.MillisecondsPerStep, counted(r.Steps, "step"))
+	kind := "medians"
+	if r.Mode == train.BenchData {
+		kind = "means"
+	}
+	fmt.Fprintf(w, "%s %s, batches of %d%s: %s, %.4g ms a step (%s of %s)\n", r.Mode, r.Config, r.Batch, where,
+		speed(r.ImagesPerSecond), r.MillisecondsPerStep, kind, counted(r.Steps, "step"))
 	if r.Data != "synthetic" {
 		fmt.Fprintf(w, "pictures: %s, %s of the time spent waiting for them\n", r.Data, percent(r.DataStall))
 	}

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
 
@@ -31,17 +33,41 @@ func (o *weightsOption) load(t *terminal) (*weights.Checkpoint, error) {
 		}
 		path = newest
 		t.note("weights: %s", path)
-	} else if inside := run.ToUse(path); inside != "" {
-		path = inside
-		t.note("weights: %s", path)
+	} else {
+		path = inRun(path, t)
 	}
-	return loadCheckpoint(path)
+	c, err := loadCheckpoint(path)
+	if err == nil && c.Best == nil && c.Epoch == 0 && filepath.Base(path) == run.Last+".safetensors" {
+		t.note("after step %d; the run stopped before its first validation, so there is no best checkpoint yet", c.Step)
+	}
+	return c, err
+}
+
+// inRun is the checkpoint to use where path is a run folder, and says which; else path itself.
+func inRun(path string, t *terminal) string {
+	inside := run.ToUse(path)
+	if inside == "" {
+		return path
+	}
+	t.note("weights: %s", inside)
+	return inside
 }
 
 func loadCheckpoint(path string) (*weights.Checkpoint, error) {
 	c, err := weights.Load(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, advise(exitCheckpoint, "ls runs/*/checkpoints, or alexnet train to make one", fmt.Errorf("no checkpoint there: %w", err))
+	return c, noCheckpoint(path, err)
+}
+
+// noCheckpoint words the error of a file that is not there.
+func noCheckpoint(path string, err error) error {
+	info, missing := os.Stat(path)
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(missing, fs.ErrNotExist):
+		return advise(exitCheckpoint, "ls runs/*/checkpoints, or alexnet train to make one", fmt.Errorf("%s: there is no such checkpoint", path))
+	case missing == nil && info.IsDir():
+		return advise(exitCheckpoint, "ls runs/*/checkpoints, or alexnet train to make one", fmt.Errorf("%s: a folder without a checkpoint of a run", path))
 	}
-	return c, err
+	return err
 }

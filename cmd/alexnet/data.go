@@ -44,8 +44,8 @@ options give the same files.`,
   alexnet train --config demo --data shapes`,
 		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			if o.out == "" {
-				return usageError("alexnet data demo --out shapes", "data demo needs --out")
+			if o.out == "" || o.out == "-" {
+				return usageError("alexnet data demo --out shapes", "data demo needs --out, a folder")
 			}
 			p := o.pictures
 			if p.Train < 1 || p.Val < 1 || p.Size < 1 {
@@ -67,7 +67,7 @@ func runDataDemo(ctx context.Context, o dataDemoOptions, t *terminal) error {
 	if err := data.Demo(ctx, o.out, o.pictures); err != nil {
 		return err
 	}
-	source, err := data.Open(o.out, 0, 0)
+	source, err := scan(ctx, o.out, 0, 0)
 	if err != nil {
 		return err
 	}
@@ -110,7 +110,7 @@ would hold out), their formats, colours and sizes. Pictures that cannot be read 
 }
 
 func runDataInfo(ctx context.Context, o dataInfoOptions, t *terminal) error {
-	source, err := data.Open(o.path, o.share, o.seed)
+	source, err := scan(ctx, o.path, o.share, o.seed)
 	if err != nil {
 		return err
 	}
@@ -143,7 +143,7 @@ func printDataInfo(w *bytes.Buffer, r *data.SourceInfo, width int) {
 	if r.HeldOut {
 		held = "; val: held out by share"
 	}
-	fmt.Fprintf(w, "\n%s: %s%s\n", r.Path, fmt.Sprintf("%d classes", len(r.Classes)), held)
+	fmt.Fprintf(w, "\n%s: %s%s\n", r.Path, classes(len(r.Classes)), held)
 	fmt.Fprintf(w, "formats: %s; colours: %s\n", tally(r.Formats), tally(r.Colors))
 	fmt.Fprintf(w, "width %s, height %s (smallest, median, largest)\n", spread(r.Width), spread(r.Height))
 	fmt.Fprintf(w, "unreadable: %d\n", len(r.Unreadable))

@@ -26,7 +26,7 @@ func (o *deviceOptions) addFlags(c *cobra.Command) {
 
 // addPrecision adds the flag of the commands that train; the others compute as the checkpoint's configuration says.
 func (o *deviceOptions) addPrecision(c *cobra.Command) {
-	c.Flags().StringVar(&o.precision, "precision", "", "`TYPE` that ops compute in: fp32 (default), tf32 or bf16 (train.precision)")
+	c.Flags().StringVar(&o.precision, "precision", "", "`TYPE` that ops compute in: fp32, the only one so far (train.precision)")
 }
 
 var precisions = map[string]device.Precision{"": device.FP32, "fp32": device.FP32, "tf32": device.TF32, "bf16": device.BF16}
@@ -36,6 +36,11 @@ func (o *deviceOptions) check(c *cobra.Command) error {
 	help := c.CommandPath() + " --help"
 	if _, ok := precisions[o.precision]; !ok {
 		return usageError(help, "--precision %s: want fp32, tf32 or bf16", o.precision)
+	}
+	for _, name := range []string{"device", "gpus"} {
+		if f := c.Flags().Lookup(name); f.Changed && f.Value.String() == "" {
+			return usageError(help, "--%s needs a value", name)
+		}
 	}
 	if o.device != "" && o.gpus != "" {
 		return usageError(help, "--device and --gpus exclude each other")
@@ -72,27 +77,34 @@ func (o *deviceOptions) kind() (kind string, n int, err error) {
 
 // open starts the devices; closeDevices ends them. Where oneDNN is missing, cpu is the reference backend, and err says so.
 func (o *deviceOptions) open(t *terminal) ([]device.Device, error) {
+	devices, _, err := o.named(t)
+	return devices, err
+}
+
+// named is open, and gives what --device would have to be to name these devices.
+func (o *deviceOptions) named(t *terminal) (devices []device.Device, name string, err error) {
 	if o.gpus != "" {
-		return nil, advise(exitNoGPU, "leave --gpus away, or use --device cpu,cpu to see the two columns on two devices",
+		return nil, "", advise(exitNoGPU, "leave --gpus away, or use --device cpu,cpu to see the two columns on two devices",
 			fmt.Errorf("--gpus %s: this build computes on the CPU only, it holds no CUDA kernels", o.gpus))
 	}
 	kind, n, err := o.kind()
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	if kind == "cpu" {
 		missing := cpu.Available()
 		if missing == nil {
-			return cpu.Open(n)
+			devices, err = cpu.Open(n)
+			return devices, several(kind, n), err
 		}
 		t.note("%v; computing with the slower reference backend", missing)
+		kind = "reference"
 	}
-	devices := make([]device.Device, n)
-	for i := range devices {
-		devices[i] = reference.New()
-	}
-	return devices, nil
+	return reference.Open(n), several(kind, n), nil
 }
+
+// several is cpu, or cpu,cpu.
+func several(kind string, n int) string { return strings.TrimSuffix(strings.Repeat(kind+",", n), ",") }
 
 func closeDevices(devices []device.Device) {
 	for _, d := range devices {

@@ -30,7 +30,8 @@ func newEvalCommand(t *terminal) *cobra.Command {
 four corners and the centre, each also mirrored, with the ten answers averaged after the softmax.
 
 Without --data: the validation part of the data that the checkpoint names. With --data: its val/ where there is one; if it is the data
-that the net was trained on, the part that was held out (where none was: every picture, with a warning); otherwise every picture.`,
+that the net was trained on, the part that was held out; otherwise every picture. Where nothing was held out: every picture, with a
+warning.`,
 		Example: `  alexnet eval
   alexnet eval --weights runs/train2/checkpoints/best.safetensors --crops 10
   alexnet eval --data imagenet --json | jq .top5_error`,
@@ -60,7 +61,7 @@ func runEval(ctx context.Context, o evalOptions, t *terminal) error {
 		return err
 	}
 	defer done(checkpoint)
-	source, set, err := evalData(o.data, checkpoint, t)
+	source, set, err := evalData(ctx, o.data, checkpoint, t)
 	if err != nil {
 		return err
 	}
@@ -83,11 +84,10 @@ func runEval(ctx context.Context, o evalOptions, t *terminal) error {
 	})
 	bar.clear()
 	if err != nil {
-		return err
+		return stopAtBad(err)
 	}
 	err = t.result(score, func(w *bytes.Buffer) {
-		fmt.Fprintf(w, "%s: top-1 error %s, top-5 error %s, loss %.4f\n", counted(score.Images, "picture"), percent(score.Top1Error),
-			percent(score.Top5Error), score.Loss)
+		fmt.Fprintf(w, "%s: errors %s, loss %.4f\n", counted(score.Images, "picture"), errorsOf(score, len(source.Classes)), score.Loss)
 	})
 	if err != nil {
 		return err

@@ -3,6 +3,9 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io/fs"
+	"strings"
+	"syscall"
 
 	"alexnet/internal/config"
 	"alexnet/internal/data"
@@ -64,13 +67,55 @@ func exitCode(err error) int {
 	return exitFailed
 }
 
-// nextStep is the command or deed to try after err, where the message itself does not say.
+// nextStep is the command or deed to try after err.
 func nextStep(err error) string {
 	var own *commandError
-	if errors.As(err, &own) {
+	var usage *config.Error
+	var source *data.SourceError
+	var damaged *weights.BadFile
+	var other *weights.Mismatch
+	var locked *run.LockedError
+	switch {
+	case errors.As(err, &own) && own.next != "":
 		return own.next
+	case errors.As(err, &usage):
+		return correction(usage)
+	case errors.As(err, &source):
+		return source.Next
+	case errors.As(err, &damaged) && damaged.Advice != "":
+		return damaged.Advice
+	case errors.As(err, &other) && other.Advice != "":
+		return other.Advice
+	case errors.As(err, &damaged), errors.As(err, &other):
+		return "name another checkpoint: ls runs/*/checkpoints"
+	case errors.As(err, &locked):
+		return "wait until it ends, or train elsewhere with --out"
+	case errors.Is(err, run.ErrNoRun):
+		return "ls runs shows the runs; alexnet train begins one"
+	case isFull(err):
+		return "free some space, or write to another disk"
+	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
+		return "name a place that you can write to, or ask for the permission"
 	}
 	return ""
+}
+
+// correction is what to do about a mistake in a configuration.
+func correction(e *config.Error) string {
+	switch {
+	case strings.HasPrefix(e.Source, "--"):
+		return "correct " + e.Source + ", or leave it away"
+	case e.Line > 0:
+		return fmt.Sprintf("correct line %d of %s", e.Line, e.Source)
+	case e.Source == "":
+		return "alexnet train --help shows flags and names"
+	}
+	return "correct " + e.Source + ", or name another: " + strings.Join(config.Names(), ", ")
+}
+
+// isFull tells whether there was no room for a file: the disk, a quota, a limit.
+func isFull(err error) bool {
+	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || errors.Is(err, syscall.EFBIG)
 }
 
 // unreadable is the outcome of work that went past n pictures that could not be read.
@@ -78,10 +123,18 @@ func unreadable(n int) error {
 	if n == 0 {
 		return nil
 	}
-	return advise(exitUnreadable, "repair or remove them", fmt.Errorf("%s could not be read", counted(n, "picture")))
+	next := "repair or remove it"
+	if n > 1 {
+		next = "repair or remove them"
+	}
+	return advise(exitUnreadable, next, fmt.Errorf("%s could not be read", counted(n, "picture")))
 }
 
-// stopAtBad is the outcome of --strict.
+// stopAtBad gives a picture that could not be read the outcome of --strict, and leaves other errors alone.
 func stopAtBad(err error) error {
+	var bad *data.BadPicture
+	if !errors.As(err, &bad) || errors.Is(err, data.ErrNoData) {
+		return err
+	}
 	return advise(exitUnreadable, "repair or remove the picture, or leave --strict away to go past it", err)
 }

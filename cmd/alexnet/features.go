@@ -6,6 +6,8 @@ import (
 	"fmt"
 
 	"github.com/spf13/cobra"
+
+	"alexnet/internal/train"
 )
 
 // featuresOptions are what features was asked to do.
@@ -55,23 +57,25 @@ that cannot be read are named and left out, and the exit code is 3; --strict sto
 }
 
 func runFeatures(ctx context.Context, o featuresOptions, images []string, t *terminal) error {
-	p, end, err := openPredictor(&o.weights, &o.device, len(images), []string{o.layer}, t)
+	if err := writable(o.out); err != nil {
+		return err
+	}
+	p, end, err := openPredictor(&o.weights, &o.device, train.PredictOptions{
+		Batch: min(len(images), predictBatch), Layers: []string{o.layer}, Strict: o.strict,
+	}, t)
 	if err != nil {
 		return err
 	}
 	defer end()
 	f, err := p.Features(ctx, images, o.layer)
 	if err != nil {
-		return err
+		return stopAtBad(err)
 	}
 	for _, b := range f.Bad {
-		if o.strict {
-			return stopAtBad(b)
-		}
-		t.note("%v", b)
+		t.note("%s", unread(b.Name, b, "alexnet features"))
 	}
 	if len(f.Images) == 0 {
-		return advise(exitUnreadable, "", fmt.Errorf("none of the pictures can be read; %s was not written", o.out))
+		return advise(exitUnreadable, "name other pictures, or repair these", fmt.Errorf("none of the pictures can be read; %s was not written", o.out))
 	}
 	if err := writeNPY(o.out, f.Data, f.Shape); err != nil {
 		return err

@@ -22,7 +22,7 @@ func main() { os.Exit(execute(os.Args[1:], newTerminal(os.Stdout, os.Stderr))) }
 
 // execute runs one command line and returns the exit code.
 func execute(args []string, t *terminal) int {
-	ctx, stop := untilSignal(context.Background())
+	ctx, stop := untilSignal(context.Background(), t.lastWords)
 	defer stop()
 	root := newRootCommand(t)
 	root.SetArgs(args)
@@ -55,7 +55,7 @@ const exitHelp = `Exit codes:
   11   no usable GPU
   12   bad checkpoint
   13   run folder in use by another process
-  130  interrupted by SIGINT, 143 by SIGTERM (training wrote a checkpoint)
+  130  interrupted by SIGINT, 143 by SIGTERM, 129 by SIGHUP (training then writes a checkpoint where there is something to keep)
 `
 
 func newRootCommand(t *terminal) *cobra.Command {
@@ -63,7 +63,7 @@ func newRootCommand(t *terminal) *cobra.Command {
 		Use:   "alexnet",
 		Short: "Train AlexNet as in 2012, evaluate it, name pictures with it",
 		Long:  rootHelp,
-		Example: `  alexnet train                                   the demo net on generated pictures, about a minute
+		Example: `  alexnet train                                   the demo net on generated pictures, under a minute
   alexnet eval                                    error of the newest run on its held-out pictures
   alexnet predict cat.jpg                         the five most probable classes
   alexnet train --data imagenet --device cpu,cpu  the paper's net, one column a device`,
@@ -148,6 +148,11 @@ func wantArgs(what string, most int) cobra.PositionalArgs {
 func flagError(c *cobra.Command, err error) error {
 	next := c.CommandPath() + " --help"
 	var unknown *pflag.NotExistError
+	var invalid *pflag.InvalidValueError
+	if errors.As(err, &invalid) {
+		f := invalid.GetFlag()
+		return usageError(next, "--%s %s: want %s", f.Name, invalid.GetValue(), wanted(f.Value.Type()))
+	}
 	if errors.As(err, &unknown) {
 		var names []string
 		c.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
@@ -158,4 +163,19 @@ func flagError(c *cobra.Command, err error) error {
 		}
 	}
 	return usageError(next, "%s: %v", c.CommandPath(), err)
+}
+
+// wanted puts the type of a flag into words.
+func wanted(kind string) string {
+	switch kind {
+	case "int":
+		return "a whole number"
+	case "uint64":
+		return "a whole number from 0"
+	case "float64":
+		return "a number"
+	case "bool":
+		return "true or false"
+	}
+	return "a " + kind
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
@@ -17,7 +18,8 @@ type netOptions struct {
 	batch  int
 	seed   uint64
 
-	typed []string // the shorthands as key=value
+	typed []string          // the shorthands as key=value
+	flags map[string]string // and as they were typed: what an error calls them
 }
 
 func (o *netOptions) addFlags(c *cobra.Command) {
@@ -40,26 +42,49 @@ func (o *netOptions) check(c *cobra.Command, d *deviceOptions) error {
 		if o.batch < 1 {
 			return usageError(c.CommandPath()+" --help", "--batch %d: want at least 1", o.batch)
 		}
-		o.short("train.batch", o.batch)
+		o.short("batch", "train.batch", o.batch)
 	}
 	if c.Flags().Changed("seed") {
-		o.short("train.seed", o.seed)
+		o.short("seed", "train.seed", o.seed)
 	}
 	if d != nil && d.precision != "" {
-		o.short("train.precision", d.precision)
+		o.short("precision", "train.precision", d.precision)
 	}
 	return nil
 }
 
-func (o *netOptions) short(key string, value any) {
-	o.typed = append(o.typed, fmt.Sprintf("%s=%v", key, value))
+func (o *netOptions) short(flag, key string, value any) {
+	set := fmt.Sprintf("%s=%v", key, value)
+	o.typed = append(o.typed, set)
+	if o.flags == nil {
+		o.flags = map[string]string{}
+	}
+	o.flags["--set "+set] = fmt.Sprintf("--%s %v", flag, value)
 }
 
-// load reads the configuration, or fallback where none was named.
+// load reads the configuration, or fallback where none was named, and refuses what no device of this build computes.
 func (o *netOptions) load(fallback string) (*config.Config, error) {
 	name := o.config
 	if name == "" {
 		name = fallback
 	}
-	return config.Load(name, append(append([]string{}, o.typed...), o.set...))
+	cfg, err := config.Load(name, append(append([]string{}, o.typed...), o.set...))
+	if err != nil {
+		return nil, o.asTyped(err)
+	}
+	if p := cfg.Train.Precision; p != "fp32" {
+		return nil, usageError("leave --precision (train.precision) away", "precision %s is not available yet: this build computes in fp32", p)
+	}
+	return cfg, nil
+}
+
+// asTyped names the flag in the error about a value that came by one.
+func (o *netOptions) asTyped(err error) error {
+	var e *config.Error
+	if !errors.As(err, &e) || o.flags[e.Source] == "" {
+		return err
+	}
+	named := *e
+	named.Source = o.flags[e.Source]
+	return &named
 }

@@ -2,12 +2,38 @@ package main
 
 import (
 	"bufio"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
 	"slices"
 
 	"codeberg.org/sbinet/npyio"
 
 	"alexnet/internal/atomicfile"
 )
+
+// writable refuses, before anything is computed, a file that could not be written afterwards.
+func writable(path string) error {
+	if path == "-" {
+		return usageError("name a file: --out FILE", "--out -: standard output takes text and JSON alone")
+	}
+	dir := filepath.Dir(path)
+	info, err := os.Stat(dir)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return advise(exitFailed, "mkdir -p "+quoted(dir), fmt.Errorf("cannot write %s: there is no folder %s", path, dir))
+	case err != nil:
+		return fmt.Errorf("cannot write %s: %w", path, err)
+	case !info.IsDir():
+		return advise(exitFailed, "name another file with --out", fmt.Errorf("cannot write %s: %s is no folder", path, dir))
+	}
+	if info, err := os.Stat(path); err == nil && info.IsDir() {
+		return advise(exitFailed, "name a file in it: --out "+quoted(filepath.Join(path, "NAME")), fmt.Errorf("cannot write %s: it is a folder", path))
+	}
+	return nil
+}
 
 // writeNPY writes data as an array of the given shape, (N, C) or (N, C, H, W), in C order. The file appears whole or not at all.
 func writeNPY(path string, data []float32, shape []int) error {

@@ -8,9 +8,13 @@ import (
 	"math"
 	"os"
 	"strconv"
+	"strings"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/term"
+
+	"alexnet/internal/train"
 )
 
 // terminal holds every rule of output. Results go to out, once, when they are complete: as text, or with --json as one document.
@@ -21,6 +25,7 @@ type terminal struct {
 	outWidth, errWidth int
 	color              bool // of err
 	json               bool
+	quit               atomic.Pointer[func() string] // what to say when a second signal ends the process on the spot
 }
 
 // newTerminal looks at the two streams. NO_COLOR (any value, see no-color.org) and TERM=dumb switch colour off; TERM=dumb also progress bars.
@@ -74,11 +79,31 @@ func (t *terminal) warn(format string, args ...any) {
 
 // fail prints an error: what and where, then the next command to try.
 func (t *terminal) fail(err error) {
-	t.note("%s %v", t.paint(red, "error:"), err)
-	if next := nextStep(err); next != "" {
+	next := nextStep(err)
+	text := err.Error()
+	if next != "" {
+		text = strings.Replace(text, "; "+next, "", 1) // some messages end with their advice: it is said once
+	}
+	t.note("%s %s", t.paint(red, "error:"), text)
+	if next != "" {
 		t.note("%s %s", t.paint(bold, "next: "), next)
 	}
 }
+
+// lastWords is the line before the process ends on the spot; whatever progress bar is there gives way to it.
+func (t *terminal) lastWords() {
+	text := "quit at once"
+	if more := t.quit.Load(); more != nil {
+		text += "; " + (*more)()
+	}
+	if t.errWidth > 0 {
+		text = lineStart + text
+	}
+	t.note("%s", text)
+}
+
+// lineStart takes the cursor of a terminal to the first column and empties the line: whoever types Ctrl-C leaves ^C there.
+const lineStart = "\r\x1b[K"
 
 const (
 	bold   = "1"
@@ -141,6 +166,22 @@ func speed(f float64) string {
 
 // percent writes a fraction: 12.5%.
 func percent(f float64) string { return strconv.FormatFloat(100*f, 'f', 1, 64) + "%" }
+
+// errorsOf writes the errors of an evaluation; top-5 says nothing where there are no more classes than that.
+func errorsOf(s *train.Score, classes int) string {
+	if classes <= fewClasses {
+		return "top-1 " + percent(s.Top1Error)
+	}
+	return fmt.Sprintf("top-1 %s, top-5 %s", percent(s.Top1Error), percent(s.Top5Error))
+}
+
+// classes is "1 class", "2 classes".
+func classes(n int) string {
+	if n == 1 {
+		return "1 class"
+	}
+	return strconv.Itoa(n) + " classes"
+}
 
 // counted is "1 picture", "2 pictures".
 func counted(n int, one string) string {

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"os"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
 
@@ -57,25 +59,22 @@ answered, and the exit code is 3; --strict stops at the first instead.`,
 const predictBatch = 64
 
 func runPredict(ctx context.Context, o predictOptions, images []string, t *terminal) error {
-	p, end, err := openPredictor(&o.weights, &o.device, len(images), nil, t)
+	p, end, err := openPredictor(&o.weights, &o.device, train.PredictOptions{Batch: min(len(images), predictBatch), Strict: o.strict}, t)
 	if err != nil {
 		return err
 	}
 	defer end()
 	answers, err := p.Predict(ctx, images, o.top)
 	if err != nil {
-		return err
+		return stopAtBad(err)
 	}
 	out, bad := make([]predictResult, len(answers)), 0
 	for i, a := range answers {
 		out[i] = predictResult{Image: a.Image, Predictions: append([]train.ClassProbability{}, a.Predictions...)}
 		if a.Err != nil {
-			if o.strict {
-				return stopAtBad(a.Err)
-			}
 			out[i].Error = a.Err.Error()
 			bad++
-			t.note("%v", a.Err)
+			t.note("%s", unread(a.Image, a.Err, "alexnet predict"))
 		}
 	}
 	if err := t.result(out, func(w *bytes.Buffer) { printPredictions(w, out, t.outWidth) }); err != nil {
@@ -84,8 +83,16 @@ func runPredict(ctx context.Context, o predictOptions, images []string, t *termi
 	return unreadable(bad)
 }
 
-// openPredictor opens checkpoint and devices, and a net for n pictures; layers are to be read besides the probabilities.
-func openPredictor(wo *weightsOption, do *deviceOptions, n int, layers []string, t *terminal) (p *train.Predictor, end func(), err error) {
+// unread says why a picture is left out, and of a folder how its pictures are named.
+func unread(path string, err error, command string) string {
+	if info, e := os.Stat(path); e == nil && info.IsDir() {
+		return fmt.Sprintf("cannot read picture %s: it is a folder; its pictures: %s %s", path, command, filepath.Join(path, "*"))
+	}
+	return err.Error()
+}
+
+// openPredictor opens checkpoint and devices, and the net of po on them.
+func openPredictor(wo *weightsOption, do *deviceOptions, po train.PredictOptions, t *terminal) (p *train.Predictor, end func(), err error) {
 	checkpoint, err := wo.load(t)
 	if err != nil {
 		return nil, nil, err
@@ -95,9 +102,8 @@ func openPredictor(wo *weightsOption, do *deviceOptions, n int, layers []string,
 		done(checkpoint)
 		return nil, nil, err
 	}
-	p, err = train.NewPredictor(train.PredictOptions{
-		Checkpoint: checkpoint, Devices: devices, Batch: min(n, predictBatch), Layers: layers,
-	})
+	po.Checkpoint, po.Devices = checkpoint, devices
+	p, err = train.NewPredictor(po)
 	end = func() {
 		if p != nil {
 			done(p)
@@ -113,11 +119,11 @@ func openPredictor(wo *weightsOption, do *deviceOptions, n int, layers []string,
 }
 
 func printPredictions(w *bytes.Buffer, answers []predictResult, width int) {
-	for i, a := range answers {
+	for _, a := range answers {
 		if len(a.Predictions) == 0 {
 			continue
 		}
-		if i > 0 {
+		if w.Len() > 0 {
 			fmt.Fprintln(w)
 		}
 		fmt.Fprintln(w, a.Image)

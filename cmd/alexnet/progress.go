@@ -62,7 +62,7 @@ func (p *progress) update(s status) {
 		p.bars = mpb.New(mpb.WithOutput(p.t.err))
 		p.bar = p.bars.New(s.all, mpb.BarStyle().Lbound("").Filler("━").Tip("━").Padding("─").Rbound(""),
 			mpb.BarWidth(30),
-			mpb.PrependDecorators(decor.Any(func(decor.Statistics) string { return p.current().label })),
+			mpb.PrependDecorators(decor.Any(func(decor.Statistics) string { return "\r" + p.current().label })),
 			mpb.AppendDecorators(decor.Any(func(st decor.Statistics) string { return p.parts(p.current(), max(1, st.AvailableWidth-12)) })))
 	}
 	p.bar.SetTotal(s.all, false)
@@ -81,7 +81,7 @@ func (p *progress) note(format string, args ...any) {
 	defer p.draw.Unlock()
 	w := p.t.err
 	if p.bars != nil {
-		w = p.bars
+		w, format = p.bars, lineStart+format
 	}
 	_, _ = fmt.Fprintf(w, format+"\n", args...) // as terminal.note
 }
@@ -120,8 +120,13 @@ func (p *progress) parts(s status, width int) string {
 	if s.stall >= 0 {
 		all = append(all, fmt.Sprintf("stall %.0f%%", 100*s.stall))
 	}
-	text := all[0]
-	for _, part := range all[1:] {
+	return joined(all, width)
+}
+
+// joined are parts in a line, as many as fit into width characters (0: all); the first in any case.
+func joined(parts []string, width int) string {
+	text := parts[0]
+	for _, part := range parts[1:] {
 		if longer := text + "  " + part; width <= 0 || utf8.RuneCountInString(longer) <= width {
 			text = longer
 		}

@@ -10,16 +10,22 @@ import (
 	"alexnet/internal/train"
 )
 
-// interrupted is the cause with which the context ends at SIGINT or SIGTERM.
+// interrupted is the cause with which the context ends at SIGINT, SIGTERM or SIGHUP.
 type interrupted struct{ signal syscall.Signal }
 
-func (e *interrupted) Error() string { return "interrupted (" + e.signal.String() + ")" }
+func (e *interrupted) Error() string { return "interrupted (" + signalNames[e.signal] + ")" }
 
-// untilSignal ends the context at the first SIGINT or SIGTERM; a second one ends the process on the spot.
-func untilSignal(parent context.Context) (ctx context.Context, stop func()) {
+var signalNames = map[syscall.Signal]string{syscall.SIGINT: "SIGINT", syscall.SIGTERM: "SIGTERM", syscall.SIGHUP: "SIGHUP"}
+
+// untilSignal ends the context at the first SIGINT, SIGTERM or SIGHUP (the terminal was closed; under nohup it is ignored). At a second
+// one the process says its last words and ends on the spot.
+func untilSignal(parent context.Context, lastWords func()) (ctx context.Context, stop func()) {
 	ctx, cancel := context.WithCancelCause(parent)
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
+	if !signal.Ignored(syscall.SIGHUP) {
+		signal.Notify(signals, syscall.SIGHUP)
+	}
 	done := make(chan struct{})
 	go func() {
 		for first := true; ; first = false {
@@ -29,6 +35,7 @@ func untilSignal(parent context.Context) (ctx context.Context, stop func()) {
 			case s := <-signals:
 				number := s.(syscall.Signal)
 				if !first {
+					lastWords()
 					os.Exit(exitSignal + int(number))
 				}
 				cancel(&interrupted{number})
@@ -41,6 +48,10 @@ func untilSignal(parent context.Context) (ctx context.Context, stop func()) {
 		cancel(nil)
 	}
 }
+
+// outliveReaders lets work go on whose notes nobody reads any more: writing to a closed pipe then is an error, and not the end of the
+// process in the middle of a step.
+func outliveReaders() { signal.Ignore(syscall.SIGPIPE) }
 
 // interruption tells which signal an error follows from, or 0.
 func interruption(ctx context.Context, err error) syscall.Signal {

@@ -1,7 +1,11 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 
 	"alexnet/internal/config"
 	"alexnet/internal/data"
@@ -14,10 +18,35 @@ const generated = "generated pictures"
 // generatedSize is the side of these pictures.
 const generatedSize = 32
 
+// scan is data.Open, but does not keep whoever types Ctrl-C waiting for the listing of a large folder.
+func scan(ctx context.Context, path string, valShare float64, seed uint64) (*data.Source, error) {
+	type outcome struct {
+		source *data.Source
+		err    error
+	}
+	opened := make(chan outcome, 1)
+	go func() {
+		source, err := data.Open(path, valShare, seed)
+		opened <- outcome{source, err}
+	}()
+	select {
+	case o := <-opened:
+		return o.source, o.err
+	case <-ctx.Done():
+		return nil, ctx.Err() // the process ends; what is read meanwhile is of no use
+	}
+}
+
 // openData opens the pictures to train on; without a path those that the program draws, where the net is of a size for them.
-func openData(path string, cfg *config.Config) (*data.Source, error) {
+func openData(ctx context.Context, path string, cfg *config.Config) (*data.Source, error) {
 	if path != "" {
-		return data.Open(path, cfg.Data.ValShare, cfg.Train.Seed)
+		source, err := scan(ctx, path, cfg.Data.ValShare, cfg.Train.Seed)
+		if err == nil && len(source.Classes) < 2 {
+			defer done(source)
+			return nil, advise(exitNoData, "give data with a folder for each class, two or more",
+				fmt.Errorf("data %s: holds one class (%s), and a net needs another to tell it from", path, source.Classes[0]))
+		}
+		return source, err
 	}
 	if size := cfg.Model.Input.Size; size > generatedSize {
 		return nil, advise(exitNoData, "alexnet train --data DIR, a folder of class folders; or the demo net: alexnet train",
@@ -26,28 +55,48 @@ func openData(path string, cfg *config.Config) (*data.Source, error) {
 	return data.DemoSource(data.DemoOptions{})
 }
 
-// reopenData opens the pictures that a checkpoint names.
-func reopenData(c *weights.Checkpoint, cfg *config.Config) (*data.Source, error) {
+// reopenData opens the pictures that a checkpoint names; command is what to repeat with --data where they are gone.
+func reopenData(ctx context.Context, c *weights.Checkpoint, cfg *config.Config, command string) (*data.Source, error) {
 	switch c.Data.Path {
 	case "":
-		return nil, advise(exitNoData, "--data DIR", fmt.Errorf("%s names no data: it was never trained", c.Path))
+		return nil, advise(exitNoData, command+" --data DIR", fmt.Errorf("%s names no data: it was never trained", c.Path))
 	case generated:
 		return data.DemoSource(data.DemoOptions{})
 	}
-	return data.Open(c.Data.Path, cfg.Data.ValShare, cfg.Train.Seed)
+	source, err := scan(ctx, here(c.Data.Path), cfg.Data.ValShare, cfg.Train.Seed)
+	var gone *data.SourceError
+	if errors.As(err, &gone) {
+		bare := *gone
+		bare.Next = ""
+		return nil, advise(exitNoData, command+" --data DIR, the folder or tar where the pictures are now",
+			fmt.Errorf("%w; this path comes from %s", &bare, c.Path))
+	}
+	return source, err
+}
+
+// here is path as it is seen from the working folder, where it lies in it.
+func here(path string) string {
+	dir, err := os.Getwd()
+	if err != nil || !filepath.IsAbs(path) {
+		return path
+	}
+	if near, err := filepath.Rel(dir, path); err == nil && filepath.IsLocal(near) {
+		return near
+	}
+	return path
 }
 
 // evalData chooses the pictures to evaluate on, and says on standard error which they are.
-func evalData(path string, c *weights.Checkpoint, t *terminal) (*data.Source, *data.Set, error) {
+func evalData(ctx context.Context, path string, c *weights.Checkpoint, t *terminal) (*data.Source, *data.Set, error) {
 	cfg, err := config.Parse(c.Config, nil)
 	if err != nil {
 		return nil, nil, fmt.Errorf("configuration in %s: %w", c.Path, err)
 	}
 	var source *data.Source
 	if path == "" {
-		source, err = reopenData(c, cfg)
+		source, err = reopenData(ctx, c, cfg, "alexnet eval --weights "+quoted(c.Path))
 	} else {
-		source, err = data.Open(path, cfg.Data.ValShare, cfg.Train.Seed)
+		source, err = scan(ctx, path, cfg.Data.ValShare, cfg.Train.Seed)
 	}
 	if err != nil {
 		return nil, nil, err
@@ -60,19 +109,22 @@ func evalData(path string, c *weights.Checkpoint, t *terminal) (*data.Source, *d
 	if source.Split {
 		what = "held-out part of " + source.Path
 	}
-	if path != "" && (set.Len() == 0 || source.Split && !trained) {
+	switch {
+	case set.Len() == 0:
 		if trained {
 			t.warn("%s holds no pictures for validation; these are the ones that the net was trained on", source.Path)
 		}
+		set, what = source.Train, "all of "+source.Path
+	case path != "" && source.Split && !trained:
 		done(source)
-		if source, err = data.Open(path, 0, 0); err != nil {
+		if source, err = scan(ctx, path, 0, 0); err != nil {
 			return nil, nil, err
 		}
 		set, what = source.Train, "all of "+source.Path
 	}
 	if set.Len() == 0 {
 		defer done(source)
-		return nil, nil, advise(exitNoData, "alexnet eval --data DIR", fmt.Errorf("%s holds no pictures for validation", source.Path))
+		return nil, nil, advise(exitNoData, "alexnet eval --data DIR", fmt.Errorf("%s holds no pictures", source.Path))
 	}
 	t.note("data: %s, %s", what, counted(set.Len(), "picture"))
 	return source, set, nil

@@ -107,6 +107,9 @@ func summaryOf(cfg *config.Config, devices []device.Device) (*summaryResult, err
 		names[i] = d.Name()
 	}
 	s.Opened(names, memory)
+	if s.Exchange == nil {
+		s.Exchange = []model.ExchangeRow{} // a list in the document, too, where nothing crosses
+	}
 	r := &summaryResult{Summary: s}
 	if len(devices) == 1 && arch.Columns > 1 {
 		split, err := arch.Summary(arch.Columns, cfg.Train.Batch)
@@ -141,7 +144,7 @@ func trainingMemory(arch *model.Arch, cfg *config.Config, devices []device.Devic
 }
 
 func printSummary(w *bytes.Buffer, r *summaryResult, width int) {
-	fmt.Fprintf(w, "%s: %s, %d classes\n\n", r.Config, counted(r.Columns, "column"), r.Classes)
+	fmt.Fprintf(w, "%s: %s, %s\n\n", r.Config, counted(r.Columns, "column"), classes(r.Classes))
 	layers := &table{columns: []column{
 		{head: "layer"},
 		{head: "kind", drop: 3},

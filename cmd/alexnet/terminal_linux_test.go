@@ -72,7 +72,7 @@ func TestBarFitsTheTerminal(t *testing.T) {
 		shown := onTerminal(t, dir, uint16(test.columns), nil, "train", "--config", "tiny.yaml", "--data", "shapes", "--device", "reference",
 			"--set", "model.conv1.kernels=1024", "--epochs", "1", "--batch", "8") // long enough for some bars to be drawn
 		bars := 0
-		for _, line := range strings.Split(escapes.ReplaceAllString(shown, ""), "\n") {
+		for _, line := range strings.Split(strings.ReplaceAll(escapes.ReplaceAllString(shown, ""), "\r", ""), "\n") {
 			if !strings.Contains(line, "─") && !strings.Contains(line, "━") {
 				continue
 			}

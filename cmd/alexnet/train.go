@@ -6,13 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime"
 	"strings"
-	"syscall"
+	"unicode"
 
 	"github.com/spf13/cobra"
 
 	"alexnet/internal/config"
-	"alexnet/internal/data"
 	"alexnet/internal/model"
 	"alexnet/internal/run"
 	"alexnet/internal/train"
@@ -35,7 +35,7 @@ type trainResult struct {
 	Run                  string         `json:"run"`
 	Steps                uint64         `json:"steps"`
 	Epochs               int            `json:"epochs"`
-	Loss                 float64        `json:"loss"`
+	Loss                 *float64       `json:"loss"` // null: no step was taken
 	ValTop1Error         *float64       `json:"val_top1_error"`
 	ValTop5Error         *float64       `json:"val_top5_error"`
 	BestTop1Error        *float64       `json:"best_val_top1_error"`
@@ -56,14 +56,17 @@ func newTrainCommand(t *terminal) *cobra.Command {
 		Long: `Train a net. Without arguments: the small two-column demo net on pictures that the program draws itself. --data without --config
 trains the paper's net. --data is a folder or tar of class folders, or of train/ and val/ with class folders in them.
 
+--init starts from another net's weights, of the same layers and the same number of classes: to train on with other pictures of as many
+classes, or with another rate.
+
 A run is a numbered folder (runs/train, runs/train2, ...; --out names another): config.yaml, metrics.jsonl, curves.png, a TensorBoard
 event file and checkpoints/{last,best}.safetensors. Ctrl-C writes a checkpoint and ends; a second one ends at once. --resume goes on
-to the very weights that the undisturbed run would have had; of the flags that shape a run only --epochs and --steps go with it, and
---data where the same pictures have moved.`,
+to the very weights that the undisturbed run would have had, on the device that the run began on; of the flags that shape a run only
+--epochs and --steps go with it, --data where the same pictures have moved, and --device where the last bits do not matter.`,
 		Example: `  alexnet train
   alexnet train --data photos --epochs 30 --device cpu,cpu
   alexnet train --config fig1 --data cifar10 --set train.lr=0.001 --set model.classes=10
-  alexnet train --data photos --init alexnet.safetensors --out runs/finetuned
+  alexnet train --data photos --init runs/train --set train.lr=0.001 --out runs/tuned
   alexnet train --resume last --epochs 40`,
 		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -82,7 +85,7 @@ to the very weights that the undisturbed run would have had; of the flags that s
 	f.StringVar(&o.data, "data", "", "`PATH` of a folder or tar of pictures (default: generated pictures)")
 	f.IntVar(&o.epochs, "epochs", 0, "`N` passes over the data, in all (train.epochs)")
 	f.IntVar(&o.steps, "steps", 0, "stop after `N` steps, in all")
-	f.StringVar(&o.init, "init", "", "start from the weights and the preprocessing of this checkpoint `FILE`")
+	f.StringVar(&o.init, "init", "", "start from the weights and the preprocessing of this checkpoint `FILE`, or of a run folder")
 	f.StringVar(&o.out, "out", "", "run folder `DIR`, new or empty (default: runs/train, runs/train2, ...)")
 	f.StringVar(&o.resume, "resume", "", "go on with this `RUN`: its folder, or last")
 	f.BoolVar(&o.strict, "strict", false, "stop at the first picture that cannot be read")
@@ -100,6 +103,9 @@ func (o *trainOptions) check(c *cobra.Command) error {
 	if err := o.device.check(c); err != nil {
 		return err
 	}
+	if o.out == "-" {
+		return usageError(help, "--out -: a run is a folder")
+	}
 	if c.Flags().Changed("resume") {
 		if o.resume == "" {
 			return usageError(help, "--resume needs a run folder, or last")
@@ -112,38 +118,47 @@ func (o *trainOptions) check(c *cobra.Command) error {
 		}
 	}
 	if c.Flags().Changed("epochs") {
-		o.net.short("train.epochs", o.epochs)
+		o.net.short("epochs", "train.epochs", o.epochs)
 	}
 	return o.net.check(c, &o.device)
 }
 
 func runTrain(ctx context.Context, o trainOptions, t *terminal) error {
-	devices, err := o.device.open(t)
-	if err != nil {
-		return err
-	}
-	defer closeDevices(devices)
-	to := train.Options{Devices: devices, Steps: o.steps, Strict: o.strict}
+	outliveReaders()
+	to := train.Options{Steps: o.steps, Strict: o.strict}
+	var err error
 	if o.resume != "" {
-		err = o.resumed(&to)
+		err = o.resumed(ctx, &to, t)
 	} else {
-		err = o.fresh(&to)
+		err = o.fresh(ctx, &to, t)
 	}
 	defer release(&to)
 	if err != nil {
 		return err
 	}
-	bar := newTrainProgress(t)
+	bar := newTrainProgress(t, to.Dir.Path(), len(to.Source.Classes))
 	to.Progress = bar
-	stop := context.AfterFunc(ctx, func() { bar.Note("stopping: writing a checkpoint; once more to quit at once") })
+	stop := context.AfterFunc(ctx, bar.stopping)
 	defer stop()
-	t.note("run folder: %s", to.Dir.Path())
+	words := func() string { return lastCheckpoint(to.Dir) }
+	t.quit.Store(&words)
+	defer t.quit.Store(nil)
 	result, err := train.Run(ctx, to)
 	bar.clear()
 	if err != nil {
-		return trainFailure(err, to.Dir)
+		return o.failure(err, to.Dir)
 	}
-	return reportTraining(result, to.Dir, t)
+	return reportTraining(result, &to, t)
+}
+
+// lastCheckpoint says what a run can go on from.
+func lastCheckpoint(dir *run.Dir) string {
+	r, err := weights.Open(dir.Checkpoint(run.Last))
+	if err != nil {
+		return "no checkpoint yet"
+	}
+	defer done(r)
+	return "last checkpoint: step " + r.Meta["step"]
 }
 
 // release gives back what fresh or resumed took, the lock of the run folder last.
@@ -159,10 +174,11 @@ func release(to *train.Options) {
 	if to.Dir != nil {
 		done(to.Dir)
 	}
+	closeDevices(to.Devices)
 }
 
 // fresh prepares a new run: configuration, pictures, weights to start from, and last of all the folder.
-func (o *trainOptions) fresh(to *train.Options) (err error) {
+func (o *trainOptions) fresh(ctx context.Context, to *train.Options, t *terminal) (err error) {
 	fallback := "demo"
 	if o.data != "" {
 		fallback = "alexnet"
@@ -170,11 +186,14 @@ func (o *trainOptions) fresh(to *train.Options) (err error) {
 	if to.Config, err = o.net.load(fallback); err != nil {
 		return err
 	}
-	if to.Source, err = openData(o.data, to.Config); err != nil {
+	if err := o.openDevices(to, t); err != nil {
+		return err
+	}
+	if to.Source, err = openData(ctx, o.data, to.Config); err != nil {
 		return err
 	}
 	if o.init != "" {
-		if to.Init, err = loadCheckpoint(o.init); err != nil {
+		if to.Init, err = loadCheckpoint(inRun(o.init, t)); err != nil {
 			return err
 		}
 		to.OwnPreprocess = setsPreprocess(o.net.set) || to.Init.Preprocess.MeanKind == "" // weights init computes none
@@ -183,23 +202,62 @@ func (o *trainOptions) fresh(to *train.Options) (err error) {
 	return err
 }
 
-// resumed opens the run folder, its last checkpoint, and the pictures that this names.
-func (o *trainOptions) resumed(to *train.Options) (err error) {
+// resumed opens the run folder, its last checkpoint, and the devices and pictures that this names.
+func (o *trainOptions) resumed(ctx context.Context, to *train.Options, t *terminal) (err error) {
 	if to.Dir, err = run.Open(o.resume); err != nil {
 		return err
 	}
-	if to.Resume, err = weights.Load(to.Dir.Checkpoint(run.Last)); err != nil {
+	c, err := weights.Load(to.Dir.Checkpoint(run.Last))
+	if err != nil {
 		return err
 	}
-	if to.Config, err = config.Parse(to.Resume.Config, o.net.typed); err != nil {
+	if to.Resume = c; o.steps > 0 && uint64(o.steps) < c.Step {
+		return usageError(fmt.Sprintf("more steps than %d, or leave --steps away", c.Step),
+			"--steps %d: %s has taken %d already, and --steps counts all of them", o.steps, to.Dir.Path(), c.Step)
+	}
+	if to.Config, err = config.Parse(c.Config, o.net.typed); err != nil {
+		return o.net.asTyped(err)
+	}
+	if err := o.openDevices(to, t); err != nil {
 		return err
 	}
 	if o.data != "" {
-		to.Source, err = openData(o.data, to.Config)
+		to.Source, err = openData(ctx, o.data, to.Config)
 	} else {
-		to.Source, err = reopenData(to.Resume, to.Config)
+		to.Source, err = reopenData(ctx, c, to.Config, "alexnet train --resume "+quoted(o.resume))
 	}
 	return err
+}
+
+// openDevices takes the devices that the run began on, unless others were named, and warns where these will not give the same bits.
+func (o *trainOptions) openDevices(to *train.Options, t *terminal) error {
+	c := to.Resume
+	if c != nil && o.device.device == "" {
+		o.device.device = c.Device
+	}
+	devices, name, err := o.device.named(t)
+	if err != nil {
+		return err
+	}
+	to.Devices, to.Device, to.Threads = devices, name, runtime.NumCPU()
+	switch {
+	case c == nil || c.Device == "":
+	case c.Device != name:
+		t.warn("the run so far was computed on %s, from here on it is on %s: not bit for bit what it would have been", c.Device, name)
+	case c.Threads != to.Threads:
+		t.warn("the run so far was computed on %s, now there are %d: not bit for bit what it would have been", counted(c.Threads, "core"), to.Threads)
+	}
+	return nil
+}
+
+// quoted is text as a shell takes it for one word.
+func quoted(text string) string {
+	if text != "" && !strings.ContainsFunc(text, func(r rune) bool {
+		return !unicode.IsLetter(r) && !unicode.IsDigit(r) && !strings.ContainsRune("-_./,:=+@%", r)
+	}) {
+		return text
+	}
+	return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'"
 }
 
 // setsPreprocess tells whether --set chose how pictures are prepared; otherwise --init keeps the file's way.
@@ -236,25 +294,45 @@ func memoryOf(plans []train.DeviceMemory) []deviceMemory {
 	return out
 }
 
-// trainFailure adds what to do next, where the error does not say it.
-func trainFailure(err error, dir *run.Dir) error {
-	again := "alexnet train --resume " + dir.Path()
+// failure adds what to do next, where the error does not say it.
+func (o *trainOptions) failure(err error, dir *run.Dir) error {
+	again := "alexnet train --resume " + quoted(dir.Path())
+	if o.device.device != "" {
+		again += " --device " + o.device.device
+	}
+	if o.steps > 0 {
+		again += fmt.Sprintf(" --steps %d", o.steps)
+	}
+	if o.strict {
+		again += " --strict"
+	}
 	if _, missing := os.Stat(dir.Checkpoint(run.Last)); missing != nil {
 		again = "the same command again"
 	}
-	var bad *data.BadPicture
+	var other *train.OtherData
 	switch {
+	case errors.As(err, &other):
+		return advise(exitFailed, fromWeights(other, dir), fmt.Errorf("the data at %s is not what the run began with (%s): pictures came, went or changed sides",
+			other.Path, other.Began))
 	case errors.Is(err, train.ErrInterrupted):
 		return advise(exitFailed, again, err)
-	case errors.As(err, &bad) && !errors.Is(err, data.ErrNoData):
-		return stopAtBad(err)
-	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT), errors.Is(err, syscall.EFBIG):
+	case isFull(err):
 		return advise(exitFailed, "free some space, then "+again, err)
 	}
-	return err
+	return stopAtBad(err)
 }
 
-func reportTraining(r *train.Result, dir *run.Dir, t *terminal) error {
+// fromWeights is the command that begins a new run with other pictures from where this one is.
+func fromWeights(e *train.OtherData, dir *run.Dir) string {
+	next := "alexnet train --config " + quoted(dir.Config())
+	if e.Path != generated {
+		next += " --data " + quoted(e.Path)
+	}
+	return next + " --init " + quoted(e.Checkpoint)
+}
+
+func reportTraining(r *train.Result, to *train.Options, t *terminal) error {
+	dir := to.Dir
 	folder, curves := dir.Path(), dir.Curves()
 	out := trainResult{
 		Run: folder, Steps: r.Steps, Epochs: r.Epochs, Loss: r.Loss, Last: r.LastPath, Best: r.BestPath, Unreadable: r.Bad,
@@ -267,14 +345,31 @@ func reportTraining(r *train.Result, dir *run.Dir, t *terminal) error {
 		out.BestTop1Error, out.BestTop5Error = &r.Best.Top1Error, &r.Best.Top5Error
 	}
 	err := t.result(out, func(w *bytes.Buffer) {
-		fmt.Fprintf(w, "trained %s, %s; loss %.4f\n", counted(int(r.Steps), "step"), counted(r.Epochs, "epoch"), r.Loss)
+		if r.Finished {
+			fmt.Fprintf(w, "%s is finished: %d of %s, %d of %s; nothing was done\n", folder, r.Steps, counted(int(r.PlannedSteps), "step"), r.Epochs,
+				counted(r.PlannedEpochs, "epoch"))
+			return
+		}
+		fmt.Fprintf(w, "trained %s, %s", counted(int(r.Steps), "step"), counted(r.Epochs, "epoch"))
+		if r.Loss != nil {
+			fmt.Fprintf(w, "; loss of the last step %.4f", *r.Loss)
+		}
+		fmt.Fprintln(w)
 		if r.Best != nil {
-			fmt.Fprintf(w, "best validation error: top-1 %s, top-5 %s\n", percent(r.Best.Top1Error), percent(r.Best.Top5Error))
+			fmt.Fprintf(w, "best validation error: %s\n", errorsOf(r.Best, len(to.Source.Classes)))
 		}
 		fmt.Fprintf(w, "run folder: %s\n", folder)
 	})
 	if err != nil {
 		return err
+	}
+	if r.Finished {
+		flag := fmt.Sprintf("--epochs %d", 2*max(r.PlannedEpochs, 1))
+		if r.Epochs < r.PlannedEpochs {
+			flag = fmt.Sprintf("--steps %d", 2*r.Steps)
+		}
+		t.note("next: alexnet train --resume %s %s", quoted(folder), flag)
+		return nil
 	}
 	t.note("next: alexnet eval%s; alexnet predict PICTURE%[1]s; the curves are in %s", weightsFlag(r, dir), curves)
 	return unreadable(r.Bad)

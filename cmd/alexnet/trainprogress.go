@@ -2,7 +2,7 @@ package main
 
 import (
 	"fmt"
-	"strings"
+	"sync/atomic"
 
 	"alexnet/internal/report"
 	"alexnet/internal/train"
@@ -12,18 +12,27 @@ import (
 type trainProgress struct {
 	*progress
 	ahead train.Start
+	dir   string // of the run
+	top5  bool   // there are more than five classes
+	began atomic.Bool
 	epoch epochSums
 	pace  float64 // seconds a picture, smoothed over some ten steps; 0: no step yet
 }
 
 // epochSums are over the steps since the last epoch line; seconds are those of a picture.
-type epochSums struct{ steps, loss, seconds, stalled float64 }
+type epochSums struct{ steps, seconds, stalled float64 }
 
-func newTrainProgress(t *terminal) *trainProgress { return &trainProgress{progress: newProgress(t)} }
+func newTrainProgress(t *terminal, dir string, classes int) *trainProgress {
+	return &trainProgress{progress: newProgress(t), dir: dir, top5: classes > fewClasses}
+}
 
-// Start tells what lies ahead.
+// fewClasses are so few that the right one is always among the five most probable.
+const fewClasses = 5
+
+// Start tells what lies ahead. The run folder is worth naming from now on: what failed before leaves none.
 func (p *trainProgress) Start(s train.Start) {
 	p.ahead = s
+	p.note("run folder: %s", p.dir)
 	text := fmt.Sprintf("%s, batches of %d: %s an epoch", counted(s.Pictures, "picture"), s.Batch, counted(int(s.StepsPerEpoch), "step"))
 	if s.First > 0 {
 		text += fmt.Sprintf("; going on after step %d", s.First)
@@ -33,8 +42,9 @@ func (p *trainProgress) Start(s train.Start) {
 
 // Step moves the bar.
 func (p *trainProgress) Step(m report.Metrics) {
+	p.began.Store(true)
 	e, seconds := &p.epoch, 1/or(m.ImagesPerSecond, 1) // of a picture
-	e.steps, e.loss, e.seconds, e.stalled = e.steps+1, e.loss+or(m.Loss, 0), e.seconds+seconds, e.stalled+seconds*or(m.DataStall, 0)
+	e.steps, e.seconds, e.stalled = e.steps+1, e.seconds+seconds, e.stalled+seconds*or(m.DataStall, 0)
 	if p.pace == 0 {
 		p.pace = seconds
 	}
@@ -47,25 +57,37 @@ func (p *trainProgress) Step(m report.Metrics) {
 	})
 }
 
-// Epoch leaves a line: means over the epoch's steps that were taken here, and the validation.
+// Epoch leaves a line: the mean loss over the epoch, the validation, and the speed of the steps taken here. What a terminal has no room
+// for is left out, from the end.
 func (p *trainProgress) Epoch(m report.Metrics) {
 	p.clear()
-	n := p.ahead.StepsPerEpoch // a run that ends inside an epoch is validated there too
-	parts := []string{fmt.Sprintf("epoch %d/%d", (m.Step+n-1)/n, p.ahead.Epochs), fmt.Sprintf("step %d", m.Step)}
-	if e := p.epoch; e.steps > 0 {
-		parts = append(parts, fmt.Sprintf("loss %.4f", e.loss/e.steps))
+	parts := []string{fmt.Sprintf("epoch %d/%d", m.Epoch, p.ahead.Epochs), fmt.Sprintf("step %d", m.Step)}
+	if m.TrainLoss != nil {
+		parts = append(parts, fmt.Sprintf("mean loss %.4f", *m.TrainLoss))
 	}
 	if m.ValLoss != nil {
 		parts = append(parts, fmt.Sprintf("val loss %.4f", *m.ValLoss))
 	}
 	if m.ValTop1Error != nil && m.ValTop5Error != nil {
-		parts = append(parts, fmt.Sprintf("val errors: top-1 %s, top-5 %s", percent(*m.ValTop1Error), percent(*m.ValTop5Error)))
+		parts = append(parts, "top-1 "+percent(*m.ValTop1Error))
+		if p.top5 {
+			parts = append(parts, "top-5 "+percent(*m.ValTop5Error))
+		}
 	}
 	if e := p.epoch; e.steps > 0 {
 		parts = append(parts, speed(e.steps/e.seconds), fmt.Sprintf("stall %.0f%%", 100*e.stalled/e.seconds))
 	}
 	p.epoch = epochSums{}
-	p.note("%s", strings.Join(parts, "  "))
+	p.note("%s", joined(parts, p.t.errWidth))
+}
+
+// stopping says what the first signal brings about: a checkpoint, where there is a step to keep.
+func (p *trainProgress) stopping() {
+	what := "stopping"
+	if p.began.Load() {
+		what = "stopping: writing a checkpoint"
+	}
+	p.note("%s; once more to quit at once", what)
 }
 
 // Note writes a line for people.

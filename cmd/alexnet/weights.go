@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -24,8 +25,9 @@ metadata the configuration, the class names and how pictures are prepared, with 
 
 // weightsInitOptions are what weights init was asked to do.
 type weightsInitOptions struct {
-	net netOptions
-	out string
+	net   netOptions
+	out   string
+	force bool
 }
 
 // weightsInitResult is the document of weights init --json.
@@ -53,12 +55,13 @@ the same whatever the devices. A net whose number of classes follows the data ge
 			if err := o.net.check(c, nil); err != nil {
 				return err
 			}
-			return runWeightsInit(o, t)
+			return runWeightsInit(c.Context(), o, t)
 		},
 	}
 	o.net.addFlags(c)
 	o.net.addSeed(c)
-	c.Flags().StringVar(&o.out, "out", "", "the `FILE` to write")
+	c.Flags().StringVar(&o.out, "out", "", "the `FILE` to write, new")
+	c.Flags().BoolVar(&o.force, "force", false, "overwrite FILE")
 	return c
 }
 
@@ -71,7 +74,13 @@ func numbered(n int) []string {
 	return names
 }
 
-func runWeightsInit(o weightsInitOptions, t *terminal) error {
+func runWeightsInit(ctx context.Context, o weightsInitOptions, t *terminal) error {
+	if err := writable(o.out); err != nil {
+		return err
+	}
+	if _, err := os.Stat(o.out); err == nil && !o.force {
+		return advise(exitFailed, "another name for --out, or --force to overwrite it", fmt.Errorf("%s is there already", o.out))
+	}
 	cfg, err := o.net.load("")
 	if err != nil {
 		return err
@@ -97,6 +106,9 @@ func runWeightsInit(o weightsInitOptions, t *terminal) error {
 	for i := range arch.Params {
 		p := &arch.Params[i]
 		c.Params = append(c.Params, weights.Tensor{Name: p.Name, Shape: p.Shape, Fill: func(dst []float32) error {
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
 			p.Initial(cfg.Train.Seed, dst)
 			return nil
 		}})
@@ -126,7 +138,7 @@ type tensorResult struct {
 
 func newWeightsShowCommand(t *terminal) *cobra.Command {
 	return &cobra.Command{
-		Use:   "show FILE",
+		Use:   "show FILE|RUN",
 		Short: "List a file's tensors and metadata, and verify its checksums",
 		Example: `  alexnet weights show runs/train/checkpoints/best.safetensors
   alexnet weights show alexnet.safetensors --json | jq .metadata`,
@@ -136,9 +148,10 @@ func newWeightsShowCommand(t *terminal) *cobra.Command {
 }
 
 func runWeightsShow(ctx context.Context, path string, t *terminal) error {
+	path = inRun(path, t)
 	r, err := weights.Open(path)
 	if err != nil {
-		return err
+		return noCheckpoint(path, err)
 	}
 	defer done(r)
 	out := weightsShowResult{File: path, Tensors: []tensorResult{}, Metadata: map[string]any{}}
