@@ -29,11 +29,13 @@ type Config struct {
 
 // Model is the net.
 type Model struct {
-	Columns int     `yaml:"columns"` // parts that see each other only in layers with inputs: both; the paper's two GPUs
-	Classes int     `yaml:"classes"` // 0: follows the data
-	Act     string  `yaml:"act"`     // of the layers that name none: relu | tanh | none
-	Input   Input   `yaml:"input"`
-	Layers  []Layer `yaml:"layers"`
+	Columns int `yaml:"columns"` // parts that see each other only in layers with inputs: both; the paper's two GPUs
+	Classes int `yaml:"classes"` // 0: follows the data
+	// DefaultClasses is Classes where that is 0 and there is no data, as in a summary.
+	DefaultClasses int     `yaml:"default_classes"`
+	Act            string  `yaml:"act"` // of the layers that name none: relu | tanh | none
+	Input          Input   `yaml:"input"`
+	Layers         []Layer `yaml:"layers"`
 }
 
 // Input is what the first layer sees: (Channels, Size, Size).
@@ -112,14 +114,11 @@ type Data struct {
 	Workers  int     `yaml:"workers"`   // 0: as many as cores
 }
 
-// ImageNetClasses is what a net has whose page leaves model.classes to the data, where there is no data (a summary).
-const ImageNetClasses = 1000
-
-// ForClasses is the model for data of so many classes (0: no data at hand). Where the page gives model.classes, the two must agree.
+// ForClasses is the model for data of so many classes (0: no data at hand). Where the page or --set gives model.classes, the two must agree.
 func (m Model) ForClasses(data int) (Model, error) {
 	switch {
 	case m.Classes == 0 && data == 0:
-		m.Classes = ImageNetClasses
+		m.Classes = m.DefaultClasses
 	case m.Classes == 0:
 		m.Classes = data
 	case data != 0 && m.Classes != data:
@@ -210,21 +209,30 @@ func parse(source string, page []byte, sets []string) (*Config, error) {
 	if err := d.page(page, c); err != nil {
 		return nil, err
 	}
+	wrong, blame := validate(c), "" // blame: the override since which something has been wrong
 	for _, s := range sets {
 		if err := d.set(c, s); err != nil {
 			return nil, err
 		}
+		before := wrong
+		if wrong = validate(c); before == nil && wrong != nil {
+			blame = s
+		}
 	}
-	if err := validate(c); err != nil {
-		return nil, d.locate(err)
+	if wrong == nil {
+		return c, nil
 	}
-	return c, nil
+	d.locate(wrong)
+	if blame != "" && !strings.HasPrefix(wrong.Source, setSource("")) { // the key itself stands in the page, or nowhere
+		wrong.Source, wrong.Line, wrong.Column = setSource(blame), 0, 0
+	}
+	return nil, wrong
 }
 
 // defaults are the paper's, where it gives a number.
 func defaults() *Config {
 	return &Config{
-		Model: Model{Columns: 1, Act: "none", Input: Input{Channels: 3, Size: 224}},
+		Model: Model{Columns: 1, DefaultClasses: 1000, Act: "none", Input: Input{Channels: 3, Size: 224}},
 		Train: Train{
 			Epochs: 90, Batch: 128, LR: 0.01, Momentum: 0.9, WeightDecay: 0.0005, BiasLR: 2, Dropout: true, Precision: "fp32", Seed: 1,
 			Schedule: Schedule{Kind: "plateau", Factor: 0.1, Patience: 5, Drops: 3},

@@ -34,6 +34,7 @@ func TestBadPages(t *testing.T) {
 		{"columns: 2", "columns: 0", "page.yaml:2:3: model.columns is 0, must be 1 to 64"},
 		{"columns: 2", "columns:", "page.yaml:2:11: model.columns is empty, must be a whole number"},
 		{"columns: 2", "columns: 2\n  columns: 2", `page.yaml:3:3: YAML: mapping key "columns" already defined at [2:3]`},
+		{"columns: 2", "default_classes: 0", "page.yaml:2:3: model.default_classes is 0, must be at least 2"},
 		{"columns: 2", "classes: 1", "page.yaml:2:3: model.classes is 1, must be 0 (follow the data) or at least 2"},
 		{"kind: conv", "kind: covn", `page.yaml:5:27: model.layers[0].kind is "covn", must be one of conv, fc, lrn, pool, dropout, activation, softmax; nearest: conv`},
 		{"name: conv1, ", "", "page.yaml:5:7: model.layers[0] must have a name and a kind"},
@@ -71,7 +72,11 @@ func TestBadPages(t *testing.T) {
 		{"data: {resize: 8}", "data: [1", "page.yaml:12:7: YAML: sequence end token ']' not found"},
 		{page, "", "page.yaml: is empty"},
 		{page, "# nothing", "page.yaml: is empty"},
-		{page, "- 1", "page.yaml:1:1: is a list, must be keys with values"},
+		{page, "- 1", "page.yaml:1:1: is no configuration: it holds a list, a page holds keys with values"},
+		{page, strings.Repeat("root:x:0:0:root:/bin/sh\n", 50), "page.yaml:1:1: is no configuration: it holds plain text, a page holds keys with values"},
+		{"columns: 2", "columns: " + strings.Repeat("long", 50), `page.yaml:2:12: model.columns is "longlonglonglonglonglonglonglonglonglong...", must be a whole number`},
+		{"columns: 2", strings.Repeat("long", 50) + ": 2", "page.yaml:2:3: model.longlonglonglonglonglonglonglonglonglong... is not a key; there are columns, classes, default_classes, act, input, layers"},
+		{"columns: 2", "\"\\e[31m\": 2", "page.yaml:2:3: model.\uFFFD[31m is not a key; there are columns, classes, default_classes, act, input, layers"},
 		{page, page + "---\n" + page, "page.yaml:14:6: there is more than one YAML document"},
 	} {
 		bad := strings.Replace(page, c.old, c.bad, 1)
@@ -111,6 +116,8 @@ func TestBadSets(t *testing.T) {
 		{"model.conv4.init.sdt=3", "model.conv4.init.sdt is not a key; nearest: model.conv4.init.std"},
 		{"model.lrn1.size=4", "model.lrn1.size is 4, must be odd and at least 1"},
 		{"model.layers=[]", "model.layers cannot be set; name the layer, as in model.conv1.act=tanh"},
+		{"model.input.size=300", "data.resize is 256, must be 0 (keep the size) or at least model.input.size, 300"},
+		{"train.schedule.kind=steps", "train.schedule.epochs is empty: kind steps needs the epochs of the drops, as in [30, 60, 80]"},
 		{"data.resize=100", "data.resize is 100, must be 0 (keep the size) or at least model.input.size, 224"},
 	} {
 		check(t, c.set, func() (*Config, error) { return Load("alexnet", []string{c.set}) }, "--set "+c.set+": "+c.want)
@@ -244,13 +251,41 @@ func TestNamesAndPaths(t *testing.T) {
 }
 
 func TestForClasses(t *testing.T) {
-	for _, c := range []struct{ page, data, want int }{{0, 0, 1000}, {0, 7, 7}, {10, 0, 10}, {10, 10, 10}} {
-		if m, err := (Model{Classes: c.page}).ForClasses(c.data); err != nil || m.Classes != c.want {
+	for _, c := range []struct{ page, data, want int }{{0, 0, 20}, {0, 7, 7}, {10, 0, 10}, {10, 10, 10}} {
+		if m, err := (Model{Classes: c.page, DefaultClasses: 20}).ForClasses(c.data); err != nil || m.Classes != c.want {
 			t.Errorf("page %d, data %d: %d, %v; want %d", c.page, c.data, m.Classes, err, c.want)
 		}
 	}
 	check(t, "mismatch", func() (*Config, error) { _, err := Model{Classes: 10}.ForClasses(7); return nil, err },
 		"model.classes is 10, but the data has 7 classes; --set model.classes=0 lets it follow the data")
+}
+
+// Users' own pictures need no --set: the embedded pages leave the number of classes to the data.
+func TestPagesFollowTheData(t *testing.T) {
+	alone := map[string]int{"demo": 10, "fig1": 10}
+	for _, name := range Names() {
+		c, err := Load(name, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		without, err := c.Model.ForClasses(0)
+		want, known := alone[name]
+		if !known {
+			want = 1000
+		}
+		if err != nil || without.Classes != want {
+			t.Errorf("%s without data: %d classes, %v; want %d", name, without.Classes, err, want)
+		}
+		if with, err := c.Model.ForClasses(3); err != nil || with.Classes != 3 {
+			t.Errorf("%s with data of 3 classes: %d, %v", name, with.Classes, err)
+		}
+	}
+	c, err := Load("demo", []string{"model.classes=10"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	check(t, "a number typed", func() (*Config, error) { _, err := c.Model.ForClasses(3); return nil, err },
+		"model.classes is 10, but the data has 3 classes; --set model.classes=0 lets it follow the data")
 }
 
 func ExampleNearest() {

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
@@ -22,15 +23,14 @@ type decoder struct {
 }
 
 // locate fills in where the key of an error, or the nearest thing around it, was given.
-func (d *decoder) locate(err *Error) *Error {
+func (d *decoder) locate(err *Error) {
 	for key := err.Key; key != ""; key, _ = splitKey(key) {
 		if p, ok := d.at[key]; ok {
 			err.Source, err.Line, err.Column = p.Source, p.Line, p.Column
-			return err
+			return
 		}
 	}
 	err.Source = d.source
-	return err
 }
 
 func (d *decoder) place(n ast.Node) Error {
@@ -60,10 +60,10 @@ func (d *decoder) page(page []byte, c *Config) error {
 func (d *decoder) parse(text []byte) (ast.Node, error) {
 	file, err := parser.ParseBytes(text, 0)
 	if err != nil {
-		e := &Error{Source: d.source, Msg: err.Error()}
+		e := &Error{Source: d.source, Msg: brief(err.Error(), 80)}
 		var syntax yaml.Error
 		if errors.As(err, &syntax) {
-			e.Msg = "YAML: " + syntax.GetMessage()
+			e.Msg = "YAML: " + brief(syntax.GetMessage(), 80)
 			if tk := syntax.GetToken(); tk != nil && tk.Position != nil {
 				e.Line, e.Column = tk.Position.Line, tk.Position.Column
 			}
@@ -119,6 +119,9 @@ func pairs(n ast.Node) ([]*ast.MappingValueNode, bool) {
 // mapping reads keys into a struct. valid restricts the keys (nil: all of the struct's).
 func (d *decoder) mapping(n ast.Node, v reflect.Value, path string, valid []string) error {
 	kv, ok := pairs(n)
+	if !ok && path == "" {
+		return d.fail(n, Errorf("", "is no configuration: it holds %s, a page holds keys with values", kindOf(n)))
+	}
 	if !ok {
 		return d.fail(n, Errorf(path, "is %s, must be keys with values", show(n)))
 	}
@@ -129,7 +132,7 @@ func (d *decoder) mapping(n ast.Node, v reflect.Value, path string, valid []stri
 		name := pair.Key.GetToken().Value
 		key := joinKey(path, name)
 		if !slices.Contains(valid, name) {
-			return d.fail(pair.Key, unknown(key, valid))
+			return d.fail(pair.Key, unknown(joinKey(path, brief(name, 40)), valid))
 		}
 		d.at[key] = d.place(pair.Key)
 		f, _ := fieldOf(v, name)
@@ -193,7 +196,7 @@ func (d *decoder) identity(n ast.Node, kv []*ast.MappingValueNode, i int) (kind,
 		case "kind":
 			kind = pair.Value.GetToken().Value
 			if _, known := layerKeys[kind]; !known {
-				return "", "", d.fail(pair.Value, Errorf(fmt.Sprintf("model.layers[%d].kind", i), "is %q%s", kind, oneOf(kind, layerKinds)))
+				return "", "", d.fail(pair.Value, Errorf(fmt.Sprintf("model.layers[%d].kind", i), "is %q%s", brief(kind, 40), oneOf(kind, layerKinds)))
 			}
 		case "name":
 			name = pair.Value.GetToken().Value
@@ -278,6 +281,33 @@ func typeName(k reflect.Kind) string {
 	return "a word"
 }
 
+// kindOf is what a whole file holds, without its contents: it may be any file, and large.
+func kindOf(n ast.Node) string {
+	if _, ok := n.(ast.ScalarNode); ok {
+		return "plain text"
+	}
+	return show(n)
+}
+
+// brief keeps of text that somebody else wrote the first line, at most so many letters, and none that a terminal would act on.
+func brief(s string, letters int) string {
+	s = strings.ToValidUTF8(s, "\uFFFD")
+	line, _, more := strings.Cut(s, "\n")
+	r := []rune(line)
+	if len(r) > letters {
+		r, more = r[:letters], true
+	}
+	for i := range r {
+		if !unicode.IsPrint(r[i]) {
+			r[i] = '\uFFFD'
+		}
+	}
+	if more {
+		return string(r) + "..."
+	}
+	return string(r)
+}
+
 // show is a node as an error message names it.
 func show(n ast.Node) string {
 	switch n := n.(type) {
@@ -288,9 +318,9 @@ func show(n ast.Node) string {
 	case *ast.NullNode:
 		return "empty"
 	case *ast.StringNode:
-		return strconv.Quote(n.Value)
+		return strconv.Quote(brief(n.Value, 40))
 	case ast.ScalarNode:
-		return n.GetToken().Value
+		return brief(n.GetToken().Value, 40)
 	}
 	return "a " + strings.ToLower(n.Type().String())
 }

@@ -8,9 +8,12 @@ import (
 	"github.com/goccy/go-yaml/ast"
 )
 
+// setSource names an override in messages.
+func setSource(override string) string { return "--set " + brief(override, 80) }
+
 // set applies one override: "train.lr=0.001", "model.conv3.kernels=256", "model.conv4=off" (the layer is removed).
 func (d *decoder) set(c *Config, override string) error {
-	o := &decoder{source: "--set " + override, at: d.at}
+	o := &decoder{source: setSource(override), at: d.at}
 	path, text, ok := strings.Cut(override, "=")
 	if !ok || path == "" || strings.TrimSpace(text) == "" {
 		return &Error{Source: o.source, Msg: "must be key=value"}

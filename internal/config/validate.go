@@ -9,7 +9,7 @@ import (
 var layerName = regexp.MustCompile(`^[a-z][a-z0-9_]*$`)
 
 // reserved cannot name a layer: they are keys of model, names of values, or words that YAML reads as something else.
-var reserved = []string{"columns", "classes", "act", "input", "layers", "stats", "true", "false", "null", "on", "off", "yes", "no"}
+var reserved = []string{"columns", "classes", "default_classes", "act", "input", "layers", "stats", "true", "false", "null", "on", "off", "yes", "no"}
 
 // checker keeps the first thing found wrong.
 type checker struct{ err *Error }
@@ -57,6 +57,7 @@ func validate(cfg *Config) *Error {
 func (c *checker) model(m *Model) {
 	c.within("model.columns", m.Columns, 1, 64)
 	c.need(m.Classes == 0 || m.Classes >= 2, "model.classes", "is %d, must be 0 (follow the data) or at least 2", m.Classes)
+	c.need(m.DefaultClasses >= 2, "model.default_classes", "is %d, must be at least 2", m.DefaultClasses)
 	c.word("model.act", m.Act, "relu", "tanh", "none")
 	c.need(m.Input.Channels == 1 || m.Input.Channels == 3, "model.input.channels", "is %d, must be 1 or 3", m.Input.Channels)
 	c.within("model.input.size", m.Input.Size, 1, 4096)
