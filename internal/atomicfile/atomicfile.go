@@ -50,10 +50,7 @@ func write(path string, content func(File) error, open func(*os.File) file) erro
 		_, _ = os.Remove(temp), f.Close() // before the lock goes; the first error is the one to tell
 		return failed(path, err)
 	}
-	if err := f.Close(); err != nil {
-		return failed(path, err)
-	}
-	if err := syncFolder(dir); err != nil {
+	if err := errors.Join(f.Close(), syncFolder(dir)); err != nil {
 		return fmt.Errorf("%s is written, but may be lost in a power failure: %w", path, err)
 	}
 	return nil

@@ -103,6 +103,21 @@ func TestFailureAtEveryCall(t *testing.T) {
 	}
 }
 
+// noClose fails to close.
+type noClose struct{ *os.File }
+
+func (f noClose) Close() error { return errors.Join(f.File.Close(), syscall.EIO) }
+
+// Once the file has its name, no failure may say that nothing was changed.
+func TestCloseFails(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "f")
+	err := write(path, text("new"), func(f *os.File) file { return noClose{f} })
+	if !errors.Is(err, syscall.EIO) || !strings.Contains(err.Error(), path+" is written") || strings.Contains(err.Error(), "nothing was changed") {
+		t.Errorf("error %v", err)
+	}
+	wantFiles(t, filepath.Dir(path), map[string]string{"f": "new"})
+}
+
 func TestLeftoversAreTakenOver(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "f")
