@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"alexnet/internal/lockfile"
@@ -245,7 +246,7 @@ func (d *Dir) acquire() error {
 	case errors.Is(err, lockfile.ErrLocked):
 		return &LockedError{Path: d.path, PID: holder(path)}
 	case err != nil:
-		return fmt.Errorf("cannot write to the run folder: %w", err)
+		return cannotWrite(err)
 	}
 	d.lock = f
 	err = f.Truncate(0)
@@ -253,7 +254,7 @@ func (d *Dir) acquire() error {
 		_, err = f.WriteAt([]byte(strconv.Itoa(os.Getpid())+"\n"), 0)
 	}
 	if err != nil {
-		return errors.Join(fmt.Errorf("cannot write to the run folder: %w", err), d.Close())
+		return errors.Join(cannotWrite(err), d.Close())
 	}
 	return nil
 }
@@ -346,6 +347,18 @@ func remove(made []string) {
 			return
 		}
 	}
+}
+
+// cannotWrite says what to do about it, which the system's error does not.
+func cannotWrite(err error) error {
+	next := "make it writable for this user"
+	switch {
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+		next = "free some space"
+	case errors.Is(err, syscall.EROFS):
+		next = "copy the run to where it can be written, and go on with the copy"
+	}
+	return fmt.Errorf("cannot write to the run folder: %w; %s, then try again", err, next)
 }
 
 func cannotMake(path string, err error) error {

@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -337,6 +338,18 @@ func TestNewest(t *testing.T) {
 	} {
 		if got := ToUse(path); got != want {
 			t.Errorf("to use of %s: %q, want %q", path, got, want)
+		}
+	}
+}
+
+// What cannot be written is said with what to do about it.
+func TestCannotWrite(t *testing.T) {
+	for cause, next := range map[error]string{
+		syscall.ENOSPC: "free some space", syscall.EACCES: "make it writable", syscall.EROFS: "copy the run",
+	} {
+		err := cannotWrite(&os.PathError{Op: "open", Path: "runs/train/lock", Err: cause})
+		if !errors.Is(err, cause) || !strings.Contains(err.Error(), next) || !strings.Contains(err.Error(), "runs/train/lock") {
+			t.Errorf("%v: %v", cause, err)
 		}
 	}
 }
