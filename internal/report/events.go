@@ -92,15 +92,13 @@ func (e *events) scalars(m Metrics, now time.Time) error {
 	add("train/top1_error", m.Top1Error)
 	add("train/top5_error", m.Top5Error)
 	add("train/lr", m.LR)
+	add("train/epoch_loss", m.TrainLoss)
 	add("val/loss", m.ValLoss)
 	add("val/top1_error", m.ValTop1Error)
 	add("val/top5_error", m.ValTop5Error)
 	add("speed/images_per_second", m.ImagesPerSecond)
 	add("speed/data_stall", m.DataStall)
-	if m.ExchangeBytes != nil {
-		bytes := float64(*m.ExchangeBytes)
-		add("exchange/bytes", &bytes)
-	}
+	add("exchange/bytes", m.ExchangeBytes)
 	add("exchange/seconds", m.ExchangeSeconds)
 	if values == nil {
 		return nil

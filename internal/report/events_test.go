@@ -26,7 +26,7 @@ func TestGoldenEvents(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := Metrics{Step: 300, Loss: new(6.5), LR: new(0.01), ValTop1Error: new(0.0), ExchangeBytes: new(int64(60030976))}
+	m := Metrics{Step: 300, Loss: new(6.5), LR: new(0.01), ValTop1Error: new(0.0), ExchangeBytes: new(60030976.0)}
 	if err := e.scalars(m, moment); err != nil {
 		t.Fatal(err)
 	}

@@ -28,12 +28,26 @@ type Metrics struct {
 	DataStall       *float64 `json:"data_stall,omitempty"` // share of the time spent waiting for pictures, 0..1
 	BadPictures     int      `json:"bad_pictures,omitempty"`
 
+	TrainLoss    *float64 `json:"train_loss,omitempty"` // of an epoch's line: mean over its steps so far, those before a resume included
 	ValLoss      *float64 `json:"val_loss,omitempty"`
 	ValTop1Error *float64 `json:"val_top1_error,omitempty"`
 	ValTop5Error *float64 `json:"val_top5_error,omitempty"`
 
-	ExchangeBytes   *int64   `json:"exchange_bytes,omitempty"`   // between devices, both ways, a step
+	ExchangeBytes   *float64 `json:"exchange_bytes,omitempty"`   // between devices, both ways, a step: the mean over the epoch's
 	ExchangeSeconds *float64 `json:"exchange_seconds,omitempty"` // time spent copying them
+}
+
+// Bytes writes a size with a binary unit: "243.9 MiB".
+func Bytes(n int64) string {
+	const unit = 1024
+	if n < unit {
+		return fmt.Sprintf("%d B", n)
+	}
+	v, i := float64(n)/unit, 0
+	for v >= unit && i < 3 {
+		v, i = v/unit, i+1
+	}
+	return fmt.Sprintf("%.1f %ciB", v, "KMGT"[i])
 }
 
 // fileName is the metrics' name in a run folder.

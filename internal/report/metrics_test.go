@@ -53,7 +53,7 @@ func TestLines(t *testing.T) {
 	dir := t.TempDir()
 	all := Metrics{
 		Step: 300, Epoch: 2, Loss: new(6.5), Top1Error: new(0.75), Top5Error: new(0.5), LR: new(0.01), ImagesPerSecond: new(28.25), DataStall: new(0.125),
-		BadPictures: 3, ValLoss: new(6.25), ValTop1Error: new(0.0), ValTop5Error: new(0.25), ExchangeBytes: new(int64(60030976)), ExchangeSeconds: new(0.5),
+		BadPictures: 3, ValLoss: new(6.25), ValTop1Error: new(0.0), ValTop5Error: new(0.25), ExchangeBytes: new(60030976.0), ExchangeSeconds: new(0.5),
 	}
 	write(t, dir, 0, Metrics{Step: 1, Epoch: 1, Loss: new(6.9)}, all)
 	want := `{"step":1,"epoch":1,"loss":6.9}

@@ -30,6 +30,8 @@ type BenchOptions struct {
 	Mode    string
 	Steps   int // measured; 0: 20
 	Warmup  int // taken before and not measured
+
+	Progress func(done, total int) // steps, those of the warmup included
 }
 
 // BenchResult holds medians over the steps; in mode BenchData means, for there batches become ready in bursts.
@@ -216,7 +218,11 @@ func (b *bench) data(ctx context.Context) error {
 }
 
 func (b *bench) add(rows int, seconds, stall float64) {
-	if b.seen++; b.seen <= b.Warmup {
+	b.seen++
+	if b.Progress != nil {
+		b.Progress(b.seen, b.Warmup+b.Steps)
+	}
+	if b.seen <= b.Warmup {
 		return
 	}
 	b.seconds, b.speed = append(b.seconds, seconds), append(b.speed, float64(rows)/seconds)

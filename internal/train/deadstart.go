@@ -16,32 +16,56 @@ import (
 //
 // The loss is judged over the last quarter of a window: one epoch, but at least deadMin steps, since momentum .9 alone takes tens of
 // steps to get to speed and tiny data has epochs of a few steps, and at most deadMax, a fifth of an epoch of ImageNet: bad news should
-// not wait a day. A mean not below 99% of the level is a dead start. While a net only guesses, the loss of every picture is close to the
-// level, so the mean of some 50 batches scatters by far less than that 1%.
+// not wait a day. A run that ends before is judged at its end, unless it is shorter than deadFloor: that is too early to expect anything.
+// A mean not below 99% of the level is a dead start. While a net only guesses, the loss of every picture is close to the level, so the
+// mean of some 50 batches scatters by far less than that 1%.
 const (
+	deadFloor = 40
 	deadMin   = 200
 	deadMax   = 2000
 	deadShare = .99
 	// deadRows is on how many pictures units are looked at. A unit is dead if it was 0 on all of them; of a convolution, everywhere.
 	deadRows = 64
+	// deadLayer is the share of dead units from which on a layer lets nothing through.
+	deadLayer = .99
+	// deadHigh is how far above the level a loss shows that steps are too long rather than too short.
+	deadHigh = 1.02
 )
 
-// deadStart watches the loss of the first steps.
-type deadStart struct {
-	window uint64 // steps of the run
-	level  float64
-	sum    float64
-	steps  int
-	over   bool // judged, or nothing to judge
+// deadState watches the loss at the start of a run. It goes into the checkpoint, so that a resumed run judges as an undisturbed one.
+type deadState struct {
+	From  uint64  `json:"from"` // the step after which losses count
+	To    uint64  `json:"to"`   // the step that ends the window; 0: not planned
+	Sum   float64 `json:"sum"`
+	Steps int     `json:"steps"`
 }
 
-// newDeadStart prepares for a run with `first` steps behind it. A run resumed after judging began is not judged again.
-func newDeadStart(set *data.Set, classes int, window, first uint64) *deadStart {
-	return &deadStart{window: window, level: entropy(set, classes), over: first > judged(window)}
+// plan sets the window of a run with `first` steps behind it that is to end after `end` steps; one that is set stays. A run of a
+// checkpoint that knows of no window is judged over the steps that follow. asked replaces the usual window.
+func (d *deadState) plan(epoch, first, end, asked uint64) {
+	if d.To != 0 || end <= first {
+		return
+	}
+	window := min(max(epoch, deadMin), deadMax, end-first)
+	if asked > 0 {
+		window = asked
+	} else if window < deadFloor {
+		return
+	}
+	d.From, d.To = first+window-window/4, first+window
 }
 
-// judged is the step after which losses count.
-func judged(window uint64) uint64 { return window - window/4 }
+// add takes the loss of a step, counted from 1, and tells, once, that the start is dead: no better than guessing, which has the loss level.
+func (d *deadState) add(step uint64, loss, level float64) bool {
+	if step <= d.From || step > d.To {
+		return false
+	}
+	d.Sum += loss
+	d.Steps++
+	return step == d.To && d.mean() >= deadShare*level
+}
+
+func (d *deadState) mean() float64 { return d.Sum / float64(max(d.Steps, 1)) }
 
 // entropy of the labels, in nats.
 func entropy(set *data.Set, classes int) float64 {
@@ -58,19 +82,6 @@ func entropy(set *data.Set, classes int) float64 {
 	}
 	return h
 }
-
-// add takes the loss of a step, counted from 1, and tells, once, that the start is dead.
-func (d *deadStart) add(step uint64, loss float64) bool {
-	if d.over || step <= judged(d.window) {
-		return false
-	}
-	d.sum += loss
-	d.steps++
-	d.over = step >= d.window
-	return d.over && d.mean() >= deadShare*d.level
-}
-
-func (d *deadStart) mean() float64 { return d.sum / float64(max(d.steps, 1)) }
 
 // deadUnits is the share of a layer's units that were off on all the pictures looked at.
 type deadUnits struct {
@@ -106,6 +117,9 @@ func (t *trainer) findDead() (dead []deadUnits, err error) {
 		return nil, err
 	}
 	defer closeInto(&err, net.Close)
+	for _, m := range memoryOf(t.o.Devices, net) {
+		t.progress.Note("the loss is no better than guessing; looking at the units takes for a moment more " + m.String())
+	}
 	if err := net.Alloc(); err != nil {
 		return nil, err
 	}
@@ -154,29 +168,51 @@ func deadShareOf(net *model.Net, l model.Layer, rows int) (float64, error) {
 	return float64(n) / float64(l.Out.C), nil
 }
 
-// deadWarning says what was seen and what to try: a lower rate, and what Caffe's AlexNet changed in the paper's net against this very
-// trouble, biases of .1 where the paper has 1 and a standard deviation of .005 in the fully connected layers where it has .01.
-func deadWarning(d *deadStart, dead []deadUnits, lr float64) string {
+// deadWarning says what was seen and what to try. Where a layer is off as a whole nothing behind it can learn, whatever the rate: its bias
+// and spread come first, with what Caffe's AlexNet changed in the paper's net against this very trouble, biases of .1 where the paper has 1
+// and a standard deviation of .005 in the fully connected layers where it has .01. Where units are alive and the loss is flat, steps are
+// too short; where it is above guessing, too long.
+func deadWarning(d *deadState, level float64, dead []deadUnits, lr float64) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "warning: the loss was %.4g over steps %d to %d, no better than guessing (%.4g): the net has not begun to learn.",
-		d.mean(), judged(d.window)+1, d.window, d.level)
-	var shares, try []string
+	fmt.Fprintf(&b, "warning: the loss was %s over steps %d to %d, no better than guessing (%s): the net has not begun to learn.",
+		plain(d.mean(), 4), d.From+1, d.To, plain(level, 4))
+	var shares, first, later []string
+	off := false
 	for _, u := range dead {
 		shares = append(shares, fmt.Sprintf("%s %.0f%%", u.layer, 100*u.share))
-		if u.init.Bias > .1 || u.init.Bias < 0 {
-			try = append(try, fmt.Sprintf("--set model.%s.init.bias=0.1", u.layer))
-		}
-		if u.fc && u.init.Std == .01 {
-			try = append(try, fmt.Sprintf("--set model.%s.init.std=0.005", u.layer))
+		if u.share >= deadLayer {
+			off = true
+			first = append(first, u.advice()...)
+		} else {
+			later = append(later, u.advice()...)
 		}
 	}
 	if len(dead) > 0 {
 		fmt.Fprintf(&b, " Units that were off on all of some training pictures: %s.", strings.Join(shares, ", "))
 	}
-	fmt.Fprintf(&b, " Try a new run with --set train.lr=%.2g", lr/10)
-	if len(try) > 0 {
-		fmt.Fprintf(&b, ", or with %s", strings.Join(try, " "))
+	rate := lr / 10
+	if !off && d.mean() < deadHigh*level {
+		rate = 10 * lr
 	}
-	b.WriteString(", or from weights that have learned something: --init FILE.")
+	try := []string{"--set train.lr=" + plain(rate, 2)}
+	if len(later) > 0 {
+		try = append(try, strings.Join(later, " "))
+	}
+	if len(first) > 0 {
+		try = append([]string{strings.Join(first, " ")}, try...)
+	}
+	fmt.Fprintf(&b, " Try a new run with %s, or from weights that have learned something: --init FILE.", strings.Join(try, ", or with "))
 	return b.String()
+}
+
+// advice is how the layer's units could begin alive.
+func (u deadUnits) advice() (try []string) {
+	const bias, std = .1, .005
+	if u.init.Bias > bias || u.init.Bias < 0 || u.share >= deadLayer && u.init.Bias != bias {
+		try = append(try, fmt.Sprintf("--set model.%s.init.bias=%g", u.layer, bias))
+	}
+	if u.fc && u.init.Std == .01 {
+		try = append(try, fmt.Sprintf("--set model.%s.init.std=%g", u.layer, std))
+	}
+	return try
 }

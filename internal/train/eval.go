@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"strings"
 
 	"alexnet/internal/config"
 	"alexnet/internal/data"
@@ -90,7 +89,7 @@ func matchClasses(c *weights.Checkpoint, classes []string) ([]int32, error) {
 	advice := "give the data it was trained on, or another checkpoint"
 	if len(classes) != len(c.Classes) {
 		return nil, &weights.BadFile{Path: c.Path, Advice: advice, Reason: fmt.Sprintf("is for %d classes (%s), the data has %d (%s)",
-			len(c.Classes), examples(c.Classes), len(classes), examples(classes))}
+			len(c.Classes), weights.Examples(c.Classes), len(classes), weights.Examples(classes))}
 	}
 	number := make(map[string]int32, len(c.Classes))
 	for i, name := range c.Classes {
@@ -107,17 +106,9 @@ func matchClasses(c *weights.Checkpoint, classes []string) ([]int32, error) {
 	}
 	if len(missing) > 0 {
 		return nil, &weights.BadFile{Path: c.Path, Advice: advice, Reason: fmt.Sprintf("does not know %d of the data's %d classes (%s); its own are %s",
-			len(missing), len(classes), examples(missing), examples(c.Classes))}
+			len(missing), len(classes), weights.Examples(missing), weights.Examples(c.Classes))}
 	}
 	return labels, nil
-}
-
-// examples is the beginning of a list.
-func examples(names []string) string {
-	if len(names) > 3 {
-		return strings.Join(names[:3], ", ") + ", ..."
-	}
-	return strings.Join(names, ", ")
 }
 
 // relabel gives the data's pictures the checkpoint's labels.

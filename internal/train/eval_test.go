@@ -302,6 +302,53 @@ func checkPrediction(t *testing.T, got Prediction, prob []float32, names []strin
 	}
 }
 
+// TestStrict: the first unreadable picture ends predict, features and evaluation, and nothing behind it is looked at.
+func TestStrict(t *testing.T) {
+	t.Parallel()
+	c := checkpoint(t)
+	broken := filepath.Join(t.TempDir(), "broken.png")
+	if err := os.WriteFile(broken, []byte("no picture"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	images := []string{shapes(t)[0], broken, filepath.Join(t.TempDir(), "missing.png")}
+	for _, batch := range []int{1, 4} {
+		p, err := NewPredictor(PredictOptions{Checkpoint: c, Devices: references(1), Batch: batch, Layers: []string{"fc2"}, Strict: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var bad *data.BadPicture
+		if _, err := p.Predict(context.Background(), images, 1); !errors.As(err, &bad) || bad.Name != broken {
+			t.Errorf("predict: %v", err)
+		}
+		if _, err := p.Features(context.Background(), images, "fc2"); !errors.As(err, &bad) || bad.Name != broken {
+			t.Errorf("features: %v", err)
+		}
+		if err := p.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+
+	dir := t.TempDir()
+	if err := data.Demo(t.Context(), dir, data.DemoOptions{Train: 6, Val: 2, Size: 16, Seed: 1}); err != nil {
+		t.Fatal(err)
+	}
+	s := openFolder(t, dir)
+	if err := os.Truncate(filepath.Join(dir, filepath.FromSlash(s.Val.Name(3))), 40); err != nil {
+		t.Fatal(err)
+	}
+	o := EvalOptions{Checkpoint: c, Devices: references(1), Set: s.Val, Classes: s.Classes}
+	if score := evaluate(t, o); score.Images != s.Val.Len()-1 {
+		t.Errorf("%d pictures scored of %d with one unreadable", score.Images, s.Val.Len())
+	}
+	o.Strict, o.Batch = true, 2
+	done := 0
+	o.Progress = func(d, _ int) { done = d }
+	var bad *data.BadPicture
+	if _, err := Evaluate(context.Background(), o); !errors.As(err, &bad) || bad.Name != s.Val.Name(3) || done > 2 {
+		t.Errorf("evaluation: %v after %d pictures", err, done)
+	}
+}
+
 // TestFeatures: outputs come in the order of the pictures, whatever the batches, with the shapes of the layers; "input" is the centre crop
 // minus the mean.
 func TestFeatures(t *testing.T) {

@@ -5,6 +5,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
 
 	"alexnet/internal/data"
 	"alexnet/internal/device"
@@ -19,6 +23,9 @@ import (
 // returns a *Stopped and writes nothing more. Unreadable pictures are counted, or with Strict end the run with a *data.BadPicture. Other
 // errors are those of the packages that failed; the last checkpoint stands in every case.
 func Run(ctx context.Context, o Options) (result *Result, err error) {
+	if r, err := finishedBefore(&o); r != nil || err != nil {
+		return r, err
+	}
 	t, err := newTrainer(ctx, o)
 	if err != nil {
 		if ctx.Err() != nil {
@@ -40,17 +47,71 @@ func (t *trainer) announce() {
 			authorsDrop1, authorsDrop2, authorsDrop3, t.cfg.Train.Epochs))
 	}
 	if t.valNet == nil {
-		t.progress.Note("there are no validation pictures: no errors are measured, and no best checkpoint is chosen")
-	}
-	n := t.stepsPerEpoch()
-	steps := n * uint64(t.cfg.Train.Epochs)
-	if t.o.Steps > 0 {
-		steps = min(steps, uint64(t.o.Steps))
+		t.progress.Note("there are no validation pictures: no errors are measured, and no best checkpoint is chosen; " + t.howToValidate())
 	}
 	t.progress.Start(Start{
 		Pictures: t.o.Source.Train.Len(), Batch: t.cfg.Train.Batch, Epochs: t.cfg.Train.Epochs,
-		StepsPerEpoch: n, Steps: steps, First: t.firstStep,
+		StepsPerEpoch: t.o.stepsPerEpoch(), Steps: t.o.plannedSteps(), First: t.firstStep,
 	})
+}
+
+// howToValidate says what would give validation pictures: a share of each class that rounds to at least one picture of the smallest class
+// that can spare one, else of the largest.
+func (t *trainer) howToValidate() string {
+	count := make([]int, len(t.o.Source.Classes))
+	for i := range t.o.Source.Train.Len() {
+		count[t.o.Source.Train.Label(i)]++
+	}
+	n := slices.Min(count)
+	if n < 2 {
+		n = slices.Max(count)
+	}
+	if n < 2 {
+		return "no class has a picture to spare: put some into a folder val/ beside train/"
+	}
+	share := math.Ceil(50/float64(n)) / 100 // half a picture rounds to one
+	return fmt.Sprintf("--set data.val_share=%g would hold some out, or put some into a folder val/ beside train/", share)
+}
+
+// stepsPerEpoch counts a last, smaller batch as well.
+func (o *Options) stepsPerEpoch() uint64 {
+	n, b := uint64(o.Source.Train.Len()), uint64(o.Config.Train.Batch)
+	return (n + b - 1) / b
+}
+
+// plannedSteps is when the run is to end.
+func (o *Options) plannedSteps() uint64 {
+	n := o.stepsPerEpoch() * uint64(o.Config.Train.Epochs)
+	if o.Steps > 0 {
+		n = min(n, uint64(o.Steps))
+	}
+	return n
+}
+
+// finishedBefore is the result of a run to resume that has nothing left to do, else nil. Where Steps is just the present step there is one
+// thing left, unless it was done: the validation that ends a run.
+func finishedBefore(o *Options) (*Result, error) {
+	c := o.Resume
+	if c == nil {
+		return nil, nil
+	}
+	s, err := newSchedule(o.Config.Train.Schedule, c.Schedule)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", c.Path, err)
+	}
+	at := uint64(o.Steps)
+	done := s.state.Validated >= o.Config.Train.Epochs || o.Steps > 0 && (c.Step > at || c.Step == at && s.state.ValidatedAt == at)
+	if !done {
+		return nil, nil
+	}
+	r := &Result{
+		Finished: true, Steps: c.Step, Epochs: s.state.Validated, PlannedSteps: o.plannedSteps(), PlannedEpochs: o.Config.Train.Epochs,
+		Last: s.state.Last, Best: bestScore(c.Best), LastPath: c.Path,
+	}
+	if c.Best != nil && o.Dir != nil {
+		r.BestPath = o.Dir.Checkpoint(run.Best)
+	}
+	return r, nil
 }
 
 // loop takes steps. An epoch's end is a turn of its own: a run that was interrupted between the last step and the end of the validation
@@ -134,14 +195,18 @@ func (t *trainer) record(s *taken) error {
 	}
 	if s.Good > 0 {
 		m.Loss, m.Top1Error, m.Top5Error = &s.Score.Loss, &s.Score.Top1Error, &s.Score.Top5Error
-		t.loss = s.Score.Loss
+		t.loss = &s.Score.Loss
 	}
 	if err := t.append(m); err != nil {
 		return err
 	}
 	t.progress.Step(m)
-	if s.Good > 0 && t.dead.add(s.Step, s.Score.Loss) {
-		return t.warnDead()
+	if s.Good > 0 {
+		state := &t.sched.state
+		state.EpochLoss, state.EpochPictures = state.EpochLoss+float64(s.Good)*s.Score.Loss, state.EpochPictures+s.Good
+		if state.Start.add(s.Step, s.Score.Loss, t.guessing) {
+			t.warnDead()
+		}
 	}
 	return nil
 }
@@ -153,19 +218,23 @@ func (t *trainer) append(m report.Metrics) error {
 	return t.metrics.Append(m)
 }
 
-// warnDead looks for dead units and warns. A step may be in flight; it is over before the pictures looked at are.
-func (t *trainer) warnDead() error {
+// warnDead looks for dead units and warns. A step may be in flight; it is over before the pictures looked at are. Where there is no memory
+// to look, the warning does without: the run is not to end for it.
+func (t *trainer) warnDead() {
 	dead, err := t.findDead()
 	if err != nil {
-		return fmt.Errorf("looking for dead units: %w", err)
+		t.progress.Note(fmt.Sprintf("the units could not be looked at: %v", err))
 	}
-	text := deadWarning(t.dead, dead, t.cfg.Train.LR)
-	t.warnings = append(t.warnings, text)
-	t.progress.Note(text)
-	return nil
+	t.warn(deadWarning(&t.sched.state.Start, t.guessing, dead, t.cfg.Train.LR*t.rates.weights))
 }
 
-// endEpoch validates, lets the schedule see the outcome, and writes best and last.
+// warn tells people at once, and whoever reads the result.
+func (t *trainer) warn(text string) {
+	t.warnings = append(t.warnings, text)
+	t.progress.Note(text)
+}
+
+// endEpoch validates, lets the schedule see the outcome, and writes best and last, then what is only to look at.
 func (t *trainer) endEpoch(ctx context.Context) error {
 	if err := t.drain(); err != nil {
 		return err
@@ -173,6 +242,7 @@ func (t *trainer) endEpoch(ctx context.Context) error {
 	if err := t.validate(ctx, t.sched.state.Validated+1); err != nil {
 		return err
 	}
+	t.sched.state.EpochLoss, t.sched.state.EpochPictures = 0, 0
 	if t.last != nil && t.sched.validated(t.last.Top1Error) {
 		t.progress.Note(fmt.Sprintf("validation error stopped improving: lr drops to %.2g",
 			t.cfg.Train.LR*t.sched.at(t.sched.state.Validated).weights))
@@ -181,16 +251,23 @@ func (t *trainer) endEpoch(ctx context.Context) error {
 	if err := t.saveLast(); err != nil {
 		return err
 	}
+	t.curves()
 	t.steps.rest()
 	return t.setRates()
 }
 
-// validate scores the validation pictures, writes the epoch's line and keeps the best net so far. Best is chosen on these pictures
-// alone. Nothing is in flight.
-func (t *trainer) validate(ctx context.Context, epoch int) error {
-	m := report.Metrics{Step: t.steps.pass.Step, Epoch: epoch, BadPictures: t.bad}
+// validate scores the validation pictures, writes the line of the epoch under way or just over, and keeps the best net so far. Best is
+// chosen on these pictures alone. whole counts the epochs that are over. Nothing is in flight.
+func (t *trainer) validate(ctx context.Context, whole int) error {
+	state := &t.sched.state
+	m := report.Metrics{Step: t.steps.pass.Step, Epoch: state.Validated + 1, BadPictures: t.bad}
+	if n := state.EpochPictures; n > 0 {
+		loss := state.EpochLoss / float64(n)
+		m.TrainLoss = &loss
+	}
 	t.countExchange(&m)
 	if t.valNet == nil {
+		state.ValidatedAt = m.Step
 		return t.epochLine(m)
 	}
 	t.val.Seek(0)
@@ -201,7 +278,7 @@ func (t *trainer) validate(ctx context.Context, epoch int) error {
 	if s.Images == 0 {
 		return fmt.Errorf("%w: none of the %d validation pictures can be read", data.ErrNoData, t.o.Source.Val.Len())
 	}
-	t.last, t.sched.state.ValidatedAt = &s, m.Step
+	t.last, state.Last, state.ValidatedAt = &s, &s, m.Step
 	m.ValLoss, m.ValTop1Error, m.ValTop5Error = &s.Loss, &s.Top1Error, &s.Top5Error
 	if err := t.epochLine(m); err != nil {
 		return err
@@ -209,8 +286,8 @@ func (t *trainer) validate(ctx context.Context, epoch int) error {
 	if !s.better(bestScore(t.best)) {
 		return nil
 	}
-	t.best = &weights.Best{Step: m.Step, Epoch: epoch, Top1Error: s.Top1Error, Top5Error: s.Top5Error, Loss: s.Loss}
-	return t.saveBest(epoch)
+	t.best = &weights.Best{Step: m.Step, Epoch: m.Epoch, Top1Error: s.Top1Error, Top5Error: s.Top5Error, Loss: s.Loss}
+	return t.saveBest(whole)
 }
 
 func (t *trainer) epochLine(m report.Metrics) error {
@@ -218,7 +295,7 @@ func (t *trainer) epochLine(m report.Metrics) error {
 		return err
 	}
 	t.progress.Epoch(m)
-	return t.curves()
+	return nil
 }
 
 func bestScore(b *weights.Best) *Score {
@@ -228,7 +305,8 @@ func bestScore(b *weights.Best) *Score {
 	return &Score{Top1Error: b.Top1Error, Top5Error: b.Top5Error, Loss: b.Loss}
 }
 
-// countExchange writes the traffic between the devices, a step on average since the last such line. Nothing is in flight: inside an epoch
+// countExchange writes the traffic between the devices, the mean of the steps since the last such line; a smaller batch at an epoch's end
+// sends less. Nothing is in flight: inside an epoch
 // a step is always under way, and its traffic half counted.
 func (t *trainer) countExchange(m *report.Metrics) {
 	all := t.net.Exchange()
@@ -240,25 +318,25 @@ func (t *trainer) countExchange(m *report.Metrics) {
 		now.bytes += x.Forward + x.Backward
 		now.seconds += x.Time.Seconds()
 	}
-	bytes := (now.bytes - t.exchange.bytes) / int64(t.stepsSince)
+	bytes := float64(now.bytes-t.exchange.bytes) / float64(t.stepsSince)
 	seconds := (now.seconds - t.exchange.seconds) / float64(t.stepsSince)
 	m.ExchangeBytes, m.ExchangeSeconds = &bytes, &seconds
 	t.exchange, t.stepsSince = now, 0
 }
 
-// curves draws the run so far.
-func (t *trainer) curves() error {
+// curves draws the run so far. The run does not depend on them: where they cannot be drawn it says so, once.
+func (t *trainer) curves() {
 	if t.metrics == nil {
-		return nil
-	}
-	if err := t.metrics.Sync(); err != nil {
-		return err
+		return
 	}
 	ms, err := report.Read(t.o.Dir.Metrics())
-	if err != nil {
-		return err
+	if err == nil {
+		err = report.Curves(t.o.Dir.Curves(), t.o.Dir.Path(), ms)
 	}
-	return report.Curves(t.o.Dir.Curves(), t.o.Dir.Path(), ms)
+	if err != nil && !t.undrawn {
+		t.undrawn = true
+		t.warn(fmt.Sprintf("warning: no curves are drawn: %v", err))
+	}
 }
 
 // saveLast writes the checkpoint to go on from. Nothing is in flight and the devices reported no failure: what is bad is never written.
@@ -296,10 +374,21 @@ func (t *trainer) saveBest(epoch int) error {
 func (t *trainer) checkpoint(epoch int) *weights.Checkpoint {
 	return &weights.Checkpoint{
 		Step: t.steps.pass.Step, Sample: t.steps.next, Seed: t.cfg.Train.Seed, Epoch: epoch, Config: t.yaml,
-		Classes: t.o.Source.Classes, Data: weights.Data{Path: t.o.Source.Path, Fingerprint: t.o.Source.Fingerprint},
-		Preprocess: t.pre, Dropout: weights.DropoutPaper, Schedule: t.sched.marshal(), Best: t.best,
+		Classes: t.o.Source.Classes, Data: weights.Data{Path: whereabouts(t.o.Source.Path), Fingerprint: t.o.Source.Fingerprint},
+		Device: t.o.Device, Threads: t.o.Threads, Preprocess: t.pre, Dropout: weights.DropoutPaper, Schedule: t.sched.marshal(), Best: t.best,
 		Params: tensors(t.model, device.Weight),
 	}
+}
+
+// whereabouts is a path that holds from any folder. What is no file (pictures that were drawn) stays as it is named.
+func whereabouts(path string) string {
+	if _, err := os.Stat(path); err != nil {
+		return path
+	}
+	if full, err := filepath.Abs(path); err == nil {
+		return full
+	}
+	return path
 }
 
 // interrupt writes a checkpoint of where the run is.
@@ -328,7 +417,11 @@ func (t *trainer) finish(ctx context.Context) error {
 			return err
 		}
 	}
-	return t.saveLast()
+	if err := t.saveLast(); err != nil {
+		return err
+	}
+	t.curves()
+	return nil
 }
 
 // explain turns the failure of a device into what users can act on.
@@ -343,12 +436,19 @@ func (t *trainer) explain(err error) error {
 	if !errors.As(all, &bad) {
 		return err
 	}
-	return &Stopped{Step: bad.Step + 1, Tensors: bad.Tensors, Checkpoint: t.saved, LR: t.cfg.Train.LR * t.rates.weights, err: bad}
+	s := &Stopped{Step: bad.Step + 1, Tensors: bad.Tensors, Checkpoint: t.saved, LR: t.cfg.Train.LR * t.rates.weights, err: bad}
+	if t.o.Dir != nil {
+		s.config = t.o.Dir.Config()
+	}
+	if path := t.o.Source.Path; whereabouts(path) != path || filepath.IsAbs(path) {
+		s.data = path
+	}
+	return s
 }
 
 func (t *trainer) result() *Result {
 	r := &Result{
-		Steps: t.steps.pass.Step, Epochs: t.sched.state.Validated, Loss: t.loss, Last: t.last, Best: bestScore(t.best),
+		Steps: t.steps.pass.Step, Epochs: t.sched.state.Validated, PlannedSteps: t.o.plannedSteps(), PlannedEpochs: t.cfg.Train.Epochs, Loss: t.loss, Last: t.last, Best: bestScore(t.best),
 		LastPath: t.saved, BestPath: t.bestPath, Bad: t.bad, Warnings: t.warnings, Memory: t.memory, Exchange: t.net.Exchange(),
 	}
 	if n := r.Steps - t.firstStep; n > 0 {

@@ -18,12 +18,14 @@ type PredictOptions struct {
 	Devices    []device.Device
 	Batch      int      // rows of the net, the most pictures at once; 0: 1
 	Layers     []string // whose outputs are to be read with Features
+	Strict     bool     // an unreadable picture ends Predict and Features at once, with its *data.BadPicture
 }
 
 // Predictor is a checkpoint's net, ready to look at pictures in files. Pictures are prepared as the checkpoint says: its size, centre
 // crop, its mean.
 type Predictor struct {
-	net *inference
+	net    *inference
+	strict bool
 }
 
 // NewPredictor opens the net on the devices, which stay the caller's. A layer that the net does not have is a *config.Error.
@@ -32,7 +34,7 @@ func NewPredictor(o PredictOptions) (*Predictor, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Predictor{n}, nil
+	return &Predictor{n, o.Strict}, nil
 }
 
 // Close frees the net.
@@ -52,8 +54,8 @@ type ClassProbability struct {
 	Probability float64 `json:"probability"`
 }
 
-// Predict names the `top` most probable classes of each picture, in the order given. An unreadable picture has its Err set; it stops
-// nothing.
+// Predict names the `top` most probable classes of each picture, in the order given. An unreadable picture has its Err set and
+// stops nothing, unless PredictOptions.Strict.
 func (p *Predictor) Predict(ctx context.Context, images []string, top int) ([]Prediction, error) {
 	classes := p.net.arch.Classes
 	prob := make([]float32, p.net.rows*classes)
@@ -89,7 +91,7 @@ func (p *Predictor) each(ctx context.Context, images []string, done func(rows []
 			err := p.net.load(b, len(rows), images[next])
 			var unreadable *data.BadPicture
 			switch {
-			case errors.As(err, &unreadable):
+			case errors.As(err, &unreadable) && !p.strict:
 				bad(next, unreadable)
 			case err != nil:
 				return err

@@ -14,6 +14,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"strconv"
 	"strings"
 
 	"alexnet/internal/config"
@@ -29,6 +30,10 @@ import (
 type Options struct {
 	Config  *config.Config
 	Devices []device.Device // stay open
+	// Device and Threads say in words and number what Devices are ("cpu,cpu", 8). They go into the checkpoints: only the same
+	// devices with the same threads repeat a run bit for bit.
+	Device  string
+	Threads int
 	Source  *data.Source
 	Dir     *run.Dir // where checkpoints, metrics and curves go; nil: nowhere
 
@@ -52,10 +57,13 @@ type Options struct {
 type Result struct {
 	Steps                uint64 // in total, those before a resume included
 	Epochs               int    // whole ones
-	Loss                 float64
-	Last, Best           *Score // on the validation part; nil without one
-	LastPath, BestPath   string // checkpoints; empty where none was written
-	Bad                  int    // unreadable pictures
+	PlannedSteps         uint64 // when the run was to end
+	PlannedEpochs        int
+	Finished             bool     // the run to resume had come to its end before: nothing was done
+	Loss                 *float64 // of the last step; nil: none was taken here
+	Last, Best           *Score   // on the validation part; nil without one
+	LastPath, BestPath   string   // checkpoints; empty where none was written
+	Bad                  int      // unreadable pictures
 	Warnings             []string
 	Memory               []DeviceMemory
 	Exchange             []model.Traffic // between devices, in this process
@@ -129,12 +137,26 @@ func (e *Interrupted) Error() string {
 // Is makes errors.Is(e, ErrInterrupted) true.
 func (e *Interrupted) Is(target error) bool { return target == ErrInterrupted }
 
+// OtherData says that a run cannot be resumed because the pictures are not the ones it began with.
+type OtherData struct {
+	Path       string // of the pictures given
+	Began      string // where the run found its own
+	Checkpoint string
+}
+
+func (e *OtherData) Error() string {
+	return fmt.Sprintf("the data at %s is not what the run began with (%s): pictures came, went or changed sides; "+
+		"give the same data, or begin a new run from these weights", e.Path, e.Began)
+}
+
 // Stopped is a run that met NaN or Inf on a device. The step in question changed no weights on disk: the last good checkpoint stands.
 type Stopped struct {
 	Step       uint64 // the step it appeared in, counted from 1 as in metrics.jsonl
 	Tensors    []string
 	Checkpoint string // the last good one; empty: none yet
 	LR         float64
+	config     string // the run's configuration in a file; empty: in none
+	data       string // where the pictures are; empty: nowhere, they were drawn
 	err        error
 }
 
@@ -150,11 +172,36 @@ func (e *Stopped) Error() string {
 	if e.Checkpoint != "" {
 		fmt.Fprintf(&b, "; the last good checkpoint is kept: %s", e.Checkpoint)
 	}
-	fmt.Fprintf(&b, "; try a lower rate (--set train.lr=%.2g)", e.LR/10)
+	lower := "--set train.lr=" + plain(e.LR/10, 2)
 	if e.Checkpoint == "" {
-		b.WriteString(" or smaller initial weights (--set model.LAYER.init.std=0.005)")
+		fmt.Fprintf(&b, "; try a lower rate (%s) or smaller initial weights (--set model.LAYER.init.std=0.005)", lower)
+		return b.String()
 	}
+	b.WriteString("; try a new run from there with a lower rate: alexnet train")
+	for _, arg := range [][2]string{{"--config", e.config}, {"--data", e.data}, {"--init", e.Checkpoint}} {
+		if arg[1] != "" {
+			b.WriteString(" " + arg[0] + " " + shellWord(arg[1]))
+		}
+	}
+	b.WriteString(" " + lower)
 	return b.String()
+}
+
+// shellWord quotes what a shell would take apart.
+func shellWord(s string) string {
+	if !strings.ContainsAny(s, " \t\n'\"\\$`&|;<>()*?[]#~!{}") {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+}
+
+// plain writes a number with so many significant digits, and without an exponent where people would not write one either.
+func plain(x float64, digits int) string {
+	short, err := strconv.ParseFloat(strconv.FormatFloat(x, 'g', digits, 64), 64)
+	if a := math.Abs(short); err != nil || a != 0 && (a < 1e-6 || a >= 1e9) {
+		return strconv.FormatFloat(x, 'g', digits, 64)
+	}
+	return strconv.FormatFloat(short, 'f', -1, 64)
 }
 
 func (e *Stopped) Unwrap() error { return e.err }

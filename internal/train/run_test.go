@@ -55,15 +55,16 @@ func sameLines(t *testing.T, got, want []report.Metrics) {
 }
 
 // line is what a metrics line says, with -1 for nothing.
-func line(m report.Metrics) [8]float64 {
+func line(m report.Metrics) [9]float64 {
 	or := func(p *float64) float64 {
 		if p == nil {
 			return -1
 		}
 		return *p
 	}
-	return [8]float64{
+	return [9]float64{
 		float64(m.Step), float64(m.Epoch), or(m.Loss), or(m.Top1Error), or(m.LR), or(m.ValLoss), or(m.ValTop1Error), or(m.ValTop5Error),
+		or(m.TrainLoss),
 	}
 }
 
@@ -143,14 +144,75 @@ func TestResumeAfterEnd(t *testing.T) {
 	o, _ := options(t, "train.epochs=1")
 	o.Dir = folder(t)
 	r := mustRun(t, o)
-	before := state(t, r.LastPath)
+	before, lines, last := state(t, r.LastPath), timeless(t, o.Dir), *r.Last
 	again, l := options(t, "train.epochs=1")
 	again.Dir, again.Resume = o.Dir, load(t, r.LastPath)
 	r = mustRun(t, again)
 	if len(l.steps) != 0 || len(l.epochs) != 0 || r.Steps != tinySteps || r.Best == nil || r.BestPath == "" {
 		t.Errorf("%d steps and %d validations more: %+v", len(l.steps), len(l.epochs), r)
 	}
+	if !r.Finished || r.PlannedSteps != tinySteps || r.PlannedEpochs != 1 || r.Epochs != 1 || r.Loss != nil || r.Last == nil || *r.Last != last {
+		t.Errorf("%+v, want it finished with the last validation %+v", r, last)
+	}
 	same(t, "resumed after the end", state(t, r.LastPath), before)
+	sameLines(t, timeless(t, o.Dir), lines)
+}
+
+// TestResumeBeyondSteps: a run that has taken as many steps as it is asked for, or more, is finished; one step more is training.
+func TestResumeBeyondSteps(t *testing.T) {
+	t.Parallel()
+	o, _ := options(t)
+	o.Dir, o.Steps = folder(t), tinySteps+2
+	path := mustRun(t, o).LastPath
+	before, lines := state(t, path), timeless(t, o.Dir)
+	if end := lines[len(lines)-1]; end.Epoch != 2 || end.ValLoss == nil || end.TrainLoss == nil {
+		t.Errorf("the line of the end, inside epoch 2: %+v", end)
+	}
+	for _, steps := range []int{1, tinySteps, tinySteps + 2, tinySteps + 3} {
+		again, l := options(t)
+		again.Dir, again.Steps, again.Resume = o.Dir, steps, load(t, path)
+		r := mustRun(t, again)
+		if more := steps > tinySteps+2; r.Finished == more || (r.Loss != nil) != more || (len(l.steps) > 0) != more {
+			t.Errorf("--steps %d: %+v", steps, r)
+		} else if !more {
+			same(t, "finished", state(t, path), before)
+			sameLines(t, timeless(t, o.Dir), lines)
+		}
+	}
+}
+
+// TestCurvesBlocked: where curves.png cannot be written the run goes on, and says so once.
+func TestCurvesBlocked(t *testing.T) {
+	t.Parallel()
+	o, l := options(t, "train.epochs=2")
+	o.Dir = folder(t)
+	if err := os.MkdirAll(filepath.Join(o.Dir.Curves(), "in the way"), 0o777); err != nil {
+		t.Fatal(err)
+	}
+	r := mustRun(t, o)
+	if r.Epochs != 2 || r.LastPath == "" || r.BestPath == "" || len(r.Warnings) != 1 || !l.noted("no curves are drawn") {
+		t.Errorf("%+v, notes %q", r, l.notes)
+	}
+}
+
+// TestWhere: a checkpoint says where its run computed, and where its pictures are from any folder.
+func TestWhere(t *testing.T) {
+	dir := t.TempDir()
+	if err := data.Demo(t.Context(), filepath.Join(dir, "shapes"), data.DemoOptions{Train: 6, Val: 2, Size: 16, Seed: 1}); err != nil {
+		t.Fatal(err)
+	}
+	t.Chdir(dir)
+	o, _ := options(t, "train.epochs=1")
+	o.Dir, o.Source, o.Device, o.Threads = folder(t), openFolder(t, "shapes"), "cpu,cpu", 3
+	c := load(t, mustRun(t, o).LastPath)
+	if c.Device != "cpu,cpu" || c.Threads != 3 || !filepath.IsAbs(c.Data.Path) || filepath.Base(c.Data.Path) != "shapes" {
+		t.Errorf("device %q, threads %d, data at %s", c.Device, c.Threads, c.Data.Path)
+	}
+	o, _ = options(t, "train.epochs=1")
+	o.Dir = folder(t)
+	if c := load(t, mustRun(t, o).LastPath); c.Data.Path != pictures().Path {
+		t.Errorf("pictures that were drawn are at %s", c.Data.Path)
+	}
 }
 
 func TestResumeRefuses(t *testing.T) {
@@ -218,6 +280,21 @@ func TestInit(t *testing.T) {
 		t.Errorf("mean of kind %s and %d numbers, asked for a channel mean", got.MeanKind, len(got.Mean))
 	}
 
+	o, _ = options(t, "model.conv1.kernels=16", "model.input.size=20", "data.resize=20") // the net comes first: what else differs follows from it
+	o.Init = c
+	var mismatch *weights.Mismatch
+	if _, err := Run(context.Background(), o); !errors.As(err, &mismatch) || mismatch.Tensor != "conv1.weight" {
+		t.Errorf("another net: %v", err)
+	}
+	o, l := options(t, "train.dropout=false", "train.epochs=1")
+	o.Init, o.Source = c, renamed(t)
+	mustRun(t, o)
+	for _, part := range []string{"have other names", "what passes drop2 is 2 times as large"} {
+		if !l.noted(part) {
+			t.Errorf("notes %q, none says %q", l.notes, part)
+		}
+	}
+
 	fewer := twoClasses(t)
 	o, _ = options(t)
 	o.Init, o.Source = c, fewer
@@ -225,6 +302,21 @@ func TestInit(t *testing.T) {
 	if _, err := Run(context.Background(), o); !errors.As(err, &bad) {
 		t.Errorf("two classes: %v", err)
 	}
+}
+
+// renamed are the pictures with another name for the first class.
+func renamed(t *testing.T) *data.Source {
+	t.Helper()
+	dir := t.TempDir()
+	if err := data.Demo(t.Context(), dir, data.DemoOptions{Train: 6, Val: 2, Size: 16, Seed: 1}); err != nil {
+		t.Fatal(err)
+	}
+	for _, part := range []string{"train", "val"} {
+		if err := os.Rename(filepath.Join(dir, part, pictures().Classes[0]), filepath.Join(dir, part, "aardvark")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return openFolder(t, dir)
 }
 
 // twoClasses are pictures of two of the ten classes, in a folder.
@@ -262,8 +354,8 @@ func TestLearns(t *testing.T) {
 	o.Source = twoClasses(t)
 	r := mustRun(t, o)
 	losses := l.losses()
-	if r.Loss > .5*math.Ln2 {
-		t.Errorf("loss after %d steps is %g, guessing has %g; losses: %.3g", len(losses), r.Loss, math.Ln2, losses)
+	if *r.Loss > .5*math.Ln2 {
+		t.Errorf("loss after %d steps is %g, guessing has %g; losses: %.3g", len(losses), *r.Loss, math.Ln2, losses)
 	}
 	if len(l.epochs) != 30 || r.Epochs != 30 || len(l.start) != 1 || l.start[0].Steps != r.Steps {
 		t.Errorf("%d epochs, %d validations, start %+v", r.Epochs, len(l.epochs), l.start)
@@ -321,14 +413,14 @@ func TestTwoDevices(t *testing.T) {
 			continue
 		}
 		// pool1 (2 x 4 x 7 x 7) crosses both ways before fc2, fc2's 12 units one way before fc3; the gradients come back: fp32, 15 rows.
-		want := int64(2 * 15 * 4 * (8*7*7 + 12))
+		want := float64(2 * 15 * 4 * (8*7*7 + 12))
 		for _, m := range l.epochs {
 			if m.ExchangeBytes == nil || *m.ExchangeBytes != want {
-				t.Fatalf("exchange of a step is %v bytes, want %d", m.ExchangeBytes, want)
+				t.Fatalf("exchange of a step is %v bytes, want %g", m.ExchangeBytes, want)
 			}
 		}
-		if r.ExchangeBytesPerStep != float64(want) {
-			t.Errorf("exchange of a step is %g bytes, want %d", r.ExchangeBytesPerStep, want)
+		if r.ExchangeBytesPerStep != want {
+			t.Errorf("exchange of a step is %g bytes, want %g", r.ExchangeBytesPerStep, want)
 		}
 	}
 	for what, pair := range map[string][2]map[string][]float32{"weight": weight, "momentum": momentum} {
@@ -497,12 +589,61 @@ func TestNonFinite(t *testing.T) {
 	if len(l.steps) != 3 {
 		t.Errorf("%d steps told of, three were good", len(l.steps))
 	}
-	for _, part := range []string{"step 4", stop.Tensors[0], stop.Checkpoint, "--set train.lr=0.001"} {
+	next := "alexnet train --config " + o.Dir.Config() + " --init " + stop.Checkpoint + " --set train.lr=0.001"
+	for _, part := range []string{"step 4", stop.Tensors[0], stop.Checkpoint, next} {
 		if !strings.Contains(err.Error(), part) {
 			t.Errorf("the error %q does not say %s", err, part)
 		}
 	}
 	same(t, "checkpoint", state(t, o.Dir.Checkpoint(run.Last)), good)
+}
+
+// TestNonFiniteTwoDevices poisons one half of a parameter, the one on the first device or the one on the second, before different steps:
+// the run stops in that step, names the parameter, keeps the last good checkpoint, and both devices
+// come to rest.
+func TestNonFiniteTwoDevices(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		half, step int // poisoned after so many steps
+	}{{0, 1}, {1, 1}, {0, 3}, {1, 5}, {0, 6}, {1, 7}} {
+		t.Run(fmt.Sprintf("half %d after step %d", c.half, c.step), func(t *testing.T) {
+			t.Parallel()
+			o, _ := options(t, "train.checkpoint_steps=1")
+			o.Dir, o.Devices = folder(t), references(2)
+			good := ""
+			o.afterStep = func(tr *trainer) {
+				if tr.steps.pass.Step != uint64(c.step) {
+					return
+				}
+				if err := tr.saveLast(); err != nil {
+					t.Error(err)
+				}
+				good = state(t, o.Dir.Checkpoint(run.Last))
+				v := tensorsOf(t, tr.model, device.Weight)["conv1.weight"] // the first half of the kernels is on the first device
+				v[c.half*len(v)/2+1] = float32(math.NaN())
+				if err := tr.model.Store(0, device.Weight, v); err != nil {
+					t.Error(err)
+				}
+			}
+			_, err := Run(context.Background(), o)
+			var stop *Stopped
+			if !errors.As(err, &stop) {
+				t.Fatal(err)
+			}
+			if stop.Step != uint64(c.step)+1 || stop.Checkpoint != o.Dir.Checkpoint(run.Last) {
+				t.Errorf("%+v", stop)
+			}
+			if !strings.Contains(strings.Join(stop.Tensors, " "), "conv1.weight") {
+				t.Errorf("named %v, poisoned was conv1.weight", stop.Tensors)
+			}
+			same(t, "checkpoint", state(t, o.Dir.Checkpoint(run.Last)), good)
+			for _, d := range o.Devices {
+				if err := d.Close(); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
 }
 
 // TestDiverges: a rate far too high ends in numbers that are not, and nothing of it is written.
@@ -606,6 +747,92 @@ func TestDeadStart(t *testing.T) {
 	}
 }
 
+// TestDeadWindow: the window is an epoch within bounds, no longer than the run; shorter runs are not judged, and a resumed run keeps
+// its window and what it has seen.
+func TestDeadWindow(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		epoch, first, end, asked uint64
+		want                     deadState
+	}{
+		{1, 0, 10, 0, deadState{}},
+		{1, 0, 90, 0, deadState{From: 68, To: 90}},
+		{1, 0, 5000, 0, deadState{From: 150, To: 200}},
+		{10000, 0, 900000, 0, deadState{From: 1500, To: 2000}},
+		{1, 1000, 1060, 0, deadState{From: 1045, To: 1060}},
+		{1, 10, 5, 0, deadState{}},
+		{1, 0, 10, 8, deadState{From: 6, To: 8}},
+	} {
+		var d deadState
+		if d.plan(c.epoch, c.first, c.end, c.asked); d != c.want {
+			t.Errorf("epochs of %d steps, from %d to %d: %+v, want %+v", c.epoch, c.first, c.end, d, c.want)
+		}
+	}
+	d := deadState{From: 150, To: 200, Sum: 7, Steps: 3}
+	if d.plan(1, 153, 5000, 0); d != (deadState{From: 150, To: 200, Sum: 7, Steps: 3}) {
+		t.Errorf("a resumed run judges anew: %+v", d)
+	}
+}
+
+// TestDeadStartResumed: a run that is interrupted inside the window is judged when it goes on, over all of the window.
+func TestDeadStartResumed(t *testing.T) {
+	t.Parallel()
+	sets := []string{"train.epochs=12", "model.conv1.init.bias=-100", "model.fc2.init.bias=-1", "train.schedule.kind=constant"}
+	whole, _ := options(t, sets...) // 48 steps: judged over the last 12
+	want := mustRun(t, whole).Warnings
+	if len(want) != 1 {
+		t.Fatalf("warnings %q", want)
+	}
+	o, l := options(t, sets...)
+	o.Dir = folder(t)
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	l.onStep = func(m report.Metrics) {
+		if m.Step == 41 {
+			cancel()
+		}
+	}
+	_, err := Run(ctx, o)
+	var stop *Interrupted
+	if !errors.As(err, &stop) {
+		t.Fatal(err)
+	}
+	again, _ := options(t, sets...)
+	again.Dir, again.Resume = o.Dir, load(t, stop.Checkpoint)
+	if got := mustRun(t, again).Warnings; len(got) != 1 || got[0] != want[0] {
+		t.Errorf("warnings %q, want %q", got, want)
+	}
+}
+
+// TestDeadAdvice: what is off as a whole comes first; where all is alive and nothing moves the rate is too low; numbers are plain.
+func TestDeadAdvice(t *testing.T) {
+	t.Parallel()
+	flat := deadState{From: 150, To: 200, Sum: 100 * 50, Steps: 50}
+	conv := deadUnits{layer: "conv1", share: 0, init: config.Init{Std: .01}}
+	off := deadUnits{layer: "fc6", share: 1, init: config.Init{Std: .01, Bias: 1}, fc: true}
+	for _, c := range []struct {
+		what  string
+		level float64
+		dead  []deadUnits
+		lr    float64
+		want  string
+	}{
+		{"alive and flat", 100, []deadUnits{conv}, 1e-5, "100 over steps 151 to 200, no better than guessing (100)"},
+		{"alive and flat", 100, []deadUnits{conv}, 1e-5, "Try a new run with --set train.lr=0.0001, or from weights"},
+		{"above guessing", 50, []deadUnits{conv}, 1000, "Try a new run with --set train.lr=100, or"},
+		{
+			"a layer off", 100,
+			[]deadUnits{conv, off},
+			.01,
+			"Try a new run with --set model.fc6.init.bias=0.1 --set model.fc6.init.std=0.005, or with --set train.lr=0.001, or from",
+		},
+	} {
+		if text := deadWarning(&flat, c.level, c.dead, c.lr); !strings.Contains(text, c.want) {
+			t.Errorf("%s: %q does not say %q", c.what, text, c.want)
+		}
+	}
+}
+
 // TestColorOff: authors2012 switches the colour noise off at epoch 68, and freezes the first layer at 72.
 func TestColorOff(t *testing.T) {
 	t.Parallel()
@@ -647,11 +874,17 @@ func TestNoValidation(t *testing.T) {
 	if r.Last != nil || r.Best != nil || r.BestPath != "" || r.LastPath == "" {
 		t.Errorf("%+v", r)
 	}
-	o, _ = options(t)
+	if lines := timeless(t, o.Dir); len(lines) != tinySteps+1 {
+		t.Errorf("%d lines of metrics, want one a step and one of the epoch", len(lines))
+	}
+	o, l = options(t)
 	o.Source = openFolder(t, dir)
-	var usage *config.Error
-	if _, err := Run(context.Background(), o); !errors.As(err, &usage) {
-		t.Errorf("plateau without validation: %v", err)
+	r = mustRun(t, o)
+	if r.Epochs != 3 || !l.noted("schedule plateau follows the validation error") {
+		t.Errorf("plateau without validation: %+v, notes %q", r, l.notes)
+	}
+	if !l.noted("--set data.val_share=0.09 ") { // half a picture of six
+		t.Errorf("notes %q", l.notes)
 	}
 }
 

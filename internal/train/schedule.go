@@ -53,11 +53,16 @@ type schedule struct {
 // scheduleState is what a resumed run must know.
 type scheduleState struct {
 	Validated   int     `json:"validated"`        // whole epochs whose end (validation, plateau) is behind us
-	ValidatedAt uint64  `json:"validated_at"`     // steps taken at the last validation, that at the end of a run included
+	ValidatedAt uint64  `json:"validated_at"`     // steps taken at the last epoch line, that at the end of a run included
+	Last        *Score  `json:"last,omitempty"`   // of the validation then; nil: no pictures for it
 	Seen        int     `json:"seen,omitempty"`   // validations that plateau has seen
 	Lowest      float64 `json:"lowest,omitempty"` // lowest top-1 error among them
 	Since       int     `json:"since,omitempty"`  // validations since then
 	Drops       int     `json:"drops,omitempty"`  // times the rate was lowered
+
+	EpochLoss     float64   `json:"epoch_loss,omitempty"` // sum over the good pictures of the epoch under way
+	EpochPictures int       `json:"epoch_pictures,omitempty"`
+	Start         deadState `json:"start,omitzero"` // what was seen of the loss at the start
 }
 
 func newSchedule(cfg config.Schedule, state []byte) (*schedule, error) {

@@ -4,7 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
+	"slices"
+	"strconv"
 
 	"alexnet/internal/atomicfile"
 	"alexnet/internal/config"
@@ -36,13 +37,14 @@ type trainer struct {
 	sched   *schedule
 	rates   rates
 	steps   *stepper
-	dead    *deadStart
 	metrics *report.Writer
 
 	memory     []DeviceMemory
+	guessing   float64 // loss of a net that only guesses
+	undrawn    bool    // it was said that there are no curves
 	warnings   []string
 	bad        int
-	loss       float64 // of the last step
+	loss       *float64 // of the last step
 	last       *Score
 	best       *weights.Best
 	saved      string // the last checkpoint; the steps taken and the schedule's state in it
@@ -94,14 +96,16 @@ func (t *trainer) configure(context.Context) (err error) {
 		return err
 	}
 	if t.cfg.Train.Schedule.Kind == kindPlateau && t.o.Source.Val.Len() == 0 {
-		return config.Errorf("train.schedule.kind", "is plateau, which follows the validation error, but there are no validation pictures: "+
-			"give data with a val/ folder, or --set data.val_share=0.1")
+		t.cfg.Train.Schedule.Kind = kindConstant
+		t.progress.Note("schedule plateau follows the validation error, which cannot be measured here: the rate stays as it is")
 	}
 	if err := t.checkResume(); err != nil {
 		return err
 	}
-	t.arch, err = model.New(t.cfg.Model, t.cfg.Train.Dropout)
-	return err
+	if t.arch, err = model.New(t.cfg.Model, t.cfg.Train.Dropout); err != nil {
+		return err
+	}
+	return t.checkInit()
 }
 
 // checkResume refuses to go on where the result could not be that of an undisturbed run.
@@ -114,8 +118,7 @@ func (t *trainer) checkResume() error {
 		return config.Errorf("train.seed", "is %d, but the run to resume has seed %d", t.cfg.Train.Seed, c.Seed)
 	}
 	if c.Data.Fingerprint != t.o.Source.Fingerprint {
-		return fmt.Errorf("the data at %s is not what the run began with (%s): pictures came, went or changed sides. "+
-			"Give the same data, or begin a new run from these weights: alexnet train --init %s", t.o.Source.Path, c.Data.Path, c.Path)
+		return &OtherData{Path: t.o.Source.Path, Began: c.Data.Path, Checkpoint: c.Path}
 	}
 	return nil
 }
@@ -179,7 +182,7 @@ func (t *trainer) restore(context.Context) (err error) {
 			t.bestPath = t.o.Dir.Checkpoint(run.Best)
 		}
 	case t.o.Init != nil:
-		if err := t.restoreInit(t.o.Init); err != nil {
+		if err := t.o.Init.Restore(slots(t.model, device.Weight), nil); err != nil {
 			return err
 		}
 	default:
@@ -187,22 +190,72 @@ func (t *trainer) restore(context.Context) (err error) {
 			return err
 		}
 	}
-	t.sched, err = newSchedule(t.cfg.Train.Schedule, state)
-	return err
+	if t.sched, err = newSchedule(t.cfg.Train.Schedule, state); err != nil {
+		return err
+	}
+	t.last = t.sched.state.Last
+	return nil
 }
 
-func (t *trainer) restoreInit(c *weights.Checkpoint) error {
+// checkInit refuses a file of another net before anything else is compared with it, and tells where the net will not behave as in
+// the file's run.
+func (t *trainer) checkInit() error {
+	c := t.o.Init
+	if c == nil {
+		return nil
+	}
 	if c.Dropout != "" && c.Dropout != weights.DropoutPaper {
 		return fmt.Errorf("%s: its dropout is of the form %q, want %q", c.Path, c.Dropout, weights.DropoutPaper)
 	}
 	if n := len(c.Classes); n > 0 && n != t.arch.Classes {
 		return &weights.BadFile{
 			Path:   c.Path,
-			Reason: fmt.Sprintf("is for %d classes (%s), the data at %s has %d", n, examples(c.Classes), t.o.Source.Path, t.arch.Classes),
+			Reason: fmt.Sprintf("is for %d classes (%s), the data at %s has %d", n, weights.Examples(c.Classes), t.o.Source.Path, t.arch.Classes),
 			Advice: "give data with the classes of the file, or begin without --init",
 		}
 	}
-	return c.Restore(slots(t.model, device.Weight), nil)
+	var params []weights.Slot
+	for _, p := range t.arch.Params {
+		params = append(params, weights.Slot{Name: p.Name, Shape: p.Shape})
+	}
+	if err := c.Fits(params); err != nil {
+		return err
+	}
+	if !slices.Equal(c.Classes, t.o.Source.Classes) && !slices.Equal(c.Classes, numbered(len(c.Classes))) {
+		t.progress.Note(fmt.Sprintf("the classes of %s have other names (%s) than those of the data (%s): its last layer has to learn anew what is what",
+			c.Path, weights.Examples(c.Classes), weights.Examples(t.o.Source.Classes)))
+	}
+	t.compareDropout(c)
+	return nil
+}
+
+// numbered are class names where no data named them: "0", "1", ...
+func numbered(n int) []string {
+	names := make([]string, n)
+	for i := range names {
+		names[i] = strconv.Itoa(i)
+	}
+	return names
+}
+
+// compareDropout tells of weights that were trained with dropout and now go on without, or the reverse. In the paper's form outputs are
+// multiplied by 1-rate in use; a net without the layer passes them on whole, twice as large at the rate .5.
+func (t *trainer) compareDropout(c *weights.Checkpoint) {
+	file, err := config.Parse(c.Config, nil)
+	if err != nil || file.Train.Dropout == t.cfg.Train.Dropout {
+		return // a configuration that is none says nothing about dropout
+	}
+	i := slices.IndexFunc(t.cfg.Model.Layers, func(l config.Layer) bool { return l.Kind == "dropout" && l.Rate > 0 && l.Rate < 1 })
+	if i < 0 {
+		return
+	}
+	l := t.cfg.Model.Layers[i]
+	was, is, times := "with", "without", 1/(1-l.Rate)
+	if t.cfg.Train.Dropout {
+		was, is, times = is, was, 1-l.Rate
+	}
+	t.progress.Note(fmt.Sprintf("%s was trained %s dropout, this run is %s: what passes %s is %s times as large as its weights are used to",
+		c.Path, was, is, l.Name, plain(times, 3)))
 }
 
 // feed makes the loaders and the stepper.
@@ -213,11 +266,8 @@ func (t *trainer) feed(context.Context) (err error) {
 	if c := t.o.Resume; c != nil {
 		t.steps.next = c.Sample
 	}
-	window := min(max(t.stepsPerEpoch(), deadMin), deadMax)
-	if t.o.deadSteps > 0 {
-		window = t.o.deadSteps
-	}
-	t.dead = newDeadStart(t.o.Source.Train, t.arch.Classes, window, t.firstStep)
+	t.guessing = entropy(t.o.Source.Train, t.arch.Classes)
+	t.sched.state.Start.plan(t.o.stepsPerEpoch(), t.firstStep, t.o.plannedSteps(), t.o.deadSteps)
 	if t.valNet != nil {
 		o := t.loaderOptions()
 		if t.val, err = data.NewLoader(t.o.Source.Val, o); err != nil {
@@ -317,12 +367,6 @@ func (t *trainer) onBad(b *data.BadPicture) {
 	}
 }
 
-// stepsPerEpoch counts a last, smaller batch as well.
-func (t *trainer) stepsPerEpoch() uint64 {
-	n, b := uint64(t.o.Source.Train.Len()), uint64(t.cfg.Train.Batch)
-	return (n + b - 1) / b
-}
-
 // slots are the places of the model's parameters, for weights.Restore.
 func slots(m *model.Model, part device.Part) []weights.Slot {
 	var all []weights.Slot
@@ -365,19 +409,7 @@ func (m *DeviceMemory) add(item device.MemoryItem) {
 	m.Plan = append(m.Plan, item)
 }
 
+// String is "memory on cpu: 243.9 MiB".
 func (m DeviceMemory) String() string {
-	parts := make([]string, 0, len(m.Plan))
-	for _, i := range m.Plan {
-		if i.Bytes > 0 {
-			parts = append(parts, fmt.Sprintf("%s %s", i.Purpose, megabytes(i.Bytes)))
-		}
-	}
-	return fmt.Sprintf("memory on %s: %s (%s)", m.Device, megabytes(m.Plan.Total()), strings.Join(parts, ", "))
-}
-
-func megabytes(n int64) string {
-	if n < 10e6 {
-		return fmt.Sprintf("%.1f MB", float64(n)/1e6)
-	}
-	return fmt.Sprintf("%.0f MB", float64(n)/1e6)
+	return "memory on " + m.Device + ": " + report.Bytes(m.Plan.Total())
 }

@@ -20,6 +20,8 @@ type Checkpoint struct {
 	// Classes are the names in the order of the net's outputs. A name that is not UTF-8 comes back with U+FFFD for each bad byte.
 	Classes    []string
 	Data       Data
+	Device     string // the devices that trained it, as the user named them ("cpu,cpu"); empty: unknown, in older files
+	Threads    int    // and their threads; 0: unknown
 	Preprocess Preprocess
 	Dropout    string          // DropoutPaper
 	Schedule   json.RawMessage // what the schedule remembers; nil: nothing
@@ -127,6 +129,12 @@ func (c *Checkpoint) meta() (map[string]string, error) {
 	if c.Best != nil {
 		parts["best"] = c.Best
 	}
+	if c.Device != "" {
+		meta["device"] = c.Device
+	}
+	if c.Threads != 0 {
+		meta["threads"] = strconv.Itoa(c.Threads)
+	}
 	for name, v := range parts {
 		text, err := json.Marshal(v)
 		if err != nil {
@@ -216,7 +224,7 @@ func (c *Checkpoint) read(r *Reader) error {
 
 // setMeta reads the metadata back. The header's checksum was right, so an error here is a writer's mistake, but a file is a file.
 func (c *Checkpoint) setMeta(meta map[string]string) error {
-	c.Config, c.Dropout = []byte(meta["config"]), meta["dropout"]
+	c.Config, c.Dropout, c.Device = []byte(meta["config"]), meta["dropout"], meta["device"]
 	for name, n := range map[string]*uint64{"step": &c.Step, "sample": &c.Sample, "seed": &c.Seed} {
 		var err error
 		if *n, err = strconv.ParseUint(meta[name], 10, 64); err != nil {
@@ -226,6 +234,11 @@ func (c *Checkpoint) setMeta(meta map[string]string) error {
 	var err error
 	if c.Epoch, err = strconv.Atoi(meta["epoch"]); err != nil {
 		return damaged("metadata epoch is %q", meta["epoch"])
+	}
+	if text, there := meta["threads"]; there {
+		if c.Threads, err = strconv.Atoi(text); err != nil {
+			return damaged("metadata threads is %q", text)
+		}
 	}
 	var p preprocess
 	for name, v := range map[string]any{"classes": &c.Classes, "data": &c.Data, "preprocess": &p, "schedule": &c.Schedule, "best": &c.Best} {

@@ -31,6 +31,7 @@ func example(scale float32) *Checkpoint {
 		Config:  []byte("# the paper's net\nmodel:\n  columns: 2 # \"quoted\" <tag> ü\n"),
 		Classes: []string{"cat", "dög", `a "quoted", name`},
 		Data:    Data{Path: "pictures/train set.tar", Fingerprint: "0123abcd"},
+		Device:  "cpu,cpu", Threads: 8,
 		Preprocess: Preprocess{
 			Resize: 256, Height: 2, Width: 2, Crop: 1, Channels: 3, MeanKind: "image", Mean: mean, MeanShape: []int{3, 2, 2},
 			Scale: []float32{1, 0.5, 1.0 / 3}, Eigvec: [3][3]float64{{0.1, 1.0 / 3, -0.7}, {1, 2, 3}, {4, 5, 1e-300}}, Stdev: [3]float64{19.72, 37.09, 121.78},
@@ -129,10 +130,11 @@ func TestSameCheckpointSameBytes(t *testing.T) {
 
 // The names in the file are a promise to other programs.
 func TestNamesInFile(t *testing.T) {
-	h, err := ReadHeader(saved(t, example(1)))
+	h, err := Open(saved(t, example(1)))
 	if err != nil {
 		t.Fatal(err)
 	}
+	defer h.Close()
 	var names []string
 	for _, i := range h.Tensors {
 		names = append(names, i.Name)
@@ -144,6 +146,7 @@ func TestNamesInFile(t *testing.T) {
 	for k, want := range map[string]string{
 		"format": "alexnet", "format_version": "1", "step": "9223372036854775813", "sample": "18446744073709551615", "seed": "42", "epoch": "3",
 		"classes": `["cat","dög","a \"quoted\", name"]`, "data": `{"path":"pictures/train set.tar","fingerprint":"0123abcd"}`, "dropout": "paper",
+		"device": "cpu,cpu", "threads": "8",
 	} {
 		if h.Meta[k] != want {
 			t.Errorf("metadata %s is %q, want %q", k, h.Meta[k], want)

@@ -47,15 +47,6 @@ func newReader(path string, r io.ReaderAt, size int64) (*Reader, error) {
 	return &Reader{Header: *h, path: path, r: r}, nil
 }
 
-// ReadHeader reads what a file says about itself; the tensors' bytes are not looked at.
-func ReadHeader(path string) (*Header, error) {
-	r, err := Open(path)
-	if err != nil {
-		return nil, err
-	}
-	return &r.Header, r.Close()
-}
-
 // Close closes the file.
 func (r *Reader) Close() error { return r.file.Close() }
 

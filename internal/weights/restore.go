@@ -28,6 +28,10 @@ func (c *Checkpoint) Restore(params, momentum []Slot) error {
 	return copyAll(c.Momentum, momentum, buf)
 }
 
+// Fits compares names and shapes alone: a *Mismatch tells the first difference between the file's parameters and a net's. The slots need
+// no Store.
+func (c *Checkpoint) Fits(params []Slot) error { return c.compare(c.Params, params, "") }
+
 func copyAll(from []Tensor, to []Slot, buf []float32) error {
 	for _, s := range to {
 		t := from[find(from, s.Name)]
@@ -85,14 +89,18 @@ func (c *Checkpoint) adviceShape(file []Tensor, i int, s Slot) string {
 
 // examples is " (cat, dog, ...)", or nothing.
 func (c *Checkpoint) examples() string {
-	switch n := len(c.Classes); {
-	case n == 0:
+	if len(c.Classes) == 0 {
 		return ""
-	case n <= 3:
-		return " (" + strings.Join(c.Classes, ", ") + ")"
-	default:
-		return " (" + strings.Join(c.Classes[:3], ", ") + ", ...)"
 	}
+	return " (" + Examples(c.Classes) + ")"
+}
+
+// Examples is the beginning of a list of names: "cat, dog, emu, ...".
+func Examples(names []string) string {
+	if len(names) > 3 {
+		return strings.Join(names[:3], ", ") + ", ..."
+	}
+	return strings.Join(names, ", ")
 }
 
 func (c *Checkpoint) adviceConfig() string {

@@ -345,15 +345,16 @@ func TestCutWhileOpen(t *testing.T) {
 	}
 }
 
-func TestReadHeader(t *testing.T) {
+func TestHeader(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "f")
 	if err := Write(path, map[string]string{"step": "3"}, []Tensor{Of("a", []int{2, 2}, make([]float32, 4))}); err != nil {
 		t.Fatal(err)
 	}
-	h, err := ReadHeader(path)
+	h, err := Open(path)
 	if err != nil {
 		t.Fatal(err)
 	}
+	defer h.Close()
 	if !reflect.DeepEqual(h.Meta, map[string]string{"step": "3"}) || len(h.Tensors) != 1 || h.Tensors[0].Len() != 4 || h.Tensors[0].DType != "F32" {
 		t.Errorf("header %+v", h)
 	}
