@@ -176,6 +176,9 @@ func deadWarning(d *deadState, level float64, dead []deadUnits, lr float64) stri
 	var b strings.Builder
 	fmt.Fprintf(&b, "warning: the loss was %s over steps %d to %d, no better than guessing (%s): the net has not begun to learn.",
 		plain(d.mean(), 4), d.From+1, d.To, plain(level, 4))
+	if d.To < deadMin {
+		fmt.Fprintf(&b, " (%d steps are few: it may only need more of them.)", d.To)
+	}
 	var shares, first, later []string
 	off := false
 	for _, u := range dead {

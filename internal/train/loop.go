@@ -67,10 +67,10 @@ func (t *trainer) howToValidate() string {
 		n = slices.Max(count)
 	}
 	if n < 2 {
-		return "no class has a picture to spare: put some into a folder val/ beside train/"
+		return "no class has a picture to spare: give data with folders train/ and val/"
 	}
 	share := math.Ceil(50/float64(n)) / 100 // half a picture rounds to one
-	return fmt.Sprintf("--set data.val_share=%g would hold some out, or put some into a folder val/ beside train/", share)
+	return fmt.Sprintf("--set data.val_share=%g would hold some out, or give data with folders train/ and val/", share)
 }
 
 // stepsPerEpoch counts a last, smaller batch as well.

@@ -807,6 +807,10 @@ func TestDeadStartResumed(t *testing.T) {
 // TestDeadAdvice: what is off as a whole comes first; where all is alive and nothing moves the rate is too low; numbers are plain.
 func TestDeadAdvice(t *testing.T) {
 	t.Parallel()
+	early := deadState{From: 68, To: 90, Sum: 22, Steps: 22}
+	if text := deadWarning(&early, 1, nil, .01); !strings.Contains(text, "(90 steps are few") {
+		t.Errorf("a short run is told %q", text)
+	}
 	flat := deadState{From: 150, To: 200, Sum: 100 * 50, Steps: 50}
 	conv := deadUnits{layer: "conv1", share: 0, init: config.Init{Std: .01}}
 	off := deadUnits{layer: "fc6", share: 1, init: config.Init{Std: .01, Bias: 1}, fc: true}
