@@ -13,14 +13,15 @@ import (
 	"testing"
 	"time"
 
+	"alexnet/internal/cpu"
 	"alexnet/internal/weights"
 )
 
-// killedRun is the run that is killed: checkpoints after every second step, of 1.4 MB each, so that a good part of the time goes into
+// killedRun is the run that is killed: checkpoints after every second step, of hundreds of kB each, so that a good part of the time goes into
 // writing them.
 var killedRun = []string{
-	"--config", "tiny.yaml", "--data", "shapes", "--device", "reference", "--epochs", "9", "--steps", strconv.Itoa(killSteps),
-	"--set", "model.fc2.units=4096", "--set", "train.checkpoint_steps=2", "--set", "train.lr=0.0001",
+	"--config", "tiny.yaml", "--data", "shapes", "--epochs", "9", "--steps", strconv.Itoa(killSteps),
+	"--set", "model.fc2.units=1024", "--set", "train.checkpoint_steps=2", "--set", "train.lr=0.0001",
 }
 
 const (
@@ -30,17 +31,37 @@ const (
 )
 
 // TestKillAndResume kills a training process with SIGKILL at 20 points, some of them certainly while a checkpoint was being written
-// (the temporary file was left behind), lets each run go on, and holds every tensor to the bits of a run that nothing disturbed.
+// (the temporary file was left behind), lets each run go on, and holds every tensor to the bits of a run that nothing disturbed. Where
+// oneDNN computes, a few kills of its devices come on top.
 func TestKillAndResume(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts forty processes")
 	}
+	t.Run("reference", func(t *testing.T) {
+		points := make([]int, killPoints)
+		for i := range points {
+			points[i] = i
+		}
+		killAndResume(t, "reference", points)
+	})
+	for _, device := range []string{"cpu", "cpu,cpu"} {
+		t.Run(device, func(t *testing.T) {
+			if err := cpu.Available(); err != nil {
+				t.Skip(err)
+			}
+			killAndResume(t, device, []int{0, 5, inWrite + 2, killPoints - 4})
+		})
+	}
+}
+
+// killAndResume does so at some of the points. Resumed runs find the device themselves.
+func killAndResume(t *testing.T, device string, points []int) {
 	dir := t.TempDir()
 	writeTiny(t, dir)
 	finish(t, dir, "data", "demo", "--out", "shapes", "--train", "8", "--val", "2", "--size", "16")
-	finish(t, dir, append([]string{"train", "--out", "whole"}, killedRun...)...)
+	finish(t, dir, append([]string{"train", "--out", "whole", "--device", device}, killedRun...)...)
 	want := tensors(t, filepath.Join(dir, "whole"))
-	for i := range killPoints {
+	for _, i := range points {
 		run := filepath.Join(dir, "run"+strconv.Itoa(i))
 		when := func() bool { return lines(run) >= 2+i-inWrite && exists(checkpoint(run)) }
 		what := fmt.Sprintf("after %d lines of metrics", 2+i-inWrite)
@@ -49,8 +70,8 @@ func TestKillAndResume(t *testing.T) {
 			seen := checkpointsSeen(run)
 			when = func() bool { return seen() > i/2 && exists(temporary(run)) }
 		}
-		kill(t, dir, run, when, i < inWrite)
-		finish(t, dir, "train", "--resume", run, "--steps", strconv.Itoa(killSteps), "--device", "reference")
+		kill(t, dir, run, device, when, i < inWrite)
+		finish(t, dir, "train", "--resume", run, "--steps", strconv.Itoa(killSteps))
 		if diff := differences(want, tensors(t, run)); len(diff) > 0 {
 			t.Errorf("killed %s and resumed: differs from the undisturbed run in %v", what, diff)
 		}
@@ -82,14 +103,14 @@ func checkpointsSeen(run string) func() int {
 
 // kill starts the run and kills it as soon as when says so. A process that was quicker than this one is started again. With inWrite the
 // proof is in what the dead process left: the temporary file.
-func kill(t *testing.T, dir, run string, when func() bool, inWrite bool) {
+func kill(t *testing.T, dir, run, device string, when func() bool, inWrite bool) {
 	t.Helper()
 	for range 50 {
 		if err := os.RemoveAll(run); err != nil {
 			t.Fatal(err)
 		}
 		var log bytes.Buffer
-		c := exec.Command("alexnet", append([]string{"train", "--out", run}, killedRun...)...)
+		c := exec.Command("alexnet", append([]string{"train", "--out", run, "--device", device}, killedRun...)...)
 		c.Dir, c.Stderr = dir, &log
 		if err := c.Start(); err != nil {
 			t.Fatal(err)
