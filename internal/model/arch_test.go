@@ -58,7 +58,7 @@ func TestSizes(t *testing.T) {
 		if s.Parameters != c.params || s.MultiplyAdds != c.macs || s.Neurons != c.neurons {
 			t.Errorf("%s: %d parameters, %d multiply-adds, %d neurons; want %+v", c.name, s.Parameters, s.MultiplyAdds, s.Neurons, c)
 		}
-		if len(s.Exchange) != 0 || s.BytesPerStep != 0 {
+		if s.Exchange == nil || len(s.Exchange) != 0 || s.BytesPerStep != 0 {
 			t.Errorf("%s: exchange on one device: %+v", c.name, s.Exchange)
 		}
 	}
