@@ -118,7 +118,7 @@ func (t *trainer) findDead() (dead []deadUnits, err error) {
 	}
 	defer closeInto(&err, net.Close)
 	for _, m := range memoryOf(t.o.Devices, net) {
-		t.progress.Note("the loss is no better than guessing; looking at the units takes for a moment more " + m.String())
+		t.progress.Note("the loss is no better than guessing; looking at its units takes some more for a moment, " + m.String())
 	}
 	if err := net.Alloc(); err != nil {
 		return nil, err
@@ -171,7 +171,7 @@ func deadShareOf(net *model.Net, l model.Layer, rows int) (float64, error) {
 // deadWarning says what was seen and what to try. Where a layer is off as a whole nothing behind it can learn, whatever the rate: its bias
 // and spread come first, with what Caffe's AlexNet changed in the paper's net against this very trouble, biases of .1 where the paper has 1
 // and a standard deviation of .005 in the fully connected layers where it has .01. Where units are alive and the loss is flat, steps are
-// too short; where it is above guessing, too long.
+// too short; where it is above guessing, too long, and that comes first.
 func deadWarning(d *deadState, level float64, dead []deadUnits, lr float64) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "warning: the loss was %s over steps %d to %d, no better than guessing (%s): the net has not begun to learn.",
@@ -193,16 +193,19 @@ func deadWarning(d *deadState, level float64, dead []deadUnits, lr float64) stri
 	if len(dead) > 0 {
 		fmt.Fprintf(&b, " Units that were off on all of some training pictures: %s.", strings.Join(shares, ", "))
 	}
+	blown := d.mean() >= deadHigh*level
 	rate := lr / 10
-	if !off && d.mean() < deadHigh*level {
+	if !off && !blown {
 		rate = 10 * lr
 	}
-	try := []string{"--set train.lr=" + plain(rate, 2)}
-	if len(later) > 0 {
-		try = append(try, strings.Join(later, " "))
+	var try []string
+	for _, sets := range [][]string{first, {"--set train.lr=" + plain(rate, 2)}, later} {
+		if len(sets) > 0 {
+			try = append(try, strings.Join(sets, " "))
+		}
 	}
-	if len(first) > 0 {
-		try = append([]string{strings.Join(first, " ")}, try...)
+	if blown && len(first) > 0 { // the rate switched them off
+		try[0], try[1] = try[1], try[0]
 	}
 	fmt.Fprintf(&b, " Try a new run with %s, or from weights that have learned something: --init FILE.", strings.Join(try, ", or with "))
 	return b.String()

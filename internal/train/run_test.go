@@ -295,6 +295,11 @@ func TestInit(t *testing.T) {
 		}
 	}
 
+	o, _ = options(t, "model.conv1.kernels=16")
+	o.Init, o.Source = c, twoClasses(t)
+	if _, err := Run(context.Background(), o); !errors.As(err, &mismatch) || mismatch.Tensor != "conv1.weight" {
+		t.Errorf("another net for other classes: %v", err)
+	}
 	fewer := twoClasses(t)
 	o, _ = options(t)
 	o.Init, o.Source = c, fewer
@@ -824,6 +829,7 @@ func TestDeadAdvice(t *testing.T) {
 		{"alive and flat", 100, []deadUnits{conv}, 1e-5, "100 over steps 151 to 200, no better than guessing (100)"},
 		{"alive and flat", 100, []deadUnits{conv}, 1e-5, "Try a new run with --set train.lr=0.0001, or from weights"},
 		{"above guessing", 50, []deadUnits{conv}, 1000, "Try a new run with --set train.lr=100, or"},
+		{"above guessing, a layer off", 50, []deadUnits{conv, off}, 50, "Try a new run with --set train.lr=5, or with --set model.fc6.init.bias=0.1"},
 		{
 			"a layer off", 100,
 			[]deadUnits{conv, off},

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 
 	"alexnet/internal/atomicfile"
 	"alexnet/internal/config"
@@ -207,6 +208,16 @@ func (t *trainer) checkInit() error {
 	if c.Dropout != "" && c.Dropout != weights.DropoutPaper {
 		return fmt.Errorf("%s: its dropout is of the form %q, want %q", c.Path, c.Dropout, weights.DropoutPaper)
 	}
+	var params []weights.Slot
+	for _, p := range t.arch.Params {
+		params = append(params, weights.Slot{Name: p.Name, Shape: p.Shape})
+	}
+	err := c.Fits(params)
+	last := t.arch.Params[len(t.arch.Params)-1].Layer
+	var other *weights.Mismatch
+	if errors.As(err, &other) && !strings.HasPrefix(other.Tensor, last+".") {
+		return err
+	}
 	if n := len(c.Classes); n > 0 && n != t.arch.Classes {
 		return &weights.BadFile{
 			Path:   c.Path,
@@ -214,11 +225,7 @@ func (t *trainer) checkInit() error {
 			Advice: "give data with the classes of the file, or begin without --init",
 		}
 	}
-	var params []weights.Slot
-	for _, p := range t.arch.Params {
-		params = append(params, weights.Slot{Name: p.Name, Shape: p.Shape})
-	}
-	if err := c.Fits(params); err != nil {
+	if err != nil {
 		return err
 	}
 	if !slices.Equal(c.Classes, t.o.Source.Classes) && !slices.Equal(c.Classes, numbered(len(c.Classes))) {
