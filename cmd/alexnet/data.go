@@ -3,7 +3,9 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"slices"
 	"strings"
@@ -64,7 +66,11 @@ options give the same files.`,
 }
 
 func runDataDemo(ctx context.Context, o dataDemoOptions, t *terminal) error {
-	if err := data.Demo(ctx, o.out, o.pictures); err != nil {
+	err := data.Demo(ctx, o.out, o.pictures)
+	if errors.Is(err, fs.ErrExist) {
+		return advise(exitFailed, "give a new folder", err)
+	}
+	if err != nil {
 		return err
 	}
 	source, err := scan(ctx, o.out, 0, 0)

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -108,7 +110,7 @@ func correction(e *config.Error) string {
 	case e.Line > 0:
 		return fmt.Sprintf("correct line %d of %s", e.Line, e.Source)
 	case e.Source == "":
-		return "alexnet train --help shows flags and names"
+		return "alexnet summary shows a net's layers, alexnet train --help flags and names"
 	}
 	return "correct " + e.Source + ", or name another: " + strings.Join(config.Names(), ", ")
 }
@@ -118,14 +120,21 @@ func isFull(err error) bool {
 	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || errors.Is(err, syscall.EFBIG)
 }
 
-// unreadable is the outcome of work that went past n pictures that could not be read.
-func unreadable(n int) error {
+// unreadable is the outcome of work that went past n pictures that could not be read; files are their names on the
+// command line.
+func unreadable(n int, files ...string) error {
 	if n == 0 {
 		return nil
 	}
 	next := "repair or remove it"
 	if n > 1 {
 		next = "repair or remove them"
+	}
+	if len(files) > 0 && !slices.ContainsFunc(files, func(name string) bool {
+		info, err := os.Stat(name)
+		return err == nil && !info.IsDir()
+	}) {
+		next = "check the names"
 	}
 	return advise(exitUnreadable, next, fmt.Errorf("%s could not be read", counted(n, "picture")))
 }

@@ -71,7 +71,9 @@ func runFeatures(ctx context.Context, o featuresOptions, images []string, t *ter
 	if err != nil {
 		return stopAtBad(err)
 	}
+	var bad []string
 	for _, b := range f.Bad {
+		bad = append(bad, b.Name)
 		t.note("%s", unread(b.Name, b, "alexnet features"))
 	}
 	if len(f.Images) == 0 {
@@ -86,5 +88,5 @@ func runFeatures(ctx context.Context, o featuresOptions, images []string, t *ter
 	if err != nil {
 		return err
 	}
-	return unreadable(len(f.Bad))
+	return unreadable(len(bad), bad...)
 }

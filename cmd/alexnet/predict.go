@@ -68,19 +68,19 @@ func runPredict(ctx context.Context, o predictOptions, images []string, t *termi
 	if err != nil {
 		return stopAtBad(err)
 	}
-	out, bad := make([]predictResult, len(answers)), 0
+	out, bad := make([]predictResult, len(answers)), []string(nil)
 	for i, a := range answers {
 		out[i] = predictResult{Image: a.Image, Predictions: append([]train.ClassProbability{}, a.Predictions...)}
 		if a.Err != nil {
 			out[i].Error = a.Err.Error()
-			bad++
+			bad = append(bad, a.Image)
 			t.note("%s", unread(a.Image, a.Err, "alexnet predict"))
 		}
 	}
 	if err := t.result(out, func(w *bytes.Buffer) { printPredictions(w, out, t.outWidth) }); err != nil {
 		return err
 	}
-	return unreadable(bad)
+	return unreadable(len(bad), bad...)
 }
 
 // unread says why a picture is left out, and of a folder how its pictures are named.

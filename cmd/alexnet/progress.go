@@ -75,13 +75,16 @@ func (p *progress) current() status {
 	return p.now
 }
 
-// note writes a line above the bar.
+// note writes a line above the bar, over what the terminal may have echoed.
 func (p *progress) note(format string, args ...any) {
 	p.draw.Lock()
 	defer p.draw.Unlock()
 	w := p.t.err
+	if p.t.errWidth > 0 {
+		format = lineStart + format
+	}
 	if p.bars != nil {
-		w, format = p.bars, lineStart+format
+		w = p.bars
 	}
 	_, _ = fmt.Fprintf(w, format+"\n", args...) // as terminal.note
 }

@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"unicode/utf8"
 
@@ -128,5 +129,48 @@ func TestSummaryFitsTheTerminal(t *testing.T) {
 		if !found {
 			t.Errorf("%d columns: no parameters of fc6 in %q", columns, shown)
 		}
+	}
+}
+
+// TestInterruptOnTerminals types Ctrl-C twice: what the program says begins in the first column, whatever the terminal echoed.
+func TestInterruptOnTerminals(t *testing.T) {
+	dir := t.TempDir()
+	writeTiny(t, dir)
+	finish(t, dir, "data", "demo", "--out", "shapes", "--train", "16", "--val", "2", "--size", "16")
+	master, slave := openTerminal(t, 100)
+	defer done(master)
+	c := exec.Command("alexnet", "train", "--config", "tiny.yaml", "--data", "shapes", "--device", "reference", "--epochs", "100000",
+		"--set", "model.conv1.kernels=512", "--out", "run")
+	c.Dir, c.Env, c.Stdin, c.Stdout, c.Stderr = dir, append(os.Environ(), "TERM=xterm"), slave, slave, slave
+	c.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true} // of the terminal on its standard input
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	done(slave)
+	var shown strings.Builder
+	buf, typed := make([]byte, 4096), false
+	for {
+		n, err := master.Read(buf)
+		shown.Write(buf[:n])
+		if !typed && strings.Contains(shown.String(), "step 40") { // the second epoch is under way
+			typed = true
+			if _, err := master.WriteString("\x03"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err != nil {
+			break // EIO: the program is gone
+		}
+	}
+	if err := c.Wait(); c.ProcessState.ExitCode() != exitSignal+int(syscall.SIGINT) {
+		t.Fatalf("ended with %v:\n%s", err, shown.String())
+	}
+	for _, want := range []string{lineStart + "stopping: writing a checkpoint; once more", "interrupted after step"} {
+		if !strings.Contains(shown.String(), want) {
+			t.Errorf("nothing shows %q in %q", want, shown.String())
+		}
+	}
+	if n := strings.Count(escapes.ReplaceAllString(shown.String(), ""), "interrupted"); n != 1 {
+		t.Errorf("%d times interrupted", n)
 	}
 }

@@ -199,13 +199,24 @@ func (o *trainOptions) fresh(ctx context.Context, to *train.Options, t *terminal
 		to.OwnPreprocess = setsPreprocess(o.net.set) || to.Init.Preprocess.MeanKind == "" // weights init computes none
 	}
 	to.Dir, err = run.Create(o.out)
+	return ofRun(err)
+}
+
+// ofRun gives the advice that errors of package run end with a line of its own.
+func ofRun(err error) error {
+	if err == nil {
+		return nil
+	}
+	if i := strings.LastIndex(err.Error(), "; "); i >= 0 {
+		return advise(exitCode(err), err.Error()[i+2:], err)
+	}
 	return err
 }
 
 // resumed opens the run folder, its last checkpoint, and the devices and pictures that this names.
 func (o *trainOptions) resumed(ctx context.Context, to *train.Options, t *terminal) (err error) {
 	if to.Dir, err = run.Open(o.resume); err != nil {
-		return err
+		return ofRun(err)
 	}
 	c, err := weights.Load(to.Dir.Checkpoint(run.Last))
 	if err != nil {
