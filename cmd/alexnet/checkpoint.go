@@ -38,7 +38,7 @@ func (o *weightsOption) load(t *terminal) (*weights.Checkpoint, error) {
 	}
 	c, err := loadCheckpoint(path)
 	if err == nil && c.Best == nil && c.Epoch == 0 && filepath.Base(path) == run.Last+".safetensors" {
-		t.note("after step %d; the run stopped before its first validation, so there is no best checkpoint yet", c.Step)
+		t.note("it is from step %d; its run has had no validation yet, and so no best checkpoint", c.Step)
 	}
 	return c, err
 }

@@ -97,7 +97,11 @@ func (o *deviceOptions) named(t *terminal) (devices []device.Device, name string
 			devices, err = cpu.Open(n)
 			return devices, several(kind, n), err
 		}
-		t.note("%v; computing with the slower reference backend", missing)
+		if !cpu.Built {
+			t.note("this program was built without oneDNN and computes with the slower reference backend; make build says what it needs")
+		} else {
+			t.note("%v; computing with the slower reference backend", missing)
+		}
 		kind = "reference"
 	}
 	return reference.Open(n), several(kind, n), nil

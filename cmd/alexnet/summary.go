@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -246,11 +245,7 @@ type deviceMemory struct {
 	Total  int64                 `json:"memory_total"`
 }
 
-// memoryLine is one line about a device's memory.
+// memoryLine is one line about a device's memory; summary tells what it is for.
 func memoryLine(d deviceMemory) string {
-	parts := make([]string, len(d.Memory))
-	for i, m := range d.Memory {
-		parts[i] = m.Purpose + " " + inBytes(m.Bytes)
-	}
-	return fmt.Sprintf("%s: %s (%s)", d.Name, inBytes(d.Total), strings.Join(parts, ", "))
+	return fmt.Sprintf("memory on %s: %s", d.Name, inBytes(d.Total))
 }
