@@ -24,7 +24,8 @@
 	F(dnnl_convolution_forward_desc_init) F(dnnl_convolution_backward_data_desc_init) F(dnnl_convolution_backward_weights_desc_init) \
 	F(dnnl_inner_product_forward_desc_init) F(dnnl_inner_product_backward_data_desc_init) F(dnnl_inner_product_backward_weights_desc_init) \
 	F(dnnl_primitive_desc_create) F(dnnl_primitive_desc_destroy) F(dnnl_primitive_desc_query_md) \
-	F(dnnl_reorder_primitive_desc_create) F(dnnl_primitive_create) F(dnnl_primitive_destroy) F(dnnl_primitive_execute)
+	F(dnnl_primitive_desc_iterator_create) F(dnnl_primitive_desc_iterator_next) F(dnnl_primitive_desc_iterator_fetch) \
+	F(dnnl_primitive_desc_iterator_destroy) F(dnnl_primitive_desc_query) F(dnnl_reorder_primitive_desc_create) F(dnnl_primitive_create) F(dnnl_primitive_destroy) F(dnnl_primitive_execute)
 
 static struct {
 #define F(name) __typeof__(&name) name;
@@ -116,6 +117,27 @@ static dnnl_status_t describe(dnnl_engine_t e, const void *desc, dnnl_alg_kind_t
 	return s;
 }
 
+// describe_other is describe that passes over implementations whose name begins so.
+static dnnl_status_t describe_other(dnnl_engine_t e, const void *desc, dnnl_primitive_desc_t hint, const char *unwanted,
+	dnnl_primitive_desc_t *pd) {
+	dnnl_primitive_attr_t attr = NULL;
+	dnnl_primitive_desc_iterator_t i = NULL;
+	dnnl_status_t s = attributes(dnnl_alg_kind_undef, &attr);
+	if (s == dnnl_success) s = lib.dnnl_primitive_desc_iterator_create(&i, desc, attr, e, hint);
+	while (s == dnnl_success) {
+		const char *name = "";
+		*pd = lib.dnnl_primitive_desc_iterator_fetch(i);
+		s = *pd ? lib.dnnl_primitive_desc_query(*pd, dnnl_query_impl_info_str, 0, (void *)&name) : dnnl_out_of_memory;
+		if (s == dnnl_success && strncmp(name, unwanted, strlen(unwanted))) break;
+		if (*pd) lib.dnnl_primitive_desc_destroy(*pd);
+		*pd = NULL;
+		if (s == dnnl_success) s = lib.dnnl_primitive_desc_iterator_next(i);
+	}
+	if (i) lib.dnnl_primitive_desc_iterator_destroy(i);
+	if (attr) lib.dnnl_primitive_attr_destroy(attr);
+	return s == dnnl_iterator_ends ? dnnl_unimplemented : s;
+}
+
 dnnl_status_t cpu_forward(dnnl_engine_t e, const cpu_layer *l, dnnl_primitive_desc_t *pd) {
 	// Also where nothing is trained: for inference oneDNN prefers kernels that want channels last, and the weights in other orders again.
 	const dnnl_prop_kind_t prop = dnnl_forward_training;
@@ -135,6 +157,10 @@ dnnl_status_t cpu_backward_data(dnnl_engine_t e, const cpu_layer *l, dnnl_primit
 	if (!l->spatial) {
 		dnnl_inner_product_desc_t d;
 		dnnl_status_t s = lib.dnnl_inner_product_backward_data_desc_init(&d, &l->src, &l->weights, &l->dst);
+		// Where there are more than 1024 units but few inputs for each thread, the brgemm of oneDNN 2.6 crashes (seen with 2 threads,
+		// 32 inputs, 1536 units). How it divides its work among threads is not documented: the bound on the inputs is a generous one.
+		if (s == dnnl_success && lib.max_threads() > 1 && l->dst.dims[1] > 1024 && l->src.dims[1] < 512 * (int64_t)lib.max_threads())
+			return describe_other(e, &d, hint, "brgemm", pd);
 		return s == dnnl_success ? describe(e, &d, dnnl_alg_kind_undef, hint, pd) : s;
 	}
 	const dnnl_dims_t stride = {l->stride, l->stride}, left = {l->pad, l->pad}, right = {l->pad_bottom, l->pad_right};

@@ -140,6 +140,10 @@ func fcCases() []netCase {
 		after("map, tanh", 32, 4, 4, 3, 0, fc(16, device.Tanh)),
 		after("one row", 16, 4, 4, 1, 0, fc(64, device.ReLU)),
 		after("fewer rows", 16, 4, 4, 6, 2, fc(20, device.ReLU)),
+		after("few inputs, many units", 2, 4, 4, 16, 0, fc(2048, device.Linear)),
+		after("few inputs, many units, one row", 4, 8, 8, 1, 0, fc(1100, device.Linear)),
+		after("many inputs, many units", 11, 10, 10, 5, 0, fc(1100, device.Linear)),
+		after("many inputs, few units", 11, 10, 10, 16, 3, fc(5, device.Linear)),
 		after("fc on fc", 8, 4, 4, 3, 0, func(b *builder, in device.Value) device.Value {
 			return b.fc("fc7", 19, device.Linear, b.fc("fc6", 50, device.ReLU, in))
 		}),
