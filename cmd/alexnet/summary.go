@@ -106,9 +106,6 @@ func summaryOf(cfg *config.Config, devices []device.Device) (*summaryResult, err
 		names[i] = d.Name()
 	}
 	s.Opened(names, memory)
-	if s.Exchange == nil {
-		s.Exchange = []model.ExchangeRow{} // a list in the document, too, where nothing crosses
-	}
 	r := &summaryResult{Summary: s}
 	if len(devices) == 1 && arch.Columns > 1 {
 		split, err := arch.Summary(arch.Columns, cfg.Train.Batch)
