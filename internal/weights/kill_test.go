@@ -60,7 +60,8 @@ func child(order, path string) error {
 			if i == n {
 				c.Params[i].Fill = func([]float32) error {
 					fmt.Println("stopped")
-					select {}
+					time.Sleep(time.Hour) // until the kill; with no cgo an empty select would be a deadlock to Go
+					return nil
 				}
 			}
 		}
