@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"alexnet/internal/train"
 )
@@ -35,7 +36,12 @@ func untilSignal(parent context.Context, lastWords func()) (ctx context.Context,
 			case s := <-signals:
 				number := s.(syscall.Signal)
 				if !first {
-					lastWords()
+					said := make(chan struct{})
+					go func() { lastWords(); close(said) }()
+					select {
+					case <-said:
+					case <-time.After(time.Second): // a terminal that is stopped must not hold up the end
+					}
 					os.Exit(exitSignal + int(number))
 				}
 				cancel(&interrupted{number})

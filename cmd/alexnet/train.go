@@ -6,13 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"runtime"
 	"strings"
 	"unicode"
 
 	"github.com/spf13/cobra"
 
 	"alexnet/internal/config"
+	"alexnet/internal/cpu"
 	"alexnet/internal/model"
 	"alexnet/internal/run"
 	"alexnet/internal/train"
@@ -250,7 +250,10 @@ func (o *trainOptions) openDevices(to *train.Options, t *terminal) error {
 	if err != nil {
 		return err
 	}
-	to.Devices, to.Device, to.Threads = devices, name, runtime.NumCPU()
+	to.Devices, to.Device = devices, name
+	if strings.HasPrefix(devices[0].Name(), "cpu") { // the reference backend gives the same bits on any number of cores
+		to.Threads = cpu.Threads()
+	}
 	switch {
 	case c == nil || c.Device == "":
 	case c.Device != name:
@@ -288,9 +291,9 @@ func weightsFlag(r *train.Result, dir *run.Dir) string {
 	case err == nil && newest == dir.Checkpoint(run.Best):
 		return ""
 	case r.BestPath != "":
-		return " --weights " + r.BestPath
+		return " --weights " + quoted(r.BestPath)
 	}
-	return " --weights " + r.LastPath
+	return " --weights " + quoted(r.LastPath)
 }
 
 // memoryOf turns the memory plans of a run into its document.
@@ -311,6 +314,12 @@ func (o *trainOptions) failure(err error, dir *run.Dir) error {
 	if o.device.device != "" {
 		again += " --device " + o.device.device
 	}
+	if o.resume != "" && o.data != "" {
+		again += " --data " + quoted(o.data)
+	}
+	if o.resume != "" && o.epochs > 0 {
+		again += fmt.Sprintf(" --epochs %d", o.epochs)
+	}
 	if o.steps > 0 {
 		again += fmt.Sprintf(" --steps %d", o.steps)
 	}
@@ -319,6 +328,9 @@ func (o *trainOptions) failure(err error, dir *run.Dir) error {
 	}
 	if _, missing := os.Stat(dir.Checkpoint(run.Last)); missing != nil {
 		again = "the same command again"
+		if o.out != "" {
+			again = "rm -r " + quoted(dir.Path()) + ", then the same command again"
+		}
 	}
 	var other *train.OtherData
 	switch {
@@ -339,6 +351,9 @@ func fromWeights(e *train.OtherData, dir *run.Dir) string {
 	if e.Path != generated {
 		next += " --data " + quoted(e.Path)
 	}
+	if !e.Fits {
+		return next
+	}
 	return next + " --init " + quoted(e.Checkpoint)
 }
 
@@ -357,8 +372,8 @@ func reportTraining(r *train.Result, to *train.Options, t *terminal) error {
 	}
 	err := t.result(out, func(w *bytes.Buffer) {
 		if r.Finished {
-			fmt.Fprintf(w, "%s is finished: %d of %s, %d of %s; nothing was done\n", folder, r.Steps, counted(int(r.PlannedSteps), "step"), r.Epochs,
-				counted(r.PlannedEpochs, "epoch"))
+			fmt.Fprintf(w, "%s is finished: %d of %s, %d of %s; nothing was done\n", folder, r.Steps,
+				counted(int(max(r.PlannedSteps, r.Steps)), "step"), r.Epochs, counted(max(r.PlannedEpochs, r.Epochs), "epoch"))
 			return
 		}
 		fmt.Fprintf(w, "trained %s, %s", counted(int(r.Steps), "step"), counted(r.Epochs, "epoch"))
@@ -375,7 +390,7 @@ func reportTraining(r *train.Result, to *train.Options, t *terminal) error {
 		return err
 	}
 	if r.Finished {
-		flag := fmt.Sprintf("--epochs %d", 2*max(r.PlannedEpochs, 1))
+		flag := fmt.Sprintf("--epochs %d", 2*max(r.PlannedEpochs, r.Epochs, 1))
 		if r.Epochs < r.PlannedEpochs {
 			flag = fmt.Sprintf("--steps %d", 2*r.Steps)
 		}

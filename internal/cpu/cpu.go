@@ -73,6 +73,18 @@ func Open(devices int) ([]device.Device, error) {
 	return all, nil
 }
 
+// Threads is the number of cores that Open shares among its devices: results depend on it in the last bit. 0 where there is no device.
+func Threads() int {
+	if Available() != nil {
+		return 0
+	}
+	cores, err := usableCores()
+	if err != nil {
+		return 0
+	}
+	return len(cores)
+}
+
 func usableCores() ([]int, error) {
 	var set unix.CPUSet
 	if err := unix.SchedGetaffinity(0, &set); err != nil {

@@ -19,5 +19,8 @@ func Available() error {
 	return fmt.Errorf("%w: built without oneDNN (build on Linux with cgo, libdnnl-dev and -tags dnnl)", ErrUnavailable)
 }
 
+// Threads is 0: there is no device.
+func Threads() int { return 0 }
+
 // Version is empty: there is no oneDNN.
 func Version() string { return "" }

@@ -56,13 +56,15 @@ func (d *deadState) plan(epoch, first, end, asked uint64) {
 }
 
 // add takes the loss of a step, counted from 1, and tells, once, that the start is dead: no better than guessing, which has the loss level.
-func (d *deadState) add(step uint64, loss, level float64) bool {
+func (d *deadState) add(step uint64, good bool, loss, level float64) bool {
 	if step <= d.From || step > d.To {
 		return false
 	}
-	d.Sum += loss
-	d.Steps++
-	return step == d.To && d.mean() >= deadShare*level
+	if good {
+		d.Sum += loss
+		d.Steps++
+	}
+	return step == d.To && d.Steps > 0 && d.mean() >= deadShare*level
 }
 
 func (d *deadState) mean() float64 { return d.Sum / float64(max(d.Steps, 1)) }

@@ -47,7 +47,11 @@ func (t *trainer) announce() {
 			authorsDrop1, authorsDrop2, authorsDrop3, t.cfg.Train.Epochs))
 	}
 	if t.valNet == nil {
-		t.progress.Note("there are no validation pictures: no errors are measured, and no best checkpoint is chosen; " + t.howToValidate())
+		text := "there are no validation pictures: no errors are measured, and no best checkpoint is chosen"
+		if t.o.Resume == nil { // a run that goes on keeps its data and configuration
+			text += "; " + t.howToValidate()
+		}
+		t.progress.Note(text)
 	}
 	t.progress.Start(Start{
 		Pictures: t.o.Source.Train.Len(), Batch: t.cfg.Train.Batch, Epochs: t.cfg.Train.Epochs,
@@ -201,12 +205,12 @@ func (t *trainer) record(s *taken) error {
 		return err
 	}
 	t.progress.Step(m)
+	state := &t.sched.state
 	if s.Good > 0 {
-		state := &t.sched.state
 		state.EpochLoss, state.EpochPictures = state.EpochLoss+float64(s.Good)*s.Score.Loss, state.EpochPictures+s.Good
-		if state.Start.add(s.Step, s.Score.Loss, t.guessing) {
-			t.warnDead()
-		}
+	}
+	if state.Start.add(s.Step, s.Good > 0, s.Score.Loss, t.guessing) {
+		t.warnDead()
 	}
 	return nil
 }

@@ -139,6 +139,7 @@ func (e *Interrupted) Is(target error) bool { return target == ErrInterrupted }
 
 // OtherData says that a run cannot be resumed because the pictures are not the ones it began with.
 type OtherData struct {
+	Fits       bool   // as many classes as before: a new run could begin with the checkpoint's weights
 	Path       string // of the pictures given
 	Began      string // where the run found its own
 	Checkpoint string

@@ -1,6 +1,7 @@
 package train
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -119,7 +120,7 @@ func (t *trainer) checkResume() error {
 		return config.Errorf("train.seed", "is %d, but the run to resume has seed %d", t.cfg.Train.Seed, c.Seed)
 	}
 	if c.Data.Fingerprint != t.o.Source.Fingerprint {
-		return &OtherData{Path: t.o.Source.Path, Began: c.Data.Path, Checkpoint: c.Path}
+		return &OtherData{Path: t.o.Source.Path, Began: c.Data.Path, Checkpoint: c.Path, Fits: len(t.o.Source.Classes) == len(c.Classes)}
 	}
 	return nil
 }
@@ -178,7 +179,10 @@ func (t *trainer) restore(context.Context) (err error) {
 			return err
 		}
 		state, t.best, t.firstStep = c.Schedule, c.Best, c.Step
-		t.saved, t.savedAt, t.savedState = c.Path, c.Step, c.Schedule
+		t.saved, t.savedAt = c.Path, c.Step
+		if bytes.Equal(c.Config, t.yaml) && c.Data.Path == whereabouts(t.o.Source.Path) && c.Device == t.o.Device && c.Threads == t.o.Threads {
+			t.savedState = c.Schedule // nothing to write before the next step
+		}
 		if t.best != nil && t.o.Dir != nil {
 			t.bestPath = t.o.Dir.Checkpoint(run.Best)
 		}
