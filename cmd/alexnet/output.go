@@ -131,19 +131,6 @@ func grouped(n int64) string {
 	return s
 }
 
-// inBytes writes a size with a binary unit: 243.9 MiB.
-func inBytes(n int64) string {
-	const unit = 1024
-	if n < unit {
-		return fmt.Sprintf("%d B", n)
-	}
-	v, i := float64(n)/unit, 0
-	for v >= unit && i < 3 {
-		v, i = v/unit, i+1
-	}
-	return fmt.Sprintf("%.1f %ciB", v, "KMGT"[i])
-}
-
 // clock writes a duration as 1:02:03 or 02:03.
 func clock(d time.Duration) string {
 	s := int64(d.Round(time.Second) / time.Second)

@@ -10,6 +10,7 @@ import (
 	"unicode/utf8"
 
 	"alexnet/internal/config"
+	"alexnet/internal/report"
 )
 
 func TestTableFitsTheTerminal(t *testing.T) {
@@ -64,9 +65,9 @@ func TestNumbers(t *testing.T) {
 		{grouped(999), "999"},
 		{grouped(-1234), "-1,234"},
 		{grouped(-123), "-123"},
-		{inBytes(1023), "1023 B"},
-		{inBytes(255_721_472), "243.9 MiB"},
-		{inBytes(3 << 40), "3.0 TiB"},
+		{report.Bytes(1023), "1023 B"},
+		{report.Bytes(255_721_472), "243.9 MiB"},
+		{report.Bytes(3 << 40), "3.0 TiB"},
 		{clock(59*time.Second + 600*time.Millisecond), "01:00"},
 		{clock(3723 * time.Second), "1:02:03"},
 		{percent(.125), "12.5%"},

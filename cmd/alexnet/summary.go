@@ -10,6 +10,7 @@ import (
 	"alexnet/internal/config"
 	"alexnet/internal/device"
 	"alexnet/internal/model"
+	"alexnet/internal/report"
 )
 
 // summaryOptions are what summary was asked to do.
@@ -204,13 +205,13 @@ func printMemory(w *bytes.Buffer, r *summaryResult, width int) {
 	for _, p := range purposes {
 		row := []string{p}
 		for _, n := range bytes[p] {
-			row = append(row, inBytes(n))
+			row = append(row, report.Bytes(n))
 		}
 		tab.add(row...)
 	}
 	sum := []string{"total"}
 	for _, dev := range r.Devices {
-		sum = append(sum, inBytes(dev.MemoryTotal))
+		sum = append(sum, report.Bytes(dev.MemoryTotal))
 	}
 	tab.add(sum...)
 	tab.write(w, width)
@@ -244,5 +245,5 @@ type deviceMemory struct {
 
 // memoryLine is one line about a device's memory; summary tells what it is for.
 func memoryLine(d deviceMemory) string {
-	return fmt.Sprintf("memory on %s: %s", d.Name, inBytes(d.Total))
+	return fmt.Sprintf("memory on %s: %s", d.Name, report.Bytes(d.Total))
 }
