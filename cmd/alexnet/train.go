@@ -277,8 +277,10 @@ func quoted(text string) string {
 // setsPreprocess tells whether --set chose how pictures are prepared; otherwise --init keeps the file's way.
 func setsPreprocess(sets []string) bool {
 	for _, s := range sets {
-		if strings.HasPrefix(s, "data.mean=") || strings.HasPrefix(s, "data.resize=") {
-			return true
+		for _, key := range []string{"data.mean=", "data.std=", "data.resize="} {
+			if strings.HasPrefix(s, key) {
+				return true
+			}
 		}
 	}
 	return false

@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"alexnet/internal/model"
+	"alexnet/internal/train"
 	"alexnet/internal/weights"
 )
 
@@ -101,7 +102,7 @@ func runWeightsInit(ctx context.Context, o weightsInitOptions, t *terminal) erro
 	if side == 0 {
 		side = arch.Input.H
 	}
-	c.Preprocess = weights.Preprocess{Resize: cfg.Data.Resize, Height: side, Width: side, Crop: arch.Input.H, Channels: arch.Input.C}
+	c.Preprocess = weights.Preprocess{Resize: cfg.Data.Resize, Height: side, Width: side, Crop: arch.Input.H, Channels: arch.Input.C, Scale: train.Scale(cfg)}
 	r := weightsInitResult{Out: o.out, Seed: cfg.Train.Seed}
 	for i := range arch.Params {
 		p := &arch.Params[i]

@@ -111,7 +111,10 @@ type Data struct {
 	ValShare float64 `yaml:"val_share"` // held out where the data has no val/
 	Resize   int     `yaml:"resize"`    // shorter side, then centre crop; 0 keeps the size
 	Mean     string  `yaml:"mean"`      // subtracted: image | channel
-	Workers  int     `yaml:"workers"`   // 0: as many as cores
+	// Std divides what is left after the mean was subtracted: one number a channel, or one for all; empty: nothing is divided, and
+	// the net sees the scale of 0..255.
+	Std     []float64 `yaml:"std"`
+	Workers int       `yaml:"workers"` // 0: as many as cores
 }
 
 // ForClasses is the model for data of so many classes (0: no data at hand). Where the page or --set gives model.classes, the two must agree.

@@ -69,6 +69,9 @@ func TestBadPages(t *testing.T) {
 		{"resize: 8", "resize: 7", "page.yaml:12:8: data.resize is 7, must be 0 (keep the size) or at least model.input.size, 8"},
 		{"resize: 8", "mean: picture", `page.yaml:12:8: data.mean is "picture", must be one of image, channel`},
 		{"data: {resize: 8}", "dat: {resize: 8}", "page.yaml:12:1: dat is not a key; nearest: data"},
+		{"data: {resize: 8}", "data: {resize: 8, std: 64}", "page.yaml:12:24: data.std is 64, must be a list"},
+		{"data: {resize: 8}", "data: {resize: 8, std: [1, 2]}", "page.yaml:12:19: data.std has 2 numbers, must have one, or one for each of the 3 channels"},
+		{"data: {resize: 8}", "data: {resize: 8, std: [0]}", "page.yaml:12:19: data.std has 0, must be above 0"},
 		{"data: {resize: 8}", "data: [1", "page.yaml:12:7: YAML: sequence end token ']' not found"},
 		{page, "", "page.yaml: is empty"},
 		{page, "# nothing", "page.yaml: is empty"},
@@ -221,7 +224,7 @@ func TestPaperPage(t *testing.T) {
 }
 
 func TestNamesAndPaths(t *testing.T) {
-	if diff := cmp.Diff([]string{"demo", "fig1", "alexnet", "alexnet-merged", "alexnet-one-column"}, Names()); diff != "" {
+	if diff := cmp.Diff([]string{"demo", "fig1", "alexnet", "cifar10", "cifar10-quick", "alexnet-merged", "alexnet-one-column"}, Names()); diff != "" {
 		t.Error(diff)
 	}
 	dir := t.TempDir()
@@ -244,7 +247,7 @@ func TestNamesAndPaths(t *testing.T) {
 			t.Errorf("%s: %+v, %v", path, c, err)
 		}
 	}
-	const all = "there are demo, fig1, alexnet, alexnet-merged, alexnet-one-column; the path of a YAML file works too"
+	const all = "there are demo, fig1, alexnet, cifar10, cifar10-quick, alexnet-merged, alexnet-one-column; the path of a YAML file works too"
 	check(t, "a misspelt name", func() (*Config, error) { return Load("alexnte", nil) }, `no configuration is called "alexnte"; nearest: alexnet; `+all)
 	check(t, "a strange name", func() (*Config, error) { return Load("vgg", nil) }, `no configuration is called "vgg"; `+all)
 	check(t, "no file", func() (*Config, error) { return Load("my.yaml", nil) }, "my.yaml: cannot read the configuration: no such file or directory")
@@ -262,7 +265,7 @@ func TestForClasses(t *testing.T) {
 
 // Users' own pictures need no --set: the embedded pages leave the number of classes to the data.
 func TestPagesFollowTheData(t *testing.T) {
-	alone := map[string]int{"demo": 10, "fig1": 10}
+	alone := map[string]int{"demo": 10, "fig1": 10, "cifar10": 10, "cifar10-quick": 10}
 	for _, name := range Names() {
 		c, err := Load(name, nil)
 		if err != nil {

@@ -50,6 +50,11 @@ func validate(cfg *Config) *Error {
 	c.need(d.Resize == 0 || d.Resize >= cfg.Model.Input.Size, "data.resize",
 		"is %d, must be 0 (keep the size) or at least model.input.size, %d", d.Resize, cfg.Model.Input.Size)
 	c.word("data.mean", d.Mean, "image", "channel")
+	n := len(d.Std)
+	c.need(n <= 1 || n == cfg.Model.Input.Channels, "data.std", "has %d numbers, must have one, or one for each of the %d channels", n, cfg.Model.Input.Channels)
+	for _, s := range d.Std {
+		c.need(s > 0, "data.std", "has %g, must be above 0", s)
+	}
 	c.within("data.workers", d.Workers, 0, 1024)
 	return c.err
 }

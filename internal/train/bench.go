@@ -255,7 +255,7 @@ func median(x []float64) float64 {
 func (b *bench) preprocess() (weights.Preprocess, error) {
 	in := b.cfg.Model.Input
 	p := weights.Preprocess{
-		Resize: b.cfg.Data.Resize, Crop: in.Size, Channels: in.Channels, MeanKind: b.cfg.Data.Mean,
+		Resize: b.cfg.Data.Resize, Crop: in.Size, Channels: in.Channels, MeanKind: b.cfg.Data.Mean, Scale: Scale(&b.cfg),
 		Eigvec: [3][3]float64{{1, 0, 0}, {0, 1, 0}, {0, 0, 1}}, Stdev: [3]float64{19.72, 37.09, 121.78},
 	}
 	p.Height, p.Width = max(p.Resize, in.Size), max(p.Resize, in.Size)

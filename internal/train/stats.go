@@ -38,12 +38,25 @@ func statistics(ctx context.Context, cfg *config.Config, set *data.Set, strict b
 	p := weights.Preprocess{
 		Resize: prep.Resize, Height: s.Height, Width: s.Width, Crop: cfg.Model.Input.Size, Channels: s.Channels,
 		MeanKind: cfg.Data.Mean, Mean: s.MeanImage, MeanShape: []int{s.Channels, s.Height, s.Width},
-		Eigvec: s.Eigvec, Stdev: s.Stdev,
+		Scale: Scale(cfg), Eigvec: s.Eigvec, Stdev: s.Stdev,
 	}
 	if cfg.Data.Mean == meanChannel {
 		p.Mean, p.MeanShape = s.MeanChannel, []int{s.Channels}
 	}
 	return p, fits(&p, cfg.Model.Input)
+}
+
+// Scale is data.std as devices take it: what each channel is multiplied by; nil where the page has none.
+func Scale(cfg *config.Config) []float32 {
+	std := cfg.Data.Std
+	if len(std) == 0 {
+		return nil
+	}
+	scale := make([]float32, cfg.Model.Input.Channels)
+	for c := range scale {
+		scale[c] = float32(1 / std[min(c, len(std)-1)])
+	}
+	return scale
 }
 
 // fits tells whether the net's input can be cut out of the pictures.
