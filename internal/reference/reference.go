@@ -62,7 +62,7 @@ func (d *Device) NewParams(specs []device.ParamSpec) (device.Params, error) {
 // Compile checks the program and lays out its memory. It refuses every precision but fp32.
 func (d *Device) Compile(p device.Program) (device.Net, error) {
 	if p.Precision != device.FP32 {
-		return nil, fmt.Errorf("%s: %v is not available, this device computes in fp32", d.name, p.Precision)
+		return nil, fmt.Errorf("%s: %w", d.name, &device.PrecisionError{Precision: p.Precision, Reason: "this device computes in fp32 alone"})
 	}
 	if err := p.Check(); err != nil {
 		return nil, fmt.Errorf("%s: %w", d.name, err)
