@@ -62,7 +62,7 @@ func (o *netOptions) short(flag, key string, value any) {
 	o.flags["--set "+set] = fmt.Sprintf("--%s %v", flag, value)
 }
 
-// load reads the configuration, or fallback where none was named, and refuses what no device of this build computes.
+// load reads the configuration, or fallback where none was named.
 func (o *netOptions) load(fallback string) (*config.Config, error) {
 	name := o.config
 	if name == "" {
@@ -71,9 +71,6 @@ func (o *netOptions) load(fallback string) (*config.Config, error) {
 	cfg, err := config.Load(name, append(append([]string{}, o.typed...), o.set...))
 	if err != nil {
 		return nil, o.asTyped(err)
-	}
-	if p := cfg.Train.Precision; p != "fp32" {
-		return nil, usageError("leave --precision (train.precision) away", "precision %s is not available yet: this build computes in fp32", p)
 	}
 	return cfg, nil
 }

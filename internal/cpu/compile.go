@@ -78,7 +78,7 @@ func (d *Device) Compile(prog device.Program) (device.Net, error) {
 }
 
 func compile(d *Device, prog device.Program) (*Net, error) {
-	if err := supports(prog.Precision); err != nil {
+	if err := d.Supports(prog.Precision); err != nil {
 		return nil, err
 	}
 	if err := prog.Check(); err != nil {
@@ -98,23 +98,6 @@ func compile(d *Device, prog device.Program) (*Net, error) {
 	}
 	c.finish()
 	return c.Net, nil
-}
-
-// supports tells why the device does not compute in a precision, or nil.
-func supports(p device.Precision) error {
-	switch p {
-	case device.FP32:
-		return nil
-	case device.BF16:
-		if err := load(); err != nil {
-			return err
-		}
-		if reason := C.cpu_bfloat16(); reason != nil {
-			return &device.PrecisionError{Precision: p, Reason: C.GoString(reason)}
-		}
-		return nil
-	}
-	return &device.PrecisionError{Precision: p, Reason: "it is a format of CUDA's tensor cores"}
 }
 
 func newCompiler(n *Net) *compiler {

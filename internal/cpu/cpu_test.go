@@ -38,7 +38,7 @@ func TestDevice(t *testing.T) {
 }
 
 func TestHalf(t *testing.T) {
-	if err := supports(device.BF16); err != nil {
+	if err := device.Supports(openDevices(t, 1)[0], device.BF16); err != nil {
 		t.Skip(err)
 	}
 	devicetest.RunHalf(t, func(t *testing.T, n int) []device.Device { return openDevices(t, n) })
