@@ -60,6 +60,7 @@ type Layer struct {
 	Act         string   `yaml:"act"`          // conv, fc, activation: relu | tanh | none; "": model.act
 	Init        Init     `yaml:"init"`         // conv, fc
 	LR          *float64 `yaml:"lr"`           // conv, fc: times train.lr, for weights and biases
+	BiasLR      *float64 `yaml:"bias_lr"`      // conv, fc: instead of train.bias_lr; for biases, times train.lr and this layer's lr
 	WeightDecay *float64 `yaml:"weight_decay"` // conv, fc: instead of train.weight_decay
 	Alpha       float64  `yaml:"alpha"`        // lrn, as are the next two: see device.LRN
 	Beta        float64  `yaml:"beta"`

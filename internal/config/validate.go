@@ -136,6 +136,9 @@ func (c *checker) weights(l *Layer, key string) {
 	if l.LR != nil {
 		c.notNegative(key+".lr", *l.LR)
 	}
+	if l.BiasLR != nil {
+		c.notNegative(key+".bias_lr", *l.BiasLR)
+	}
 	if l.WeightDecay != nil {
 		c.notNegative(key+".weight_decay", *l.WeightDecay)
 	}
