@@ -122,6 +122,7 @@ func TestBadSets(t *testing.T) {
 		{"model.lrn1.size=4", "model.lrn1.size is 4, must be odd and at least 1"},
 		{"model.layers=[]", "model.layers cannot be set; name the layer, as in model.conv1.act=tanh"},
 		{"model.input.size=300", "data.resize is 256, must be 0 (keep the size) or at least model.input.size, 300"},
+		{"train.schedule={kind: stepz}", `train.schedule.kind is "stepz", must be one of constant, steps, plateau, authors2012; nearest: steps`},
 		{"train.schedule.kind=steps", "train.schedule.epochs is empty: kind steps needs the epochs of the drops, as in [30, 60, 80]"},
 		{"data.resize=100", "data.resize is 100, must be 0 (keep the size) or at least model.input.size, 224"},
 	} {
