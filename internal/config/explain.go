@@ -3,7 +3,6 @@ package config
 import (
 	"fmt"
 	"reflect"
-	"slices"
 )
 
 // Entry is one key of a configuration, its value, and where that comes from.
@@ -105,7 +104,8 @@ func (e *Entry) From() string {
 	return "default"
 }
 
-// Keys are all that --set can give a value, and the layers that it can switch off, of a page with its overrides.
+// Keys are all that --set can give a value in a page, and the layers that it can switch off: not the softmax, and not the last with weights,
+// which gives a number a class.
 func Keys(nameOrPath string, sets []string) (keys, layers []string, err error) {
 	c, entries, err := Explain(nameOrPath, sets)
 	if err != nil {
@@ -117,5 +117,23 @@ func Keys(nameOrPath string, sets []string) (keys, layers []string, err error) {
 		}
 		keys = append(keys, e.Key)
 	}
-	return keys, slices.Clone(layerNames(c.Model.Layers)), nil
+	all := c.Model.Layers
+	last := lastWeighted(all)
+	for i := range all {
+		if i != last && all[i].Kind != "softmax" {
+			layers = append(layers, all[i].Name)
+		}
+	}
+	return keys, layers, nil
+}
+
+// lastWeighted is the number of the last layer with weights, -1 where there is none.
+func lastWeighted(layers []Layer) int {
+	last := -1
+	for i := range layers {
+		if k := layers[i].Kind; k == "conv" || k == "fc" {
+			last = i
+		}
+	}
+	return last
 }

@@ -93,7 +93,7 @@ func TestKeysCanBeSet(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if diff := cmp.Diff(layerNames(base.Model.Layers), layers); diff != "" {
+		if diff := cmp.Diff(layerNames(base.Model.Layers)[:len(base.Model.Layers)-2], layers); diff != "" { // all but fc8 and prob
 			t.Error(diff)
 		}
 		for _, e := range entries {
