@@ -112,7 +112,9 @@ func completeAll(root *cobra.Command) {
 		}
 	})
 	if root.CommandPath() == "alexnet weights show" {
-		root.ValidArgsFunction = func(c *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) { return checkpoints(c, typed) }
+		root.ValidArgsFunction = func(c *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
+			return checkpoints(c, typed)
+		}
 	}
 	if root.ValidArgsFunction == nil && root.Args != nil && root.Args(root, []string{"x"}) != nil { // takes no arguments
 		root.ValidArgsFunction = cobra.NoFileCompletions
