@@ -1,12 +1,13 @@
 # make demo   builds, trains a small two-column net on generated pictures, evaluates it, names one picture
 # make test   every test on this machine's backends
 # make build  bin/alexnet
+# make man    manual pages in build/man
 GO       ?= go
 GOBIN_   := $(shell $(GO) env GOPATH)/bin
 GOLANGCI := v2.15.0
 TAGS      = $$(scripts/tags.sh)
 
-.PHONY: build deps demo test test-race portable lint bench-torch clean
+.PHONY: build deps demo man test test-race portable lint bench-torch clean
 
 build: deps
 	$(GO) build -tags "$(TAGS)" -o bin/alexnet ./cmd/alexnet
@@ -16,6 +17,10 @@ deps:
 
 demo: build
 	@scripts/demo.sh bin/alexnet
+
+# The pages bear the date of the last commit, so that the same source gives the same pages.
+man: build
+	SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct 2>/dev/null) bin/alexnet man --out build/man
 
 test: deps
 	@tags="$(TAGS)"; set -x; $(GO) vet -tags "$$tags" ./... && scripts/test.sh -tags "$$tags" -timeout 11m ./...

@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -79,7 +80,10 @@ func newRootCommand(t *terminal) *cobra.Command {
 	root.SetHelpTemplate(root.HelpTemplate() + "{{if not .HasParent}}\n" + exitHelp + "{{end}}")
 	root.SetHelpCommand(newHelpCommand())
 	root.AddCommand(newTrainCommand(t), newEvalCommand(t), newPredictCommand(t), newFeaturesCommand(t), newSummaryCommand(t),
-		newDataCommand(t), newWeightsCommand(t), newBenchCommand(t), newVersionCommand(t))
+		newConfigCommand(t), newDataCommand(t), newWeightsCommand(t), newBenchCommand(t), newVersionCommand(t),
+		newCompletionCommand(t), newManCommand(t))
+	root.CompletionOptions.DisableDefaultCmd = true // ours keeps the rules of output and exit codes
+	completeAll(root)
 	return root
 }
 
@@ -87,6 +91,9 @@ func newRootCommand(t *terminal) *cobra.Command {
 func newHelpCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "help [command]", Short: "Help about any command",
+		Example: `  alexnet help train
+  alexnet help weights show`,
+		ValidArgsFunction: completeCommands,
 		RunE: func(c *cobra.Command, args []string) error {
 			topic, rest, err := c.Root().Find(args)
 			if err != nil {
@@ -100,13 +107,34 @@ func newHelpCommand() *cobra.Command {
 	}
 }
 
-// newGroup is a command that only holds others.
+// completeCommands completes the words of help.
+func completeCommands(c *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
+	topic, rest, err := c.Root().Find(args)
+	if err != nil || len(rest) > 0 {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	var names []string
+	for _, s := range topic.Commands() {
+		if s.IsAvailableCommand() {
+			names = append(names, s.Name()+"\t"+s.Short)
+		}
+	}
+	return going(names, typed), cobra.ShellCompDirectiveNoFileComp
+}
+
+// newGroup is a command that only holds others; its examples are their first ones.
 func newGroup(use, short, long string, children ...*cobra.Command) *cobra.Command {
 	c := &cobra.Command{
 		Use: use, Short: short, Long: long, Args: checkGroupArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	c.AddCommand(children...)
+	var examples []string
+	for _, child := range children {
+		first, _, _ := strings.Cut(child.Example, "\n")
+		examples = append(examples, first)
+	}
+	c.Example = strings.Join(examples, "\n")
 	return c
 }
 

@@ -62,13 +62,17 @@ func (o *netOptions) short(flag, key string, value any) {
 	o.flags["--set "+set] = fmt.Sprintf("--%s %v", flag, value)
 }
 
-// load reads the configuration, or fallback where none was named.
-func (o *netOptions) load(fallback string) (*config.Config, error) {
-	name := o.config
-	if name == "" {
+// page is the configuration's name, or fallback where none was named, and all overrides in the order in which they are applied.
+func (o *netOptions) page(fallback string) (name string, sets []string) {
+	if name = o.config; name == "" {
 		name = fallback
 	}
-	cfg, err := config.Load(name, append(append([]string{}, o.typed...), o.set...))
+	return name, append(append([]string{}, o.typed...), o.set...)
+}
+
+// load reads the configuration, or fallback where none was named.
+func (o *netOptions) load(fallback string) (*config.Config, error) {
+	cfg, err := config.Load(o.page(fallback))
 	if err != nil {
 		return nil, o.asTyped(err)
 	}

@@ -46,8 +46,8 @@ func newWeightsInitCommand(t *terminal) *cobra.Command {
 		Long: `Write a checkpoint with the weights that training starts from: each drawn from the seed and the weight's place alone, so that the file is
 the same whatever the devices. A net whose number of classes follows the data gets 1000; --set model.classes=10 says otherwise.`,
 		Example: `  alexnet weights init --config alexnet --out start.safetensors
-  alexnet weights init --config demo --set model.classes=4 --seed 7 --out start.safetensors
-  alexnet train --config demo --init start.safetensors`,
+  alexnet weights init --config demo --set model.classes=10 --seed 7 --out small.safetensors
+  alexnet train --config demo --init small.safetensors`,
 		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if o.net.config == "" || o.out == "" {

@@ -60,6 +60,7 @@ type Layer struct {
 	Act         string   `yaml:"act"`          // conv, fc, activation: relu | tanh | none; "": model.act
 	Init        Init     `yaml:"init"`         // conv, fc
 	LR          *float64 `yaml:"lr"`           // conv, fc: times train.lr, for weights and biases
+	BiasLR      *float64 `yaml:"bias_lr"`      // conv, fc: instead of train.bias_lr; for biases, times train.lr and this layer's lr
 	WeightDecay *float64 `yaml:"weight_decay"` // conv, fc: instead of train.weight_decay
 	Alpha       float64  `yaml:"alpha"`        // lrn, as are the next two: see device.LRN
 	Beta        float64  `yaml:"beta"`
@@ -173,19 +174,24 @@ func Names() []string {
 // Load reads an embedded page by name, or a file, and applies overrides ("train.batch=32", "model.conv4=off"), in order.
 // Every failure is an *Error.
 func Load(nameOrPath string, sets []string) (*Config, error) {
-	if slices.Contains(Names(), nameOrPath) {
-		file := nameOrPath + ".yaml"
-		page, err := configs.FS.ReadFile(file)
-		if err != nil {
-			return nil, err
-		}
-		return parse(file, page, sets)
-	}
-	page, err := os.ReadFile(nameOrPath)
+	file, page, err := read(nameOrPath)
 	if err != nil {
-		return nil, notFound(nameOrPath, err)
+		return nil, err
 	}
-	return parse(nameOrPath, page, sets)
+	return parse(file, page, sets)
+}
+
+// read is an embedded page, or a file; file is what errors call it.
+func read(nameOrPath string) (file string, page []byte, err error) {
+	if slices.Contains(Names(), nameOrPath) {
+		file = nameOrPath + ".yaml"
+		page, err = configs.FS.ReadFile(file)
+		return file, page, err
+	}
+	if page, err = os.ReadFile(nameOrPath); err != nil {
+		err = notFound(nameOrPath, err)
+	}
+	return nameOrPath, page, err
 }
 
 func notFound(name string, err error) error {
@@ -207,8 +213,12 @@ func notFound(name string, err error) error {
 func Parse(yaml []byte, sets []string) (*Config, error) { return parse("configuration", yaml, sets) }
 
 func parse(source string, page []byte, sets []string) (*Config, error) {
+	return (&decoder{source: source, at: map[string]Error{}}).config(page, sets)
+}
+
+// config reads a page and applies overrides to it.
+func (d *decoder) config(page []byte, sets []string) (*Config, error) {
 	c := defaults()
-	d := &decoder{source: source, at: map[string]Error{}}
 	if err := d.page(page, c); err != nil {
 		return nil, err
 	}

@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -48,6 +49,7 @@ func TestBadPages(t *testing.T) {
 		{"act: relu", "act: rleu", `page.yaml:5:54: model.conv1.act is "rleu", must be one of relu, tanh, none; nearest: relu`},
 		{"act: relu", "init: {std: -1}", "page.yaml:5:61: model.conv1.init.std is -1, must not be negative"},
 		{"act: relu", "init: 0.01", "page.yaml:5:60: model.conv1.init is 0.01, must be keys with values"},
+		{"act: relu", "bias_lr: -1", "page.yaml:5:54: model.conv1.bias_lr is -1, must not be negative"},
 		{"act: relu", "weight_decay: -1", "page.yaml:5:54: model.conv1.weight_decay is -1, must not be negative"},
 		{"stride: 2", "kernels: 2", "page.yaml:6:42: model.pool1.kernels is not a key; there are name, kind, pool, size, stride, pad, round"},
 		{"stride: 2", "pad: 2", "page.yaml:6:42: model.pool1.pad is 2, must be at most half of the size, 3"},
@@ -113,13 +115,14 @@ func TestBadSets(t *testing.T) {
 		{"train.lr.x=3", "train.lr.x is not a key; train.lr has no keys"},
 		{"train.schedule.epochs=[3", "YAML: sequence end token ']' not found"},
 		{"model.cnov4=off", "model.cnov4 is not a key; nearest: model.conv4"},
-		{"model.conv4=none", `model.conv4 is "none", can only be off, which removes the layer; its keys: inputs, kernels, size, stride, pad, round, groups, act, init, lr, weight_decay`},
+		{"model.conv4=none", `model.conv4 is "none", can only be off, which removes the layer; its keys: inputs, kernels, size, stride, pad, round, groups, act, init, lr, bias_lr, weight_decay`},
 		{"model.conv4.kernel=3", "model.conv4.kernel is not a key; nearest: model.conv4.kernels"},
-		{"model.conv4.kind=fc", "model.conv4.kind is not a key; there are inputs, kernels, size, stride, pad, round, groups, act, init, lr, weight_decay"},
+		{"model.conv4.kind=fc", "model.conv4.kind is not a key; there are inputs, kernels, size, stride, pad, round, groups, act, init, lr, bias_lr, weight_decay"},
 		{"model.conv4.init.sdt=3", "model.conv4.init.sdt is not a key; nearest: model.conv4.init.std"},
 		{"model.lrn1.size=4", "model.lrn1.size is 4, must be odd and at least 1"},
 		{"model.layers=[]", "model.layers cannot be set; name the layer, as in model.conv1.act=tanh"},
 		{"model.input.size=300", "data.resize is 256, must be 0 (keep the size) or at least model.input.size, 300"},
+		{"train.schedule={kind: stepz}", `train.schedule.kind is "stepz", must be one of constant, steps, plateau, authors2012; nearest: steps`},
 		{"train.schedule.kind=steps", "train.schedule.epochs is empty: kind steps needs the epochs of the drops, as in [30, 60, 80]"},
 		{"data.resize=100", "data.resize is 100, must be 0 (keep the size) or at least model.input.size, 224"},
 	} {
@@ -166,7 +169,7 @@ func TestSets(t *testing.T) {
 func TestRoundTrip(t *testing.T) {
 	sets := [][]string{
 		nil,
-		{"train.lr=1.23456789012e-7", "model.conv1.lr=0", "model.conv1.weight_decay=1e-5", "model.classes=2", "train.schedule.epochs=[1, 5]", "model.conv1.init.bias=-3"},
+		{"train.lr=1.23456789012e-7", "model.conv1.lr=0", "model.conv1.bias_lr=0.25", "model.conv1.weight_decay=1e-5", "model.classes=2", "train.schedule.epochs=[1, 5]", "model.conv1.init.bias=-3"},
 	}
 	for _, name := range Names() {
 		for _, s := range sets {
@@ -223,8 +226,46 @@ func TestPaperPage(t *testing.T) {
 	}
 }
 
+// What torchvision and Caffe train alike with our dropout: a layer behind it, and no other, starts twice as large, with four times lr, a quarter
+// of weight_decay, and a quarter of bias_lr so that its bias keeps the rate (train's TestDropoutThatDoubles takes the steps).
+func TestDropoutOfOthers(t *testing.T) {
+	std := map[string]float64{ // as published; of torchvision 1/sqrt(3 inputs)
+		"torchvision conv1": 1. / 33, "torchvision conv2": 1 / math.Sqrt(4800), "torchvision conv3": 1. / 72, "torchvision conv4": 1 / math.Sqrt(10368),
+		"torchvision conv5": 1 / math.Sqrt(6912), "torchvision fc6": 1 / math.Sqrt(27648), "torchvision fc7": 1 / math.Sqrt(12288),
+		"torchvision fc8": 1 / math.Sqrt(12288), "caffenet fc6": .005, "caffenet fc7": .005,
+	}
+	for _, name := range []string{"torchvision", "caffenet"} {
+		c, err := Load(name, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		behind := false
+		for _, l := range c.Model.Layers {
+			if l.Kind == "conv" || l.Kind == "fc" {
+				want, known := std[name+" "+l.Name]
+				if !known {
+					want = .01
+				}
+				if behind {
+					want *= 2
+				}
+				if math.Abs(l.Init.Std/want-1) > 1e-3 {
+					t.Errorf("%s: %s starts at %g, want %g", name, l.Name, l.Init.Std, want)
+				}
+				given := l.LR != nil && l.BiasLR != nil && l.WeightDecay != nil
+				if given != behind || behind && (*l.LR != 4 || *l.BiasLR != c.Train.BiasLR/4 || *l.WeightDecay != c.Train.WeightDecay/4) {
+					t.Errorf("%s: rates of %s: %+v", name, l.Name, l)
+				}
+			}
+			behind = l.Kind == "dropout"
+		}
+	}
+}
+
 func TestNamesAndPaths(t *testing.T) {
-	if diff := cmp.Diff([]string{"demo", "fig1", "alexnet", "cifar10", "cifar10-quick", "alexnet-merged", "alexnet-one-column"}, Names()); diff != "" {
+	if diff := cmp.Diff([]string{
+		"demo", "fig1", "alexnet", "cifar10", "caffenet", "torchvision", "cifar10-quick", "alexnet-merged", "alexnet-one-column",
+	}, Names()); diff != "" {
 		t.Error(diff)
 	}
 	dir := t.TempDir()
@@ -247,7 +288,7 @@ func TestNamesAndPaths(t *testing.T) {
 			t.Errorf("%s: %+v, %v", path, c, err)
 		}
 	}
-	const all = "there are demo, fig1, alexnet, cifar10, cifar10-quick, alexnet-merged, alexnet-one-column; the path of a YAML file works too"
+	const all = "there are demo, fig1, alexnet, cifar10, caffenet, torchvision, cifar10-quick, alexnet-merged, alexnet-one-column; the path of a YAML file works too"
 	check(t, "a misspelt name", func() (*Config, error) { return Load("alexnte", nil) }, `no configuration is called "alexnte"; nearest: alexnet; `+all)
 	check(t, "a strange name", func() (*Config, error) { return Load("vgg", nil) }, `no configuration is called "vgg"; `+all)
 	check(t, "no file", func() (*Config, error) { return Load("my.yaml", nil) }, "my.yaml: cannot read the configuration: no such file or directory")

@@ -35,6 +35,9 @@ func (d *decoder) locate(err *Error) {
 
 func (d *decoder) place(n ast.Node) Error {
 	p := Error{Source: d.source}
+	if strings.HasPrefix(d.source, setSource("")) {
+		return p // the command line has no lines
+	}
 	if tk := n.GetToken(); tk != nil && tk.Position != nil {
 		p.Line, p.Column = tk.Position.Line, tk.Position.Column
 	}

@@ -67,12 +67,7 @@ func (c *checker) model(m *Model) {
 	c.need(m.Input.Channels == 1 || m.Input.Channels == 3, "model.input.channels", "is %d, must be 1 or 3", m.Input.Channels)
 	c.within("model.input.size", m.Input.Size, 1, 4096)
 	c.need(len(m.Layers) > 0, "model.layers", "is empty")
-	last := -1 // the last layer with weights
-	for i := range m.Layers {
-		if k := m.Layers[i].Kind; k == "conv" || k == "fc" {
-			last = i
-		}
-	}
+	last := lastWeighted(m.Layers)
 	for i := range m.Layers {
 		l, key := &m.Layers[i], "model."+m.Layers[i].Name
 		c.need(layerName.MatchString(l.Name), key, "is not a name for a layer: lower-case letters, digits and _, a letter first")
@@ -135,6 +130,9 @@ func (c *checker) weights(l *Layer, key string) {
 	c.notNegative(key+".init.std", l.Init.Std)
 	if l.LR != nil {
 		c.notNegative(key+".lr", *l.LR)
+	}
+	if l.BiasLR != nil {
+		c.notNegative(key+".bias_lr", *l.BiasLR)
 	}
 	if l.WeightDecay != nil {
 		c.notNegative(key+".weight_decay", *l.WeightDecay)

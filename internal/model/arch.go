@@ -45,10 +45,12 @@ type ParamInfo struct {
 	Shape []int  // conv (kernels, channels a kernel sees, height, width), fc (units, inputs a unit sees), bias (n)
 	Layer string
 	Bias  bool
-	Std   float64  // weights start at N(0, Std)
-	Value float64  // biases start here
-	LR    float64  // multiplies the learning rate, besides train.bias_lr
-	Decay *float64 // replaces train.weight_decay; nil, and for biases: what train says
+	Std   float64 // weights start at N(0, Std)
+	Value float64 // biases start here
+	LR    float64 // multiplies the learning rate, besides BiasLR
+	// BiasLR replaces train.bias_lr; nil, and for weights: what train says.
+	BiasLR *float64
+	Decay  *float64 // replaces train.weight_decay; nil, and for biases: what train says
 }
 
 // Len is the number of elements.
@@ -202,7 +204,7 @@ func (a *Arch) params(l *Layer, outputs int, seen ...int) {
 	}
 	l.Params = []int{len(a.Params), len(a.Params) + 1}
 	w := ParamInfo{Name: l.Name + ".weight", Layer: l.Name, Shape: append([]int{outputs}, seen...), Std: l.Init.Std, LR: lr, Decay: l.WeightDecay}
-	b := ParamInfo{Name: l.Name + ".bias", Layer: l.Name, Shape: []int{outputs}, Bias: true, Value: l.Init.Bias, LR: lr}
+	b := ParamInfo{Name: l.Name + ".bias", Layer: l.Name, Shape: []int{outputs}, Bias: true, Value: l.Init.Bias, LR: lr, BiasLR: l.BiasLR}
 	a.Params = append(a.Params, w, b)
 	l.MACs = int64(w.Len()) * int64(l.Out.H*l.Out.W)
 }

@@ -149,16 +149,19 @@ func authors2012(done int) rates {
 }
 
 // apply writes lr and decay of every parameter, by index in arch.Params, for the device's update v = momentum v - decay lr w - lr g.
-// Biases take bias_lr times the rate and their own decay; a layer's `lr` multiplies, its `weight_decay` replaces.
+// Biases take bias_lr times the rate and their own decay; a layer's `lr` multiplies, its `bias_lr` and `weight_decay` replace.
 func (r rates) apply(arch *model.Arch, t config.Train, lr, decay []float32) {
 	for i, p := range arch.Params {
 		first := p.Layer == arch.Params[0].Layer
-		f, d := r.weights, t.WeightDecay
+		f, d, bias := r.weights, t.WeightDecay, t.BiasLR
+		if p.BiasLR != nil {
+			bias = *p.BiasLR
+		}
 		switch {
 		case p.Bias && first:
-			f, d = r.firstBias*t.BiasLR, t.BiasDecay
+			f, d = r.firstBias*bias, t.BiasDecay
 		case p.Bias:
-			f, d = r.biases*t.BiasLR, t.BiasDecay
+			f, d = r.biases*bias, t.BiasDecay
 		case first:
 			f = r.firstWeights
 		}

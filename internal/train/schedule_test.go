@@ -136,9 +136,9 @@ func TestScheduleState(t *testing.T) {
 	}
 }
 
-// TestLayerRates: a layer's own lr multiplies, its weight_decay replaces, and biases keep bias_decay.
+// TestLayerRates: a layer's own lr multiplies, its bias_lr and weight_decay replace, and biases keep bias_decay.
 func TestLayerRates(t *testing.T) {
-	cfg := page(t, "model.fc2.lr=0.5", "model.fc2.weight_decay=0.03", "train.bias_decay=0.001")
+	cfg := page(t, "model.fc2.lr=0.5", "model.fc2.weight_decay=0.03", "model.fc3.lr=4", "model.fc3.bias_lr=0.25", "model.conv1.bias_lr=0", "train.bias_decay=0.001")
 	m, err := cfg.Model.ForClasses(10)
 	if err != nil {
 		t.Fatal(err)
@@ -150,9 +150,9 @@ func TestLayerRates(t *testing.T) {
 	lr, decay := make([]float32, len(arch.Params)), make([]float32, len(arch.Params))
 	(&schedule{cfg: config.Schedule{Kind: "constant"}}).at(0).apply(arch, cfg.Train, lr, decay)
 	want := map[string][2]float32{
-		"conv1.weight": {.01, .0005}, "conv1.bias": {.02, .001},
+		"conv1.weight": {.01, .0005}, "conv1.bias": {0, .001},
 		"fc2.weight": {.005, .03}, "fc2.bias": {.01, .001},
-		"fc3.weight": {.01, .0005}, "fc3.bias": {.02, .001},
+		"fc3.weight": {.04, .0005}, "fc3.bias": {.01, .001}, // .01 x 4 x .25
 	}
 	for i, p := range arch.Params {
 		if got := [2]float32{lr[i], decay[i]}; got != want[p.Name] {

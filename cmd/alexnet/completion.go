@@ -1,0 +1,241 @@
+package main
+
+import (
+	"bytes"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"alexnet/internal/config"
+	"alexnet/internal/model"
+	"alexnet/internal/run"
+	"alexnet/internal/weights"
+)
+
+// completionResult is the document of completion SHELL --json.
+type completionResult struct {
+	Shell  string `json:"shell"`
+	Script string `json:"script"`
+}
+
+// shells are those that a script can be written for, and how each takes it.
+var shells = []struct {
+	name, install string
+	write         func(root *cobra.Command, w *bytes.Buffer) error
+}{
+	{
+		"bash", "source <(alexnet completion bash)",
+		func(root *cobra.Command, w *bytes.Buffer) error { return root.GenBashCompletionV2(w, true) },
+	},
+	{
+		"zsh", "source <(alexnet completion zsh)",
+		func(root *cobra.Command, w *bytes.Buffer) error { return root.GenZshCompletion(w) },
+	},
+	{
+		"fish", "alexnet completion fish | source",
+		func(root *cobra.Command, w *bytes.Buffer) error { return root.GenFishCompletion(w, true) },
+	},
+	{
+		"powershell", "alexnet completion powershell | Out-String | Invoke-Expression",
+		func(root *cobra.Command, w *bytes.Buffer) error { return root.GenPowerShellCompletionWithDesc(w) },
+	},
+}
+
+func newCompletionCommand(t *terminal) *cobra.Command {
+	var children []*cobra.Command
+	for _, s := range shells {
+		children = append(children, &cobra.Command{
+			Use:   s.name,
+			Short: "Write the completion script for " + s.name,
+			Long: "Write what makes " + s.name + ` complete commands, flags and their values: nets, keys of --set, layers, devices, runs.
+The example's line switches it on in the shell at hand; in the shell's start-up file, in every new one.`,
+			Example: "  " + s.install,
+			Args:    noArgs,
+			RunE: func(c *cobra.Command, _ []string) error {
+				var b bytes.Buffer
+				if err := s.write(c.Root(), &b); err != nil {
+					return err
+				}
+				return t.result(completionResult{s.name, b.String()}, func(w *bytes.Buffer) { w.Write(b.Bytes()) })
+			},
+		})
+	}
+	return newGroup("completion", "Write a shell's completion script", `Write the script that lets a shell complete alexnet's commands, flags and values. bash needs its package bash-completion.`,
+		children...)
+}
+
+// completer gives the values that a flag may have, those that go on from what is typed, and what the shell is to do besides.
+type completer func(c *cobra.Command, typed string) ([]string, cobra.ShellCompDirective)
+
+// completers go by the name of the flag, which means the same in every command. Numbers complete to nothing.
+var completers = map[string]completer{
+	"config": func(_ *cobra.Command, typed string) ([]string, cobra.ShellCompDirective) {
+		return orFiles(config.Names(), typed)
+	},
+	"set":       completeKeys,
+	"device":    only("cpu", "cpu,cpu", "reference", "reference,reference"),
+	"precision": only("fp32", "bf16"),
+	"mode":      only(benchModes...),
+	"crops":     only("1", "10"),
+	"layer":     completeLayers,
+	"gpus":      only(), // this build has none
+	"resume": func(_ *cobra.Command, typed string) ([]string, cobra.ShellCompDirective) {
+		return orFiles(resumable(), typed)
+	},
+	"weights": checkpoints,
+	"init":    checkpoints,
+	"data":    files,
+	"out":     files,
+}
+
+// completeAll tells cobra how to complete every flag and argument below root.
+func completeAll(root *cobra.Command) {
+	for _, c := range root.Commands() {
+		completeAll(c)
+	}
+	root.Flags().VisitAll(func(f *pflag.Flag) {
+		complete, ok := completers[f.Name]
+		if kind := f.Value.Type(); !ok && kind != "string" && kind != "bool" { // a number
+			complete, ok = only(), true
+		}
+		if !ok {
+			return
+		}
+		err := root.RegisterFlagCompletionFunc(f.Name, func(c *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
+			return complete(c, typed)
+		})
+		if err != nil { // the flag is there and nobody else registers
+			panic(err)
+		}
+	})
+	if root.CommandPath() == "alexnet weights show" {
+		root.ValidArgsFunction = func(c *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
+			return checkpoints(c, typed)
+		}
+	}
+	if root.ValidArgsFunction == nil && root.Args != nil && root.Args(root, []string{"x"}) != nil { // takes no arguments
+		root.ValidArgsFunction = cobra.NoFileCompletions
+	}
+}
+
+// only completes to these values.
+func only(values ...string) completer {
+	return func(_ *cobra.Command, typed string) ([]string, cobra.ShellCompDirective) {
+		return going(values, typed), cobra.ShellCompDirectiveNoFileComp
+	}
+}
+
+// files leaves it to the shell.
+func files(*cobra.Command, string) ([]string, cobra.ShellCompDirective) {
+	return nil, cobra.ShellCompDirectiveDefault
+}
+
+// checkpoints are safetensors files, and folders: a run is as good.
+func checkpoints(*cobra.Command, string) ([]string, cobra.ShellCompDirective) {
+	return []string{"safetensors"}, cobra.ShellCompDirectiveFilterFileExt
+}
+
+// orFiles are values, or a file where none of them goes on from what is typed.
+func orFiles(values []string, typed string) ([]string, cobra.ShellCompDirective) {
+	return going(values, typed), cobra.ShellCompDirectiveDefault
+}
+
+func going(values []string, typed string) []string {
+	return slices.DeleteFunc(slices.Clone(values), func(v string) bool { return !strings.HasPrefix(v, typed) })
+}
+
+// resumable are last and the folders of runs.
+func resumable() []string {
+	checkpoints, _ := filepath.Glob(filepath.Join("runs", "*", "checkpoints", run.Last+".safetensors")) // fails for bad patterns alone
+	names := []string{"last"}
+	for _, path := range checkpoints {
+		names = append(names, filepath.Dir(filepath.Dir(path)))
+	}
+	return names
+}
+
+// completeKeys goes down the keys of the page that --config names, part by part: train. -> train.lr=, model. -> model.conv4. or model.conv4=off.
+func completeKeys(c *cobra.Command, typed string) ([]string, cobra.ShellCompDirective) {
+	name := "alexnet"
+	if f := c.Flag("data"); c.Name() == "train" && f.Value.String() == "" {
+		name = "demo"
+	}
+	if f := c.Flag("config"); f != nil && f.Value.String() != "" {
+		name = f.Value.String()
+	}
+	keys, layers, err := config.Keys(name, nil)
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	var parts []string
+	for _, key := range going(keys, typed) {
+		part := key + "="
+		if dot := strings.IndexByte(key[len(typed):], '.'); dot >= 0 {
+			part = key[:len(typed)+dot+1]
+		}
+		if !slices.Contains(parts, part) {
+			parts = append(parts, part)
+		}
+	}
+	if strings.HasPrefix(typed, "model.") {
+		for _, l := range layers {
+			parts = append(parts, going([]string{"model." + l + "=off"}, typed)...)
+		}
+	}
+	return parts, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveNoSpace
+}
+
+// completeLayers are those of the net in the checkpoint that the command would use; where there is none, the paper's.
+func completeLayers(c *cobra.Command, typed string) ([]string, cobra.ShellCompDirective) {
+	path := ""
+	if f := c.Flag("weights"); f != nil {
+		path = f.Value.String()
+	}
+	names, err := layersIn(path)
+	if err != nil {
+		cfg, err := config.Load("alexnet", nil)
+		if err != nil {
+			return nil, cobra.ShellCompDirectiveError
+		}
+		names, _ = valuesOf(cfg) // a page of our own
+	}
+	return going(names, typed), cobra.ShellCompDirectiveNoFileComp
+}
+
+// layersIn reads the head of a checkpoint: "" is the newest run's.
+func layersIn(path string) (names []string, err error) {
+	if path == "" {
+		path, err = run.Newest()
+	} else if inside := run.ToUse(path); inside != "" {
+		path = inside
+	}
+	if err != nil {
+		return nil, err
+	}
+	r, err := weights.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer done(r)
+	cfg, err := config.Parse([]byte(r.Meta["config"]), nil)
+	if err != nil {
+		return nil, err
+	}
+	return valuesOf(cfg)
+}
+
+// valuesOf are the names that --layer takes.
+func valuesOf(cfg *config.Config) ([]string, error) {
+	page, err := cfg.Model.ForClasses(0)
+	if err != nil {
+		return nil, err
+	}
+	arch, err := model.New(page, cfg.Train.Dropout)
+	if err != nil {
+		return nil, err
+	}
+	return arch.Names(), nil
+}

@@ -1,0 +1,68 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/cobra/doc"
+)
+
+// manResult is the document of man --json.
+type manResult struct {
+	Out   string   `json:"out"`
+	Pages []string `json:"pages"`
+}
+
+func newManCommand(t *terminal) *cobra.Command {
+	var out string
+	c := &cobra.Command{
+		Use:   "man --out DIR",
+		Short: "Write the manual pages",
+		Long: `Write a manual page for each command, from the very help that --help shows, into a folder that is made where it is not there. Pages of the
+same names are written over. SOURCE_DATE_EPOCH, in seconds, sets the date that they bear.`,
+		Example: `  alexnet man --out man1
+  alexnet man --out ~/.local/share/man/man1`,
+		Args: noArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			if out == "" || out == "-" {
+				return usageError("alexnet man --out man1", "man needs --out, a folder")
+			}
+			return runMan(c.Root(), out, t)
+		},
+	}
+	c.Flags().StringVar(&out, "out", "", "folder `DIR` to write to")
+	return c
+}
+
+func runMan(root *cobra.Command, out string, t *terminal) error {
+	if err := os.MkdirAll(out, 0o777); err != nil {
+		return err
+	}
+	root.DisableAutoGenTag = true // the pages are ours
+	long := root.Long
+	root.Long += "\n\n```\n" + exitHelp + "```\n" // where the help shows it from its template
+	defer func() { root.Long = long }()
+	if err := doc.GenManTree(root, &doc.GenManHeader{Section: "1", Source: "alexnet", Manual: "alexnet"}, out); err != nil {
+		return err
+	}
+	r := manResult{Out: out, Pages: manPages(root)}
+	return t.result(r, func(w *bytes.Buffer) {
+		fmt.Fprintf(w, "%s: %s, from %s to %s; man %s shows the first\n", out, counted(len(r.Pages), "page"), r.Pages[0], r.Pages[len(r.Pages)-1],
+			quoted(filepath.Join(out, r.Pages[0])))
+	})
+}
+
+// manPages are the names of the pages, a command before its subcommands.
+func manPages(c *cobra.Command) []string {
+	pages := []string{strings.ReplaceAll(c.CommandPath(), " ", "-") + ".1"}
+	for _, s := range c.Commands() {
+		if s.IsAvailableCommand() {
+			pages = append(pages, manPages(s)...)
+		}
+	}
+	return pages
+}
