@@ -46,7 +46,7 @@ func (d *Device) Supports(p device.Precision) error {
 	if p == device.FP32 {
 		return nil
 	}
-	return &device.PrecisionError{Precision: p, Reason: "the reference backend computes in fp32 alone"}
+	return &device.PrecisionError{Precision: p, Reason: "this backend computes in fp32 alone"}
 }
 
 // Close has nothing to end: the device owns no threads.
