@@ -18,6 +18,10 @@ void swap(float *x) {
 	const ints lanes = {1, 0, 3, 2, 5, 4, 7, 6};
 	*(floats *)x = __builtin_shuffle(*(floats *)x, lanes);
 }
+#ifdef __x86_64__
+__attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512bf16,prefer-vector-width=512")))
+#endif
+void add(float *x) { for (int i = 0; i < 64; i++) x[i] += 1; }
 C
 compiles <<'C' || without "no headers of oneDNN 2.x or 3.x (Debian, Ubuntu: apt-get install libdnnl-dev)"
 #include <oneapi/dnnl/dnnl.h>

@@ -1,7 +1,8 @@
 //go:build cgo && dnnl && linux
 
 // The loops of our own. Each is a function of a range, which cpu_parallel spreads over the team. Loops that the compiler turns into
-// vector code are compiled once per instruction set (CLONES); the processor picks when the program is loaded.
+// vector code are compiled once per instruction set (CLONES); the processor picks when the program is loaded. Loops over bf16 (HALF) run only on
+// processors that have it: see cpu_bfloat16.
 #include "cpu.h"
 
 #include <math.h>
@@ -9,8 +10,10 @@
 
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
 #define CLONES __attribute__((target_clones("avx512f", "avx2", "default")))
+#define HALF __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512bf16,prefer-vector-width=512")))
 #else
 #define CLONES
+#define HALF
 #endif
 #if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC optimize("no-math-errno", "no-trapping-math") // else square roots and comparisons are not vectorised
@@ -31,8 +34,13 @@ enum { INFINITE = 0x7f800000 };
 
 // ---- numbers in memory: float, or (half) bf16, the upper half of a float
 //
-// Loops are written once, over load and store. half is a constant in each place where they are called, and the compiler makes a loop of each
-// kind.
+// Loops are written once, over load and store, as functions of a range whose last argument half is a constant: BOTH makes of one a job on
+// floats and one on bf16, RUN chooses between them.
+
+#define BOTH(name) \
+	CLONES static void name##_floats(const void *args, int thread, int64_t begin, int64_t end) { name(args, thread, begin, end, 0); } \
+	HALF static void name##_halves(const void *args, int thread, int64_t begin, int64_t end) { name(args, thread, begin, end, 1); }
+#define RUN(name, half, ...) cpu_parallel((half) ? name##_halves : name##_floats, __VA_ARGS__)
 
 INLINE float load(const void *p, int64_t i, const int half) {
 	if (!half) return ((const float *)p)[i];
@@ -100,20 +108,20 @@ INLINE void copy_row(const copy_args *a, int64_t r, const int dh, const int sh) 
 		for (int64_t p = 0; p < pixels; p++) store(dst, (c / db * pixels + p) * db + c % db, 0, dh);
 }
 
-CLONES static void copy_rows(const void *args, int thread, int64_t begin, int64_t end) {
+INLINE void copy_rows(const void *args, int thread, int64_t begin, int64_t end, const int half) {
 	const copy_args *a = args;
 	(void)thread;
 	for (int64_t r = begin; r < end; r++)
-		if (a->to.half)
-			if (a->from.half) copy_row(a, r, 1, 1);
-			else copy_row(a, r, 1, 0);
-		else if (a->from.half) copy_row(a, r, 0, 1);
-		else copy_row(a, r, 0, 0);
+		if (!half) copy_row(a, r, 0, 0);
+		else if (!a->to.half) copy_row(a, r, 0, 1);
+		else if (!a->from.half) copy_row(a, r, 1, 0);
+		else copy_row(a, r, 1, 1);
 }
+BOTH(copy_rows)
 
 void cpu_copy(void *dst, const cpu_view *to, const void *src, const cpu_view *from, int64_t rows, int add) {
 	const copy_args a = {dst, src, *to, *from, add};
-	cpu_parallel(copy_rows, &a, rows, 1, rows * row_floats(to));
+	RUN(copy_rows, to->half || from->half, &a, rows, 1, rows * row_floats(to));
 }
 
 // ---- element by element
@@ -122,7 +130,6 @@ typedef struct {
 	void *y;
 	const void *x, *z;
 	float scale;
-	int half;
 } element_args;
 
 static void zero_part(const void *args, int thread, int64_t begin, int64_t end) {
@@ -135,51 +142,48 @@ void cpu_zero(void *x, int64_t bytes) {
 	cpu_parallel(zero_part, &a, bytes, 64, bytes / 4);
 }
 
-// EACH makes the part of a job whose result for number i, stored in y, is an expression of X(i) and Z(i).
-#define X(i) load(a->x, i, half)
-#define Z(i) load(a->z, i, half)
+// EACH makes the job whose result for number i, stored in y, is an expression of X(i) and Z(i).
+#define X(i) load(a.x, i, half)
+#define Z(i) load(a.z, i, half)
 #define EACH(name, expression) \
-	INLINE void name##_range(const element_args *a, int64_t begin, int64_t end, const int half) { \
-		for (int64_t i = begin; i < end; i++) store(a->y, i, expression, half); \
-	} \
-	CLONES static void name##_part(const void *args, int thread, int64_t begin, int64_t end) { \
+	INLINE void name##_part(const void *args, int thread, int64_t begin, int64_t end, const int half) { \
 		const element_args a = *(const element_args *)args; \
 		(void)thread; \
-		if (a.half) name##_range(&a, begin, end, 1); \
-		else name##_range(&a, begin, end, 0); \
-	}
+		for (int64_t i = begin; i < end; i++) store(a.y, i, expression, half); \
+	} \
+	BOTH(name##_part)
 EACH(relu, X(i) > 0 ? X(i) : 0)
 EACH(tanh, tanhf(X(i)))
-EACH(relu_backward, Z(i) > 0 ? a->scale * X(i) : 0)
+EACH(relu_backward, Z(i) > 0 ? a.scale * X(i) : 0)
 EACH(tanh_backward, X(i) * (1 - Z(i) * Z(i)))
-EACH(scale, a->scale * X(i))
+EACH(scale, a.scale * X(i))
 #undef EACH
 #undef X
 #undef Z
 
 void cpu_relu(void *y, const void *x, int64_t n, int half) {
-	const element_args a = {.y = y, .x = x, .half = half};
-	cpu_parallel(relu_part, &a, n, 32, n);
+	const element_args a = {.y = y, .x = x};
+	RUN(relu_part, half, &a, n, 32, n);
 }
 
 void cpu_tanh(void *y, const void *x, int64_t n, int half) {
-	const element_args a = {.y = y, .x = x, .half = half};
-	cpu_parallel(tanh_part, &a, n, 32, 16 * n);
+	const element_args a = {.y = y, .x = x};
+	RUN(tanh_part, half, &a, n, 32, 16 * n);
 }
 
 void cpu_relu_backward(void *dx, const void *dy, const void *y, float scale, int64_t n, int half) {
-	const element_args a = {dx, dy, y, scale, half};
-	cpu_parallel(relu_backward_part, &a, n, 32, n);
+	const element_args a = {dx, dy, y, scale};
+	RUN(relu_backward_part, half, &a, n, 32, n);
 }
 
 void cpu_tanh_backward(void *dx, const void *dy, const void *y, int64_t n, int half) {
-	const element_args a = {.y = dx, .x = dy, .z = y, .half = half};
-	cpu_parallel(tanh_backward_part, &a, n, 32, n);
+	const element_args a = {.y = dx, .x = dy, .z = y};
+	RUN(tanh_backward_part, half, &a, n, 32, n);
 }
 
 void cpu_scale(void *y, const void *x, float scale, int64_t n, int half) {
-	const element_args a = {.y = y, .x = x, .scale = scale, .half = half};
-	cpu_parallel(scale_part, &a, n, 32, n);
+	const element_args a = {.y = y, .x = x, .scale = scale};
+	RUN(scale_part, half, &a, n, 32, n);
 }
 
 // ---- input
@@ -224,17 +228,15 @@ INLINE void input_row(const input_args *a, int64_t r, const int half) {
 		}
 }
 
-CLONES static void input_part(const void *args, int thread, int64_t begin, int64_t end) {
-	const input_args *a = args;
+INLINE void input_part(const void *args, int thread, int64_t begin, int64_t end, const int half) {
 	(void)thread;
-	for (int64_t r = begin; r < end; r++)
-		if (a->in->half) input_row(a, r, 1);
-		else input_row(a, r, 0);
+	for (int64_t r = begin; r < end; r++) input_row(args, r, half);
 }
+BOTH(input_part)
 
 void cpu_input_rows(const cpu_input *in, void *x, const uint8_t *pixels, const int32_t *crop, const uint8_t *flip, const float *color) {
 	const input_args a = {in, x, pixels, crop, flip, color};
-	cpu_parallel(input_part, &a, in->rows, 1, in->rows * in->channels * in->height * in->width);
+	RUN(input_part, in->half, &a, in->rows, 1, in->rows * in->channels * in->height * in->width);
 }
 
 // ---- dropout
@@ -260,8 +262,10 @@ typedef struct {
 	const void *x;
 } drop_args;
 
-INLINE void drop_rows(const drop_args *a, int64_t begin, int64_t end, const int half) {
+INLINE void drop_part(const void *args, int thread, int64_t begin, int64_t end, const int half) {
+	const drop_args *a = args;
 	const cpu_drop d = *a->drop;
+	(void)thread;
 	for (int64_t r = begin; r < end; r++) {
 		for (int64_t block = d.first_unit / 4; block * 4 < d.first_unit + d.units; block += BATCH) {
 			uint32_t words[4][BATCH];
@@ -272,17 +276,11 @@ INLINE void drop_rows(const drop_args *a, int64_t begin, int64_t end, const int 
 		}
 	}
 }
-
-CLONES static void drop_part(const void *args, int thread, int64_t begin, int64_t end) {
-	const drop_args *a = args;
-	(void)thread;
-	if (a->drop->half) drop_rows(a, begin, end, 1);
-	else drop_rows(a, begin, end, 0);
-}
+BOTH(drop_part)
 
 void cpu_dropout(const cpu_drop *d, void *y, const void *x) {
 	const drop_args a = {d, y, x};
-	cpu_parallel(drop_part, &a, d->rows, 1, 4 * d->rows * d->units);
+	RUN(drop_part, d->half, &a, d->rows, 1, 4 * d->rows * d->units);
 }
 
 // ---- vectors of a block's channels
@@ -292,23 +290,44 @@ void cpu_dropout(const cpu_drop *d, void *y, const void *x) {
 	typedef int32_t ints_##lanes __attribute__((vector_size(4 * lanes), aligned(4), may_alias)); \
 	typedef uint32_t words_##lanes __attribute__((vector_size(4 * lanes), aligned(4), may_alias)); \
 	typedef uint16_t halves_##lanes __attribute__((vector_size(2 * lanes), aligned(2), may_alias)); \
-	typedef uint8_t bytes_##lanes __attribute__((vector_size(lanes), aligned(1), may_alias)); \
+	typedef uint8_t bytes_##lanes __attribute__((vector_size(lanes), aligned(1), may_alias));
+VECTORS(1)
+VECTORS(8)
+VECTORS(16)
+#undef VECTORS
+
+// load_16, store_16 and so on are load and store of vectors. GCC 12 takes vectors of 16 and 32 bits apart to convert between them, and its
+// intrinsics may not stand in what is compiled for other processors too, dead as they are there: hence the two instructions by name.
+// (vcvtneps2bf16 makes zeros of subnormal numbers; oneDNN uses it as well.)
+#if defined(__x86_64__) && defined(__OPTIMIZE__)
+#define WIDEN(lanes, u, p) __asm__("vpmovzxwd %1, %0" : "=v"(u) : "m"(*(const halves_##lanes *)(p)))
+#define NARROW(lanes, h, x) __asm__("vcvtneps2bf16 %1, %0" : "=v"(h) : "v"(x))
+#else
+#define WIDEN(lanes, u, p) u = __builtin_convertvector(*(const halves_##lanes *)(p), words_##lanes)
+#define NARROW(lanes, h, x) \
+	h = __builtin_convertvector(((words_##lanes)x + (0x7fff + ((words_##lanes)x >> 16 & 1))) >> 16, halves_##lanes)
+#endif
+#define VECTORS(lanes) \
 	INLINE floats_##lanes load_##lanes(const void *p, int64_t i, const int half) { \
 		if (!half) return *(const floats_##lanes *)((const float *)p + i); \
-		return (floats_##lanes)(__builtin_convertvector(*(const halves_##lanes *)((const uint16_t *)p + i), words_##lanes) << 16); \
+		words_##lanes u; \
+		WIDEN(lanes, u, (const uint16_t *)p + i); \
+		return (floats_##lanes)(u << 16); \
 	} \
 	INLINE void store_##lanes(void *p, int64_t i, floats_##lanes x, const int half) { \
 		if (!half) { \
 			*(floats_##lanes *)((float *)p + i) = x; \
 			return; \
 		} \
-		const words_##lanes u = (words_##lanes)x; \
-		*(halves_##lanes *)((uint16_t *)p + i) = __builtin_convertvector((u + (0x7fff + (u >> 16 & 1))) >> 16, halves_##lanes); \
+		halves_##lanes h; \
+		NARROW(lanes, h, x); \
+		*(halves_##lanes *)((uint16_t *)p + i) = h; \
 	}
-VECTORS(1)
 VECTORS(8)
 VECTORS(16)
 #undef VECTORS
+INLINE floats_1 load_1(const void *p, int64_t i, const int half) { return (floats_1){load(p, i, half)}; }
+INLINE void store_1(void *p, int64_t i, floats_1 x, const int half) { store(p, i, x[0], half); }
 
 // ---- local response normalisation
 
@@ -455,15 +474,15 @@ INLINE void lrn_group_backward_of(const cpu_lrn *l, int64_t c0, void *dx, const 
 	else lrn_any_backward(l, c0, dx, dy, yh, x, xh, relu);
 }
 
-// The three kinds that there are: floats, bf16, and bf16 with floats for what lies between normalisation and pooling.
-INLINE void lrn_group_forward(const cpu_lrn *l, int64_t c0, void *y, const void *x) {
-	if (!l->half_x) lrn_group_forward_of(l, c0, y, 0, x, 0);
+// Of bf16 there are two kinds: all of it, and with floats for what lies between normalisation and pooling.
+INLINE void lrn_group_forward(const cpu_lrn *l, int64_t c0, void *y, const void *x, const int half) {
+	if (!half) lrn_group_forward_of(l, c0, y, 0, x, 0);
 	else if (l->half_y) lrn_group_forward_of(l, c0, y, 1, x, 1);
 	else lrn_group_forward_of(l, c0, y, 0, x, 1);
 }
 
-INLINE void lrn_group_backward(const cpu_lrn *l, int64_t c0, void *dx, const void *dy, const void *x, int relu) {
-	if (!l->half_x) lrn_group_backward_of(l, c0, dx, dy, 0, x, 0, relu);
+INLINE void lrn_group_backward(const cpu_lrn *l, int64_t c0, void *dx, const void *dy, const void *x, int relu, const int half) {
+	if (!half) lrn_group_backward_of(l, c0, dx, dy, 0, x, 0, relu);
 	else if (l->half_y) lrn_group_backward_of(l, c0, dx, dy, 1, x, 1, relu);
 	else lrn_group_backward_of(l, c0, dx, dy, 0, x, 1, relu);
 }
@@ -487,7 +506,7 @@ typedef struct {
 	int relu;
 } norm_args;
 
-CLONES static void lrn_forward_part(const void *args, int thread, int64_t begin, int64_t end) {
+INLINE void lrn_forward_part(const void *args, int thread, int64_t begin, int64_t end, const int half) {
 	const norm_args *a = args;
 	const cpu_lrn *l = a->l;
 	const int64_t row = lrn_row(l);
@@ -495,12 +514,13 @@ CLONES static void lrn_forward_part(const void *args, int thread, int64_t begin,
 	for (int64_t u = begin; u < end; u++) {
 		const int64_t r = u / l->groups, g = u % l->groups;
 		void *y = place(a->y, r * row, l->half_y);
-		lrn_group_forward(l, g * (l->channels / l->groups), y, place(a->x, r * row, l->half_x));
+		lrn_group_forward(l, g * (l->channels / l->groups), y, place(a->x, r * row, l->half_x), half);
 		if (g == l->groups - 1) clear_padding(l, y, l->half_y);
 	}
 }
+BOTH(lrn_forward_part)
 
-CLONES static void lrn_backward_part(const void *args, int thread, int64_t begin, int64_t end) {
+INLINE void lrn_backward_part(const void *args, int thread, int64_t begin, int64_t end, const int half) {
 	const norm_args *a = args;
 	const cpu_lrn *l = a->l;
 	const int64_t row = lrn_row(l);
@@ -508,19 +528,20 @@ CLONES static void lrn_backward_part(const void *args, int thread, int64_t begin
 	for (int64_t u = begin; u < end; u++) {
 		const int64_t r = u / l->groups, g = u % l->groups;
 		void *dx = place(a->y, r * row, l->half_x);
-		lrn_group_backward(l, g * (l->channels / l->groups), dx, place(a->dy, r * row, l->half_y), place(a->x, r * row, l->half_x), a->relu);
+		lrn_group_backward(l, g * (l->channels / l->groups), dx, place(a->dy, r * row, l->half_y), place(a->x, r * row, l->half_x), a->relu, half);
 		if (g == l->groups - 1) clear_padding(l, dx, l->half_x);
 	}
 }
+BOTH(lrn_backward_part)
 
 void cpu_lrn_forward(const cpu_lrn *l, void *y, const void *x) {
 	const norm_args a = {.l = l, .y = y, .x = x};
-	cpu_parallel(lrn_forward_part, &a, l->rows * l->groups, 1, l->rows * lrn_row(l));
+	RUN(lrn_forward_part, l->half_x, &a, l->rows * l->groups, 1, l->rows * lrn_row(l));
 }
 
 void cpu_lrn_backward(const cpu_lrn *l, void *dx, const void *dy, const void *x, int relu) {
 	const norm_args a = {.l = l, .y = dx, .x = x, .dy = dy, .relu = relu};
-	cpu_parallel(lrn_backward_part, &a, l->rows * l->groups, 1, l->rows * lrn_row(l));
+	RUN(lrn_backward_part, l->half_x, &a, l->rows * l->groups, 1, l->rows * lrn_row(l));
 }
 
 // ---- pooling
@@ -556,14 +577,14 @@ INLINE void pool_block_backward_of(const cpu_pool *p, void *dx, const int xh, co
 	else pool_backward_1(p, dx, xh, dy, yh, winner);
 }
 
-INLINE void pool_block(const cpu_pool *p, void *y, uint8_t *winner, const void *x) {
-	if (!p->half_y) pool_block_of(p, y, 0, winner, x, 0);
+INLINE void pool_block(const cpu_pool *p, void *y, uint8_t *winner, const void *x, const int half) {
+	if (!half) pool_block_of(p, y, 0, winner, x, 0);
 	else if (p->half_x) pool_block_of(p, y, 1, winner, x, 1);
 	else pool_block_of(p, y, 1, winner, x, 0);
 }
 
-INLINE void pool_block_backward(const cpu_pool *p, void *dx, const void *dy, const uint8_t *winner) {
-	if (!p->half_y) pool_block_backward_of(p, dx, 0, dy, 0, winner);
+INLINE void pool_block_backward(const cpu_pool *p, void *dx, const void *dy, const uint8_t *winner, const int half) {
+	if (!half) pool_block_backward_of(p, dx, 0, dy, 0, winner);
 	else if (p->half_x) pool_block_backward_of(p, dx, 1, dy, 1, winner);
 	else pool_block_backward_of(p, dx, 0, dy, 1, winner);
 }
@@ -571,50 +592,53 @@ INLINE void pool_block_backward(const cpu_pool *p, void *dx, const void *dy, con
 INLINE int64_t pool_in(const cpu_pool *p) { return p->height * p->width * p->block; }          // numbers of a block
 INLINE int64_t pool_out(const cpu_pool *p) { return p->out_height * p->out_width * p->block; } // numbers of a block
 
-CLONES static void pool_forward_part(const void *args, int thread, int64_t begin, int64_t end) {
+INLINE void pool_forward_part(const void *args, int thread, int64_t begin, int64_t end, const int half) {
 	const norm_args *a = args;
 	const cpu_pool *p = a->p;
 	(void)thread;
 	for (int64_t u = begin; u < end; u++)
-		pool_block(p, place(a->y, u * pool_out(p), p->half_y), a->out_winner + u * pool_out(p), place(a->x, u * pool_in(p), p->half_x));
+		pool_block(p, place(a->y, u * pool_out(p), p->half_y), a->out_winner + u * pool_out(p), place(a->x, u * pool_in(p), p->half_x), half);
 }
+BOTH(pool_forward_part)
 
-CLONES static void pool_backward_part(const void *args, int thread, int64_t begin, int64_t end) {
+INLINE void pool_backward_part(const void *args, int thread, int64_t begin, int64_t end, const int half) {
 	const norm_args *a = args;
 	const cpu_pool *p = a->p;
 	(void)thread;
 	for (int64_t u = begin; u < end; u++)
-		pool_block_backward(p, place(a->y, u * pool_in(p), p->half_x), place(a->dy, u * pool_out(p), p->half_y), a->winner + u * pool_out(p));
+		pool_block_backward(p, place(a->y, u * pool_in(p), p->half_x), place(a->dy, u * pool_out(p), p->half_y), a->winner + u * pool_out(p), half);
 }
+BOTH(pool_backward_part)
 
 void cpu_pool_forward(const cpu_pool *p, void *y, uint8_t *winner, const void *x) {
 	const norm_args a = {.p = p, .y = y, .out_winner = winner, .x = x};
 	const int64_t units = p->rows * p->channels / p->block;
-	cpu_parallel(pool_forward_part, &a, units, 1, units * pool_in(p));
+	RUN(pool_forward_part, p->half_y, &a, units, 1, units * pool_in(p));
 }
 
 void cpu_pool_backward(const cpu_pool *p, void *dx, const void *dy, const uint8_t *winner) {
 	const norm_args a = {.p = p, .y = dx, .dy = dy, .winner = winner};
 	const int64_t units = p->rows * p->channels / p->block;
-	cpu_parallel(pool_backward_part, &a, units, 1, units * pool_in(p));
+	RUN(pool_backward_part, p->half_y, &a, units, 1, units * pool_in(p));
 }
 
 // ---- normalisation and pooling
 
-CLONES static void lrn_pool_forward_part(const void *args, int thread, int64_t begin, int64_t end) {
+INLINE void lrn_pool_forward_part(const void *args, int thread, int64_t begin, int64_t end, const int half) {
 	const norm_args *a = args;
 	const cpu_lrn *l = a->l;
 	const cpu_pool *p = a->p;
 	const int64_t channels = l->channels / l->groups, blocks = channels / l->block, in = pool_in(p), out = pool_out(p);
 	float *between = a->between + thread * channels * l->pixels;
 	for (int64_t u = begin; u < end; u++) { // groups of rows lie one behind the other
-		lrn_group_forward(l, 0, between, place(a->x, u * blocks * in, l->half_x));
+		lrn_group_forward(l, 0, between, place(a->x, u * blocks * in, l->half_x), half);
 		for (int64_t b = 0; b < blocks; b++)
-			pool_block(p, place(a->y, (u * blocks + b) * out, p->half_y), a->out_winner + (u * blocks + b) * out, between + b * in);
+			pool_block(p, place(a->y, (u * blocks + b) * out, p->half_y), a->out_winner + (u * blocks + b) * out, between + b * in, half);
 	}
 }
+BOTH(lrn_pool_forward_part)
 
-CLONES static void lrn_pool_backward_part(const void *args, int thread, int64_t begin, int64_t end) {
+INLINE void lrn_pool_backward_part(const void *args, int thread, int64_t begin, int64_t end, const int half) {
 	const norm_args *a = args;
 	const cpu_lrn *l = a->l;
 	const cpu_pool *p = a->p;
@@ -622,20 +646,21 @@ CLONES static void lrn_pool_backward_part(const void *args, int thread, int64_t 
 	float *between = a->between + thread * channels * l->pixels;
 	for (int64_t u = begin; u < end; u++) {
 		for (int64_t b = 0; b < blocks; b++)
-			pool_block_backward(p, between + b * in, place(a->dy, (u * blocks + b) * out, p->half_y), a->winner + (u * blocks + b) * out);
-		lrn_group_backward(l, 0, place(a->y, u * blocks * in, l->half_x), between, place(a->x, u * blocks * in, l->half_x), a->relu);
+			pool_block_backward(p, between + b * in, place(a->dy, (u * blocks + b) * out, p->half_y), a->winner + (u * blocks + b) * out, half);
+		lrn_group_backward(l, 0, place(a->y, u * blocks * in, l->half_x), between, place(a->x, u * blocks * in, l->half_x), a->relu, half);
 	}
 }
+BOTH(lrn_pool_backward_part)
 
 void cpu_lrn_pool_forward(const cpu_lrn *l, const cpu_pool *p, void *y, uint8_t *winner, const void *x, float *between) {
 	const norm_args a = {.l = l, .p = p, .y = y, .between = between, .out_winner = winner, .x = x};
-	cpu_parallel(lrn_pool_forward_part, &a, l->rows * l->groups, 1, l->rows * lrn_row(l));
+	RUN(lrn_pool_forward_part, l->half_x, &a, l->rows * l->groups, 1, l->rows * lrn_row(l));
 }
 
 void cpu_lrn_pool_backward(const cpu_lrn *l, const cpu_pool *p, void *dx, const void *dy, const uint8_t *winner, const void *x,
 	float *between, int relu) {
 	const norm_args a = {.l = l, .p = p, .y = dx, .between = between, .x = x, .dy = dy, .winner = winner, .relu = relu};
-	cpu_parallel(lrn_pool_backward_part, &a, l->rows * l->groups, 1, l->rows * lrn_row(l));
+	RUN(lrn_pool_backward_part, l->half_x, &a, l->rows * l->groups, 1, l->rows * lrn_row(l));
 }
 
 // ---- loss
