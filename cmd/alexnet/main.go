@@ -79,7 +79,7 @@ func newRootCommand(t *terminal) *cobra.Command {
 	root.SetHelpTemplate(root.HelpTemplate() + "{{if not .HasParent}}\n" + exitHelp + "{{end}}")
 	root.SetHelpCommand(newHelpCommand())
 	root.AddCommand(newTrainCommand(t), newEvalCommand(t), newPredictCommand(t), newFeaturesCommand(t), newSummaryCommand(t),
-		newDataCommand(t), newWeightsCommand(t), newBenchCommand(t), newVersionCommand(t))
+		newDataCommand(t), newWeightsCommand(t), newBenchCommand(t), newDoctorCommand(t), newVersionCommand(t))
 	return root
 }
 

@@ -1,0 +1,5 @@
+package main
+
+import "context"
+
+func runGradients(context.Context, doctorOptions, *terminal) error { panic("todo") }
