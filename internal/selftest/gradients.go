@@ -61,16 +61,8 @@ const (
 // tell, or two pixels of a window that close to each other, one unit among 1e5 switches and the gradient is off by 1e-3. So weights are drawn
 // anew, up to five times, until the device is right; a device that computes wrong is so with all of them.
 func Gradients(ctx context.Context, o GradientOptions) (checks []GradientCheck, err error) {
-	page, err := o.Config.Model.ForClasses(0)
+	g, err := openGradients(o)
 	if err != nil {
-		return nil, err
-	}
-	arch, err := model.New(page, o.Config.Train.Dropout)
-	if err != nil {
-		return nil, err
-	}
-	g := &gradients{GradientOptions: o, arch: arch}
-	if g.double, err = openWhole(arch, []device.Device{o.Double}); err != nil {
 		return nil, err
 	}
 	defer func() {
@@ -105,6 +97,20 @@ type gradients struct {
 	grads   [][]float32 // of the float64 net, rounded
 	choices uint64
 	checks  []GradientCheck
+}
+
+func openGradients(o GradientOptions) (*gradients, error) {
+	page, err := o.Config.Model.ForClasses(0)
+	if err != nil {
+		return nil, err
+	}
+	arch, err := model.New(page, o.Config.Train.Dropout)
+	if err != nil {
+		return nil, err
+	}
+	g := &gradients{GradientOptions: o, arch: arch}
+	g.double, err = openWhole(arch, []device.Device{o.Double})
+	return g, err
 }
 
 // openWhole makes a training net of the whole page.
