@@ -74,7 +74,7 @@ With --gradients it checks a net's gradients instead: the reference's backpropag
 (h = 2^-17), for a sample of each tensor's numbers, and the device's fp32 gradients against the float64 ones. The net trains on two pictures of
 noise, dropout at work with a fixed mask. Its weights are not the page's but drawn so that every layer's output is about as large as its input:
 small weights let gradients vanish below what differences can tell. A number whose step switches a ReLU or the winner of a pooling window is
-passed over. The paper's net takes minutes and 3 GiB.
+passed over. The paper's net takes a minute or two and 2.4 GiB, the small ones seconds.
 
 Any failure: exit code 1.`,
 		Example: `  alexnet doctor
