@@ -117,10 +117,14 @@ func runDoctor(ctx context.Context, o doctorOptions, t *terminal) error {
 	if err := t.result(r, func(w *bytes.Buffer) { printDoctor(w, r, t.outWidth) }); err != nil {
 		return err
 	}
-	if r.Failed > 0 {
-		return advise(exitFailed, "report it with this output; --device reference computes without oneDNN", fmt.Errorf("%s failed", counted(r.Failed, "check")))
+	return r.verdict()
+}
+
+func (r *doctorResult) verdict() error {
+	if r.Failed == 0 {
+		return nil
 	}
-	return nil
+	return advise(exitFailed, "report it with this output; --device reference computes without oneDNN", fmt.Errorf("%s failed", counted(r.Failed, "check")))
 }
 
 func program() programFacts {

@@ -60,13 +60,13 @@ func aligned[T Float](n int) []T {
 // sizeOf is the size of a number in bytes.
 func sizeOf[T Float]() int64 { return int64(unsafe.Sizeof(T(0))) }
 
-// convert writes src to dst, in dst's type.
+// convert is copy, into dst's type: as many numbers as both have.
 func convert[D, S Float](dst []D, src []S) {
 	if same, ok := any(src).([]D); ok {
 		copy(dst, same)
 		return
 	}
-	for i, v := range src {
+	for i, v := range src[:min(len(src), len(dst))] {
 		dst[i] = D(v)
 	}
 }
