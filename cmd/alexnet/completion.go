@@ -82,6 +82,8 @@ var completers = map[string]completer{
 	"crops":     only("1", "10"),
 	"layer":     completeLayers,
 	"gpus":      only(), // this build has none
+	"to":        only(targetNames()...),
+	"dtype":     only("f32", "f16"),
 	"resume": func(_ *cobra.Command, typed string) ([]string, cobra.ShellCompDirective) {
 		return orFiles(resumable(), typed)
 	},
@@ -111,7 +113,7 @@ func completeAll(root *cobra.Command) {
 			panic(err)
 		}
 	})
-	if root.CommandPath() == "alexnet weights show" {
+	if path := root.CommandPath(); path == "alexnet weights show" || path == "alexnet weights export" {
 		root.ValidArgsFunction = func(c *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
 			return checkpoints(c, typed)
 		}
