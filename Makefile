@@ -7,7 +7,7 @@ GOBIN_   := $(shell $(GO) env GOPATH)/bin
 GOLANGCI := v2.15.0
 TAGS      = $$(scripts/tags.sh)
 
-.PHONY: build deps demo man test test-race portable lint bench-torch check-export clean
+.PHONY: build deps demo man test test-race portable lint bench-torch builtin check-export clean
 
 build: deps
 	$(GO) build -tags "$(TAGS)" -o bin/alexnet ./cmd/alexnet
@@ -52,6 +52,11 @@ $(TORCH):
 bench-torch: build $(TORCH)
 	MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=34359738368 MALLOC_TOP_PAD_=268435456 GLIBC_TUNABLES=glibc.malloc.hugetlb=1 \
 		$(VENV)/bin/python scripts/bench_torch.py
+
+# The net in the program, anew: of RUN, a run of --config cifar10, measured on TEST, the 10,000 test pictures of CIFAR-10.
+builtin: build
+	@test -n "$(RUN)" -a -n "$(TEST)" || { echo "usage: make builtin RUN=runs/train TEST=cifar10-test.tar" >&2; exit 2; }
+	scripts/builtin.sh bin/alexnet "$(RUN)" "$(TEST)"
 
 # Exported weights against PyTorch and torchvision, which load them.
 check-export: build $(TORCH)

@@ -5,8 +5,9 @@ usage: check_export.py [--alexnet bin/alexnet] [--net NAME]...
 
 torchvision goes into torchvision.models.alexnet, the other nets into modules written here by hand. alexnet's side is `alexnet features` on the
 checkpoint: --layer input gives the very array that PyTorch gets, --layer fc8 (the last layer with weights) the logits. alexnet and torchvision
-start from `alexnet weights init`, with initial weights that make the logits as large as a trained net's; cifar10 and demo are trained for
-some steps on generated pictures, so that they have a mean image; from it and from the metadata the input is made anew and compared too.
+start from `alexnet weights init`, with initial weights that make the logits as large as a trained net's; cifar10 is the
+net built into the program, and demo is trained for some steps; these have a mean image, and from it and the metadata the input is made anew
+and compared too.
 Ends with 1 where logits differ by more than 1e-5 of their norm. `make check-export` installs what it needs.
 """
 import argparse
@@ -109,7 +110,7 @@ NETS = {  # module, form, logits' layer, side of the pictures, how the checkpoin
         conv1=.074, conv2=.035, conv3=.034, conv4=.024, conv5=.029, fc6=.029, fc7=.044, fc8=.022)]),
     "alexnet": (Paper, "plain", "fc8", 256, ["weights", "init", *sets(
         conv1=.001, conv2=.041, conv3=.029, conv4=.034, conv5=.034, fc6=.0147, fc7=.044, fc8=.044)]),  # pixels of 0..255 as they are
-    "cifar10": (Cifar10, "plain", "fc8", 32, ["train", "--steps", "60"]),
+    "cifar10": (Cifar10, "plain", "fc8", 32, ["builtin"]),
     "demo": (Demo, "plain", "fc5", 32, ["train", "--steps", "400"]),
 }
 
@@ -137,10 +138,9 @@ def check(name, alexnet, folder):
 
     run("data", "demo", "--out", "shapes", "--train", 1, "--val", 1, "--size", side)
     pictures = sorted((folder / "shapes").rglob("*.png"))
-    start = folder / "start.safetensors"
-    if make[0] == "train":
-        start = folder / "run"
-    run(*make, "--config", name, "--out", start)
+    start = {"weights": "start.safetensors", "train": "run", "builtin": "builtin"}[make[0]]
+    if start != "builtin":
+        run(*make, "--config", name, "--out", start)
     run("weights", "export", start, "--to", form, "--out", "net.safetensors")
     for layer in "input", logits:
         run("features", *pictures, "--weights", start, "--layer", layer, "--out", layer + ".npy")

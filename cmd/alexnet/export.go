@@ -232,9 +232,9 @@ type exportedInput struct {
 	Color     string    `json:"color"` // RGB or grey
 	Resize    int       `json:"resize"`
 	Crop      int       `json:"crop"`
-	Mean      []float64 `json:"mean"`
+	Mean      []float32 `json:"mean"`
 	MeanImage string    `json:"mean_image,omitempty"` // file, to be subtracted instead of Mean
-	Std       []float64 `json:"std"`
+	Std       []float32 `json:"std"`
 }
 
 // exportMeta is the metadata of a file for other programs: what the reader needs besides the weights.
@@ -265,19 +265,20 @@ func exportMeta(c *weights.Checkpoint, to, meanImage string) (map[string]string,
 func inputOf(p *weights.Preprocess) exportedInput {
 	in := exportedInput{
 		Shape: [3]int{p.Channels, p.Crop, p.Crop}, Color: "RGB", Resize: p.Resize, Crop: p.Crop,
-		Mean: make([]float64, p.Channels), Std: make([]float64, p.Channels),
+		Mean: make([]float32, p.Channels), Std: make([]float32, p.Channels),
 	}
 	if p.Channels == 1 {
 		in.Color = "grey"
 	}
 	pixels := len(p.Mean) / p.Channels
 	for ch := range in.Mean {
+		sum := 0.0
 		for _, v := range p.Mean[ch*pixels:][:pixels] {
-			in.Mean[ch] += float64(v) / float64(pixels)
+			sum += float64(v)
 		}
-		in.Std[ch] = 1
+		in.Mean[ch], in.Std[ch] = float32(sum/float64(max(pixels, 1))), 1
 		if p.Scale != nil {
-			in.Std[ch] = 1 / float64(p.Scale[ch])
+			in.Std[ch] = float32(1 / float64(p.Scale[ch]))
 		}
 	}
 	return in
@@ -287,7 +288,7 @@ func inputOf(p *weights.Preprocess) exportedInput {
 func (in *exportedInput) words() string {
 	steps := []string{in.Color + " of 0..255"}
 	if in.Resize > 0 {
-		steps = append(steps, fmt.Sprintf("shorter side to %d (bilinear, antialiased), centre square", in.Resize))
+		steps = append(steps, fmt.Sprintf("shorter side to %d (bilinear, antialiased; the longer rounded down), centre square", in.Resize))
 	}
 	crop := fmt.Sprintf("centre crop of %d", in.Crop)
 	if in.MeanImage != "" {

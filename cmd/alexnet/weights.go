@@ -147,9 +147,9 @@ func newWeightsShowCommand(t *terminal) *cobra.Command {
 
 func runWeightsShow(ctx context.Context, path string, t *terminal) error {
 	path = inRun(path, t)
-	r, err := weights.Open(path)
+	r, err := openWeights(path)
 	if err != nil {
-		return noCheckpoint(path, err)
+		return err
 	}
 	defer done(r)
 	out := weightsShowResult{File: path, Tensors: []tensorResult{}, Metadata: map[string]any{}, Checksums: r.Checked()}
