@@ -7,7 +7,7 @@ GOBIN_   := $(shell $(GO) env GOPATH)/bin
 GOLANGCI := v2.15.0
 TAGS      = $$(scripts/tags.sh)
 
-.PHONY: build deps demo man test test-race portable lint bench-torch builtin check-export clean
+.PHONY: build deps demo man test test-onednn3 test-race portable lint bench-torch builtin check-export clean
 
 build: deps
 	$(GO) build -tags "$(TAGS)" -o bin/alexnet ./cmd/alexnet
@@ -24,6 +24,14 @@ man: build
 
 test: deps
 	@tags="$(TAGS)"; set -x; $(GO) vet -tags "$$tags" ./... && scripts/test.sh -tags "$$tags" -timeout 11m ./...
+
+# The other generation of oneDNN's interface: a program that starts without the library, and what computes, tested against 3.2.0.
+test-onednn3:
+	@dir=$$(scripts/onednn3.sh) && export CGO_CFLAGS="-O2 -g -I$$dir/include" && set -x && \
+		$(GO) build -tags dnnl -o build/alexnet-onednn3 ./cmd/alexnet && \
+		build/alexnet-onednn3 bench --config demo --steps 3 2>&1 | grep 'oneDNN does not load' && \
+		export LD_LIBRARY_PATH="$$dir/lib" && build/alexnet-onednn3 version && \
+		LOG=test-onednn3.log scripts/test.sh -tags dnnl -timeout 11m ./internal/cpu ./internal/model ./internal/train
 
 test-race: deps
 	@tags="$(TAGS)"; set -x; $(GO) test -race -short -tags "$$tags" -timeout 30m ./...

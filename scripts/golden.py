@@ -30,6 +30,10 @@ the low ten bits of word i of the stream "sketch.NAME". Sketching is linear, so 
 difference d, and its squared norm estimates |d|^2 without bias, with a relative standard deviation of at most sqrt(2/1024) = 4.4%
 (2.2% of the norm). 256 elements, drawn by the stream "sample.NAME", are stored beside it: they say where a deviation lies.
 
+bf16 has no truth to be within a gate of: rounding decides ReLUs and maxima otherwise at every layer. What is stored is how far PyTorch's own bf16
+(autocast) is from the float64 truth, tensor by tensor, and the project's may be 1.25 times as far. These numbers depend on PyTorch's kernels, and so a
+little on the processor.
+
 Kinks. Where a ReLU's input is near 0, or a max pool's two largest are nearly equal, float32 may decide otherwise than float64, and one of the
 paper's net's 400,000 decisions per picture moves conv1's gradient by about .3%: thirty times the gate, through nobody's fault. The
 pictures are therefore chosen, by "choose", among some hundreds such that no decision is closer than KINK times the rms of the layer's values:
@@ -581,20 +585,22 @@ def choose_paper(tries):
         print(f"squares of {s}: {best[1]}, nearest kink {best[0]:.2g}")
 
 
-def paper_pass(dtype, noise=0.0):
-    """Forward and backward: logits, loss, values, gradients by parameter and of the input."""
+def paper_pass(dtype, noise=0.0, half=False):
+    """Forward and backward: logits, loss, values, gradients by parameter and of the input. half: as PyTorch trains in bf16, under autocast."""
     net = paper_net(dtype)
     net.noise = noise
     net.watch = [] if dtype == torch.float64 and not noise else None
     x = torch.from_numpy(paper_input(PAPER_PICTURES, PAPER_SQUARES)).to(dtype).requires_grad_()
-    logits, values = net.forward(x)
-    loss = F.cross_entropy(logits, torch.tensor(PAPER_LABELS))
+    with torch.autocast("cpu", torch.bfloat16, enabled=half):
+        logits, values = net.forward(x)
+        loss = F.cross_entropy(logits, torch.tensor(PAPER_LABELS))
     if net.watch:
         print("  nearest kinks", ", ".join(f"{n} {d.min():.1e}" for n, d in net.watch))
     loss.backward()
     grads = {n: p.grad.numpy() for n, p in net.params.items()}
     grads["input"] = x.grad.numpy()
-    return logits.detach().numpy(), float(loss.detach()), {n: v.detach().numpy() for n, v in values.items()}, grads
+    plain = lambda t: t.detach().to(dtype).numpy()  # numpy has no bf16
+    return plain(logits), float(loss.detach()), {n: plain(v) for n, v in values.items()}, grads
 
 
 def golden_paper():
@@ -607,8 +613,11 @@ def golden_paper():
         put(tensors, "value." + n, v, 0)
     for n, g in grads.items():
         put(tensors, "grad." + n, g)
-    write(PAPER, tensors, seed=str(SEED), classes=1000, labels=PAPER_LABELS, pictures=PAPER_PICTURES, squares=PAPER_SQUARES, mean=PAPER_MEAN)
-    for title, other in [("float32", paper_pass(torch.float32)), ("float64 with noise of 1e-6", paper_pass(torch.float64, 1e-6))]:
+    half = paper_pass(torch.float32, half=True)
+    bf16 = {"logits": deviation(half[0], logits)} | {"grad." + n: deviation(half[3][n], g) for n, g in grads.items()}
+    write(PAPER, tensors, seed=str(SEED), classes=1000, labels=PAPER_LABELS, pictures=PAPER_PICTURES, squares=PAPER_SQUARES, mean=PAPER_MEAN,
+          bf16={n: float(f"{d:.4g}") for n, d in bf16.items()})
+    for title, other in [("float32", paper_pass(torch.float32)), ("bf16", half), ("float64 with noise of 1e-6", paper_pass(torch.float64, 1e-6))]:
         print(f"  {title}: logits off by {deviation(other[0], logits):.2g}; gradients by", end="")
         print(", ".join(f" {n} {deviation(other[3][n], g):.2g}" for n, g in grads.items()))
 

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Prints the build tags for this machine: "dnnl" where oneDNN 2.x headers are found and a C compiler that takes what internal/cpu is written
+# Prints the build tags for this machine: "dnnl" where oneDNN's headers (2.x or 3.x) are found and a C compiler that takes what internal/cpu is written
 # in (GCC: clang has no __builtin_shuffle). Says on standard error what is left out.
 set -u
 without() { echo "build: $1: reference backend only" >&2; exit 0; }
@@ -18,11 +18,15 @@ void swap(float *x) {
 	const ints lanes = {1, 0, 3, 2, 5, 4, 7, 6};
 	*(floats *)x = __builtin_shuffle(*(floats *)x, lanes);
 }
+#ifdef __x86_64__
+__attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512bf16,prefer-vector-width=512")))
+#endif
+void add(float *x) { for (int i = 0; i < 64; i++) x[i] += 1; }
 C
-compiles <<'C' || without "no oneDNN 2.x headers (Debian 12: apt-get install libdnnl-dev)"
+compiles <<'C' || without "no headers of oneDNN 2.x or 3.x (Debian, Ubuntu: apt-get install libdnnl-dev)"
 #include <oneapi/dnnl/dnnl.h>
-#if DNNL_VERSION_MAJOR != 2
-#error oneDNN 2.x wanted
+#if DNNL_VERSION_MAJOR != 2 && DNNL_VERSION_MAJOR != 3
+#error oneDNN 2.x or 3.x wanted
 #endif
 C
 echo dnnl

@@ -1,9 +1,9 @@
 #!/bin/sh
-# go test with everything kept in build/test.log: prints a line a package, every failure whole, and last each test that was skipped and why.
-# usage: test.sh ARGUMENTS OF GO TEST
+# go test with everything kept in build/test.log (or LOG): prints a line a package, every failure whole, and last each test that was skipped and why.
+# usage: [LOG=NAME] test.sh ARGUMENTS OF GO TEST
 set -u
 mkdir -p build
-log=build/test.log
+log=build/${LOG:-test.log}
 go test -v "$@" >"$log" 2>&1
 status=$?
 grep -E '^(ok|FAIL|panic:|\?)' "$log" | grep -v 'no test files'

@@ -100,6 +100,9 @@ func runBench(ctx context.Context, o benchOptions, t *terminal) error {
 			return err
 		}
 		defer closeDevices(bo.Devices)
+		if err := computes(bo.Devices, cfg); err != nil {
+			return err
+		}
 	}
 	bar := newProgress(t)
 	bo.Progress = func(done, total int) {

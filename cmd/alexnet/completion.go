@@ -78,7 +78,7 @@ var completers = map[string]completer{
 	},
 	"set":       completeKeys,
 	"device":    only("cpu", "cpu,cpu", "reference", "reference,reference"),
-	"precision": only("fp32"),
+	"precision": only("fp32", "bf16"),
 	"mode":      only(benchModes...),
 	"crops":     only("1", "10"),
 	"layer":     completeLayers,

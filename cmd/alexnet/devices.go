@@ -11,6 +11,8 @@ import (
 	"alexnet/internal/cpu"
 	"alexnet/internal/device"
 	"alexnet/internal/reference"
+	"alexnet/internal/train"
+	"alexnet/internal/weights"
 )
 
 // deviceOptions are the flags that choose where to compute.
@@ -26,7 +28,7 @@ func (o *deviceOptions) addFlags(c *cobra.Command) {
 
 // addPrecision adds the flag of the commands that train; the others compute as the checkpoint's configuration says.
 func (o *deviceOptions) addPrecision(c *cobra.Command) {
-	c.Flags().StringVar(&o.precision, "precision", "", "`TYPE` that ops compute in: fp32, the only one so far (train.precision)")
+	c.Flags().StringVar(&o.precision, "precision", "", "`TYPE` that ops compute in: fp32, or bf16 where the processor has it (train.precision)")
 }
 
 var precisions = map[string]device.Precision{"": device.FP32, "fp32": device.FP32, "tf32": device.TF32, "bf16": device.BF16}
@@ -105,6 +107,24 @@ func (o *deviceOptions) named(t *terminal) (devices []device.Device, name string
 		kind = "reference"
 	}
 	return reference.Open(n), several(kind, n), nil
+}
+
+// computes refuses a precision in which the devices do not compute.
+func computes(devices []device.Device, cfg *config.Config) error {
+	_, lacking, err := train.Precision(cfg, devices)
+	if lacking != nil {
+		return fmt.Errorf("%s: %w", devices[0].Name(), lacking)
+	}
+	return err
+}
+
+// computesAnyway says where a trained net computes in fp32 because the devices lack the precision that it was trained in.
+func computesAnyway(devices []device.Device, c *weights.Checkpoint, t *terminal) {
+	if cfg, err := config.Parse(c.Config, nil); err == nil {
+		if _, lacking, _ := train.Precision(cfg, devices); lacking != nil {
+			t.note("computing in fp32: %v", lacking)
+		}
+	}
 }
 
 // several is cpu, or cpu,cpu.

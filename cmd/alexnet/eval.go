@@ -71,6 +71,7 @@ func runEval(ctx context.Context, o evalOptions, t *terminal) error {
 		return err
 	}
 	defer closeDevices(devices)
+	computesAnyway(devices, checkpoint, t)
 	bar, bad, start := newProgress(t), 0, time.Now()
 	score, err := train.Evaluate(ctx, train.EvalOptions{
 		Checkpoint: checkpoint, Devices: devices, Set: set, Classes: source.Classes, Crops: o.crops, Strict: o.strict,

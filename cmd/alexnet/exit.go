@@ -11,6 +11,7 @@ import (
 
 	"alexnet/internal/config"
 	"alexnet/internal/data"
+	"alexnet/internal/device"
 	"alexnet/internal/export"
 	"alexnet/internal/run"
 	"alexnet/internal/weights"
@@ -54,10 +55,11 @@ func exitCode(err error) int {
 	var locked *run.LockedError
 	var picture *data.BadPicture
 	var foreign *export.Refused
+	var precision *device.PrecisionError
 	switch {
 	case errors.As(err, &own):
 		return own.code
-	case errors.As(err, &usage):
+	case errors.As(err, &usage), errors.As(err, &precision):
 		return exitUsage
 	case errors.Is(err, data.ErrNoData), errors.Is(err, run.ErrNoRun):
 		return exitNoData
@@ -80,11 +82,14 @@ func nextStep(err error) string {
 	var other *weights.Mismatch
 	var locked *run.LockedError
 	var foreign *export.Refused
+	var precision *device.PrecisionError
 	switch {
 	case errors.As(err, &own) && own.next != "":
 		return own.next
 	case errors.As(err, &usage):
 		return correction(usage)
+	case errors.As(err, &precision):
+		return "leave --precision (train.precision) away: every device computes in fp32"
 	case errors.As(err, &source):
 		return source.Next
 	case errors.As(err, &damaged) && damaged.Advice != "":

@@ -70,14 +70,11 @@ func (o *netOptions) page(fallback string) (name string, sets []string) {
 	return name, append(append([]string{}, o.typed...), o.set...)
 }
 
-// load reads the configuration, or fallback where none was named, and refuses what no device of this build computes.
+// load reads the configuration, or fallback where none was named.
 func (o *netOptions) load(fallback string) (*config.Config, error) {
 	cfg, err := config.Load(o.page(fallback))
 	if err != nil {
 		return nil, o.asTyped(err)
-	}
-	if p := cfg.Train.Precision; p != "fp32" {
-		return nil, usageError("leave --precision (train.precision) away", "precision %s is not available yet: this build computes in fp32", p)
 	}
 	return cfg, nil
 }

@@ -106,6 +106,7 @@ func openPredictor(wo *weightsOption, do *deviceOptions, po train.PredictOptions
 		done(checkpoint)
 		return nil, nil, err
 	}
+	computesAnyway(devices, checkpoint, t)
 	po.Checkpoint, po.Devices = checkpoint, devices
 	p, err = train.NewPredictor(po)
 	end = func() {

@@ -72,6 +72,9 @@ func runSummary(o summaryOptions, t *terminal) error {
 		return err
 	}
 	defer closeDevices(devices)
+	if err := computes(devices, cfg); err != nil {
+		return err
+	}
 	r, err := summaryOf(cfg, devices)
 	if err != nil {
 		return err

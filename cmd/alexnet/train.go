@@ -252,6 +252,9 @@ func (o *trainOptions) openDevices(to *train.Options, t *terminal) error {
 		return err
 	}
 	to.Devices, to.Device = devices, name
+	if err := computes(devices, to.Config); err != nil {
+		return err
+	}
 	if strings.HasPrefix(devices[0].Name(), "cpu") { // the reference backend gives the same bits on any number of cores
 		to.Threads = cpu.Threads()
 	}

@@ -27,6 +27,8 @@ type value struct {
 	tanh   bool
 	wants  bool // it needs a gradient
 	summed bool // its gradient was written
+	// Numbers of bf16, in it and in its gradient. The loss reads floats where the layer before can write them.
+	half, halfGrad bool
 }
 
 // channels counts those of a whole number of blocks.
@@ -34,8 +36,11 @@ func (v *value) channels() int { return (v.shape.C + v.block - 1) / v.block * v.
 
 func (v *value) pixels() int { return v.shape.H * v.shape.W }
 
-// row is the floats of one row, as laid out.
+// row is the numbers of one row, as laid out.
 func (v *value) row() int { return v.channels() * v.pixels() }
+
+// bytes is what the value takes.
+func (v *value) bytes(rows int) int64 { return int64(size(v.half) * rows * v.row()) }
 
 // private tells that nobody but the consumer sees the value, so that its tensors may be overwritten or never exist.
 func (v *value) private() bool { return !v.kept && !v.input && v.sends == 0 && v.reader != nil }
@@ -73,8 +78,8 @@ func (d *Device) Compile(prog device.Program) (device.Net, error) {
 }
 
 func compile(d *Device, prog device.Program) (*Net, error) {
-	if prog.Precision != device.FP32 {
-		return nil, fmt.Errorf("%v is not available yet", prog.Precision)
+	if err := d.Supports(prog.Precision); err != nil {
+		return nil, err
 	}
 	if err := prog.Check(); err != nil {
 		return nil, err
@@ -113,10 +118,37 @@ func newCompiler(n *Net) *compiler {
 			}
 		}
 	}
+	half := n.prog.Precision == device.BF16
 	for _, v := range c.values {
 		v.wants = c.backward && (!v.input || n.prog.InputGrad)
+		v.half, v.halfGrad = half, half
+	}
+	for _, spec := range n.prog.Ops {
+		c.widen(spec)
 	}
 	return c
+}
+
+// widen makes floats of what must not be rounded: the loss, its probabilities, and the logits where a layer gives them as it computed them.
+func (c *compiler) widen(spec device.Spec) {
+	linear := false
+	switch s := spec.(type) {
+	case *device.SoftmaxLoss:
+		for _, id := range []device.Value{s.Out, s.Stats} {
+			c.values[id].half, c.values[id].halfGrad = false, false
+		}
+		return
+	case *device.Conv:
+		linear = s.Act == device.Linear
+	case *device.FC:
+		linear = s.Act == device.Linear
+	}
+	out := spec.Base().Out
+	if linear && out != device.None {
+		if _, loss := c.values[out].reader.(*device.SoftmaxLoss); loss {
+			c.values[out].half = false
+		}
+	}
 }
 
 // walk compiles the ops forward, then back.
@@ -205,7 +237,7 @@ func (c *compiler) settle(v *value, block int) {
 	}
 	v.block = block
 	if v.data != nil {
-		v.data.bytes = int64(4 * c.prog.Rows * v.row())
+		v.data.bytes = v.bytes(c.prog.Rows)
 	}
 }
 
@@ -214,7 +246,7 @@ func (c *compiler) write(v *value) *buffer {
 	if v.data == nil {
 		v.data = c.buffer(device.PurposeActivations, 0)
 		if v.block != 0 {
-			v.data.bytes = int64(4 * c.prog.Rows * v.row())
+			v.data.bytes = v.bytes(c.prog.Rows)
 		}
 		if v.kept || v.input {
 			c.always(v.data)
@@ -237,7 +269,7 @@ func (c *compiler) writeGrad(v *value) *buffer {
 
 func (c *compiler) gradient(v *value) *buffer {
 	if v.grad == nil {
-		v.grad = c.buffer(device.PurposeBackward, 4*c.prog.Rows*v.row())
+		v.grad = c.buffer(device.PurposeBackward, size(v.halfGrad)*c.prog.Rows*v.row())
 		if v.kept {
 			c.always(v.grad)
 		}
@@ -261,28 +293,33 @@ func (v *value) takesMask() bool {
 	return v.masked
 }
 
-// plain is the value in logical order, copied if need be.
-func (c *compiler) plain(v *value) *buffer {
+// logical tells that the value's layout is the logical order.
+func (v *value) logical() bool { return v.block == 1 || v.pixels() == 1 && v.channels() == v.shape.C }
+
+// plain is the value in logical order, of bf16 or of floats, copied if need be.
+func (c *compiler) plain(v *value, half bool) *buffer {
 	data := c.read(v)
-	if v.block == 1 || v.pixels() == 1 && v.channels() == v.shape.C {
+	if v.logical() && v.half == half {
 		return data
 	}
-	b := c.buffer(device.PurposeActivations, 4*c.prog.Rows*v.shape.Len())
-	c.emit(c.relayout(b, v.shape, 1, data, v.block))
+	b := c.buffer(device.PurposeActivations, size(half)*c.prog.Rows*v.shape.Len())
+	c.emit(c.relayout(whole(b, v.shape, 1, half), whole(data, v.shape, v.block, v.half)))
 	return b
 }
 
 // plainGrad gives memory for v's gradient in logical order, and a function that emits what brings it into place.
 func (c *compiler) plainGrad(v *value) (b *buffer, done func()) {
-	if v.block == 1 || v.pixels() == 1 && v.channels() == v.shape.C {
+	if v.logical() {
 		return c.writeGrad(v), func() {}
 	}
-	b = c.buffer(device.PurposeBackward, 4*c.prog.Rows*v.shape.Len())
-	return b, func() { c.emit(c.relayout(c.writeGrad(v), v.shape, v.block, b, 1)) }
+	b = c.buffer(device.PurposeBackward, size(v.halfGrad)*c.prog.Rows*v.shape.Len())
+	return b, func() {
+		c.emit(c.relayout(whole(c.writeGrad(v), v.shape, v.block, v.halfGrad), whole(b, v.shape, 1, v.halfGrad)))
+	}
 }
 
-func (c *compiler) relayout(dst *buffer, s device.Shape, to int, src *buffer, from int) *copyStep {
-	return &copyStep{dst: whole(dst, s, to), src: whole(src, s, from), rows: c.prog.Rows, reorder: true}
+func (c *compiler) relayout(dst, src endpoint) *copyStep {
+	return &copyStep{dst: dst, src: src, rows: c.prog.Rows, reorder: dst.block() != src.block()}
 }
 
 // finish plans the memory of all buffers.

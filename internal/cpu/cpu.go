@@ -187,6 +187,20 @@ func (d *Device) do(f func()) { d.queue.wait(d.queue.put(command{kind: call, cal
 // Name is "cpu" or "cpu:0".
 func (d *Device) Name() string { return d.name }
 
+// Supports tells why the device does not compute in a precision, or nil.
+func (d *Device) Supports(p device.Precision) error {
+	switch p {
+	case device.FP32:
+		return nil
+	case device.BF16:
+		if reason := C.cpu_bfloat16(); reason != nil {
+			return &device.PrecisionError{Precision: p, Reason: C.GoString(reason)}
+		}
+		return nil
+	}
+	return &device.PrecisionError{Precision: p, Reason: "it is a format of CUDA's tensor cores"}
+}
+
 // Close ends the worker.
 func (d *Device) Close() error {
 	d.queue.close()

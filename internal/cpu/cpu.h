@@ -17,41 +17,56 @@ void cpu_set_threads(int n); // of the calling thread's team
 dnnl_status_t cpu_open(dnnl_engine_t *engine, dnnl_stream_t *stream);
 void cpu_close(dnnl_engine_t engine, dnnl_stream_t stream);
 
-// cpu_tensor describes n dimensions in a format; cpu_same tells whether two descriptors mean the same layout.
-dnnl_status_t cpu_tensor(dnnl_memory_desc_t *md, int n, const int64_t *dims, dnnl_format_tag_t tag);
-int cpu_same(const dnnl_memory_desc_t *a, const dnnl_memory_desc_t *b);
-int64_t cpu_bytes(const dnnl_memory_desc_t *md);
+// cpu_bfloat16 tells why the library does not compute in bf16 here, or NULL. (It would on any processor, an emulation many times slower.)
+const char *cpu_bfloat16(void);
+
+// cpu_desc describes a tensor: dimensions, type, layout. Before oneDNN 3 that is a value; since then it is opaque, and this is the address of
+// one that lives as long as the process (no pointer, so that Go may keep it where it likes). Either may be copied freely.
+#if DNNL_VERSION_MAJOR >= 3
+typedef struct {
+	uintptr_t address;
+} cpu_desc;
+#else
+typedef dnnl_memory_desc_t cpu_desc;
+#endif
+
+// cpu_tensor describes n dimensions in a format, of bf16 or float; cpu_same tells whether two descriptions mean the same.
+dnnl_status_t cpu_tensor(cpu_desc *md, int n, const int64_t *dims, dnnl_format_tag_t tag, int half);
+int cpu_same(const cpu_desc *a, const cpu_desc *b);
+int64_t cpu_bytes(const cpu_desc *md);
 
 // cpu_layer is a convolution (spatial) or an inner product; absent sizes are 0.
 typedef struct {
 	int spatial;
 	int64_t stride, pad, pad_bottom, pad_right;
+	int64_t inputs, units;      // of an inner product
 	dnnl_alg_kind_t algorithm;  // of a convolution
 	dnnl_alg_kind_t activation; // dnnl_alg_kind_undef: none
-	dnnl_memory_desc_t src, weights, bias, dst; // as wanted: format any where the library may choose
+	cpu_desc src, weights, bias, dst; // as wanted: format any where the library may choose
+	cpu_desc diff_weights, diff_dst;  // those of the gradients: src's is as src, the bias's as bias
 } cpu_layer;
 
 // The descriptors of a layer's three primitives. The backward ones take the forward one as a hint.
 dnnl_status_t cpu_forward(dnnl_engine_t e, const cpu_layer *l, dnnl_primitive_desc_t *pd);
 dnnl_status_t cpu_backward_data(dnnl_engine_t e, const cpu_layer *l, dnnl_primitive_desc_t hint, dnnl_primitive_desc_t *pd);
 dnnl_status_t cpu_backward_weights(dnnl_engine_t e, const cpu_layer *l, dnnl_primitive_desc_t hint, dnnl_primitive_desc_t *pd);
-dnnl_status_t cpu_reorder(dnnl_engine_t e, const dnnl_memory_desc_t *from, const dnnl_memory_desc_t *to, dnnl_primitive_desc_t *pd);
+dnnl_status_t cpu_reorder(dnnl_engine_t e, const cpu_desc *from, const cpu_desc *to, dnnl_primitive_desc_t *pd);
 
 // cpu_wants gives the layout that a primitive settled on.
-void cpu_wants(dnnl_primitive_desc_t pd, dnnl_query_t what, dnnl_memory_desc_t *md);
+void cpu_wants(dnnl_primitive_desc_t pd, dnnl_query_t what, cpu_desc *md);
 
 dnnl_status_t cpu_create(dnnl_primitive_desc_t pd, dnnl_primitive_t *p);
 void cpu_forget(dnnl_primitive_desc_t pd);
 void cpu_destroy(dnnl_primitive_t p);
-dnnl_status_t cpu_memory(dnnl_engine_t e, const dnnl_memory_desc_t *md, void *data, dnnl_memory_t *m);
+dnnl_status_t cpu_memory(dnnl_engine_t e, const cpu_desc *md, void *data, dnnl_memory_t *m);
 void cpu_release(dnnl_memory_t m);
 
 // cpu_run runs a primitive and waits for it.
 dnnl_status_t cpu_run(dnnl_primitive_t p, dnnl_stream_t s, int n, const dnnl_exec_arg_t *args);
 
 // cpu_convert copies a tensor from one layout to another, once: for reading and writing parameters.
-dnnl_status_t cpu_convert(dnnl_engine_t e, dnnl_stream_t s, const dnnl_memory_desc_t *from, void *src,
-	const dnnl_memory_desc_t *to, void *dst);
+dnnl_status_t cpu_convert(dnnl_engine_t e, dnnl_stream_t s, const cpu_desc *from, void *src,
+	const cpu_desc *to, void *dst);
 
 // cpu_arena takes zeroed memory, aligned to huge pages where it is large; NULL: there is not enough.
 void *cpu_arena(int64_t bytes);
@@ -64,69 +79,76 @@ void cpu_parallel(cpu_part f, const void *args, int64_t n, int64_t align, int64_
 
 // ---- kernels.c: shapes are (rows, channels, pixels) in blocks: the element at row r, channel c, pixel p is
 // data[r * row + (c/block * pixels + p) * block + c%block]; block 1 is NCHW. The channels of the last block that do not exist are zero.
+// Numbers are floats or, with half, bf16; sums and whatever is computed are floats.
 
 typedef struct {
-	int64_t row; // floats from one row to the next
+	int64_t row; // numbers from one row to the next
 	int64_t channels, pixels, block;
+	int half;
 } cpu_view;
 
-// cpu_copy copies or adds rows, from one layout to another.
-void cpu_copy(float *dst, const cpu_view *to, const float *src, const cpu_view *from, int64_t rows, int add);
-void cpu_zero(float *x, int64_t n);
+// cpu_copy copies or adds rows, from one layout and type to another.
+void cpu_copy(void *dst, const cpu_view *to, const void *src, const cpu_view *from, int64_t rows, int add);
+void cpu_zero(void *x, int64_t bytes);
 
-// cpu_input makes floats of pixels: see device.Input. x is (rows, channels, height, width); rows from used on become zero.
+// cpu_input makes numbers of pixels: see device.Input. x is (rows, channels, height, width); rows from used on become zero.
 typedef struct {
 	int64_t rows, used, channels, height, width; // of x
 	int64_t picture_height, picture_width;
 	const float *mean;   // (channels, picture height, picture width), or one a channel
 	int64_t mean_pixels; // 1 or picture height * width
 	const float *scale;  // (channels)
+	int half;
 } cpu_input;
-void cpu_input_rows(const cpu_input *in, float *x, const uint8_t *pixels, const int32_t *crop, const uint8_t *flip, const float *color);
+void cpu_input_rows(const cpu_input *in, void *x, const uint8_t *pixels, const int32_t *crop, const uint8_t *flip, const float *color);
 
 // Activations. Gradients come from the output y; dx may be dy. scale multiplies what ReLU lets through.
-void cpu_relu(float *y, const float *x, int64_t n);
-void cpu_tanh(float *y, const float *x, int64_t n);
-void cpu_relu_backward(float *dx, const float *dy, const float *y, float scale, int64_t n);
-void cpu_tanh_backward(float *dx, const float *dy, const float *y, int64_t n);
-void cpu_scale(float *y, const float *x, float scale, int64_t n);
+void cpu_relu(void *y, const void *x, int64_t n, int half);
+void cpu_tanh(void *y, const void *x, int64_t n, int half);
+void cpu_relu_backward(void *dx, const void *dy, const void *y, float scale, int64_t n, int half);
+void cpu_tanh_backward(void *dx, const void *dy, const void *y, int64_t n, int half);
+void cpu_scale(void *y, const void *x, float scale, int64_t n, int half);
 
 // cpu_dropout zeroes the units that philox draws below the threshold: x, y are (rows, units). y may be x.
 typedef struct {
 	int64_t rows, units, first_unit;
 	uint32_t key[2], stream, step, sample, threshold; // sample: that of row 0
+	int half;
 } cpu_drop;
-void cpu_dropout(const cpu_drop *d, float *y, const float *x);
+void cpu_dropout(const cpu_drop *d, void *y, const void *x);
 
 // Normalisation; groups are consecutive equal parts of the channels.
 typedef struct {
 	int64_t rows, channels, groups, pixels, block;
-	int64_t half;         // neighbours on each side
+	int64_t reach;        // neighbours on each side
 	float alpha, beta, k; // alpha already divided by the size
+	int half_x, half_y;   // x and dx, y and dy are of bf16; not y and dy alone
 } cpu_lrn;
 enum { cpu_lrn_limit = 8192 }; // channels of one group plus neighbours
-void cpu_lrn_forward(const cpu_lrn *l, float *y, const float *x);
+void cpu_lrn_forward(const cpu_lrn *l, void *y, const void *x);
 // relu: x is the output of a ReLU whose mask is applied to dx as well.
-void cpu_lrn_backward(const cpu_lrn *l, float *dx, const float *dy, const float *x, int relu);
+void cpu_lrn_backward(const cpu_lrn *l, void *dx, const void *dy, const void *x, int relu);
 
 // Pooling. Max pooling notes for each output which pixel of its window won; with relu, nobody wins where the maximum is not positive.
 typedef struct {
 	int64_t rows, channels, block; // channels a multiple of block
 	int64_t height, width, out_height, out_width, window, stride, pad;
 	int average, relu;
+	int half_x, half_y; // x and dx, y and dy are of bf16; not x and dx alone
 } cpu_pool;
 enum { cpu_pool_limit = 15 }; // window: its pixels are numbered by a byte
-void cpu_pool_forward(const cpu_pool *p, float *y, uint8_t *winner, const float *x);
-void cpu_pool_backward(const cpu_pool *p, float *dx, const float *dy, const uint8_t *winner);
+void cpu_pool_forward(const cpu_pool *p, void *y, uint8_t *winner, const void *x);
+void cpu_pool_backward(const cpu_pool *p, void *dx, const void *dy, const uint8_t *winner);
 
-// Normalisation followed by pooling, row by row: what lies between stays in the cache. between holds one group of one row for each thread.
-void cpu_lrn_pool_forward(const cpu_lrn *l, const cpu_pool *p, float *y, uint8_t *winner, const float *x, float *between);
-void cpu_lrn_pool_backward(const cpu_lrn *l, const cpu_pool *p, float *dx, const float *dy, const uint8_t *winner, const float *x,
+// Normalisation followed by pooling, row by row: what lies between stays in the cache. between holds one group of
+// one row for each thread, in floats.
+void cpu_lrn_pool_forward(const cpu_lrn *l, const cpu_pool *p, void *y, uint8_t *winner, const void *x, float *between);
+void cpu_lrn_pool_backward(const cpu_lrn *l, const cpu_pool *p, void *dx, const void *dy, const uint8_t *winner, const void *x,
 	float *between, int relu);
 
 // cpu_softmax gives probabilities and, for each row with a label, loss, top-1 and top-5 error. Not 0: all losses are finite.
 int cpu_softmax(float *p, float *stats, const float *logits, const int32_t *labels, int64_t rows, int64_t classes);
-void cpu_softmax_backward(float *dlogits, const float *p, const int32_t *labels, float divisor,
+void cpu_softmax_backward(void *dlogits, int half, const float *p, const int32_t *labels, float divisor,
 	int64_t used, int64_t rows, int64_t classes);
 
 // cpu_finite tells whether all of x is; cpu_update makes v = momentum v - decay lr w - lr g; w += v, and tells whether w stayed finite.

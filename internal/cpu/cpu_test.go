@@ -37,6 +37,13 @@ func TestDevice(t *testing.T) {
 	devicetest.Run(t, func(t *testing.T, n int) []device.Device { return openDevices(t, n) })
 }
 
+func TestHalf(t *testing.T) {
+	if err := device.Supports(openDevices(t, 1)[0], device.BF16); err != nil {
+		t.Skip(err)
+	}
+	devicetest.RunHalf(t, func(t *testing.T, n int) []device.Device { return openDevices(t, n) })
+}
+
 // A cpu device and one of another kind are two devices like any: what crosses between them is in logical order.
 func TestBesideReference(t *testing.T) {
 	devicetest.RunPairs(t, func(t *testing.T, n int) []device.Device {
@@ -180,8 +187,7 @@ func TestRefuses(t *testing.T) {
 		change func(*writer)
 		want   string
 	}{
-		{"tf32", func(w *writer) { w.Precision = device.TF32 }, "cpu: tf32 is not available yet"},
-		{"bf16", func(w *writer) { w.Precision = device.BF16 }, "cpu: bf16 is not available yet"},
+		{"tf32", func(w *writer) { w.Precision = device.TF32 }, "cpu: tf32 is not available: it is a format of CUDA's tensor cores"},
 		{"wide maximum", func(w *writer) {
 			p := w.Ops[2].(*device.Pool)
 			p.Window, p.Stride = 17, 1

@@ -1,7 +1,8 @@
 //go:build cgo && dnnl && linux
 
 // The loops of our own. Each is a function of a range, which cpu_parallel spreads over the team. Loops that the compiler turns into
-// vector code are compiled once per instruction set (CLONES); the processor picks when the program is loaded.
+// vector code are compiled once per instruction set (CLONES); the processor picks when the program is loaded. Loops over bf16 (HALF) run only on
+// processors that have it: see cpu_bfloat16.
 #include "cpu.h"
 
 #include <math.h>
@@ -9,8 +10,10 @@
 
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
 #define CLONES __attribute__((target_clones("avx512f", "avx2", "default")))
+#define HALF __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512bf16,prefer-vector-width=512")))
 #else
 #define CLONES
+#define HALF
 #endif
 #if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC optimize("no-math-errno", "no-trapping-math") // else square roots and comparisons are not vectorised
@@ -29,186 +32,211 @@ INLINE uint32_t magnitude(float x) {
 }
 enum { INFINITE = 0x7f800000 };
 
+// ---- numbers in memory: float, or (half) bf16, the upper half of a float
+//
+// Loops are written once, over load and store, as functions of a range whose last argument half is a constant: BOTH makes of one a job on
+// floats and one on bf16, RUN chooses between them.
+
+#define BOTH(name) \
+	CLONES static void name##_floats(const void *args, int thread, int64_t begin, int64_t end) { name(args, thread, begin, end, 0); } \
+	HALF static void name##_halves(const void *args, int thread, int64_t begin, int64_t end) { name(args, thread, begin, end, 1); }
+#define RUN(name, half, ...) cpu_parallel((half) ? name##_halves : name##_floats, __VA_ARGS__)
+
+INLINE float load(const void *p, int64_t i, const int half) {
+	if (!half) return ((const float *)p)[i];
+	const uint32_t u = (uint32_t)((const uint16_t *)p)[i] << 16;
+	float x;
+	memcpy(&x, &u, sizeof x);
+	return x;
+}
+
+// store rounds to the nearest, to even where two are as near. What is not finite stays so, but for NaNs that no processor makes by itself.
+INLINE void store(void *p, int64_t i, float x, const int half) {
+	if (!half) {
+		((float *)p)[i] = x;
+		return;
+	}
+	uint32_t u;
+	memcpy(&u, &x, sizeof u);
+	((uint16_t *)p)[i] = (uint16_t)((u + 0x7fff + (u >> 16 & 1)) >> 16);
+}
+
+// place is where number i lies.
+INLINE void *place(const void *p, int64_t i, const int half) { return (char *)p + i * (half ? 2 : 4); }
+
 // ---- copies
 
 typedef struct {
-	float *dst;
-	const float *src;
+	void *dst;
+	const void *src;
 	cpu_view to, from;
 	int add;
 } copy_args;
 
 INLINE int64_t row_floats(const cpu_view *v) { return (v->channels + v->block - 1) / v->block * v->block * v->pixels; }
 
-CLONES static void add_floats(float *dst, const float *src, int64_t n) {
-	for (int64_t i = 0; i < n; i++) dst[i] += src[i];
-}
-
-INLINE void copy_channel(float *dst, int64_t db, const float *src, int64_t sb, int64_t pixels, int add) {
+// copy_flat copies or adds n numbers that lie alike on both sides.
+INLINE void copy_flat(void *dst, const int dh, const void *src, const int sh, int64_t n, int add) {
 	if (add)
-		for (int64_t p = 0; p < pixels; p++) dst[p * db] += src[p * sb];
+		for (int64_t i = 0; i < n; i++) store(dst, i, load(dst, i, dh) + load(src, i, sh), dh);
+	else if (dh == sh)
+		memcpy(dst, src, (size_t)n * (dh ? 2 : 4));
 	else
-		for (int64_t p = 0; p < pixels; p++) dst[p * db] = src[p * sb];
+		for (int64_t i = 0; i < n; i++) store(dst, i, load(src, i, sh), dh);
 }
 
-static void copy_rows(const void *args, int thread, int64_t begin, int64_t end) {
-	const copy_args *a = args;
+INLINE void copy_channel(void *dst, int64_t d0, int64_t db, const int dh, const void *src, int64_t s0, int64_t sb, const int sh,
+	int64_t pixels, int add) {
+	if (add)
+		for (int64_t p = 0; p < pixels; p++) store(dst, d0 + p * db, load(dst, d0 + p * db, dh) + load(src, s0 + p * sb, sh), dh);
+	else
+		for (int64_t p = 0; p < pixels; p++) store(dst, d0 + p * db, load(src, s0 + p * sb, sh), dh);
+}
+
+INLINE void copy_row(const copy_args *a, int64_t r, const int dh, const int sh) {
 	const cpu_view *d = &a->to, *s = &a->from;
-	const int64_t pixels = d->pixels, db = d->block, sb = s->block, n = row_floats(d);
-	(void)thread;
-	for (int64_t r = begin; r < end; r++) {
-		float *dst = a->dst + r * d->row;
-		const float *src = a->src + r * s->row;
-		if (db == sb && a->add) {
-			add_floats(dst, src, n);
-			continue;
-		}
-		if (db == sb) {
-			memcpy(dst, src, (size_t)n * sizeof *dst);
-			continue;
-		}
-		for (int64_t c = 0; c < d->channels; c++)
-			copy_channel(dst + c / db * pixels * db + c % db, db, src + c / sb * pixels * sb + c % sb, sb, pixels, a->add);
-		for (int64_t c = d->channels; c % db != 0; c++)
-			for (int64_t p = 0; p < pixels; p++) dst[(c / db * pixels + p) * db + c % db] = 0;
+	const int64_t pixels = d->pixels, db = d->block, sb = s->block;
+	void *dst = place(a->dst, r * d->row, dh);
+	const void *src = place(a->src, r * s->row, sh);
+	if (db == sb) {
+		copy_flat(dst, dh, src, sh, row_floats(d), a->add);
+		return;
 	}
+	for (int64_t c = 0; c < d->channels; c++)
+		copy_channel(dst, c / db * pixels * db + c % db, db, dh, src, c / sb * pixels * sb + c % sb, sb, sh, pixels, a->add);
+	for (int64_t c = d->channels; c % db != 0; c++)
+		for (int64_t p = 0; p < pixels; p++) store(dst, (c / db * pixels + p) * db + c % db, 0, dh);
 }
 
-void cpu_copy(float *dst, const cpu_view *to, const float *src, const cpu_view *from, int64_t rows, int add) {
+INLINE void copy_rows(const void *args, int thread, int64_t begin, int64_t end, const int half) {
+	const copy_args *a = args;
+	(void)thread;
+	for (int64_t r = begin; r < end; r++)
+		if (!half) copy_row(a, r, 0, 0);
+		else if (!a->to.half) copy_row(a, r, 0, 1);
+		else if (!a->from.half) copy_row(a, r, 1, 0);
+		else copy_row(a, r, 1, 1);
+}
+BOTH(copy_rows)
+
+void cpu_copy(void *dst, const cpu_view *to, const void *src, const cpu_view *from, int64_t rows, int add) {
 	const copy_args a = {dst, src, *to, *from, add};
-	cpu_parallel(copy_rows, &a, rows, 1, rows * row_floats(to));
+	RUN(copy_rows, to->half || from->half, &a, rows, 1, rows * row_floats(to));
 }
 
 // ---- element by element
 
 typedef struct {
-	float *y;
-	const float *x, *z;
+	void *y;
+	const void *x, *z;
 	float scale;
 } element_args;
 
 static void zero_part(const void *args, int thread, int64_t begin, int64_t end) {
 	(void)thread;
-	memset(((const element_args *)args)->y + begin, 0, (size_t)(end - begin) * sizeof(float));
+	memset((char *)((const element_args *)args)->y + begin, 0, (size_t)(end - begin));
 }
 
-void cpu_zero(float *x, int64_t n) {
+void cpu_zero(void *x, int64_t bytes) {
 	const element_args a = {.y = x};
-	cpu_parallel(zero_part, &a, n, 16, n);
+	cpu_parallel(zero_part, &a, bytes, 64, bytes / 4);
 }
 
-CLONES static void relu_part(const void *args, int thread, int64_t begin, int64_t end) {
-	const element_args *a = args;
-	float *y = a->y;
-	const float *x = a->x;
-	(void)thread;
-	for (int64_t i = begin; i < end; i++) y[i] = x[i] > 0 ? x[i] : 0;
-}
+// EACH makes the job whose result for number i, stored in y, is an expression of X(i) and Z(i).
+#define X(i) load(a.x, i, half)
+#define Z(i) load(a.z, i, half)
+#define EACH(name, expression) \
+	INLINE void name##_part(const void *args, int thread, int64_t begin, int64_t end, const int half) { \
+		const element_args a = *(const element_args *)args; \
+		(void)thread; \
+		for (int64_t i = begin; i < end; i++) store(a.y, i, expression, half); \
+	} \
+	BOTH(name##_part)
+EACH(relu, X(i) > 0 ? X(i) : 0)
+EACH(tanh, tanhf(X(i)))
+EACH(relu_backward, Z(i) > 0 ? a.scale * X(i) : 0)
+EACH(tanh_backward, X(i) * (1 - Z(i) * Z(i)))
+EACH(scale, a.scale * X(i))
+#undef EACH
+#undef X
+#undef Z
 
-void cpu_relu(float *y, const float *x, int64_t n) {
+void cpu_relu(void *y, const void *x, int64_t n, int half) {
 	const element_args a = {.y = y, .x = x};
-	cpu_parallel(relu_part, &a, n, 16, n);
+	RUN(relu_part, half, &a, n, 32, n);
 }
 
-static void tanh_part(const void *args, int thread, int64_t begin, int64_t end) {
-	const element_args *a = args;
-	(void)thread;
-	for (int64_t i = begin; i < end; i++) a->y[i] = tanhf(a->x[i]);
-}
-
-void cpu_tanh(float *y, const float *x, int64_t n) {
+void cpu_tanh(void *y, const void *x, int64_t n, int half) {
 	const element_args a = {.y = y, .x = x};
-	cpu_parallel(tanh_part, &a, n, 16, 16 * n);
+	RUN(tanh_part, half, &a, n, 32, 16 * n);
 }
 
-CLONES static void relu_backward_part(const void *args, int thread, int64_t begin, int64_t end) {
-	const element_args *a = args;
-	float *dx = a->y;
-	const float *dy = a->x, *y = a->z, scale = a->scale;
-	(void)thread;
-	for (int64_t i = begin; i < end; i++) dx[i] = y[i] > 0 ? scale * dy[i] : 0;
-}
-
-void cpu_relu_backward(float *dx, const float *dy, const float *y, float scale, int64_t n) {
+void cpu_relu_backward(void *dx, const void *dy, const void *y, float scale, int64_t n, int half) {
 	const element_args a = {dx, dy, y, scale};
-	cpu_parallel(relu_backward_part, &a, n, 16, n);
+	RUN(relu_backward_part, half, &a, n, 32, n);
 }
 
-CLONES static void tanh_backward_part(const void *args, int thread, int64_t begin, int64_t end) {
-	const element_args *a = args;
-	float *dx = a->y;
-	const float *dy = a->x, *y = a->z;
-	(void)thread;
-	for (int64_t i = begin; i < end; i++) dx[i] = dy[i] * (1 - y[i] * y[i]);
-}
-
-void cpu_tanh_backward(float *dx, const float *dy, const float *y, int64_t n) {
+void cpu_tanh_backward(void *dx, const void *dy, const void *y, int64_t n, int half) {
 	const element_args a = {.y = dx, .x = dy, .z = y};
-	cpu_parallel(tanh_backward_part, &a, n, 16, n);
+	RUN(tanh_backward_part, half, &a, n, 32, n);
 }
 
-CLONES static void scale_part(const void *args, int thread, int64_t begin, int64_t end) {
-	const element_args *a = args;
-	float *y = a->y;
-	const float *x = a->x, scale = a->scale;
-	(void)thread;
-	for (int64_t i = begin; i < end; i++) y[i] = scale * x[i];
-}
-
-void cpu_scale(float *y, const float *x, float scale, int64_t n) {
+void cpu_scale(void *y, const void *x, float scale, int64_t n, int half) {
 	const element_args a = {.y = y, .x = x, .scale = scale};
-	cpu_parallel(scale_part, &a, n, 16, n);
+	RUN(scale_part, half, &a, n, 32, n);
 }
 
 // ---- input
 
 typedef struct {
 	const cpu_input *in;
-	float *x;
+	void *x;
 	const uint8_t *pixels;
 	const int32_t *crop;
 	const uint8_t *flip;
 	const float *color;
 } input_args;
 
-// channel_line makes one line of one channel; source is its leftmost pixel, stride apart.
-INLINE void channel_line(float *x, const uint8_t *source, const int64_t stride, const float *mean, int64_t mean_step,
-	float color, float scale, int64_t n, int flip) {
+// channel_line makes one line of one channel, from number at of x on; source is its leftmost pixel, stride apart.
+INLINE void channel_line(void *x, int64_t at, const int half, const uint8_t *source, const int64_t stride, const float *mean,
+	int64_t mean_step, float color, float scale, int64_t n, int flip) {
 	if (flip)
-		for (int64_t j = 0; j < n; j++) x[n - 1 - j] = ((float)source[j * stride] - mean[j * mean_step] + color) * scale;
+		for (int64_t j = 0; j < n; j++)
+			store(x, at + n - 1 - j, ((float)source[j * stride] - mean[j * mean_step] + color) * scale, half);
 	else if (mean_step)
-		for (int64_t j = 0; j < n; j++) x[j] = ((float)source[j * stride] - mean[j] + color) * scale;
+		for (int64_t j = 0; j < n; j++) store(x, at + j, ((float)source[j * stride] - mean[j] + color) * scale, half);
 	else
-		for (int64_t j = 0; j < n; j++) x[j] = ((float)source[j * stride] - mean[0] + color) * scale;
+		for (int64_t j = 0; j < n; j++) store(x, at + j, ((float)source[j * stride] - mean[0] + color) * scale, half);
 }
 
-CLONES static void input_part(const void *args, int thread, int64_t begin, int64_t end) {
-	const input_args *a = args;
+INLINE void input_row(const input_args *a, int64_t r, const int half) {
 	const cpu_input in = *a->in;
 	const int64_t row = in.channels * in.height * in.width, picture = in.picture_height * in.picture_width * in.channels;
-	(void)thread;
-	for (int64_t r = begin; r < end; r++) {
-		float *x = a->x + r * row;
-		if (r >= in.used) {
-			memset(x, 0, (size_t)row * sizeof *x);
-			continue;
-		}
-		const int64_t top = a->crop[2 * r], left = a->crop[2 * r + 1], whole = in.mean_pixels > 1;
-		for (int64_t i = 0; i < in.height; i++)
-			for (int64_t c = 0; c < in.channels; c++) {
-				const int64_t at = (top + i) * in.picture_width + left; // (y, x) of the line's left end
-				const uint8_t *source = a->pixels + r * picture + at * in.channels + c;
-				const float *mean = in.mean + c * in.mean_pixels + (whole ? at : 0);
-				float *line = x + (c * in.height + i) * in.width;
-				if (in.channels == 3) channel_line(line, source, 3, mean, whole, a->color[3 * r + c], in.scale[c], in.width, a->flip[r]);
-				else channel_line(line, source, 1, mean, whole, a->color[3 * r + c], in.scale[c], in.width, a->flip[r]);
-			}
+	if (r >= in.used) {
+		memset(place(a->x, r * row, half), 0, (size_t)row * (half ? 2 : 4));
+		return;
 	}
+	const int64_t top = a->crop[2 * r], left = a->crop[2 * r + 1], whole = in.mean_pixels > 1;
+	for (int64_t i = 0; i < in.height; i++)
+		for (int64_t c = 0; c < in.channels; c++) {
+			const int64_t at = (top + i) * in.picture_width + left; // (y, x) of the line's left end
+			const uint8_t *source = a->pixels + r * picture + at * in.channels + c;
+			const float *mean = in.mean + c * in.mean_pixels + (whole ? at : 0), color = a->color[3 * r + c];
+			const int64_t line = r * row + (c * in.height + i) * in.width;
+			if (in.channels == 3) channel_line(a->x, line, half, source, 3, mean, whole, color, in.scale[c], in.width, a->flip[r]);
+			else channel_line(a->x, line, half, source, 1, mean, whole, color, in.scale[c], in.width, a->flip[r]);
+		}
 }
 
-void cpu_input_rows(const cpu_input *in, float *x, const uint8_t *pixels, const int32_t *crop, const uint8_t *flip, const float *color) {
+INLINE void input_part(const void *args, int thread, int64_t begin, int64_t end, const int half) {
+	(void)thread;
+	for (int64_t r = begin; r < end; r++) input_row(args, r, half);
+}
+BOTH(input_part)
+
+void cpu_input_rows(const cpu_input *in, void *x, const uint8_t *pixels, const int32_t *crop, const uint8_t *flip, const float *color) {
 	const input_args a = {in, x, pixels, crop, flip, color};
-	cpu_parallel(input_part, &a, in->rows, 1, in->rows * in->channels * in->height * in->width);
+	RUN(input_part, in->half, &a, in->rows, 1, in->rows * in->channels * in->height * in->width);
 }
 
 // ---- dropout
@@ -230,43 +258,76 @@ INLINE void philox(uint32_t words[4][BATCH], const cpu_drop *d, uint32_t first, 
 
 typedef struct {
 	const cpu_drop *drop;
-	float *y;
-	const float *x;
+	void *y;
+	const void *x;
 } drop_args;
 
-CLONES static void drop_part(const void *args, int thread, int64_t begin, int64_t end) {
+INLINE void drop_part(const void *args, int thread, int64_t begin, int64_t end, const int half) {
 	const drop_args *a = args;
 	const cpu_drop d = *a->drop;
 	(void)thread;
 	for (int64_t r = begin; r < end; r++) {
-		float *y = a->y + r * d.units;
-		const float *x = a->x + r * d.units;
 		for (int64_t block = d.first_unit / 4; block * 4 < d.first_unit + d.units; block += BATCH) {
 			uint32_t words[4][BATCH];
 			philox(words, &d, (uint32_t)block, d.sample + (uint32_t)r);
 			const int64_t u = block * 4 - d.first_unit; // unit of the first word, -3..
 			for (int64_t i = max64(0, -u); i < min64(4 * BATCH, d.units - u); i++)
-				y[u + i] = words[i & 3][i >> 2] < d.threshold ? 0 : x[u + i];
+				store(a->y, r * d.units + u + i, words[i & 3][i >> 2] < d.threshold ? 0 : load(a->x, r * d.units + u + i, half), half);
 		}
 	}
 }
+BOTH(drop_part)
 
-void cpu_dropout(const cpu_drop *d, float *y, const float *x) {
+void cpu_dropout(const cpu_drop *d, void *y, const void *x) {
 	const drop_args a = {d, y, x};
-	cpu_parallel(drop_part, &a, d->rows, 1, 4 * d->rows * d->units);
+	RUN(drop_part, d->half, &a, d->rows, 1, 4 * d->rows * d->units);
 }
 
 // ---- vectors of a block's channels
 
-typedef float floats_1 __attribute__((vector_size(4), may_alias));
-typedef int32_t ints_1 __attribute__((vector_size(4), may_alias));
-typedef uint8_t bytes_1 __attribute__((vector_size(1), may_alias));
-typedef float floats_8 __attribute__((vector_size(32), aligned(4), may_alias));
-typedef int32_t ints_8 __attribute__((vector_size(32), aligned(4), may_alias));
-typedef uint8_t bytes_8 __attribute__((vector_size(8), aligned(1), may_alias));
-typedef float floats_16 __attribute__((vector_size(64), aligned(4), may_alias));
-typedef int32_t ints_16 __attribute__((vector_size(64), aligned(4), may_alias));
-typedef uint8_t bytes_16 __attribute__((vector_size(16), aligned(1), may_alias));
+#define VECTORS(lanes) \
+	typedef float floats_##lanes __attribute__((vector_size(4 * lanes), aligned(4), may_alias)); \
+	typedef int32_t ints_##lanes __attribute__((vector_size(4 * lanes), aligned(4), may_alias)); \
+	typedef uint32_t words_##lanes __attribute__((vector_size(4 * lanes), aligned(4), may_alias)); \
+	typedef uint16_t halves_##lanes __attribute__((vector_size(2 * lanes), aligned(2), may_alias)); \
+	typedef uint8_t bytes_##lanes __attribute__((vector_size(lanes), aligned(1), may_alias));
+VECTORS(1)
+VECTORS(8)
+VECTORS(16)
+#undef VECTORS
+
+// load_16, store_16 and so on are load and store of vectors. GCC 12 takes vectors of 16 and 32 bits apart to convert between them, and its
+// intrinsics may not stand in what is compiled for other processors too, dead as they are there: hence the two instructions by name.
+// (vcvtneps2bf16 makes zeros of subnormal numbers; oneDNN uses it as well.)
+#if defined(__x86_64__) && defined(__OPTIMIZE__)
+#define WIDEN(lanes, u, p) __asm__("vpmovzxwd %1, %0" : "=v"(u) : "m"(*(const halves_##lanes *)(p)))
+#define NARROW(lanes, h, x) __asm__("vcvtneps2bf16 %1, %0" : "=v"(h) : "v"(x))
+#else
+#define WIDEN(lanes, u, p) u = __builtin_convertvector(*(const halves_##lanes *)(p), words_##lanes)
+#define NARROW(lanes, h, x) \
+	h = __builtin_convertvector(((words_##lanes)x + (0x7fff + ((words_##lanes)x >> 16 & 1))) >> 16, halves_##lanes)
+#endif
+#define VECTORS(lanes) \
+	INLINE floats_##lanes load_##lanes(const void *p, int64_t i, const int half) { \
+		if (!half) return *(const floats_##lanes *)((const float *)p + i); \
+		words_##lanes u; \
+		WIDEN(lanes, u, (const uint16_t *)p + i); \
+		return (floats_##lanes)(u << 16); \
+	} \
+	INLINE void store_##lanes(void *p, int64_t i, floats_##lanes x, const int half) { \
+		if (!half) { \
+			*(floats_##lanes *)((float *)p + i) = x; \
+			return; \
+		} \
+		halves_##lanes h; \
+		NARROW(lanes, h, x); \
+		*(halves_##lanes *)((uint16_t *)p + i) = h; \
+	}
+VECTORS(8)
+VECTORS(16)
+#undef VECTORS
+INLINE floats_1 load_1(const void *p, int64_t i, const int half) { return (floats_1){load(p, i, half)}; }
+INLINE void store_1(void *p, int64_t i, floats_1 x, const int half) { store(p, i, x[0], half); }
 
 // ---- local response normalisation
 
@@ -279,7 +340,7 @@ typedef uint8_t bytes_16 __attribute__((vector_size(16), aligned(1), may_alias))
 
 // lrn_vectors tells whether lrn.h does it: the first channel c0 counts within a block.
 INLINE int lrn_vectors(const cpu_lrn *l, int64_t c0, int lanes) {
-	return l->block == lanes && l->half == 2 && l->beta == .75f && l->k >= 1e-30f && c0 == 0 && l->channels / l->groups % lanes == 0;
+	return l->block == lanes && l->reach == 2 && l->beta == .75f && l->k >= 1e-30f && c0 == 0 && l->channels / l->groups % lanes == 0;
 }
 
 // The rest is for any size, power and layout.
@@ -289,18 +350,35 @@ INLINE int lrn_vectors(const cpu_lrn *l, int64_t c0, int lanes) {
 
 enum { TILE = 1536, FRONT = 64, SCRATCH = FRONT + cpu_lrn_limit + 64 }; // floats
 
-// lrn_move copies channels [c0, c0+n) of some pixels between the layout and scratch, width floats a pixel.
-INLINE void lrn_move(const cpu_lrn *l, float *x, int64_t c0, int64_t n, int64_t p0, int64_t pixels,
-	float *scratch, int64_t width, const int gather) {
+// lrn_gather copies channels [c0, c0+n) of some pixels from the layout to scratch, width floats a pixel; lrn_scatter brings them back.
+INLINE void lrn_gather(const cpu_lrn *l, const void *x, const int half, int64_t c0, int64_t n, int64_t p0, int64_t pixels,
+	float *scratch, int64_t width) {
 	const int64_t b = l->block;
 	for (int64_t c = 0; c < n;) {
 		const int64_t lane = (c0 + c) % b, m = min64(b - lane, n - c);
-		float *line = x + ((c0 + c) / b * l->pixels + p0) * b + lane, *q = scratch + c;
-		for (int64_t p = 0; p < pixels; p++, line += b, q += width)
-			if (m == 16) memcpy(gather ? q : line, gather ? line : q, 16 * sizeof *q);
-			else if (m == 8) memcpy(gather ? q : line, gather ? line : q, 8 * sizeof *q);
+		int64_t at = ((c0 + c) / b * l->pixels + p0) * b + lane;
+		float *q = scratch + c;
+		for (int64_t p = 0; p < pixels; p++, at += b, q += width)
+			if (m == 16) *(floats_16 *)q = load_16(x, at, half);
+			else if (m == 8) *(floats_8 *)q = load_8(x, at, half);
 			else
-				for (int64_t i = 0; i < m; i++) *(gather ? q + i : line + i) = *(gather ? line + i : q + i);
+				for (int64_t i = 0; i < m; i++) q[i] = load(x, at + i, half);
+		c += m;
+	}
+}
+
+INLINE void lrn_scatter(const cpu_lrn *l, void *x, const int half, int64_t c0, int64_t n, int64_t p0, int64_t pixels,
+	const float *scratch, int64_t width) {
+	const int64_t b = l->block;
+	for (int64_t c = 0; c < n;) {
+		const int64_t lane = (c0 + c) % b, m = min64(b - lane, n - c);
+		int64_t at = ((c0 + c) / b * l->pixels + p0) * b + lane;
+		const float *q = scratch + c;
+		for (int64_t p = 0; p < pixels; p++, at += b, q += width)
+			if (m == 16) store_16(x, at, *(const floats_16 *)q, half);
+			else if (m == 8) store_8(x, at, *(const floats_8 *)q, half);
+			else
+				for (int64_t i = 0; i < m; i++) store(x, at + i, q[i], half);
 		c += m;
 	}
 }
@@ -333,27 +411,27 @@ INLINE void powers(float *restrict r, const float *restrict s, float beta, int64
 		for (int64_t i = 0; i < n; i++) r[i] = powf(s[i], -beta);
 }
 
-INLINE void lrn_any_forward(const cpu_lrn *l, int64_t c0, float *y, const float *x) {
-	const int64_t channels = l->channels / l->groups, width = channels + l->half, step = max64(1, TILE / width);
+INLINE void lrn_any_forward(const cpu_lrn *l, int64_t c0, void *y, const int yh, const void *x, const int xh) {
+	const int64_t channels = l->channels / l->groups, width = channels + l->reach, step = max64(1, TILE / width);
 	float xs[SCRATCH], squares[SCRATCH], s[SCRATCH], r[SCRATCH];
 	float *q = squares + FRONT;
 	memset(squares, 0, FRONT * sizeof *q);
 	memset(xs, 0, (size_t)(step * width) * sizeof *xs);
 	for (int64_t p = 0; p < l->pixels; p += step) {
 		const int64_t pixels = min64(step, l->pixels - p), n = pixels * width;
-		lrn_move(l, (float *)x, c0, channels, p, pixels, xs, width, 1);
+		lrn_gather(l, x, xh, c0, channels, p, pixels, xs, width);
 		for (int64_t i = 0; i < n; i++) q[i] = xs[i] * xs[i];
-		memset(q + n, 0, (size_t)l->half * sizeof *q);
-		window_sums(s, q, l->half, l->k, l->alpha, n);
+		memset(q + n, 0, (size_t)l->reach * sizeof *q);
+		window_sums(s, q, l->reach, l->k, l->alpha, n);
 		powers(r, s, l->beta, n);
 		for (int64_t i = 0; i < n; i++) s[i] = xs[i] * r[i];
-		lrn_move(l, y, c0, channels, p, pixels, s, width, 0);
+		lrn_scatter(l, y, yh, c0, channels, p, pixels, s, width);
 	}
 }
 
 // dx[c] = dy[c] s[c]^-beta - 2 alpha beta x[c] sum over the neighbours j of dy[j] x[j] s[j]^(-beta-1)
-INLINE void lrn_any_backward(const cpu_lrn *l, int64_t c0, float *dx, const float *dy, const float *x, int relu) {
-	const int64_t channels = l->channels / l->groups, width = channels + l->half, step = max64(1, TILE / width);
+INLINE void lrn_any_backward(const cpu_lrn *l, int64_t c0, void *dx, const void *dy, const int yh, const void *x, const int xh, int relu) {
+	const int64_t channels = l->channels / l->groups, width = channels + l->reach, step = max64(1, TILE / width);
 	float xs[SCRATCH], dys[SCRATCH], squares[SCRATCH], s[SCRATCH], r[SCRATCH];
 	float *q = squares + FRONT;
 	const float slope = 2 * l->alpha * l->beta;
@@ -362,43 +440,57 @@ INLINE void lrn_any_backward(const cpu_lrn *l, int64_t c0, float *dx, const floa
 	memset(dys, 0, (size_t)(step * width) * sizeof *dys);
 	for (int64_t p = 0; p < l->pixels; p += step) {
 		const int64_t pixels = min64(step, l->pixels - p), n = pixels * width;
-		lrn_move(l, (float *)x, c0, channels, p, pixels, xs, width, 1);
-		lrn_move(l, (float *)dy, c0, channels, p, pixels, dys, width, 1);
+		lrn_gather(l, x, xh, c0, channels, p, pixels, xs, width);
+		lrn_gather(l, dy, yh, c0, channels, p, pixels, dys, width);
 		for (int64_t i = 0; i < n; i++) q[i] = xs[i] * xs[i];
-		memset(q + n, 0, (size_t)l->half * sizeof *q);
-		window_sums(s, q, l->half, l->k, l->alpha, n);
+		memset(q + n, 0, (size_t)l->reach * sizeof *q);
+		window_sums(s, q, l->reach, l->k, l->alpha, n);
 		powers(r, s, l->beta, n);
 		for (int64_t i = 0; i < n; i++) q[i] = dys[i] * xs[i] * r[i] / s[i];
 		clear_gaps(q, channels, width, n); // there 0/0 is possible, where k is 0
-		window_sums(s, q, l->half, 0, slope, n);
+		window_sums(s, q, l->reach, 0, slope, n);
 		for (int64_t i = 0; i < n; i++) s[i] = dys[i] * r[i] - xs[i] * s[i];
 		if (relu)
 			for (int64_t i = 0; i < n; i++) s[i] = xs[i] > 0 ? s[i] : 0;
-		lrn_move(l, dx, c0, channels, p, pixels, s, width, 0);
+		lrn_scatter(l, dx, xh, c0, channels, p, pixels, s, width);
 	}
 }
 
 // lrn_group_forward normalises one group of one row, whose first channel is c0.
-INLINE void lrn_group_forward(const cpu_lrn *l, int64_t c0, float *y, const float *x) {
+INLINE void lrn_group_forward_of(const cpu_lrn *l, int64_t c0, void *y, const int yh, const void *x, const int xh) {
 	const int64_t channels = l->channels / l->groups;
-	if (c0 % l->block == 0) x += c0 * l->pixels, y += c0 * l->pixels, c0 = 0;
-	if (lrn_vectors(l, c0, 16)) lrn_forward_16(l, channels / 16, y, x);
-	else if (lrn_vectors(l, c0, 8)) lrn_forward_8(l, channels / 8, y, x);
-	else lrn_any_forward(l, c0, y, x);
+	if (c0 % l->block == 0) x = place(x, c0 * l->pixels, xh), y = place(y, c0 * l->pixels, yh), c0 = 0;
+	if (lrn_vectors(l, c0, 16)) lrn_forward_16(l, channels / 16, y, yh, x, xh);
+	else if (lrn_vectors(l, c0, 8)) lrn_forward_8(l, channels / 8, y, yh, x, xh);
+	else lrn_any_forward(l, c0, y, yh, x, xh);
 }
 
-INLINE void lrn_group_backward(const cpu_lrn *l, int64_t c0, float *dx, const float *dy, const float *x, int relu) {
+INLINE void lrn_group_backward_of(const cpu_lrn *l, int64_t c0, void *dx, const void *dy, const int yh, const void *x, const int xh, int relu) {
 	const int64_t channels = l->channels / l->groups;
-	if (c0 % l->block == 0) x += c0 * l->pixels, dx += c0 * l->pixels, dy += c0 * l->pixels, c0 = 0;
-	if (lrn_vectors(l, c0, 16)) lrn_backward_16(l, channels / 16, dx, dy, x, relu);
-	else if (lrn_vectors(l, c0, 8)) lrn_backward_8(l, channels / 8, dx, dy, x, relu);
-	else lrn_any_backward(l, c0, dx, dy, x, relu);
+	if (c0 % l->block == 0)
+		x = place(x, c0 * l->pixels, xh), dx = place(dx, c0 * l->pixels, xh), dy = place(dy, c0 * l->pixels, yh), c0 = 0;
+	if (lrn_vectors(l, c0, 16)) lrn_backward_16(l, channels / 16, dx, dy, yh, x, xh, relu);
+	else if (lrn_vectors(l, c0, 8)) lrn_backward_8(l, channels / 8, dx, dy, yh, x, xh, relu);
+	else lrn_any_backward(l, c0, dx, dy, yh, x, xh, relu);
+}
+
+// Of bf16 there are two kinds: all of it, and with floats for what lies between normalisation and pooling.
+INLINE void lrn_group_forward(const cpu_lrn *l, int64_t c0, void *y, const void *x, const int half) {
+	if (!half) lrn_group_forward_of(l, c0, y, 0, x, 0);
+	else if (l->half_y) lrn_group_forward_of(l, c0, y, 1, x, 1);
+	else lrn_group_forward_of(l, c0, y, 0, x, 1);
+}
+
+INLINE void lrn_group_backward(const cpu_lrn *l, int64_t c0, void *dx, const void *dy, const void *x, int relu, const int half) {
+	if (!half) lrn_group_backward_of(l, c0, dx, dy, 0, x, 0, relu);
+	else if (l->half_y) lrn_group_backward_of(l, c0, dx, dy, 1, x, 1, relu);
+	else lrn_group_backward_of(l, c0, dx, dy, 0, x, 1, relu);
 }
 
 // clear_padding zeroes the channels that the last block has too many.
-static void clear_padding(const cpu_lrn *l, float *y) {
+INLINE void clear_padding(const cpu_lrn *l, void *y, int half) {
 	for (int64_t c = l->channels; c % l->block != 0; c++)
-		for (int64_t p = 0; p < l->pixels; p++) y[(c / l->block * l->pixels + p) * l->block + c % l->block] = 0;
+		for (int64_t p = 0; p < l->pixels; p++) store(y, (c / l->block * l->pixels + p) * l->block + c % l->block, 0, half);
 }
 
 INLINE int64_t lrn_row(const cpu_lrn *l) { return (l->channels + l->block - 1) / l->block * l->block * l->pixels; }
@@ -406,45 +498,50 @@ INLINE int64_t lrn_row(const cpu_lrn *l) { return (l->channels + l->block - 1) /
 typedef struct {
 	const cpu_lrn *l;
 	const cpu_pool *p;
-	float *y, *between;
+	void *y;
+	float *between;
 	uint8_t *out_winner;
-	const float *x, *dy;
+	const void *x, *dy;
 	const uint8_t *winner;
 	int relu;
 } norm_args;
 
-CLONES static void lrn_forward_part(const void *args, int thread, int64_t begin, int64_t end) {
+INLINE void lrn_forward_part(const void *args, int thread, int64_t begin, int64_t end, const int half) {
 	const norm_args *a = args;
 	const cpu_lrn *l = a->l;
 	const int64_t row = lrn_row(l);
 	(void)thread;
 	for (int64_t u = begin; u < end; u++) {
 		const int64_t r = u / l->groups, g = u % l->groups;
-		lrn_group_forward(l, g * (l->channels / l->groups), a->y + r * row, a->x + r * row);
-		if (g == l->groups - 1) clear_padding(l, a->y + r * row);
+		void *y = place(a->y, r * row, l->half_y);
+		lrn_group_forward(l, g * (l->channels / l->groups), y, place(a->x, r * row, l->half_x), half);
+		if (g == l->groups - 1) clear_padding(l, y, l->half_y);
 	}
 }
+BOTH(lrn_forward_part)
 
-CLONES static void lrn_backward_part(const void *args, int thread, int64_t begin, int64_t end) {
+INLINE void lrn_backward_part(const void *args, int thread, int64_t begin, int64_t end, const int half) {
 	const norm_args *a = args;
 	const cpu_lrn *l = a->l;
 	const int64_t row = lrn_row(l);
 	(void)thread;
 	for (int64_t u = begin; u < end; u++) {
 		const int64_t r = u / l->groups, g = u % l->groups;
-		lrn_group_backward(l, g * (l->channels / l->groups), a->y + r * row, a->dy + r * row, a->x + r * row, a->relu);
-		if (g == l->groups - 1) clear_padding(l, a->y + r * row);
+		void *dx = place(a->y, r * row, l->half_x);
+		lrn_group_backward(l, g * (l->channels / l->groups), dx, place(a->dy, r * row, l->half_y), place(a->x, r * row, l->half_x), a->relu, half);
+		if (g == l->groups - 1) clear_padding(l, dx, l->half_x);
 	}
 }
+BOTH(lrn_backward_part)
 
-void cpu_lrn_forward(const cpu_lrn *l, float *y, const float *x) {
+void cpu_lrn_forward(const cpu_lrn *l, void *y, const void *x) {
 	const norm_args a = {.l = l, .y = y, .x = x};
-	cpu_parallel(lrn_forward_part, &a, l->rows * l->groups, 1, l->rows * lrn_row(l));
+	RUN(lrn_forward_part, l->half_x, &a, l->rows * l->groups, 1, l->rows * lrn_row(l));
 }
 
-void cpu_lrn_backward(const cpu_lrn *l, float *dx, const float *dy, const float *x, int relu) {
+void cpu_lrn_backward(const cpu_lrn *l, void *dx, const void *dy, const void *x, int relu) {
 	const norm_args a = {.l = l, .y = dx, .x = x, .dy = dy, .relu = relu};
-	cpu_parallel(lrn_backward_part, &a, l->rows * l->groups, 1, l->rows * lrn_row(l));
+	RUN(lrn_backward_part, l->half_x, &a, l->rows * l->groups, 1, l->rows * lrn_row(l));
 }
 
 // ---- pooling
@@ -468,93 +565,114 @@ INLINE int64_t pixels_in(const cpu_pool *p, int64_t o, int64_t size) {
 #define LANES 1
 #include "pool.h"
 
-INLINE void pool_block(const cpu_pool *p, float *y, uint8_t *winner, const float *x) {
-	if (p->block == 16) pool_16(p, y, winner, x);
-	else if (p->block == 8) pool_8(p, y, winner, x);
-	else pool_1(p, y, winner, x);
+INLINE void pool_block_of(const cpu_pool *p, void *y, const int yh, uint8_t *winner, const void *x, const int xh) {
+	if (p->block == 16) pool_16(p, y, yh, winner, x, xh);
+	else if (p->block == 8) pool_8(p, y, yh, winner, x, xh);
+	else pool_1(p, y, yh, winner, x, xh);
 }
 
-INLINE void pool_block_backward(const cpu_pool *p, float *dx, const float *dy, const uint8_t *winner) {
-	if (p->block == 16) pool_backward_16(p, dx, dy, winner);
-	else if (p->block == 8) pool_backward_8(p, dx, dy, winner);
-	else pool_backward_1(p, dx, dy, winner);
+INLINE void pool_block_backward_of(const cpu_pool *p, void *dx, const int xh, const void *dy, const int yh, const uint8_t *winner) {
+	if (p->block == 16) pool_backward_16(p, dx, xh, dy, yh, winner);
+	else if (p->block == 8) pool_backward_8(p, dx, xh, dy, yh, winner);
+	else pool_backward_1(p, dx, xh, dy, yh, winner);
 }
 
-INLINE int64_t pool_in(const cpu_pool *p) { return p->height * p->width * p->block; }          // floats of a block
-INLINE int64_t pool_out(const cpu_pool *p) { return p->out_height * p->out_width * p->block; } // floats of a block
+INLINE void pool_block(const cpu_pool *p, void *y, uint8_t *winner, const void *x, const int half) {
+	if (!half) pool_block_of(p, y, 0, winner, x, 0);
+	else if (p->half_x) pool_block_of(p, y, 1, winner, x, 1);
+	else pool_block_of(p, y, 1, winner, x, 0);
+}
 
-CLONES static void pool_forward_part(const void *args, int thread, int64_t begin, int64_t end) {
+INLINE void pool_block_backward(const cpu_pool *p, void *dx, const void *dy, const uint8_t *winner, const int half) {
+	if (!half) pool_block_backward_of(p, dx, 0, dy, 0, winner);
+	else if (p->half_x) pool_block_backward_of(p, dx, 1, dy, 1, winner);
+	else pool_block_backward_of(p, dx, 0, dy, 1, winner);
+}
+
+INLINE int64_t pool_in(const cpu_pool *p) { return p->height * p->width * p->block; }          // numbers of a block
+INLINE int64_t pool_out(const cpu_pool *p) { return p->out_height * p->out_width * p->block; } // numbers of a block
+
+INLINE void pool_forward_part(const void *args, int thread, int64_t begin, int64_t end, const int half) {
 	const norm_args *a = args;
+	const cpu_pool *p = a->p;
 	(void)thread;
 	for (int64_t u = begin; u < end; u++)
-		pool_block(a->p, a->y + u * pool_out(a->p), a->out_winner + u * pool_out(a->p), a->x + u * pool_in(a->p));
+		pool_block(p, place(a->y, u * pool_out(p), p->half_y), a->out_winner + u * pool_out(p), place(a->x, u * pool_in(p), p->half_x), half);
 }
+BOTH(pool_forward_part)
 
-CLONES static void pool_backward_part(const void *args, int thread, int64_t begin, int64_t end) {
+INLINE void pool_backward_part(const void *args, int thread, int64_t begin, int64_t end, const int half) {
 	const norm_args *a = args;
+	const cpu_pool *p = a->p;
 	(void)thread;
 	for (int64_t u = begin; u < end; u++)
-		pool_block_backward(a->p, a->y + u * pool_in(a->p), a->dy + u * pool_out(a->p), a->winner + u * pool_out(a->p));
+		pool_block_backward(p, place(a->y, u * pool_in(p), p->half_x), place(a->dy, u * pool_out(p), p->half_y), a->winner + u * pool_out(p), half);
 }
+BOTH(pool_backward_part)
 
-void cpu_pool_forward(const cpu_pool *p, float *y, uint8_t *winner, const float *x) {
+void cpu_pool_forward(const cpu_pool *p, void *y, uint8_t *winner, const void *x) {
 	const norm_args a = {.p = p, .y = y, .out_winner = winner, .x = x};
 	const int64_t units = p->rows * p->channels / p->block;
-	cpu_parallel(pool_forward_part, &a, units, 1, units * pool_in(p));
+	RUN(pool_forward_part, p->half_y, &a, units, 1, units * pool_in(p));
 }
 
-void cpu_pool_backward(const cpu_pool *p, float *dx, const float *dy, const uint8_t *winner) {
+void cpu_pool_backward(const cpu_pool *p, void *dx, const void *dy, const uint8_t *winner) {
 	const norm_args a = {.p = p, .y = dx, .dy = dy, .winner = winner};
 	const int64_t units = p->rows * p->channels / p->block;
-	cpu_parallel(pool_backward_part, &a, units, 1, units * pool_in(p));
+	RUN(pool_backward_part, p->half_y, &a, units, 1, units * pool_in(p));
 }
 
 // ---- normalisation and pooling
 
-CLONES static void lrn_pool_forward_part(const void *args, int thread, int64_t begin, int64_t end) {
+INLINE void lrn_pool_forward_part(const void *args, int thread, int64_t begin, int64_t end, const int half) {
 	const norm_args *a = args;
 	const cpu_lrn *l = a->l;
-	const int64_t channels = l->channels / l->groups, blocks = channels / l->block, in = pool_in(a->p), out = pool_out(a->p);
+	const cpu_pool *p = a->p;
+	const int64_t channels = l->channels / l->groups, blocks = channels / l->block, in = pool_in(p), out = pool_out(p);
 	float *between = a->between + thread * channels * l->pixels;
 	for (int64_t u = begin; u < end; u++) { // groups of rows lie one behind the other
-		lrn_group_forward(l, 0, between, a->x + u * blocks * in);
+		lrn_group_forward(l, 0, between, place(a->x, u * blocks * in, l->half_x), half);
 		for (int64_t b = 0; b < blocks; b++)
-			pool_block(a->p, a->y + (u * blocks + b) * out, a->out_winner + (u * blocks + b) * out, between + b * in);
+			pool_block(p, place(a->y, (u * blocks + b) * out, p->half_y), a->out_winner + (u * blocks + b) * out, between + b * in, half);
 	}
 }
+BOTH(lrn_pool_forward_part)
 
-CLONES static void lrn_pool_backward_part(const void *args, int thread, int64_t begin, int64_t end) {
+INLINE void lrn_pool_backward_part(const void *args, int thread, int64_t begin, int64_t end, const int half) {
 	const norm_args *a = args;
 	const cpu_lrn *l = a->l;
-	const int64_t channels = l->channels / l->groups, blocks = channels / l->block, in = pool_in(a->p), out = pool_out(a->p);
+	const cpu_pool *p = a->p;
+	const int64_t channels = l->channels / l->groups, blocks = channels / l->block, in = pool_in(p), out = pool_out(p);
 	float *between = a->between + thread * channels * l->pixels;
 	for (int64_t u = begin; u < end; u++) {
 		for (int64_t b = 0; b < blocks; b++)
-			pool_block_backward(a->p, between + b * in, a->dy + (u * blocks + b) * out, a->winner + (u * blocks + b) * out);
-		lrn_group_backward(l, 0, a->y + u * blocks * in, between, a->x + u * blocks * in, a->relu);
+			pool_block_backward(p, between + b * in, place(a->dy, (u * blocks + b) * out, p->half_y), a->winner + (u * blocks + b) * out, half);
+		lrn_group_backward(l, 0, place(a->y, u * blocks * in, l->half_x), between, place(a->x, u * blocks * in, l->half_x), a->relu, half);
 	}
 }
+BOTH(lrn_pool_backward_part)
 
-void cpu_lrn_pool_forward(const cpu_lrn *l, const cpu_pool *p, float *y, uint8_t *winner, const float *x, float *between) {
+void cpu_lrn_pool_forward(const cpu_lrn *l, const cpu_pool *p, void *y, uint8_t *winner, const void *x, float *between) {
 	const norm_args a = {.l = l, .p = p, .y = y, .between = between, .out_winner = winner, .x = x};
-	cpu_parallel(lrn_pool_forward_part, &a, l->rows * l->groups, 1, l->rows * lrn_row(l));
+	RUN(lrn_pool_forward_part, l->half_x, &a, l->rows * l->groups, 1, l->rows * lrn_row(l));
 }
 
-void cpu_lrn_pool_backward(const cpu_lrn *l, const cpu_pool *p, float *dx, const float *dy, const uint8_t *winner, const float *x,
+void cpu_lrn_pool_backward(const cpu_lrn *l, const cpu_pool *p, void *dx, const void *dy, const uint8_t *winner, const void *x,
 	float *between, int relu) {
 	const norm_args a = {.l = l, .p = p, .y = dx, .between = between, .x = x, .dy = dy, .winner = winner, .relu = relu};
-	cpu_parallel(lrn_pool_backward_part, &a, l->rows * l->groups, 1, l->rows * lrn_row(l));
+	RUN(lrn_pool_backward_part, l->half_x, &a, l->rows * l->groups, 1, l->rows * lrn_row(l));
 }
 
 // ---- loss
 
 typedef struct {
+	void *d;
 	float *p, *stats;
 	const float *logits, *probabilities;
 	const int32_t *labels;
 	float divisor;
 	int64_t used, classes;
-	int *failed;
+	int *failed, half;
 } loss_args;
 
 static void softmax_part(const void *args, int thread, int64_t begin, int64_t end) {
@@ -592,16 +710,15 @@ static void softmax_backward_part(const void *args, int thread, int64_t begin, i
 	const int64_t n = a->classes;
 	(void)thread;
 	for (int64_t r = begin; r < end; r++) {
-		float *d = a->p + r * n;
 		const float *p = a->probabilities + r * n;
 		const int32_t label = r < a->used ? a->labels[r] : -1;
-		for (int64_t i = 0; i < n; i++) d[i] = label < 0 ? 0 : (p[i] - (i == label)) / a->divisor;
+		for (int64_t i = 0; i < n; i++) store(a->d, r * n + i, label < 0 ? 0 : (p[i] - (i == label)) / a->divisor, a->half);
 	}
 }
 
-void cpu_softmax_backward(float *dlogits, const float *p, const int32_t *labels, float divisor,
+void cpu_softmax_backward(void *dlogits, int half, const float *p, const int32_t *labels, float divisor,
 	int64_t used, int64_t rows, int64_t classes) {
-	const loss_args a = {.p = dlogits, .probabilities = p, .labels = labels, .divisor = divisor, .used = used, .classes = classes};
+	const loss_args a = {.d = dlogits, .half = half, .probabilities = p, .labels = labels, .divisor = divisor, .used = used, .classes = classes};
 	cpu_parallel(softmax_backward_part, &a, rows, 1, rows * classes);
 }
 

@@ -68,6 +68,7 @@ func (l *layer) describe(rows int) error {
 			n += v.shape.Len()
 		}
 		l.shape = device.Shape{C: n, H: 1, W: 1}
+		l.desc.inputs, l.desc.units = C.int64_t(n), C.int64_t(out.C)
 		l.src, l.kernel, l.dst = []int{rows, n}, []int{out.C, n}, []int{rows, out.C}
 	} else {
 		k, g := l.conv.Kernel, l.conv.Groups
@@ -78,10 +79,13 @@ func (l *layer) describe(rows int) error {
 		l.window()
 	}
 	l.desc.activation = [...]C.dnnl_alg_kind_t{C.dnnl_alg_kind_undef, C.dnnl_eltwise_relu, C.dnnl_eltwise_tanh}[l.act]
-	if err := tensor(&l.desc.weights, l.kernel, C.dnnl_format_tag_any); err != nil {
+	if err := tensor(&l.desc.weights, l.kernel, C.dnnl_format_tag_any, l.half()); err != nil {
 		return err
 	}
-	return tensor(&l.desc.bias, []int{out.C}, C.dnnl_a)
+	if err := tensor(&l.desc.diff_weights, l.kernel, C.dnnl_format_tag_any, false); err != nil {
+		return err
+	}
+	return tensor(&l.desc.bias, []int{out.C}, C.dnnl_a, false)
 }
 
 // window sets stride and padding. Rounded up, the last window sticks out at the right and bottom: more padding there.
@@ -99,20 +103,13 @@ func (l *layer) window() {
 // choose lets oneDNN choose layouts of input and output; where its choice is none of ours, both are in logical order.
 func (l *layer) choose(d *Device) (out int, err error) {
 	if l.conv == nil {
-		if err := tensor(&l.desc.src, l.src, C.dnnl_ab); err != nil {
-			return 0, err
-		}
-		if err := tensor(&l.desc.dst, l.dst, C.dnnl_ab); err != nil {
-			return 0, err
-		}
-		l.block = 1
-		return 1, status(C.cpu_forward(d.engine, &l.desc, &l.hint))
+		return 1, l.product(d)
 	}
 	for _, block := range []int{0, 1} {
-		if err := blocked(&l.desc.src, l.src, block); err != nil {
+		if err := blocked(&l.desc.src, l.src, block, l.half()); err != nil {
 			return 0, err
 		}
-		if err := blocked(&l.desc.dst, l.dst, block); err != nil {
+		if err := blocked(&l.desc.dst, l.dst, block, l.out.half); err != nil {
 			return 0, err
 		}
 		if err := status(C.cpu_forward(d.engine, &l.desc, &l.hint)); err != nil {
@@ -120,14 +117,32 @@ func (l *layer) choose(d *Device) (out int, err error) {
 		}
 		C.cpu_wants(l.hint, C.dnnl_query_src_md, &l.desc.src)
 		C.cpu_wants(l.hint, C.dnnl_query_dst_md, &l.desc.dst)
-		l.block, out = blockOf(&l.desc.src, l.src), blockOf(&l.desc.dst, l.dst)
+		l.block, out = blockOf(&l.desc.src, l.src, l.half()), blockOf(&l.desc.dst, l.dst, l.out.half)
 		if out != 0 && l.joinable() {
-			return out, nil
+			return out, blocked(&l.desc.diff_dst, l.dst, out, l.out.halfGrad)
 		}
 		l.forget()
 	}
 	return 0, fmt.Errorf("oneDNN offers no layout for it")
 }
+
+// product describes a fully connected layer, in logical order.
+func (l *layer) product(d *Device) error {
+	l.block = 1
+	for _, t := range []struct {
+		md   *C.cpu_desc
+		dims []int
+		half bool
+	}{{&l.desc.src, l.src, l.half()}, {&l.desc.dst, l.dst, l.out.half}, {&l.desc.diff_dst, l.dst, l.out.halfGrad}} {
+		if err := tensor(t.md, t.dims, C.dnnl_ab, t.half); err != nil {
+			return err
+		}
+	}
+	return status(C.cpu_forward(d.engine, &l.desc, &l.hint))
+}
+
+// half tells that input and weights are of bf16. All inputs are of one kind: only the loss reads floats in a net of bf16.
+func (l *layer) half() bool { return l.in[0].half }
 
 // joinable tells that the inputs' channels fill whole blocks each.
 func (l *layer) joinable() bool {
@@ -144,12 +159,15 @@ func (l *layer) joinable() bool {
 
 // layouts settles those of the parameters: a training program's as its gradient is written.
 func (l *layer) layouts(c *compiler) error {
-	var plain, wants C.dnnl_memory_desc_t
+	var plain, wants C.cpu_desc
 	tag := map[int]C.dnnl_format_tag_t{2: C.dnnl_ab, 4: C.dnnl_abcd, 5: C.dnnl_abcde}[len(l.kernel)]
-	if err := tensor(&plain, l.kernel, tag); err != nil {
+	if err := tensor(&plain, l.kernel, tag, false); err != nil {
 		return err
 	}
-	C.cpu_wants(l.hint, C.dnnl_query_weights_md, &wants)
+	wants = plain
+	if !l.half() { // else the op reads a packed copy in any case, for the weights themselves are floats
+		C.cpu_wants(l.hint, C.dnnl_query_weights_md, &wants)
+	}
 	if c.prog.Train {
 		var pd C.dnnl_primitive_desc_t
 		if err := status(C.cpu_backward_weights(c.dev.engine, &l.desc, l.hint, &pd)); err != nil {
@@ -170,7 +188,7 @@ func (l *layer) layouts(c *compiler) error {
 
 // primitive makes the primitive that pd describes, with scratchpad and weights: a gradient, or the weight itself, packed where need be.
 func (l *layer) primitive(c *compiler, pd C.dnnl_primitive_desc_t, query C.dnnl_query_t, id C.int, gradient bool) (*primitive, error) {
-	var weights, scratch C.dnnl_memory_desc_t
+	var weights, scratch C.cpu_desc
 	C.cpu_wants(pd, query, &weights)
 	C.cpu_wants(pd, C.dnnl_query_scratchpad_md, &scratch)
 	p, err := c.prims.create(pd)
@@ -209,9 +227,9 @@ func (l *layer) join(c *compiler) *buffer {
 	if l.asItStands() {
 		return c.read(l.in[0])
 	}
-	l.joined = c.buffer(device.PurposeActivations, 4*c.prog.Rows*l.row())
+	l.joined = c.buffer(device.PurposeActivations, size(l.half())*c.prog.Rows*l.row())
 	l.parts(l.joined, func(v *value, joined endpoint) {
-		c.emit(&copyStep{dst: joined, src: whole(c.read(v), v.shape, v.block), rows: c.prog.Rows, reorder: v.block != l.block})
+		c.emit(&copyStep{dst: joined, src: whole(c.read(v), v.shape, v.block, v.half), rows: c.prog.Rows, reorder: v.block != l.block})
 	})
 	return l.joined
 }
@@ -230,7 +248,7 @@ func (l *layer) row() int {
 func (l *layer) parts(all *buffer, f func(v *value, joined endpoint)) {
 	at := 0
 	for _, v := range l.in {
-		joined := whole(all, v.shape, l.block)
+		joined := whole(all, v.shape, l.block, l.half())
 		joined.view.row, joined.skip = C.int64_t(l.row()), at
 		at += v.shape.Len()
 		f(v, joined)
@@ -262,7 +280,7 @@ func (l *layer) masked(c *compiler) *buffer {
 	if l.out.kept {
 		dx = c.buffer(device.PurposeBackward, int(g.bytes))
 	}
-	c.emit(&activateBackward{act: l.act, dx: dx, dy: g, y: c.read(l.out), n: c.prog.Rows * l.out.row()})
+	c.emit(&activateBackward{act: l.act, dx: dx, dy: g, y: c.read(l.out), n: c.prog.Rows * l.out.row(), half: l.out.half})
 	return dx
 }
 
@@ -281,7 +299,7 @@ func (l *layer) backwardWeights(c *compiler, g *buffer) error {
 		x = c.read(l.in[0])
 	}
 	p.arg(C.DNNL_ARG_SRC, l.desc.src, x.use(c.time))
-	p.arg(C.DNNL_ARG_DIFF_DST, l.desc.dst, g)
+	p.arg(C.DNNL_ARG_DIFF_DST, l.desc.diff_dst, g)
 	p.arg(C.DNNL_ARG_DIFF_BIAS, l.desc.bias, l.biases.gradient)
 	c.emit(p)
 	return nil
@@ -297,17 +315,17 @@ func (l *layer) backwardData(c *compiler, g *buffer) error {
 	if err != nil {
 		return err
 	}
-	p.arg(C.DNNL_ARG_DIFF_DST, l.desc.dst, g)
+	p.arg(C.DNNL_ARG_DIFF_DST, l.desc.diff_dst, g)
 	c.emit(p)
 	if l.asItStands() {
 		p.arg(C.DNNL_ARG_DIFF_SRC, l.desc.src, c.writeGrad(l.in[0]))
 		return nil
 	}
-	joined := c.buffer(device.PurposeBackward, 4*c.prog.Rows*l.row())
+	joined := c.buffer(device.PurposeBackward, size(l.half())*c.prog.Rows*l.row())
 	p.arg(C.DNNL_ARG_DIFF_SRC, l.desc.src, joined)
 	l.parts(joined, func(v *value, part endpoint) {
 		if v.wants {
-			c.emit(&copyStep{dst: whole(c.writeGrad(v), v.shape, v.block), src: part, rows: c.prog.Rows, reorder: v.block != l.block})
+			c.emit(&copyStep{dst: whole(c.writeGrad(v), v.shape, v.block, v.halfGrad), src: part, rows: c.prog.Rows, reorder: v.block != l.block})
 		}
 	})
 	return nil

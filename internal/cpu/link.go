@@ -14,9 +14,12 @@ import (
 	"alexnet/internal/device"
 )
 
-// layout is what travels with a parcel between two ends that both are of this package: the block of channels, see value. Memory is copied
-// as it is. Each end's Compile leaves its own in the link; any other end gets logical order.
-type layout int
+// layout is what travels with a parcel between two ends that both are of this package: the block of channels and the type, see value. Memory
+// is copied as it is. Each end's Compile leaves its own in the link; any other end gets floats in logical order.
+type layout struct {
+	block int
+	half  bool
+}
 
 // errPeer is how a device fails whose peer failed first.
 var errPeer = errors.New("the device at the other end failed")
@@ -36,10 +39,11 @@ type post struct {
 // offer puts the parcel into circulation, now that the other end has been compiled.
 func (p *post) offer() {
 	parcel := &device.Parcel{Data: p.parcel.slice()}
-	out := whole(p.parcel, p.src.shape, 1)
+	out := whole(p.parcel, p.src.shape, 1, false)
 	if _, ok := (*p.peer).(layout); ok {
-		out = whole(p.parcel, p.src.shape, p.src.block())
-		parcel.Layout = layout(p.src.block())
+		own := layout{p.src.block(), p.src.half()}
+		out = whole(p.parcel, p.src.shape, own.block, own.half)
+		parcel.Layout = own
 	}
 	p.view = out.view
 	p.mail.Offer(parcel)
@@ -48,12 +52,12 @@ func (p *post) offer() {
 func (p *post) run(n *Net) error {
 	parcel := p.mail.Take()
 	start := time.Now()
-	C.cpu_copy(p.parcel.floats(), &p.view, p.src.floats(), &p.src.view, C.int64_t(n.pass.Rows), 0)
+	C.cpu_copy(p.parcel.data, &p.view, p.src.first(), &p.src.view, C.int64_t(n.pass.Rows), 0)
 	if p.view.block != p.src.view.block {
 		n.reorders++
 	}
 	parcel.Failed = false
-	p.mail.Post(parcel, int64(4*n.pass.Rows*p.src.shape.Len()), time.Since(start))
+	p.mail.Post(parcel, int64(size(p.view.half != 0)*n.pass.Rows*p.src.shape.Len()), time.Since(start))
 	return nil
 }
 
@@ -88,23 +92,23 @@ func (g *get) read(n *Net, parcel *device.Parcel) error {
 	if g.drop {
 		return nil
 	}
-	block := 1
+	came := layout{block: 1}
 	if l, ok := parcel.Layout.(layout); ok {
-		block = int(l)
+		came = l
 	} else if parcel.Layout != nil {
 		return fmt.Errorf("it came in a layout of %T", parcel.Layout)
 	}
-	src := whole(nil, g.dst.shape, block)
-	if len(parcel.Data) < n.pass.Rows*src.row() {
+	src := whole(nil, g.dst.shape, came.block, came.half)
+	if 4*len(parcel.Data) < size(came.half)*n.pass.Rows*src.row() {
 		return fmt.Errorf("%d numbers came, %d rows of %v were expected", len(parcel.Data), n.pass.Rows, src.shape)
 	}
 	g.view = src.view
-	C.cpu_copy(g.dst.floats(), &g.dst.view, (*C.float)(unsafe.SliceData(parcel.Data)), &g.view, C.int64_t(n.pass.Rows), flag(g.add))
-	if block != g.dst.block() {
+	C.cpu_copy(g.dst.first(), &g.dst.view, unsafe.Pointer(unsafe.SliceData(parcel.Data)), &g.view, C.int64_t(n.pass.Rows), flag(g.add))
+	if came.block != g.dst.block() {
 		n.reorders++
 	}
 	if rest := (g.rows - n.pass.Rows) * g.dst.row(); rest > 0 && !g.add { // rows that take no part are zero, whatever was in the memory
-		C.cpu_zero(offset(g.dst.floats(), n.pass.Rows*g.dst.row()), C.int64_t(rest))
+		C.cpu_zero(g.dst.at(n.pass.Rows), C.int64_t(size(g.dst.half())*rest))
 	}
 	return nil
 }
@@ -119,8 +123,8 @@ type send struct {
 
 func (o *send) forward(c *compiler) error {
 	x := c.read(o.in)
-	o.link.Ends[0] = layout(o.in.block)
-	c.post(&o.link.Forward, &o.link.Ends[1], x, o.in)
+	o.link.Ends[0] = layout{o.in.block, o.in.half}
+	c.post(&o.link.Forward, &o.link.Ends[1], x, o.in, o.in.half)
 	return nil
 }
 
@@ -128,7 +132,7 @@ func (o *send) backward(c *compiler) error {
 	g := &get{mail: &o.link.Backward, rows: c.prog.Rows, drop: !o.in.wants}
 	if o.in.wants {
 		g.add = o.in.summed
-		g.dst = whole(c.writeGrad(o.in), o.in.shape, o.in.block)
+		g.dst = whole(c.writeGrad(o.in), o.in.shape, o.in.block, o.in.halfGrad)
 	}
 	c.emit(g)
 	return nil
@@ -143,28 +147,28 @@ type recv struct {
 
 func (o *recv) forward(c *compiler) error {
 	if l, ok := o.link.Ends[0].(layout); ok {
-		c.settle(o.out, int(l))
+		c.settle(o.out, l.block)
 	}
 	o.get = &get{mail: &o.link.Forward, rows: c.prog.Rows}
 	o.get.dst.data = c.write(o.out)
 	c.emit(o.get)
 	c.later = append(c.later, func() {
 		c.settle(o.out, 1)
-		o.link.Ends[1] = layout(o.out.block)
-		o.get.dst = whole(o.out.data, o.out.shape, o.out.block)
+		o.link.Ends[1] = layout{o.out.block, o.out.half}
+		o.get.dst = whole(o.out.data, o.out.shape, o.out.block, o.out.half)
 	})
 	return nil
 }
 
 func (o *recv) backward(c *compiler) error {
-	c.post(&o.link.Backward, &o.link.Ends[0], c.readGrad(o.out), o.out)
+	c.post(&o.link.Backward, &o.link.Ends[0], c.readGrad(o.out), o.out, o.out.halfGrad)
 	return nil
 }
 
 // post plans a parcel and emits the step that fills and sends it.
-func (c *compiler) post(mail *device.Mailbox, peer *any, data *buffer, v *value) {
-	parcel := c.always(c.buffer(device.PurposeExchange, 4*c.prog.Rows*v.row()))
-	p := &post{mail: mail, peer: peer, parcel: parcel, src: whole(data, v.shape, v.block)}
+func (c *compiler) post(mail *device.Mailbox, peer *any, data *buffer, v *value, half bool) {
+	parcel := c.always(c.buffer(device.PurposeExchange, 4*c.prog.Rows*v.row())) // floats: what any other kind of device would get
+	p := &post{mail: mail, peer: peer, parcel: parcel, src: whole(data, v.shape, v.block, half)}
 	c.posts = append(c.posts, p)
 	c.emit(p)
 }

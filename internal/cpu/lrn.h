@@ -25,42 +25,45 @@ INLINE FLOATS NAME(root, LANES)(FLOATS s) {
 	return y;
 }
 
-INLINE FLOATS NAME(square, LANES)(const float *x) {
-	const FLOATS v = *(const FLOATS *)x;
+INLINE FLOATS NAME(square, LANES)(const void *x, int64_t i, const int xh) {
+	const FLOATS v = NAME(load, LANES)(x, i, xh);
 	return v * v;
 }
 
-INLINE void NAME(lrn_forward, LANES)(const cpu_lrn *l, int64_t blocks, float *y, const float *x) {
+// xh and yh: x and dx, y and dy are of bf16.
+INLINE void NAME(lrn_forward, LANES)(const cpu_lrn *l, int64_t blocks, void *y, const int yh, const void *x, const int xh) {
 	const int64_t step = l->pixels * LANES; // from block to block
-	for (int64_t p = 0; p < l->pixels; p++, x += LANES, y += LANES) {
-		FLOATS before = {0}, now = NAME(square, LANES)(x);
-		for (int64_t b = 0; b < blocks; b++) {
-			const FLOATS after = b + 1 < blocks ? NAME(square, LANES)(x + (b + 1) * step) : (FLOATS){0};
+	for (int64_t p = 0, i = 0; p < l->pixels; p++, i = p * LANES) {
+		FLOATS before = {0}, now = NAME(square, LANES)(x, i, xh);
+		for (int64_t b = 0; b < blocks; b++, i += step) {
+			const FLOATS after = b + 1 < blocks ? NAME(square, LANES)(x, i + step, xh) : (FLOATS){0};
 			const FLOATS r = NAME(root, LANES)(l->k + l->alpha * NAME(five, LANES)(before, now, after));
-			*(FLOATS *)(y + b * step) = *(const FLOATS *)(x + b * step) * (r * r * r);
+			NAME(store, LANES)(y, i, NAME(load, LANES)(x, i, xh) * (r * r * r), yh);
 			before = now, now = after;
 		}
 	}
 }
 
-INLINE void NAME(lrn_backward, LANES)(const cpu_lrn *l, int64_t blocks, float *dx, const float *dy, const float *x, int relu) {
+INLINE void NAME(lrn_backward, LANES)(const cpu_lrn *l, int64_t blocks, void *dx, const void *dy, const int yh, const void *x, const int xh,
+	int relu) {
 	const int64_t step = l->pixels * LANES;
 	const float slope = 2 * l->alpha * l->beta;
 	FLOATS power[cpu_lrn_limit / LANES], term[cpu_lrn_limit / LANES]; // s^-3/4; dy x s^-7/4
-	for (int64_t p = 0; p < l->pixels; p++, x += LANES, dy += LANES, dx += LANES) {
-		FLOATS before = {0}, now = NAME(square, LANES)(x);
-		for (int64_t b = 0; b < blocks; b++) {
-			const FLOATS after = b + 1 < blocks ? NAME(square, LANES)(x + (b + 1) * step) : (FLOATS){0};
+	for (int64_t p = 0; p < l->pixels; p++) {
+		int64_t i = p * LANES;
+		FLOATS before = {0}, now = NAME(square, LANES)(x, i, xh);
+		for (int64_t b = 0; b < blocks; b++, i += step) {
+			const FLOATS after = b + 1 < blocks ? NAME(square, LANES)(x, i + step, xh) : (FLOATS){0};
 			const FLOATS r = NAME(root, LANES)(l->k + l->alpha * NAME(five, LANES)(before, now, after)), r2 = r * r;
 			power[b] = r2 * r;
-			term[b] = *(const FLOATS *)(dy + b * step) * *(const FLOATS *)(x + b * step) * (power[b] * (r2 * r2));
+			term[b] = NAME(load, LANES)(dy, i, yh) * NAME(load, LANES)(x, i, xh) * (power[b] * (r2 * r2));
 			before = now, now = after;
 		}
-		before = (FLOATS){0};
-		for (int64_t b = 0; b < blocks; b++) {
-			const FLOATS after = b + 1 < blocks ? term[b + 1] : (FLOATS){0}, v = *(const FLOATS *)(x + b * step);
-			const FLOATS d = *(const FLOATS *)(dy + b * step) * power[b] - slope * v * NAME(five, LANES)(before, term[b], after);
-			*(FLOATS *)(dx + b * step) = relu ? (FLOATS)((v > 0) & (INTS)d) : d;
+		before = (FLOATS){0}, i = p * LANES;
+		for (int64_t b = 0; b < blocks; b++, i += step) {
+			const FLOATS after = b + 1 < blocks ? term[b + 1] : (FLOATS){0}, v = NAME(load, LANES)(x, i, xh);
+			const FLOATS d = NAME(load, LANES)(dy, i, yh) * power[b] - slope * v * NAME(five, LANES)(before, term[b], after);
+			NAME(store, LANES)(dx, i, relu ? (FLOATS)((v > 0) & (INTS)d) : d, xh);
 			before = term[b];
 		}
 	}

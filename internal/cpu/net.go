@@ -84,7 +84,7 @@ func (c *compiler) stage() {
 	}
 	c.input = C.cpu_input{
 		rows: C.int64_t(c.prog.Rows), channels: C.int64_t(in.Channels), height: C.int64_t(v.shape.H), width: C.int64_t(v.shape.W),
-		picture_height: C.int64_t(in.Height), picture_width: C.int64_t(in.Width), mean_pixels: C.int64_t(mean),
+		picture_height: C.int64_t(in.Height), picture_width: C.int64_t(in.Width), mean_pixels: C.int64_t(mean), half: flag(v.half),
 	}
 }
 
@@ -258,7 +258,7 @@ func (n *Net) begin(i int) {
 	b := s.batch
 	n.input.used = C.int64_t(n.pass.Rows)
 	n.input.mean, n.input.scale = n.mean.floats(), n.scale.floats()
-	C.cpu_input_rows(&n.input, n.values[n.prog.Input.Value].data.floats(), (*C.uint8_t)(n.pixels[i].data), (*C.int32_t)(&b.Crop[0][0]),
+	C.cpu_input_rows(&n.input, n.values[n.prog.Input.Value].data.data, (*C.uint8_t)(n.pixels[i].data), (*C.int32_t)(&b.Crop[0][0]),
 		(*C.uint8_t)(unsafe.Pointer(&b.Flip[0])), (*C.float)(&b.Color[0][0]))
 }
 
@@ -285,9 +285,9 @@ func (n *Net) tensor(c *command) (endpoint, error) {
 		return endpoint{}, fmt.Errorf("value %d of %d", c.index, len(n.values))
 	}
 	v := n.values[c.index]
-	b := v.data
+	b, half := v.data, v.half
 	if c.grad {
-		b = v.grad
+		b, half = v.grad, v.halfGrad
 	}
 	if b == nil || !v.kept && !v.input {
 		return endpoint{}, fmt.Errorf("%s is not kept", v.name)
@@ -295,7 +295,7 @@ func (n *Net) tensor(c *command) (endpoint, error) {
 	if len(c.data) < n.pass.Rows*v.shape.Len() {
 		return endpoint{}, fmt.Errorf("%d numbers for %d rows of %v", len(c.data), n.pass.Rows, v.shape)
 	}
-	return whole(b, v.shape, v.block), nil
+	return whole(b, v.shape, v.block, half), nil
 }
 
 func (n *Net) fetch(c *command) {
@@ -307,8 +307,8 @@ func (n *Net) fetch(c *command) {
 		n.fail("fetch", err)
 		return
 	}
-	n.private, n.logical = e.view, whole(nil, e.shape, 1).view
-	C.cpu_copy((*C.float)(unsafe.SliceData(c.data)), &n.logical, e.floats(), &n.private, C.int64_t(n.pass.Rows), 0)
+	n.private, n.logical = e.view, whole(nil, e.shape, 1, false).view
+	C.cpu_copy(unsafe.Pointer(unsafe.SliceData(c.data)), &n.logical, e.first(), &n.private, C.int64_t(n.pass.Rows), 0)
 }
 
 func (n *Net) store(c *command) {
@@ -320,10 +320,10 @@ func (n *Net) store(c *command) {
 		n.fail("store", err)
 		return
 	}
-	n.private, n.logical = e.view, whole(nil, e.shape, 1).view
-	C.cpu_copy(e.floats(), &n.private, (*C.float)(unsafe.SliceData(c.data)), &n.logical, C.int64_t(n.pass.Rows), 0)
+	n.private, n.logical = e.view, whole(nil, e.shape, 1, false).view
+	C.cpu_copy(e.first(), &n.private, unsafe.Pointer(unsafe.SliceData(c.data)), &n.logical, C.int64_t(n.pass.Rows), 0)
 	if c.grad { // rows that take no part have no gradient
 		rows := n.pass.Rows
-		C.cpu_zero(offset(e.floats(), rows*e.row()), C.int64_t((n.prog.Rows-rows)*e.row()))
+		C.cpu_zero(e.at(rows), C.int64_t((n.prog.Rows-rows)*e.row()*size(e.half())))
 	}
 }

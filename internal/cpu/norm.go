@@ -29,10 +29,12 @@ func (o *lrn) forward(c *compiler) error {
 	o.relu = o.in.takesMask()
 	o.args = C.cpu_lrn{
 		rows: C.int64_t(c.prog.Rows), channels: C.int64_t(o.in.shape.C), groups: C.int64_t(o.spec.Groups),
-		pixels: C.int64_t(o.in.pixels()), block: C.int64_t(o.in.block), half: C.int64_t(o.spec.Size / 2),
+		pixels: C.int64_t(o.in.pixels()), block: C.int64_t(o.in.block), reach: C.int64_t(o.spec.Size / 2),
 		alpha: C.float(o.spec.Alpha / float32(o.spec.Size)), beta: C.float(o.spec.Beta), k: C.float(o.spec.K),
+		half_x: flag(o.in.half), half_y: flag(o.out.half),
 	}
 	if p, ok := o.out.reader.(*device.Pool); ok && o.out.private() && o.in.shape.C/o.spec.Groups%o.in.block == 0 {
+		o.args.half_y = 0 // between, see below
 		c.fused[p] = o
 		return nil
 	}
@@ -57,7 +59,7 @@ func (o *lrn) backward(c *compiler) error {
 	return nil
 }
 
-// between is memory for one group of one row on each thread.
+// between is memory for one group of one row on each thread, in floats.
 func (o *lrn) between(c *compiler) *buffer {
 	return c.buffer(device.PurposeWorkspace, 4*c.dev.threads*o.in.shape.Len()/o.spec.Groups)
 }
@@ -68,7 +70,7 @@ type lrnForward struct {
 }
 
 func (s *lrnForward) run(*Net) error {
-	C.cpu_lrn_forward(&s.args, s.y.floats(), s.x.floats())
+	C.cpu_lrn_forward(&s.args, s.y.data, s.x.data)
 	return nil
 }
 
@@ -79,7 +81,7 @@ type lrnBackward struct {
 }
 
 func (s *lrnBackward) run(*Net) error {
-	C.cpu_lrn_backward(&s.args, s.dx.floats(), s.dy.floats(), s.x.floats(), flag(s.relu))
+	C.cpu_lrn_backward(&s.args, s.dx.data, s.dy.data, s.x.data, flag(s.relu))
 	return nil
 }
 
@@ -110,6 +112,7 @@ func (o *pool) forward(c *compiler) error {
 		out_height: C.int64_t(o.out.shape.H), out_width: C.int64_t(o.out.shape.W),
 		window: C.int64_t(o.spec.Window), stride: C.int64_t(o.spec.Stride), pad: C.int64_t(o.spec.Pad),
 		average: flag(o.spec.Kind == device.Avg), relu: flag(o.spec.Kind == device.Max && o.lrn == nil && o.in.takesMask()),
+		half_x: flag(o.in.half && o.lrn == nil), half_y: flag(o.out.half),
 	}
 	o.winner = c.buffer(device.PurposeWorkspace, c.prog.Rows*o.out.row())
 	y := c.write(o.out)
@@ -136,7 +139,7 @@ type poolForward struct {
 }
 
 func (s *poolForward) run(*Net) error {
-	C.cpu_pool_forward(&s.args, s.y.floats(), (*C.uint8_t)(s.winner.data), s.x.floats())
+	C.cpu_pool_forward(&s.args, s.y.data, (*C.uint8_t)(s.winner.data), s.x.data)
 	return nil
 }
 
@@ -146,7 +149,7 @@ type poolBackward struct {
 }
 
 func (s *poolBackward) run(*Net) error {
-	C.cpu_pool_backward(&s.args, s.dx.floats(), s.dy.floats(), (*C.uint8_t)(s.winner.data))
+	C.cpu_pool_backward(&s.args, s.dx.data, s.dy.data, (*C.uint8_t)(s.winner.data))
 	return nil
 }
 
@@ -157,7 +160,7 @@ type lrnPoolForward struct {
 }
 
 func (s *lrnPoolForward) run(*Net) error {
-	C.cpu_lrn_pool_forward(&s.lrn, &s.pool, s.y.floats(), (*C.uint8_t)(s.winner.data), s.x.floats(), s.between.floats())
+	C.cpu_lrn_pool_forward(&s.lrn, &s.pool, s.y.data, (*C.uint8_t)(s.winner.data), s.x.data, s.between.floats())
 	return nil
 }
 
@@ -169,8 +172,8 @@ type lrnPoolBackward struct {
 }
 
 func (s *lrnPoolBackward) run(*Net) error {
-	C.cpu_lrn_pool_backward(&s.lrn, &s.pool, s.dx.floats(), s.dy.floats(), (*C.uint8_t)(s.winner.data),
-		s.x.floats(), s.between.floats(), flag(s.relu))
+	C.cpu_lrn_pool_backward(&s.lrn, &s.pool, s.dx.data, s.dy.data, (*C.uint8_t)(s.winner.data),
+		s.x.data, s.between.floats(), flag(s.relu))
 	return nil
 }
 

@@ -5,6 +5,7 @@
 #include "cpu.h"
 
 #include <dlfcn.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,16 +17,27 @@
 // The library whose interface the headers describe.
 #define LIBRARY "libdnnl.so." STRING(DNNL_VERSION_MAJOR)
 
-#define FUNCTIONS(F) \
+// What every version has, and what the two generations have each for itself.
+#define COMMON(F) \
 	F(dnnl_version) F(dnnl_engine_create) F(dnnl_engine_destroy) F(dnnl_stream_create) F(dnnl_stream_destroy) F(dnnl_stream_wait) \
-	F(dnnl_memory_desc_init_by_tag) F(dnnl_memory_desc_equal) F(dnnl_memory_desc_get_size) F(dnnl_memory_create) F(dnnl_memory_destroy) \
+	F(dnnl_get_effective_cpu_isa) F(dnnl_memory_desc_equal) F(dnnl_memory_desc_get_size) F(dnnl_memory_create) F(dnnl_memory_destroy) \
 	F(dnnl_primitive_attr_create) F(dnnl_primitive_attr_destroy) F(dnnl_primitive_attr_set_scratchpad_mode) \
 	F(dnnl_primitive_attr_set_post_ops) F(dnnl_post_ops_create) F(dnnl_post_ops_destroy) F(dnnl_post_ops_append_eltwise) \
+	F(dnnl_primitive_desc_destroy) F(dnnl_primitive_desc_query_md) F(dnnl_primitive_desc_query) \
+	F(dnnl_reorder_primitive_desc_create) F(dnnl_primitive_create) F(dnnl_primitive_destroy) F(dnnl_primitive_execute)
+#if DNNL_VERSION_MAJOR >= 3
+#define FUNCTIONS(F) COMMON(F) \
+	F(dnnl_memory_desc_create_with_tag) F(dnnl_memory_desc_clone) F(dnnl_memory_desc_destroy) F(dnnl_primitive_desc_next_impl) \
+	F(dnnl_convolution_forward_primitive_desc_create) F(dnnl_convolution_backward_data_primitive_desc_create) \
+	F(dnnl_convolution_backward_weights_primitive_desc_create) F(dnnl_inner_product_forward_primitive_desc_create) \
+	F(dnnl_inner_product_backward_data_primitive_desc_create) F(dnnl_inner_product_backward_weights_primitive_desc_create)
+#else
+#define FUNCTIONS(F) COMMON(F) \
+	F(dnnl_memory_desc_init_by_tag) F(dnnl_primitive_desc_create) F(dnnl_primitive_desc_iterator_create) \
+	F(dnnl_primitive_desc_iterator_next) F(dnnl_primitive_desc_iterator_fetch) F(dnnl_primitive_desc_iterator_destroy) \
 	F(dnnl_convolution_forward_desc_init) F(dnnl_convolution_backward_data_desc_init) F(dnnl_convolution_backward_weights_desc_init) \
-	F(dnnl_inner_product_forward_desc_init) F(dnnl_inner_product_backward_data_desc_init) F(dnnl_inner_product_backward_weights_desc_init) \
-	F(dnnl_primitive_desc_create) F(dnnl_primitive_desc_destroy) F(dnnl_primitive_desc_query_md) \
-	F(dnnl_primitive_desc_iterator_create) F(dnnl_primitive_desc_iterator_next) F(dnnl_primitive_desc_iterator_fetch) \
-	F(dnnl_primitive_desc_iterator_destroy) F(dnnl_primitive_desc_query) F(dnnl_reorder_primitive_desc_create) F(dnnl_primitive_create) F(dnnl_primitive_destroy) F(dnnl_primitive_execute)
+	F(dnnl_inner_product_forward_desc_init) F(dnnl_inner_product_backward_data_desc_init) F(dnnl_inner_product_backward_weights_desc_init)
+#endif
 
 static struct {
 #define F(name) __typeof__(&name) name;
@@ -86,13 +98,81 @@ void cpu_close(dnnl_engine_t engine, dnnl_stream_t stream) {
 	lib.dnnl_engine_destroy(engine);
 }
 
-dnnl_status_t cpu_tensor(dnnl_memory_desc_t *md, int n, const int64_t *dims, dnnl_format_tag_t tag) {
-	return lib.dnnl_memory_desc_init_by_tag(md, n, dims, dnnl_f32, tag);
+const char *cpu_bfloat16(void) {
+#ifdef __x86_64__
+	const int isa = (int)lib.dnnl_get_effective_cpu_isa();
+	if ((isa & dnnl_cpu_isa_avx512_core_bf16) == dnnl_cpu_isa_avx512_core_bf16) return NULL;
+	return "the processor, or DNNL_MAX_CPU_ISA, lacks AVX-512 with bf16 (avx512_bf16)";
+#else
+	return "only x86-64 processors with AVX-512 and bf16 (avx512_bf16) are known to do it";
+#endif
 }
 
-int cpu_same(const dnnl_memory_desc_t *a, const dnnl_memory_desc_t *b) { return lib.dnnl_memory_desc_equal(a, b); }
+// ---- descriptions of tensors
 
-int64_t cpu_bytes(const dnnl_memory_desc_t *md) { return (int64_t)lib.dnnl_memory_desc_get_size(md); }
+#if DNNL_VERSION_MAJOR >= 3
+#define DESC(md) ((const_dnnl_memory_desc_t)(md)->address)
+
+// Each distinct description is kept once and for good: there are as many as layouts in all nets of the process, some hundred bytes each.
+static struct {
+	pthread_mutex_t lock;
+	cpu_desc *all;
+	size_t n;
+} descs = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+// keep gives the one that equals md, a copy if need be; address 0: no memory.
+static cpu_desc keep(const_dnnl_memory_desc_t md) {
+	cpu_desc found = {0};
+	pthread_mutex_lock(&descs.lock);
+	for (size_t i = 0; i < descs.n && !found.address; i++)
+		if (lib.dnnl_memory_desc_equal(DESC(&descs.all[i]), md)) found = descs.all[i];
+	if (!found.address) {
+		dnnl_memory_desc_t copy = NULL;
+		cpu_desc *all = realloc(descs.all, (descs.n + 1) * sizeof *all);
+		if (all) descs.all = all;
+		if (all && lib.dnnl_memory_desc_clone(&copy, md) == dnnl_success) descs.all[descs.n++] = found = (cpu_desc){(uintptr_t)copy};
+	}
+	pthread_mutex_unlock(&descs.lock);
+	return found;
+}
+
+dnnl_status_t cpu_tensor(cpu_desc *md, int n, const int64_t *dims, dnnl_format_tag_t tag, int half) {
+	dnnl_memory_desc_t made = NULL;
+	dnnl_status_t s = lib.dnnl_memory_desc_create_with_tag(&made, n, dims, half ? dnnl_bf16 : dnnl_f32, tag);
+	if (s != dnnl_success) return s;
+	*md = keep(made);
+	lib.dnnl_memory_desc_destroy(made);
+	return md->address ? dnnl_success : dnnl_out_of_memory;
+}
+#else
+#define DESC(md) (md)
+
+dnnl_status_t cpu_tensor(cpu_desc *md, int n, const int64_t *dims, dnnl_format_tag_t tag, int half) {
+	return lib.dnnl_memory_desc_init_by_tag(md, n, dims, half ? dnnl_bf16 : dnnl_f32, tag);
+}
+#endif
+
+int cpu_same(const cpu_desc *a, const cpu_desc *b) { return lib.dnnl_memory_desc_equal(DESC(a), DESC(b)); }
+
+int64_t cpu_bytes(const cpu_desc *md) {
+#if DNNL_VERSION_MAJOR >= 3
+	if (!md->address) return 0;
+#endif
+	return (int64_t)lib.dnnl_memory_desc_get_size(DESC(md));
+}
+
+void cpu_wants(dnnl_primitive_desc_t pd, dnnl_query_t what, cpu_desc *md) {
+	memset(md, 0, sizeof *md);
+#if DNNL_VERSION_MAJOR >= 3
+	const_dnnl_memory_desc_t got = lib.dnnl_primitive_desc_query_md(pd, what, 0);
+	if (got) *md = keep(got);
+#else
+	const dnnl_memory_desc_t *got = lib.dnnl_primitive_desc_query_md(pd, what, 0);
+	if (got) *md = *got;
+#endif
+}
+
+// ---- descriptions of primitives
 
 // attributes: the scratchpad is the caller's, and the forward primitive applies the activation before it writes.
 static dnnl_status_t attributes(dnnl_alg_kind_t activation, dnnl_primitive_attr_t *attr) {
@@ -102,28 +182,102 @@ static dnnl_status_t attributes(dnnl_alg_kind_t activation, dnnl_primitive_attr_
 	dnnl_post_ops_t ops;
 	s = lib.dnnl_post_ops_create(&ops);
 	if (s != dnnl_success) return s;
+#if DNNL_VERSION_MAJOR >= 3
+	s = lib.dnnl_post_ops_append_eltwise(ops, activation, 0.f, 0.f);
+#else
 	s = lib.dnnl_post_ops_append_eltwise(ops, 1.f, activation, 0.f, 0.f);
+#endif
 	if (s == dnnl_success) s = lib.dnnl_primitive_attr_set_post_ops(*attr, ops);
 	lib.dnnl_post_ops_destroy(ops);
 	return s;
 }
 
-static dnnl_status_t describe(dnnl_engine_t e, const void *desc, dnnl_alg_kind_t activation,
-	dnnl_primitive_desc_t hint, dnnl_primitive_desc_t *pd) {
-	dnnl_primitive_attr_t attr = NULL;
-	dnnl_status_t s = attributes(activation, &attr);
-	if (s == dnnl_success) s = lib.dnnl_primitive_desc_create(pd, desc, attr, e, hint);
-	if (attr) lib.dnnl_primitive_attr_destroy(attr);
-	return s;
+typedef enum { FORWARD, BACKWARD_DATA, BACKWARD_WEIGHTS } direction;
+
+// Forward is that of training also where nothing is trained: for inference oneDNN prefers kernels that want channels last, and the weights
+// in other orders again.
+static const dnnl_prop_kind_t PROP = dnnl_forward_training;
+
+#if DNNL_VERSION_MAJOR >= 3
+static dnnl_status_t describe(dnnl_engine_t e, const cpu_layer *l, direction d, dnnl_primitive_attr_t attr, dnnl_primitive_desc_t hint,
+	dnnl_primitive_desc_t *pd) {
+	const dnnl_dims_t stride = {l->stride, l->stride}, dilation = {0, 0}, left = {l->pad, l->pad}, right = {l->pad_bottom, l->pad_right};
+	if (l->spatial) switch (d) {
+	case FORWARD:
+		return lib.dnnl_convolution_forward_primitive_desc_create(pd, e, PROP, l->algorithm, DESC(&l->src), DESC(&l->weights), DESC(&l->bias), DESC(&l->dst),
+			stride, dilation, left, right, attr);
+	case BACKWARD_DATA:
+		return lib.dnnl_convolution_backward_data_primitive_desc_create(pd, e, l->algorithm, DESC(&l->src), DESC(&l->weights), DESC(&l->diff_dst),
+			stride, dilation, left, right, hint, attr);
+	case BACKWARD_WEIGHTS:
+		return lib.dnnl_convolution_backward_weights_primitive_desc_create(pd, e, l->algorithm, DESC(&l->src), DESC(&l->diff_weights), DESC(&l->bias),
+			DESC(&l->diff_dst), stride, dilation, left, right, hint, attr);
+	}
+	switch (d) {
+	case FORWARD:
+		return lib.dnnl_inner_product_forward_primitive_desc_create(pd, e, PROP, DESC(&l->src), DESC(&l->weights), DESC(&l->bias), DESC(&l->dst), attr);
+	case BACKWARD_DATA:
+		return lib.dnnl_inner_product_backward_data_primitive_desc_create(pd, e, DESC(&l->src), DESC(&l->weights), DESC(&l->diff_dst), hint, attr);
+	case BACKWARD_WEIGHTS:
+		return lib.dnnl_inner_product_backward_weights_primitive_desc_create(pd, e, DESC(&l->src), DESC(&l->diff_weights), DESC(&l->bias), DESC(&l->diff_dst),
+			hint, attr);
+	}
+	return dnnl_invalid_arguments;
+}
+
+// pass_over moves on to the first implementation whose name does not begin so.
+static dnnl_status_t pass_over(const char *unwanted, dnnl_primitive_desc_t pd) {
+	for (;;) {
+		const char *name = "";
+		dnnl_status_t s = lib.dnnl_primitive_desc_query(pd, dnnl_query_impl_info_str, 0, (void *)&name);
+		if (s != dnnl_success || strncmp(name, unwanted, strlen(unwanted))) return s;
+		if ((s = lib.dnnl_primitive_desc_next_impl(pd)) != dnnl_success) return s == dnnl_last_impl_reached ? dnnl_unimplemented : s;
+	}
+}
+#else
+typedef union {
+	dnnl_convolution_desc_t convolution;
+	dnnl_inner_product_desc_t product;
+} op_desc;
+
+static dnnl_status_t init(op_desc *o, const cpu_layer *l, direction d) {
+	const dnnl_dims_t stride = {l->stride, l->stride}, left = {l->pad, l->pad}, right = {l->pad_bottom, l->pad_right};
+	if (l->spatial) switch (d) {
+	case FORWARD:
+		return lib.dnnl_convolution_forward_desc_init(&o->convolution, PROP, l->algorithm, &l->src, &l->weights, &l->bias, &l->dst,
+			stride, left, right);
+	case BACKWARD_DATA:
+		return lib.dnnl_convolution_backward_data_desc_init(&o->convolution, l->algorithm, &l->src, &l->weights, &l->diff_dst,
+			stride, left, right);
+	case BACKWARD_WEIGHTS:
+		return lib.dnnl_convolution_backward_weights_desc_init(&o->convolution, l->algorithm, &l->src, &l->diff_weights, &l->bias,
+			&l->diff_dst, stride, left, right);
+	}
+	switch (d) {
+	case FORWARD:
+		return lib.dnnl_inner_product_forward_desc_init(&o->product, PROP, &l->src, &l->weights, &l->bias, &l->dst);
+	case BACKWARD_DATA:
+		return lib.dnnl_inner_product_backward_data_desc_init(&o->product, &l->src, &l->weights, &l->diff_dst);
+	case BACKWARD_WEIGHTS:
+		return lib.dnnl_inner_product_backward_weights_desc_init(&o->product, &l->src, &l->diff_weights, &l->bias, &l->diff_dst);
+	}
+	return dnnl_invalid_arguments;
+}
+
+static dnnl_status_t describe(dnnl_engine_t e, const cpu_layer *l, direction d, dnnl_primitive_attr_t attr, dnnl_primitive_desc_t hint,
+	dnnl_primitive_desc_t *pd) {
+	op_desc o;
+	dnnl_status_t s = init(&o, l, d);
+	return s == dnnl_success ? lib.dnnl_primitive_desc_create(pd, &o, attr, e, hint) : s;
 }
 
 // describe_other is describe that passes over implementations whose name begins so.
-static dnnl_status_t describe_other(dnnl_engine_t e, const void *desc, dnnl_primitive_desc_t hint, const char *unwanted,
-	dnnl_primitive_desc_t *pd) {
-	dnnl_primitive_attr_t attr = NULL;
+static dnnl_status_t describe_other(const char *unwanted, dnnl_engine_t e, const cpu_layer *l, direction d, dnnl_primitive_attr_t attr,
+	dnnl_primitive_desc_t hint, dnnl_primitive_desc_t *pd) {
 	dnnl_primitive_desc_iterator_t i = NULL;
-	dnnl_status_t s = attributes(dnnl_alg_kind_undef, &attr);
-	if (s == dnnl_success) s = lib.dnnl_primitive_desc_iterator_create(&i, desc, attr, e, hint);
+	op_desc o;
+	dnnl_status_t s = init(&o, l, d);
+	if (s == dnnl_success) s = lib.dnnl_primitive_desc_iterator_create(&i, &o, attr, e, hint);
 	while (s == dnnl_success) {
 		const char *name = "";
 		*pd = lib.dnnl_primitive_desc_iterator_fetch(i);
@@ -134,62 +288,46 @@ static dnnl_status_t describe_other(dnnl_engine_t e, const void *desc, dnnl_prim
 		if (s == dnnl_success) s = lib.dnnl_primitive_desc_iterator_next(i);
 	}
 	if (i) lib.dnnl_primitive_desc_iterator_destroy(i);
-	if (attr) lib.dnnl_primitive_attr_destroy(attr);
 	return s == dnnl_iterator_ends ? dnnl_unimplemented : s;
 }
+#endif
 
 dnnl_status_t cpu_forward(dnnl_engine_t e, const cpu_layer *l, dnnl_primitive_desc_t *pd) {
-	// Also where nothing is trained: for inference oneDNN prefers kernels that want channels last, and the weights in other orders again.
-	const dnnl_prop_kind_t prop = dnnl_forward_training;
-	if (!l->spatial) {
-		dnnl_inner_product_desc_t d;
-		dnnl_status_t s = lib.dnnl_inner_product_forward_desc_init(&d, prop, &l->src, &l->weights, &l->bias, &l->dst);
-		return s == dnnl_success ? describe(e, &d, l->activation, NULL, pd) : s;
-	}
-	const dnnl_dims_t stride = {l->stride, l->stride}, left = {l->pad, l->pad}, right = {l->pad_bottom, l->pad_right};
-	dnnl_convolution_desc_t d;
-	dnnl_status_t s = lib.dnnl_convolution_forward_desc_init(&d, prop, l->algorithm, &l->src, &l->weights, &l->bias, &l->dst,
-		stride, left, right);
-	return s == dnnl_success ? describe(e, &d, l->activation, NULL, pd) : s;
+	dnnl_primitive_attr_t attr = NULL;
+	dnnl_status_t s = attributes(l->activation, &attr);
+	if (s == dnnl_success) s = describe(e, l, FORWARD, attr, NULL, pd);
+	if (attr) lib.dnnl_primitive_attr_destroy(attr);
+	return s;
+}
+
+static dnnl_status_t backward(dnnl_engine_t e, const cpu_layer *l, direction d, dnnl_primitive_desc_t hint, dnnl_primitive_desc_t *pd) {
+	dnnl_primitive_attr_t attr = NULL;
+	dnnl_status_t s = attributes(dnnl_alg_kind_undef, &attr);
+	// Where there are more than 1024 units but few inputs for each thread, the brgemm of oneDNN 2.6 crashes (seen with 2 threads,
+	// 32 inputs, 1536 units). How it divides its work among threads is not documented: the bound on the inputs is a generous one.
+	const int crashes = d == BACKWARD_DATA && !l->spatial && lib.max_threads() > 1 && l->units > 1024 &&
+		l->inputs < 512 * (int64_t)lib.max_threads();
+#if DNNL_VERSION_MAJOR >= 3
+	if (s == dnnl_success) s = describe(e, l, d, attr, hint, pd);
+	if (s == dnnl_success && crashes && (s = pass_over("brgemm", *pd)) != dnnl_success) lib.dnnl_primitive_desc_destroy(*pd);
+#else
+	if (s == dnnl_success && crashes) s = describe_other("brgemm", e, l, d, attr, hint, pd);
+	else if (s == dnnl_success) s = describe(e, l, d, attr, hint, pd);
+#endif
+	if (attr) lib.dnnl_primitive_attr_destroy(attr);
+	return s;
 }
 
 dnnl_status_t cpu_backward_data(dnnl_engine_t e, const cpu_layer *l, dnnl_primitive_desc_t hint, dnnl_primitive_desc_t *pd) {
-	if (!l->spatial) {
-		dnnl_inner_product_desc_t d;
-		dnnl_status_t s = lib.dnnl_inner_product_backward_data_desc_init(&d, &l->src, &l->weights, &l->dst);
-		// Where there are more than 1024 units but few inputs for each thread, the brgemm of oneDNN 2.6 crashes (seen with 2 threads,
-		// 32 inputs, 1536 units). How it divides its work among threads is not documented: the bound on the inputs is a generous one.
-		if (s == dnnl_success && lib.max_threads() > 1 && l->dst.dims[1] > 1024 && l->src.dims[1] < 512 * (int64_t)lib.max_threads())
-			return describe_other(e, &d, hint, "brgemm", pd);
-		return s == dnnl_success ? describe(e, &d, dnnl_alg_kind_undef, hint, pd) : s;
-	}
-	const dnnl_dims_t stride = {l->stride, l->stride}, left = {l->pad, l->pad}, right = {l->pad_bottom, l->pad_right};
-	dnnl_convolution_desc_t d;
-	dnnl_status_t s = lib.dnnl_convolution_backward_data_desc_init(&d, l->algorithm, &l->src, &l->weights, &l->dst, stride, left, right);
-	return s == dnnl_success ? describe(e, &d, dnnl_alg_kind_undef, hint, pd) : s;
+	return backward(e, l, BACKWARD_DATA, hint, pd);
 }
 
 dnnl_status_t cpu_backward_weights(dnnl_engine_t e, const cpu_layer *l, dnnl_primitive_desc_t hint, dnnl_primitive_desc_t *pd) {
-	if (!l->spatial) {
-		dnnl_inner_product_desc_t d;
-		dnnl_status_t s = lib.dnnl_inner_product_backward_weights_desc_init(&d, &l->src, &l->weights, &l->bias, &l->dst);
-		return s == dnnl_success ? describe(e, &d, dnnl_alg_kind_undef, hint, pd) : s;
-	}
-	const dnnl_dims_t stride = {l->stride, l->stride}, left = {l->pad, l->pad}, right = {l->pad_bottom, l->pad_right};
-	dnnl_convolution_desc_t d;
-	dnnl_status_t s = lib.dnnl_convolution_backward_weights_desc_init(&d, l->algorithm, &l->src, &l->weights, &l->bias, &l->dst,
-		stride, left, right);
-	return s == dnnl_success ? describe(e, &d, dnnl_alg_kind_undef, hint, pd) : s;
+	return backward(e, l, BACKWARD_WEIGHTS, hint, pd);
 }
 
-dnnl_status_t cpu_reorder(dnnl_engine_t e, const dnnl_memory_desc_t *from, const dnnl_memory_desc_t *to, dnnl_primitive_desc_t *pd) {
-	return lib.dnnl_reorder_primitive_desc_create(pd, from, e, to, e, NULL);
-}
-
-void cpu_wants(dnnl_primitive_desc_t pd, dnnl_query_t what, dnnl_memory_desc_t *md) {
-	const dnnl_memory_desc_t *got = lib.dnnl_primitive_desc_query_md(pd, what, 0);
-	if (got) *md = *got;
-	else memset(md, 0, sizeof *md);
+dnnl_status_t cpu_reorder(dnnl_engine_t e, const cpu_desc *from, const cpu_desc *to, dnnl_primitive_desc_t *pd) {
+	return lib.dnnl_reorder_primitive_desc_create(pd, DESC(from), e, DESC(to), e, NULL);
 }
 
 dnnl_status_t cpu_create(dnnl_primitive_desc_t pd, dnnl_primitive_t *p) { return lib.dnnl_primitive_create(p, pd); }
@@ -198,8 +336,8 @@ void cpu_forget(dnnl_primitive_desc_t pd) { lib.dnnl_primitive_desc_destroy(pd);
 
 void cpu_destroy(dnnl_primitive_t p) { lib.dnnl_primitive_destroy(p); }
 
-dnnl_status_t cpu_memory(dnnl_engine_t e, const dnnl_memory_desc_t *md, void *data, dnnl_memory_t *m) {
-	return lib.dnnl_memory_create(m, md, e, data);
+dnnl_status_t cpu_memory(dnnl_engine_t e, const cpu_desc *md, void *data, dnnl_memory_t *m) {
+	return lib.dnnl_memory_create(m, DESC(md), e, data);
 }
 
 void cpu_release(dnnl_memory_t m) { lib.dnnl_memory_destroy(m); }
@@ -209,8 +347,7 @@ dnnl_status_t cpu_run(dnnl_primitive_t p, dnnl_stream_t s, int n, const dnnl_exe
 	return st == dnnl_success ? lib.dnnl_stream_wait(s) : st;
 }
 
-dnnl_status_t cpu_convert(dnnl_engine_t e, dnnl_stream_t s, const dnnl_memory_desc_t *from, void *src,
-	const dnnl_memory_desc_t *to, void *dst) {
+dnnl_status_t cpu_convert(dnnl_engine_t e, dnnl_stream_t s, const cpu_desc *from, void *src, const cpu_desc *to, void *dst) {
 	dnnl_primitive_desc_t pd = NULL;
 	dnnl_primitive_t p = NULL;
 	dnnl_memory_t a = NULL, b = NULL;

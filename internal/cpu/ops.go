@@ -16,29 +16,41 @@ import (
 // endpoint is where a copy reads or writes: rows of a shape in a layout, inside of a buffer.
 type endpoint struct {
 	data  *buffer
-	skip  int // floats before the first row
+	skip  int // numbers before the first row
 	shape device.Shape
 	view  C.cpu_view // as C wants it
 }
 
 // whole is a buffer that holds nothing else.
-func whole(b *buffer, s device.Shape, block int) endpoint {
+func whole(b *buffer, s device.Shape, block int, half bool) endpoint {
 	row := (s.C + block - 1) / block * block * s.H * s.W
 	return endpoint{data: b, shape: s, view: C.cpu_view{
-		row: C.int64_t(row), channels: C.int64_t(s.C), pixels: C.int64_t(s.H * s.W), block: C.int64_t(block),
+		row: C.int64_t(row), channels: C.int64_t(s.C), pixels: C.int64_t(s.H * s.W), block: C.int64_t(block), half: flag(half),
 	}}
 }
 
-// floats is where the first row begins.
-func (e *endpoint) floats() *C.float { return offset(e.data.floats(), e.skip) }
+// first is where the first row begins.
+func (e *endpoint) first() unsafe.Pointer { return e.at(0) }
+
+// at is where row r begins.
+func (e *endpoint) at(r int) unsafe.Pointer {
+	return unsafe.Add(e.data.data, (e.skip+r*e.row())*size(e.half()))
+}
+
+func (e *endpoint) half() bool { return e.view.half != 0 }
 
 func (e *endpoint) block() int { return int(e.view.block) }
 
-// row is the floats from one row to the next.
+// row is the numbers from one row to the next.
 func (e *endpoint) row() int { return int(e.view.row) }
 
-// offset is the place n floats on.
-func offset(p *C.float, n int) *C.float { return (*C.float)(unsafe.Add(unsafe.Pointer(p), 4*n)) }
+// size is that of a number: of bf16 half a float's.
+func size(half bool) int {
+	if half {
+		return 2
+	}
+	return 4
+}
 
 // copyStep joins, splits or lays out anew.
 type copyStep struct {
@@ -48,7 +60,7 @@ type copyStep struct {
 }
 
 func (s *copyStep) run(n *Net) error {
-	C.cpu_copy(s.dst.floats(), &s.dst.view, s.src.floats(), &s.src.view, C.int64_t(s.rows), 0)
+	C.cpu_copy(s.dst.first(), &s.dst.view, s.src.first(), &s.src.view, C.int64_t(s.rows), 0)
 	if s.reorder {
 		n.reorders++
 	}
@@ -58,7 +70,7 @@ func (s *copyStep) run(n *Net) error {
 type zero struct{ data *buffer }
 
 func (s *zero) run(*Net) error {
-	C.cpu_zero(s.data.floats(), C.int64_t(s.data.bytes/4))
+	C.cpu_zero(s.data.data, C.int64_t(s.data.bytes))
 	return nil
 }
 
@@ -72,7 +84,7 @@ func (o *activate) forward(c *compiler) error {
 	x := c.read(o.in)
 	c.settle(o.out, o.in.block)
 	o.out.relu, o.out.tanh = o.act == device.ReLU, o.act == device.Tanh
-	c.emit(&activateForward{act: o.act, y: c.write(o.out), x: x, n: c.prog.Rows * o.out.row()})
+	c.emit(&activateForward{act: o.act, y: c.write(o.out), x: x, n: c.prog.Rows * o.out.row(), half: o.out.half})
 	return nil
 }
 
@@ -81,7 +93,7 @@ func (o *activate) backward(c *compiler) error {
 		return nil
 	}
 	dy := c.readGrad(o.out)
-	c.emit(&activateBackward{act: o.act, dx: c.writeGrad(o.in), dy: dy, y: c.read(o.out), n: c.prog.Rows * o.out.row()})
+	c.emit(&activateBackward{act: o.act, dx: c.writeGrad(o.in), dy: dy, y: c.read(o.out), n: c.prog.Rows * o.out.row(), half: o.out.half})
 	return nil
 }
 
@@ -89,16 +101,18 @@ type activateForward struct {
 	act  device.Activation
 	y, x *buffer
 	n    int
+	half bool
 }
 
 func (s *activateForward) run(*Net) error {
+	n, half := C.int64_t(s.n), flag(s.half)
 	switch s.act {
 	case device.ReLU:
-		C.cpu_relu(s.y.floats(), s.x.floats(), C.int64_t(s.n))
+		C.cpu_relu(s.y.data, s.x.data, n, half)
 	case device.Tanh:
-		C.cpu_tanh(s.y.floats(), s.x.floats(), C.int64_t(s.n))
+		C.cpu_tanh(s.y.data, s.x.data, n, half)
 	case device.Linear:
-		C.cpu_scale(s.y.floats(), s.x.floats(), 1, C.int64_t(s.n))
+		C.cpu_scale(s.y.data, s.x.data, 1, n, half)
 	}
 	return nil
 }
@@ -108,16 +122,18 @@ type activateBackward struct {
 	act       device.Activation
 	dx, dy, y *buffer
 	n         int
+	half      bool
 }
 
 func (s *activateBackward) run(*Net) error {
+	n, half := C.int64_t(s.n), flag(s.half)
 	switch s.act {
 	case device.ReLU:
-		C.cpu_relu_backward(s.dx.floats(), s.dy.floats(), s.y.floats(), 1, C.int64_t(s.n))
+		C.cpu_relu_backward(s.dx.data, s.dy.data, s.y.data, 1, n, half)
 	case device.Tanh:
-		C.cpu_tanh_backward(s.dx.floats(), s.dy.floats(), s.y.floats(), C.int64_t(s.n))
+		C.cpu_tanh_backward(s.dx.data, s.dy.data, s.y.data, n, half)
 	case device.Linear:
-		C.cpu_scale(s.dx.floats(), s.dy.floats(), 1, C.int64_t(s.n))
+		C.cpu_scale(s.dx.data, s.dy.data, 1, n, half)
 	}
 	return nil
 }
@@ -131,7 +147,7 @@ type dropout struct {
 }
 
 func (o *dropout) forward(c *compiler) error {
-	x := c.plain(o.in)
+	x := c.plain(o.in, o.in.half)
 	c.settle(o.out, 1)
 	o.masks = o.in.takesMask()
 	// Tanh's gradient needs its own output; in training, where that became 0 the gradient is 0 as well.
@@ -150,11 +166,11 @@ func (o *dropout) forward(c *compiler) error {
 func (o *dropout) step(c *compiler, y, x *buffer) step {
 	n := c.prog.Rows * o.in.shape.Len()
 	if !c.prog.Train {
-		return &scale{y: y, x: x, factor: 1 - o.spec.Rate, n: n}
+		return &scale{y: y, x: x, factor: 1 - o.spec.Rate, n: n, half: o.in.half}
 	}
 	return &drop{y: y, x: x, args: C.cpu_drop{
 		rows: C.int64_t(c.prog.Rows), units: C.int64_t(o.in.shape.Len()), first_unit: C.int64_t(o.spec.FirstUnit),
-		stream: C.uint32_t(o.spec.Stream), threshold: C.uint32_t(philox.Threshold(o.spec.Rate)),
+		stream: C.uint32_t(o.spec.Stream), threshold: C.uint32_t(philox.Threshold(o.spec.Rate)), half: flag(o.in.half),
 	}}
 }
 
@@ -173,7 +189,7 @@ func (o *dropout) backward(c *compiler) error {
 		if !c.prog.Train {
 			factor = 1 - o.spec.Rate
 		}
-		c.emit(&reluDropBackward{dx: dx, dy: dy, y: c.read(o.out), factor: factor, n: c.prog.Rows * o.in.shape.Len()})
+		c.emit(&reluDropBackward{dx: dx, dy: dy, y: c.read(o.out), factor: factor, n: c.prog.Rows * o.in.shape.Len(), half: o.in.half})
 	} else {
 		c.emit(o.step(c, dx, dy))
 	}
@@ -185,10 +201,11 @@ type scale struct {
 	y, x   *buffer
 	factor float32
 	n      int
+	half   bool
 }
 
 func (s *scale) run(*Net) error {
-	C.cpu_scale(s.y.floats(), s.x.floats(), C.float(s.factor), C.int64_t(s.n))
+	C.cpu_scale(s.y.data, s.x.data, C.float(s.factor), C.int64_t(s.n), flag(s.half))
 	return nil
 }
 
@@ -196,10 +213,11 @@ type reluDropBackward struct {
 	dx, dy, y *buffer
 	factor    float32
 	n         int
+	half      bool
 }
 
 func (s *reluDropBackward) run(*Net) error {
-	C.cpu_relu_backward(s.dx.floats(), s.dy.floats(), s.y.floats(), C.float(s.factor), C.int64_t(s.n))
+	C.cpu_relu_backward(s.dx.data, s.dy.data, s.y.data, C.float(s.factor), C.int64_t(s.n), flag(s.half))
 	return nil
 }
 
@@ -212,7 +230,7 @@ func (s *drop) run(n *Net) error {
 	key := philox.Key(n.pass.Seed, philox.PurposeDropout)
 	s.args.key = [2]C.uint32_t{C.uint32_t(key[0]), C.uint32_t(key[1])}
 	s.args.step, s.args.sample = C.uint32_t(n.pass.Step), C.uint32_t(n.pass.First)
-	C.cpu_dropout(&s.args, s.y.floats(), s.x.floats())
+	C.cpu_dropout(&s.args, s.y.data, s.x.data)
 	return nil
 }
 
@@ -220,7 +238,7 @@ func (s *drop) run(n *Net) error {
 type loss struct{ in, out, stats *value }
 
 func (o *loss) forward(c *compiler) error {
-	x := c.plain(o.in)
+	x := c.plain(o.in, false)
 	c.settle(o.out, 1)
 	c.settle(o.stats, 1)
 	p, stats := c.always(c.write(o.out)), c.always(c.write(o.stats))
@@ -234,7 +252,7 @@ func (o *loss) backward(c *compiler) error {
 		return nil
 	}
 	dx, done := c.plainGrad(o.in)
-	c.emit(&softmaxBackward{dx: dx, p: c.read(o.out), rows: c.prog.Rows, classes: o.in.shape.Len()})
+	c.emit(&softmaxBackward{dx: dx, half: o.in.halfGrad, p: c.read(o.out), rows: c.prog.Rows, classes: o.in.shape.Len()})
 	done()
 	return nil
 }
@@ -262,11 +280,12 @@ func (s *softmax) run(n *Net) error {
 
 type softmaxBackward struct {
 	dx, p         *buffer
+	half          bool // dx
 	rows, classes int
 }
 
 func (s *softmaxBackward) run(n *Net) error {
-	C.cpu_softmax_backward(s.dx.floats(), s.p.floats(), (*C.int32_t)(&n.labels[0]), C.float(n.pass.Divisor), C.int64_t(n.pass.Rows),
+	C.cpu_softmax_backward(s.dx.data, flag(s.half), s.p.floats(), (*C.int32_t)(&n.labels[0]), C.float(n.pass.Divisor), C.int64_t(n.pass.Rows),
 		C.int64_t(s.rows), C.int64_t(s.classes))
 	return nil
 }

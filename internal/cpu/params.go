@@ -29,16 +29,16 @@ type Params struct {
 type param struct {
 	spec                       device.ParamSpec
 	settled                    bool
-	plain, layout              C.dnnl_memory_desc_t // logical order; private order
-	weight, momentum, gradient *buffer              // in the private order
-	version                    uint64               // of the weight: grows when it changes
+	plain, layout              C.cpu_desc // logical order; private order
+	weight, momentum, gradient *buffer    // in the private order
+	version                    uint64     // of the weight: grows when it changes
 	packed                     []*packed
 }
 
 // packed is a copy of a weight in another layout.
 type packed struct {
 	param   *param
-	layout  C.dnnl_memory_desc_t
+	layout  C.cpu_desc
 	data    *buffer
 	version uint64 // of the weight that was copied
 	reorder *primitive
@@ -52,7 +52,7 @@ func (d *Device) NewParams(specs []device.ParamSpec) (device.Params, error) {
 			return nil, fmt.Errorf("%s: parameter %s of shape %v", d.name, s.Name, s.Shape)
 		}
 		q := &param{spec: s, version: 1}
-		if err := tensor(&q.plain, []int{s.Len()}, C.dnnl_a); err != nil {
+		if err := tensor(&q.plain, []int{s.Len()}, C.dnnl_a, false); err != nil {
 			return nil, fmt.Errorf("%s: %s: %w", d.name, s.Name, err)
 		}
 		p.params = append(p.params, q)
@@ -64,7 +64,7 @@ func (d *Device) NewParams(specs []device.ParamSpec) (device.Params, error) {
 func (p *Params) Specs() []device.ParamSpec { return p.specs }
 
 // settle fixes parameter q's layout, if no program did so before; plain describes the same dimensions in logical order.
-func (p *Params) settle(q *param, plain, layout C.dnnl_memory_desc_t) {
+func (p *Params) settle(q *param, plain, layout C.cpu_desc) {
 	if q.settled {
 		return
 	}
@@ -80,14 +80,14 @@ func (p *Params) train(q *param) {
 	}
 }
 
-func (p *Params) plan(purpose string, layout C.dnnl_memory_desc_t) *buffer {
+func (p *Params) plan(purpose string, layout C.cpu_desc) *buffer {
 	b := (&buffer{purpose: purpose, bytes: int64(C.cpu_bytes(&layout))}).use(0)
 	p.pending = append(p.pending, b)
 	return b
 }
 
 // pack returns a copy of the weight in the layout an op wants, shared by all programs that want the same; nil: the weight itself will do.
-func (p *Params) pack(q *param, layout *C.dnnl_memory_desc_t) (*packed, error) {
+func (p *Params) pack(q *param, layout *C.cpu_desc) (*packed, error) {
 	if C.cpu_same(&q.layout, layout) != 0 {
 		return nil, nil
 	}

@@ -18,11 +18,11 @@ type primitive struct {
 // tie says what an argument is, until there is memory for it.
 type tie struct {
 	id     C.int
-	layout C.dnnl_memory_desc_t
+	layout C.cpu_desc
 	data   *buffer
 }
 
-func (p *primitive) arg(id C.int, layout C.dnnl_memory_desc_t, data *buffer) {
+func (p *primitive) arg(id C.int, layout C.cpu_desc, data *buffer) {
 	p.tie = append(p.tie, tie{id, layout, data})
 }
 
@@ -67,26 +67,26 @@ func (all *primitives) destroy() {
 	*all = nil
 }
 
-// tensor describes dims in a format; dnnl_format_tag_any leaves the choice to an op.
-func tensor(md *C.dnnl_memory_desc_t, dims []int, tag C.dnnl_format_tag_t) error {
+// tensor describes dims in a format, of floats or half as wide; dnnl_format_tag_any leaves the choice to an op.
+func tensor(md *C.cpu_desc, dims []int, tag C.dnnl_format_tag_t, half bool) error {
 	var d [C.DNNL_MAX_NDIMS]C.int64_t
 	for i, n := range dims {
 		d[i] = C.int64_t(n)
 	}
-	return status(C.cpu_tensor(md, C.int(len(dims)), &d[0], tag))
+	return status(C.cpu_tensor(md, C.int(len(dims)), &d[0], tag, flag(half)))
 }
 
 // blocked describes (rows, channels, height, width) with block channels side by side; 0 leaves the choice to an op.
-func blocked(md *C.dnnl_memory_desc_t, dims []int, block int) error {
+func blocked(md *C.cpu_desc, dims []int, block int, half bool) error {
 	tag := map[int]C.dnnl_format_tag_t{0: C.dnnl_format_tag_any, 1: C.dnnl_abcd, 8: C.dnnl_aBcd8b, 16: C.dnnl_aBcd16b}[block]
-	return tensor(md, dims, tag)
+	return tensor(md, dims, tag, half)
 }
 
 // blockOf is the inverse of blocked; 0: the layout is none of ours.
-func blockOf(md *C.dnnl_memory_desc_t, dims []int) int {
+func blockOf(md *C.cpu_desc, dims []int, half bool) int {
 	for _, block := range []int{1, 8, 16} {
-		var b C.dnnl_memory_desc_t
-		if blocked(&b, dims, block) == nil && C.cpu_same(&b, md) != 0 {
+		var b C.cpu_desc
+		if blocked(&b, dims, block, half) == nil && C.cpu_same(&b, md) != 0 {
 			return block
 		}
 	}

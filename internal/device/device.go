@@ -114,6 +114,19 @@ const (
 	BF16
 )
 
+// Precisions is an optional ability of a Device: to tell before Compile whether it computes in a precision. The error is a *PrecisionError.
+type Precisions interface {
+	Supports(Precision) error
+}
+
+// Supports tells why the device does not compute in a precision, or nil: where it cannot tell, Compile will.
+func Supports(d Device, p Precision) error {
+	if able, ok := d.(Precisions); ok {
+		return able.Supports(p)
+	}
+	return nil
+}
+
 func (p Precision) String() string { return [...]string{"fp32", "tf32", "bf16"}[p] }
 
 // Batch is one upload slot, in the device's (pinned) memory: rows of decoded pictures of one size, with the draws of augmentation already made.

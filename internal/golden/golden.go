@@ -126,6 +126,16 @@ func (f *File) Picture(name string, height, width, size int, dst []uint8) {
 // deviation of 2.2% of itself, or the deviation of the stored samples if that is larger.
 func (f *File) Deviation(t testing.TB, name string, got []float32) float64 {
 	t.Helper()
+	d := f.Estimate(t, name, got)
+	if _, whole := f.tensors[name]; whole {
+		return d
+	}
+	return max(d, f.sampled(t, name, got, f.Tensor(t, name+"#norm")))
+}
+
+// Estimate is Deviation without the samples, which say something where a deviation should be nothing, not how large it is.
+func (f *File) Estimate(t testing.TB, name string, got []float32) float64 {
+	t.Helper()
 	if want, whole := f.tensors[name]; whole {
 		return relative(t, name, got, want)
 	}
@@ -133,8 +143,7 @@ func (f *File) Deviation(t testing.TB, name string, got []float32) float64 {
 	if len(got) != int(norm[1]) {
 		t.Fatalf("%s: %d numbers, want %d", name, len(got), int(norm[1]))
 	}
-	d := distance(f.sketch(name, got), f.Tensor(t, name+"#sketch")) / float64(norm[0])
-	return max(d, f.sampled(t, name, got, norm))
+	return distance(f.sketch(name, got), f.Tensor(t, name+"#sketch")) / float64(norm[0])
 }
 
 // Check fails the test where the deviation is beyond the gate. It returns the deviation.

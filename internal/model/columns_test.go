@@ -298,15 +298,15 @@ func oneAgainstTwo(t *testing.T, backend func(t *testing.T, n int) []device.Devi
 	}
 }
 
-// Precisions that no backend has are refused in a message that names the device once.
+// A precision that no backend has is refused in a message that names the device once.
 func TestPrecisionRefused(t *testing.T) {
 	a := twoColumnNet(t)
 	for name, backend := range backends() {
 		m := open(t, a, backend(t, 1))
 		o := staged(a, 1, true)
-		o.Precision = device.BF16
+		o.Precision = device.TF32
 		_, err := m.Compile(o)
-		if err == nil || !strings.HasPrefix(err.Error(), name+": bf16 is not available") || strings.Count(err.Error(), name) != 1 {
+		if err == nil || !strings.HasPrefix(err.Error(), name+": tf32 is not available") || strings.Count(err.Error(), name) != 1 {
 			t.Errorf("%s: error %v", name, err)
 		}
 	}

@@ -1,6 +1,7 @@
 package model_test
 
 import (
+	"fmt"
 	"testing"
 
 	"alexnet/internal/cpu"
@@ -41,6 +42,24 @@ func TestGolden(t *testing.T) {
 		}
 		modeltest.RunGolden(t, openCPU)
 	})
+}
+
+func TestHalf(t *testing.T) {
+	if !cpu.Built {
+		t.Skip(cpu.Available())
+	}
+	if testing.Short() {
+		t.Skip("the paper's net, in a short run")
+	}
+	for n := 1; n <= 2; n++ {
+		t.Run(fmt.Sprintf("on %d", n), func(t *testing.T) {
+			devs := openCPU(t, n)
+			if err := device.Supports(devs[0], device.BF16); err != nil {
+				t.Skip(err)
+			}
+			modeltest.Half(t, devs)
+		})
+	}
 }
 
 // mistaken is a device that compiles something else than it was told.

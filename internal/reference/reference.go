@@ -41,6 +41,14 @@ func Open(n int) []device.Device {
 // Name is "reference", or "reference:0" of several.
 func (d *Device) Name() string { return d.name }
 
+// Supports refuses all but fp32.
+func (d *Device) Supports(p device.Precision) error {
+	if p == device.FP32 {
+		return nil
+	}
+	return &device.PrecisionError{Precision: p, Reason: "this backend computes in fp32 alone"}
+}
+
 // Close has nothing to end: the device owns no threads.
 func (d *Device) Close() error { return nil }
 
@@ -61,8 +69,8 @@ func (d *Device) NewParams(specs []device.ParamSpec) (device.Params, error) {
 
 // Compile checks the program and lays out its memory. It refuses every precision but fp32.
 func (d *Device) Compile(p device.Program) (device.Net, error) {
-	if p.Precision != device.FP32 {
-		return nil, fmt.Errorf("%s: %v is not available, this device computes in fp32", d.name, p.Precision)
+	if err := d.Supports(p.Precision); err != nil {
+		return nil, fmt.Errorf("%s: %w", d.name, err)
 	}
 	if err := p.Check(); err != nil {
 		return nil, fmt.Errorf("%s: %w", d.name, err)

@@ -164,7 +164,7 @@ func (n *inference) build(cfg *config.Config, c *weights.Checkpoint, devs []devi
 	if n.arch, err = model.New(cfg.Model, cfg.Train.Dropout); err != nil {
 		return fmt.Errorf("%s: %w", c.Path, err)
 	}
-	p, err := precision(cfg.Train.Precision)
+	p, _, err := Precision(cfg, devs)
 	if err != nil {
 		return err
 	}

@@ -90,6 +90,20 @@ func loaderOptions(p *weights.Preprocess, crop, rows, workers int) data.LoaderOp
 	return data.LoaderOptions{Batch: rows, Prep: prep(p), Height: p.Height, Width: p.Width, Crop: crop, Workers: workers}
 }
 
+// Precision is that in which a trained net computes on devices: its configuration's, or fp32 and the reason where they lack that. Its weights
+// are fp32 in any case.
+func Precision(cfg *config.Config, devs []device.Device) (p device.Precision, lacking, err error) {
+	if p, err = precision(cfg.Train.Precision); err != nil {
+		return p, nil, err
+	}
+	for _, d := range devs {
+		if lacking = device.Supports(d, p); lacking != nil {
+			return device.FP32, lacking, nil
+		}
+	}
+	return p, nil, nil
+}
+
 // precision is the configuration's, for the devices.
 func precision(name string) (device.Precision, error) {
 	for p := device.FP32; p <= device.BF16; p++ {

@@ -7,14 +7,17 @@ import (
 )
 
 // testChains runs nets whose neighbours a backend may fuse, lay out alike or keep in place.
-func testChains(t *testing.T, open opener) {
+func testChains(t *testing.T, run runner) {
 	up := device.Pool{Window: 3, Stride: 2, RoundUp: true}
 	down := device.Pool{Window: 3, Stride: 2}
-	runCases(t, open, []netCase{
+	run(t, []netCase{
 		one("conv relu lrn pool conv", 3, 23, 23, 3, 0, func(b *builder, x device.Value) device.Value {
 			x = b.conv("conv1", 16, device.Conv{Kernel: 5, Stride: 2, RoundUp: true, Act: device.ReLU}, x)
 			x = b.pool("pool1", down, b.lrn("lrn1", 5, 2, x))
 			return b.conv("conv2", 24, device.Conv{Kernel: 3, Pad: 1, Groups: 2, Act: device.ReLU}, x)
+		}),
+		one("conv relu lrn of whole blocks, pool", 3, 15, 13, 3, 2, func(b *builder, x device.Value) device.Value {
+			return b.pool("pool1", up, b.lrn("lrn1", 5, 2, b.conv("conv1", 32, device.Conv{Kernel: 3, Act: device.ReLU}, x)))
 		}),
 		one("conv relu pool conv", 3, 12, 12, 3, 2, func(b *builder, x device.Value) device.Value {
 			x = b.pool("pool1", up, b.conv("conv1", 20, device.Conv{Kernel: 3, Pad: 1, Act: device.ReLU}, x))

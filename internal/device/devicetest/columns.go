@@ -48,6 +48,12 @@ func results(vs []device.Value) [][]device.Value {
 
 // testColumns runs programs of two devices: what crosses, the gradients that come home, and the bytes.
 func testColumns(t *testing.T, open opener) {
+	whole(open)(t, columnCases())
+	t.Run("the same net as on one device", func(t *testing.T) { testSameNet(t, open) })
+}
+
+// columnCases are programs of two devices.
+func columnCases() []netCase {
 	conv := func(name string, kernels int) func(*builder, int, device.Value) device.Value {
 		return func(b *builder, d int, v device.Value) device.Value {
 			return b.conv(fmt.Sprintf("%s@%d", name, d), kernels, device.Conv{Kernel: 3, Pad: 1, Act: device.ReLU}, v)
@@ -66,7 +72,7 @@ func testColumns(t *testing.T, open opener) {
 	joinFC := func(b *builder, d int, in []device.Value) device.Value {
 		return b.fc(fmt.Sprintf("fc6@%d", d), 19, device.ReLU, in...)
 	}
-	runCases(t, open, []netCase{
+	return []netCase{
 		{"conv of both columns", 4, 0, crossing(16, joinConv)},
 		{"conv of both columns, odd channels, fewer rows", 4, 3, crossing(13, joinConv)},
 		{"strided conv of both columns", 4, 0, crossing(8, func(b *builder, d int, in []device.Value) device.Value {
@@ -103,8 +109,7 @@ func testColumns(t *testing.T, open opener) {
 			bs, prob := columnsNet(2, 3)
 			return bs, [][]device.Value{{prob}, nil}
 		}},
-	})
-	t.Run("the same net as on one device", func(t *testing.T) { testSameNet(t, open) })
+	}
 }
 
 // sentTwice has a value that crosses on two links and is read at home, and one that crosses on two and is not: three and two gradients add up.

@@ -61,9 +61,15 @@ func (c netCase) run(t *testing.T, open opener) {
 	}
 }
 
-func runCases(t *testing.T, open opener, cases []netCase) {
-	for _, c := range cases {
-		t.Run(c.name, func(t *testing.T) { c.run(t, open) })
+// runner runs cases in one way or another.
+type runner func(t *testing.T, cases []netCase)
+
+// whole runs cases as netCase.run does.
+func whole(open opener) runner {
+	return func(t *testing.T, cases []netCase) {
+		for _, c := range cases {
+			t.Run(c.name, func(t *testing.T) { c.run(t, open) })
+		}
 	}
 }
 
@@ -89,14 +95,14 @@ func after(name string, channels, h, w, rows, used int, op func(b *builder, in d
 	})
 }
 
-func testOps(t *testing.T, open opener) {
-	t.Run("Conv", func(t *testing.T) { runCases(t, open, convCases()) })
-	t.Run("FC", func(t *testing.T) { runCases(t, open, fcCases()) })
-	t.Run("Activate", func(t *testing.T) { runCases(t, open, activateCases()) })
-	t.Run("LRN", func(t *testing.T) { runCases(t, open, lrnCases()) })
-	t.Run("Pool", func(t *testing.T) { runCases(t, open, poolCases()) })
-	t.Run("Dropout", func(t *testing.T) { runCases(t, open, dropoutCases()) })
-	t.Run("SoftmaxLoss", func(t *testing.T) { runCases(t, open, softmaxCases()) })
+func testOps(t *testing.T, run runner) {
+	t.Run("Conv", func(t *testing.T) { run(t, convCases()) })
+	t.Run("FC", func(t *testing.T) { run(t, fcCases()) })
+	t.Run("Activate", func(t *testing.T) { run(t, activateCases()) })
+	t.Run("LRN", func(t *testing.T) { run(t, lrnCases()) })
+	t.Run("Pool", func(t *testing.T) { run(t, poolCases()) })
+	t.Run("Dropout", func(t *testing.T) { run(t, dropoutCases()) })
+	t.Run("SoftmaxLoss", func(t *testing.T) { run(t, softmaxCases()) })
 }
 
 func convCases() []netCase {

@@ -109,33 +109,61 @@ func (g *opened) value(n *model.Net, rows int, name string, grad bool) []float32
 	return x
 }
 
-// Paper runs configs/alexnet.yaml without dropout, forward and back, on 4 pictures: logits within 1e-5, every gradient within 1e-4. Then an
-// inference net that keeps the value of every layer: each within 1e-5, and the input's gradient.
-func Paper(t *testing.T, devs []device.Device) {
+// paper is configs/alexnet.yaml without dropout, with .03 in conv3..5 as in the 2012 code (see scripts/golden.py: paper_net), on the file's 4
+// pictures.
+func paper(t *testing.T, devs []device.Device, p device.Precision) (g *opened, o model.Options, size int) {
+	t.Helper()
 	f := golden.Open(t, paperFile)
 	t.Log(f)
-	// .03 as in the 2012 code; see scripts/golden.py: paper_net.
 	cfg, err := config.Load("alexnet", []string{
 		"train.dropout=false", "model.conv3.init.std=.03", "model.conv4.init.std=.03", "model.conv5.init.std=.03",
 	})
 	must(t, err)
 	var mean []float32
 	f.Meta(t, "mean", &mean)
-	size := cfg.Model.Input.Size
-	o := model.Options{Rows: 4, Train: true, Keep: []string{"fc8"}, Input: model.Preprocess{Height: size, Width: size, Mean: mean}}
-	g := open(t, f, cfg, devs, o)
-	defer g.close()
+	size = cfg.Model.Input.Size
+	o = model.Options{Rows: 4, Train: true, Precision: p, Keep: []string{"fc8"}, Input: model.Preprocess{Height: size, Width: size, Mean: mean}}
+	return open(t, f, cfg, devs, o), o, size
+}
 
+// Paper runs the paper's net, forward and back, on 4 pictures: logits within 1e-5, every gradient within 1e-4. Then an
+// inference net that keeps the value of every layer: each within 1e-5, and the input's gradient.
+func Paper(t *testing.T, devs []device.Device) {
+	g, o, size := paper(t, devs, device.FP32)
+	defer g.close()
 	g.pass(g.train, size)
 	g.train.Backward()
 	must(t, g.train.Sync())
 	g.crossed(len(devs), o.Rows)
-	logits := f.Check(t, "logits", g.value(g.train, 4, "fc8", false), golden.Forward)
+	logits := g.f.Check(t, "logits", g.value(g.train, 4, "fc8", false), golden.Forward)
 	worst := 0.0
 	for i := range g.model.Arch().Params {
-		worst = max(worst, f.Check(t, "grad."+g.model.Arch().Params[i].Name, g.param(i, device.Gradient), golden.Gradient))
+		worst = max(worst, g.f.Check(t, "grad."+g.model.Arch().Params[i].Name, g.param(i, device.Gradient), golden.Gradient))
 	}
 	t.Logf("deviation of the logits %.2g, of the worst gradient %.2g, of the worst layer's values %.2g", logits, worst, g.everyLayer(o, size))
+}
+
+// Half runs the paper's net in bf16. Rounding decides ReLUs and maxima otherwise at every layer, so the gradients of the first layers are far
+// from the truth, PyTorch's as well as these: no logit or gradient may be more than 1.25 times as far as PyTorch's own bf16 is.
+func Half(t *testing.T, devs []device.Device) {
+	g, _, size := paper(t, devs, device.BF16)
+	defer g.close()
+	theirs := map[string]float64{}
+	g.f.Meta(t, "bf16", &theirs)
+	g.pass(g.train, size)
+	g.train.Backward()
+	must(t, g.train.Sync())
+	check := func(name string, got []float32) {
+		ours, limit := g.f.Estimate(t, name, got), 1.25*theirs[name]
+		t.Logf("%-18s %.4f from the truth, PyTorch's bf16 %.4f", name, ours, theirs[name])
+		if !(ours <= limit) {
+			t.Errorf("%s: %.4f from the truth, allowed %.4f", name, ours, limit)
+		}
+	}
+	check("logits", g.value(g.train, 4, "fc8", false))
+	for i := range g.model.Arch().Params {
+		check("grad."+g.model.Arch().Params[i].Name, g.param(i, device.Gradient))
+	}
 }
 
 // crossed checks the bytes that the devices counted in a step: what the summary foretells, the paper's 468,992 a picture on two.
