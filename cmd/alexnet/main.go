@@ -80,7 +80,7 @@ func newRootCommand(t *terminal) *cobra.Command {
 	root.SetHelpTemplate(root.HelpTemplate() + "{{if not .HasParent}}\n" + exitHelp + "{{end}}")
 	root.SetHelpCommand(newHelpCommand())
 	root.AddCommand(newTrainCommand(t), newEvalCommand(t), newPredictCommand(t), newFeaturesCommand(t), newSummaryCommand(t),
-		newConfigCommand(t), newDataCommand(t), newWeightsCommand(t), newBenchCommand(t), newVersionCommand(t),
+		newConfigCommand(t), newDataCommand(t), newWeightsCommand(t), newBenchCommand(t), newDoctorCommand(t), newVersionCommand(t),
 		newCompletionCommand(t), newManCommand(t))
 	root.CompletionOptions.DisableDefaultCmd = true // ours keeps the rules of output and exit codes
 	completeAll(root)

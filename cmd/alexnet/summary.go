@@ -2,8 +2,11 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -11,12 +14,14 @@ import (
 	"alexnet/internal/device"
 	"alexnet/internal/model"
 	"alexnet/internal/report"
+	"alexnet/internal/train"
 )
 
 // summaryOptions are what summary was asked to do.
 type summaryOptions struct {
-	net    netOptions
-	device deviceOptions
+	net     netOptions
+	device  deviceOptions
+	measure bool
 }
 
 // summaryResult is the document of summary --json: the net on the chosen devices, and where that is one device but the net has several
@@ -24,8 +29,25 @@ type summaryOptions struct {
 type summaryResult struct {
 	Config string `json:"config"`
 	model.Summary
-	Split *splitResult `json:"one_column_a_device,omitempty"`
+	Split    *splitResult    `json:"one_column_a_device,omitempty"`
+	Measured *measuredResult `json:"measured,omitempty"`
 }
+
+// measuredResult is the speed of training, and what follows from it for the paper's training; that is left out for nets that see pictures of
+// another size, which ImageNet's would have to be cut to.
+type measuredResult struct {
+	ImagesPerSecond float64 `json:"images_per_second"`
+	Steps           int     `json:"steps"`
+	Epochs          int     `json:"imagenet_epochs,omitempty"`
+	Pictures        int     `json:"imagenet_pictures,omitempty"`
+	Days            float64 `json:"imagenet_days,omitempty"`
+}
+
+// The paper trained for roughly 90 cycles; ILSVRC-2012 has 1,281,167 training pictures.
+const (
+	imagenetEpochs   = 90
+	imagenetPictures = 1281167
+)
 
 type splitResult struct {
 	Devices      int                 `json:"devices"`
@@ -40,10 +62,14 @@ func newSummaryCommand(t *terminal) *cobra.Command {
 		Short: "Show a net's layers, parameters, memory and exchange",
 		Long: `Show a net's layers with shapes, parameters and forward multiply-adds a picture, the memory that training takes on each device, and what
 crosses between devices when each column has its own. Nothing is allocated, nothing is read. A net whose classes follow the data is shown
-with 1000.`,
+with 1000.
+
+--measure takes four training steps on the chosen devices, as alexnet bench does, with all the memory and time that they want, and tells how long
+the paper's training would last at that speed, for nets that see as much of a picture as the paper's (224 or 227 pixels).`,
 		Example: `  alexnet summary
   alexnet summary --config alexnet-merged
   alexnet summary --device cpu,cpu --batch 64
+  alexnet summary --measure
   alexnet summary --set model.conv4=off --json | jq .parameters`,
 		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -53,16 +79,17 @@ with 1000.`,
 			if err := o.net.check(c, &o.device); err != nil {
 				return err
 			}
-			return runSummary(o, t)
+			return runSummary(c.Context(), o, t)
 		},
 	}
 	o.net.addFlags(c)
 	o.net.addBatch(c)
 	o.device.addFlags(c)
+	c.Flags().BoolVar(&o.measure, "measure", false, "take some training steps and tell how long the paper's training would last")
 	return c
 }
 
-func runSummary(o summaryOptions, t *terminal) error {
+func runSummary(ctx context.Context, o summaryOptions, t *terminal) error {
 	cfg, err := o.net.load("alexnet")
 	if err != nil {
 		return err
@@ -82,7 +109,32 @@ func runSummary(o summaryOptions, t *terminal) error {
 	if r.Config = o.net.config; r.Config == "" {
 		r.Config = "alexnet"
 	}
+	if o.measure {
+		if r.Measured, err = measure(ctx, cfg, devices, t); err != nil {
+			return err
+		}
+	}
 	return t.result(r, func(w *bytes.Buffer) { printSummary(w, r, t.outWidth) })
+}
+
+// measure takes training steps.
+func measure(ctx context.Context, cfg *config.Config, devices []device.Device, t *terminal) (*measuredResult, error) {
+	bar := newProgress(t)
+	b, err := train.Bench(ctx, train.BenchOptions{
+		Config: cfg, Devices: devices, Mode: train.BenchTrain, Steps: 3, Warmup: 1, Progress: func(done, total int) {
+			bar.update(status{label: "measuring", done: int64(done), all: int64(total), left: int64(total - done), loss: -1, stall: -1})
+		},
+	})
+	bar.clear()
+	if err != nil {
+		return nil, err
+	}
+	m := &measuredResult{ImagesPerSecond: b.ImagesPerSecond, Steps: b.Steps}
+	if size := cfg.Model.Input.Size; size == 224 || size == 227 {
+		m.Epochs, m.Pictures = imagenetEpochs, imagenetPictures
+		m.Days = imagenetEpochs * imagenetPictures / b.ImagesPerSecond / (24 * 60 * 60)
+	}
+	return m, nil
 }
 
 func summaryOf(cfg *config.Config, devices []device.Device) (*summaryResult, error) {
@@ -160,6 +212,7 @@ func printSummary(w *bytes.Buffer, r *summaryResult, width int) {
 	layers.write(w, width)
 	fmt.Fprintf(w, "\n%s parameters, %.3f G multiply-adds a picture (forward), %s neurons (outputs of conv and fc layers)\n",
 		grouped(r.Parameters), float64(r.MultiplyAdds)/1e9, grouped(r.Neurons))
+	printMeasured(w, r)
 	printMemory(w, r, width)
 	if r.Split != nil {
 		printExchange(w, r.Split.Exchange, r.Batch, width, fmt.Sprintf("between devices, if each of the %d columns had its own (here both are on %s: nothing crosses)",
@@ -167,6 +220,24 @@ func printSummary(w *bytes.Buffer, r *summaryResult, width int) {
 	} else if len(r.Devices) > 1 {
 		printExchange(w, r.Exchange, r.Batch, width, "between devices")
 	}
+}
+
+func printMeasured(w *bytes.Buffer, r *summaryResult) {
+	m := r.Measured
+	if m == nil {
+		return
+	}
+	names := make([]string, len(r.Devices))
+	for i, d := range r.Devices {
+		names[i] = d.Name
+	}
+	where := fmt.Sprintf("measured on %s, median of %s of %s", strings.Join(names, " and "), counted(m.Steps, "step"), counted(r.Batch, "picture"))
+	if m.Days == 0 {
+		fmt.Fprintf(w, "training: %s, %s\n", speed(m.ImagesPerSecond), where)
+		return
+	}
+	fmt.Fprintf(w, "%d epochs of ImageNet (%s pictures, ILSVRC-2012): %s days at %s, %s\n", m.Epochs, grouped(int64(m.Pictures)),
+		strconv.FormatFloat(m.Days, 'f', 1, 64), speed(m.ImagesPerSecond), where)
 }
 
 // inputsOf shows the exchange in the table: which layers read the other column. The first layer with weights reads the picture.

@@ -39,13 +39,21 @@ func (t *table) write(w *bytes.Buffer, width int) {
 		}
 		shown = slices.DeleteFunc(shown, func(i int) bool { return i == worst })
 	}
+	rows := t.rows
+	if heads := t.heads(); slices.ContainsFunc(heads, func(h string) bool { return h != "" }) {
+		rows = append([][]string{heads}, rows...)
+	}
+	for _, row := range rows {
+		w.WriteString(t.line(row, shown, widths) + "\n")
+	}
+}
+
+func (t *table) heads() []string {
 	heads := make([]string, len(t.columns))
 	for i, c := range t.columns {
 		heads[i] = c.head
 	}
-	for _, row := range append([][]string{heads}, t.rows...) {
-		w.WriteString(t.line(row, shown, widths) + "\n")
-	}
+	return heads
 }
 
 func (t *table) widths() []int {

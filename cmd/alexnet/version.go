@@ -33,7 +33,8 @@ func newVersionCommand(t *terminal) *cobra.Command {
 	}
 }
 
-func runVersion(t *terminal) error {
+// versionFacts are what version tells.
+func versionFacts() versionResult {
 	r := versionResult{
 		Version: "(devel)", Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH,
 		Backends: []string{"reference"}, JPEG: data.Decoder(),
@@ -48,10 +49,14 @@ func runVersion(t *terminal) error {
 			}
 		}
 	}
-	missing := cpu.Available()
-	if missing == nil {
+	if cpu.Available() == nil {
 		r.Backends = []string{"cpu (" + cpu.Version() + ")", "reference"}
 	}
+	return r
+}
+
+func runVersion(t *terminal) error {
+	r, missing := versionFacts(), cpu.Available()
 	return t.result(r, func(w *bytes.Buffer) {
 		fmt.Fprintf(w, "alexnet %s, %s, %s\n", r.Version, r.Go, r.Platform)
 		if missing == nil {

@@ -42,6 +42,19 @@ func Version() string {
 	return fmt.Sprintf("oneDNN %d.%d.%d", major, minor, patch)
 }
 
+// Headers is the version of oneDNN that the program was compiled for: "2.6.3".
+func Headers() string {
+	return fmt.Sprintf("%d.%d.%d", C.DNNL_VERSION_MAJOR, C.DNNL_VERSION_MINOR, C.DNNL_VERSION_PATCH)
+}
+
+// ISA names the instructions that oneDNN uses at most, "avx512_core_bf16" (DNNL_MAX_CPU_ISA limits them); empty where it does not tell.
+func ISA() string {
+	if load() != nil {
+		return ""
+	}
+	return C.GoString(C.cpu_isa())
+}
+
 // Open makes devices "cpu", or "cpu:0", "cpu:1", .. that share the process's cores equally, each on its own part of them. The number of
 // cores is that of the process's affinity, of OMP_NUM_THREADS and of GOMAXPROCS, whichever is least.
 func Open(devices int) ([]device.Device, error) {

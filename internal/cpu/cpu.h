@@ -17,6 +17,9 @@ void cpu_set_threads(int n); // of the calling thread's team
 dnnl_status_t cpu_open(dnnl_engine_t *engine, dnnl_stream_t *stream);
 void cpu_close(dnnl_engine_t engine, dnnl_stream_t stream);
 
+// cpu_isa names the instructions that the library uses at most; NULL: it does not tell, or the name is not known here.
+const char *cpu_isa(void);
+
 // cpu_bfloat16 tells why the library does not compute in bf16 here, or NULL. (It would on any processor, an emulation many times slower.)
 const char *cpu_bfloat16(void);
 

@@ -98,6 +98,20 @@ void cpu_close(dnnl_engine_t engine, dnnl_stream_t stream) {
 	lib.dnnl_engine_destroy(engine);
 }
 
+const char *cpu_isa(void) {
+#ifdef __x86_64__
+	switch ((int)lib.dnnl_get_effective_cpu_isa()) {
+#define CASE(name) case dnnl_cpu_isa_##name: return #name;
+	CASE(sse41) CASE(avx) CASE(avx2) CASE(avx2_vnni) CASE(avx512_core) CASE(avx512_core_vnni) CASE(avx512_core_bf16) CASE(avx512_core_amx)
+#if DNNL_VERSION_MAJOR >= 3
+	CASE(avx2_vnni_2) CASE(avx512_core_fp16) CASE(avx512_core_amx_fp16)
+#endif
+#undef CASE
+	}
+#endif
+	return NULL;
+}
+
 const char *cpu_bfloat16(void) {
 #ifdef __x86_64__
 	const int isa = (int)lib.dnnl_get_effective_cpu_isa();

@@ -22,5 +22,11 @@ func Available() error {
 // Threads is 0: there is no device.
 func Threads() int { return 0 }
 
+// Headers is empty: the program was compiled without oneDNN's.
+func Headers() string { return "" }
+
+// ISA is empty: there is no oneDNN.
+func ISA() string { return "" }
+
 // Version is empty: there is no oneDNN.
 func Version() string { return "" }

@@ -161,3 +161,12 @@ type Pass struct {
 	LR       []float32 // by Param; 0: frozen, neither weight nor momentum changes
 	Decay    []float32 // by Param
 }
+
+// Precise is what a Net can do besides where it computes in float64.
+type Precise interface {
+	// Fetch64 is Net.Fetch without rounding to float32. It waits.
+	Fetch64(v Value, grad bool, dst []float64) error
+	// Choices is a fingerprint of what the last Forward of every op decided: which ReLUs let through, which pixel of each window was the maximum.
+	// Between two passes with the same choices the net is smooth.
+	Choices() uint64
+}

@@ -3,6 +3,7 @@ package model
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -96,6 +97,15 @@ type Pass struct {
 
 // Forward enqueues the upload of b, which must come from Stage, and the forward pass on all devices, in plan order.
 func (n *Net) Forward(b *device.Batch, p Pass) {
+	n.Begin(b, p)
+	for i := range n.plan.Order {
+		n.ForwardStep(i)
+	}
+}
+
+// Begin, ForwardStep and BackwardStep are Forward and Backward taken apart, for those who measure or check single ops. Begin enqueues the
+// upload alone.
+func (n *Net) Begin(b *device.Batch, p Pass) {
 	n.rows = p.Rows
 	for d, net := range n.nets {
 		slot := b
@@ -105,9 +115,18 @@ func (n *Net) Forward(b *device.Batch, p Pass) {
 		}
 		net.Begin(slot, n.pass(d, p))
 	}
-	for _, s := range n.plan.Order {
-		n.nets[s.Device].Forward(s.Op)
-	}
+}
+
+// ForwardStep enqueues the forward pass of step i of the plan's order.
+func (n *Net) ForwardStep(i int) {
+	s := n.plan.Order[i]
+	n.nets[s.Device].Forward(s.Op)
+}
+
+// BackwardStep enqueues its backward pass.
+func (n *Net) BackwardStep(i int) {
+	s := n.plan.Order[i]
+	n.nets[s.Device].Backward(s.Op)
 }
 
 func copyRows(dst, src *device.Batch, rows int) {
@@ -141,8 +160,7 @@ func (n *Net) pass(d int, p Pass) device.Pass {
 // Backward enqueues the backward pass: the plan's order reversed.
 func (n *Net) Backward() {
 	for i := len(n.plan.Order) - 1; i >= 0; i-- {
-		s := n.plan.Order[i]
-		n.nets[s.Device].Backward(s.Op)
+		n.BackwardStep(i)
 	}
 }
 
@@ -206,6 +224,72 @@ func (n *Net) Fetch(name string, grad bool, dst []float32) error {
 		}
 	}
 	return nil
+}
+
+// Store writes a value, or with grad its gradient: what Fetch reads. What every device holds whole is written on each; its gradient, of which
+// each device has a share of the sum, on device 0, and 0 elsewhere.
+func (n *Net) Store(name string, grad bool, src []float32) error {
+	shape, err := n.Shape(name)
+	if err != nil {
+		return err
+	}
+	s := n.plan.named[name]
+	if err := n.readable(name, s, grad); err != nil {
+		return err
+	}
+	if len(src) != n.rows*shape.Len() {
+		return fmt.Errorf("%s has %d rows of %v, %d numbers, not %d", name, n.rows, shape, n.rows*shape.Len(), len(src))
+	}
+	for d, net := range n.nets {
+		switch {
+		case s.values[d] == device.None:
+		case s.at != columns || len(n.nets) == 1:
+			if d > 0 && grad {
+				src = make([]float32, len(src))
+			}
+			net.Store(s.values[d], grad, src)
+		default:
+			share := shape.Len() / len(n.nets)
+			buf := make([]float32, 0, n.rows*share)
+			for r := range n.rows { // (rows, devices x share): columns d
+				buf = append(buf, src[(r*len(n.nets)+d)*share:][:share]...)
+			}
+			net.Store(s.values[d], grad, buf)
+		}
+	}
+	return nil
+}
+
+// Stats64 is Stats of a net on one device that computes in float64, and waits.
+func (n *Net) Stats64(dst []float64) error {
+	p, ok := n.nets[0].(device.Precise)
+	if !ok {
+		return errors.New(n.model.devs[0].Name() + " gives no float64")
+	}
+	return p.Fetch64(n.plan.stats, false, dst)
+}
+
+// Choices is that of a net on one device that computes in float64; 0 elsewhere.
+func (n *Net) Choices() uint64 {
+	if p, ok := n.nets[0].(device.Precise); ok {
+		return p.Choices()
+	}
+	return 0
+}
+
+// StepName names the layer that step i of the plan's order belongs to; for the steps of an exchange: what crosses, and exchange is true.
+func (p *Plan) StepName(i int) (name string, exchange bool) {
+	s := p.Order[i]
+	var link *device.Link
+	switch op := p.Programs[s.Device].Ops[s.Op].(type) {
+	case *device.Send:
+		link = op.Link
+	case *device.Recv:
+		link = op.Link
+	default:
+		return strings.TrimSuffix(op.Base().Name, ".act"), false
+	}
+	return p.sources[slices.Index(p.Links, link)], true
 }
 
 // readable refuses what the devices would refuse too, but only after the whole net had failed.

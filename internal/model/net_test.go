@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"alexnet/internal/device"
+	"alexnet/internal/reference"
 )
 
 // Both devices get the same pictures, and each the rates of its own parameters.
@@ -259,6 +260,47 @@ func TestFetchRefuses(t *testing.T) {
 		err := n.Fetch(c.name, c.grad, make([]float32, c.len))
 		if (err == nil) != (c.want == "") || err != nil && !strings.HasPrefix(err.Error(), c.want) {
 			t.Errorf("%s: %v, want %q", c.name, err, c.want)
+		}
+	}
+}
+
+// What Store writes, Fetch gives back, on one device and merged from two, and each layer's steps can be run alone.
+func TestStoreFetchValues(t *testing.T) {
+	a := load(t, "demo")
+	for devices := 1; devices <= 2; devices++ {
+		o := staged(a, 2, true)
+		o.Keep = []string{"conv2", "fc5"}
+		n := compile(t, open(t, a, reference.Open(devices)), o)
+		n.Begin(n.Stage(), Pass{Rows: 2, Divisor: 2})
+		for _, name := range []string{"input", "conv2", "fc5"} {
+			for _, grad := range []bool{false, true} {
+				if name == "input" && grad {
+					continue
+				}
+				shape, err := n.Shape(name)
+				if err != nil {
+					t.Fatal(err)
+				}
+				want, got := make([]float32, 2*shape.Len()), make([]float32, 2*shape.Len())
+				for i := range want {
+					want[i] = float32(i)
+				}
+				if err := n.Store(name, grad, want); err != nil {
+					t.Fatal(err)
+				}
+				if err := n.Fetch(name, grad, got); err != nil {
+					t.Fatal(err)
+				}
+				if !slices.Equal(got, want) {
+					t.Errorf("%d devices: %s, gradient %v, comes back otherwise", devices, name, grad)
+				}
+			}
+		}
+		if err := n.Store("conv1", false, nil); err == nil || !strings.Contains(err.Error(), "not among the values to keep") {
+			t.Errorf("a value that is not kept: %v", err)
+		}
+		if err := n.Store("fc5", false, make([]float32, 3)); err == nil || !strings.Contains(err.Error(), "not 3") {
+			t.Errorf("a value of another size: %v", err)
 		}
 	}
 }

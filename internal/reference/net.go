@@ -8,20 +8,20 @@ import (
 )
 
 // net is a compiled program. Every call runs at once; the first failure is kept and makes later calls no-ops.
-type net struct {
+type net[T Float] struct {
 	dev           *Device
 	prog          device.Program
-	params        *params
+	params        *params[T]
 	firstOnParams bool
 	plan          *plan
-	ops           []op
+	ops           []op[T]
 	workers       int
 	need          need
 	allocated     bool
 	closed        bool
 
-	value, grad [][]float32 // by device.Value: (rows, C, H, W); nil where there is none
-	scratch     scratch[float32]
+	value, grad [][]T // by device.Value: (rows, C, H, W); nil where there is none
+	scratch     scratch[T]
 	batch       [2]*device.Batch
 	staged      int         // Stage calls so far
 	pass        device.Pass // of the last Begin; Rows 0: none yet
@@ -43,8 +43,8 @@ var (
 	errNoBackward   = errors.New("the program was compiled without gradients")
 )
 
-func newNet(d *Device, p device.Program, own *params) *net {
-	n := &net{dev: d, prog: p, params: own, firstOnParams: own.nets == 1, workers: workers()}
+func newNet[T Float](d *Device, p device.Program, own *params[T]) *net[T] {
+	n := &net[T]{dev: d, prog: p, params: own, firstOnParams: own.nets == 1, workers: workers()}
 	n.plan = newPlan(&n.prog, n.backwards())
 	for i, s := range p.Ops {
 		o := n.compileOp(i, s)
@@ -55,17 +55,17 @@ func newNet(d *Device, p device.Program, own *params) *net {
 }
 
 // backwards tells whether the program computes gradients.
-func (n *net) backwards() bool { return n.prog.Train || n.prog.InputGrad }
+func (n *net[T]) backwards() bool { return n.prog.Train || n.prog.InputGrad }
 
-func (n *net) shape(v device.Value) device.Shape { return n.prog.Values[v].Shape }
+func (n *net[T]) shape(v device.Value) device.Shape { return n.prog.Values[v].Shape }
 
-func (n *net) pictureBytes() int {
+func (n *net[T]) pictureBytes() int {
 	in := n.prog.Input
 	return in.Height * in.Width * in.Channels
 }
 
 // Alloc takes all memory: parameters if no net did so before, values, gradients, working memory, and the parcels of links.
-func (n *net) Alloc() error {
+func (n *net[T]) Alloc() error {
 	switch {
 	case n.closed:
 		return &device.OpError{Device: n.dev.name, Op: "alloc", Err: errClosed}
@@ -74,12 +74,12 @@ func (n *net) Alloc() error {
 	}
 	n.allocated = true
 	n.params.alloc()
-	slots := make([][]float32, len(n.plan.slots))
+	slots := make([][]T, len(n.plan.slots))
 	for i, e := range n.plan.slots {
-		slots[i] = aligned[float32](e)
+		slots[i] = aligned[T](e)
 	}
-	tensors := func(slot []int) [][]float32 {
-		t := make([][]float32, len(slot))
+	tensors := func(slot []int) [][]T {
+		t := make([][]T, len(slot))
 		for v, s := range slot {
 			if s >= 0 {
 				t[v] = slots[s][:n.prog.Rows*n.shape(device.Value(v)).Len()]
@@ -89,12 +89,12 @@ func (n *net) Alloc() error {
 	}
 	n.value, n.grad = tensors(n.plan.value), tensors(n.plan.grad)
 	for range n.workers {
-		n.scratch.worker = append(n.scratch.worker, aligned[float32](n.need.worker))
+		n.scratch.worker = append(n.scratch.worker, aligned[T](n.need.worker))
 	}
 	for range shares {
-		n.scratch.share = append(n.scratch.share, aligned[float32](n.need.share))
+		n.scratch.share = append(n.scratch.share, aligned[T](n.need.share))
 	}
-	n.scratch.whole = aligned[float32](n.need.whole)
+	n.scratch.whole = aligned[T](n.need.whole)
 	for i := range n.batch {
 		n.batch[i] = device.NewBatch(i, n.prog.Rows, n.prog.Input, make([]uint8, n.prog.Rows*n.pictureBytes()))
 	}
@@ -107,14 +107,14 @@ func (n *net) Alloc() error {
 }
 
 // fail keeps the first failure.
-func (n *net) fail(op string, err error) {
+func (n *net[T]) fail(op string, err error) {
 	if n.err == nil && err != nil {
 		n.err = &device.OpError{Device: n.dev.name, Op: op, Err: err}
 	}
 }
 
 // ready tells whether a call named what may go on; if not, and nothing failed before, that is the failure.
-func (n *net) ready(what string) bool {
+func (n *net[T]) ready(what string) bool {
 	switch {
 	case n.err != nil:
 	case n.closed:
@@ -126,13 +126,13 @@ func (n *net) ready(what string) bool {
 }
 
 // Stage returns the two slots by turns. What was in them has been read: Begin runs at once.
-func (n *net) Stage() *device.Batch {
+func (n *net[T]) Stage() *device.Batch {
 	n.staged++
 	return n.batch[(n.staged-1)%2] // nil before Alloc
 }
 
 // Begin computes the input value of a batch that came from Stage.
-func (n *net) Begin(b *device.Batch, pass device.Pass) {
+func (n *net[T]) Begin(b *device.Batch, pass device.Pass) {
 	if !n.ready("begin") {
 		return
 	}
@@ -150,7 +150,7 @@ func (n *net) Begin(b *device.Batch, pass device.Pass) {
 	prepare(in, n.shape(in.Value), pass.Rows, n.workers, b, n.value[in.Value])
 }
 
-func (n *net) checkBegin(b *device.Batch, pass device.Pass) error {
+func (n *net[T]) checkBegin(b *device.Batch, pass device.Pass) error {
 	if b != n.batch[0] && b != n.batch[1] {
 		return errors.New("the batch is not from this net's Stage")
 	}
@@ -170,12 +170,12 @@ func (n *net) checkBegin(b *device.Batch, pass device.Pass) error {
 }
 
 // Forward runs one op. After a failure only links still move, so that the device at the other end does not wait in vain.
-func (n *net) Forward(i int) { n.run(i, false) }
+func (n *net[T]) Forward(i int) { n.run(i, false) }
 
 // Backward runs the gradient of one op.
-func (n *net) Backward(i int) { n.run(i, true) }
+func (n *net[T]) Backward(i int) { n.run(i, true) }
 
-func (n *net) run(i int, backward bool) {
+func (n *net[T]) run(i int, backward bool) {
 	if i < 0 || i >= len(n.ops) {
 		n.fail("op", fmt.Errorf("number %d of %d", i, len(n.ops)))
 		return
@@ -203,7 +203,7 @@ func (n *net) run(i int, backward bool) {
 }
 
 // Update checks loss and gradients, then the weights to come, and only then changes weights and momentum.
-func (n *net) Update() {
+func (n *net[T]) Update() {
 	if !n.ready("update") {
 		return
 	}
@@ -217,7 +217,7 @@ func (n *net) Update() {
 	}
 }
 
-func (n *net) update() error {
+func (n *net[T]) update() error {
 	bad := n.badLoss()
 	for p, g := range n.params.part[device.Gradient] {
 		if !n.onAll(g, func(from, to int) bool { return allFinite(g[from:to]) }) {
@@ -225,19 +225,19 @@ func (n *net) update() error {
 		}
 	}
 	if bad == nil {
-		bad = n.updateAll(func(u rule[float32], w, v, g []float32) bool { return u.stays(w, v, g) })
+		bad = n.updateAll(func(u rule[T], w, v, g []T) bool { return u.stays(w, v, g) })
 	}
 	if bad != nil {
 		return n.nonFinite(bad)
 	}
-	n.updateAll(func(u rule[float32], w, v, g []float32) bool { u.apply(w, v, g); return true })
+	n.updateAll(func(u rule[T], w, v, g []T) bool { u.apply(w, v, g); return true })
 	return nil
 }
 
 // updateAll calls f for pieces of every parameter that is not frozen, and names those for which it gave false.
-func (n *net) updateAll(f func(u rule[float32], w, v, g []float32) bool) (bad []string) {
+func (n *net[T]) updateAll(f func(u rule[T], w, v, g []T) bool) (bad []string) {
 	for p, w := range n.params.part[device.Weight] {
-		u := rule[float32]{momentum: n.pass.Momentum, decay: n.pass.Decay[p], lr: n.pass.LR[p]}
+		u := rule[T]{momentum: T(n.pass.Momentum), decay: T(n.pass.Decay[p]), lr: T(n.pass.LR[p])}
 		if u.lr == 0 {
 			continue
 		}
@@ -250,7 +250,7 @@ func (n *net) updateAll(f func(u rule[float32], w, v, g []float32) bool) (bad []
 }
 
 // onAll calls f for pieces of x side by side and tells whether all gave true.
-func (n *net) onAll(x []float32, f func(from, to int) bool) bool {
+func (n *net[T]) onAll(x []T, f func(from, to int) bool) bool {
 	var ok [shares]bool
 	for i := range ok {
 		ok[i] = true
@@ -265,7 +265,7 @@ func (n *net) onAll(x []float32, f func(from, to int) bool) bool {
 }
 
 // badLoss is "loss" if a row's loss is not finite.
-func (n *net) badLoss() []string {
+func (n *net[T]) badLoss() []string {
 	for _, s := range n.prog.Ops {
 		if l, ok := s.(*device.SoftmaxLoss); ok && !allFinite(n.value[l.Stats][:3*n.pass.Rows]) {
 			return []string{"loss"}
@@ -274,7 +274,7 @@ func (n *net) badLoss() []string {
 	return nil
 }
 
-func (n *net) nonFinite(tensors []string) error {
+func (n *net[T]) nonFinite(tensors []string) error {
 	return &device.NonFiniteError{Device: n.dev.name, Step: n.pass.Step, Tensors: tensors}
 }
 
@@ -284,20 +284,26 @@ type ticket struct{ err error }
 func (t ticket) Wait() error { return t.err }
 
 // Fetch copies the rows in use of a value or its gradient.
-func (n *net) Fetch(v device.Value, grad bool, dst []float32) device.Ticket {
-	if t := n.readable("fetch", v, grad, len(dst)); t != nil {
-		copy(dst, t)
-	}
+func (n *net[T]) Fetch(v device.Value, grad bool, dst []float32) device.Ticket {
+	convert(dst, n.readable("fetch", v, grad, len(dst)))
 	return ticket{n.err}
 }
 
+// Fetch64 is Fetch without rounding to float32: see device.Precise.
+func (n *net[T]) Fetch64(v device.Value, grad bool, dst []float64) error {
+	convert(dst, n.readable("fetch", v, grad, len(dst)))
+	return n.err
+}
+
 // Store writes them.
-func (n *net) Store(v device.Value, grad bool, src []float32) {
-	copy(n.readable("store", v, grad, len(src)), src)
+func (n *net[T]) Store(v device.Value, grad bool, src []float32) {
+	if t := n.readable("store", v, grad, len(src)); t != nil {
+		convert(t, src)
+	}
 }
 
 // readable finds a tensor that the outside may read and write, of which it means elements numbers; nil after a failure.
-func (n *net) readable(what string, v device.Value, grad bool, elements int) []float32 {
+func (n *net[T]) readable(what string, v device.Value, grad bool, elements int) []T {
 	if !n.ready(what) {
 		return nil
 	}
@@ -326,13 +332,13 @@ func (n *net) readable(what string, v device.Value, grad bool, elements int) []f
 }
 
 // Sync reports the first failure: everything is done when a call returns.
-func (n *net) Sync() error { return n.err }
+func (n *net[T]) Sync() error { return n.err }
 
 // Close gives the memory back. Parameters stay.
-func (n *net) Close() error {
+func (n *net[T]) Close() error {
 	if n.closed {
 		return &device.OpError{Device: n.dev.name, Op: "close", Err: errClosed}
 	}
-	*n = net{dev: n.dev, closed: true}
+	*n = net[T]{dev: n.dev, closed: true}
 	return nil
 }

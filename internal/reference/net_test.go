@@ -146,7 +146,7 @@ func TestInferenceReusesMemory(t *testing.T) {
 	d := New()
 	p := program(t, d, false)
 	activations := func(p device.Program) int64 {
-		for _, item := range newNet(d, p, p.Params.(*params)).Memory() {
+		for _, item := range newNet(d, p, p.Params.(*params[float32])).Memory() {
 			if item.Purpose == device.PurposeActivations {
 				return item.Bytes
 			}

@@ -7,7 +7,7 @@ import (
 	"unsafe"
 )
 
-// Float is the arithmetic that an op runs in: float32 on the device, float64 in tests.
+// Float is the arithmetic that an op runs in: float32, or float64 where rounding must not show.
 type Float interface{ float32 | float64 }
 
 // shares is the number of parts that a batch is cut into. It bounds the cores in use and is fixed, so that sums over the batch, which are
@@ -55,4 +55,18 @@ func aligned[T Float](n int) []T {
 		skip = (line - over) / size
 	}
 	return s[skip : skip+n : skip+n]
+}
+
+// sizeOf is the size of a number in bytes.
+func sizeOf[T Float]() int64 { return int64(unsafe.Sizeof(T(0))) }
+
+// convert is copy, into dst's type: as many numbers as both have.
+func convert[D, S Float](dst []D, src []S) {
+	if same, ok := any(src).([]D); ok {
+		copy(dst, same)
+		return
+	}
+	for i, v := range src[:min(len(src), len(dst))] {
+		dst[i] = D(v)
+	}
 }

@@ -8,19 +8,28 @@ import (
 )
 
 // params holds the tensors of all parameters, each part in logical order.
-type params struct {
+type params[T Float] struct {
 	dev       *Device
 	specs     []device.ParamSpec
-	nets      int            // compiled so far
-	trained   bool           // one of them trains
-	allocated bool           // by the first Alloc
-	part      [3][][]float32 // by device.Part and device.Param; momentum and gradients only where a net trains
+	nets      int      // compiled so far
+	trained   bool     // one of them trains
+	allocated bool     // by the first Alloc
+	part      [3][][]T // by device.Part and device.Param; momentum and gradients only where a net trains
 }
 
-func (p *params) Specs() []device.ParamSpec { return p.specs }
+func newParams[T Float](d *Device, specs []device.ParamSpec) *params[T] {
+	p := &params[T]{dev: d}
+	for _, s := range specs {
+		s.Shape = append([]int(nil), s.Shape...)
+		p.specs = append(p.specs, s)
+	}
+	return p
+}
+
+func (p *params[T]) Specs() []device.ParamSpec { return p.specs }
 
 // compiled notes one more net, and refuses a training net that is not the first.
-func (p *params) compiled(train bool) error {
+func (p *params[T]) compiled(train bool) error {
 	if train && p.nets > 0 {
 		return fmt.Errorf("%s: a training program must be the first on its parameters, and the only one", p.dev.name)
 	}
@@ -30,7 +39,7 @@ func (p *params) compiled(train bool) error {
 }
 
 // alloc takes the memory, once.
-func (p *params) alloc() {
+func (p *params[T]) alloc() {
 	if p.allocated {
 		return
 	}
@@ -40,24 +49,24 @@ func (p *params) alloc() {
 		parts = 3
 	}
 	for i := range parts {
-		p.part[i] = make([][]float32, len(p.specs))
+		p.part[i] = make([][]T, len(p.specs))
 		for k, s := range p.specs {
-			p.part[i][k] = aligned[float32](s.Len())
+			p.part[i][k] = aligned[T](s.Len())
 		}
 	}
 }
 
 // bytes is what one part takes.
-func (p *params) bytes() int64 {
+func (p *params[T]) bytes() int64 {
 	n := int64(0)
 	for _, s := range p.specs {
-		n += 4 * int64(s.Len())
+		n += sizeOf[T]() * int64(s.Len())
 	}
 	return n
 }
 
 // tensor finds a part of a parameter, of which the caller means n elements.
-func (p *params) tensor(id device.Param, part device.Part, n int) ([]float32, error) {
+func (p *params[T]) tensor(id device.Param, part device.Part, n int) ([]T, error) {
 	if id < 0 || int(id) >= len(p.specs) {
 		return nil, fmt.Errorf("%s: parameter %d of %d", p.dev.name, id, len(p.specs))
 	}
@@ -73,22 +82,22 @@ func (p *params) tensor(id device.Param, part device.Part, n int) ([]float32, er
 	return p.part[part][id], nil
 }
 
-func (p *params) Fetch(id device.Param, part device.Part, dst []float32) error {
+func (p *params[T]) Fetch(id device.Param, part device.Part, dst []float32) error {
 	t, err := p.tensor(id, part, len(dst))
-	copy(dst, t)
+	convert(dst, t)
 	return err
 }
 
-func (p *params) Store(id device.Param, part device.Part, src []float32) error {
+func (p *params[T]) Store(id device.Param, part device.Part, src []float32) error {
 	t, err := p.tensor(id, part, len(src))
-	copy(t, src)
+	convert(t, src)
 	return err
 }
 
-func (p *params) Close() error {
+func (p *params[T]) Close() error {
 	if p.specs == nil {
 		return errors.New("parameters closed twice")
 	}
-	*p = params{dev: p.dev}
+	*p = params[T]{dev: p.dev}
 	return nil
 }

@@ -150,7 +150,7 @@ func outputs(s device.Spec) []device.Value {
 }
 
 // memory lists what Alloc takes.
-func (n *net) Memory() device.MemoryPlan {
+func (n *net[T]) Memory() device.MemoryPlan {
 	all := 0
 	for _, e := range n.plan.slots {
 		all += e
@@ -169,9 +169,9 @@ func (n *net) Memory() device.MemoryPlan {
 			add(device.PurposeGradients, n.params.bytes())
 		}
 	}
-	add(device.PurposeActivations, 4*int64(n.plan.values))
-	add(device.PurposeBackward, 4*int64(all-n.plan.values))
-	work, exchange := 4*(int64(n.workers)*int64(n.need.worker)+shares*int64(n.need.share)+int64(n.need.whole)), int64(0)
+	add(device.PurposeActivations, sizeOf[T]()*int64(n.plan.values))
+	add(device.PurposeBackward, sizeOf[T]()*int64(all-n.plan.values))
+	work, exchange := sizeOf[T]()*(int64(n.workers)*int64(n.need.worker)+shares*int64(n.need.share)+int64(n.need.whole)), int64(0)
 	for _, op := range n.ops {
 		work += op.workspace(n)
 		exchange += op.exchange(n)

@@ -5,8 +5,8 @@
 // Ops run at once, in the caller's goroutine, spread over the cores by rows of the batch. What a core works on, and the order of every
 // sum, is fixed by the shapes alone: the same step gives the same bits, however many cores take part.
 //
-// Each op's arithmetic is a function over float32 or float64, one op a file. The device uses float32; float64 is for the package's tests,
-// which hold every gradient against finite differences.
+// Each op's arithmetic is a function over float32 or float64, one op a file. The device uses float32; the same in float64, [Open64], is
+// there to hold gradients against finite differences, and other devices' rounding against.
 //
 // It may import package device and gonum's BLAS, nothing else of the program except philox.
 package reference
@@ -19,7 +19,8 @@ import (
 
 // Device is the reference device. It implements device.Device.
 type Device struct {
-	name string
+	name   string
+	double bool // computes in float64
 }
 
 // New gives a device named "reference".
@@ -38,6 +39,10 @@ func Open(n int) []device.Device {
 	return all
 }
 
+// Open64 gives the device "reference64", which computes in float64: what the gradients and the rounding of other devices are held against. What
+// crosses package device's border is float32 all the same, but for its nets' Fetch64 (device.Precise).
+func Open64() device.Device { return &Device{name: "reference64", double: true} }
+
 // Name is "reference", or "reference:0" of several.
 func (d *Device) Name() string { return d.name }
 
@@ -54,17 +59,17 @@ func (d *Device) Close() error { return nil }
 
 // NewParams declares parameters. Memory comes with the first Alloc of a net compiled on them.
 func (d *Device) NewParams(specs []device.ParamSpec) (device.Params, error) {
-	p := &params{dev: d}
 	for _, s := range specs {
 		for _, n := range s.Shape {
 			if n < 1 {
 				return nil, fmt.Errorf("%s: parameter %s has shape %v", d.name, s.Name, s.Shape)
 			}
 		}
-		s.Shape = append([]int(nil), s.Shape...)
-		p.specs = append(p.specs, s)
 	}
-	return p, nil
+	if d.double {
+		return newParams[float64](d, specs), nil
+	}
+	return newParams[float32](d, specs), nil
 }
 
 // Compile checks the program and lays out its memory. It refuses every precision but fp32.
@@ -75,7 +80,14 @@ func (d *Device) Compile(p device.Program) (device.Net, error) {
 	if err := p.Check(); err != nil {
 		return nil, fmt.Errorf("%s: %w", d.name, err)
 	}
-	own, ok := p.Params.(*params)
+	if d.double {
+		return compile[float64](d, p)
+	}
+	return compile[float32](d, p)
+}
+
+func compile[T Float](d *Device, p device.Program) (device.Net, error) {
+	own, ok := p.Params.(*params[T])
 	if !ok || own.dev != d {
 		return nil, fmt.Errorf("%s: the program's parameters belong to another device", d.name)
 	}

@@ -1,6 +1,7 @@
 package reference
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -24,6 +25,24 @@ func TestDevice(t *testing.T) {
 		}
 		return devs
 	})
+}
+
+// TestDevice64: what is held to PyTorch and the part of the suite about two devices, in float64. Two such devices are made by hand, as Open64
+// gives one. The rest of the suite counts on float32's range.
+func TestDevice64(t *testing.T) {
+	open := func(t *testing.T, n int) []device.Device {
+		var devs []device.Device
+		for i := range n {
+			d := Open64().(*Device)
+			if n > 1 {
+				d.name = fmt.Sprintf("reference64:%d", i)
+			}
+			devs = append(devs, d)
+		}
+		return devs
+	}
+	devicetest.RunGolden(t, open)
+	devicetest.RunPairs(t, open)
 }
 
 func TestNames(t *testing.T) {

@@ -39,7 +39,7 @@ func rankOf[T Float](x []T, label int) int {
 	return rank
 }
 
-func oneIf[T Float](b bool) T {
+func oneIf[T Float | ~uint8](b bool) T {
 	if b {
 		return 1
 	}

@@ -30,6 +30,8 @@ type BenchOptions struct {
 	Mode    string
 	Steps   int // measured; 0: 20
 	Warmup  int // taken before and not measured
+	// Layers measures as many steps again, layer by layer; not for BenchData.
+	Layers bool
 
 	Progress func(done, total int) // steps, those of the warmup included
 }
@@ -45,6 +47,8 @@ type BenchResult struct {
 	ImagesPerSecond     float64        `json:"images_per_second"`
 	MillisecondsPerStep float64        `json:"milliseconds_per_step"`
 	DataStall           float64        `json:"data_stall"` // share of the whole time
+	Layers              []LayerTime    `json:"layers,omitempty"`
+	LayersStepMS        float64        `json:"layers_milliseconds_per_step,omitempty"` // of the steps measured layer by layer, waits included
 	Memory              []DeviceMemory `json:"-"`
 }
 
@@ -116,8 +120,10 @@ func (b *bench) net(ctx context.Context) (err error) {
 			b.add(t.Rows, t.Seconds, t.Stall)
 		}
 	}
-	_, err = s.drain()
-	return err
+	if _, err = s.drain(); err != nil || !b.Layers {
+		return err
+	}
+	return b.layers(ctx, s)
 }
 
 // open makes the net and the stepper: Run's, with the rates of the first epoch.
@@ -218,15 +224,24 @@ func (b *bench) data(ctx context.Context) error {
 }
 
 func (b *bench) add(rows int, seconds, stall float64) {
-	b.seen++
-	if b.Progress != nil {
-		b.Progress(b.seen, b.Warmup+b.Steps)
-	}
+	b.advance()
 	if b.seen <= b.Warmup {
 		return
 	}
 	b.seconds, b.speed = append(b.seconds, seconds), append(b.speed, float64(rows)/seconds)
 	b.rows, b.stall = b.rows+rows, b.stall+stall
+}
+
+// advance tells of one more step.
+func (b *bench) advance() {
+	b.seen++
+	total := b.Warmup + b.Steps
+	if b.Layers {
+		total *= 2
+	}
+	if b.Progress != nil {
+		b.Progress(b.seen, total)
+	}
 }
 
 func (b *bench) finish() {

@@ -1,0 +1,24 @@
+//go:build !linux
+
+package machine
+
+import "runtime"
+
+// On other systems than Linux only what Go itself knows is told.
+
+func system() string { return "" }
+
+func kernel() string { return "" }
+
+func model() string { return "" }
+
+func flag(string) bool { return false }
+
+func online() int { return runtime.NumCPU() }
+
+func memory() Memory { return Memory{} }
+
+func freeSpace(string) (int64, bool) { return 0, false }
+
+// Loaded is not known here.
+func Loaded(string) string { return "" }

@@ -1,0 +1,187 @@
+package train
+
+import (
+	"context"
+	"time"
+
+	"alexnet/internal/model"
+)
+
+// LayerTime is the time of one layer, of one exchange, of the upload ("input") or of the update: medians over the steps, of a batch, on all
+// devices together.
+type LayerTime struct {
+	Name           string  `json:"name"`
+	Kind           string  `json:"kind"` // of the layer; or exchange, upload, update
+	ForwardMS      float64 `json:"forward_ms"`
+	BackwardMS     float64 `json:"backward_ms,omitempty"`
+	GFLOPSForward  float64 `json:"gflops_forward,omitempty"` // a multiply-add counts 2
+	GFLOPSBackward float64 `json:"gflops_backward,omitempty"`
+	Share          float64 `json:"share"` // of the sum of all rows
+}
+
+// span is a run of the plan's steps that are one layer's, on whatever devices: they run side by side.
+type span struct {
+	name, kind        string
+	from, to          int
+	macs              int64 // forward, a picture
+	products          int64 // matrix products in the backward pass: of the data's gradient, of the weights'
+	forward, backward []float64
+}
+
+// layerClock measures a net layer by layer.
+type layerClock struct {
+	net                   *model.Net
+	spans                 []*span
+	upload, update, whole []float64 // seconds, by step
+}
+
+func newLayerClock(net *model.Net, arch *model.Arch) *layerClock {
+	c := &layerClock{net: net}
+	plan := net.Plan()
+	for i := range plan.Order {
+		name, exchange := plan.StepName(i)
+		kind := "exchange"
+		if !exchange {
+			kind = ""
+		}
+		if n := len(c.spans); n > 0 && c.spans[n-1].name == name && (c.spans[n-1].kind == "exchange") == exchange {
+			c.spans[n-1].to = i + 1
+			continue
+		}
+		s := &span{name: name, kind: kind, from: i, to: i + 1}
+		if !exchange {
+			s.describe(arch)
+		}
+		c.spans = append(c.spans, s)
+	}
+	return c
+}
+
+// describe looks up the layer. The first with weights has no gradient of its data: that is the picture.
+func (s *span) describe(arch *model.Arch) {
+	first := true
+	for i := range arch.Layers {
+		l := &arch.Layers[i]
+		if l.Name == s.name {
+			s.kind, s.macs, s.products = l.Kind, l.MACs, 2
+			if first {
+				s.products = 1
+			}
+			return
+		}
+		first = first && len(l.Params) == 0
+	}
+}
+
+// layers measures the steps again, waiting after every layer.
+func (b *bench) layers(ctx context.Context, s *stepper) error {
+	c := newLayerClock(b.compiled, b.model.Arch())
+	for i := range b.Warmup + b.Steps {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if err := c.step(s, i >= b.Warmup); err != nil {
+			return err
+		}
+		b.advance()
+	}
+	b.result.Layers = c.rows(b.cfg.Train.Batch, !s.infer)
+	b.result.LayersStepMS = 1000 * median(c.whole)
+	return nil
+}
+
+// step is stepper.step with a wait behind every part of it.
+func (c *layerClock) step(s *stepper, keep bool) error {
+	b := c.net.Stage()
+	info, err := s.feed.Next(rowsOf(b))
+	if err != nil {
+		return err
+	}
+	s.pass.First, s.pass.Rows, s.pass.Divisor = info.First, info.Rows, float32(max(info.Good, 1))
+	start := time.Now()
+	if err := c.timed(&c.upload, keep, func() { c.net.Begin(b, s.pass) }); err != nil {
+		return err
+	}
+	for _, p := range c.spans {
+		if err := c.timed(&p.forward, keep, func() { c.forward(p) }); err != nil {
+			return err
+		}
+	}
+	if !s.infer {
+		if err := c.back(keep); err != nil {
+			return err
+		}
+	}
+	s.pass.Step++
+	if keep {
+		c.whole = append(c.whole, time.Since(start).Seconds())
+	}
+	return nil
+}
+
+func (c *layerClock) back(keep bool) error {
+	for i := len(c.spans) - 1; i >= 0; i-- {
+		p := c.spans[i]
+		if err := c.timed(&p.backward, keep, func() { c.backward(p) }); err != nil {
+			return err
+		}
+	}
+	return c.timed(&c.update, keep, c.net.Update)
+}
+
+func (c *layerClock) forward(p *span) {
+	for i := p.from; i < p.to; i++ {
+		c.net.ForwardStep(i)
+	}
+}
+
+func (c *layerClock) backward(p *span) {
+	for i := p.to - 1; i >= p.from; i-- {
+		c.net.BackwardStep(i)
+	}
+}
+
+// timed measures from the call of f until all devices are done.
+func (c *layerClock) timed(into *[]float64, keep bool, f func()) error {
+	start := time.Now()
+	f()
+	err := c.net.Sync()
+	if keep {
+		*into = append(*into, time.Since(start).Seconds())
+	}
+	return err
+}
+
+// rows are the medians.
+func (c *layerClock) rows(batch int, train bool) []LayerTime {
+	rows := []LayerTime{{Name: "input", Kind: "upload", ForwardMS: 1000 * median(c.upload)}}
+	for _, p := range c.spans {
+		r := LayerTime{Name: p.name, Kind: p.kind, ForwardMS: 1000 * median(p.forward)}
+		gflop := 2e-9 * float64(p.macs) * float64(batch)
+		r.GFLOPSForward = rate(gflop, r.ForwardMS)
+		if train {
+			r.BackwardMS = 1000 * median(p.backward)
+			r.GFLOPSBackward = rate(gflop*float64(p.products), r.BackwardMS)
+		}
+		rows = append(rows, r)
+	}
+	if train {
+		rows = append(rows, LayerTime{Name: "update", Kind: "update", ForwardMS: 1000 * median(c.update)})
+	}
+	sum := 0.
+	for _, r := range rows {
+		sum += r.ForwardMS + r.BackwardMS
+	}
+	for i := range rows {
+		rows[i].Share = (rows[i].ForwardMS + rows[i].BackwardMS) / sum
+	}
+	return rows
+}
+
+// rate is GFLOP/s.
+func rate(gflop, ms float64) float64 {
+	if ms == 0 {
+		return 0
+	}
+	return 1000 * gflop / ms
+}
