@@ -7,7 +7,7 @@ GOBIN_   := $(shell $(GO) env GOPATH)/bin
 GOLANGCI := v2.15.0
 TAGS      = $$(scripts/tags.sh)
 
-.PHONY: build deps demo man test test-onednn3 test-race portable lint bench-torch clean
+.PHONY: build deps demo man test test-onednn3 test-race portable lint bench-torch builtin check-export clean
 
 build: deps
 	$(GO) build -tags "$(TAGS)" -o bin/alexnet ./cmd/alexnet
@@ -50,12 +50,25 @@ lint:
 		GOBIN=$(GOBIN_) $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI)
 	$(GOBIN_)/golangci-lint run ./...
 
-# alexnet against PyTorch on the same cores, in turn; PyTorch goes into a cache folder (several GB).
-VENV = $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/alexnet/torch-2.15.0
-bench-torch: build
-	@test -x $(VENV)/bin/python || { python3 -m venv $(VENV) && $(VENV)/bin/pip install -q torch==2.15.0 numpy==2.4.6; }
+# PyTorch goes into a cache folder (several GB). The mark in it stands for all of the line.
+VENV  = $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/alexnet/torch-2.15.0
+TORCH = $(VENV)/torchvision-0.29.2-safetensors-0.8.0
+$(TORCH):
+	python3 -m venv $(VENV) && $(VENV)/bin/pip install -q torch==2.15.0 torchvision==0.29.2 safetensors==0.8.0 numpy==2.4.6 pillow==13.0.0 && touch $@
+
+# alexnet against PyTorch on the same cores, in turn.
+bench-torch: build $(TORCH)
 	MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=34359738368 MALLOC_TOP_PAD_=268435456 GLIBC_TUNABLES=glibc.malloc.hugetlb=1 \
 		$(VENV)/bin/python scripts/bench_torch.py
+
+# The net in the program, anew: of RUN, a run of --config cifar10, measured on TEST, the 10,000 test pictures of CIFAR-10.
+builtin: build
+	@test -n "$(RUN)" -a -n "$(TEST)" || { echo "usage: make builtin RUN=runs/train TEST=cifar10-test.tar" >&2; exit 2; }
+	scripts/builtin.sh bin/alexnet "$(RUN)" "$(TEST)"
+
+# Exported weights against PyTorch and torchvision, which load them.
+check-export: build $(TORCH)
+	$(VENV)/bin/python scripts/check_export.py
 
 clean:
 	rm -rf bin build

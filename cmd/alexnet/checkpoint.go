@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"alexnet/internal/builtin"
 	"alexnet/internal/run"
 	"alexnet/internal/weights"
 )
@@ -17,16 +18,17 @@ import (
 type weightsOption struct{ path string }
 
 func (o *weightsOption) addFlag(c *cobra.Command) {
-	c.Flags().StringVar(&o.path, "weights", "", "checkpoint `FILE`, or a run folder (default: the best checkpoint of the newest run)")
+	c.Flags().StringVar(&o.path, "weights", "", "checkpoint `FILE`, a run folder, or "+builtin.Name+
+		", the small net in the program (default: the best checkpoint of the newest run; without a run "+builtin.Name+")")
 }
 
-// load opens the checkpoint; without --weights the best one of the newest run, and says which.
+// load opens the checkpoint; without --weights the best one of the newest run or, where there is none, the net in the program. It says which.
 func (o *weightsOption) load(t *terminal) (*weights.Checkpoint, error) {
 	path := o.path
 	if path == "" {
 		newest, err := run.Newest()
 		if errors.Is(err, run.ErrNoRun) {
-			return nil, advise(exitNoData, "alexnet train, or --weights FILE", fmt.Errorf("no trained net: %w", err))
+			return loadBuiltin(t, "; train your own: alexnet train --data DIR")
 		}
 		if err != nil {
 			return nil, err
@@ -36,6 +38,9 @@ func (o *weightsOption) load(t *terminal) (*weights.Checkpoint, error) {
 	} else {
 		path = inRun(path, t)
 	}
+	if path == builtin.Name {
+		return loadBuiltin(t, "")
+	}
 	c, err := loadCheckpoint(path)
 	if err == nil && c.Best == nil && c.Epoch == 0 && filepath.Base(path) == run.Last+".safetensors" {
 		t.note("it is from step %d; its run has had no validation yet, and so no best checkpoint", c.Step)
@@ -43,8 +48,25 @@ func (o *weightsOption) load(t *terminal) (*weights.Checkpoint, error) {
 	return c, err
 }
 
-// inRun is the checkpoint to use where path is a run folder, and says which; else path itself.
+// loadBuiltin opens the net in the program and says how good it is.
+func loadBuiltin(t *terminal, more string) (*weights.Checkpoint, error) {
+	m, err := builtin.Test()
+	if err != nil {
+		return nil, err
+	}
+	c, err := builtin.Load()
+	if err == nil {
+		t.note("net: %s, built in (%s of %s; %s of its test pictures right)%s", builtin.Net, classes(len(c.Classes)), builtin.Data, percent(1-m.Top1Error), more)
+	}
+	return c, err
+}
+
+// inRun is the checkpoint to use where path is a run folder, and says which; else path itself. The name of the net in the program means
+// that net whatever lies in the working folder: a file or run of this name is ./builtin.
 func inRun(path string, t *terminal) string {
+	if path == builtin.Name {
+		return path
+	}
 	inside := run.ToUse(path)
 	if inside == "" {
 		return path
@@ -54,8 +76,24 @@ func inRun(path string, t *terminal) string {
 }
 
 func loadCheckpoint(path string) (*weights.Checkpoint, error) {
-	c, err := weights.Load(path)
-	return c, noCheckpoint(path, err)
+	r, err := openWeights(path)
+	if err != nil {
+		return nil, err
+	}
+	c, err := weights.LoadFrom(r)
+	if err != nil {
+		done(r)
+	}
+	return c, err
+}
+
+// openWeights opens a file, or the one in the program.
+func openWeights(path string) (*weights.Reader, error) {
+	if path == builtin.Name {
+		return builtin.Open()
+	}
+	r, err := weights.Open(path)
+	return r, noCheckpoint(path, err)
 }
 
 // noCheckpoint words the error of a file that is not there.

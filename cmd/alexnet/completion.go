@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -9,10 +10,10 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"alexnet/internal/builtin"
 	"alexnet/internal/config"
 	"alexnet/internal/model"
 	"alexnet/internal/run"
-	"alexnet/internal/weights"
 )
 
 // completionResult is the document of completion SHELL --json.
@@ -82,6 +83,8 @@ var completers = map[string]completer{
 	"crops":     only("1", "10"),
 	"layer":     completeLayers,
 	"gpus":      only(), // this build has none
+	"to":        only(targetNames()...),
+	"dtype":     only("f32", "f16"),
 	"resume": func(_ *cobra.Command, typed string) ([]string, cobra.ShellCompDirective) {
 		return orFiles(resumable(), typed)
 	},
@@ -111,7 +114,7 @@ func completeAll(root *cobra.Command) {
 			panic(err)
 		}
 	})
-	if root.CommandPath() == "alexnet weights show" {
+	if path := root.CommandPath(); path == "alexnet weights show" || path == "alexnet weights export" {
 		root.ValidArgsFunction = func(c *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
 			return checkpoints(c, typed)
 		}
@@ -205,17 +208,20 @@ func completeLayers(c *cobra.Command, typed string) ([]string, cobra.ShellCompDi
 	return going(names, typed), cobra.ShellCompDirectiveNoFileComp
 }
 
-// layersIn reads the head of a checkpoint: "" is the newest run's.
+// layersIn reads the head of a checkpoint: "" is the one that the command would use.
 func layersIn(path string) (names []string, err error) {
-	if path == "" {
-		path, err = run.Newest()
-	} else if inside := run.ToUse(path); inside != "" {
+	switch inside := run.ToUse(path); {
+	case path == "":
+		if path, err = run.Newest(); errors.Is(err, run.ErrNoRun) {
+			path, err = builtin.Name, nil
+		}
+	case path != builtin.Name && inside != "":
 		path = inside
 	}
 	if err != nil {
 		return nil, err
 	}
-	r, err := weights.Open(path)
+	r, err := openWeights(path)
 	if err != nil {
 		return nil, err
 	}

@@ -12,6 +12,7 @@ import (
 	"alexnet/internal/config"
 	"alexnet/internal/data"
 	"alexnet/internal/device"
+	"alexnet/internal/export"
 	"alexnet/internal/run"
 	"alexnet/internal/weights"
 )
@@ -53,6 +54,7 @@ func exitCode(err error) int {
 	var other *weights.Mismatch
 	var locked *run.LockedError
 	var picture *data.BadPicture
+	var foreign *export.Refused
 	var precision *device.PrecisionError
 	switch {
 	case errors.As(err, &own):
@@ -61,7 +63,7 @@ func exitCode(err error) int {
 		return exitUsage
 	case errors.Is(err, data.ErrNoData), errors.Is(err, run.ErrNoRun):
 		return exitNoData
-	case errors.As(err, &damaged), errors.As(err, &other):
+	case errors.As(err, &damaged), errors.As(err, &other), errors.As(err, &foreign):
 		return exitCheckpoint
 	case errors.As(err, &locked):
 		return exitLocked
@@ -79,6 +81,7 @@ func nextStep(err error) string {
 	var damaged *weights.BadFile
 	var other *weights.Mismatch
 	var locked *run.LockedError
+	var foreign *export.Refused
 	var precision *device.PrecisionError
 	switch {
 	case errors.As(err, &own) && own.next != "":
@@ -93,6 +96,8 @@ func nextStep(err error) string {
 		return damaged.Advice
 	case errors.As(err, &other) && other.Advice != "":
 		return other.Advice
+	case errors.As(err, &foreign):
+		return foreign.Advice
 	case errors.As(err, &damaged), errors.As(err, &other):
 		return "name another checkpoint: ls runs/*/checkpoints"
 	case errors.As(err, &locked):

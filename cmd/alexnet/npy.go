@@ -35,7 +35,7 @@ func writable(path string) error {
 	return nil
 }
 
-// writeNPY writes data as an array of the given shape, (N, C) or (N, C, H, W), in C order. The file appears whole or not at all.
+// writeNPY writes data as an array of the given shape, (N, C), (C, H, W) or (N, C, H, W), in C order. The file appears whole or not at all.
 func writeNPY(path string, data []float32, shape []int) error {
 	return atomicfile.Write(path, func(f atomicfile.File) error {
 		b := bufio.NewWriter(f)
@@ -48,8 +48,12 @@ func writeNPY(path string, data []float32, shape []int) error {
 
 // nested gives npyio, which takes the shape from the value's type, slices of slices over the same numbers.
 func nested(data []float32, shape []int) any {
-	if len(shape) == 2 {
+	switch len(shape) {
+	case 2:
 		return cut(data, shape[1])
+	case 3:
+		rows := cut(data, shape[2])
+		return slices.Collect(slices.Chunk(rows, shape[1]))
 	}
 	planes := make([][][][]float32, shape[0])
 	for n, picture := range cut(data, shape[1]*shape[2]*shape[3]) { // (C, H, W)

@@ -12,7 +12,7 @@ import (
 )
 
 func TestWriteNPY(t *testing.T) {
-	for _, shape := range [][]int{{2, 3, 2, 5}, {2, 7}} {
+	for _, shape := range [][]int{{2, 3, 2, 5}, {3, 4, 5}, {2, 7}} {
 		t.Run(fmt.Sprint(shape), func(t *testing.T) {
 			n := 1
 			for _, d := range shape {

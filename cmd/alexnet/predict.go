@@ -33,9 +33,13 @@ func newPredictCommand(t *terminal) *cobra.Command {
 		Use:   "predict IMAGE...",
 		Short: "Name what is in pictures",
 		Long: `Print the most probable classes of each picture, in the order given. A picture that cannot be read is named with its reason, the others are
-answered, and the exit code is 3; --strict stops at the first instead.`,
+answered, and the exit code is 3; --strict stops at the first instead.
+
+Without --weights the newest run's best net answers; where nothing was trained yet, or with --weights builtin, a small net in the program,
+which knows ten classes, those of CIFAR-10.`,
 		Example: `  alexnet predict cat.jpg
   alexnet predict *.jpg --top 1
+  alexnet predict cat.jpg --weights builtin
   alexnet predict cat.jpg --weights alexnet.safetensors --json | jq -r '.[0].predictions[0].class'`,
 		Args: wantArgs("a picture or several", 0),
 		RunE: func(c *cobra.Command, images []string) error {

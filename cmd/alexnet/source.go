@@ -59,7 +59,11 @@ func openData(ctx context.Context, path string, cfg *config.Config) (*data.Sourc
 func reopenData(ctx context.Context, c *weights.Checkpoint, cfg *config.Config, command string) (*data.Source, error) {
 	switch c.Data.Path {
 	case "":
-		return nil, advise(exitNoData, command+" --data DIR", fmt.Errorf("%s names no data: it was never trained", c.Path))
+		why := "names no data: it was never trained"
+		if c.Data.Fingerprint != "" {
+			why = "does not say where its data are: such paths are left out of checkpoints that are passed on"
+		}
+		return nil, advise(exitNoData, command+" --data DIR", fmt.Errorf("%s %s", c.Path, why))
 	case generated:
 		return data.DemoSource(data.DemoOptions{})
 	}

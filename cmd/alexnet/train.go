@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"alexnet/internal/builtin"
 	"alexnet/internal/config"
 	"alexnet/internal/cpu"
 	"alexnet/internal/model"
@@ -85,7 +86,7 @@ to the very weights that the undisturbed run would have had, on the device that 
 	f.StringVar(&o.data, "data", "", "`PATH` of a folder or tar of pictures (default: generated pictures)")
 	f.IntVar(&o.epochs, "epochs", 0, "`N` passes over the data, in all (train.epochs)")
 	f.IntVar(&o.steps, "steps", 0, "stop after `N` steps, in all")
-	f.StringVar(&o.init, "init", "", "start from the weights and the preprocessing of this checkpoint `FILE`, or of a run folder")
+	f.StringVar(&o.init, "init", "", "start from the weights and the preprocessing of this checkpoint `FILE`, of a run folder, or of "+builtin.Name)
 	f.StringVar(&o.out, "out", "", "run folder `DIR`, new or empty (default: runs/train, runs/train2, ...)")
 	f.StringVar(&o.resume, "resume", "", "go on with this `RUN`: its folder, or last")
 	f.BoolVar(&o.strict, "strict", false, "stop at the first picture that cannot be read")

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -19,9 +18,9 @@ import (
 )
 
 func newWeightsCommand(t *terminal) *cobra.Command {
-	return newGroup("weights", "Make and inspect files of weights", `Make and inspect checkpoints. A checkpoint is one safetensors file: weights under the paper's names (conv1.weight .. fc8.bias), and in its
+	return newGroup("weights", "Make, inspect and export files of weights", `Make, inspect and export checkpoints. A checkpoint is one safetensors file: weights under the paper's names (conv1.weight .. fc8.bias), and in its
 metadata the configuration, the class names and how pictures are prepared, with a CRC32C of each tensor.`,
-		newWeightsInitCommand(t), newWeightsShowCommand(t))
+		newWeightsInitCommand(t), newWeightsShowCommand(t), newWeightsExportCommand(t))
 }
 
 // weightsInitOptions are what weights init was asked to do.
@@ -76,11 +75,8 @@ func numbered(n int) []string {
 }
 
 func runWeightsInit(ctx context.Context, o weightsInitOptions, t *terminal) error {
-	if err := writable(o.out); err != nil {
+	if err := newFile(o.out, o.force); err != nil {
 		return err
-	}
-	if _, err := os.Stat(o.out); err == nil && !o.force {
-		return advise(exitFailed, "another name for --out, or --force to overwrite it", fmt.Errorf("%s is there already", o.out))
 	}
 	cfg, err := o.net.load("")
 	if err != nil {
@@ -129,6 +125,7 @@ type weightsShowResult struct {
 	Parameters int64          `json:"parameters"` // optim. and preprocess. tensors not counted
 	Tensors    []tensorResult `json:"tensors"`
 	Metadata   map[string]any `json:"metadata"`
+	Checksums  bool           `json:"checksums"` // the file has some, and every one agrees
 }
 
 type tensorResult struct {
@@ -150,12 +147,12 @@ func newWeightsShowCommand(t *terminal) *cobra.Command {
 
 func runWeightsShow(ctx context.Context, path string, t *terminal) error {
 	path = inRun(path, t)
-	r, err := weights.Open(path)
+	r, err := openWeights(path)
 	if err != nil {
-		return noCheckpoint(path, err)
+		return err
 	}
 	defer done(r)
-	out := weightsShowResult{File: path, Tensors: []tensorResult{}, Metadata: map[string]any{}}
+	out := weightsShowResult{File: path, Tensors: []tensorResult{}, Metadata: map[string]any{}, Checksums: r.Checked()}
 	for i, info := range r.Tensors {
 		if err := context.Cause(ctx); err != nil {
 			return err
@@ -195,7 +192,11 @@ func printWeights(w *bytes.Buffer, r weightsShowResult, meta map[string]string, 
 		tab.add(tensor.Name, tensor.DType, strings.Trim(strings.Join(strings.Fields(fmt.Sprint(tensor.Shape)), "x"), "[]"), grouped(values))
 	}
 	tab.write(w, width)
-	fmt.Fprintf(w, "\n%s parameters; every checksum agrees\n\n", grouped(r.Parameters))
+	sums := "every checksum agrees"
+	if !r.Checksums {
+		sums = "no checksums, it is another program's"
+	}
+	fmt.Fprintf(w, "\n%s parameters; %s\n\n", grouped(r.Parameters), sums)
 	for _, key := range slices.Sorted(maps.Keys(meta)) {
 		text := strings.TrimRight(meta[key], "\n")
 		if strings.Contains(text, "\n") {

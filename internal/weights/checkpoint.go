@@ -168,14 +168,15 @@ func Load(path string) (*Checkpoint, error) {
 	if err != nil {
 		return nil, err
 	}
-	c, err := load(r)
+	c, err := LoadFrom(r)
 	if err != nil {
 		return nil, errors.Join(err, r.Close())
 	}
 	return c, nil
 }
 
-func load(r *Reader) (*Checkpoint, error) {
+// LoadFrom is Load from an open file, which the checkpoint's Close closes.
+func LoadFrom(r *Reader) (*Checkpoint, error) {
 	c := &Checkpoint{Path: r.path, file: r}
 	if err := c.read(r); err != nil {
 		return nil, at(r.path, err)
@@ -184,6 +185,9 @@ func load(r *Reader) (*Checkpoint, error) {
 }
 
 func (c *Checkpoint) read(r *Reader) error {
+	if r.Meta[ExportKey] != "" {
+		return exported(r.Meta)
+	}
 	if r.Meta["format"] != formatName || !r.checked {
 		return &BadFile{
 			Reason: "a safetensors file, but not a checkpoint of this program",
@@ -255,6 +259,18 @@ func (c *Checkpoint) setMeta(meta map[string]string) error {
 		MeanKind: p.MeanKind, Scale: p.Scale, Eigvec: p.Eigvec, Stdev: p.Stdev,
 	}
 	return nil
+}
+
+// Compact is the checkpoint for use alone, to be saved elsewhere: without momentum and what else only a resumed run needs, without the
+// path of its data, which means nothing on another machine, and with its parameters as dtype: F32 or F16.
+func (c *Checkpoint) Compact(dtype string) *Checkpoint {
+	compact := *c
+	compact.Data.Path, compact.Device, compact.Threads, compact.Schedule, compact.Momentum, compact.file = "", "", 0, nil, nil, nil
+	compact.Params = slices.Clone(c.Params)
+	for i := range compact.Params {
+		compact.Params[i].DType = dtype
+	}
+	return &compact
 }
 
 // Close closes the file that Load opened; the tensors' Fill fail from then on.

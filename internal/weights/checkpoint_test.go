@@ -120,6 +120,70 @@ func TestCheckpointRoundTrip(t *testing.T) {
 	}
 }
 
+// A compact checkpoint is for use on any machine: what only the run needs is gone, all else is there, weights rounded to binary16.
+func TestCompact(t *testing.T) {
+	got := loaded(t, saved(t, loaded(t, saved(t, example(1.0/3))).Compact("F16")))
+	want := example(1)
+	want.Data.Path, want.Device, want.Threads, want.Schedule, want.Momentum = "", "", 0, nil, nil
+	for i := range want.Params {
+		v, err := example(1.0 / 3).Params[i].Values()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for j := range v {
+			h, _ := toHalf(v[j])
+			v[j] = half(h)
+		}
+		want.Params[i] = Of(want.Params[i].Name, want.Params[i].Shape, v)
+	}
+	if diff := cmp.Diff(plain(t, want), plain(t, got), unexported); diff != "" {
+		t.Errorf("came back differently (-want +loaded):\n%s", diff)
+	}
+}
+
+// A checkpoint is read from memory as from a file, damage included.
+func TestLoadFrom(t *testing.T) {
+	b, err := os.ReadFile(saved(t, example(1)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	from := func(b []byte) (*Checkpoint, error) {
+		r, err := NewReader("built in", bytes.NewReader(b), int64(len(b)))
+		if err != nil {
+			return nil, err
+		}
+		return LoadFrom(r)
+	}
+	c, err := from(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(plain(t, example(1)), plain(t, c), unexported); diff != "" || c.Path != "built in" || c.Close() != nil {
+		t.Errorf("%s: came back differently:\n%s", c.Path, diff)
+	}
+	b[len(b)-1] ^= 1
+	if c, err = from(b); err == nil {
+		_, err = c.Momentum[3].Values()
+	}
+	var bad *BadFile
+	if !errors.As(err, &bad) || bad.Path != "built in" {
+		t.Errorf("error %v", err)
+	}
+}
+
+func TestExportIsNoCheckpoint(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "f")
+	if err := Write(path, map[string]string{ExportKey: "plain", SourceKey: "runs/train/checkpoints/best.safetensors"}, example(1).Params); err != nil {
+		t.Fatal(err)
+	}
+	_, err := Load(path)
+	want := path + ": weights exported for other programs (plain), not a checkpoint; use the checkpoint that it was made from: runs/train/checkpoints/best.safetensors"
+	var bad *BadFile
+	if !errors.As(err, &bad) || err.Error() != want {
+		t.Errorf("error %v, want %s", err, want)
+	}
+}
+
 func TestSameCheckpointSameBytes(t *testing.T) {
 	a, err1 := os.ReadFile(saved(t, example(1)))
 	b, err2 := os.ReadFile(saved(t, example(1)))
@@ -347,11 +411,11 @@ func FuzzLoad(f *testing.F) {
 			}
 		}
 		b := encoded(t, meta, []Tensor{mean})
-		r, err := newReader("f", bytes.NewReader(b), int64(len(b)))
+		r, err := NewReader("f", bytes.NewReader(b), int64(len(b)))
 		if err != nil {
 			t.Fatal(err)
 		}
-		c, err := load(r)
+		c, err := LoadFrom(r)
 		var bad *BadFile
 		if err != nil {
 			if !errors.As(err, &bad) {

@@ -24,6 +24,9 @@ type Header struct {
 	checked bool              // the file carries checksums
 }
 
+// Checked tells whether the file carries checksums, as ours do: then reading a tensor verifies it.
+func (h *Header) Checked() bool { return h.checked }
+
 // Info is one tensor's entry.
 type Info struct {
 	Name   string
@@ -78,12 +81,12 @@ func newLayout(meta map[string]string, tensors []Tensor) (*layout, error) {
 	l.add("}")
 	offset := int64(0)
 	for _, t := range tensors {
-		end := offset + 4*int64(t.Len())
+		end := offset + widths[t.dtype()]*int64(t.Len())
 		shape, err := json.Marshal(append([]int{}, t.Shape...)) // [] where the shape is nil
 		if err != nil {
 			return nil, err
 		}
-		l.add(fmt.Sprintf(`,%s:{"dtype":"F32","shape":%s,"data_offsets":[%d,%d]}`, quote(t.Name), shape, offset, end))
+		l.add(fmt.Sprintf(`,%s:{"dtype":"%s","shape":%s,"data_offsets":[%d,%d]}`, quote(t.Name), t.dtype(), shape, offset, end))
 		offset = end
 	}
 	l.add("}")
@@ -133,7 +136,10 @@ func checkNames(meta map[string]string, tensors []Tensor) error {
 			return fmt.Errorf("tensor name %q is empty, not UTF-8, or used twice", t.Name)
 		}
 		seen[t.Name] = true
-		if _, err := sizeOf(t.Shape, 4); err != nil {
+		if _, can := encoders[t.dtype()]; !can {
+			return fmt.Errorf("tensor %s: cannot be written as %s; F32 and F16 can", t.Name, t.DType)
+		}
+		if _, err := sizeOf(t.Shape, widths[t.dtype()]); err != nil {
 			return fmt.Errorf("tensor %s: %w", t.Name, err)
 		}
 	}

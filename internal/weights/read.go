@@ -31,7 +31,7 @@ func Open(path string) (*Reader, error) {
 	if err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
-	r, err := newReader(path, f, info.Size())
+	r, err := NewReader(path, f, info.Size())
 	if err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
@@ -39,7 +39,8 @@ func Open(path string) (*Reader, error) {
 	return r, nil
 }
 
-func newReader(path string, r io.ReaderAt, size int64) (*Reader, error) {
+// NewReader is Open for size bytes that are at hand otherwise; path is what errors call them. Close does not close r.
+func NewReader(path string, r io.ReaderAt, size int64) (*Reader, error) {
 	h, err := parse(r, size)
 	if err != nil {
 		return nil, at(path, err)
@@ -47,8 +48,13 @@ func newReader(path string, r io.ReaderAt, size int64) (*Reader, error) {
 	return &Reader{Header: *h, path: path, r: r}, nil
 }
 
-// Close closes the file.
-func (r *Reader) Close() error { return r.file.Close() }
+// Close closes the file that Open opened.
+func (r *Reader) Close() error {
+	if r.file == nil {
+		return nil
+	}
+	return r.file.Close()
+}
 
 // Tensor is tensor i of the header, to be read while the Reader is open.
 func (r *Reader) Tensor(i int) Tensor {

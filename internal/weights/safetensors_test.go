@@ -40,7 +40,7 @@ func encoded(t interface{ Fatal(...any) }, meta map[string]string, tensors []Ten
 
 // readAll opens bytes as a file and reads every tensor.
 func readAll(b []byte) (*Reader, [][]float32, error) {
-	r, err := newReader("f", bytes.NewReader(b), int64(len(b)))
+	r, err := NewReader("f", bytes.NewReader(b), int64(len(b)))
 	if err != nil {
 		return nil, nil, err
 	}
@@ -111,6 +111,93 @@ func TestRoundTrip(t *testing.T) {
 			}
 		}
 	})
+}
+
+// Every binary16 but infinities and NaN comes back as it was.
+func TestHalfRoundTrip(t *testing.T) {
+	for h := range 1 << 16 {
+		x := half(uint16(h))
+		back, ok := toHalf(x)
+		if special := h&0x7c00 == 0x7c00; ok == special || !special && back != uint16(h) {
+			t.Errorf("%04x is %g and comes back as %04x, %v", h, x, back, ok)
+		}
+	}
+}
+
+// Rounding is to the nearest, of two to the even one: held to a search among all binary16.
+func TestHalfRounds(t *testing.T) {
+	nearest := func(x float32) uint16 {
+		best, least := 0, math.Inf(1)
+		for h := range 0x7c00 { // the positive ones
+			d := math.Abs(float64(half(uint16(h))) - float64(x))
+			if d < least || d == least && h%2 == 0 {
+				best, least = h, d
+			}
+		}
+		return uint16(best)
+	}
+	for _, x := range []float32{
+		0, 1, 1 + 1./2048, 1 + 3./2048, math.Nextafter32(1+1./2048, 2), 0.1, 1. / 3, 65504, 65519.99,
+		6.103515625e-5, 6.1e-5, 6.1020255e-5 /* to the smallest normal */, 5.9604645e-8, 2.9802322e-8 /* half of that: to 0 */, 2.9802326e-8, 8.940697e-8, 1e-40,
+	} {
+		want := nearest(x)
+		if got, ok := toHalf(x); !ok || got != want {
+			t.Errorf("%g: %04x, %v, want %04x", x, got, ok, want)
+		}
+		if got, ok := toHalf(-x); !ok || got != want|1<<15 && x != 0 {
+			t.Errorf("%g: %04x, %v, want %04x", -x, got, ok, want|1<<15)
+		}
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		x := rapid.Float32Range(0, 65519).Draw(t, "x")
+		if got, ok := toHalf(x); !ok || got != nearest(x) {
+			t.Errorf("%g: %04x, %v, want %04x", x, got, ok, nearest(x))
+		}
+	})
+	for _, x := range []float32{65520, 1e30, float32(math.Inf(1)), float32(math.Inf(-1)), float32(math.NaN())} {
+		if got, ok := toHalf(x); ok {
+			t.Errorf("%g became %04x", x, got)
+		}
+	}
+}
+
+func TestHalfFile(t *testing.T) {
+	long := make([]float32, chunk) // more than fits into the buffer at once
+	for i := range long {
+		long[i] = float32(i%2048) / 8
+	}
+	tensors := []Tensor{Of("mean", []int{3}, []float32{1, 2, 1e9}), Of("w", []int{2, 3}, []float32{1, -2, 0.5, 1e-7, -65504, 0.1}), Of("long", []int{chunk}, long)}
+	tensors[1].DType, tensors[2].DType = "F16", "F16"
+	r, got, err := readAll(encoded(t, nil, tensors))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if i := r.Tensors[1]; i.DType != "F16" || i.Bytes != 12 || r.Tensors[0].DType != "F32" || !r.Checked() {
+		t.Errorf("tensors %+v, checked %v", r.Tensors, r.Checked())
+	}
+	if want := []float32{1, -2, 0.5, 2. / (1 << 24), -65504, 0.099975586}; !reflect.DeepEqual(got[1], want) { // 1e-7 is 1.7 of the smallest
+		t.Errorf("w is %v, want %v", got[1], want)
+	}
+	if !reflect.DeepEqual(got[2], long) || got[0][2] != 1e9 {
+		t.Error("the other tensors changed")
+	}
+}
+
+func TestHalfRefuses(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "f")
+	for dtype, want := range map[string]string{
+		"F16":  "tensor fc8.bias: 70000 is no number that F16 can hold",
+		"BF16": "tensor fc8.bias: cannot be written as BF16; F32 and F16 can",
+	} {
+		big := Of("fc8.bias", []int{2}, []float32{1, 70000})
+		big.DType = dtype
+		if err := Write(path, nil, []Tensor{big}); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("error %v, want %q", err, want)
+		}
+		if _, err := os.Stat(path); err == nil {
+			t.Error("the file is there in spite of it")
+		}
+	}
 }
 
 // small is a file with something of everything.

@@ -8,7 +8,8 @@
 // A file is written whole or not at all. It grows under a temporary name in the same folder, tensor by tensor through one buffer, is synced,
 // takes its name by rename, and the folder is synced: whatever kills the writer, the name holds the old file or the new one.
 //
-// The package knows neither model nor device. Tensors come from and go to callbacks, in logical order (conv OIHW, fc (out, in)), fp32.
+// The package knows neither model nor device. Tensors come from and go to callbacks, in logical order (conv OIHW, fc (out, in)), fp32;
+// files of half the size, F16, can be written and read.
 package weights
 
 import (
@@ -20,6 +21,7 @@ import (
 type Tensor struct {
 	Name  string // "conv1.weight"
 	Shape []int  // (96, 3, 11, 11); empty for a single number
+	DType string // of the file that Write makes: F32, also where it is empty, or F16; of no meaning in what was read
 	// Fill writes the values to dst, which has Len elements, in row-major order. Of a tensor from Load it fails with a *BadFile
 	// where the bytes are damaged.
 	Fill func(dst []float32) error

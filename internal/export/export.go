@@ -1,0 +1,83 @@
+// Package export says what a net's parameters are called, and what they must be, in other programs.
+//
+// Names and shapes are a matter of the target: see [Plain] and [Torchvision]. The numbers change in one place. Our dropout is the paper's: a mask
+// in training, outputs times 1-rate in use. PyTorch's, Caffe's and others' is inverted: times 1/(1-rate) in training, nothing in use. So in an
+// exported net the weights of the layer that reads behind a dropout layer are multiplied by 1-rate, and the net in use is the same; the
+// bias stays. That is exact for a rate of 0.5.
+//
+// The package knows the net (model) and no file format.
+package export
+
+import (
+	"fmt"
+
+	"alexnet/internal/model"
+)
+
+// Param is one parameter for another program.
+type Param struct {
+	Name   string  // there
+	Index  int     // in Arch.Params
+	Factor float32 // it is multiplied by this
+}
+
+// Refused is a net that the target cannot hold.
+type Refused struct {
+	Target string // "torchvision.models.alexnet"
+	Reason string // what is different, where first
+	Advice string
+}
+
+func (e *Refused) Error() string { return "cannot be exported to " + e.Target + ": " + e.Reason }
+
+// Plain is every parameter under its own name, the paper's: for a module written for this net, whose layers have these names.
+func Plain(a *model.Arch) ([]Param, error) {
+	factors, err := inverted(a)
+	if err != nil {
+		return nil, err
+	}
+	all := make([]Param, len(a.Params))
+	for i := range a.Params {
+		all[i] = Param{a.Params[i].Name, i, factors[i]}
+	}
+	return all, nil
+}
+
+// inverted is what turns the paper's dropout into the inverted form, by parameter. What stands between a dropout layer and the layer with
+// weights behind it must let a factor through.
+func inverted(a *model.Arch) ([]float32, error) {
+	factors := make([]float32, len(a.Params))
+	factor, dropout := 1.0, ""
+	for i := range a.Layers {
+		switch l := &a.Layers[i]; {
+		case l.Kind == "dropout":
+			factor, dropout = factor*(1-l.Rate), l.Name
+		case len(l.Params) > 0:
+			factors[l.Params[0]], factors[l.Params[1]] = float32(factor), 1
+			factor = 1
+		case factor != 1 && !homogeneous(l):
+			return nil, &Refused{
+				Target: "a net with inverted dropout", Advice: "train without that dropout layer: --set model." + dropout + "=off",
+				Reason: fmt.Sprintf("%s (%s) stands between %s and the next weights, and what it does to outputs times %g no weights can do",
+					l.Name, what(l), dropout, factor),
+			}
+		}
+	}
+	return factors, nil
+}
+
+// homogeneous tells whether c times the input gives c times the output, for c above 0.
+func homogeneous(l *model.Layer) bool {
+	return l.Kind == "pool" || l.Kind == "activation" && l.Act != "tanh"
+}
+
+// what is a layer's kind in words.
+func what(l *model.Layer) string {
+	switch l.Kind {
+	case "activation":
+		return l.Act
+	case "pool":
+		return l.Pool + " pool"
+	}
+	return l.Kind
+}
