@@ -73,9 +73,8 @@ type completer func(c *cobra.Command, typed string) ([]string, cobra.ShellCompDi
 
 // completers go by the name of the flag, which means the same in every command. Numbers complete to nothing.
 var completers = map[string]completer{
-	"config": func(_ *cobra.Command, typed string) ([]string, cobra.ShellCompDirective) {
-		return orFiles(config.Names(), typed)
-	},
+	"config":    completeNets,
+	"gradients": completeNets,
 	"set":       completeKeys,
 	"device":    only("cpu", "cpu,cpu", "reference", "reference,reference"),
 	"precision": only("fp32", "bf16"),
@@ -92,6 +91,10 @@ var completers = map[string]completer{
 	"init":    checkpoints,
 	"data":    files,
 	"out":     files,
+}
+
+func completeNets(_ *cobra.Command, typed string) ([]string, cobra.ShellCompDirective) {
+	return orFiles(config.Names(), typed)
 }
 
 // completeAll tells cobra how to complete every flag and argument below root.
