@@ -103,8 +103,8 @@ func (n *Net) Forward(b *device.Batch, p Pass) {
 	}
 }
 
-// Begin, ForwardStep and BackwardStep are Forward and Backward taken apart, for those who measure or check single ops. Begin enqueues the
-// upload alone.
+// Begin enqueues the upload alone. With ForwardStep and BackwardStep it is Forward and Backward taken apart, for those who measure or check
+// single ops.
 func (n *Net) Begin(b *device.Batch, p Pass) {
 	n.rows = p.Rows
 	for d, net := range n.nets {

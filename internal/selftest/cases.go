@@ -37,8 +37,9 @@ var opCases = []opCase{
 	{name: "LRN inside columns", layers: []string{front, "{name: op, kind: lrn, size: 5, alpha: 1, beta: 0.75, k: 2}"}, in: "front", out: "op"},
 	{name: "max pool, overlapping", layers: []string{front, "{name: op, kind: pool, size: 3, stride: 2, round: up}"}, in: "front", out: "op"},
 	{name: "avg pool, overlapping", layers: []string{front, "{name: op, kind: pool, pool: avg, size: 3, stride: 2, round: up}"}, in: "front", out: "op"},
-	{name: "LRN and max pool", layers: []string{front, "{name: lrn, kind: lrn, size: 5, alpha: 1, beta: 0.75, k: 2}",
-		"{name: op, kind: pool, size: 3, stride: 3}"}, in: "front", out: "op", exact: true},
+	{name: "LRN and max pool", layers: []string{
+		front, "{name: lrn, kind: lrn, size: 5, alpha: 1, beta: 0.75, k: 2}", "{name: op, kind: pool, size: 3, stride: 3}",
+	}, in: "front", out: "op", exact: true},
 	{name: "tanh", layers: []string{front, "{name: op, kind: activation, act: tanh}"}, in: "front", out: "op"},
 	{name: "ReLU", layers: []string{front, "{name: op, kind: activation, act: relu}"}, in: "front", out: "op"},
 	{name: "dropout in training", layers: []string{front, "{name: op, kind: dropout, rate: 0.5}"}, in: "front", out: "op"},
