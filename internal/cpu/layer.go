@@ -26,6 +26,8 @@ type layer struct {
 	weights, biases  *param
 	desc             C.cpu_layer
 	hint             C.dnnl_primitive_desc_t // of the forward primitive
+	apart            int                     // groups of channels that are run one by one, each by a primitive as desc says; 1: all at once
+	whole            *C.cpu_desc             // the weight's layout, of all groups together; nil: as the primitives have it
 }
 
 func (l *layer) forward(c *compiler) error {
@@ -33,7 +35,7 @@ func (l *layer) forward(c *compiler) error {
 	if err := l.describe(c.prog.Rows); err != nil {
 		return err
 	}
-	block, err := l.choose(c.dev)
+	block, err := l.choose(c)
 	if err != nil {
 		return err
 	}
@@ -42,16 +44,51 @@ func (l *layer) forward(c *compiler) error {
 	if err := l.layouts(c); err != nil {
 		return err
 	}
-	x := l.join(c)
-	p, err := l.primitive(c, l.hint, C.dnnl_query_weights_md, C.DNNL_ARG_WEIGHTS, false)
-	if err != nil {
-		return err
+	x, y := l.join(c), c.write(l.out)
+	for i := range l.apart {
+		p, err := l.primitive(c, l.hint, C.dnnl_query_weights_md, C.DNNL_ARG_WEIGHTS, false, i)
+		if err != nil {
+			return err
+		}
+		p.arg(C.DNNL_ARG_SRC, l.desc.src, l.takeGroup(c, x, l.shape, i))
+		p.argAt(C.DNNL_ARG_BIAS, l.desc.bias, l.biases.weight, i)
+		l.giveGroup(c, p, C.DNNL_ARG_DST, l.desc.dst, y, l.out.shape, i)
 	}
-	p.arg(C.DNNL_ARG_SRC, l.desc.src, x)
-	p.arg(C.DNNL_ARG_BIAS, l.desc.bias, l.biases.weight)
-	p.arg(C.DNNL_ARG_DST, l.desc.dst, c.write(l.out))
-	c.emit(p)
 	return nil
+}
+
+// group is where channel group i of a tensor lies.
+func (l *layer) group(all *buffer, s device.Shape, i int) endpoint {
+	row := whole(all, s, l.block, l.half()).view.row
+	s.C /= l.apart
+	e := whole(all, s, l.block, l.half())
+	e.view.row, e.skip = row, i*s.Len()
+	return e
+}
+
+// takeGroup gives channel group i of a tensor by itself: a copy, unless there is only one.
+func (l *layer) takeGroup(c *compiler, all *buffer, s device.Shape, i int) *buffer {
+	if l.apart == 1 {
+		return all
+	}
+	from := l.group(all, s, i)
+	b := c.buffer(device.PurposeWorkspace, 4*c.prog.Rows*from.shape.Len())
+	c.emit(&copyStep{dst: whole(b, from.shape, l.block, false), src: from, rows: c.prog.Rows})
+	return b
+}
+
+// giveGroup emits a primitive whose result is channel group i of a tensor.
+func (l *layer) giveGroup(c *compiler, p *primitive, id C.int, layout C.cpu_desc, all *buffer, s device.Shape, i int) {
+	if l.apart == 1 {
+		p.arg(id, layout, all)
+		c.emit(p)
+		return
+	}
+	to := l.group(all, s, i)
+	b := c.buffer(device.PurposeWorkspace, 4*c.prog.Rows*to.shape.Len())
+	p.arg(id, layout, b)
+	c.emit(p)
+	c.emit(&copyStep{dst: to, src: whole(b, to.shape, l.block, false), rows: c.prog.Rows})
 }
 
 // describe sets dimensions, with formats still open.
@@ -101,9 +138,14 @@ func (l *layer) window() {
 }
 
 // choose lets oneDNN choose layouts of input and output; where its choice is none of ours, both are in logical order.
-func (l *layer) choose(d *Device) (out int, err error) {
+func (l *layer) choose(c *compiler) (out int, err error) {
+	d := c.dev
+	l.apart = 1
 	if l.conv == nil {
 		return 1, l.product(d)
+	}
+	if found, err := l.winograd(c); found || err != nil {
+		return l.block, err
 	}
 	for _, block := range []int{0, 1} {
 		if err := blocked(&l.desc.src, l.src, block, l.half()); err != nil {
@@ -165,10 +207,12 @@ func (l *layer) layouts(c *compiler) error {
 		return err
 	}
 	wants = plain
-	if !l.half() { // else the op reads a packed copy in any case, for the weights themselves are floats
+	if l.whole != nil {
+		wants = *l.whole
+	} else if !l.half() { // else the op reads a packed copy in any case, for the weights themselves are floats
 		C.cpu_wants(l.hint, C.dnnl_query_weights_md, &wants)
 	}
-	if c.prog.Train {
+	if c.prog.Train && l.whole == nil {
 		var pd C.dnnl_primitive_desc_t
 		if err := status(C.cpu_backward_weights(c.dev.engine, &l.desc, l.hint, &pd)); err != nil {
 			return err
@@ -177,7 +221,10 @@ func (l *layer) layouts(c *compiler) error {
 		C.cpu_forget(pd)
 	}
 	c.params.settle(l.weights, plain, wants)
-	c.params.settle(l.biases, l.desc.bias, l.desc.bias)
+	if err := tensor(&plain, l.dst[1:2], C.dnnl_a, false); err != nil {
+		return err
+	}
+	c.params.settle(l.biases, plain, plain)
 	if c.prog.Train {
 		c.params.train(l.weights)
 		c.params.train(l.biases)
@@ -186,8 +233,9 @@ func (l *layer) layouts(c *compiler) error {
 	return nil
 }
 
-// primitive makes the primitive that pd describes, with scratchpad and weights: a gradient, or the weight itself, packed where need be.
-func (l *layer) primitive(c *compiler, pd C.dnnl_primitive_desc_t, query C.dnnl_query_t, id C.int, gradient bool) (*primitive, error) {
+// primitive makes the primitive that pd describes, with scratchpad and the weights of group i: a gradient, or the weight itself, packed where
+// need be.
+func (l *layer) primitive(c *compiler, pd C.dnnl_primitive_desc_t, query C.dnnl_query_t, id C.int, gradient bool, i int) (*primitive, error) {
 	var weights, scratch C.cpu_desc
 	C.cpu_wants(pd, query, &weights)
 	C.cpu_wants(pd, C.dnnl_query_scratchpad_md, &scratch)
@@ -199,16 +247,20 @@ func (l *layer) primitive(c *compiler, pd C.dnnl_primitive_desc_t, query C.dnnl_
 		c.scratch.bytes = max(c.scratch.bytes, bytes)
 		p.arg(C.DNNL_ARG_SCRATCHPAD, scratch, c.scratch)
 	}
+	layout := &weights
+	if l.whole != nil {
+		layout = l.whole
+	}
 	data := l.weights.weight
 	if gradient {
 		data = l.weights.gradient
-	} else if k, err := c.params.pack(l.weights, &weights); err != nil {
+	} else if k, err := c.params.pack(l.weights, layout); err != nil {
 		return nil, err
 	} else if k != nil {
 		c.emit(&refresh{k})
 		data = k.data
 	}
-	p.arg(id, weights, data)
+	p.argAt(id, weights, data, i)
 	return p, nil
 }
 
@@ -290,18 +342,20 @@ func (l *layer) backwardWeights(c *compiler, g *buffer) error {
 		return err
 	}
 	defer C.cpu_forget(pd)
-	p, err := l.primitive(c, pd, C.dnnl_query_diff_weights_md, C.DNNL_ARG_DIFF_WEIGHTS, true)
-	if err != nil {
-		return err
-	}
 	x := l.joined
 	if x == nil {
 		x = c.read(l.in[0])
 	}
-	p.arg(C.DNNL_ARG_SRC, l.desc.src, x.use(c.time))
-	p.arg(C.DNNL_ARG_DIFF_DST, l.desc.diff_dst, g)
-	p.arg(C.DNNL_ARG_DIFF_BIAS, l.desc.bias, l.biases.gradient)
-	c.emit(p)
+	for i := range l.apart {
+		p, err := l.primitive(c, pd, C.dnnl_query_diff_weights_md, C.DNNL_ARG_DIFF_WEIGHTS, true, i)
+		if err != nil {
+			return err
+		}
+		p.arg(C.DNNL_ARG_SRC, l.desc.src, l.takeGroup(c, x.use(c.time), l.shape, i))
+		p.arg(C.DNNL_ARG_DIFF_DST, l.desc.diff_dst, l.takeGroup(c, g, l.out.shape, i))
+		p.argAt(C.DNNL_ARG_DIFF_BIAS, l.desc.bias, l.biases.gradient, i)
+		c.emit(p)
+	}
 	return nil
 }
 
@@ -311,19 +365,24 @@ func (l *layer) backwardData(c *compiler, g *buffer) error {
 		return err
 	}
 	defer C.cpu_forget(pd)
-	p, err := l.primitive(c, pd, C.dnnl_query_weights_md, C.DNNL_ARG_WEIGHTS, false)
-	if err != nil {
-		return err
-	}
-	p.arg(C.DNNL_ARG_DIFF_DST, l.desc.diff_dst, g)
-	c.emit(p)
+	dx := (*buffer)(nil)
 	if l.asItStands() {
-		p.arg(C.DNNL_ARG_DIFF_SRC, l.desc.src, c.writeGrad(l.in[0]))
+		dx = c.writeGrad(l.in[0])
+	} else {
+		dx = c.buffer(device.PurposeBackward, size(l.half())*c.prog.Rows*l.row())
+	}
+	for i := range l.apart {
+		p, err := l.primitive(c, pd, C.dnnl_query_weights_md, C.DNNL_ARG_WEIGHTS, false, i)
+		if err != nil {
+			return err
+		}
+		p.arg(C.DNNL_ARG_DIFF_DST, l.desc.diff_dst, l.takeGroup(c, g, l.out.shape, i))
+		l.giveGroup(c, p, C.DNNL_ARG_DIFF_SRC, l.desc.src, dx, l.shape, i)
+	}
+	if l.asItStands() {
 		return nil
 	}
-	joined := c.buffer(device.PurposeBackward, size(l.half())*c.prog.Rows*l.row())
-	p.arg(C.DNNL_ARG_DIFF_SRC, l.desc.src, joined)
-	l.parts(joined, func(v *value, part endpoint) {
+	l.parts(dx, func(v *value, part endpoint) {
 		if v.wants {
 			c.emit(&copyStep{dst: whole(c.writeGrad(v), v.shape, v.block, v.halfGrad), src: part, rows: c.prog.Rows, reorder: v.block != l.block})
 		}

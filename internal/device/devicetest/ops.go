@@ -128,6 +128,10 @@ func convCases() []netCase {
 		after("groups of odd channels", 10, 7, 6, 2, 0, behind(14, device.Conv{Kernel: 5, Pad: 2, Groups: 2, Act: relu})),
 		after("five groups", 15, 6, 6, 2, 0, behind(20, device.Conv{Kernel: 3, Groups: 5, Act: tanh})),
 		after("groups, fewer rows", 8, 7, 7, 5, 2, behind(8, device.Conv{Kernel: 3, Pad: 1, Groups: 2})),
+		// From some 500 output pixels on a backend may take Winograd's algorithm, with groups by tricks of its own.
+		after("3x3, many pixels", 32, 17, 16, 2, 0, behind(48, device.Conv{Kernel: 3, Pad: 1, Act: relu})),
+		after("3x3, many pixels, two groups", 64, 13, 13, 5, 4, behind(32, device.Conv{Kernel: 3, Pad: 1, Groups: 2, Act: relu})),
+		after("3x3, many pixels, no pad, three groups", 48, 15, 19, 3, 0, behind(96, device.Conv{Kernel: 3, Groups: 3, Act: tanh})),
 		after("1x1 of 64", 64, 5, 5, 2, 0, behind(17, device.Conv{Kernel: 1})),
 		after("kernel larger than map", 4, 3, 3, 2, 0, behind(6, device.Conv{Kernel: 5, Pad: 1, Act: relu})),
 	}
