@@ -59,7 +59,7 @@ $(TORCH):
 # alexnet against PyTorch on the same cores, in turn.
 bench-torch: build $(TORCH)
 	MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=34359738368 MALLOC_TOP_PAD_=268435456 GLIBC_TUNABLES=glibc.malloc.hugetlb=1 \
-		$(VENV)/bin/python scripts/bench_torch.py
+		sh -c '$(VENV)/bin/python scripts/bench_torch.py && $(VENV)/bin/python scripts/bench_torch.py --precision bf16'
 
 # The net in the program, anew: of RUN, a run of --config cifar10, measured on TEST, the 10,000 test pictures of CIFAR-10.
 builtin: build

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """Trains the paper's net with PyTorch and with alexnet on the same cores, in turn, and prints images a second and the ratio.
 
-usage: bench_torch.py [--batch 128] [--rounds 3] [--steps 3] [--alexnet bin/alexnet]
+usage: bench_torch.py [--precision fp32|bf16] [--batch 128] [--rounds 3] [--steps 3] [--alexnet bin/alexnet]
 
-Both sides: the two-column net at 224 rounded up to 55, LRN within columns, dropout, cross-entropy, SGD with momentum and decay, fp32, one batch
-of fixed pictures. alexnet's side is `alexnet bench`, which takes train's own step (augmentation, finite checks and update included). PyTorch's
+Both sides: the two-column net at 224 rounded up to 55, LRN within columns, dropout, cross-entropy, SGD with momentum and decay, in fp32 or bf16
+(PyTorch: autocast), one batch of fixed pictures. alexnet's side is `alexnet bench`, which takes train's own step (augmentation, finite checks and update included). PyTorch's
 modes are tried once; the fastest goes against alexnet, round by round, for the machine's speed drifts. Needs torch (measured with 2.15.0).
 PyTorch is much faster on virtual machines with MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=34359738368 MALLOC_TOP_PAD_=268435456
 GLIBC_TUNABLES=glibc.malloc.hugetlb=1 (page faults are dear there); `make bench-torch` sets these.
@@ -39,7 +39,7 @@ def net():
         nn.Flatten(), *fc(9216, 4096), *fc(4096, 4096), nn.Linear(4096, 1000))
 
 
-def stepper(batch, channels_last, compiled):
+def stepper(batch, channels_last, compiled, half):
     torch.manual_seed(0)
     m, x, y = net().train(), torch.randn(batch, 3, 224, 224), torch.randint(0, 1000, (batch,))
     if channels_last:
@@ -51,7 +51,8 @@ def stepper(batch, channels_last, compiled):
 
     def step():
         sgd.zero_grad(set_to_none=True)
-        loss = F.cross_entropy(f(x), y)
+        with torch.autocast("cpu", torch.bfloat16, enabled=half):
+            loss = F.cross_entropy(f(x), y)
         loss.backward()
         sgd.step()
         return loss.item()
@@ -69,15 +70,16 @@ def torch_speed(step, batch, steps):
     return batch / statistics.median(times)
 
 
-def alexnet_speed(binary, batch, steps):
+def alexnet_speed(binary, batch, steps, precision):
     plain = {k: v for k, v in os.environ.items() if not k.startswith(("MALLOC_", "GLIBC_"))}
-    out = subprocess.run([binary, "bench", "--config", "alexnet", "--batch", str(batch), "--steps", str(steps), "--json"],
+    out = subprocess.run([binary, "bench", "--config", "alexnet", "--batch", str(batch), "--steps", str(steps), "--precision", precision, "--json"],
                          check=True, capture_output=True, env=plain)
     return json.loads(out.stdout)["images_per_second"]
 
 
 def main():
     a = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    a.add_argument("--precision", choices=["fp32", "bf16"], default="fp32")
     a.add_argument("--batch", type=int, default=128)
     a.add_argument("--rounds", type=int, default=3)
     a.add_argument("--steps", type=int, default=3)
@@ -87,16 +89,16 @@ def main():
     for channels_last in (False, True):
         for compiled in (False, True):
             name = ("channels_last" if channels_last else "contiguous") + (" compiled" if compiled else " eager")
-            step = stepper(o.batch, channels_last, compiled)
+            step = stepper(o.batch, channels_last, compiled, o.precision == "bf16")
             step()
             modes[name] = (torch_speed(step, o.batch, o.steps), step)
-            print(f"PyTorch {torch.__version__}, {name:24} {modes[name][0]:7.1f} images/s", flush=True)
+            print(f"PyTorch {torch.__version__}, {o.precision}, {name:24} {modes[name][0]:7.1f} images/s", flush=True)
     best = max(modes, key=lambda k: modes[k][0])
     step = modes[best][1]
     modes.clear()
     ratios = []
     for r in range(o.rounds):
-        ours = alexnet_speed(o.alexnet, o.batch, o.steps)
+        ours = alexnet_speed(o.alexnet, o.batch, o.steps, o.precision)
         theirs = torch_speed(step, o.batch, o.steps)
         ratios.append(ours / theirs)
         print(f"round {r + 1}: alexnet {ours:.1f}, PyTorch {best} {theirs:.1f} images/s, ratio {ours / theirs:.2f}", flush=True)
