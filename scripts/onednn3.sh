@@ -14,6 +14,7 @@ if [ ! -e "$dir/lib/libdnnl.so.3" ]; then
 	for wheel in "$tmp"/wheels/*.whl; do python3 -m zipfile -e "$wheel" "$tmp/out" >&2; done
 	mv "$tmp"/out/onednn_devel_cpu_gomp-$version.data/data/include "$tmp/made/"
 	mv "$tmp"/out/onednn_cpu_gomp-$version.data/data/lib/libdnnl.so.3 "$tmp/made/lib/"
-	mv "$tmp/made" "$dir" 2>/dev/null || [ -e "$dir/lib/libdnnl.so.3" ] # somebody else may have been faster
+	[ -e "$dir/lib/libdnnl.so.3" ] || rm -rf "$dir"
+	mv -T "$tmp/made" "$dir" 2>/dev/null || [ -e "$dir/lib/libdnnl.so.3" ] # somebody else may have been faster
 fi
 echo "$dir"

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"strings"
@@ -112,10 +113,7 @@ func (o *deviceOptions) named(t *terminal) (devices []device.Device, name string
 // computes refuses a precision in which the devices do not compute.
 func computes(devices []device.Device, cfg *config.Config) error {
 	_, lacking, err := train.Precision(cfg, devices)
-	if lacking != nil {
-		return fmt.Errorf("%s: %w", devices[0].Name(), lacking)
-	}
-	return err
+	return cmp.Or(err, lacking)
 }
 
 // computesAnyway says where a trained net computes in fp32 because the devices lack the precision that it was trained in.

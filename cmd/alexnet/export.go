@@ -162,10 +162,12 @@ func exportForeign(ctx context.Context, c *weights.Checkpoint, o exportOptions, 
 		})
 		r.Parameters += int64(from.Len())
 	}
-	if err := weights.Write(o.out, meta, tensors); err != nil || r.MeanImage == "" {
-		return err
+	if r.MeanImage != "" { // first: no file of weights names a mean that is not there
+		if err := writeNPY(r.MeanImage, c.Preprocess.Mean, c.Preprocess.MeanShape); err != nil {
+			return err
+		}
 	}
-	return writeNPY(r.MeanImage, c.Preprocess.Mean, c.Preprocess.MeanShape)
+	return weights.Write(o.out, meta, tensors)
 }
 
 // newFile refuses a file that could not be written, or is there and not to be overwritten.

@@ -16,6 +16,7 @@ type gradientsResult struct {
 	Devices []string                 `json:"devices"`
 	Tensors []selftest.GradientCheck `json:"tensors"`
 	Failed  int                      `json:"failed"`
+	Drawn   int                      `json:"drawn"` // times that weights were drawn until the device agreed, see selftest.Gradients
 }
 
 func runGradients(ctx context.Context, o doctorOptions, t *terminal) error {
@@ -34,7 +35,7 @@ func runGradients(ctx context.Context, o doctorOptions, t *terminal) error {
 		r.Devices = append(r.Devices, d.Name())
 	}
 	bar := newProgress(t)
-	r.Tensors, err = selftest.Gradients(ctx, selftest.GradientOptions{
+	r.Tensors, r.Drawn, err = selftest.Gradients(ctx, selftest.GradientOptions{
 		Config: cfg, Double: reference.Open64(), Devices: devices, Progress: func(done, total int) {
 			bar.update(status{label: "differences", done: int64(done), all: int64(total), left: int64(total - done), loss: -1, stall: -1})
 		},
@@ -76,4 +77,7 @@ func printGradients(w *bytes.Buffer, r *gradientsResult, width int) {
 	tab.write(w, width)
 	fmt.Fprintf(w, "\n%s: gradients in float64 against central differences, at most %.0e off in relative norm; fp32 against float64, at most %.0e\n",
 		r.Config, r.Tensors[0].Difference.Gate, r.Tensors[0].Device.Gate)
+	if r.Drawn > 1 {
+		fmt.Fprintf(w, "weights were drawn %d times: with the ones before, %s was off, as one ReLU or maximum too close to call makes it\n", r.Drawn, device)
+	}
 }

@@ -252,7 +252,9 @@ func (o *trainOptions) openDevices(to *train.Options, t *terminal) error {
 		return err
 	}
 	to.Devices, to.Device = devices, name
-	if err := computes(devices, to.Config); err != nil {
+	if err := computes(devices, to.Config); err != nil && c != nil {
+		return advise(exitUsage, "alexnet train --init "+quoted(to.Dir.Path())+" --precision fp32 begins a new run from its weights", err)
+	} else if err != nil {
 		return err
 	}
 	if strings.HasPrefix(devices[0].Name(), "cpu") { // the reference backend gives the same bits on any number of cores

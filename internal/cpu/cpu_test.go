@@ -55,6 +55,35 @@ func TestBesideReference(t *testing.T) {
 	})
 }
 
+// What a device that computes in bf16 sends to one that is not of this package is floats in logical order.
+func TestHalfToOthers(t *testing.T) {
+	d := openDevices(t, 1)[0]
+	if err := device.Supports(d, device.BF16); err != nil {
+		t.Skip(err)
+	}
+	w := &writer{Program: device.Program{Rows: 3, Precision: device.BF16}}
+	w.Input = device.Input{Channels: 3, Height: 8, Width: 8}
+	w.Values = []device.ValueInfo{{Name: "input", Shape: device.Shape{C: 3, H: 8, W: 8}}}
+	w.conv("conv1", 20, 3, 1, 1, 1, false)
+	link := device.NewLink("conv1 0>1", 0, 1, w.Values[w.at].Shape)
+	w.Ops = append(w.Ops, &device.Send{Op: device.Op{Name: "send", In: []device.Value{w.at}, Out: device.None}, Link: link})
+	w.Keep = []device.Value{w.at}
+	r := newRig(t, d, w)
+	r.net.Begin(r.net.Stage(), r.pass)
+	r.net.Forward(0)
+	r.net.Forward(1)
+	want := make([]float32, w.Rows*w.Values[w.at].Shape.Len())
+	r.check(r.net.Fetch(w.at, false, want).Wait())
+	parcel := link.Forward.Get()
+	if bytes, _ := link.Forward.Traffic(); parcel.Layout != nil || bytes != int64(4*len(want)) {
+		t.Errorf("a parcel in layout %v, %d bytes for %d numbers", parcel.Layout, bytes, len(want))
+	}
+	if !slices.Equal(parcel.Data[:len(want)], want) {
+		t.Error("what was sent is not the value")
+	}
+	link.Forward.Return(parcel, 0)
+}
+
 // narrow is a net of few weights that has all of the paper's ops.
 func narrow(rows int, train bool) *writer {
 	w := &writer{Program: device.Program{Rows: rows, Train: train}}

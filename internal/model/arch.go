@@ -215,7 +215,7 @@ func (a *Arch) CheckDevices(n int) error {
 	case n == 1:
 		return nil
 	case a.Columns == 1:
-		return config.Errorf("", "the net has one column and cannot be spread over %d devices: give one device, or a net of %d columns (alexnet, demo)", n, n)
+		return config.Errorf("", "the net has one column and cannot be spread over %d devices: give one device, or a net of %d columns (alexnet, cifar10, demo)", n, n)
 	case n != a.Columns:
 		return config.Errorf("", "the net has %d columns and cannot be spread over %d devices: give one device or %d", a.Columns, n, a.Columns)
 	case len(a.Params) == 2:

@@ -23,8 +23,12 @@ type opCase struct {
 	exact   bool     // not for bf16: rounding in the middle decides what comes out
 }
 
-// front gives an op 16 channels in two columns; what it computes is not looked at.
-const front = "{name: front, kind: conv, kernels: 16, size: 1}"
+// front gives an op 16 channels in two columns; what it computes is not looked at. wide gives it 64: whole vectors of channels in each column, as the
+// nets have, for which backends have other code.
+const (
+	front = "{name: front, kind: conv, kernels: 16, size: 1}"
+	wide  = "{name: front, kind: conv, kernels: 64, size: 1}"
+)
 
 var opCases = []opCase{
 	{name: "conv", layers: []string{front, "{name: op, kind: conv, inputs: both, kernels: 24, size: 3, pad: 1}"}, in: "front", out: "op"},
@@ -35,11 +39,17 @@ var opCases = []opCase{
 	{name: "fc", layers: []string{front, "{name: op, kind: fc, inputs: both, units: 40}"}, in: "front", out: "op"},
 	{name: "fc of two inputs", layers: []string{front, "{name: op, kind: fc, inputs: both, units: 40}"}, in: "front", out: "op", devices: 2},
 	{name: "LRN inside columns", layers: []string{front, "{name: op, kind: lrn, size: 5, alpha: 1, beta: 0.75, k: 2}"}, in: "front", out: "op"},
+	{name: "LRN inside wide columns", layers: []string{wide, "{name: op, kind: lrn, size: 5, alpha: 1, beta: 0.75, k: 2}"}, in: "front", out: "op"},
 	{name: "max pool, overlapping", layers: []string{front, "{name: op, kind: pool, size: 3, stride: 2, round: up}"}, in: "front", out: "op"},
 	{name: "avg pool, overlapping", layers: []string{front, "{name: op, kind: pool, pool: avg, size: 3, stride: 2, round: up}"}, in: "front", out: "op"},
 	{name: "LRN and max pool", layers: []string{
 		front, "{name: lrn, kind: lrn, size: 5, alpha: 1, beta: 0.75, k: 2}", "{name: op, kind: pool, size: 3, stride: 3}",
 	}, in: "front", out: "op", exact: true},
+	{name: "LRN and max pool, wide", layers: []string{
+		wide, "{name: lrn, kind: lrn, size: 5, alpha: 1, beta: 0.75, k: 2}", "{name: op, kind: pool, size: 3, stride: 3}",
+	}, in: "front", out: "op"},
+	// 3 rows of 14x14: enough pixels for the cpu device to choose Winograd's algorithm
+	{name: "conv of 3x3, wide", layers: []string{wide, "{name: op, kind: conv, kernels: 64, size: 3, pad: 2}"}, in: "front", out: "op"},
 	{name: "tanh", layers: []string{front, "{name: op, kind: activation, act: tanh}"}, in: "front", out: "op"},
 	{name: "ReLU", layers: []string{front, "{name: op, kind: activation, act: relu}"}, in: "front", out: "op"},
 	{name: "dropout in training", layers: []string{front, "{name: op, kind: dropout, rate: 0.5}"}, in: "front", out: "op"},

@@ -59,33 +59,30 @@ const (
 
 // Gradients checks a net's gradients, tensor by tensor. A device may fail by bad luck: where a ReLU's input is closer to 0 than fp32 can
 // tell, or two pixels of a window that close to each other, one unit among 1e5 switches and the gradient is off by 1e-3. So weights are drawn
-// anew, up to five times, until the device is right; a device that computes wrong is so with all of them.
-func Gradients(ctx context.Context, o GradientOptions) (checks []GradientCheck, err error) {
+// anew, up to five times, until the device is right; a device that computes wrong is so with all of them. drawn tells how many times it took.
+func Gradients(ctx context.Context, o GradientOptions) (checks []GradientCheck, drawn int, err error) {
 	g, err := openGradients(o)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	defer func() {
 		if e := g.double.close(); err == nil {
 			err = e
 		}
 	}()
-	for seed := range uint64(draws) {
+	for right := false; !right && drawn < draws; {
 		if err := ctx.Err(); err != nil {
-			return nil, err
+			return nil, drawn, err
 		}
-		if err := g.draw(seed + 1); err != nil {
-			return nil, err
+		drawn++
+		if err := g.draw(uint64(drawn)); err != nil {
+			return nil, drawn, err
 		}
-		right, err := g.compare()
-		if err != nil {
-			return nil, err
-		}
-		if right {
-			break
+		if right, err = g.compare(); err != nil {
+			return nil, drawn, err
 		}
 	}
-	return g.checks, g.differences(ctx)
+	return g.checks, drawn, g.differences(ctx)
 }
 
 // gradients is a check under way.

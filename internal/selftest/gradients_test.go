@@ -33,7 +33,7 @@ func check(t *testing.T, double device.Device, devs []device.Device) []GradientC
 	if err != nil {
 		t.Fatal(err)
 	}
-	checks, err := Gradients(context.Background(), GradientOptions{Config: cfg, Double: double, Devices: devs})
+	checks, _, err := Gradients(context.Background(), GradientOptions{Config: cfg, Double: double, Devices: devs})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -98,7 +98,7 @@ func Precision(cfg *config.Config, devs []device.Device) (p device.Precision, la
 	}
 	for _, d := range devs {
 		if lacking = device.Supports(d, p); lacking != nil {
-			return device.FP32, lacking, nil
+			return device.FP32, fmt.Errorf("%s: %w", d.Name(), lacking), nil
 		}
 	}
 	return p, nil, nil

@@ -26,7 +26,7 @@ func (c netCase) runStepwise(t *testing.T, open opener) {
 	normalises := func(s device.Spec) bool { _, lrn := s.(*device.LRN); return lrn }
 	for _, p := range r.progs {
 		if slices.ContainsFunc(p.Ops, normalises) {
-			c.followed(t, open, tieTolerance, func(s device.Spec) bool { return !normalises(s) }).close()
+			c.followed(t, open, c.throughMaxima(), func(s device.Spec) bool { return !normalises(s) }).close()
 			return
 		}
 	}
@@ -43,6 +43,14 @@ func (c netCase) runStepwise(t *testing.T, open opener) {
 	}
 	fused.halved()
 	fused.close()
+}
+
+// throughMaxima is the tolerance for gradients where what normalisation gives is not kept: see tieTolerance.
+func (c netCase) throughMaxima() float64 {
+	if slices.Contains([]string{"conv relu lrn pool conv", "a small AlexNet", "two columns"}, c.name) {
+		return tieTolerance
+	}
+	return halfTolerance
 }
 
 func (c netCase) inHalf(bs []*builder) []*builder {
