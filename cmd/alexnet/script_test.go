@@ -10,6 +10,9 @@ import (
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"alexnet/internal/cpu"
+	"alexnet/internal/device"
 )
 
 // TestMain lets the test binary be the command: the scripts, and the tests that start processes, find it as alexnet in the PATH.
@@ -39,6 +42,13 @@ func TestScripts(t *testing.T) {
 			case "full":
 				_, err := os.Stat("/dev/full")
 				return err == nil, nil
+			case "bf16": // the cpu device computes in it
+				devs, err := cpu.Open(1)
+				if err != nil {
+					return false, nil //nolint:nilerr // no such device here
+				}
+				defer closeDevices(devs)
+				return device.Supports(devs[0], device.BF16) == nil, nil
 			case "proc":
 				_, err := os.Stat("/proc/self")
 				return err == nil, nil
