@@ -10,7 +10,7 @@ TAGS      = $$(scripts/tags.sh)
 .PHONY: build deps demo man test test-onednn3 test-race portable lint bench-torch builtin check-export clean
 
 build: deps
-	$(GO) build -tags "$(TAGS)" -o bin/alexnet ./cmd/alexnet
+	$(GO) build -trimpath -tags "$(TAGS)" -o bin/alexnet ./cmd/alexnet
 
 deps:
 	@scripts/deps.sh

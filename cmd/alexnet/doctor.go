@@ -310,11 +310,11 @@ func printChecks(w *bytes.Buffer, checks []selftest.Check, width int) {
 	tab := &table{columns: []column{
 		{head: "op"},
 		{head: "device"},
-		{head: "precision", drop: 2},
-		{head: "forward", right: true},
-		{head: "gate", right: true, drop: 1},
-		{head: "gradient", right: true},
-		{head: "gate", right: true, drop: 1},
+		{head: "precision"},
+		{head: "forward", right: true, drop: 3},
+		{head: "gate", right: true, drop: 4},
+		{head: "gradient", right: true, drop: 3},
+		{head: "gate", right: true, drop: 4},
 		{head: ""},
 	}}
 	var notes []string

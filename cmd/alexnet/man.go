@@ -5,10 +5,12 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/cobra/doc"
+	"github.com/spf13/pflag"
 )
 
 // manResult is the document of man --json.
@@ -50,10 +52,42 @@ func runMan(root *cobra.Command, out string, t *terminal) error {
 		return err
 	}
 	r := manResult{Out: out, Pages: manPages(root)}
+	for _, page := range r.Pages {
+		if err := flagsAsInHelp(root, filepath.Join(out, page)); err != nil {
+			return err
+		}
+	}
 	return t.result(r, func(w *bytes.Buffer) {
 		fmt.Fprintf(w, "%s: %s, from %s to %s; man %s shows the first\n", out, counted(len(r.Pages), "page"), r.Pages[0], r.Pages[len(r.Pages)-1],
 			quoted(filepath.Join(out, r.Pages[0])))
 	})
+}
+
+// manFlag is a flag as cobra writes it, with the value that it has when it is not given: "--batch=0", which reads like a default.
+var manFlag = regexp.MustCompile(`(?m)\\fB--([a-z0-9-]+)\\fP(=\S*|\[=\S*\])?$`)
+
+// flagsAsInHelp writes a page's flags as --help does: "--batch N".
+func flagsAsInHelp(root *cobra.Command, page string) error {
+	text, err := os.ReadFile(page)
+	if err != nil {
+		return err
+	}
+	command, _, err := root.Find(strings.Split(strings.TrimSuffix(filepath.Base(page), ".1"), "-")[1:])
+	if err != nil {
+		return err
+	}
+	text = manFlag.ReplaceAllFunc(text, func(found []byte) []byte {
+		name := string(manFlag.FindSubmatch(found)[1])
+		value := ""
+		if f := command.Flag(name); f != nil {
+			value, _ = pflag.UnquoteUsage(f)
+		}
+		if value != "" {
+			value = ` \fI` + value + `\fP`
+		}
+		return []byte(`\fB--` + name + `\fP` + value)
+	})
+	return os.WriteFile(page, text, 0o666)
 }
 
 // manPages are the names of the pages, a command before its subcommands.

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 )
 
 // maxDepth bounds the search below a folder: links may lead in circles.
@@ -101,6 +102,8 @@ func (l *listing) walk(root, dir string, depth int) error {
 			}
 		}
 		switch {
+		case mode.IsDir() && name == "runs" && holdsRuns(filepath.Join(root, name)):
+			// what training with --data . left there: its curves are no pictures of a class
 		case mode.IsDir():
 			l.dirs = append(l.dirs, name)
 			if err := l.walk(root, name, depth+1); err != nil {
@@ -119,4 +122,13 @@ func enter(s store, dir string) store {
 		return folderStore{filepath.Join(f.root, dir)}
 	}
 	return s // other stores find pictures by offset
+}
+
+// holdsRuns tells whether a folder holds runs of this program.
+func holdsRuns(dir string) bool {
+	items, err := os.ReadDir(dir)
+	return err == nil && slices.ContainsFunc(items, func(item os.DirEntry) bool {
+		_, err := os.Stat(filepath.Join(dir, item.Name(), "metrics.jsonl"))
+		return err == nil
+	})
 }

@@ -78,6 +78,20 @@ func TestOpenLayouts(t *testing.T) {
 	}
 }
 
+// Training with --data . leaves its run beside the classes; the next one must not learn its curves.
+func TestRunsAreNoClass(t *testing.T) {
+	dir := folder(t, map[string][]byte{
+		"cat/1.png": anyFile, "dog/1.png": anyFile, "runs/train/metrics.jsonl": anyFile, "runs/train/curves.png": anyFile,
+	})
+	if s := open(t, dir, 0, 1); !slices.Equal(s.Classes, []string{"cat", "dog"}) {
+		t.Errorf("classes %v", s.Classes)
+	}
+	dir = folder(t, map[string][]byte{"jumps/1.png": anyFile, "runs/1.png": anyFile}) // of a sprinter
+	if s := open(t, dir, 0, 1); !slices.Equal(s.Classes, []string{"jumps", "runs"}) {
+		t.Errorf("classes %v", s.Classes)
+	}
+}
+
 func TestOpenErrors(t *testing.T) {
 	good := tarOf(t, []tarFile{{name: "a/1.jpg", raw: make([]byte, 1000)}, {name: "b/1.jpg", raw: make([]byte, 3000)}})
 	flipped := bytes.Clone(good)
