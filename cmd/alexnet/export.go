@@ -167,7 +167,11 @@ func exportForeign(ctx context.Context, c *weights.Checkpoint, o exportOptions, 
 			return err
 		}
 	}
-	return weights.Write(o.out, meta, tensors)
+	err = weights.Write(o.out, meta, tensors)
+	if err != nil && r.MeanImage != "" {
+		_ = os.Remove(r.MeanImage) // the first failure counts
+	}
+	return err
 }
 
 // newFile refuses a file that could not be written, or is there and not to be overwritten.
