@@ -20,7 +20,7 @@ void cpu_close(dnnl_engine_t engine, dnnl_stream_t stream);
 // cpu_isa names the instructions that the library uses at most; NULL: it does not tell, or the name is not known here.
 const char *cpu_isa(void);
 
-// cpu_bfloat16 tells why the library does not compute in bf16 here, or NULL. (It would on any processor, an emulation many times slower.)
+// cpu_bfloat16 tells why the library does not compute in bf16 here, or NULL. (It would on any processor: an emulation that is slower than fp32.)
 const char *cpu_bfloat16(void);
 
 // cpu_desc describes a tensor: dimensions, type, layout. Before oneDNN 3 that is a value; since then it is opaque, and this is the address of
