@@ -238,11 +238,7 @@ func layersIn(path string) (names []string, err error) {
 
 // valuesOf are the names that --layer takes.
 func valuesOf(cfg *config.Config) ([]string, error) {
-	page, err := cfg.Model.ForClasses(0)
-	if err != nil {
-		return nil, err
-	}
-	arch, err := model.New(page, cfg.Train.Dropout)
+	arch, err := model.Of(cfg, 0)
 	if err != nil {
 		return nil, err
 	}

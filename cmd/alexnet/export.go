@@ -191,11 +191,7 @@ func archOf(c *weights.Checkpoint) (*model.Arch, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: its configuration: %w", c.Path, err)
 	}
-	page, err := cfg.Model.ForClasses(len(c.Classes))
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", c.Path, err)
-	}
-	arch, err := model.New(page, cfg.Train.Dropout)
+	arch, err := model.Of(cfg, len(c.Classes))
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", c.Path, err)
 	}

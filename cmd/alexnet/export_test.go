@@ -13,8 +13,6 @@ import (
 	"strings"
 	"testing"
 
-	"codeberg.org/sbinet/npyio"
-
 	"alexnet/internal/config"
 	"alexnet/internal/model"
 	"alexnet/internal/weights"
@@ -102,24 +100,7 @@ func TestExportPlain(t *testing.T) {
 	if r.Meta["classes"] != `["cat","dog","emu"]` || r.Meta["dropout"] != "inverted" || strings.Contains(strings.Join(slices.Collect(maps.Values(r.Meta)), " "), "/home/me") {
 		t.Errorf("metadata %q", r.Meta)
 	}
-	checkMean(t, strings.TrimSuffix(out, ".safetensors")+".mean.npy")
-}
-
-func checkMean(t *testing.T, path string) {
-	t.Helper()
-	f, err := os.Open(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer done(f)
-	r, err := npyio.NewReader(f)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var mean []float32
-	if err := r.Read(&mean); err != nil || !slices.Equal(r.Header.Descr.Shape, []int{3, 16, 16}) || !slices.Equal(mean, counted32(3*256)) {
-		t.Errorf("mean of %v: %v", r.Header.Descr.Shape, err)
-	}
+	checkNPY(t, strings.TrimSuffix(out, ".safetensors")+".mean.npy", []int{3, 16, 16}, counted32(3*256))
 }
 
 // What was asked to stop leaves nothing behind.

@@ -26,25 +26,31 @@ func TestWriteNPY(t *testing.T) {
 			if err := writeNPY(path, want, shape); err != nil {
 				t.Fatal(err)
 			}
-			f, err := os.Open(path)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer done(f)
-			r, err := npyio.NewReader(f)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if h := r.Header.Descr; !slices.Equal(h.Shape, shape) || strings.Trim(h.Type, "'") != "<f4" || h.Fortran {
-				t.Errorf("header %+v, want shape %v of <f4", h, shape)
-			}
-			var got []float32
-			if err := r.Read(&got); err != nil {
-				t.Fatal(err)
-			}
-			if !slices.Equal(got, want) {
-				t.Errorf("read %v, wrote %v", got, want)
-			}
+			checkNPY(t, path, shape, want)
 		})
+	}
+}
+
+// checkNPY wants a file of float32 in row-major order, read by a library.
+func checkNPY(t *testing.T, path string, shape []int, want []float32) {
+	t.Helper()
+	f, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer done(f)
+	r, err := npyio.NewReader(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if h := r.Header.Descr; !slices.Equal(h.Shape, shape) || strings.Trim(h.Type, "'") != "<f4" || h.Fortran {
+		t.Errorf("header %+v, want shape %v of <f4", h, shape)
+	}
+	var got []float32
+	if err := r.Read(&got); err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("read %v, wrote %v", got, want)
 	}
 }

@@ -138,11 +138,7 @@ func measure(ctx context.Context, cfg *config.Config, devices []device.Device, t
 }
 
 func summaryOf(cfg *config.Config, devices []device.Device) (*summaryResult, error) {
-	page, err := cfg.Model.ForClasses(0)
-	if err != nil {
-		return nil, err
-	}
-	arch, err := model.New(page, cfg.Train.Dropout)
+	arch, err := model.Of(cfg, 0)
 	if err != nil {
 		return nil, err
 	}

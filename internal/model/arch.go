@@ -56,6 +56,16 @@ type ParamInfo struct {
 // Len is the number of elements.
 func (p *ParamInfo) Len() int { return device.ParamSpec{Shape: p.Shape}.Len() }
 
+// Of resolves the net of a page for data of so many classes (0: no data at hand), with or without its dropout layers as the page says. Errors
+// are *config.Error.
+func Of(page *config.Config, classes int) (*Arch, error) {
+	m, err := page.Model.ForClasses(classes)
+	if err != nil {
+		return nil, err
+	}
+	return New(m, page.Train.Dropout)
+}
+
 // New resolves a net. Classes must be set (config.Model.ForClasses). With dropout false the dropout layers are left out, in training and in
 // use: the paper's form multiplies by 1-rate in use, which would be wrong for weights that never saw a mask. Errors are *config.Error.
 func New(cfg config.Model, dropout bool) (*Arch, error) {

@@ -188,20 +188,29 @@ func (n *Net) Shape(name string) (device.Shape, error) {
 	return s.shape, nil
 }
 
-// Fetch reads a value, or with grad its gradient, of the last pass's rows into dst: (rows, C, H, W), columns merged in their order. It waits.
-// Besides input and prob, a value must be in Options.Keep. The gradient of what every device holds whole is summed over the devices.
-func (n *Net) Fetch(name string, grad bool, dst []float32) error {
+// find gives the value that a Fetch or Store of so many numbers means.
+func (n *Net) find(name string, grad bool, numbers int) (spread, error) {
 	shape, err := n.Shape(name)
 	if err != nil {
-		return err
+		return spread{}, err
 	}
 	s := n.plan.named[name]
 	if err := n.readable(name, s, grad); err != nil {
-		return err
+		return spread{}, err
 	}
+	if want := n.rows * shape.Len(); numbers != want {
+		return spread{}, fmt.Errorf("%s has %d rows of %v, %d numbers, not %d", name, n.rows, shape, want, numbers)
+	}
+	return s, nil
+}
+
+// Fetch reads a value, or with grad its gradient, of the last pass's rows into dst: (rows, C, H, W), columns merged in their order. It waits.
+// Besides input and prob, a value must be in Options.Keep. The gradient of what every device holds whole is summed over the devices.
+func (n *Net) Fetch(name string, grad bool, dst []float32) error {
+	s, err := n.find(name, grad, len(dst))
 	switch {
-	case len(dst) != n.rows*shape.Len():
-		return fmt.Errorf("%s has %d rows of %v, %d numbers, not %d", name, n.rows, shape, n.rows*shape.Len(), len(dst))
+	case err != nil:
+		return err
 	case len(n.nets) == 1 || s.at == home || s.at == shared && !grad:
 		return n.nets[0].Fetch(s.values[0], grad, dst).Wait()
 	}
@@ -209,7 +218,7 @@ func (n *Net) Fetch(name string, grad bool, dst []float32) error {
 	if s.at == shared {
 		parts = 1
 	}
-	share := shape.Len() / parts
+	share := s.shape.Len() / parts
 	buf := make([]float32, n.rows*share)
 	for d, net := range n.nets {
 		if err := net.Fetch(s.values[d], grad, buf).Wait(); err != nil {
@@ -229,16 +238,9 @@ func (n *Net) Fetch(name string, grad bool, dst []float32) error {
 // Store writes a value, or with grad its gradient: what Fetch reads. What every device holds whole is written on each; its gradient, of which
 // each device has a share of the sum, on device 0, and 0 elsewhere.
 func (n *Net) Store(name string, grad bool, src []float32) error {
-	shape, err := n.Shape(name)
+	s, err := n.find(name, grad, len(src))
 	if err != nil {
 		return err
-	}
-	s := n.plan.named[name]
-	if err := n.readable(name, s, grad); err != nil {
-		return err
-	}
-	if len(src) != n.rows*shape.Len() {
-		return fmt.Errorf("%s has %d rows of %v, %d numbers, not %d", name, n.rows, shape, n.rows*shape.Len(), len(src))
 	}
 	for d, net := range n.nets {
 		switch {
@@ -249,7 +251,7 @@ func (n *Net) Store(name string, grad bool, src []float32) error {
 			}
 			net.Store(s.values[d], grad, src)
 		default:
-			share := shape.Len() / len(n.nets)
+			share := s.shape.Len() / len(n.nets)
 			buf := make([]float32, 0, n.rows*share)
 			for r := range n.rows { // (rows, devices x share): columns d
 				buf = append(buf, src[(r*len(n.nets)+d)*share:][:share]...)

@@ -97,11 +97,7 @@ type gradients struct {
 }
 
 func openGradients(o GradientOptions) (*gradients, error) {
-	page, err := o.Config.Model.ForClasses(0)
-	if err != nil {
-		return nil, err
-	}
-	arch, err := model.New(page, o.Config.Train.Dropout)
+	arch, err := model.Of(o.Config, 0)
 	if err != nil {
 		return nil, err
 	}

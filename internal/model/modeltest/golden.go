@@ -66,9 +66,7 @@ func open(t testing.TB, f *golden.File, cfg *config.Config, devs []device.Device
 	t.Helper()
 	classes := 0
 	f.Meta(t, "classes", &classes)
-	m, err := cfg.Model.ForClasses(classes)
-	must(t, err)
-	arch, err := model.New(m, cfg.Train.Dropout)
+	arch, err := model.Of(cfg, classes)
 	must(t, err)
 	g := &opened{t: t, f: f}
 	g.model, err = model.Open(arch, devs)
