@@ -207,7 +207,7 @@ func supports(b selftest.Backend, p device.Precision) (missing, err error) {
 		return nil, err
 	}
 	defer closeDevices(devices)
-	return selftest.Supports(devices[0], p), nil
+	return device.Supports(devices[0], p), nil
 }
 
 func printDoctor(w *bytes.Buffer, r *doctorResult, width int) {

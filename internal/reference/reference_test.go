@@ -64,3 +64,13 @@ func TestRefusesOtherPrecisions(t *testing.T) {
 		}
 	}
 }
+
+func TestSupports(t *testing.T) {
+	d := New()
+	if err := device.Supports(d, device.FP32); err != nil {
+		t.Error(err)
+	}
+	if err := device.Supports(d, device.BF16); err == nil || !strings.Contains(err.Error(), "bf16") {
+		t.Errorf("bf16 on the reference: %v", err)
+	}
+}

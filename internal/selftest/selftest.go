@@ -51,15 +51,6 @@ type Deviation struct {
 
 func (d *Deviation) ok() bool { return d == nil || d.Relative <= d.Gate } // NaN is not
 
-// Supports tells why a device cannot compute in a precision, or nil: it compiles a small net in it, which takes no memory.
-func Supports(d device.Device, p device.Precision) error {
-	n, err := open(&opCases[0], []device.Device{d}, p)
-	if err != nil {
-		return err
-	}
-	return n.close()
-}
-
 // Ops checks every op on one backend in one precision. oracle computes in float64. Only a device that does not open is an error: what fails on
 // it is in the checks.
 func Ops(b Backend, p device.Precision, oracle device.Device) ([]Check, error) {

@@ -1,7 +1,6 @@
 package selftest
 
 import (
-	"strings"
 	"testing"
 
 	"alexnet/internal/cpu"
@@ -80,15 +79,5 @@ func TestWrongDevice(t *testing.T) {
 				t.Errorf("gradients %v: %s: %+v", gradients, c.Op, c)
 			}
 		}
-	}
-}
-
-func TestSupports(t *testing.T) {
-	d := reference.New()
-	if err := Supports(d, device.FP32); err != nil {
-		t.Error(err)
-	}
-	if err := Supports(d, device.BF16); err == nil || !strings.Contains(err.Error(), "bf16") {
-		t.Errorf("bf16 on the reference: %v", err)
 	}
 }
