@@ -154,6 +154,31 @@ int cpu_softmax(float *p, float *stats, const float *logits, const int32_t *labe
 void cpu_softmax_backward(void *dlogits, int half, const float *p, const int32_t *labels, float divisor,
 	int64_t used, int64_t rows, int64_t classes);
 
+// Convolutions after Winograd, of stride 1 and 3x3 or 5x5 taps: see winograd.c. Values are in blocks of 16 channels, of floats or bf16, weights are
+// floats in oneDNN's order gOIhw16i16o. With phases the stride is 4 and x in logical order: four times four neighbouring pixels of a colour
+// count as the 16 channels of one, and the kernel's taps with them; its weights are in logical order.
+typedef struct {
+	int64_t rows, groups, in, out; // channels of a group
+	int64_t height, width;         // of x
+	int64_t out_height, out_width;
+	int64_t taps, pad; // with phases: of what the convolution becomes
+	int phases;
+	int64_t kernel, shift; // of phases: the kernel and the padding as they were
+	int half, relu;
+	// set by cpu_winograd_plan
+	int64_t tiles, chunk; // of a thread's scratch; rows of the batch that the weights' gradient takes at a time
+	int64_t points;       // floats of the weights at the points
+	int64_t convolve_floats, weights_floats; // of scratch
+} cpu_winograd;
+int cpu_winograd_runs(void); // on this processor
+void cpu_winograd_plan(cpu_winograd *w, int threads);
+// cpu_winograd_points takes the weights to the points; turned: for the gradient of x, which is a convolution of that of y.
+void cpu_winograd_points(const cpu_winograd *w, float *points, const float *weights, int turned);
+// cpu_winograd_convolve: bias and mask may be NULL; where the mask, laid out as y, is not positive, y becomes 0.
+void cpu_winograd_convolve(const cpu_winograd *w, void *y, const void *x, const float *points, const float *bias, const void *mask, float *scratch);
+// cpu_winograd_weights gives the gradients of weights and bias.
+void cpu_winograd_weights(const cpu_winograd *w, float *weights, float *bias, const void *x, const void *dy, float *scratch);
+
 // cpu_finite tells whether all of x is; cpu_update makes v = momentum v - decay lr w - lr g; w += v, and tells whether w stayed finite.
 int cpu_finite(const float *x, int64_t n);
 int cpu_update(float *w, float *v, const float *g, int64_t n, float momentum, float lr, float decay);

@@ -1,28 +1,9 @@
 //go:build cgo && dnnl && linux
 
-// The loops of our own. Each is a function of a range, which cpu_parallel spreads over the team. Loops that the compiler turns into
-// vector code are compiled once per instruction set (CLONES); the processor picks when the program is loaded. Loops over bf16 (HALF) run only on
-// processors that have it: see cpu_bfloat16.
-#include "cpu.h"
+// The loops of our own, but for Winograd's convolutions. Each is a function of a range, which cpu_parallel spreads over the team.
+#include "numbers.h"
 
 #include <math.h>
-#include <string.h>
-
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
-#define CLONES __attribute__((target_clones("avx512f", "avx2", "default")))
-#define HALF __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512bf16,prefer-vector-width=512")))
-#else
-#define CLONES
-#define HALF
-#endif
-#if defined(__GNUC__) && !defined(__clang__)
-#pragma GCC optimize("no-math-errno", "no-trapping-math") // else square roots and comparisons are not vectorised
-#pragma GCC diagnostic ignored "-Wpsabi" // vectors are never passed between functions that are not inlined
-#endif
-#define INLINE static inline __attribute__((always_inline))
-
-INLINE int64_t min64(int64_t a, int64_t b) { return a < b ? a : b; }
-INLINE int64_t max64(int64_t a, int64_t b) { return a > b ? a : b; }
 
 // magnitude is the bit pattern without sign: a number is finite where it is below that of infinity.
 INLINE uint32_t magnitude(float x) {
@@ -32,8 +13,6 @@ INLINE uint32_t magnitude(float x) {
 }
 enum { INFINITE = 0x7f800000 };
 
-// ---- numbers in memory: float, or (half) bf16, the upper half of a float
-//
 // Loops are written once, over load and store, as functions of a range whose last argument half is a constant: BOTH makes of one a job on
 // floats and one on bf16, RUN chooses between them.
 
@@ -41,28 +20,6 @@ enum { INFINITE = 0x7f800000 };
 	CLONES static void name##_floats(const void *args, int thread, int64_t begin, int64_t end) { name(args, thread, begin, end, 0); } \
 	HALF static void name##_halves(const void *args, int thread, int64_t begin, int64_t end) { name(args, thread, begin, end, 1); }
 #define RUN(name, half, ...) cpu_parallel((half) ? name##_halves : name##_floats, __VA_ARGS__)
-
-INLINE float load(const void *p, int64_t i, const int half) {
-	if (!half) return ((const float *)p)[i];
-	const uint32_t u = (uint32_t)((const uint16_t *)p)[i] << 16;
-	float x;
-	memcpy(&x, &u, sizeof x);
-	return x;
-}
-
-// store rounds to the nearest, to even where two are as near. What is not finite stays so, but for NaNs that no processor makes by itself.
-INLINE void store(void *p, int64_t i, float x, const int half) {
-	if (!half) {
-		((float *)p)[i] = x;
-		return;
-	}
-	uint32_t u;
-	memcpy(&u, &x, sizeof u);
-	((uint16_t *)p)[i] = (uint16_t)((u + 0x7fff + (u >> 16 & 1)) >> 16);
-}
-
-// place is where number i lies.
-INLINE void *place(const void *p, int64_t i, const int half) { return (char *)p + i * (half ? 2 : 4); }
 
 // ---- copies
 
@@ -282,52 +239,6 @@ void cpu_dropout(const cpu_drop *d, void *y, const void *x) {
 	const drop_args a = {d, y, x};
 	RUN(drop_part, d->half, &a, d->rows, 1, 4 * d->rows * d->units);
 }
-
-// ---- vectors of a block's channels
-
-#define VECTORS(lanes) \
-	typedef float floats_##lanes __attribute__((vector_size(4 * lanes), aligned(4), may_alias)); \
-	typedef int32_t ints_##lanes __attribute__((vector_size(4 * lanes), aligned(4), may_alias)); \
-	typedef uint32_t words_##lanes __attribute__((vector_size(4 * lanes), aligned(4), may_alias)); \
-	typedef uint16_t halves_##lanes __attribute__((vector_size(2 * lanes), aligned(2), may_alias)); \
-	typedef uint8_t bytes_##lanes __attribute__((vector_size(lanes), aligned(1), may_alias));
-VECTORS(1)
-VECTORS(8)
-VECTORS(16)
-#undef VECTORS
-
-// load_16, store_16 and so on are load and store of vectors. GCC 12 takes vectors of 16 and 32 bits apart to convert between them, and its
-// intrinsics may not stand in what is compiled for other processors too, dead as they are there: hence the two instructions by name.
-// (vcvtneps2bf16 makes zeros of subnormal numbers; oneDNN uses it as well.)
-#if defined(__x86_64__) && defined(__OPTIMIZE__)
-#define WIDEN(lanes, u, p) __asm__("vpmovzxwd %1, %0" : "=v"(u) : "m"(*(const halves_##lanes *)(p)))
-#define NARROW(lanes, h, x) __asm__("vcvtneps2bf16 %1, %0" : "=v"(h) : "v"(x))
-#else
-#define WIDEN(lanes, u, p) u = __builtin_convertvector(*(const halves_##lanes *)(p), words_##lanes)
-#define NARROW(lanes, h, x) \
-	h = __builtin_convertvector(((words_##lanes)x + (0x7fff + ((words_##lanes)x >> 16 & 1))) >> 16, halves_##lanes)
-#endif
-#define VECTORS(lanes) \
-	INLINE floats_##lanes load_##lanes(const void *p, int64_t i, const int half) { \
-		if (!half) return *(const floats_##lanes *)((const float *)p + i); \
-		words_##lanes u; \
-		WIDEN(lanes, u, (const uint16_t *)p + i); \
-		return (floats_##lanes)(u << 16); \
-	} \
-	INLINE void store_##lanes(void *p, int64_t i, floats_##lanes x, const int half) { \
-		if (!half) { \
-			*(floats_##lanes *)((float *)p + i) = x; \
-			return; \
-		} \
-		halves_##lanes h; \
-		NARROW(lanes, h, x); \
-		*(halves_##lanes *)((uint16_t *)p + i) = h; \
-	}
-VECTORS(8)
-VECTORS(16)
-#undef VECTORS
-INLINE floats_1 load_1(const void *p, int64_t i, const int half) { return (floats_1){load(p, i, half)}; }
-INLINE void store_1(void *p, int64_t i, floats_1 x, const int half) { store(p, i, x[0], half); }
 
 // ---- local response normalisation
 
