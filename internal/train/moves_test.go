@@ -124,8 +124,8 @@ func (c *stepCase) open(t *testing.T, src *data.Source) *stepper {
 	return s
 }
 
-// TestStepMoves: each step moves what the table says; Go allocates nothing, and the process does not grow: neither oneDNN nor the C code takes memory. One
-// device and two start with the same loss.
+// TestStepMoves: each step moves what the table says; Go allocates nothing, and the process does not grow, so that neither oneDNN nor the C code keeps
+// memory or takes large pieces anew. One device and two start with the same loss.
 func TestStepMoves(t *testing.T) {
 	if !cpu.Built {
 		t.Skip(cpu.Available())
@@ -139,13 +139,11 @@ func TestStepMoves(t *testing.T) {
 			s := c.open(t, nil)
 			loss := c.moved(t, s)
 			step := func() { next(t, s) }
-			before := faults(t)
 			if n := testing.AllocsPerRun(3, step); n != 0 {
 				t.Errorf("%g allocations a step", n)
 			}
-			// What is freed and taken again from the system is a fault a page. Some are Go's: 5 were seen.
-			if n := faults(t) - before; n > 32 {
-				t.Errorf("%d pages more after 4 steps", n)
+			if n := leastFaults(t, step); n > 4 {
+				t.Errorf("%d pages more after each step", n)
 			}
 			of := c.net + c.precision
 			if one, ok := losses[of]; ok && !(math.Abs(loss/one-1) <= 1e-5) && c.precision == "fp32" {
@@ -205,6 +203,18 @@ func next(t *testing.T, s *stepper) {
 	if _, err := s.step(); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// leastFaults is the number of pages that the process gets in a step, the least of five: Go's own memory may come and go.
+func leastFaults(t *testing.T, step func()) int64 {
+	t.Helper()
+	least := int64(math.MaxInt64)
+	for range 5 {
+		before := faults(t)
+		step()
+		least = min(least, faults(t)-before)
+	}
+	return least
 }
 
 // faults are the pages that the process got so far.
