@@ -218,8 +218,8 @@ func printRoofline(w *bytes.Buffer, r benchResult) {
 	}
 	fmt.Fprintf(w, "\nmeasured: %.0f GFLOP/s at most (%s, %s), %.1f GB/s (triad); the ridge is at %.1f FLOP a byte\n",
 		f.PeakGFLOPS, r.Precision, f.Instructions, f.Bandwidth, f.Ridge)
-	fmt.Fprintf(w, "the step: %.4g GFLOP at %.1f GFLOP/s, %s of the peak; it took %s ms, and would take %s with each layer at its roof\n",
-		f.StepGFLOP, f.StepGFLOPS, percent(f.StepPeakShare), milliseconds(r.MillisecondsPerStep), milliseconds(f.LeastMS))
+	fmt.Fprintf(w, "the step: %.4g GFLOP at %.1f GFLOP/s, %s of the peak; with each row that is below its roof at it, the sum would be %s ms\n",
+		f.StepGFLOP, f.StepGFLOPS, percent(f.StepPeakShare), milliseconds(f.LeastMS))
 	if len(f.MemoryBound) > 0 {
 		fmt.Fprintf(w, "bound by memory: %s\n", strings.Join(f.MemoryBound, ", "))
 	}

@@ -19,7 +19,7 @@ type Roofline struct {
 	StepGFLOP     float64  `json:"step_gflop"`
 	StepGFLOPS    float64  `json:"step_gflops"` // of the steps that were not taken apart
 	StepPeakShare float64  `json:"step_share_of_peak"`
-	LeastMS       float64  `json:"least_milliseconds_per_step"` // if each row ran at its roof
+	LeastMS       float64  `json:"least_milliseconds_per_step"` // of the sum of the rows, if each that is below its roof ran at it
 	MemoryBound   []string `json:"memory_bound"`                // layers: "fc6", or "fc6 forward" where backward is not
 }
 
@@ -207,12 +207,14 @@ func (v *speed) summary(rows []LayerTime, stepMS float64) *Roofline {
 		var bound []string
 		for _, d := range []struct {
 			name string
+			ms   float64
 			*Roof
-		}{{"forward", l.Forward}, {"backward", l.Backward}} {
+		}{{"forward", l.ForwardMS, l.Forward}, {"backward", l.BackwardMS, l.Backward}} {
 			if d.Roof == nil {
+				r.LeastMS += d.ms
 				continue
 			}
-			r.LeastMS += d.LeastMS
+			r.LeastMS += min(d.LeastMS, d.ms)
 			if d.Bound == "memory" {
 				bound = append(bound, d.name)
 			}
