@@ -224,5 +224,5 @@ func faults(t *testing.T) int64 {
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &r); err != nil {
 		t.Fatal(err)
 	}
-	return int64(r.Minflt)
+	return r.Minflt
 }

@@ -153,8 +153,11 @@ func TestRoof(t *testing.T) {
 			t.Errorf("%+v, want %+v", got, c.want)
 		}
 		for _, p := range [][2]float64{
-			{got.Intensity, c.want.Intensity}, {got.PeakShare, c.want.PeakShare}, {got.Attainable, c.want.Attainable},
-			{got.LeastMS, c.want.LeastMS}, {got.AttainableShare, c.want.AttainableShare},
+			{got.Intensity, c.want.Intensity},
+			{got.PeakShare, c.want.PeakShare},
+			{got.Attainable, c.want.Attainable},
+			{got.LeastMS, c.want.LeastMS},
+			{got.AttainableShare, c.want.AttainableShare},
 		} {
 			if math.Abs(p[0]-p[1]) > 1e-9 {
 				t.Errorf("%+v, want %+v", got, c.want)
