@@ -7,7 +7,7 @@ GOBIN_   := $(shell $(GO) env GOPATH)/bin
 GOLANGCI := v2.15.0
 TAGS      = $$(scripts/tags.sh)
 
-.PHONY: build deps demo man test test-onednn3 test-race portable lint bench-torch builtin check-export clean
+.PHONY: build deps demo man test test-onednn3 test-race portable lint bench-torch bench-scaling builtin check-export clean
 
 build: deps
 	$(GO) build -trimpath -tags "$(TAGS)" -o bin/alexnet ./cmd/alexnet
@@ -60,6 +60,10 @@ $(TORCH):
 bench-torch: build $(TORCH)
 	MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=34359738368 MALLOC_TOP_PAD_=268435456 GLIBC_TUNABLES=glibc.malloc.hugetlb=1 \
 		sh -c '$(VENV)/bin/python scripts/bench_torch.py && $(VENV)/bin/python scripts/bench_torch.py --precision bf16'
+
+# Images a second and memory by batch, and two devices against one: is the cost linear? Half an hour or so.
+bench-scaling: build
+	python3 scripts/scaling.py
 
 # The net in the program, anew: of RUN, a run of --config cifar10, measured on TEST, the 10,000 test pictures of CIFAR-10.
 builtin: build

@@ -44,7 +44,13 @@ are medians over the steps; of reading alone, means, for there batches become re
 --layers measures as many steps again, layer by layer, with a wait behind each: waiting adds to every row, so their sum is larger than the
 step. On two devices a row lasts until both are done. What a device does as one stands in one row of the two, as normalisation does with the
 pooling behind it on the CPU. A multiply-add counts as two operations; backward is the gradient of the data and that of the weights, and in
-the first layer that of the weights alone.`,
+the first layer that of the weights alone.
+
+On the CPU it first measures, for about a second, what the cores do at most: multiply-adds in registers (bf16: dot products of pairs), and triad,
+a = b + s c over arrays larger than the cache, which counts as three arrays. FLOP/B is a layer's operations a byte, each weight and value read or written
+once; peak is the share of the measured GFLOP/s, roof that of what the layer could reach: the peak, or less where its bytes take longer. All
+convolutions are counted as the direct algorithm, padding included: they may pass 100% where Winograd's does fewer multiplications, or where kernels
+leave out those with the zeros of the padding. On two devices both are of all cores, also where one of them rests.`,
 		Example: `  alexnet bench
   alexnet bench --mode infer --batch 1 --steps 50
   alexnet bench --layers --steps 5
@@ -151,34 +157,94 @@ func printBench(w *bytes.Buffer, r benchResult, width int) {
 	}
 }
 
-// printLayers writes a row a layer.
+// printLayers writes a row a layer, with what it could be at most where that was measured.
 func printLayers(w *bytes.Buffer, r benchResult, width int) {
 	fmt.Fprintf(w, "\nlayer by layer, %s a step with its waits\n", milliseconds(r.LayersStepMS)+" ms")
-	tab := &table{columns: []column{
-		{head: "layer"},
-		{head: "kind", drop: 3},
-		{head: "forward ms", right: true},
-		{head: "GFLOP/s", right: true, drop: 2},
-		{head: "backward ms", right: true},
-		{head: "GFLOP/s", right: true, drop: 1},
-		{head: "share", right: true},
-	}}
+	limits := r.Roofline != nil
+	tab := &table{columns: append([]column{{head: "layer"}, {head: "kind", drop: 5}}, directionColumns("forward ms", limits, 2)...)}
+	tab.columns = append(tab.columns, directionColumns("backward ms", limits, 1)...)
+	tab.columns = append(tab.columns, column{head: "share", right: true})
 	var forward, backward float64
 	for _, l := range r.Layers {
-		back := ""
-		if l.BackwardMS > 0 {
-			back = milliseconds(l.BackwardMS)
-		}
-		tab.add(l.Name, l.Kind, milliseconds(l.ForwardMS), gflops(l.GFLOPSForward), back, gflops(l.GFLOPSBackward), percent(l.Share))
+		cells := append([]string{l.Name, l.Kind}, directionCells(l.ForwardMS, l.GFLOPSForward, l.Forward, limits)...)
+		cells = append(cells, directionCells(l.BackwardMS, l.GFLOPSBackward, l.Backward, limits)...)
+		tab.add(append(cells, percent(l.Share))...)
 		forward, backward = forward+l.ForwardMS, backward+l.BackwardMS
 	}
-	back := ""
-	if backward > 0 {
-		back = milliseconds(backward)
-	}
-	tab.add("sum", "", milliseconds(forward), "", back, "", "")
+	cells := append([]string{"sum", ""}, directionCells(forward, 0, nil, limits)...)
+	tab.add(append(append(cells, directionCells(backward, 0, nil, limits)...), "")...)
 	tab.write(w, width)
+	printRoofline(w, r)
 }
+
+// directionColumns are those of forward or backward; the limits go before GFLOP/s where the terminal is narrow, operations a byte first.
+func directionColumns(head string, limits bool, drop int) []column {
+	c := []column{{head: head, right: true}, {head: "GFLOP/s", right: true, drop: drop + 2}}
+	if limits {
+		c = append(c, column{head: "peak", right: true, drop: drop}, column{head: "FLOP/B", right: true, drop: drop + 6},
+			column{head: "roof", right: true, drop: drop})
+	}
+	return c
+}
+
+func directionCells(ms, rate float64, roof *train.Roof, limits bool) []string {
+	cells := []string{"", gflops(rate)}
+	if ms > 0 {
+		cells[0] = milliseconds(ms)
+	}
+	if !limits {
+		return cells
+	}
+	peak, intensity, share := "", "", ""
+	if roof != nil {
+		share = wholePercent(roof.AttainableShare)
+		if rate > 0 {
+			peak, intensity = wholePercent(roof.PeakShare), strconv.FormatFloat(roof.Intensity, 'f', 1, 64)
+		}
+	}
+	return append(cells, peak, intensity, share)
+}
+
+// printRoofline sums up how near the step comes to what the processor does at most.
+func printRoofline(w *bytes.Buffer, r benchResult) {
+	if m := r.Moves; m != nil {
+		fmt.Fprintf(w, "\na step moves without computing: %.3g copies between layouts, %.3g others; %s between ops, %s of packed weights, %s exchanged, %s uploaded\n",
+			m.Reorders, m.Copies, megabytes(m.BetweenOps), megabytes(m.PackedWeights), megabytes(m.Exchange), megabytes(m.Upload))
+	}
+	f := r.Roofline
+	if f == nil {
+		fmt.Fprintf(w, "\nno roofline: %s cannot be measured\n", strings.Join(r.Devices, " and "))
+		return
+	}
+	fmt.Fprintf(w, "\nmeasured: %.0f GFLOP/s at most (%s, %s), %.1f GB/s (triad); the ridge is at %.1f FLOP a byte\n",
+		f.PeakGFLOPS, r.Precision, f.Instructions, f.Bandwidth, f.Ridge)
+	fmt.Fprintf(w, "the step: %.4g GFLOP at %.1f GFLOP/s, %s of the peak; with each row that is below its roof at it, the sum would be %s ms\n",
+		f.StepGFLOP, f.StepGFLOPS, percent(f.StepPeakShare), milliseconds(f.LeastMS))
+	if len(f.MemoryBound) > 0 {
+		fmt.Fprintf(w, "bound by memory: %s\n", strings.Join(f.MemoryBound, ", "))
+	}
+	if names := beyondRoof(r.Layers); len(names) > 0 {
+		fmt.Fprintf(w, "above 100%%: %s; counted is the direct algorithm with the zeros around a map: Winograd's does fewer multiplications,\n"+
+			"and kernels leave the zeros out; small values may still be in the cache\n", strings.Join(names, ", "))
+	}
+}
+
+// beyondRoof names the layers that pass their roof.
+func beyondRoof(rows []train.LayerTime) []string {
+	var names []string
+	for _, l := range rows {
+		for _, roof := range []*train.Roof{l.Forward, l.Backward} {
+			if roof != nil && roof.AttainableShare > 1 && !slices.Contains(names, l.Name) {
+				names = append(names, l.Name)
+			}
+		}
+	}
+	return names
+}
+
+func wholePercent(f float64) string { return strconv.FormatFloat(100*f, 'f', 0, 64) + "%" }
+
+func megabytes(n int64) string { return strconv.FormatFloat(1e-6*float64(n), 'f', 1, 64) + " MB" }
 
 // milliseconds shows microseconds.
 func milliseconds(ms float64) string { return strconv.FormatFloat(ms, 'f', 3, 64) }

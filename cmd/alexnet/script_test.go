@@ -49,6 +49,8 @@ func TestScripts(t *testing.T) {
 				}
 				defer closeDevices(devs)
 				return device.Supports(devs[0], device.BF16) == nil, nil
+			case "cpu":
+				return cpu.Available() == nil, nil
 			case "proc":
 				_, err := os.Stat("/proc/self")
 				return err == nil, nil

@@ -183,4 +183,13 @@ void cpu_winograd_weights(const cpu_winograd *w, float *weights, float *bias, co
 int cpu_finite(const float *x, int64_t n);
 int cpu_update(float *w, float *v, const float *g, int64_t n, float momentum, float lr, float decay);
 
+// ---- probe.c: what the processor does at most, see device.Probe. half: in bf16, where cpu_bfloat16 has no objection.
+
+const char *cpu_probe_name(int half);
+// cpu_probe_multiply and cpu_probe_triad return what they did: operations, bytes. sink: 16 floats for each thread. arrays: three of cpu_probe_bytes,
+// four times the last cache, but less than 256 MiB.
+double cpu_probe_multiply(int half, int threads, float *sink);
+int64_t cpu_probe_bytes(void);
+double cpu_probe_triad(float *arrays, int64_t bytes);
+
 #endif

@@ -118,11 +118,11 @@ func TestReorders(t *testing.T) {
 	}
 	r := newRig(t, openDevices(t, 1)[0], paper(4, true)) // 4 rows: 676 pixels in conv3 to conv5
 	r.step()
-	before := r.net.reorders
+	before := r.net.moves.Reorders
 	r.step()
 	// AVX-512 and AVX2 need no others; elsewhere oneDNN's convolutions may want the NCHW of the ops between them in yet another order, forward
 	// and back.
-	got, want := r.net.reorders-before, 2+4
+	got, want := r.net.moves.Reorders-before, 2+4
 	if strings.HasPrefix(Version(), "oneDNN 2.") && strings.HasPrefix(ISA(), "avx512_core") { // it has Winograd
 		want = 2 + 1 // conv2's
 	}

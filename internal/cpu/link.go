@@ -53,9 +53,8 @@ func (p *post) run(n *Net) error {
 	parcel := p.mail.Take()
 	start := time.Now()
 	C.cpu_copy(p.parcel.data, &p.view, p.src.first(), &p.src.view, C.int64_t(n.pass.Rows), 0)
-	if p.view.block != p.src.view.block {
-		n.reorders++
-	}
+	n.copied(p.view.block != p.src.view.block)
+	n.moves.Exchange += bytesOf(&p.src.view, n.pass.Rows) + bytesOf(&p.view, n.pass.Rows)
 	parcel.Failed = false
 	p.mail.Post(parcel, int64(size(p.view.half != 0)*n.pass.Rows*p.src.shape.Len()), time.Since(start))
 	return nil
@@ -104,8 +103,10 @@ func (g *get) read(n *Net, parcel *device.Parcel) error {
 	}
 	g.view = src.view
 	C.cpu_copy(g.dst.first(), &g.dst.view, unsafe.Pointer(unsafe.SliceData(parcel.Data)), &g.view, C.int64_t(n.pass.Rows), flag(g.add))
-	if came.block != g.dst.block() {
-		n.reorders++
+	n.copied(came.block != g.dst.block())
+	n.moves.Exchange += bytesOf(&g.view, n.pass.Rows) + bytesOf(&g.dst.view, n.pass.Rows)
+	if g.add { // reads what it adds to
+		n.moves.Exchange += bytesOf(&g.dst.view, n.pass.Rows)
 	}
 	if rest := (g.rows - n.pass.Rows) * g.dst.row(); rest > 0 && !g.add { // rows that take no part are zero, whatever was in the memory
 		C.cpu_zero(g.dst.at(n.pass.Rows), C.int64_t(size(g.dst.half())*rest))

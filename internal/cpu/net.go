@@ -33,16 +33,16 @@ type Net struct {
 
 	// ----
 
-	ready    bool  // allocated
-	err      error // the first failure; written with the queue's lock
-	pass     device.Pass
-	labels   []int32
-	finite   bool // the loss, in this pass
-	input    C.cpu_input
-	mean     *buffer
-	scale    *buffer
-	pixels   [2]*buffer
-	reorders int // copies between layouts so far
+	ready  bool  // allocated
+	err    error // the first failure; written with the queue's lock
+	pass   device.Pass
+	labels []int32
+	finite bool // the loss, in this pass
+	input  C.cpu_input
+	mean   *buffer
+	scale  *buffer
+	pixels [2]*buffer
+	moves  device.Moves // so far
 
 	private, logical C.cpu_view // of the value being fetched or stored
 }
@@ -255,6 +255,7 @@ func (n *Net) begin(i int) {
 		return
 	}
 	copy(n.labels, s.batch.Labels)
+	n.moves.Upload += n.uploadBytes()
 	b := s.batch
 	n.input.used = C.int64_t(n.pass.Rows)
 	n.input.mean, n.input.scale = n.mean.floats(), n.scale.floats()

@@ -61,9 +61,8 @@ type copyStep struct {
 
 func (s *copyStep) run(n *Net) error {
 	C.cpu_copy(s.dst.first(), &s.dst.view, s.src.first(), &s.src.view, C.int64_t(s.rows), 0)
-	if s.reorder {
-		n.reorders++
-	}
+	n.copied(s.reorder)
+	n.moves.BetweenOps += bytesOf(&s.dst.view, s.rows) + bytesOf(&s.src.view, s.rows)
 	return nil
 }
 

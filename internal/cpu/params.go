@@ -199,7 +199,8 @@ func (s *refresh) run(n *Net) error {
 		return nil
 	}
 	k.version = k.param.version
-	n.reorders++
+	n.copied(true)
+	n.moves.PackedWeights += int64(C.cpu_bytes(&k.param.layout) + C.cpu_bytes(&k.layout))
 	return k.reorder.run(n)
 }
 

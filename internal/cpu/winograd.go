@@ -18,7 +18,8 @@ func (l *layer) winograd(c *compiler) (bool, error) {
 		return false, nil
 	}
 	in, kernels := l.shape.C/k.Groups, out.C/k.Groups
-	if in%16 != 0 || kernels%16 != 0 {
+	l.block = 16
+	if in%l.block != 0 || kernels%l.block != 0 || !l.joinable() {
 		return false, nil
 	}
 	src, dst, kernel := []int{rows, in, l.shape.H, l.shape.W}, []int{rows, kernels, out.H, out.W}, []int{kernels, in, 3, 3}
@@ -43,7 +44,7 @@ func (l *layer) winograd(c *compiler) (bool, error) {
 	if l.hint = c.available(&desc); l.hint == nil {
 		return false, nil
 	}
-	l.desc, l.block, l.apart = desc, 16, k.Groups
+	l.desc, l.apart = desc, k.Groups
 	l.whole = &C.cpu_desc{}
 	if k.Groups == 1 {
 		*l.whole = desc.weights

@@ -294,6 +294,25 @@ func (p *Plan) StepName(i int) (name string, exchange bool) {
 	return p.sources[slices.Index(p.Links, link)], true
 }
 
+// Idle tells that step i of the plan's order has nothing to do, forward or backward: see device.Accountant. False where the device does not tell.
+func (n *Net) Idle(i int, backward bool) bool {
+	s := n.plan.Order[i]
+	a, ok := n.nets[s.Device].(device.Accountant)
+	return ok && a.Idle(s.Op, backward)
+}
+
+// Moves tells what all devices moved so far without computing; false where one does not tell.
+func (n *Net) Moves() (sum device.Moves, ok bool) {
+	for _, net := range n.nets {
+		a, ok := net.(device.Accountant)
+		if !ok {
+			return device.Moves{}, false
+		}
+		sum = sum.Add(a.Moves())
+	}
+	return sum, true
+}
+
 // readable refuses what the devices would refuse too, but only after the whole net had failed.
 func (n *Net) readable(name string, s spread, grad bool) error {
 	prog := &n.plan.Programs[0]

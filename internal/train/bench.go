@@ -49,6 +49,8 @@ type BenchResult struct {
 	DataStall           float64        `json:"data_stall"` // share of the whole time
 	Layers              []LayerTime    `json:"layers,omitempty"`
 	LayersStepMS        float64        `json:"layers_milliseconds_per_step,omitempty"` // of the steps measured layer by layer, waits included
+	Roofline            *Roofline      `json:"roofline,omitempty"`                     // where the devices can be measured
+	Moves               *Moves         `json:"moves_per_step,omitempty"`               // where they count them
 	Memory              []DeviceMemory `json:"-"`
 }
 
@@ -95,7 +97,8 @@ type bench struct {
 	compiled *model.Net
 	stop     func() // of the feeder
 	seconds  []float64
-	speed    []float64 // images a second, by step
+	images   []float64 // a second, by step
+	speed    *speed    // of the devices, for layers
 	rows     int
 	stall    float64
 	seen     int
@@ -104,6 +107,9 @@ type bench struct {
 // net measures training or inference steps.
 func (b *bench) net(ctx context.Context) (err error) {
 	defer closeInto(&err, b.close)
+	if err := b.probe(); err != nil {
+		return err
+	}
 	s, err := b.open()
 	if err != nil {
 		return err
@@ -124,6 +130,15 @@ func (b *bench) net(ctx context.Context) (err error) {
 		return err
 	}
 	return b.layers(ctx, s)
+}
+
+// probe measures the devices before the net takes their memory.
+func (b *bench) probe() error {
+	p, err := precision(b.cfg.Train.Precision)
+	if err == nil && b.Layers {
+		b.speed, err = measure(b.Devices, p)
+	}
+	return err
 }
 
 // open makes the net and the stepper: Run's, with the rates of the first epoch.
@@ -228,7 +243,7 @@ func (b *bench) add(rows int, seconds, stall float64) {
 	if b.seen <= b.Warmup {
 		return
 	}
-	b.seconds, b.speed = append(b.seconds, seconds), append(b.speed, float64(rows)/seconds)
+	b.seconds, b.images = append(b.seconds, seconds), append(b.images, float64(rows)/seconds)
 	b.rows, b.stall = b.rows+rows, b.stall+stall
 }
 
@@ -249,7 +264,7 @@ func (b *bench) finish() {
 	for _, s := range b.seconds {
 		total += s
 	}
-	b.result.ImagesPerSecond = median(b.speed)
+	b.result.ImagesPerSecond = median(b.images)
 	b.result.MillisecondsPerStep = 1000 * median(b.seconds)
 	if b.Mode == BenchData {
 		b.result.ImagesPerSecond = float64(b.rows) / total

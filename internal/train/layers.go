@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"alexnet/internal/device"
 	"alexnet/internal/model"
 )
 
@@ -17,6 +18,9 @@ type LayerTime struct {
 	GFLOPSForward  float64 `json:"gflops_forward,omitempty"` // a multiply-add counts 2
 	GFLOPSBackward float64 `json:"gflops_backward,omitempty"`
 	Share          float64 `json:"share"` // of the sum of all rows
+	// What it could be, where the devices can be measured.
+	Forward  *Roof `json:"roof_forward,omitempty"`
+	Backward *Roof `json:"roof_backward,omitempty"`
 }
 
 // span is a run of the plan's steps that are one layer's, on whatever devices: they run side by side.
@@ -26,18 +30,27 @@ type span struct {
 	macs              int64 // forward, a picture
 	products          int64 // matrix products in the backward pass: of the data's gradient, of the weights'
 	forward, backward []float64
+	traffic           traffic
 }
+
+// flop is the operations of a forward pass over so many pictures.
+func (s *span) flop(rows int) float64 { return 2 * float64(s.macs) * float64(rows) }
 
 // layerClock measures a net layer by layer.
 type layerClock struct {
 	net                   *model.Net
+	arch                  *model.Arch
+	devices, rows, size   int // bytes of a number
 	spans                 []*span
 	upload, update, whole []float64 // seconds, by step
 }
 
 func newLayerClock(net *model.Net, arch *model.Arch) *layerClock {
-	c := &layerClock{net: net}
 	plan := net.Plan()
+	c := &layerClock{net: net, arch: arch, devices: len(plan.Programs), rows: plan.Programs[0].Rows, size: full}
+	if plan.Programs[0].Precision == device.BF16 {
+		c.size = 2
+	}
 	for i := range plan.Order {
 		name, exchange := plan.StepName(i)
 		kind := "exchange"
@@ -46,24 +59,26 @@ func newLayerClock(net *model.Net, arch *model.Arch) *layerClock {
 		}
 		if n := len(c.spans); n > 0 && c.spans[n-1].name == name && (c.spans[n-1].kind == "exchange") == exchange {
 			c.spans[n-1].to = i + 1
+			c.spans[n-1].crosses(c, i)
 			continue
 		}
 		s := &span{name: name, kind: kind, from: i, to: i + 1}
 		if !exchange {
-			s.describe(arch)
+			s.describe(c)
 		}
+		s.crosses(c, i)
 		c.spans = append(c.spans, s)
 	}
 	return c
 }
 
 // describe looks up the layer. The first with weights has no gradient of its data: that is the picture.
-func (s *span) describe(arch *model.Arch) {
+func (s *span) describe(c *layerClock) {
 	first := true
-	for i := range arch.Layers {
-		l := &arch.Layers[i]
+	for i := range c.arch.Layers {
+		l := &c.arch.Layers[i]
 		if l.Name == s.name {
-			s.kind, s.macs, s.products = l.Kind, l.MACs, 2
+			s.kind, s.macs, s.products, s.traffic = l.Kind, l.MACs, 2, layerTraffic(c.arch, l, c.rows, c.size, first)
 			if first {
 				s.products = 1
 			}
@@ -73,9 +88,20 @@ func (s *span) describe(arch *model.Arch) {
 	}
 }
 
+// crosses adds what step i of the plan's order sends, if it does: read and written once, and its gradient.
+func (s *span) crosses(c *layerClock, i int) {
+	plan := c.net.Plan()
+	at := plan.Order[i]
+	if send, ok := plan.Programs[at.Device].Ops[at.Op].(*device.Send); ok {
+		bytes := float64(2 * c.rows * send.Link.Shape.Len() * c.size)
+		s.traffic.forward, s.traffic.backward = s.traffic.forward+bytes, s.traffic.backward+bytes
+	}
+}
+
 // layers measures the steps again, waiting after every layer.
 func (b *bench) layers(ctx context.Context, s *stepper) error {
 	c := newLayerClock(b.compiled, b.model.Arch())
+	before, counted := c.net.Moves()
 	for i := range b.Warmup + b.Steps {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -85,8 +111,16 @@ func (b *bench) layers(ctx context.Context, s *stepper) error {
 		}
 		b.advance()
 	}
-	b.result.Layers = c.rows(b.cfg.Train.Batch, !s.infer)
+	b.result.Layers = c.result(!s.infer)
 	b.result.LayersStepMS = 1000 * median(c.whole)
+	if counted {
+		after, _ := c.net.Moves()
+		b.result.Moves = movesOf(after.Sub(before), b.Warmup+b.Steps)
+	}
+	if b.speed != nil {
+		c.roofs(b.speed, b.result.Layers, !s.infer)
+		b.result.Roofline = b.speed.summary(b.result.Layers, 1000*median(b.seconds))
+	}
 	return nil
 }
 
@@ -152,12 +186,12 @@ func (c *layerClock) timed(into *[]float64, keep bool, f func()) error {
 	return err
 }
 
-// rows are the medians.
-func (c *layerClock) rows(batch int, train bool) []LayerTime {
+// result is the medians.
+func (c *layerClock) result(train bool) []LayerTime {
 	rows := []LayerTime{{Name: "input", Kind: "upload", ForwardMS: 1000 * median(c.upload)}}
 	for _, p := range c.spans {
 		r := LayerTime{Name: p.name, Kind: p.kind, ForwardMS: 1000 * median(p.forward)}
-		gflop := 2e-9 * float64(p.macs) * float64(batch)
+		gflop := 1e-9 * p.flop(c.rows)
 		r.GFLOPSForward = rate(gflop, r.ForwardMS)
 		if train {
 			r.BackwardMS = 1000 * median(p.backward)

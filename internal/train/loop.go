@@ -198,8 +198,9 @@ func (t *trainer) record(s *taken) error {
 		Step: s.Step, Epoch: s.Epoch, LR: &lr, ImagesPerSecond: &speed, DataStall: &stall, BadPictures: t.bad,
 	}
 	if s.Good > 0 {
-		m.Loss, m.Top1Error, m.Top5Error = &s.Score.Loss, &s.Score.Top1Error, &s.Score.Top5Error
-		t.loss = &s.Score.Loss
+		score := s.Score // s is the stepper's
+		m.Loss, m.Top1Error, m.Top5Error = &score.Loss, &score.Top1Error, &score.Top5Error
+		t.loss = &score.Loss
 	}
 	if err := t.append(m); err != nil {
 		return err

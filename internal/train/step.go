@@ -22,10 +22,11 @@ type stepper struct {
 	pass  model.Pass // of the next step: Step, and what stays the same between two drains (Seed, Momentum, LR, Decay)
 	next  uint64     // number of the next sample
 
-	stats  [2][]float32 // (rows, 3) of the step in flight and the one before
-	flight *flight
-	landed time.Time // when the step before was over
-	stall  float64   // seconds without a step for the devices since then
+	stats   [2][]float32 // (rows, 3) of the step in flight and the one before
+	flights [2]flight    // the same
+	flight  *flight      // of these; nil: none
+	landed  time.Time    // when the step before was over
+	stall   float64      // seconds without a step for the devices since then
 }
 
 // flight is a step whose results are not yet there.
@@ -50,8 +51,8 @@ func newStepper(net *model.Net, feed feeder, rows int) *stepper {
 	return &stepper{net: net, feed: feed, stats: [2][]float32{make([]float32, 3*rows), make([]float32, 3*rows)}}
 }
 
-// step enqueues one step (fill the batch, forward, backward, update) and returns the step before, or nil where there is none in flight. The
-// mean of loss and gradient is over the pictures that could be read.
+// step enqueues one step (fill the batch, forward, backward, update) and returns the step before, which the next call overwrites, or nil where
+// there is none in flight. The mean of loss and gradient is over the pictures that could be read.
 func (s *stepper) step() (*taken, error) {
 	if s.landed.IsZero() {
 		s.landed = time.Now()
@@ -70,11 +71,10 @@ func (s *stepper) step() (*taken, error) {
 
 	stats := s.stats[s.pass.Step%2][:3*info.Rows]
 	before := s.flight
-	s.flight = &flight{
-		result: taken{
-			Step: s.pass.Step + 1, Epoch: info.Epoch + 1, Rows: info.Rows, Good: info.Good,
-		},
-		stats: stats, ticket: s.net.Stats(stats),
+	s.flight = &s.flights[s.pass.Step%2]
+	*s.flight = flight{
+		result: taken{Step: s.pass.Step + 1, Epoch: info.Epoch + 1, Rows: info.Rows, Good: info.Good},
+		stats:  stats, ticket: s.net.Stats(stats),
 	}
 	s.pass.Step++
 	s.next = info.First + uint64(info.Rows)

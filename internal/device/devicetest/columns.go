@@ -75,6 +75,14 @@ func columnCases() []netCase {
 	return []netCase{
 		{"conv of both columns", 4, 0, crossing(16, joinConv)},
 		{"conv of both columns, odd channels, fewer rows", 4, 3, crossing(13, joinConv)},
+		// Large enough for Winograd's algorithm, which wants channels in blocks of 16: only both columns together fill one.
+		{"conv of both columns, each half a block", 4, 0, func() ([]*builder, [][]device.Value) {
+			bs := pair(3, 12, 11, 4)
+			both := exchange(bs, each(bs, inputs(bs), conv("conv1", 8)))
+			return bs, results(each(bs, make([]device.Value, 2), func(b *builder, d int, _ device.Value) device.Value {
+				return b.conv(fmt.Sprintf("conv2@%d", d), 32, device.Conv{Kernel: 3, Pad: 1, Act: device.ReLU}, both[d]...)
+			}))
+		}},
 		{"strided conv of both columns", 4, 0, crossing(8, func(b *builder, d int, in []device.Value) device.Value {
 			return b.conv(fmt.Sprintf("conv3@%d", d), 9, device.Conv{Kernel: 4, Stride: 3, RoundUp: true, Act: device.Tanh}, in...)
 		})},

@@ -1,0 +1,228 @@
+package train
+
+import (
+	"fmt"
+	"math"
+	"strings"
+	"syscall"
+	"testing"
+
+	"alexnet/internal/config"
+	"alexnet/internal/cpu"
+	"alexnet/internal/data"
+	"alexnet/internal/device"
+)
+
+// Guards against slower steps that need no clock: what a training step allocates, and what it moves without computing anything.
+
+// stepCase is a net on cpu devices. moves are those of oneDNN 2.x on AVX-512 (with bf16).
+type stepCase struct {
+	net       string
+	devices   int
+	precision string
+	rows      int
+	moves     device.Moves
+}
+
+// Bytes of numbers in fp32 that are read and written by a copy, of a batch of 4 and of 16; in bf16 half of it.
+const (
+	copy4  = 4 * 2 * 4
+	copy16 = 16 * 2 * 4
+)
+
+var stepCases = []stepCase{
+	{"alexnet", 1, "fp32", 4, device.Moves{
+		// pool5 becomes a vector for fc6, its gradient a map; conv2's weights are packed for its data gradient.
+		Reorders: 2 + 1,
+		// conv4 and conv5 run column by column: 2 columns in and out, forward, for the weights and for the data.
+		Copies:        2 * 2 * 2 * 3,
+		BetweenOps:    copy4 * (2*256*6*6 + 3*13*13*(384+384+384+256)),
+		PackedWeights: 2 * 4 * 256 * 48 * 25,
+		Upload:        4 * 3 * 224 * 224 * (1 + 4),
+	}},
+	{"alexnet", 2, "fp32", 4, device.Moves{
+		// On each device: the halves of pool5, one's own and the received one, there and back; conv2's weights.
+		Reorders: 2*2*2 + 2,
+		// Before conv3, fc6 and fc7 each device joins two halves and splits their gradient, and each half is posted and got, there and back: 8 and 8, of
+		// which fc6's joins are among the reorders. fc8 reads on device 0 alone: 4 and 4.
+		Copies: 16 + 8 + 16 + 8,
+		// What is joined: on two devices pool2, pool5 and fc6, on one fc7; there and back.
+		BetweenOps:    copy4 * 2 * (2*256*13*13 + 2*256*6*6 + 2*4096 + 4096),
+		PackedWeights: 2 * 4 * 256 * 48 * 25,
+		// 468,992 bytes a picture cross, half of them forward: posted and got, so four times. Gradients but for fc7's are added to what is there.
+		Exchange: 4*4*468_992 + 4*(468_992/2-4*2048),
+		Upload:   2 * 4 * 3 * 224 * 224 * (1 + 4),
+	}},
+	{"alexnet", 1, "bf16", 4, device.Moves{
+		// pool5 as above; eight weights are packed for forward, the convolutions' but the first for the data gradient too: oneDNN pads some of them.
+		Reorders: 2 + 8 + 4, BetweenOps: copy4 / 2 * 2 * 256 * 6 * 6, PackedWeights: 380_128_128,
+		Upload: 4 * 3 * 224 * 224 * (1 + 2),
+	}},
+	{"alexnet", 2, "bf16", 4, device.Moves{
+		Reorders: 2*2*2 + 2*(7+4) + 1, Copies: 48, BetweenOps: copy4 / 2 * 2 * (2*256*13*13 + 2*256*6*6 + 2*4096 + 4096), PackedWeights: 380_128_128,
+		Exchange: (4*4*468_992 + 4*(468_992/2-4*2048)) / 2, Upload: 2 * 4 * 3 * 224 * 224 * (1 + 2),
+	}},
+	{"demo", 1, "fp32", 16, device.Moves{
+		// pool3 for fc4, there and back; conv3 by columns.
+		Reorders: 2, Copies: 2 * 2 * 3, BetweenOps: copy16 * (2*64*3*3 + 3*7*7*(32+64)), Upload: 16 * 3 * 28 * 28 * (1 + 4),
+	}},
+	{"demo", 2, "fp32", 16, device.Moves{
+		// conv2's inputs have 8 channels of a block of 16 each, so it runs in logical order: 8 of its joins and gets change the layout, conv3's 4 change it
+		// back, pool3 for fc4 takes 8.
+		Reorders: 8 + 4 + 8, Copies: 8 + 8 + 8,
+		// What is joined, as above, there and back; half-filled blocks count whole: one side of 6 of conv2's joins, and 14 times in pool1's exchange.
+		BetweenOps: copy16*2*(2*16*14*14+2*16*7*7+2*64*3*3+128) + copy16/2*6*8*14*14,
+		Exchange:   2*4*16*4*(16*14*14+64*3*3+64) + 16*4*(16*14*14+64*3*3) + 14*16*4*8*14*14,
+		Upload:     2 * 16 * 3 * 28 * 28 * (1 + 4),
+	}},
+	{"demo", 1, "bf16", 16, device.Moves{
+		Reorders: 2 + 5 + 2, BetweenOps: copy16 / 2 * 2 * 64 * 3 * 3, PackedWeights: 628_544, Upload: 16 * 3 * 28 * 28 * (1 + 2),
+	}},
+	{"fig1", 1, "fp32", 16, device.Moves{
+		// pool3 for fc10, there and back; weights of conv2 and conv3 for the data gradient.
+		Reorders: 2 + 2, BetweenOps: copy16 * 2 * 64 * 4 * 4, PackedWeights: 2 * 4 * (32*32*25 + 64*32*25), Upload: 16 * 3 * 32 * 32 * (1 + 4),
+	}},
+	{"fig1", 1, "bf16", 16, device.Moves{
+		Reorders: 2 + 4 + 2, BetweenOps: copy16 / 2 * 2 * 64 * 4 * 4, PackedWeights: 1_035_904, Upload: 16 * 3 * 32 * 32 * (1 + 2),
+	}},
+}
+
+func (c *stepCase) String() string {
+	return fmt.Sprintf("%s on %d in %s", c.net, c.devices, c.precision)
+}
+
+// open makes bench's stepper, which is train's, with pictures from memory or from a loader.
+func (c *stepCase) open(t *testing.T, src *data.Source) *stepper {
+	t.Helper()
+	cfg, err := config.Load(c.net, []string{"train.precision=" + c.precision, fmt.Sprintf("train.batch=%d", c.rows)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	devs, err := cpu.Open(c.devices)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := &bench{BenchOptions: BenchOptions{Config: cfg, Devices: devs, Mode: BenchTrain, Source: src}, cfg: *cfg}
+	t.Cleanup(func() {
+		if err := b.close(); err != nil {
+			t.Error(err)
+		}
+		for _, d := range devs {
+			d.Close()
+		}
+	})
+	if _, lacking, _ := Precision(cfg, devs); lacking != nil {
+		t.Skip(lacking)
+	}
+	if b.cfg.Model, err = cfg.Model.ForClasses(0); err != nil {
+		t.Fatal(err)
+	}
+	s, err := b.open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// TestStepMoves: each step moves what the table says; Go allocates nothing, and the process does not grow, so that neither oneDNN nor the C code keeps
+// memory or takes large pieces anew. One device and two start with the same loss.
+func TestStepMoves(t *testing.T) {
+	if !cpu.Built {
+		t.Skip(cpu.Available())
+	}
+	losses := map[string]float64{}
+	for _, c := range stepCases {
+		t.Run(c.String(), func(t *testing.T) {
+			if testing.Short() && c.net == "alexnet" {
+				t.Skip("takes a GiB")
+			}
+			s := c.open(t, nil)
+			loss := c.moved(t, s)
+			step := func() { next(t, s) }
+			if n := testing.AllocsPerRun(3, step); n != 0 {
+				t.Errorf("%g allocations a step", n)
+			}
+			if n := leastFaults(t, step); n > 4 {
+				t.Errorf("%d pages more after each step", n)
+			}
+			of := c.net + c.precision
+			if one, ok := losses[of]; ok && !(math.Abs(loss/one-1) <= 1e-5) && c.precision == "fp32" {
+				t.Errorf("first loss %v, on one device %v", loss, one)
+			}
+			losses[of] = loss
+		})
+	}
+}
+
+// moved checks what the second step moves, and returns the loss of the first.
+func (c *stepCase) moved(t *testing.T, s *stepper) (loss float64) {
+	t.Helper()
+	next(t, s)
+	first, err := s.drain()
+	if err != nil {
+		t.Fatal(err)
+	}
+	loss = first.Score.Loss
+	before, _ := s.net.Moves()
+	next(t, s)
+	after, ok := s.net.Moves()
+	got := after.Sub(before)
+	switch {
+	case !ok:
+		t.Error("the device does not count")
+	case !strings.HasPrefix(cpu.Version(), "oneDNN 2.") || !strings.HasPrefix(cpu.ISA(), "avx512_core"):
+		t.Logf("%+v with %s, %s", got, cpu.Version(), cpu.ISA()) // its choice of layouts may be another
+	case got != c.moves:
+		t.Errorf("a step moves\n%+v, want\n%+v", got, c.moves)
+	}
+	next(t, s)
+	return loss
+}
+
+// With a loader that has the pictures in memory a step costs no garbage either.
+func TestLoadedStepAllocatesNothing(t *testing.T) {
+	if !cpu.Built {
+		t.Skip(cpu.Available())
+	}
+	src, err := data.DemoSource(data.DemoOptions{Train: 4, Val: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer src.Close()
+	c := stepCase{net: "demo", devices: 1, precision: "fp32", rows: 16}
+	s := c.open(t, src)
+	for range 20 { // every picture was decoded, all buffers are there
+		next(t, s)
+	}
+	if n := testing.AllocsPerRun(40, func() { next(t, s) }); n > 0 {
+		t.Errorf("%g allocations a step", n)
+	}
+}
+
+func next(t *testing.T, s *stepper) {
+	if _, err := s.step(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// leastFaults is the number of pages that the process gets in a step, the least of five: Go's own memory may come and go.
+func leastFaults(t *testing.T, step func()) int64 {
+	t.Helper()
+	least := int64(math.MaxInt64)
+	for range 5 {
+		before := faults(t)
+		step()
+		least = min(least, faults(t)-before)
+	}
+	return least
+}
+
+// faults are the pages that the process got so far.
+func faults(t *testing.T) int64 {
+	t.Helper()
+	var r syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &r); err != nil {
+		t.Fatal(err)
+	}
+	return r.Minflt
+}
