@@ -4,9 +4,11 @@ import (
 	"errors"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -49,6 +51,8 @@ func TestScripts(t *testing.T) {
 				}
 				defer closeDevices(devs)
 				return device.Supports(devs[0], device.BF16) == nil, nil
+			case "hangup": // not where nohup started the tests: the program must then live through it
+				return !signal.Ignored(syscall.SIGHUP), nil
 			case "cpu":
 				return cpu.Available() == nil, nil
 			case "proc":
