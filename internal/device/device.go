@@ -53,6 +53,7 @@ type Net interface {
 	Store(v Value, grad bool, src []float32)
 	// Sync waits until all that was enqueued is done and reports the first failure.
 	Sync() error
+	// Close frees the memory, parcels that were sent included: nets on other devices that get them must be done.
 	Close() error
 }
 

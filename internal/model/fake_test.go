@@ -78,6 +78,13 @@ type fakeNet struct {
 	calls  []string
 	silent bool // no notes: to count allocations
 	closed bool
+	ends   *[]string // where Sync and Close are noted, of all devices; nil: nowhere
+}
+
+func (n *fakeNet) end(what string) {
+	if n.ends != nil {
+		*n.ends = append(*n.ends, what+" "+n.dev.name)
+	}
 }
 
 func (n *fakeNet) note(what string, op int) {
@@ -110,10 +117,16 @@ func (n *fakeNet) Backward(op int)                                   { n.note("b
 func (n *fakeNet) Update()                                           {}
 func (n *fakeNet) Store(device.Value, bool, []float32)               {}
 func (n *fakeNet) Wait() error                                       { return n.Sync() }
-func (n *fakeNet) Close() error                                      { n.closed = true; return nil }
 func (n *fakeNet) Fetch(device.Value, bool, []float32) device.Ticket { return n }
 
+func (n *fakeNet) Close() error {
+	n.end("close")
+	n.closed = true
+	return nil
+}
+
 func (n *fakeNet) Sync() error {
+	n.end("sync")
 	if n.dev.fail == "run" {
 		return &device.OpError{Device: n.dev.name, Op: "conv1", Err: errors.New("broke")}
 	}

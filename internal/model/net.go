@@ -362,8 +362,10 @@ func (n *Net) Sync() error {
 	return n.all(device.Net.Sync)
 }
 
-// Close frees the net on all devices.
+// Close frees the net on all devices, once all of them are done: one may still read what another sent from that one's memory. What fails
+// meanwhile is not told: who closes without a Sync has no use for it.
 func (n *Net) Close() error {
+	_ = n.Sync()
 	err := n.all(device.Net.Close)
 	n.nets = nil
 	return err

@@ -68,6 +68,24 @@ func TestBackwardIsForwardReversed(t *testing.T) {
 	n.Backward()
 }
 
+// A device that is not done may still read a parcel in another's memory: none is freed before.
+func TestCloseWaits(t *testing.T) {
+	a := load(t, "demo")
+	fs, devs := fakes(2)
+	n := compile(t, open(t, a, devs), staged(a, 1, true))
+	var ends []string
+	for _, f := range fs {
+		f.nets[0].ends = &ends
+	}
+	n.Forward(n.Stage(), Pass{Rows: 1})
+	if err := n.Close(); err != nil {
+		t.Error(err)
+	}
+	if diff := cmp.Diff([]string{"sync fake:0", "sync fake:1", "close fake:0", "close fake:1"}, ends); diff != "" {
+		t.Error(diff)
+	}
+}
+
 func TestStepAllocatesNothing(t *testing.T) {
 	a := load(t, "demo")
 	fs, devs := fakes(2)
