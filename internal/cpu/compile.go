@@ -189,9 +189,16 @@ func (c *compiler) operation(spec device.Spec) operation {
 	}
 	switch s := spec.(type) {
 	case *device.Conv:
-		return &layer{conv: s, weight: s.Weight, bias: s.Bias, act: s.Act, in: in, out: out}
+		l := &layer{conv: s, weight: s.Weight, bias: s.Bias, act: s.Act, in: in, out: out}
+		l.sizes(c.prog.Rows)
+		if l.suitsWinograd(c.prog.Train) {
+			return &winograd{layer: l}
+		}
+		return l
 	case *device.FC:
-		return &layer{weight: s.Weight, bias: s.Bias, act: s.Act, in: in, out: out}
+		l := &layer{weight: s.Weight, bias: s.Bias, act: s.Act, in: in, out: out}
+		l.sizes(c.prog.Rows)
+		return l
 	case *device.Activate:
 		return &activate{act: s.Act, in: in[0], out: out}
 	case *device.LRN:

@@ -43,7 +43,6 @@ typedef struct {
 	int spatial;
 	int64_t stride, pad, pad_bottom, pad_right;
 	int64_t inputs, units;      // of an inner product
-	dnnl_alg_kind_t algorithm;  // of a convolution
 	dnnl_alg_kind_t activation; // dnnl_alg_kind_undef: none
 	cpu_desc src, weights, bias, dst; // as wanted: format any where the library may choose
 	cpu_desc diff_weights, diff_dst;  // those of the gradients: src's is as src, the bias's as bias

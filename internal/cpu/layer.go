@@ -7,6 +7,7 @@ import "C"
 
 import (
 	"fmt"
+	"slices"
 
 	"alexnet/internal/device"
 )
@@ -26,13 +27,10 @@ type layer struct {
 	weights, biases  *param
 	desc             C.cpu_layer
 	hint             C.dnnl_primitive_desc_t // of the forward primitive
-	apart            int                     // groups of channels that are run one by one, each by a primitive as desc says; 1: all at once
-	whole            *C.cpu_desc             // the weight's layout, of all groups together; nil: as the primitives have it
 }
 
 func (l *layer) forward(c *compiler) error {
-	l.weights, l.biases = c.params.params[l.weight], c.params.params[l.bias]
-	if err := l.describe(c.prog.Rows); err != nil {
+	if err := l.describe(); err != nil {
 		return err
 	}
 	block, err := l.choose(c)
@@ -41,58 +39,27 @@ func (l *layer) forward(c *compiler) error {
 	}
 	c.settle(l.out, block)
 	l.out.relu, l.out.tanh = l.act == device.ReLU, l.act == device.Tanh
-	if err := l.layouts(c); err != nil {
+	wants, err := l.wants(c)
+	if err != nil {
+		return err
+	}
+	if err := l.layouts(c, wants); err != nil {
 		return err
 	}
 	x, y := l.join(c), c.write(l.out)
-	for i := range l.apart {
-		p, err := l.primitive(c, l.hint, C.dnnl_query_weights_md, C.DNNL_ARG_WEIGHTS, false, i)
-		if err != nil {
-			return err
-		}
-		p.arg(C.DNNL_ARG_SRC, l.desc.src, l.takeGroup(c, x, l.shape, i))
-		p.argAt(C.DNNL_ARG_BIAS, l.desc.bias, l.biases.weight, i)
-		l.giveGroup(c, p, C.DNNL_ARG_DST, l.desc.dst, y, l.out.shape, i)
+	p, err := l.primitive(c, l.hint, C.dnnl_query_weights_md, C.DNNL_ARG_WEIGHTS, false)
+	if err != nil {
+		return err
 	}
+	p.arg(C.DNNL_ARG_SRC, l.desc.src, x)
+	p.arg(C.DNNL_ARG_BIAS, l.desc.bias, l.biases.weight)
+	p.arg(C.DNNL_ARG_DST, l.desc.dst, y)
+	c.emit(p)
 	return nil
 }
 
-// group is where channel group i of a tensor lies.
-func (l *layer) group(all *buffer, s device.Shape, i int) endpoint {
-	row := whole(all, s, l.block, l.half()).view.row
-	s.C /= l.apart
-	e := whole(all, s, l.block, l.half())
-	e.view.row, e.skip = row, i*s.Len()
-	return e
-}
-
-// takeGroup gives channel group i of a tensor by itself: a copy, unless there is only one.
-func (l *layer) takeGroup(c *compiler, all *buffer, s device.Shape, i int) *buffer {
-	if l.apart == 1 {
-		return all
-	}
-	from := l.group(all, s, i)
-	b := c.buffer(device.PurposeWorkspace, 4*c.prog.Rows*from.shape.Len())
-	c.emit(&copyStep{dst: whole(b, from.shape, l.block, false), src: from, rows: c.prog.Rows})
-	return b
-}
-
-// giveGroup emits a primitive whose result is channel group i of a tensor.
-func (l *layer) giveGroup(c *compiler, p *primitive, id C.int, layout C.cpu_desc, all *buffer, s device.Shape, i int) {
-	if l.apart == 1 {
-		p.arg(id, layout, all)
-		c.emit(p)
-		return
-	}
-	to := l.group(all, s, i)
-	b := c.buffer(device.PurposeWorkspace, 4*c.prog.Rows*to.shape.Len())
-	p.arg(id, layout, b)
-	c.emit(p)
-	c.emit(&copyStep{dst: to, src: whole(b, to.shape, l.block, false), rows: c.prog.Rows})
-}
-
-// describe sets dimensions, with formats still open.
-func (l *layer) describe(rows int) error {
+// sizes sets the dimensions.
+func (l *layer) sizes(rows int) {
 	l.shape = l.in[0].shape
 	for _, v := range l.in[1:] {
 		l.shape.C += v.shape.C
@@ -105,14 +72,21 @@ func (l *layer) describe(rows int) error {
 			n += v.shape.Len()
 		}
 		l.shape = device.Shape{C: n, H: 1, W: 1}
-		l.desc.inputs, l.desc.units = C.int64_t(n), C.int64_t(out.C)
 		l.src, l.kernel, l.dst = []int{rows, n}, []int{out.C, n}, []int{rows, out.C}
+		return
+	}
+	k, g := l.conv.Kernel, l.conv.Groups
+	l.kernel = []int{out.C, l.shape.C, k, k}
+	if g > 1 {
+		l.kernel = []int{g, out.C / g, l.shape.C / g, k, k}
+	}
+}
+
+// describe tells oneDNN of the layer, with formats still open.
+func (l *layer) describe() error {
+	if l.conv == nil {
+		l.desc.inputs, l.desc.units = C.int64_t(l.shape.C), C.int64_t(l.out.shape.C)
 	} else {
-		k, g := l.conv.Kernel, l.conv.Groups
-		l.kernel = []int{out.C, l.shape.C, k, k}
-		if g > 1 {
-			l.kernel = []int{g, out.C / g, l.shape.C / g, k, k}
-		}
 		l.window()
 	}
 	l.desc.activation = [...]C.dnnl_alg_kind_t{C.dnnl_alg_kind_undef, C.dnnl_eltwise_relu, C.dnnl_eltwise_tanh}[l.act]
@@ -122,13 +96,13 @@ func (l *layer) describe(rows int) error {
 	if err := tensor(&l.desc.diff_weights, l.kernel, C.dnnl_format_tag_any, false); err != nil {
 		return err
 	}
-	return tensor(&l.desc.bias, []int{out.C}, C.dnnl_a, false)
+	return tensor(&l.desc.bias, []int{l.out.shape.C}, C.dnnl_a, false)
 }
 
 // window sets stride and padding. Rounded up, the last window sticks out at the right and bottom: more padding there.
 func (l *layer) window() {
 	k := l.conv
-	l.desc.spatial, l.desc.algorithm = 1, C.dnnl_convolution_direct
+	l.desc.spatial = 1
 	l.desc.stride, l.desc.pad = C.int64_t(k.Stride), C.int64_t(k.Pad)
 	l.desc.pad_bottom, l.desc.pad_right = l.desc.pad, l.desc.pad
 	if k.RoundUp {
@@ -140,12 +114,8 @@ func (l *layer) window() {
 // choose lets oneDNN choose layouts of input and output; where its choice is none of ours, both are in logical order.
 func (l *layer) choose(c *compiler) (out int, err error) {
 	d := c.dev
-	l.apart = 1
 	if l.conv == nil {
 		return 1, l.product(d)
-	}
-	if found, err := l.winograd(c); found || err != nil {
-		return l.block, err
 	}
 	for _, block := range []int{0, 1} {
 		if err := blocked(&l.desc.src, l.src, block, l.half()); err != nil {
@@ -199,32 +169,43 @@ func (l *layer) joinable() bool {
 	return true
 }
 
-// layouts settles those of the parameters: a training program's as its gradient is written.
-func (l *layer) layouts(c *compiler) error {
-	var plain, wants C.cpu_desc
-	tag := map[int]C.dnnl_format_tag_t{2: C.dnnl_ab, 4: C.dnnl_abcd, 5: C.dnnl_abcde}[len(l.kernel)]
-	if err := tensor(&plain, l.kernel, tag, false); err != nil {
-		return err
-	}
-	wants = plain
-	if l.whole != nil {
-		wants = *l.whole
-	} else if !l.half() { // else the op reads a packed copy in any case, for the weights themselves are floats
-		C.cpu_wants(l.hint, C.dnnl_query_weights_md, &wants)
-	}
-	if c.prog.Train && l.whole == nil {
+// wants is the weight's layout: a training program's as its gradient is written.
+func (l *layer) wants(c *compiler) (wants C.cpu_desc, err error) {
+	if c.prog.Train {
 		var pd C.dnnl_primitive_desc_t
 		if err := status(C.cpu_backward_weights(c.dev.engine, &l.desc, l.hint, &pd)); err != nil {
-			return err
+			return wants, err
 		}
 		C.cpu_wants(pd, C.dnnl_query_diff_weights_md, &wants)
 		C.cpu_forget(pd)
+		return wants, nil
 	}
-	c.params.settle(l.weights, plain, wants)
-	if err := tensor(&plain, l.dst[1:2], C.dnnl_a, false); err != nil {
+	if l.half() { // the op reads a packed copy in any case, for the weights themselves are floats
+		return l.plain()
+	}
+	C.cpu_wants(l.hint, C.dnnl_query_weights_md, &wants)
+	return wants, nil
+}
+
+// plain describes the weight in logical order.
+func (l *layer) plain() (md C.cpu_desc, err error) {
+	tag := map[int]C.dnnl_format_tag_t{2: C.dnnl_ab, 4: C.dnnl_abcd, 5: C.dnnl_abcde}[len(l.kernel)]
+	return md, tensor(&md, l.kernel, tag, false)
+}
+
+// layouts settles those of the parameters.
+func (l *layer) layouts(c *compiler, wants C.cpu_desc) error {
+	plain, err := l.plain()
+	if err != nil {
 		return err
 	}
-	c.params.settle(l.biases, plain, plain)
+	var flat C.cpu_desc
+	if err := tensor(&flat, l.dst[1:2], C.dnnl_a, false); err != nil {
+		return err
+	}
+	l.weights, l.biases = c.params.params[l.weight], c.params.params[l.bias]
+	c.params.settle(l.weights, plain, wants)
+	c.params.settle(l.biases, flat, flat)
 	if c.prog.Train {
 		c.params.train(l.weights)
 		c.params.train(l.biases)
@@ -233,9 +214,8 @@ func (l *layer) layouts(c *compiler) error {
 	return nil
 }
 
-// primitive makes the primitive that pd describes, with scratchpad and the weights of group i: a gradient, or the weight itself, packed where
-// need be.
-func (l *layer) primitive(c *compiler, pd C.dnnl_primitive_desc_t, query C.dnnl_query_t, id C.int, gradient bool, i int) (*primitive, error) {
+// primitive makes the primitive that pd describes, with scratchpad and weights: their gradient, or the weight itself, packed where need be.
+func (l *layer) primitive(c *compiler, pd C.dnnl_primitive_desc_t, query C.dnnl_query_t, id C.int, gradient bool) (*primitive, error) {
 	var weights, scratch C.cpu_desc
 	C.cpu_wants(pd, query, &weights)
 	C.cpu_wants(pd, C.dnnl_query_scratchpad_md, &scratch)
@@ -247,20 +227,16 @@ func (l *layer) primitive(c *compiler, pd C.dnnl_primitive_desc_t, query C.dnnl_
 		c.scratch.bytes = max(c.scratch.bytes, bytes)
 		p.arg(C.DNNL_ARG_SCRATCHPAD, scratch, c.scratch)
 	}
-	layout := &weights
-	if l.whole != nil {
-		layout = l.whole
-	}
 	data := l.weights.weight
 	if gradient {
 		data = l.weights.gradient
-	} else if k, err := c.params.pack(l.weights, layout); err != nil {
+	} else if k, err := c.params.pack(l.weights, &weights); err != nil {
 		return nil, err
 	} else if k != nil {
 		c.emit(&refresh{k})
 		data = k.data
 	}
-	p.argAt(id, weights, data, i)
+	p.arg(id, weights, data)
 	return p, nil
 }
 
@@ -314,12 +290,15 @@ func (l *layer) backward(c *compiler) error {
 			return err
 		}
 	}
-	for _, v := range l.in {
-		if v.wants {
-			return l.backwardData(c, g)
-		}
+	if l.wanted() {
+		return l.backwardData(c, g)
 	}
 	return nil
+}
+
+// wanted tells that an input needs a gradient.
+func (l *layer) wanted() bool {
+	return slices.ContainsFunc(l.in, func(v *value) bool { return v.wants })
 }
 
 // masked is the gradient before the activation: in place, unless somebody wants to see the one behind it.
@@ -342,21 +321,23 @@ func (l *layer) backwardWeights(c *compiler, g *buffer) error {
 		return err
 	}
 	defer C.cpu_forget(pd)
-	x := l.joined
-	if x == nil {
-		x = c.read(l.in[0])
+	p, err := l.primitive(c, pd, C.dnnl_query_diff_weights_md, C.DNNL_ARG_DIFF_WEIGHTS, true)
+	if err != nil {
+		return err
 	}
-	for i := range l.apart {
-		p, err := l.primitive(c, pd, C.dnnl_query_diff_weights_md, C.DNNL_ARG_DIFF_WEIGHTS, true, i)
-		if err != nil {
-			return err
-		}
-		p.arg(C.DNNL_ARG_SRC, l.desc.src, l.takeGroup(c, x.use(c.time), l.shape, i))
-		p.arg(C.DNNL_ARG_DIFF_DST, l.desc.diff_dst, l.takeGroup(c, g, l.out.shape, i))
-		p.argAt(C.DNNL_ARG_DIFF_BIAS, l.desc.bias, l.biases.gradient, i)
-		c.emit(p)
-	}
+	p.arg(C.DNNL_ARG_SRC, l.desc.src, l.input(c))
+	p.arg(C.DNNL_ARG_DIFF_DST, l.desc.diff_dst, g)
+	p.arg(C.DNNL_ARG_DIFF_BIAS, l.desc.bias, l.biases.gradient)
+	c.emit(p)
 	return nil
+}
+
+// input is what join gave, read once more.
+func (l *layer) input(c *compiler) *buffer {
+	if l.joined != nil {
+		return l.joined.use(c.time)
+	}
+	return c.read(l.in[0])
 }
 
 func (l *layer) backwardData(c *compiler, g *buffer) error {
@@ -365,27 +346,29 @@ func (l *layer) backwardData(c *compiler, g *buffer) error {
 		return err
 	}
 	defer C.cpu_forget(pd)
-	dx := (*buffer)(nil)
-	if l.asItStands() {
-		dx = c.writeGrad(l.in[0])
-	} else {
-		dx = c.buffer(device.PurposeBackward, size(l.half())*c.prog.Rows*l.row())
+	p, err := l.primitive(c, pd, C.dnnl_query_weights_md, C.DNNL_ARG_WEIGHTS, false)
+	if err != nil {
+		return err
 	}
-	for i := range l.apart {
-		p, err := l.primitive(c, pd, C.dnnl_query_weights_md, C.DNNL_ARG_WEIGHTS, false, i)
-		if err != nil {
-			return err
-		}
-		p.arg(C.DNNL_ARG_DIFF_DST, l.desc.diff_dst, l.takeGroup(c, g, l.out.shape, i))
-		l.giveGroup(c, p, C.DNNL_ARG_DIFF_SRC, l.desc.src, dx, l.shape, i)
-	}
-	if l.asItStands() {
-		return nil
-	}
-	l.parts(dx, func(v *value, part endpoint) {
-		if v.wants {
-			c.emit(&copyStep{dst: whole(c.writeGrad(v), v.shape, v.block, v.halfGrad), src: part, rows: c.prog.Rows, reorder: v.block != l.block})
-		}
-	})
+	dx, part := l.inputGrad(c)
+	p.arg(C.DNNL_ARG_DIFF_DST, l.desc.diff_dst, g)
+	p.arg(C.DNNL_ARG_DIFF_SRC, l.desc.src, dx)
+	c.emit(p)
+	part()
 	return nil
+}
+
+// inputGrad is memory for the gradient of what join gave, and a function that emits what brings it home.
+func (l *layer) inputGrad(c *compiler) (dx *buffer, part func()) {
+	if l.asItStands() {
+		return c.writeGrad(l.in[0]), func() {}
+	}
+	dx = c.buffer(device.PurposeBackward, size(l.half())*c.prog.Rows*l.row())
+	return dx, func() {
+		l.parts(dx, func(v *value, part endpoint) {
+			if v.wants {
+				c.emit(&copyStep{dst: whole(c.writeGrad(v), v.shape, v.block, v.halfGrad), src: part, rows: c.prog.Rows, reorder: v.block != l.block})
+			}
+		})
+	}
 }

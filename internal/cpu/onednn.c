@@ -218,13 +218,13 @@ static dnnl_status_t describe(dnnl_engine_t e, const cpu_layer *l, direction d, 
 	const dnnl_dims_t stride = {l->stride, l->stride}, dilation = {0, 0}, left = {l->pad, l->pad}, right = {l->pad_bottom, l->pad_right};
 	if (l->spatial) switch (d) {
 	case FORWARD:
-		return lib.dnnl_convolution_forward_primitive_desc_create(pd, e, PROP, l->algorithm, DESC(&l->src), DESC(&l->weights), DESC(&l->bias), DESC(&l->dst),
+		return lib.dnnl_convolution_forward_primitive_desc_create(pd, e, PROP, dnnl_convolution_direct, DESC(&l->src), DESC(&l->weights), DESC(&l->bias), DESC(&l->dst),
 			stride, dilation, left, right, attr);
 	case BACKWARD_DATA:
-		return lib.dnnl_convolution_backward_data_primitive_desc_create(pd, e, l->algorithm, DESC(&l->src), DESC(&l->weights), DESC(&l->diff_dst),
+		return lib.dnnl_convolution_backward_data_primitive_desc_create(pd, e, dnnl_convolution_direct, DESC(&l->src), DESC(&l->weights), DESC(&l->diff_dst),
 			stride, dilation, left, right, hint, attr);
 	case BACKWARD_WEIGHTS:
-		return lib.dnnl_convolution_backward_weights_primitive_desc_create(pd, e, l->algorithm, DESC(&l->src), DESC(&l->diff_weights), DESC(&l->bias),
+		return lib.dnnl_convolution_backward_weights_primitive_desc_create(pd, e, dnnl_convolution_direct, DESC(&l->src), DESC(&l->diff_weights), DESC(&l->bias),
 			DESC(&l->diff_dst), stride, dilation, left, right, hint, attr);
 	}
 	switch (d) {
@@ -258,13 +258,13 @@ static dnnl_status_t init(op_desc *o, const cpu_layer *l, direction d) {
 	const dnnl_dims_t stride = {l->stride, l->stride}, left = {l->pad, l->pad}, right = {l->pad_bottom, l->pad_right};
 	if (l->spatial) switch (d) {
 	case FORWARD:
-		return lib.dnnl_convolution_forward_desc_init(&o->convolution, PROP, l->algorithm, &l->src, &l->weights, &l->bias, &l->dst,
+		return lib.dnnl_convolution_forward_desc_init(&o->convolution, PROP, dnnl_convolution_direct, &l->src, &l->weights, &l->bias, &l->dst,
 			stride, left, right);
 	case BACKWARD_DATA:
-		return lib.dnnl_convolution_backward_data_desc_init(&o->convolution, l->algorithm, &l->src, &l->weights, &l->diff_dst,
+		return lib.dnnl_convolution_backward_data_desc_init(&o->convolution, dnnl_convolution_direct, &l->src, &l->weights, &l->diff_dst,
 			stride, left, right);
 	case BACKWARD_WEIGHTS:
-		return lib.dnnl_convolution_backward_weights_desc_init(&o->convolution, l->algorithm, &l->src, &l->diff_weights, &l->bias,
+		return lib.dnnl_convolution_backward_weights_desc_init(&o->convolution, dnnl_convolution_direct, &l->src, &l->diff_weights, &l->bias,
 			&l->diff_dst, stride, left, right);
 	}
 	switch (d) {

@@ -35,13 +35,13 @@ type param struct {
 	packed                     []*packed
 }
 
-// packed is a copy of a weight in another layout.
+// packed is a copy of a weight in another form.
 type packed struct {
 	param   *param
-	layout  C.cpu_desc
+	layout  C.cpu_desc // of those that Params keep
 	data    *buffer
 	version uint64 // of the weight that was copied
-	reorder *primitive
+	fill    step
 }
 
 // NewParams declares parameters.
@@ -102,12 +102,13 @@ func (p *Params) pack(q *param, layout *C.cpu_desc) (*packed, error) {
 	}
 	defer C.cpu_forget(pd)
 	k := &packed{param: q, layout: *layout, data: p.plan(device.PurposePacked, *layout)}
-	var err error
-	if k.reorder, err = p.prims.create(pd); err != nil {
+	prim, err := p.prims.create(pd)
+	if err != nil {
 		return nil, fmt.Errorf("packing %s: %w", q.spec.Name, err)
 	}
-	k.reorder.arg(C.DNNL_ARG_FROM, q.layout, q.weight)
-	k.reorder.arg(C.DNNL_ARG_TO, *layout, k.data)
+	prim.arg(C.DNNL_ARG_FROM, q.layout, q.weight)
+	prim.arg(C.DNNL_ARG_TO, *layout, k.data)
+	k.fill = &reorder{prim, q.weight.bytes + k.data.bytes}
 	q.packed = append(q.packed, k)
 	return k, nil
 }
@@ -199,9 +200,19 @@ func (s *refresh) run(n *Net) error {
 		return nil
 	}
 	k.version = k.param.version
+	return k.fill.run(n)
+}
+
+// reorder packs a weight.
+type reorder struct {
+	*primitive
+	bytes int64 // read and written
+}
+
+func (s *reorder) run(n *Net) error {
 	n.copied(true)
-	n.moves.PackedWeights += int64(C.cpu_bytes(&k.param.layout) + C.cpu_bytes(&k.layout))
-	return k.reorder.run(n)
+	n.moves.PackedWeights += s.bytes
+	return s.primitive.run(n)
 }
 
 // update: see device.Net.

@@ -5,8 +5,6 @@ package cpu
 // #include "cpu.h"
 import "C"
 
-import "unsafe"
-
 // step is one prepared call. Nothing is looked up or allocated when it runs.
 type step interface{ run(n *Net) error }
 
@@ -22,14 +20,10 @@ type tie struct {
 	id     C.int
 	layout C.cpu_desc
 	data   *buffer
-	number int // of tensors of this layout that lie before it in data
 }
 
-func (p *primitive) arg(id C.int, layout C.cpu_desc, data *buffer) { p.argAt(id, layout, data, 0) }
-
-// argAt is arg for one of several tensors that lie in data one behind the other.
-func (p *primitive) argAt(id C.int, layout C.cpu_desc, data *buffer, number int) {
-	p.tie = append(p.tie, tie{id, layout, data, number})
+func (p *primitive) arg(id C.int, layout C.cpu_desc, data *buffer) {
+	p.tie = append(p.tie, tie{id, layout, data})
 }
 
 func (p *primitive) run(n *Net) error {
@@ -54,7 +48,7 @@ func (all primitives) bind(d *Device) error {
 	for _, p := range all {
 		for _, t := range p.tie[len(p.args):] {
 			a := C.dnnl_exec_arg_t{arg: t.id}
-			if err := status(C.cpu_memory(d.engine, &t.layout, unsafe.Add(t.data.data, t.number*int(C.cpu_bytes(&t.layout))), &a.memory)); err != nil {
+			if err := status(C.cpu_memory(d.engine, &t.layout, t.data.data, &a.memory)); err != nil {
 				return err
 			}
 			p.args = append(p.args, a)

@@ -139,6 +139,15 @@ static void turn(const float *k, int64_t taps, taps_block b) {
 			for (int y = 0; y < LANES; y++) b[taps - 1 - t][y][x] = k[t * SQUARE + x * LANES + y];
 }
 
+// round_weights makes bf16 of a block's weights, as other convolutions do that read bf16.
+INNER void round_weights(const float *k, int64_t taps, taps_block b) {
+	uint16_t half[LANES];
+	for (int64_t i = 0; i < taps * LANES; i++) {
+		store_16(half, 0, *(const vec *)(k + i * LANES), 1);
+		*(vec *)(&b[0][0][0] + i * LANES) = load_16(half, 0, 1);
+	}
+}
+
 // panel_of is where block o of out outputs begins, at the first point; row is set to the numbers from one input to the next.
 INLINE float *panel_of(float *points, int64_t o, int64_t out, int64_t in, int64_t *row) {
 	const int64_t first = o / BROAD * BROAD;
@@ -197,6 +206,10 @@ WIDE static void points_part(const void *args, int thread, int64_t begin, int64_
 		} else if (a->turned) {
 			turn(k, taps, block);
 			k = &block[0][0][0], o = n % in, i = n / in % out, outs = in, ins = out;
+		}
+		if (w->half) {
+			round_weights(k, taps, block);
+			k = &block[0][0][0];
 		}
 		float *u = panel_of(a->points + n / (in * out) * POINTS * step, o, outs, ins, &row) + i * LANES * row;
 		for (int64_t x = 0; x < LANES; x++) taps_to_points(a, k + x * LANES, u + x * row, step);

@@ -15,7 +15,7 @@ import (
 
 // Guards against slower steps that need no clock: what a training step allocates, and what it moves without computing anything.
 
-// stepCase is a net on cpu devices. moves are those of oneDNN 2.x on AVX-512 (with bf16).
+// stepCase is a net on cpu devices. moves are those on AVX-512 (with bf16), with oneDNN 2.x.
 type stepCase struct {
 	net       string
 	devices   int
@@ -24,63 +24,68 @@ type stepCase struct {
 	moves     device.Moves
 }
 
-// Bytes of numbers in fp32 that are read and written by a copy, of a batch of 4 and of 16; in bf16 half of it.
+// Bytes of numbers in fp32 that are read and written by a copy, of a batch of so many; in bf16 half of it.
 const (
 	copy4  = 4 * 2 * 4
+	copy8  = 8 * 2 * 4
 	copy16 = 16 * 2 * 4
 )
 
+// transformed is what the paper's five convolutions read and write of their weights: for each pair of an input and an output the kernel and 49 points, twice,
+// but conv1's once, where 16 pixels of a colour are inputs.
+const transformed = 4*(96*3*11*11+96*48*49) + 2*4*(256*48*(25+49)+(384*256+384*192+256*192)*(9+49))
+
 var stepCases = []stepCase{
-	{"alexnet", 1, "fp32", 4, device.Moves{
-		// pool5 becomes a vector for fc6, its gradient a map; conv2's weights are packed for its data gradient.
-		Reorders: 2 + 1,
-		// conv4 and conv5 run column by column: 2 columns in and out, forward, for the weights and for the data.
-		Copies:        2 * 2 * 2 * 3,
-		BetweenOps:    copy4 * (2*256*6*6 + 3*13*13*(384+384+384+256)),
-		PackedWeights: 2 * 4 * 256 * 48 * 25,
-		Upload:        4 * 3 * 224 * 224 * (1 + 4),
+	{"alexnet", 1, "fp32", 8, device.Moves{
+		// pool5 becomes a vector for fc6, its gradient a map; all convolutions are Winograd's, the first without a gradient of its input.
+		Reorders:      2 + 1 + 2*4,
+		BetweenOps:    copy8 * 2 * 256 * 6 * 6,
+		PackedWeights: transformed,
+		Upload:        8 * 3 * 224 * 224 * (1 + 4),
 	}},
-	{"alexnet", 2, "fp32", 4, device.Moves{
-		// On each device: the halves of pool5, one's own and the received one, there and back; conv2's weights.
-		Reorders: 2*2*2 + 2,
+	{"alexnet", 2, "fp32", 8, device.Moves{
+		// On each device: the halves of pool5, one's own and the received one, there and back; weights as above.
+		Reorders: 2*2*2 + 2*(1+2*4),
 		// Before conv3, fc6 and fc7 each device joins two halves and splits their gradient, and each half is posted and got, there and back: 8 and 8, of
 		// which fc6's joins are among the reorders. fc8 reads on device 0 alone: 4 and 4.
 		Copies: 16 + 8 + 16 + 8,
 		// What is joined: on two devices pool2, pool5 and fc6, on one fc7; there and back.
-		BetweenOps:    copy4 * 2 * (2*256*13*13 + 2*256*6*6 + 2*4096 + 4096),
-		PackedWeights: 2 * 4 * 256 * 48 * 25,
+		BetweenOps:    copy8 * 2 * (2*256*13*13 + 2*256*6*6 + 2*4096 + 4096),
+		PackedWeights: transformed,
 		// 468,992 bytes a picture cross, half of them forward: posted and got, so four times. Gradients but for fc7's are added to what is there.
-		Exchange: 4*4*468_992 + 4*(468_992/2-4*2048),
-		Upload:   2 * 4 * 3 * 224 * 224 * (1 + 4),
+		Exchange: 8*4*468_992 + 8*(468_992/2-4*2048),
+		Upload:   2 * 8 * 3 * 224 * 224 * (1 + 4),
 	}},
 	{"alexnet", 1, "bf16", 4, device.Moves{
-		// pool5 as above; eight weights are packed for forward, the convolutions' but the first for the data gradient too: oneDNN pads some of them.
-		Reorders: 2 + 8 + 4, BetweenOps: copy4 / 2 * 2 * 256 * 6 * 6, PackedWeights: 380_128_128,
+		// pool5 as above; conv1 and conv2 are Winograd's; six weights are packed for forward, conv3's to conv5's for the data gradient too: oneDNN pads some.
+		Reorders: 2 + 1 + 2 + 6 + 3, BetweenOps: copy4 / 2 * 2 * 256 * 6 * 6, PackedWeights: 384_526_464,
 		Upload: 4 * 3 * 224 * 224 * (1 + 2),
 	}},
 	{"alexnet", 2, "bf16", 4, device.Moves{
-		Reorders: 2*2*2 + 2*(7+4) + 1, Copies: 48, BetweenOps: copy4 / 2 * 2 * (2*256*13*13 + 2*256*6*6 + 2*4096 + 4096), PackedWeights: 380_128_128,
+		// For half of conv1's kernels Winograd's does not pay at 4 rows.
+		Reorders: 2*2*2 + 2*(1+2+5+3) + 1, Copies: 48, BetweenOps: copy4 / 2 * 2 * (2*256*13*13 + 2*256*6*6 + 2*4096 + 4096), PackedWeights: 383_716_224,
 		Exchange: (4*4*468_992 + 4*(468_992/2-4*2048)) / 2, Upload: 2 * 4 * 3 * 224 * 224 * (1 + 2),
 	}},
 	{"demo", 1, "fp32", 16, device.Moves{
-		// pool3 for fc4, there and back; conv3 by columns.
-		Reorders: 2, Copies: 2 * 2 * 3, BetweenOps: copy16 * (2*64*3*3 + 3*7*7*(32+64)), Upload: 16 * 3 * 28 * 28 * (1 + 4),
+		// pool3 for fc4, there and back; conv2 is Winograd's, conv3's weights are packed for the data gradient.
+		Reorders: 2 + 2 + 1, BetweenOps: copy16 * 2 * 64 * 3 * 3, PackedWeights: 2*4*32*16*(9+49) + 2*4*64*16*9, Upload: 16 * 3 * 28 * 28 * (1 + 4),
 	}},
 	{"demo", 2, "fp32", 16, device.Moves{
 		// conv2's inputs have 8 channels of a block of 16 each, so it runs in logical order: 8 of its joins and gets change the layout, conv3's 4 change it
-		// back, pool3 for fc4 takes 8.
-		Reorders: 8 + 4 + 8, Copies: 8 + 8 + 8,
+		// back, pool3 for fc4 takes 8; conv3's weights.
+		Reorders: 8 + 4 + 8 + 2, Copies: 8 + 8 + 8,
 		// What is joined, as above, there and back; half-filled blocks count whole: one side of 6 of conv2's joins, and 14 times in pool1's exchange.
-		BetweenOps: copy16*2*(2*16*14*14+2*16*7*7+2*64*3*3+128) + copy16/2*6*8*14*14,
-		Exchange:   2*4*16*4*(16*14*14+64*3*3+64) + 16*4*(16*14*14+64*3*3) + 14*16*4*8*14*14,
-		Upload:     2 * 16 * 3 * 28 * 28 * (1 + 4),
+		BetweenOps:    copy16*2*(2*16*14*14+2*16*7*7+2*64*3*3+128) + copy16/2*6*8*14*14,
+		PackedWeights: 2 * 4 * 64 * 16 * 9,
+		Exchange:      2*4*16*4*(16*14*14+64*3*3+64) + 16*4*(16*14*14+64*3*3) + 14*16*4*8*14*14,
+		Upload:        2 * 16 * 3 * 28 * 28 * (1 + 4),
 	}},
 	{"demo", 1, "bf16", 16, device.Moves{
 		Reorders: 2 + 5 + 2, BetweenOps: copy16 / 2 * 2 * 64 * 3 * 3, PackedWeights: 628_544, Upload: 16 * 3 * 28 * 28 * (1 + 2),
 	}},
 	{"fig1", 1, "fp32", 16, device.Moves{
-		// pool3 for fc10, there and back; weights of conv2 and conv3 for the data gradient.
-		Reorders: 2 + 2, BetweenOps: copy16 * 2 * 64 * 4 * 4, PackedWeights: 2 * 4 * (32*32*25 + 64*32*25), Upload: 16 * 3 * 32 * 32 * (1 + 4),
+		// pool3 for fc10, there and back; conv2 and conv3 are Winograd's.
+		Reorders: 2 + 2*2, BetweenOps: copy16 * 2 * 64 * 4 * 4, PackedWeights: 2 * 4 * (32*32 + 64*32) * (25 + 49), Upload: 16 * 3 * 32 * 32 * (1 + 4),
 	}},
 	{"fig1", 1, "bf16", 16, device.Moves{
 		Reorders: 2 + 4 + 2, BetweenOps: copy16 / 2 * 2 * 64 * 4 * 4, PackedWeights: 1_035_904, Upload: 16 * 3 * 32 * 32 * (1 + 2),

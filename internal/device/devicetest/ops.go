@@ -128,10 +128,18 @@ func convCases() []netCase {
 		after("groups of odd channels", 10, 7, 6, 2, 0, behind(14, device.Conv{Kernel: 5, Pad: 2, Groups: 2, Act: relu})),
 		after("five groups", 15, 6, 6, 2, 0, behind(20, device.Conv{Kernel: 3, Groups: 5, Act: tanh})),
 		after("groups, fewer rows", 8, 7, 7, 5, 2, behind(8, device.Conv{Kernel: 3, Pad: 1, Groups: 2})),
-		// From some 500 output pixels on a backend may take Winograd's algorithm, with groups by tricks of its own.
+		// Where there are many pixels or channels a backend may take Winograd's algorithm, and for a stride of 4 as many phases.
 		after("3x3, many pixels", 32, 17, 16, 2, 0, behind(48, device.Conv{Kernel: 3, Pad: 1, Act: relu})),
 		after("3x3, many pixels, two groups", 64, 13, 13, 5, 4, behind(32, device.Conv{Kernel: 3, Pad: 1, Groups: 2, Act: relu})),
 		after("3x3, many pixels, no pad, three groups", 48, 15, 19, 3, 0, behind(96, device.Conv{Kernel: 3, Groups: 3, Act: tanh})),
+		after("3x3, wide pad", 16, 4, 9, 2, 0, behind(80, device.Conv{Kernel: 3, Pad: 2, Act: relu})),
+		after("5x5, many channels, two groups", 96, 11, 13, 3, 2, behind(128, device.Conv{Kernel: 5, Pad: 2, Groups: 2, Act: relu})),
+		after("5x5, many channels, little pad", 80, 9, 8, 2, 0, behind(112, device.Conv{Kernel: 5, Pad: 1, Act: tanh})),
+		after("3x3, many channels", 160, 6, 11, 2, 0, behind(144, device.Conv{Kernel: 3, Pad: 1, Act: relu})),
+		convCase("11x11 stride 4 up, many kernels", 3, 39, 36, 3, 2, 96, device.Conv{Kernel: 11, Stride: 4, RoundUp: true, Act: relu}),
+		convCase("11x11 stride 4, pad", 3, 40, 33, 2, 0, 64, device.Conv{Kernel: 11, Stride: 4, Pad: 2, Act: relu}),
+		convCase("9x9 stride 4, grey", 1, 31, 45, 2, 0, 32, device.Conv{Kernel: 9, Stride: 4, Pad: 3, Act: tanh}),
+		convCase("12x12 stride 4", 3, 27, 28, 2, 0, 48, device.Conv{Kernel: 12, Stride: 4}),
 		after("1x1 of 64", 64, 5, 5, 2, 0, behind(17, device.Conv{Kernel: 1})),
 		after("kernel larger than map", 4, 3, 3, 2, 0, behind(6, device.Conv{Kernel: 5, Pad: 1, Act: relu})),
 	}
