@@ -198,6 +198,9 @@ func (c *compiler) operation(spec device.Spec) operation {
 	case *device.FC:
 		l := &layer{weight: s.Weight, bias: s.Bias, act: s.Act, in: in, out: out}
 		l.sizes(c.prog.Rows)
+		if c.prog.Rows == 1 && !c.backward {
+			return &product{l}
+		}
 		return l
 	case *device.Activate:
 		return &activate{act: s.Act, in: in[0], out: out}

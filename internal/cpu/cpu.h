@@ -153,6 +153,14 @@ int cpu_softmax(float *p, float *stats, const float *logits, const int32_t *labe
 void cpu_softmax_backward(void *dlogits, int half, const float *p, const int32_t *labels, float divisor,
 	int64_t used, int64_t rows, int64_t classes);
 
+// cpu_product is a fully connected layer for one row: y = w x + bias, w of (outputs, inputs) in logical order. With relu, the positive part of it.
+typedef struct {
+	int64_t inputs, outputs;
+	int half, half_y; // w and x, y are of bf16; not y alone
+	int relu;
+} cpu_vector;
+void cpu_product(const cpu_vector *v, void *y, const void *w, const void *x, const float *bias);
+
 // Convolutions after Winograd, of stride 1 and 3x3 or 5x5 taps: see winograd.c. Values are in blocks of 16 channels, of floats or bf16, weights are
 // floats in oneDNN's order gOIhw16i16o. With phases the stride is 4 and x in logical order: four times four neighbouring pixels of a colour
 // count as the 16 channels of one, and the kernel's taps with them; its weights are in logical order.
