@@ -39,7 +39,7 @@ func TestList(t *testing.T) {
 	}
 	declared := map[string]string{}
 	parameter := regexp.MustCompile(`^(?:[\w ]+ \*|i64 |double )(\w+)$`)
-	for _, m := range regexp.MustCompile(`extern "C" __global__ void __launch_bounds__\(256\)\s+(\w+)\(([^)]*)\)`).FindAllStringSubmatch(string(out), -1) {
+	for _, m := range regexp.MustCompile(`extern "C" __global__ void __launch_bounds__\(256, 3\)\s+(\w+)\(([^)]*)\)`).FindAllStringSubmatch(string(out), -1) {
 		var names []string
 		for _, p := range strings.Split(m[2], ",") {
 			p = strings.Join(strings.Fields(p), " ")
