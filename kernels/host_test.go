@@ -65,8 +65,8 @@ func build() (path string, err error) {
 		return "", err
 	}
 	var list strings.Builder
-	for _, k := range append(bad, List...) {
-		fmt.Fprintf(&list, "HOST_KERNEL(%s),\n", k.Name)
+	for _, name := range append(names(), extra...) {
+		fmt.Fprintf(&list, "HOST_KERNEL(%s),\n", name)
 	}
 	if err := os.WriteFile(filepath.Join(buildDir, "list.inc"), []byte(list.String()), 0o644); err != nil {
 		return "", err
@@ -79,6 +79,14 @@ func build() (path string, err error) {
 		return "", fmt.Errorf("g++ on the kernels: %w\n%s", err, out)
 	}
 	return path, nil
+}
+
+func names() []string {
+	var all []string
+	for _, k := range List {
+		all = append(all, k.Name)
+	}
+	return all
 }
 
 func launch(path string) (*host, error) {
@@ -219,8 +227,8 @@ func (h *host) died(err error) error {
 	return fmt.Errorf("the kernel crashed, by memory that is not its own or undefined behaviour: %w, %w\n%s", err, status, h.stderr.String())
 }
 
-// run runs a kernel of the list on so many items, twice: threads and blocks in order on the grid that Blocks gives, and in the opposite order on 3 blocks. Any grid must
-// give the same bits, and where the order matters a barrier is missing.
+// run runs a kernel of the list on so many items, three times: on the grid that Blocks gives, on two blocks, and with threads and blocks in the opposite order on
+// three. Any grid must give the same bits, and where the order matters a barrier is missing.
 func run(t *testing.T, name string, items int64, args ...any) {
 	t.Helper()
 	h, k := start(t), Find(name)
@@ -231,33 +239,34 @@ func run(t *testing.T, name string, items int64, args ...any) {
 	if err != nil {
 		t.Fatal(name, err)
 	}
-	before := make([][]byte, len(bufs))
+	before, first := make([][]byte, len(bufs)), make([][]byte, len(bufs))
 	for i, b := range bufs {
 		before[i] = b.data
 	}
-	if err := h.call(name, k.Blocks(items), false, args...); err != nil {
-		t.Fatalf("%s: %v", name, err)
-	}
-	for i, b := range bufs {
-		before[i], b.data = b.data, before[i]
-	}
-	blocks := 3
-	if name == "check_loss" {
-		blocks = 1
-	}
-	if err := h.call(name, blocks, true, args...); err != nil {
-		t.Fatalf("%s, backwards: %v", name, err)
-	}
-	for i, b := range bufs {
-		if !bytes.Equal(before[i], b.data) {
-			t.Fatalf("%s: buffer %d depends on the order of threads, or on the grid", name, i)
+	for i, c := range []struct {
+		blocks    int
+		backwards bool
+	}{{k.Blocks(items), false}, {2, false}, {3, true}} {
+		for j, b := range bufs {
+			b.data = before[j]
+		}
+		if err := h.call(name, c.blocks, c.backwards, args...); err != nil {
+			t.Fatalf("%s, blocks and backwards %v: %v", name, c, err)
+		}
+		for j, b := range bufs {
+			if i == 0 {
+				first[j] = b.data
+			} else if !bytes.Equal(b.data, first[j]) {
+				t.Fatalf("%s: buffer %d depends on the order of threads, or on the grid", name, j)
+			}
 		}
 	}
 }
 
 // ---- what host.h and the guards notice
 
-var bad = []Kernel{{Name: "good_barriers"}, {Name: "bad_exit"}, {Name: "bad_branch"}, {Name: "bad_race"}, {Name: "bad_write"}, {Name: "bad_narrow"}}
+// extra are the kernels of testdata/extra.h.
+var extra = []string{"good_barriers", "bad_exit", "bad_branch", "bad_race", "bad_write", "bad_narrow", "divide"}
 
 func TestHostNoticesErrors(t *testing.T) {
 	for name, want := range map[string]string{
@@ -342,4 +351,26 @@ func (b *buf) bf16() []float64 {
 		x[i] = widen(binary.LittleEndian.Uint16(b.data[2*i:]))
 	}
 	return x
+}
+
+// TestDivider: every divisor's least and largest quotients' borders, up to the largest number it is for.
+func TestDivider(t *testing.T) {
+	for _, by := range []uint32{1, 2, 3, 5, 7, 10, 55 * 55, 641, 65535, 65536, 65537, 9216, 1<<30 - 1, 1 << 30, 1<<31 - 1} {
+		const most = 1<<31 - 1
+		last := most / by * by
+		n := []uint32{0, 1, by - 1, by, last - 1, last, most - 1, most, most / 2, most/2/by*by - 1}
+		b := i32([]int32{})
+		for i := range n {
+			n[i] &= most
+			b.data = binary.LittleEndian.AppendUint32(b.data, n[i])
+		}
+		if err := start(t).call("divide", 1, false, b, len(n), int(by)); err != nil {
+			t.Fatal(err)
+		}
+		for i, v := range n {
+			if got := binary.LittleEndian.Uint32(b.data[4*i:]); got != v/by {
+				t.Errorf("%d / %d = %d, got %d", v, by, v/by, got)
+			}
+		}
+	}
 }
