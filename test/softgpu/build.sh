@@ -1,0 +1,68 @@
+#!/bin/sh
+# Builds the emulated GPUs into build/softgpu: libcuda.so.1, libcublas.so.13 and .12, libcudnn.so.9, and the kernels compiled for the host (libsoftkernels.so); and what only their
+# tests use: selftest, and testkernels.so with the kernels of testkernels/. Needs g++ and NVIDIA's headers (scripts/cuda.sh).
+set -eu
+here=$(cd "$(dirname "$0")" && pwd)
+root=$(cd "$here/../.." && pwd)
+out=$root/build/softgpu
+cxx=${CXX:-g++}
+[ -n "${ALEXNET_CUDA:-}" ] || { settings=$("$root/scripts/cuda.sh" env); eval "$settings"; }
+
+# The folders of the real headers, without the one that adapts them to gorgonia.
+eval "set -- $CGO_CFLAGS"
+include=
+for flag; do
+	case $flag in
+	-I*/compat) ;;
+	-I*) include="$include -isystem ${flag#-I}" ;;
+	esac
+done
+
+mkdir -p "$out/obj"
+cd "$here"
+flags="-std=c++17 -O2 -g1 -fPIC -fvisibility=hidden -Wall -Wextra -Wmissing-declarations -Werror $include"
+compile() { # compile NAME [FLAG...]
+	name=$1
+	shift
+	$cxx $flags "$@" -c "$name.cc" -o "$out/obj/$name.o"
+}
+# link LIBRARY OBJECT...: into a new file that then takes the place of the old one, which a program may be running.
+link() {
+	name=$1
+	shift
+	$cxx -shared -Wl,-soname,"$name" -Wl,-z,defs -Wl,-rpath,'$ORIGIN' -o "$out/new.$name" "$@"
+	mv "$out/new.$name" "$out/$name"
+}
+# kernels LIBRARY HEADER FILE...: CUDA source compiled for the host, with a table of every extern "C" __global__ function.
+kernels() {
+	name=$1 header=$2
+	shift 2
+	{
+		printf '#include "%s"\n#include "register.h"\n' "$header"
+		printf '#include "%s"\n' "$@"
+		echo 'extern "C" __attribute__((visibility("default"))) const softgpu_kernel *softgpu_kernels() {'
+		echo '    static const softgpu_kernel table[] = {'
+		sed -n 's/.*__global__ void \([A-Za-z0-9_]*\)(.*/        SOFTGPU_KERNEL(\1),/p' "$@"
+		echo '        {nullptr, nullptr, 0, 0}};'
+		echo '    return table;'
+		echo '}'
+		echo 'extern "C" __attribute__((visibility("default"))) int softgpu_run(const softgpu_kernel *k, const unsigned g[3], const unsigned b[3], unsigned shared, void **arguments) {'
+		echo '    return host_launch(k->run, g, b, shared, arguments);'
+		echo '}'
+	} > "$out/obj/$name.cc"
+	$cxx -std=c++17 -O2 -g1 -fPIC -fvisibility=hidden -Wall -I. -c "$out/obj/$name.cc" -o "$out/obj/$name.o"
+	link "$name" "$out/obj/$name.o"
+}
+
+driver="settings errors schedule stats memory context stream copy graph module"
+objects=
+for name in $driver; do
+	compile "$name"
+	objects="$objects $out/obj/$name.o"
+done
+link libcuda.so.1 $objects -ldl
+kernels testkernels.so testkernels/host.h testkernels/kernels.cu
+for name in main driver; do
+	$cxx -std=c++17 -O1 -g1 -Wall -Wextra -Werror $include -c "selftest/$name.cc" -o "$out/obj/selftest-$name.o"
+done
+$cxx -o "$out/selftest" "$out"/obj/selftest-*.o -L"$out" -l:libcuda.so.1 -Wl,-rpath,'$ORIGIN'
