@@ -61,6 +61,16 @@ for name in $driver; do
 	objects="$objects $out/obj/$name.o"
 done
 link libcuda.so.1 $objects -ldl
+cuda="-L$out -l:libcuda.so.1"
+compile gemm -O3
+compile conv -O3
+compile cublas -DSOFTGPU_CUBLAS=13
+link libcublas.so.13 "$out/obj/cublas.o" "$out/obj/gemm.o" $cuda
+compile cublas -DSOFTGPU_CUBLAS=12
+link libcublas.so.12 "$out/obj/cublas.o" "$out/obj/gemm.o" $cuda
+compile cudnn -Wno-deprecated-declarations
+compile descriptors -Wno-deprecated-declarations
+link libcudnn.so.9 "$out/obj/cudnn.o" "$out/obj/descriptors.o" "$out/obj/conv.o" "$out/obj/gemm.o" $cuda
 kernels testkernels.so testkernels/host.h testkernels/kernels.cu
 for name in main driver; do
 	$cxx -std=c++17 -O1 -g1 -Wall -Wextra -Werror $include -c "selftest/$name.cc" -o "$out/obj/selftest-$name.o"

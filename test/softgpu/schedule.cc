@@ -75,10 +75,11 @@ void drain() {
     }
 }
 
-// Seed 0 runs all at once: streams without delay. With others a quarter of the seeds runs nothing before somebody waits, the rest up to three ops of four as they are queued.
+// Seed 0 runs all at once: streams without delay. Half of the others run nothing before somebody waits; the rest, some of what is ready whenever something is queued.
 void progress() {
-    static const uint64_t eager = settings().seed ? draw() % 4 : 4;
-    if (eager == 4) return drain();
+    static const uint64_t levels[4] = {0, 0, 1, 3};
+    static const uint64_t eager = levels[draw() % 4];
+    if (!settings().seed) return drain();
     while (draw() % 4 < eager && step()) {
     }
 }
