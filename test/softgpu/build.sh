@@ -72,7 +72,7 @@ compile cudnn -Wno-deprecated-declarations
 compile descriptors -Wno-deprecated-declarations
 link libcudnn.so.9 "$out/obj/cudnn.o" "$out/obj/descriptors.o" "$out/obj/conv.o" "$out/obj/gemm.o" $cuda
 kernels testkernels.so testkernels/host.h testkernels/kernels.cu
-for name in main driver; do
-	$cxx -std=c++17 -O1 -g1 -Wall -Wextra -Werror $include -c "selftest/$name.cc" -o "$out/obj/selftest-$name.o"
+for name in main driver libraries; do
+	$cxx -std=c++17 -O1 -g1 -Wall -Wextra -Werror -Wno-deprecated-declarations $include -c "selftest/$name.cc" -o "$out/obj/selftest-$name.o"
 done
-$cxx -o "$out/selftest" "$out"/obj/selftest-*.o -L"$out" -l:libcuda.so.1 -Wl,-rpath,'$ORIGIN'
+$cxx -o "$out/selftest" "$out"/obj/selftest-*.o -L"$out" -l:libcuda.so.1 -l:libcublas.so.13 -l:libcudnn.so.9 -Wl,-rpath,'$ORIGIN'

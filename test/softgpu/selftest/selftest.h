@@ -3,6 +3,7 @@
 
 #include <cuda.h>
 
+#include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
