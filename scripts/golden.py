@@ -12,7 +12,7 @@ It runs on the CPU, in about a minute and 4 GB, and writes into the checkout it 
     internal/device/devicetest/testdata/ops.safetensors        each op alone, forward and gradients
     internal/model/modeltest/testdata/paper.safetensors        the paper's net on 4 pictures: logits, every gradient
     internal/model/modeltest/testdata/steps.safetensors        ten SGD steps of a small two-column net with dropout
-    test/softgpu/testdata/libraries.safetensors                convolutions and matrix products, for the emulated cuDNN and cuBLAS
+    test/softgpu/check/testdata/libraries.safetensors          convolutions and matrix products, for the emulated cuDNN and cuBLAS
 
 Rules:
 
@@ -57,7 +57,7 @@ PHILOX = ROOT / "internal/philox/testdata/vectors.json"
 OPS = ROOT / "internal/device/devicetest/testdata/ops.safetensors"
 PAPER = ROOT / "internal/model/modeltest/testdata/paper.safetensors"
 STEPS = ROOT / "internal/model/modeltest/testdata/steps.safetensors"
-SOFTGPU = ROOT / "test/softgpu/testdata/libraries.safetensors"
+SOFTGPU = ROOT / "test/softgpu/check/testdata/libraries.safetensors"
 
 VERSIONS = f"torch {torch.__version__.split('+')[0]}, numpy {np.__version__}"
 

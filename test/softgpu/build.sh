@@ -1,6 +1,6 @@
 #!/bin/sh
 # Builds the emulated GPUs into build/softgpu: libcuda.so.1, libcublas.so.13 and .12, libcudnn.so.9, and the kernels compiled for the host (libsoftkernels.so); and what only their
-# tests use: selftest, and testkernels.so with the kernels of testkernels/. Needs g++ and NVIDIA's headers (scripts/cuda.sh).
+# tests use: selftest, and testkernels.so with the kernels of testkernels.cu. Needs g++ and NVIDIA's headers (scripts/cuda.sh).
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
@@ -33,24 +33,25 @@ link() {
 	$cxx -shared -Wl,-soname,"$name" -Wl,-z,defs -Wl,-rpath,'$ORIGIN' -o "$out/new.$name" "$@"
 	mv "$out/new.$name" "$out/$name"
 }
-# kernels LIBRARY HEADER FILE...: CUDA source compiled for the host, with a table of every extern "C" __global__ function.
+# kernels LIBRARY FILE [FLAG...]: CUDA source compiled for the host by kernels/host.h, with a table of the kernels in it.
 kernels() {
-	name=$1 header=$2
+	name=$1 file=$2
 	shift 2
 	{
-		printf '#include "%s"\n#include "register.h"\n' "$header"
-		printf '#include "%s"\n' "$@"
-		echo 'extern "C" __attribute__((visibility("default"))) const softgpu_kernel *softgpu_kernels() {'
+		printf '#include "%s/kernels/host.h"\n#include "kernel.h"\n#include "%s"\n' "$root" "$file"
+		echo '#pragma GCC visibility push(default)'
+		echo 'extern "C" const softgpu_kernel *softgpu_kernels() {'
 		echo '    static const softgpu_kernel table[] = {'
-		sed -n 's/.*__global__ void \([A-Za-z0-9_]*\)(.*/        SOFTGPU_KERNEL(\1),/p' "$@"
-		echo '        {nullptr, nullptr, 0, 0}};'
+		$cxx -E -P -x c++ "-D__launch_bounds__(...)=" "$file" | grep -oE '__global__ +void +[A-Za-z0-9_]+' | sed 's/.* \(.*\)/        HOST_KERNEL(\1),/'
+		echo '        {nullptr, nullptr, 0, 0, false}};'
 		echo '    return table;'
 		echo '}'
-		echo 'extern "C" __attribute__((visibility("default"))) int softgpu_run(const softgpu_kernel *k, const unsigned g[3], const unsigned b[3], unsigned shared, void **arguments) {'
-		echo '    return host_launch(k->run, g, b, shared, arguments);'
+		echo 'extern "C" const char *softgpu_run(const softgpu_kernel *k, const unsigned g[3], const unsigned b[3], bool backwards, void **arguments) {'
+		echo '    host::backwards = backwards;'
+		echo '    return host::launch(k->run, {g[0], g[1], g[2]}, {b[0], b[1], b[2]}, arguments);'
 		echo '}'
 	} > "$out/obj/$name.cc"
-	$cxx -std=c++17 -O2 -g1 -fPIC -fvisibility=hidden -Wall -I. -c "$out/obj/$name.cc" -o "$out/obj/$name.o"
+	$cxx -std=c++17 -O3 -g1 -fPIC -fvisibility=hidden -Wno-unknown-pragmas -I. "$@" -c "$out/obj/$name.cc" -o "$out/obj/$name.o"
 	link "$name" "$out/obj/$name.o"
 }
 
@@ -71,7 +72,8 @@ link libcublas.so.12 "$out/obj/cublas.o" "$out/obj/gemm.o" $cuda
 compile cudnn -Wno-deprecated-declarations
 compile descriptors -Wno-deprecated-declarations
 link libcudnn.so.9 "$out/obj/cudnn.o" "$out/obj/descriptors.o" "$out/obj/conv.o" "$out/obj/gemm.o" $cuda
-kernels testkernels.so testkernels/host.h testkernels/kernels.cu
+kernels libsoftkernels.so "$root/kernels/all.cu"
+kernels testkernels.so "$here/testkernels.cu"
 for name in main driver libraries; do
 	$cxx -std=c++17 -O1 -g1 -Wall -Wextra -Werror -Wno-deprecated-declarations $include -c "selftest/$name.cc" -o "$out/obj/selftest-$name.o"
 done

@@ -151,7 +151,7 @@ template <class F> static bool faults(F run) {
 struct Launch {
     CUcontext context;
     const softgpu_kernel *kernel;
-    unsigned grid[3], block[3], shared;
+    unsigned grid[3], block[3];
     std::vector<uint64_t> values; // the arguments
 };
 
@@ -192,13 +192,14 @@ static CUresult runKernel(Launch l) {
     }
     std::vector<void *> pointers;
     for (auto &v : l.values) pointers.push_back(&v);
-    volatile int divergent = 0; // volatile: it lives across a longjmp
-    if (faults([&] { divergent = library().launch(l.kernel, l.grid, l.block, l.shared, pointers.data()); })) {
+    const char *volatile wrong = nullptr; // volatile: it lives across a longjmp
+    bool backwards = draw() % 2;
+    if (faults([&] { wrong = library().launch(l.kernel, l.grid, l.block, backwards, pointers.data()); })) {
         fprintf(stderr, "softgpu: %s touched %#llx, where no memory is\n", l.kernel->name, (unsigned long long)faultAddress);
         return CUDA_ERROR_ILLEGAL_ADDRESS;
     }
-    if (divergent) {
-        fprintf(stderr, "softgpu: %s: threads of a block left while others waited at a barrier\n", l.kernel->name);
+    if (wrong) {
+        fprintf(stderr, "softgpu: %s: %s\n", l.kernel->name, wrong);
         return CUDA_ERROR_LAUNCH_FAILED;
     }
     stats.launches[l.context->device]++;
@@ -273,6 +274,7 @@ CUresult cuModuleGetFunction(CUfunction *function, CUmodule module, const char *
     if (in == module->kernels.end()) return refuse(CUDA_ERROR_NOT_FOUND, "the image has no kernel %s", name);
     const softgpu_kernel *k = hostKernel(name);
     if (!k) return refuse(CUDA_ERROR_NOT_FOUND, "%s was not compiled for the host", name);
+    if (!k->eight) return refuse(CUDA_ERROR_INVALID_IMAGE, "%s has an argument that does not take 8 bytes", name);
     if (in->second >= 0 && in->second != k->arguments)
         return refuse(CUDA_ERROR_INVALID_IMAGE, "%s has %d parameters in the image, %d on the host: built of different sources", name, in->second, k->arguments);
     *function = new CUfunc_st{module, k};
@@ -296,7 +298,7 @@ CUresult cuFuncGetAttribute(int *value, CUfunction_attribute a, CUfunction funct
 static bool badShape(const Launch &l) {
     const unsigned *g = l.grid, *b = l.block;
     if (!g[0] || !g[1] || !g[2] || !b[0] || !b[1] || !b[2]) return true;
-    return g[0] > 0x7FFFFFFF || g[1] > 65535 || g[2] > 65535 || b[0] > 1024 || b[1] > 1024 || b[2] > 64 || b[0] * b[1] * b[2] > 1024 || l.shared > 49152;
+    return g[0] > 0x7FFFFFFF || g[1] > 65535 || g[2] > 65535 || b[0] > 1024 || b[1] > 1024 || b[2] > 64 || b[0] * b[1] * b[2] > 1024;
 }
 
 CUresult cuLaunchKernel(CUfunction f, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz, unsigned shared, CUstream handle, void **arguments, void **extra) {
@@ -304,9 +306,9 @@ CUresult cuLaunchKernel(CUfunction f, unsigned gx, unsigned gy, unsigned gz, uns
     CUstream s;
     if (call.status || (call.status = streamOf(call.context, handle, &s))) return call.status;
     if (!functions.count(f) || f->module->context != call.context) return refuse(CUDA_ERROR_INVALID_HANDLE, "cuLaunchKernel: not a kernel of this context");
-    Launch l = {call.context, f->kernel, {gx, gy, gz}, {bx, by, bz}, shared, {}};
-    if (badShape(l))
-        return refuse(CUDA_ERROR_INVALID_VALUE, "%s: grid %u %u %u, block %u %u %u, %u bytes shared", f->kernel->name, gx, gy, gz, bx, by, bz, shared);
+    Launch l = {call.context, f->kernel, {gx, gy, gz}, {bx, by, bz}, {}};
+    if (badShape(l) || shared)
+        return refuse(CUDA_ERROR_INVALID_VALUE, "%s: grid %u %u %u, block %u %u %u, %u bytes of dynamic shared memory, which is not emulated", f->kernel->name, gx, gy, gz, bx, by, bz, shared);
     if (extra || (!arguments && f->kernel->arguments)) return refuse(CUDA_ERROR_INVALID_VALUE, "%s: arguments missing, or in extra", f->kernel->name);
     for (int i = 0; i < f->kernel->arguments; i++) {
         if (!arguments[i]) return refuse(CUDA_ERROR_INVALID_VALUE, "%s: argument %d is null", f->kernel->name, i);

@@ -208,7 +208,7 @@ CASE(launches) {
     WANT(CUDA_ERROR_INVALID_VALUE, launch(scale, s, {&dy, &dx, &a, &n}, 1, 1025));
     WANT(CUDA_ERROR_INVALID_VALUE, launch(scale, s, {&dy, &dx, &a, &n}, 0));
     WANT(CUDA_ERROR_INVALID_VALUE, launch(scale, s, {&dy, nullptr, &a, &n}));
-    WANT(CUDA_ERROR_INVALID_VALUE, cuLaunchKernel(scale, 1, 1, 1, 1, 1, 1, 49153, s, std::vector<void *>{&dy, &dx, &a, &n}.data(), nullptr));
+    WANT(CUDA_ERROR_INVALID_VALUE, cuLaunchKernel(scale, 1, 1, 1, 1, 1, 1, 16, s, std::vector<void *>{&dy, &dx, &a, &n}.data(), nullptr));
     OK(launch(kernel("test_divergent"), s, {&dy}));
     WANT(CUDA_ERROR_LAUNCH_FAILED, cuStreamSynchronize(s));
 }

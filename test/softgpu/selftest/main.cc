@@ -5,11 +5,13 @@ Cases &cases() {
     return all;
 }
 
+// usage: selftest CASE, or selftest list
 int main(int n, char **arguments) {
-    if (n == 2 && cases().count(arguments[1])) {
-        cases()[arguments[1]]();
+    std::string name = n == 2 ? arguments[1] : "list";
+    if (cases().count(name)) {
+        cases()[name]();
         return 0;
     }
     for (auto &c : cases()) puts(c.first.c_str());
-    return n == 1 ? 0 : 2;
+    return name == "list" ? 0 : 2;
 }
