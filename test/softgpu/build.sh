@@ -74,7 +74,7 @@ compile descriptors -Wno-deprecated-declarations
 link libcudnn.so.9 "$out/obj/cudnn.o" "$out/obj/descriptors.o" "$out/obj/conv.o" "$out/obj/gemm.o" $cuda
 kernels libsoftkernels.so "$root/kernels/all.cu"
 kernels testkernels.so "$here/testkernels.cu"
-for name in main driver libraries; do
+for name in main driver streams libraries; do
 	$cxx -std=c++17 -O1 -g1 -Wall -Wextra -Werror -Wno-deprecated-declarations $include -c "selftest/$name.cc" -o "$out/obj/selftest-$name.o"
 done
 $cxx -o "$out/selftest" "$out"/obj/selftest-*.o -L"$out" -l:libcuda.so.1 -l:libcublas.so.13 -l:libcudnn.so.9 -Wl,-rpath,'$ORIGIN'

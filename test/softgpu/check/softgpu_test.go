@@ -65,7 +65,7 @@ var environments = map[string][]string{
 }
 
 // elsewhere are the cases with a test of their own below.
-var elsewhere = []string{"bytes", "conv", "devices", "event_missing", "event_present", "exchange", "pinned_reuse", "product"}
+var elsewhere = []string{"bytes", "conv", "devices", "event_missing", "event_present", "exchange", "overtaken", "pinned_reuse", "product"}
 
 func TestCases(t *testing.T) {
 	for _, name := range strings.Fields(string(selftest(t, nil, "list"))) {
@@ -101,6 +101,9 @@ func TestMissingEventShows(t *testing.T) {
 	}
 	if said := seeds(t, "pinned_reuse"); said["old"] == 0 || said["new"] == 0 {
 		t.Error("pinned memory used again too early: no seed, or every seed, shows it")
+	}
+	if said := seeds(t, "overtaken"); said["old"] == 0 || said["new"] == 0 {
+		t.Error("the default stream and one that does not block: no seed, or every seed, has the one overtake the other")
 	}
 	if said := seeds(t, "exchange"); said["right"] != 24 {
 		t.Error("wrong numbers in an exchange that has all its events")
