@@ -183,6 +183,11 @@ CUresult cuCtxCreate(CUcontext *context, unsigned, CUdevice device) {
     return CUDA_SUCCESS;
 }
 
+// What programs call that were built with CUDA 13's headers.
+CUresult cuCtxCreate_v4(CUcontext *context, CUctxCreateParams *parameters, unsigned flags, CUdevice device) {
+    return parameters ? refuse(CUDA_ERROR_NOT_SUPPORTED, "cuCtxCreate with parameters") : cuCtxCreate(context, flags, device);
+}
+
 CUresult cuCtxDestroy(CUcontext context) {
     std::lock_guard<std::recursive_mutex> lock(mutex);
     if (!contexts().count(context) || context->primary) return refuse(CUDA_ERROR_INVALID_CONTEXT, "cuCtxDestroy: not a context of cuCtxCreate");

@@ -1,6 +1,7 @@
-// Device memory lies in the part of the address space that begins at 0x100000000000, a tebibyte a device: an address tells its device, no host pointer is taken for one, and it
-// does not collide with the shadow memory of Go's race detector (0x200000000000 does). Each allocation ends within 255 bytes of a page that is not mapped, and begins
-// behind one. What is left of its pages holds a mark that is looked at when the memory is freed and after every kernel that was given it. Addresses are never used again.
+// Device memory lies in the part of the address space that begins at 0x100000000000, a tebibyte a device: an address tells its device, no host pointer is taken for
+// one, and it does not collide with the shadow memory of Go's race detector (0x200000000000 does). Each allocation ends within 255 bytes of a page that is not mapped,
+// and begins behind one. What is left of its pages holds a mark that is looked at when the memory is freed and after every kernel that was given it. Addresses are
+// never used again.
 #include "driver.h"
 
 #include <cstring>

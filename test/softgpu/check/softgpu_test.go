@@ -1,7 +1,7 @@
 //go:build cuda
 
-// Package check tests the emulated GPUs themselves: build/softgpu/selftest runs one case a process, in the environment that the case is about. cuDNN's and cuBLAS's results
-// are held to what PyTorch computed.
+// Package check tests the emulated GPUs themselves: build/softgpu/selftest runs one case a process, in the environment that the case is about. cuDNN's and cuBLAS's
+// results are held to what PyTorch computed.
 package check
 
 import (
@@ -171,10 +171,10 @@ func TestDevices(t *testing.T) {
 func TestSymbols(t *testing.T) {
 	selftest(t, nil, "list") // skips where nothing is built
 	for library, want := range map[string]string{
-		"libcuda.so.1": `cuCtxCreate_v2 cuCtxDestroy_v2 cuCtxDisablePeerAccess cuCtxEnablePeerAccess cuCtxGetCurrent cuCtxGetDevice cuCtxPopCurrent_v2 cuCtxPushCurrent_v2
+		"libcuda.so.1": `cuCtxCreate_v2 cuCtxCreate_v4 cuCtxDestroy_v2 cuCtxDisablePeerAccess cuCtxEnablePeerAccess cuCtxGetCurrent cuCtxGetDevice cuCtxPopCurrent_v2 cuCtxPushCurrent_v2
 			cuCtxSetCurrent cuCtxSynchronize cuDeviceCanAccessPeer cuDeviceGet cuDeviceGetAttribute cuDeviceGetCount cuDeviceGetName cuDeviceGetP2PAttribute cuDeviceGetPCIBusId
 			cuDeviceGetUuid cuDeviceGetUuid_v2 cuDevicePrimaryCtxRelease_v2 cuDevicePrimaryCtxRetain cuDeviceTotalMem_v2 cuDriverGetVersion cuEventCreate cuEventDestroy_v2
-			cuEventElapsedTime cuEventQuery cuEventRecord cuEventSynchronize cuFuncGetAttribute cuGetErrorName cuGetErrorString cuGraphDestroy cuGraphExecDestroy
+			cuEventElapsedTime cuEventElapsedTime_v2 cuEventQuery cuEventRecord cuEventSynchronize cuFuncGetAttribute cuGetErrorName cuGetErrorString cuGraphDestroy cuGraphExecDestroy
 			cuGraphInstantiateWithFlags cuGraphLaunch cuInit cuLaunchKernel cuMemAlloc_v2 cuMemFreeHost cuMemFree_v2 cuMemGetInfo_v2 cuMemHostAlloc cuMemcpy2DAsync_v2
 			cuMemcpyDtoDAsync_v2 cuMemcpyDtoD_v2 cuMemcpyDtoHAsync_v2 cuMemcpyDtoH_v2 cuMemcpyHtoDAsync_v2 cuMemcpyHtoD_v2 cuMemcpyPeer cuMemcpyPeerAsync cuMemsetD32Async
 			cuMemsetD32_v2 cuMemsetD8Async cuMemsetD8_v2 cuModuleGetFunction cuModuleLoadData cuModuleLoadDataEx cuModuleUnload cuStreamBeginCapture_v2 cuStreamCreate
