@@ -76,6 +76,7 @@ def serve(build, versions):
         else:
             x, labels = pictures(job)
         net = build(job, read_safetensors(job["weights"]) if "weights" in job else None, x, labels)
+        del x, labels  # may be the second copy
         if "input" not in job:  # a check counts its steps from the first
             net.step()
         say({"versions": versions})
