@@ -10,15 +10,16 @@ import worker
 
 
 class LRN(nn.Module):
-    """Normalisation of each column's channels alone."""
+    """Normalisation of each column's channels alone. PyTorch has none in bf16: autocast turns to fp32, a whole net in bf16 (half) must."""
 
-    def __init__(self, layer):
+    def __init__(self, layer, half):
         super().__init__()
-        self.columns = layer["columns"]
+        self.columns, self.half = layer["columns"], half
         self.args = layer["size"], layer["alpha"], layer["beta"], layer["k"]  # PyTorch divides alpha by size too
 
     def forward(self, x):  # (B, C, H, W)
-        return torch.cat([F.local_response_norm(part, *self.args) for part in x.chunk(self.columns, 1)], 1)
+        y = torch.cat([F.local_response_norm(part, *self.args) for part in (x.float() if self.half else x).chunk(self.columns, 1)], 1)
+        return y.bfloat16() if self.half else y
 
 
 def conv(layer):
@@ -35,7 +36,7 @@ def pool(layer):
     return kind(layer["size"], layer["stride"], layer["before"], ceil_mode=ceil)
 
 
-def modules(plan):
+def modules(plan, half):
     flat = False
     for layer in plan["layers"]:
         name, kind = layer["name"], layer["kind"]
@@ -44,7 +45,7 @@ def modules(plan):
         elif kind == "pool":
             yield name, pool(layer)
         elif kind == "lrn":
-            yield name, LRN(layer)
+            yield name, LRN(layer, half)
         elif kind == "dropout":
             yield name, nn.Dropout(layer["rate"])
         elif kind == "fc":
@@ -56,8 +57,8 @@ def modules(plan):
             yield name + "_" + layer["act"], {"relu": lambda: nn.ReLU(inplace=True), "tanh": nn.Tanh}[layer["act"]]()
 
 
-def build_net(plan, weights):
-    net = nn.Sequential(OrderedDict(modules(plan)))
+def build_net(plan, weights, half=False):
+    net = nn.Sequential(OrderedDict(modules(plan, half)))
     if weights is not None:
         net.load_state_dict({k: torch.from_numpy(v.copy()) for k, v in weights.items()}, strict=True)
     return net
@@ -104,7 +105,7 @@ class Infer:
         self.autocast = "autocast" in mode
         dtype = torch.bfloat16 if job["precision"] == "bf16" and not self.autocast else torch.float32
         form = torch.channels_last if "channels_last" in mode else torch.contiguous_format
-        net = build_net(job["plan"], weights).eval().to(dtype=dtype, memory_format=form)
+        net = build_net(job["plan"], weights, dtype == torch.bfloat16).eval().to(dtype=dtype, memory_format=form)
         self.x = torch.from_numpy(x).to(dtype).contiguous(memory_format=form)
         if "compiled" in mode:
             from torch._inductor import config

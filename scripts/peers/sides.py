@@ -47,9 +47,10 @@ class Peer:
     """A process that answers lines of JSON with lines of JSON. While nothing is asked it is stopped, so that no thread of it spins."""
 
     def __init__(self, command, job, tuned=True):
+        kernels = {"TORCHINDUCTOR_CACHE_DIR": os.path.join(os.path.dirname(os.path.dirname(os.path.dirname(command[0]))), "torchinductor")}
         self.log = tempfile.TemporaryFile("w+")
         self.child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.log, text=True,
-                                      env=PLAIN | (TUNED_MALLOC if tuned else {}))
+                                      env=PLAIN | kernels | (TUNED_MALLOC if tuned else {}))
         self.memory = 0
         self.say(job)
 
