@@ -81,8 +81,12 @@ class Bench:
 
     def launch(self, row, framework, mode, tuned=True, **more):
         """Starts a peer and waits for its first step."""
-        peer = Peer(python(self.o.cache, framework), self.job(row, framework, mode, **more), tuned)
-        self.results["versions"] |= peer.hear()["versions"]
+        peer = Peer(python(self.o.cache, framework), self.job(row, framework, mode, **more), self.folder, tuned)
+        try:
+            self.results["versions"] |= peer.hear()["versions"]
+        except BaseException:
+            peer.end(1)
+            raise
         return peer
 
     def steps(self, seconds):
@@ -218,7 +222,7 @@ class Bench:
             job = self.job(row, "PyTorch", mode, weights=self.initial(row.config), data=str(data), loader=loader, epochs=2)
             begin, times = time.monotonic(), []
             command = [python(self.o.cache, "PyTorch")[0], os.path.join(HERE, "peer_torch_epoch.py")]
-            with Peer(command, job) as peer:
+            with Peer(command, job, self.folder) as peer:
                 for _ in range(2):
                     peer.hear()
                     times.append(time.monotonic() - begin)
@@ -348,13 +352,16 @@ def main():
             print(f"{r.name:32} {'measured' if bench.results['rows'].get(r.name, {}).get('done') else ''}")
         return
     with tempfile.TemporaryDirectory(prefix="bench-peers-") as folder:
-        bench.folder = folder
+        bench.folder = pathlib.Path(folder)
         for row in chosen:
             try:
                 bench.measure_row(row)
             except Failed as e:
                 failed = True
                 bench.say(f"{row.name} failed: {e}")
+            except KeyboardInterrupt:
+                bench.say("cut off; the same command goes on from here")
+                sys.exit(130)
     text = table.markdown(bench.results)
     print(text)
     if o.write:

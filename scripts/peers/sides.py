@@ -46,11 +46,10 @@ def python(cache, framework):
 class Peer:
     """A process that answers lines of JSON with lines of JSON. While nothing is asked it is stopped, so that no thread of it spins."""
 
-    def __init__(self, command, job, tuned=True):
-        kernels = {"TORCHINDUCTOR_CACHE_DIR": os.path.join(os.path.dirname(os.path.dirname(os.path.dirname(command[0]))), "torchinductor")}
+    def __init__(self, command, job, folder, tuned=True):
         self.log = tempfile.TemporaryFile("w+")
-        self.child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.log, text=True,
-                                      env=PLAIN | kernels | (TUNED_MALLOC if tuned else {}))
+        self.child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.log, text=True, start_new_session=True,
+                                      env=PLAIN | {"TORCHINDUCTOR_CACHE_DIR": os.path.join(folder, "inductor")} | (TUNED_MALLOC if tuned else {}))
         self.memory = 0
         self.say(job)
 
@@ -84,13 +83,16 @@ class Peer:
     def pause(self):
         self.child.send_signal(signal.SIGSTOP)
 
-    def end(self):
+    def end(self, patience=20):
         """Ends the process; memory is then the most that it had."""
         if self.child.returncode is not None:
             return
         self.child.send_signal(signal.SIGCONT)
-        self.child.stdin.close()
-        watch = threading.Timer(20, self.child.kill)
+        try:
+            self.child.stdin.close()
+        except BrokenPipeError:
+            pass  # what was not read before
+        watch = threading.Timer(patience, self.child.kill)
         watch.start()
         _, status, usage = os.wait4(self.child.pid, 0)
         watch.cancel()
@@ -99,5 +101,5 @@ class Peer:
     def __enter__(self):
         return self
 
-    def __exit__(self, *_):
-        self.end()
+    def __exit__(self, kind, *_):
+        self.end(20 if kind is None else 1)

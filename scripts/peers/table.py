@@ -78,7 +78,7 @@ def equal(results):
     """One line a net and precision: the farthest mode."""
     for row in rows.rows():
         entry = results["rows"].get(row.name)
-        if not entry or row.kind != "equal":
+        if row.kind != "equal" or "equal" not in (entry or {}):
             continue
         cells = []
         for modes in (entry["modes"], entry.get("logits", {"modes": {}})["modes"]):
