@@ -11,8 +11,8 @@ TAGS      = $$(scripts/tags.sh)
 SETUP     = eval "$$(scripts/cuda.sh env 2>/dev/null)"; tags="$(TAGS)"; \
 	case " $$tags $(wildcard scripts/kernels.sh) " in *" cuda scripts/kernels.sh "*) $(MAKE) --no-print-directory kernels ;; esac
 
-.PHONY: build deps demo man test test-onednn3 test-race portable lint bench-torch bench-scaling builtin check-export clean
 .PHONY: cuda kernels softgpu test-cuda gpu-check
+.PHONY: build deps demo man test test-onednn3 test-race portable lint bench-peers bench-scaling builtin check-export clean
 
 build: deps
 	@$(SETUP) && set -x && $(GO) build -trimpath -tags "$$tags" -o bin/alexnet ./cmd/alexnet
@@ -81,16 +81,26 @@ lint:
 	$(GOBIN_)/golangci-lint run ./...
 	@eval "$$(scripts/cuda.sh env 2>/dev/null)"; case " $$(scripts/tags.sh) " in *" cuda "*) set -x; $(GOBIN_)/golangci-lint run --build-tags dnnl,cuda ./... ;; esac
 
-# PyTorch goes into a cache folder (several GB). The mark in it stands for all of the line.
-VENV  = $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/alexnet/torch-2.15.0
+# Peers go into a cache folder (several GB). The mark in each environment stands for all of its line.
+PEERS = $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/alexnet
+VENV  = $(PEERS)/torch-2.15.0
 TORCH = $(VENV)/torchvision-0.29.2-safetensors-0.8.0
 $(TORCH):
 	python3 -m venv $(VENV) && $(VENV)/bin/pip install -q torch==2.15.0 torchvision==0.29.2 safetensors==0.8.0 numpy==2.4.6 pillow==13.0.0 && touch $@
 
-# alexnet against PyTorch on the same cores, in turn.
-bench-torch: build $(TORCH)
-	MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=34359738368 MALLOC_TOP_PAD_=268435456 GLIBC_TUNABLES=glibc.malloc.hugetlb=1 \
-		sh -c '$(VENV)/bin/python scripts/bench_torch.py && $(VENV)/bin/python scripts/bench_torch.py --precision bf16'
+TENSORFLOW = $(PEERS)/peers-tf/tensorflow-cpu-2.21.0-numpy-2.4.6-protobuf-7.36.2
+$(TENSORFLOW):
+	python3 -m venv $(@D) && $(@D)/bin/pip install -q tensorflow-cpu==2.21.0 numpy==2.4.6 protobuf==7.36.2 && touch $@
+
+ONNX = $(PEERS)/peers-ort/onnxruntime-1.32.0-onnx-1.23.2-openvino-2026.4.1-numpy-2.4.6-protobuf-7.36.2
+$(ONNX):
+	python3 -m venv $(@D) && $(@D)/bin/pip install -q onnxruntime==1.32.0 onnx==1.23.2 openvino==2026.4.1 numpy==2.4.6 protobuf==7.36.2 && touch $@
+
+# alexnet beside PyTorch, TensorFlow, ONNX Runtime and OpenVINO on the same cores, in turn, into docs/results.md: more than an hour. Cut off, it goes on
+# where it was. BENCH="--quick --rows 'fig1*'" is a try of some rows; python3 scripts/peers/bench.py --help.
+BENCH ?= --write
+bench-peers: build $(TORCH) $(TENSORFLOW) $(ONNX)
+	python3 scripts/peers/bench.py $(BENCH)
 
 # Images a second and memory by batch, and two devices against one: is the cost linear? Half an hour or so.
 bench-scaling: build

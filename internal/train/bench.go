@@ -58,7 +58,7 @@ type BenchResult struct {
 const benchSteps = 20
 
 // Bench measures steps. Weights start from the seed and the mean is a constant: neither changes the time. The time of a step runs from
-// the end of the one before it to its own, with the next one already under way, as in Run.
+// the end of the one before it to its own, with the next one already under way, as in Run; only the last has none behind it.
 func Bench(ctx context.Context, o BenchOptions) (*BenchResult, error) {
 	if o.Steps == 0 {
 		o.Steps = benchSteps
@@ -114,7 +114,7 @@ func (b *bench) net(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	for len(b.seconds) < b.Steps {
+	for range b.Warmup + b.Steps {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
@@ -122,12 +122,15 @@ func (b *bench) net(ctx context.Context) (err error) {
 		if err != nil {
 			return err
 		}
-		if t != nil {
-			b.add(t.Rows, t.Seconds, t.Stall)
-		}
+		b.take(t)
 	}
-	if _, err = s.drain(); err != nil || !b.Layers {
+	last, err := s.drain()
+	if err != nil {
 		return err
+	}
+	b.take(last)
+	if !b.Layers {
+		return nil
 	}
 	return b.layers(ctx, s)
 }
@@ -236,6 +239,13 @@ func (b *bench) data(ctx context.Context) error {
 		last = now
 	}
 	return nil
+}
+
+// take counts a step, if there is one: the first call of step has none to give yet.
+func (b *bench) take(t *taken) {
+	if t != nil {
+		b.add(t.Rows, t.Seconds, t.Stall)
+	}
 }
 
 func (b *bench) add(rows int, seconds, stall float64) {

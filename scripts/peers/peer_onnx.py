@@ -1,0 +1,98 @@
+"""ONNX Runtime and OpenVINO predict with one and the same ONNX model, which is made here."""
+import sys
+from importlib.metadata import version
+
+import numpy as np
+from onnx import TensorProto, helper, numpy_helper
+
+import worker
+
+OPSET = 17
+
+
+def window(layer):
+    before, after = layer["before"], layer["after"]
+    return {"kernel_shape": [layer["size"]] * 2, "strides": [layer["stride"]] * 2, "pads": [before, before, after, after]}
+
+
+class Model:
+    """An ONNX graph, built layer by layer."""
+
+    def __init__(self, plan, weights, batch):
+        self.nodes, self.constants, self.last = [], [], "x"
+        shape = plan["input"]
+        for layer in plan["layers"]:
+            self.layer(layer, [batch, *shape], weights)
+            shape = layer["shape"]
+        graph = helper.make_graph(self.nodes, "net", [helper.make_tensor_value_info("x", TensorProto.FLOAT, [batch, *plan["input"]])],
+                                  [helper.make_tensor_value_info(self.last, TensorProto.FLOAT, [batch, plan["classes"]])], self.constants)
+        self.bytes = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=8).SerializeToString()
+
+    def constant(self, name, array):
+        self.constants.append(numpy_helper.from_array(array, name))
+        return name
+
+    def node(self, kind, name, *more, **attributes):
+        self.nodes.append(helper.make_node(kind, [self.last, *more], [name], name=name, **attributes))
+        self.last = name
+
+    def layer(self, layer, shape, weights):
+        name, kind = layer["name"], layer["kind"]
+        if "rates" in layer:
+            inputs = [self.constant(f"{name}.{part}", weights[f"{name}.{part}"]) for part in ("weight", "bias")]
+        if kind == "conv":
+            self.node("Conv", name, *inputs, group=layer["groups"], **window(layer))
+        elif kind == "fc":
+            if shape[2] > 1:
+                self.node("Flatten", name + "_flat")
+            self.node("Gemm", name, *inputs, transB=1)
+        elif kind == "pool":
+            self.node("AveragePool" if layer["average"] else "MaxPool", name, **window(layer))
+        elif kind == "lrn":
+            self.lrn(layer, shape)
+        if layer["act"] != "none":
+            self.node({"relu": "Relu", "tanh": "Tanh"}[layer["act"]], f"{name}_{layer['act']}")
+
+    def lrn(self, layer, shape):  # (B, C, H, W) -> (columns B, C/columns, H, W) and back, which moves nothing
+        name, n = layer["name"], layer["columns"]
+        if n > 1:
+            apart = [shape[0] * n, shape[1] // n, *shape[2:]]
+            self.node("Reshape", name + "_apart", self.constant(name + ".apart", np.array(apart, np.int64)))
+        self.node("LRN", name, size=layer["size"], alpha=layer["alpha"], beta=layer["beta"], bias=float(layer["k"]))
+        if n > 1:
+            self.node("Reshape", name + "_together", self.constant(name + ".together", np.array(shape, np.int64)))
+
+
+class Runtime:
+    def __init__(self, job, model, x):
+        import onnxruntime
+        o = onnxruntime.SessionOptions()
+        o.intra_op_num_threads = job["threads"]
+        self.session, self.x = onnxruntime.InferenceSession(model.bytes, o, providers=["CPUExecutionProvider"]), x
+
+    def step(self):
+        return self.session.run(None, {"x": self.x})[0]
+
+    logits = step
+
+
+class OpenVINO:
+    def __init__(self, job, model, x):
+        import openvino
+        core = openvino.Core()
+        hints = {"INFERENCE_PRECISION_HINT": {"fp32": "f32", "bf16": "bf16"}[job["precision"]],
+                 "INFERENCE_NUM_THREADS": job["threads"], "PERFORMANCE_HINT": "LATENCY"}
+        self.request, self.x = core.compile_model(core.read_model(model.bytes), "CPU", hints).create_infer_request(), x
+
+    def step(self):
+        return self.request.infer({0: self.x}, share_inputs=True, share_outputs=True)[0]
+
+    logits = step
+
+
+def build(job, weights, x, _):
+    return {"ONNX Runtime": Runtime, "OpenVINO": OpenVINO}[job["framework"]](job, Model(job["plan"], weights, job["batch"]), x)
+
+
+if __name__ == "__main__":
+    sys.exit(worker.serve(build, {"ONNX Runtime": version("onnxruntime"), "OpenVINO": version("openvino"), "ONNX": version("onnx")}))

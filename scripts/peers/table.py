@@ -1,0 +1,110 @@
+"""The results as Markdown, and their place in docs/results.md."""
+import os
+import statistics
+
+import rows
+
+BEGIN, END = "<!-- bench-peers: written by `make bench-peers` -->", "<!-- bench-peers: end -->"
+
+
+def number(v):
+    return f"{v:,.0f}" if v >= 1000 else f"{v:.3g}" if v < 100 else f"{v:.0f}"
+
+
+def machine():
+    with open("/proc/cpuinfo") as f:
+        cpu = {k.strip(): v.strip() for k, _, v in (line.partition(":") for line in f)}
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / (1 << 30)
+    special = [flag for flag in ("avx2", "avx512f", "avx512_bf16", "amx_bf16") if flag in cpu.get("flags", "").split()]
+    return f"{len(os.sched_getaffinity(0))} cores of {cpu.get('model name', 'an unknown processor')} ({', '.join(special)}), {memory:.0f} GiB, Linux {os.uname().release}"
+
+
+def ratios(rounds, pick, peers, less):
+    """alexnet's to the best peer's of each round."""
+    choose = min if less else max
+    return [pick(r["alexnet"]) / choose(pick(r[p]) for p in peers) for r in rounds]
+
+
+def line(label, entry, less, gate, pick=lambda v: v, scale=1):
+    """A row: medians of both sides, and the ratios' median, least and most."""
+    rounds = entry["rounds"]
+    peers = [p for p in rounds[0] if p != "alexnet"]
+    median = {n: statistics.median(pick(r[n]) for r in rounds) for n in rounds[0]}
+    top = (min if less else max)(peers, key=median.get)
+    r = ratios(rounds, pick, peers, less)
+    middle = statistics.median(r)
+    met = "" if gate is None else "met" if (middle <= gate if less else middle >= gate) else "**missed**"
+    promise = "" if gate is None else f"{'at most' if less else 'at least'} {gate}"
+    return (f"| {label} | {number(median['alexnet'] / scale)} | {number(median[top] / scale)} | {top} | {middle:.2f} | {min(r):.2f} to {max(r):.2f} ({len(r)}) "
+            f"| {promise} | {met} | {entry['commit']} |")
+
+
+def compared(results):
+    for row in rows.rows():
+        entry = results["rows"].get(row.name, {})
+        if not entry.get("rounds") or not entry.get("done"):
+            continue
+        label = f"{row.config}, {row.task} {row.batch}, {row.precision}"
+        if row.kind == "speed":
+            yield line(f"{label}: images/s", entry, False, row.gate)
+        elif row.kind == "memory":
+            yield line(f"{label}: peak memory, MiB", entry, True, row.gate, scale=1 << 20)
+        elif row.kind == "start":
+            yield line(f"{label}: start to first step, s (against eager)", entry, True, row.gate)
+        elif row.kind == "epoch":
+            yield line(f"{label}: start to end of the first epoch, s", entry, True, None, lambda v: v[0])
+            yield line(f"{label}: the epoch after, s", entry, True, None, lambda v: v[1])
+
+
+def tried(results):
+    """What each mode reached when it was tried."""
+    for row in rows.rows():
+        entry = results["rows"].get(row.name)
+        if entry and row.kind in ("speed", "memory"):
+            scale = 1 << 20 if row.kind == "memory" else 1
+            cells = [f"{n} {'failed' if v is None else number(v / scale)}" for n, v in entry["modes"].items()]
+            yield f"- {row.name}: {', '.join(cells)}"
+        elif entry and row.kind == "epoch":
+            yield f"- {row.name}: " + ", ".join(f"{n} {v[0]:.1f} and {v[1]:.1f}" for n, v in entry["modes"].items())
+
+
+def failures(results):
+    for name, entry in results["rows"].items():
+        for mode, why in (entry.get("failed", {}) | entry.get("logits", {}).get("failed", {})).items():
+            yield f"- {name}: {mode} failed: {why}"
+
+
+def equal(results):
+    """One line a net and precision: the farthest mode."""
+    for row in rows.rows():
+        entry = results["rows"].get(row.name)
+        if row.kind != "equal" or "equal" not in (entry or {}):
+            continue
+        cells = []
+        for modes in (entry["modes"], entry.get("logits", {"modes": {}})["modes"]):
+            ran = {n: v for n, v in modes.items() if v is not None}
+            worst = max(ran, key=ran.get, default=None)
+            cells.append(f"{ran[worst]:.1e}, {worst} (of {len(ran)})" if worst else "")
+        losses = ", ".join(f"{v:.4f}" for v in entry["losses"])
+        yield f"| {row.config}, {row.precision} | {losses} | {' | '.join(cells)} | {rows.EQUAL[row.precision]:.0e} | {'met' if entry['equal'] else '**missed**'} |"
+
+
+def markdown(results):
+    entries = results["rows"].values()
+    commits, dates = sorted({e["commit"] for e in entries}), sorted({e["date"] for e in entries if "date" in e})
+    versions = ", ".join(f"{k} {v}" for k, v in sorted(results["versions"].items()))
+    out = [f"`make bench-peers` on {machine()}. alexnet of commit {', '.join(commits)} with {results.get('backend', 'no backend')}; {versions}. {' to '.join(dict.fromkeys(dates[:1] + dates[-1:]))}.", "",
+           "| | alexnet | best peer | which | ratio | least to most (rounds) | promised | | commit |", "|---|---|---|---|---|---|---|---|---|", *compared(results), "",
+           "Equal work: losses of four steps and how far the peers' are, relative; logits of the first weights, relative norm. The farthest mode of each.", "",
+           "| | alexnet's losses | losses off by | logits off by | allowed | |", "|---|---|---|---|---|---|", *equal(results), "",
+           "Every mode as it was tried, images/s (memory: MiB; epoch: seconds of the first from the start, and of the one after):", "", *tried(results), *failures(results)]
+    return "\n".join(out)
+
+
+def write(path, text):
+    page = path.read_text()
+    before, begin, rest = page.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise SystemExit(f"{path}: want the lines {BEGIN} and {END} around the table")
+    path.write_text(f"{before}{BEGIN}\n{text}\n{END}{after}")
