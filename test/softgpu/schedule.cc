@@ -18,6 +18,7 @@ static double now() {
 
 // splitmix64
 uint64_t draw() {
+    std::lock_guard<std::recursive_mutex> lock(mutex);
     static uint64_t state = settings().seed * 0x2545F4914F6CDD1Dull;
     uint64_t z = state += 0x9E3779B97F4A7C15ull;
     z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9ull;

@@ -222,11 +222,11 @@ var truth []byte
 
 // conv is a convolution in the golden file.
 type conv struct {
-	Name                      string
-	X, W, Y                   [4]int
-	Pad, Stride, Dilation     [2]int
-	Groups                    int
-	Draw                      string
+	Name                     string
+	X, W, Y                  [4]int
+	Pad, Stride, Dilation    [2]int
+	Groups                   int
+	Draw                     string
 	half, nhwc, margin, tf32 int
 }
 
