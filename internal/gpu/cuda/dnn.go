@@ -90,7 +90,9 @@ const (
 	Filter            // gradient of w
 )
 
-func (d Direction) String() string { return [...]string{"forward", "data gradient", "weight gradient"}[d] }
+func (d Direction) String() string {
+	return [...]string{"forward", "data gradient", "weight gradient"}[d]
+}
 
 // Conv is a convolution as cuDNN describes it. gorgonia destroys descriptors when nothing refers to them: they live as long as this does.
 type Conv struct {
