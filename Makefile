@@ -1,16 +1,21 @@
 # make demo   builds, trains a small two-column net on generated pictures, evaluates it, names one picture
 # make test   every test on this machine's backends
 # make build  bin/alexnet
+# make cuda   bin/alexnet with CUDA, wherever it is built
 # make man    manual pages in build/man
 GO       ?= go
 GOBIN_   := $(shell $(GO) env GOPATH)/bin
 GOLANGCI := v2.15.0
 TAGS      = $$(scripts/tags.sh)
+# Sets where NVIDIA's headers are, and $tags; where the tags say cuda, the kernels are built first, because the program embeds them.
+SETUP     = eval "$$(scripts/cuda.sh env 2>/dev/null)"; tags="$(TAGS)"; \
+	case " $$tags $(wildcard scripts/kernels.sh) " in *" cuda scripts/kernels.sh "*) $(MAKE) --no-print-directory kernels ;; esac
 
 .PHONY: build deps demo man test test-onednn3 test-race portable lint bench-torch bench-scaling builtin check-export clean
+.PHONY: cuda kernels softgpu test-cuda gpu-check
 
 build: deps
-	$(GO) build -trimpath -tags "$(TAGS)" -o bin/alexnet ./cmd/alexnet
+	@$(SETUP) && set -x && $(GO) build -trimpath -tags "$$tags" -o bin/alexnet ./cmd/alexnet
 
 deps:
 	@scripts/deps.sh
@@ -23,7 +28,7 @@ man: build
 	SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct 2>/dev/null) bin/alexnet man --out build/man
 
 test: deps
-	@tags="$(TAGS)"; set -x; $(GO) vet -tags "$$tags" ./... && scripts/test.sh -tags "$$tags" -timeout 11m ./...
+	@$(SETUP) && set -x && $(GO) vet -tags "$$tags" ./... && scripts/test.sh -tags "$$tags" -timeout 11m ./...
 
 # The other generation of oneDNN's interface: a program that starts without the library, and what computes, tested against 3.2.0.
 test-onednn3:
@@ -34,7 +39,32 @@ test-onednn3:
 		LOG=test-onednn3.log scripts/test.sh -tags dnnl -timeout 11m ./internal/cpu ./internal/model ./internal/train
 
 test-race: deps
-	@tags="$(TAGS)"; set -x; $(GO) test -race -short -tags "$$tags" -timeout 30m ./...
+	@$(SETUP) && set -x && $(GO) test -race -short -tags "$$tags" -timeout 30m ./...
+
+# NVIDIA's headers come from wheels into the cache folder where no toolkit is found. What is built so starts on machines without a GPU too.
+cuda:
+	@scripts/cuda.sh env >/dev/null 2>&1 || scripts/cuda.sh fetch
+	@scripts/cuda.sh env >/dev/null
+	@$(MAKE) --no-print-directory build
+
+# $(call needs,SCRIPT,WHAT): a part that a target calls.
+needs = test -x $(1) || { echo "make $@: $(1) is missing: $(2)" >&2; exit 1; }
+
+kernels:
+	@$(call needs,scripts/kernels.sh,it compiles kernels/*.cu) && eval "$$(scripts/cuda.sh env)" && scripts/kernels.sh
+
+# Libraries that behave like two GPUs, in build/softgpu: LD_LIBRARY_PATH=build/softgpu bin/alexnet train --gpus 0,1
+softgpu: kernels
+	@$(call needs,test/softgpu/build.sh,it builds the emulated GPUs) && eval "$$(scripts/cuda.sh env)" && test/softgpu/build.sh
+
+# Whatever has the tag cuda, on the emulated GPUs.
+test-cuda: cuda softgpu
+	@$(SETUP) && export LD_LIBRARY_PATH="$(CURDIR)/build/softgpu$${LD_LIBRARY_PATH:+:$$LD_LIBRARY_PATH}" && set -x && $(GO) vet -tags "$$tags" ./... && \
+		LOG=test-cuda.log scripts/test.sh -tags "$$tags" -timeout 15m ./internal/gpu/... ./kernels/... ./test/... ./cmd/alexnet
+
+# For a machine with a GPU: what it offers, every op checked, speed against PyTorch.
+gpu-check: cuda
+	@$(call needs,scripts/gpu_check.sh,it measures on a GPU) && scripts/gpu_check.sh bin/alexnet
 
 # The program without cgo, and for systems that it is only cross-compiled for.
 portable:
@@ -49,6 +79,7 @@ lint:
 	@test -x $(GOBIN_)/golangci-lint && $(GOBIN_)/golangci-lint version 2>/dev/null | grep -qF "$(GOLANGCI:v%=%)" || \
 		GOBIN=$(GOBIN_) $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI)
 	$(GOBIN_)/golangci-lint run ./...
+	@eval "$$(scripts/cuda.sh env 2>/dev/null)"; case " $$(scripts/tags.sh) " in *" cuda "*) set -x; $(GOBIN_)/golangci-lint run --build-tags dnnl,cuda ./... ;; esac
 
 # PyTorch goes into a cache folder (several GB). The mark in it stands for all of the line.
 VENV  = $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/alexnet/torch-2.15.0

@@ -132,10 +132,11 @@ env() {
 	command -v "${cc%% *}" >/dev/null 2>&1 || fail "no C compiler ($cc)"
 	headers
 	trampolines
+	case $include$include2$made in *[[:space:]]*) fail "compilers' flags are split at spaces, and there is one in $include, $include2 or $made" ;; esac
 	cat <<-SH
 		export ALEXNET_CUDA="$found"
-		export CGO_CFLAGS="${CGO_CFLAGS:--O2 -g} '-I$link/compat' '-I$include' '-I$include2' -DALEXNET_HEADERS=0x$hash"
-		export CGO_LDFLAGS="${CGO_LDFLAGS:--O2 -g} '-L$made'"
+		export CGO_CFLAGS="${CGO_CFLAGS:--O2 -g} -I$link/compat -I$include -I$include2 -DALEXNET_HEADERS=0x$hash"
+		export CGO_LDFLAGS="${CGO_LDFLAGS:--O2 -g} -L$made"
 	SH
 }
 

@@ -3,7 +3,7 @@
 
     python3 -m venv venv
     venv/bin/pip install torch==2.15.0 numpy==2.4.6 safetensors==0.8.0
-    venv/bin/python scripts/golden.py            # all of them; or some: philox ops paper steps
+    venv/bin/python scripts/golden.py            # all of them; or some: philox ops paper steps softgpu
     venv/bin/python scripts/golden.py choose     # searches PAPER_PICTURES and STEPS_PICTURES anew, see "Kinks"
 
 It runs on the CPU, in about a minute and 4 GB, and writes into the checkout it lies in:
@@ -12,6 +12,7 @@ It runs on the CPU, in about a minute and 4 GB, and writes into the checkout it 
     internal/device/devicetest/testdata/ops.safetensors        each op alone, forward and gradients
     internal/model/modeltest/testdata/paper.safetensors        the paper's net on 4 pictures: logits, every gradient
     internal/model/modeltest/testdata/steps.safetensors        ten SGD steps of a small two-column net with dropout
+    test/softgpu/check/testdata/libraries.safetensors          convolutions and matrix products, for the emulated cuDNN and cuBLAS
 
 Rules:
 
@@ -56,6 +57,7 @@ PHILOX = ROOT / "internal/philox/testdata/vectors.json"
 OPS = ROOT / "internal/device/devicetest/testdata/ops.safetensors"
 PAPER = ROOT / "internal/model/modeltest/testdata/paper.safetensors"
 STEPS = ROOT / "internal/model/modeltest/testdata/steps.safetensors"
+SOFTGPU = ROOT / "test/softgpu/check/testdata/libraries.safetensors"
 
 VERSIONS = f"torch {torch.__version__.split('+')[0]}, numpy {np.__version__}"
 
@@ -123,6 +125,12 @@ def coarse(name, *shape):
     """Multiples of 1/2 in [-2, 2): plenty of zeros and of ties."""
     w = words(TEST, SEED, name, math.prod(shape))
     return (((w >> 29).astype(np.float64) - 4) / 2).reshape(shape)
+
+
+def eighths(name, *shape):
+    """Multiples of 2^-7 in [-1, 1): exact in bf16 and TF32, and so are all sums of some hundred products of two of them in float32."""
+    w = words(TEST, SEED, name, math.prod(shape))
+    return ((w >> 24).astype(np.float64) * 2.0**-7 - 1).reshape(shape)
 
 
 def normal_of_words(w):
@@ -724,7 +732,59 @@ def choose_steps(tries):
     print(f"{best[1]}, nearest kink {best[0]:.2g}")
 
 
-GOLDENS = {"philox": golden_philox, "ops": golden_ops, "paper": golden_paper, "steps": golden_steps}
+# ---------------------------------------------------------------------------------------------------------------------------------
+# softgpu: what cuDNN's convolutions and cuBLAS's products must give. Where inputs are "eighths" the truth is exact in float32, and an emulation that accumulates in
+# float32 must equal it to the bit, whatever its order; where they are "uniform" it may be off by rounding.
+
+SOFTGPU_CONVS = [
+    dict(name="conv_plain", x=[2, 3, 8, 9], w=[4, 3, 3, 3], pad=[0, 0], stride=[1, 1], groups=1),
+    dict(name="conv_pad", x=[2, 4, 7, 6], w=[5, 4, 3, 3], pad=[1, 1], stride=[1, 1], groups=1),
+    dict(name="conv_conv1", x=[2, 3, 31, 27], w=[6, 3, 11, 11], pad=[0, 0], stride=[4, 4], groups=1),
+    dict(name="conv_5x5_groups", x=[2, 4, 9, 9], w=[6, 2, 5, 5], pad=[2, 2], stride=[1, 1], groups=2),
+    dict(name="conv_oblong", x=[3, 6, 10, 7], w=[9, 2, 4, 2], pad=[1, 0], stride=[3, 2], groups=3),
+    dict(name="conv_left_over", x=[1, 2, 8, 10], w=[3, 2, 3, 3], pad=[1, 1], stride=[2, 3], groups=1),  # stride does not divide: pixels that no tap reaches
+    dict(name="conv_1x1", x=[2, 8, 4, 5], w=[10, 8, 1, 1], pad=[0, 0], stride=[1, 1], groups=1),
+    dict(name="conv_depthwise", x=[2, 5, 6, 6], w=[5, 1, 3, 3], pad=[1, 1], stride=[1, 1], groups=5),
+    dict(name="conv_dilated", x=[2, 2, 11, 12], w=[3, 2, 3, 3], pad=[2, 1], stride=[1, 2], groups=1, dilation=[2, 3]),
+    dict(name="conv_deep", x=[1, 40, 6, 6], w=[8, 40, 3, 3], pad=[1, 1], stride=[1, 1], groups=1),  # 360 taps: more than a block of the emulator's product
+    dict(name="conv_rounding", x=[2, 6, 9, 9], w=[8, 3, 3, 3], pad=[1, 1], stride=[1, 1], groups=2, draw="uniform"),
+]
+
+# a (m, k), b (k, n); c = alpha a b + beta c
+SOFTGPU_PRODUCTS = [
+    dict(name="product", m=5, n=7, k=3, alpha=1, beta=0),
+    dict(name="product_blend", m=17, n=6, k=33, alpha=2, beta=-0.5),
+    dict(name="product_tall", m=130, n=5, k=12, alpha=1, beta=1),
+    dict(name="product_wide", m=3, n=101, k=20, alpha=1, beta=0),
+    dict(name="product_deep", m=4, n=4, k=700, alpha=1, beta=0),
+    dict(name="product_row", m=1, n=19, k=40, alpha=1, beta=0),
+    dict(name="product_batch", m=6, n=5, k=9, alpha=1, beta=0.5, count=3),
+    dict(name="product_rounding", m=12, n=10, k=64, alpha=1, beta=0, draw="uniform"),
+]
+
+
+def golden_softgpu():
+    draws, tensors = {"eighths": eighths, "uniform": uniform}, {}
+    for c in SOFTGPU_CONVS:
+        draw, n = draws[c.setdefault("draw", "eighths")], c["name"]
+        x = torch.from_numpy(draw(n + ".x", *c["x"])).requires_grad_()
+        w = torch.from_numpy(draw(n + ".w", *c["w"])).requires_grad_()
+        y = F.conv2d(x, w, padding=c["pad"], stride=c["stride"], groups=c["groups"], dilation=c.setdefault("dilation", [1, 1]))
+        y.backward(torch.from_numpy(draw(n + ".dy", *y.shape)))
+        c["y"] = list(y.shape)
+        for part, v in [("y", y), ("dx", x.grad), ("dw", w.grad)]:
+            tensors[f"{n}.{part}"] = v.detach().numpy()
+    for p in SOFTGPU_PRODUCTS:
+        draw, n, count = draws[p.setdefault("draw", "eighths")], p["name"], p.setdefault("count", 1)
+        a, b, c = draw(n + ".a", count, p["m"], p["k"]), draw(n + ".b", count, p["k"], p["n"]), draw(n + ".c", count, p["m"], p["n"])
+        tensors[n + ".c"] = torch.baddbmm(torch.from_numpy(c), torch.from_numpy(a), torch.from_numpy(b), alpha=p["alpha"], beta=p["beta"]).numpy()
+    for n, v in tensors.items():
+        if "rounding" not in n and not np.array_equal(v, v.astype(np.float32)):
+            sys.exit(f"softgpu: {n} is not exact in float32")
+    write(SOFTGPU, tensors, convs=SOFTGPU_CONVS, products=SOFTGPU_PRODUCTS, seed=str(SEED))
+
+
+GOLDENS = {"philox": golden_philox, "ops": golden_ops, "paper": golden_paper, "steps": golden_steps, "softgpu": golden_softgpu}
 
 
 def main():

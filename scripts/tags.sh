@@ -1,14 +1,14 @@
 #!/bin/sh
 # Prints the build tags for this machine: "dnnl" where oneDNN's headers (2.x or 3.x) are found and a C compiler that takes what internal/cpu is written
-# in (GCC: clang has no __builtin_shuffle). Says on standard error what is left out.
+# in (GCC: clang has no __builtin_shuffle), "cuda" where scripts/cuda.sh finds headers. Says on standard error what is left out.
 set -u
-without() { echo "build: $1: reference backend only" >&2; exit 0; }
-[ "${CGO_ENABLED:-1}" = 0 ] && without "CGO_ENABLED=0"
+none() { echo "build: $1: reference backend only" >&2; exit 0; }
+[ "${CGO_ENABLED:-1}" = 0 ] && none "CGO_ENABLED=0"
 cc=$(go env CC)
-command -v "${cc%% *}" >/dev/null 2>&1 || without "no C compiler ($cc)"
+command -v "${cc%% *}" >/dev/null 2>&1 || none "no C compiler ($cc)"
 compiles() { $cc $(go env CGO_CFLAGS) -std=gnu11 -Wno-psabi -c -o /dev/null -x c - 2>/dev/null; }
 
-compiles <<'C' || without "$cc does not compile GCC's vector extensions (CC=gcc does)"
+vectors() { compiles <<'C'
 typedef float floats __attribute__((vector_size(32)));
 typedef int ints __attribute__((vector_size(32)));
 #ifdef __x86_64__
@@ -23,10 +23,27 @@ __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512bf16,prefer-vect
 #endif
 void add(float *x) { for (int i = 0; i < 64; i++) x[i] += 1; }
 C
-compiles <<'C' || without "no headers of oneDNN 2.x or 3.x (Debian, Ubuntu: apt-get install libdnnl-dev)"
+}
+
+onednn() { compiles <<'C'
 #include <oneapi/dnnl/dnnl.h>
 #if DNNL_VERSION_MAJOR != 2 && DNNL_VERSION_MAJOR != 3
 #error oneDNN 2.x or 3.x wanted
 #endif
 C
-echo dnnl
+}
+
+tags=
+if ! vectors; then
+	echo "build: $cc does not compile GCC's vector extensions (CC=gcc does): no oneDNN" >&2
+elif ! onednn; then
+	echo "build: no headers of oneDNN 2.x or 3.x (Debian, Ubuntu: apt-get install libdnnl-dev): no oneDNN" >&2
+else
+	tags=dnnl
+fi
+if "$(dirname "$0")/cuda.sh" env >/dev/null 2>&1; then
+	tags="$tags cuda"
+elif [ -e /proc/driver/nvidia/version ]; then
+	echo "build: there is a GPU's driver, but no CUDA to build with (make cuda fetches it): CPU only" >&2
+fi
+echo "${tags# }"

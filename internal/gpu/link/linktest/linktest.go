@@ -1,0 +1,76 @@
+//go:build cuda
+
+// Package linktest calls functions of NVIDIA's libraries for the tests of package link: tests cannot contain cgo.
+package linktest
+
+/*
+#cgo LDFLAGS: -lcuda -ldl -lpthread
+#include <cublasLt.h>
+#include <cublas_v2.h>
+#include <cudnn.h>
+
+static unsigned lrn_size(void *lrn) {
+	unsigned n = 0;
+	double alpha, beta, k;
+	cudnnGetLRNDescriptor(lrn, &n, &alpha, &beta, &k);
+	return n;
+}
+
+static int groups(void *convolution) {
+	int n = -1;
+	cudnnGetConvolutionGroupCount(convolution, &n);
+	return n;
+}
+
+static size_t tensor_bytes(void *tensor) {
+	size_t n = 0;
+	cudnnGetTensorSizeInBytes(tensor, &n);
+	return n;
+}
+
+static size_t filter_bytes(void *filter) {
+	size_t n = 0;
+	cudnnGetFilterSizeInBytes(filter, &n);
+	return n;
+}
+*/
+import "C"
+import "unsafe"
+
+// CUDNNError is what cuDNN calls a status.
+func CUDNNError(status int) string { return C.GoString(C.cudnnGetErrorString(C.cudnnStatus_t(status))) }
+
+// CUDNNLastError is what cuDNN tells about the last failure.
+func CUDNNLastError() string {
+	var text [256]C.char
+	text[0] = 0
+	C.cudnnGetLastErrorString(&text[0], C.size_t(len(text)))
+	return C.GoString(&text[0])
+}
+
+// CUBLASError is what cuBLAS calls a status.
+func CUBLASError(status int) string {
+	return C.GoString(C.cublasGetStatusName(C.cublasStatus_t(status))) + ": " + C.GoString(C.cublasGetStatusString(C.cublasStatus_t(status)))
+}
+
+// CUBLASVersion is the status of asking cuBLAS for its version, and the version.
+func CUBLASVersion() (status, version int) {
+	var v C.int
+	s := C.cublasGetVersion(nil, &v)
+	return int(s), int(v)
+}
+
+// CUBLASLtVersion asks cuBLASLt for its version; 0 where it is missing.
+func CUBLASLtVersion() int { return int(C.cublasLtGetVersion()) }
+
+// LRNSize is the window that cuDNN keeps in a cudnnLRNDescriptor_t.
+func LRNSize(lrn unsafe.Pointer) int { return int(C.lrn_size(lrn)) }
+
+// Groups is the number of groups in a cudnnConvolutionDescriptor_t.
+func Groups(convolution unsafe.Pointer) int { return int(C.groups(convolution)) }
+
+// TensorBytes is the size of what a cudnnTensorDescriptor_t describes.
+func TensorBytes(tensor unsafe.Pointer) int { return int(C.tensor_bytes(tensor)) }
+
+// FilterBytes is the size of what a cudnnFilterDescriptor_t describes.
+func FilterBytes(filter unsafe.Pointer) int { return int(C.filter_bytes(filter)) }
