@@ -2,7 +2,7 @@
 # What a build with CUDA needs besides a C compiler: NVIDIA's headers, and trampolines (internal/gpu/link) to link with instead of NVIDIA's libraries, which
 # the program opens when it runs. No GPU, driver or library of NVIDIA's is needed to build.
 #   cuda.sh fetch   headers of CUDA 12.9 and cuDNN 9.27, NVRTC and ptxas from Python wheels (790 MB to load, 150 MB kept) into the cache folder
-#   cuda.sh cudnn   cuDNN's library too (730 MB to load, 1.2 GB kept), for the test that asks the real one about every net; prints its folder
+#   cuda.sh cudnn   cuDNN's library too (770 MB to load, 1.2 GB kept), for the test that asks the real one about every net; prints its folder
 #   cuda.sh env     shell assignments for go build -tags cuda: eval "$(scripts/cuda.sh env)"; fails, saying why, where there are no headers
 # env takes the headers in the cache folder, or else those of a toolkit (CUDA 12 or 13) and cuDNN 9: in CUDA_HOME, CUDA_PATH, beside nvcc, /usr/local/cuda,
 # /opt/cuda or /usr; cuDNN in CUDNN_HOME, CUDNN_PATH or the same places.
@@ -44,6 +44,7 @@ prepare() {
 	[ "$(uname -sm)" = "Linux x86_64" ] || fail "the trampolines are written for Linux on x86-64, this is $(uname -sm)"
 	tmp=$1.$$
 	trap 'rm -rf "$tmp"' EXIT
+	trap 'exit 130' INT TERM HUP
 	mkdir -p "$tmp/made"
 	python=python3
 	command -v python3 >/dev/null 2>&1 || fail "no python3, which unpacks the wheels (Debian, Ubuntu: apt-get install python3-venv)"
@@ -113,6 +114,7 @@ trampolines() {
 	mkdir -p "$root/build/cuda-link"
 	tmp=$(mktemp -d "$root/build/cuda-link/new.XXXXXX")
 	trap 'rm -rf "$tmp"' EXIT
+	trap 'exit 130' INT TERM HUP
 	set -- "-I$link/compat" "-I$include" "-I$include2"
 	"$link/trampoline/functions.sh" $cc "$@" > "$tmp/functions.inc"
 	$cc -O2 -fPIC -Wall "$@" "-I$tmp" -c "$link/trampoline/resolve.c" -o "$tmp/resolve.o"

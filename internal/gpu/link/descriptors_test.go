@@ -27,7 +27,7 @@ func realCUDNN(t *testing.T) string {
 	}
 	found, err := filepath.Glob(filepath.Join(cache, "alexnet", "cudnn-9.*", "lib", "libcudnn.so.9"))
 	if err != nil || len(found) == 0 {
-		t.Skip("cuDNN's library is not in the cache folder: scripts/cuda.sh cudnn fetches it (730 MB)")
+		t.Skip("cuDNN's library is not in the cache folder: scripts/cuda.sh cudnn fetches it (770 MB)")
 	}
 	return filepath.Dir(found[len(found)-1])
 }
