@@ -215,6 +215,17 @@ func (d *Device) Supports(p device.Precision) error {
 // Algorithms are those that training nets compiled so far chose, of each direction of each convolution, as cuDNN numbers them.
 func (d *Device) Algorithms() map[string]int { return d.chosen }
 
+// Hardware is the GPU and the cuDNN that chose.
+func (d *Device) Hardware() string {
+	return fmt.Sprintf("%s, cuDNN %s", d.info.Name, cudnnVersion())
+}
+
+// cudnnVersion is 9.27.0 for 92700.
+func cudnnVersion() string {
+	v := link.CUDNNVersion()
+	return fmt.Sprintf("%d.%d.%d", v/10000, v/100%100, v%100)
+}
+
 // blasBytes is the workspace that NVIDIA recommends for cuBLAS: 32 MiB from compute capability 9.0 on, 4 MiB before.
 func (d *Device) blasBytes() int64 {
 	if d.info.Major >= 9 {

@@ -51,5 +51,7 @@ func TestHalf(t *testing.T) {
 
 // Two logical devices on one GPU are two devices like any.
 func TestOneGPU(t *testing.T) {
-	devicetest.RunPairs(t, func(t *testing.T, n int) []device.Device { return openOn(t, Options{Deterministic: true}, make([]int, n)...) })
+	devicetest.RunPairs(t, func(t *testing.T, n int) []device.Device {
+		return openOn(t, Options{Deterministic: true}, make([]int, n)...)
+	})
 }
