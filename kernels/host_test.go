@@ -19,7 +19,6 @@ import (
 
 // host is testdata/run.cc with all kernels in it, compiled by g++ and running: it runs one kernel a request.
 type host struct {
-	dir    string
 	cmd    *exec.Cmd
 	in     io.WriteCloser
 	out    *bufio.Reader
@@ -27,18 +26,18 @@ type host struct {
 }
 
 var (
-	theHost  *host
-	hostErr  error
-	hostOnce sync.Once
+	program  = sync.OnceValues(build) // path of the compiled program
+	theHost  *host                    // running; nil at first and after a crash
+	buildDir string
 )
 
 func TestMain(m *testing.M) {
 	code := m.Run()
 	if theHost != nil {
 		theHost.in.Close()
-		_ = theHost.cmd.Wait() // a kernel that crashed it was a failure of its own
-		os.RemoveAll(theHost.dir)
+		_ = theHost.cmd.Wait()
 	}
+	os.RemoveAll(buildDir)
 	os.Exit(code)
 }
 
@@ -51,33 +50,49 @@ func start(t *testing.T) *host {
 	if _, err := exec.LookPath("g++"); err != nil {
 		t.Skip("no g++, which compiles the kernels for the host")
 	}
-	hostOnce.Do(func() { theHost, hostErr = newHost() })
-	if hostErr != nil {
-		t.Fatal(hostErr)
+	path, err := program()
+	if err == nil && theHost == nil {
+		theHost, err = launch(path)
+	}
+	if err != nil {
+		t.Fatal(err)
 	}
 	return theHost
 }
 
-func newHost() (*host, error) {
-	dir, err := os.MkdirTemp("", "kernels")
-	if err != nil {
-		return nil, err
+func build() (path string, err error) {
+	if buildDir, err = os.MkdirTemp("", "kernels"); err != nil {
+		return "", err
 	}
 	var list strings.Builder
-	for _, k := range append([]Kernel{{Name: "good_barriers"}}, append(bad, List...)...) {
-		fmt.Fprintf(&list, "HOST_KERNEL(%s),\n", k.Name)
+	for _, name := range append(names(), extra...) {
+		fmt.Fprintf(&list, "HOST_KERNEL(%s),\n", name)
 	}
-	if err := os.WriteFile(filepath.Join(dir, "list.inc"), []byte(list.String()), 0o644); err != nil {
-		return nil, err
+	if err := os.WriteFile(filepath.Join(buildDir, "list.inc"), []byte(list.String()), 0o644); err != nil {
+		return "", err
 	}
+	path = filepath.Join(buildDir, "run")
 	// Undefined behaviour, out of an array's bounds for one, is an illegal instruction.
-	build := exec.Command("g++", "-O1", "-g", "-std=c++17", "-Wall", "-Wextra", "-Werror", "-Wno-unknown-pragmas", "-fsanitize=undefined",
-		"-fsanitize-undefined-trap-on-error", "-I.", "-I"+dir, "testdata/run.cc", "-o", filepath.Join(dir, "run"))
-	if out, err := build.CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("g++ on the kernels: %w\n%s", err, out)
+	out, err := exec.Command("g++", "-O1", "-g", "-std=c++17", "-Wall", "-Wextra", "-Werror", "-Wno-unknown-pragmas", "-fsanitize=undefined",
+		"-fsanitize-undefined-trap-on-error", "-I.", "-I"+buildDir, "testdata/run.cc", "-o", path).CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("g++ on the kernels: %w\n%s", err, out)
 	}
-	h := &host{dir: dir, cmd: exec.Command(filepath.Join(dir, "run"))}
+	return path, nil
+}
+
+func names() []string {
+	var all []string
+	for _, k := range List {
+		all = append(all, k.Name)
+	}
+	return all
+}
+
+func launch(path string) (*host, error) {
+	h := &host{cmd: exec.Command(path)}
 	h.cmd.Stderr = &h.stderr
+	var err error
 	if h.in, err = h.cmd.StdinPipe(); err != nil {
 		return nil, err
 	}
@@ -204,17 +219,16 @@ func (h *host) call(name string, blocks int, backwards bool, args ...any) error 
 	return nil
 }
 
-// died is for a host that crashed; the next test starts another.
+// died is for a host that crashed; the next call of start starts another.
 func (h *host) died(err error) error {
 	h.in.Close()
 	status := h.cmd.Wait()
-	os.RemoveAll(h.dir)
-	theHost, hostOnce = nil, sync.Once{}
+	theHost = nil
 	return fmt.Errorf("the kernel crashed, by memory that is not its own or undefined behaviour: %w, %w\n%s", err, status, h.stderr.String())
 }
 
-// run runs a kernel of the list on so many items, twice: threads and blocks in order on the grid that Blocks gives, and in the opposite order on 3 blocks. Any grid must
-// give the same bits, and where the order matters a barrier is missing.
+// run runs a kernel of the list on so many items, three times: on the grid that Blocks gives, on two blocks, and with threads and blocks in the opposite order on
+// three. Any grid must give the same bits, and where the order matters a barrier is missing.
 func run(t *testing.T, name string, items int64, args ...any) {
 	t.Helper()
 	h, k := start(t), Find(name)
@@ -225,33 +239,34 @@ func run(t *testing.T, name string, items int64, args ...any) {
 	if err != nil {
 		t.Fatal(name, err)
 	}
-	before := make([][]byte, len(bufs))
+	before, first := make([][]byte, len(bufs)), make([][]byte, len(bufs))
 	for i, b := range bufs {
 		before[i] = b.data
 	}
-	if err := h.call(name, k.Blocks(items), false, args...); err != nil {
-		t.Fatalf("%s: %v", name, err)
-	}
-	for i, b := range bufs {
-		before[i], b.data = b.data, before[i]
-	}
-	blocks := 3
-	if name == "check_loss" {
-		blocks = 1
-	}
-	if err := h.call(name, blocks, true, args...); err != nil {
-		t.Fatalf("%s, backwards: %v", name, err)
-	}
-	for i, b := range bufs {
-		if !bytes.Equal(before[i], b.data) {
-			t.Fatalf("%s: buffer %d depends on the order of threads, or on the grid", name, i)
+	for i, c := range []struct {
+		blocks    int
+		backwards bool
+	}{{k.Blocks(items), false}, {2, false}, {3, true}} {
+		for j, b := range bufs {
+			b.data = before[j]
+		}
+		if err := h.call(name, c.blocks, c.backwards, args...); err != nil {
+			t.Fatalf("%s, blocks and backwards %v: %v", name, c, err)
+		}
+		for j, b := range bufs {
+			if i == 0 {
+				first[j] = b.data
+			} else if !bytes.Equal(b.data, first[j]) {
+				t.Fatalf("%s: buffer %d depends on the order of threads, or on the grid", name, j)
+			}
 		}
 	}
 }
 
 // ---- what host.h and the guards notice
 
-var bad = []Kernel{{Name: "bad_exit"}, {Name: "bad_branch"}, {Name: "bad_race"}, {Name: "bad_write"}, {Name: "bad_narrow"}}
+// extra are the kernels of testdata/extra.h.
+var extra = []string{"good_barriers", "bad_exit", "bad_branch", "bad_race", "bad_write", "bad_narrow", "divide"}
 
 func TestHostNoticesErrors(t *testing.T) {
 	for name, want := range map[string]string{
@@ -336,4 +351,26 @@ func (b *buf) bf16() []float64 {
 		x[i] = widen(binary.LittleEndian.Uint16(b.data[2*i:]))
 	}
 	return x
+}
+
+// TestDivider: every divisor's least and largest quotients' borders, up to the largest number it is for.
+func TestDivider(t *testing.T) {
+	for _, by := range []uint32{1, 2, 3, 5, 7, 10, 55 * 55, 641, 65535, 65536, 65537, 9216, 1<<30 - 1, 1 << 30, 1<<31 - 1} {
+		const most = 1<<31 - 1
+		last := most / by * by
+		n := []uint32{0, 1, by - 1, by, last - 1, last, most - 1, most, most / 2, most/2/by*by - 1}
+		b := i32([]int32{})
+		for i := range n {
+			n[i] &= most
+			b.data = binary.LittleEndian.AppendUint32(b.data, n[i])
+		}
+		if err := start(t).call("divide", 1, false, b, len(n), int(by)); err != nil {
+			t.Fatal(err)
+		}
+		for i, v := range n {
+			if got := binary.LittleEndian.Uint32(b.data[4*i:]); got != v/by {
+				t.Errorf("%d / %d = %d, got %d", v, by, v/by, got)
+			}
+		}
+	}
 }

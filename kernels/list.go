@@ -59,7 +59,7 @@ var List = []Kernel{
 	// Items: BiasTiles; of bias_sum: channels.
 	{"bias_backward_f32", "y dy dx partial outer channels inner act splits", 1},
 	{"bias_backward_bf16", "y dy dx partial outer channels inner act splits", 1},
-	{"bias_sum", "partial db channels splits", one},
+	{"bias_sum", "partial db channels splits", 32},
 
 	// lrn.cu: y of x (rows, channels, plane), and dx of x and dy. Nothing is kept between: backward computes the scale anew. channels is a multiple of groups,
 	// size is odd and at most MaxLRN. y is not x, dx neither x nor dy. Items: LRNTiles.

@@ -17,6 +17,7 @@ template <class T, bool NHWC> __device__ void pool_max_backward(const unsigned s
 		const int from = out.start(at.r, at.c), to = in.start(at.r, at.c) + (at.y * p.w + at.x) * in.next();
 		Lanes<N> total = {};
 		for (int i = ys.from; i < ys.to; i++)
+#pragma unroll 1 // one or two windows each way, mostly
 			for (int j = xs.from; j < xs.to; j++) {
 				const int place = (at.y - i * p.stride + p.pad) * p.window + at.x - j * p.stride + p.pad;
 				const int n = from + (i * p.ow + j) * out.next();
@@ -38,6 +39,7 @@ template <class T, bool NHWC> __device__ void pool_avg_backward(const T *dy, T *
 		const int from = out.start(at.r, at.c), to = in.start(at.r, at.c) + (at.y * p.w + at.x) * in.next();
 		Lanes<N> total = {};
 		for (int i = ys.from; i < ys.to; i++)
+#pragma unroll 1 // one or two windows each way, mostly
 			for (int j = xs.from; j < xs.to; j++) {
 				const Span yy = inside(p, i, p.h), xx = inside(p, j, p.w);
 				const float pixels = (float)((yy.to - yy.from) * (xx.to - xx.from));

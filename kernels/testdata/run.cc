@@ -8,7 +8,7 @@
 #include "host.h"
 
 #include "all.cu"
-#include "bad.h"
+#include "extra.h"
 
 #include <sys/mman.h>
 

@@ -1,4 +1,4 @@
-// Kernels with errors, which host.h and the tests' guards must notice.
+// Kernels for the tests alone: with errors, which host.h and the tests' guards must notice, and one that shows what Divider does.
 KERNEL bad_exit(float *x) { // half of the threads leave before the barrier
 	if (threadIdx.x < THREADS / 2) return;
 	__syncthreads();
@@ -28,4 +28,9 @@ KERNEL good_barriers(float *x) { // a sum by halves
 		if ((int)threadIdx.x < k) x[threadIdx.x] += x[threadIdx.x + k];
 		__syncthreads();
 	}
+}
+
+KERNEL divide(unsigned *n, i64 count, i64 by) { // n[i] becomes n[i] / by
+	const Divider d(by);
+	for (i64 i = first(); i < count; i += step()) d.split(&n[i]);
 }

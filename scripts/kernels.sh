@@ -1,0 +1,58 @@
+#!/bin/sh
+# Compiles kernels/all.cu into kernels/built, which programs with the build tag cuda embed: kernels.ptx for every GPU from compute capability 7.5 on, which the driver
+# compiles when the program starts, and sm_*.cubin, machine code for the usual ones. No GPU, driver or toolkit is needed: the compilers, NVRTC and ptxas 12.9, come from
+# Python wheels (130 MB, once) in the cache folder. Warnings of the compilers and registers spilled to memory are errors.
+# NVCC=/usr/local/cuda/bin/nvcc takes a toolkit's compilers instead, where nothing can be downloaded; then warnings and spills are only shown.
+set -eu
+cd "$(dirname "$0")/.."
+version=12.9.86
+targets="75 80 86 89 90 100 120" # Turing; A100; RTX 30; RTX 40; H100; B100; RTX 50. Later minor versions run the machine code of earlier ones
+ptx=6.3                          # of the PTX language: the first that knows sm_75, so that no driver is too old; ptxas checks that nothing newer is used
+dir=${XDG_CACHE_HOME:-$HOME/.cache}/alexnet/nvrtc-$version
+
+stamp() { cat scripts/kernels.sh scripts/nvrtc.py kernels/*.cu kernels/*.h; echo "${NVCC:-$version}"; }
+sum=$(stamp | sha256sum)
+[ "$(cat kernels/built/stamp 2>/dev/null)" = "$sum" ] && exit
+
+if [ -z "${NVCC:-}" ] && [ ! -e "$dir/ptxas" ]; then
+	echo "kernels: downloading NVRTC and ptxas $version into $dir" >&2
+	tmp=$dir.$$
+	trap 'rm -rf "$tmp"' EXIT
+	mkdir -p "$tmp/wheels" "$tmp/made"
+	python3 -m pip download -q --no-deps --only-binary :all: -d "$tmp/wheels" nvidia-cuda-nvrtc-cu12==$version nvidia-cuda-nvcc-cu12==$version >&2
+	for wheel in "$tmp"/wheels/*.whl; do python3 -m zipfile -e "$wheel" "$tmp/out"; done
+	mv "$tmp"/out/nvidia/cuda_nvrtc/lib/libnvrtc.so.* "$tmp"/out/nvidia/cuda_nvrtc/lib/libnvrtc-builtins.so.* "$tmp"/out/nvidia/cuda_nvcc/bin/ptxas "$tmp/made/"
+	chmod +x "$tmp/made/ptxas"
+	mv -T "$tmp/made" "$dir" 2>/dev/null || [ -e "$dir/ptxas" ] # somebody else may have been faster
+	rm -rf "$tmp"
+fi
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+if [ -n "${NVCC:-}" ]; then
+	ptxas=$(dirname "$NVCC")/ptxas
+	"$NVCC" -std=c++17 -Ikernels -ptx -arch=compute_75 -o "$work/new.ptx" kernels/all.cu
+else
+	ptxas=$dir/ptxas
+	python3 scripts/nvrtc.py "$dir" kernels/all.cu compute_75 "$work/new.ptx"
+fi
+sed "s/^\.version .*/.version $ptx/" "$work/new.ptx" >"$work/kernels.ptx"
+echo "$targets" | tr ' ' '\n' | xargs -P "$(nproc)" -I % sh -c \
+	'"$1" -v -arch=sm_% -o "$2/sm_%.cubin" "$2/kernels.ptx" >"$2/sm_%.log" 2>&1 || { cat "$2/sm_%.log" >&2; exit 1; }' - "$ptxas" "$work"
+
+# What ptxas -v says of each kernel: a line of the registers, and "0 bytes stack frame, 0 bytes spill stores, 0 bytes spill loads".
+for target in $targets; do
+	log=$work/sm_$target.log
+	kernels=$(grep -c 'Compiling entry function' "$log")
+	clean=$(grep -c '^ *0 bytes stack frame, 0 bytes spill stores, 0 bytes spill loads' "$log") || true
+	if [ "$kernels" -eq 0 ] || [ "$clean" -ne "$kernels" ] || grep -qi warning "$log"; then
+		grep -iE -B2 'warning|[1-9][0-9]* bytes (stack frame|spill)' "$log" >&2 || true
+		echo "kernels: sm_$target: $clean of $kernels kernels keep to their registers, or ptxas warns" >&2
+		[ -n "${NVCC:-}" ] || exit 1
+		said="warnings or spills as said above"
+	fi
+done
+mkdir -p kernels/built
+mv "$work/kernels.ptx" "$work"/*.cubin kernels/built/
+echo "$sum" >kernels/built/stamp
+echo "kernels: $kernels kernels in kernels/built, PTX $ptx for compute capability 7.5 on and machine code for $targets; ${said:-no warning, no spill}" >&2
