@@ -51,16 +51,16 @@ cuda:
 needs = test -x $(1) || { echo "make $@: $(1) is missing: $(2)" >&2; exit 1; }
 
 kernels:
-	@$(call needs,scripts/kernels.sh,it compiles kernels/*.cu) && eval "$$(scripts/cuda.sh env)" && scripts/kernels.sh
+	@$(call needs,scripts/kernels.sh,it compiles kernels/*.cu) && scripts/kernels.sh
 
 # Libraries that behave like two GPUs, in build/softgpu: LD_LIBRARY_PATH=build/softgpu bin/alexnet train --gpus 0,1
 softgpu: kernels
 	@$(call needs,test/softgpu/build.sh,it builds the emulated GPUs) && eval "$$(scripts/cuda.sh env)" && test/softgpu/build.sh
 
-# Whatever has the tag cuda, on the emulated GPUs.
+# Whatever has the tag cuda, on the emulated GPUs; go test's cache does not see them, so it is not asked.
 test-cuda: cuda softgpu
 	@$(SETUP) && export LD_LIBRARY_PATH="$(CURDIR)/build/softgpu$${LD_LIBRARY_PATH:+:$$LD_LIBRARY_PATH}" && set -x && $(GO) vet -tags "$$tags" ./... && \
-		LOG=test-cuda.log scripts/test.sh -tags "$$tags" -timeout 15m ./internal/gpu/... ./kernels/... ./test/... ./cmd/alexnet
+		LOG=test-cuda.log scripts/test.sh -tags "$$tags" -count 1 -timeout 15m ./internal/gpu/... ./kernels/... ./test/... ./cmd/alexnet
 
 # For a machine with a GPU: what it offers, every op checked, speed against PyTorch.
 gpu-check: cuda

@@ -1,7 +1,7 @@
 #!/bin/sh
 # What a build with CUDA needs besides a C compiler: NVIDIA's headers, and trampolines (internal/gpu/link) to link with instead of NVIDIA's libraries, which
 # the program opens when it runs. No GPU, driver or library of NVIDIA's is needed to build.
-#   cuda.sh fetch   headers of CUDA 12.9 and cuDNN 9.27, NVRTC and ptxas from Python wheels (790 MB to load, 150 MB kept) into the cache folder
+#   cuda.sh fetch   headers of CUDA 12.9 and cuDNN 9.27 from Python wheels (700 MB to load, 10 MB kept) into the cache folder
 #   cuda.sh cudnn   cuDNN's library too (770 MB to load, 1.2 GB kept), for the test that asks the real one about every net; prints its folder
 #   cuda.sh env     shell assignments for go build -tags cuda: eval "$(scripts/cuda.sh env)"; fails, saying why, where there are no headers
 # env takes the headers in the cache folder, or else those of a toolkit (CUDA 12 or 13) and cuDNN 9: in CUDA_HOME, CUDA_PATH, beside nvcc, /usr/local/cuda,
@@ -61,11 +61,9 @@ fetch() {
 	prepare "$dir"
 	wheel nvidia-cuda-runtime-cu12==12.9.79 "$tmp/made" 'include/*'
 	wheel nvidia-cuda-cccl-cu12==12.9.27 "$tmp/made" 'include/nv/*'
-	wheel nvidia-cuda-nvcc-cu12==12.9.86 "$tmp/made" 'include/*' bin/ptxas
-	wheel nvidia-cuda-nvrtc-cu12==12.9.86 "$tmp/made" 'include/*' lib/libnvrtc.so.12 lib/libnvrtc-builtins.so.$cuda
+	wheel nvidia-cuda-nvcc-cu12==12.9.86 "$tmp/made" 'include/*'
 	wheel nvidia-cudnn-jit-cu12==$cudnn "$tmp/made" 'include/*' # the small one of cuDNN's wheels: all headers, few libraries
 	wheel nvidia-cublas-cu12==12.9.3.13 "$tmp/made" 'include/*' # no smaller wheel has the headers
-	chmod +x "$tmp/made/bin/ptxas"
 	finish "$dir"
 }
 
