@@ -55,3 +55,8 @@ func TestOneGPU(t *testing.T) {
 		return openOn(t, Options{Deterministic: true}, make([]int, n)...)
 	})
 }
+
+// runColumns is the part of the suite that is about two devices.
+func runColumns(t *testing.T) {
+	devicetest.RunPairs(t, func(t *testing.T, n int) []device.Device { return openDevices(t, Options{Deterministic: true}, n) })
+}
