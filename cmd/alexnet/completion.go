@@ -12,6 +12,7 @@ import (
 
 	"alexnet/internal/builtin"
 	"alexnet/internal/config"
+	"alexnet/internal/gpu"
 	"alexnet/internal/model"
 	"alexnet/internal/run"
 )
@@ -77,11 +78,11 @@ var completers = map[string]completer{
 	"gradients": completeNets,
 	"set":       completeKeys,
 	"device":    only("cpu", "cpu,cpu", "reference", "reference,reference"),
-	"precision": only("fp32", "bf16"),
+	"precision": only("fp32", "tf32", "bf16"),
 	"mode":      only(benchModes...),
 	"crops":     only("1", "10"),
 	"layer":     completeLayers,
-	"gpus":      only(), // this build has none
+	"gpus":      completeGPUs,
 	"to":        only(targetNames()...),
 	"dtype":     only("f32", "f16"),
 	"resume": func(_ *cobra.Command, typed string) ([]string, cobra.ShellCompDirective) {
@@ -91,6 +92,17 @@ var completers = map[string]completer{
 	"init":    checkpoints,
 	"data":    files,
 	"out":     files,
+}
+
+// completeGPUs offers those that are there.
+func completeGPUs(c *cobra.Command, typed string) ([]string, cobra.ShellCompDirective) {
+	switch gpu.Count() {
+	case 0:
+		return only()(c, typed)
+	case 1:
+		return only("0", "0,0", allGPUs)(c, typed)
+	}
+	return only("0", "1", "0,1", "0,0", allGPUs)(c, typed)
 }
 
 func completeNets(_ *cobra.Command, typed string) ([]string, cobra.ShellCompDirective) {

@@ -11,6 +11,7 @@ import (
 	"alexnet/internal/config"
 	"alexnet/internal/cpu"
 	"alexnet/internal/device"
+	"alexnet/internal/gpu"
 	"alexnet/internal/reference"
 	"alexnet/internal/train"
 	"alexnet/internal/weights"
@@ -19,17 +20,26 @@ import (
 // deviceOptions are the flags that choose where to compute.
 type deviceOptions struct {
 	device, gpus, precision string
+	choice                  gpu.Options // among algorithms of GPUs
 }
 
 func (o *deviceOptions) addFlags(c *cobra.Command) {
 	f := c.Flags()
 	f.StringVar(&o.device, "device", "", "`NAMES`: cpu (default) or reference; two of them, as in cpu,cpu, hold a column each")
-	f.StringVar(&o.gpus, "gpus", "", "`NUMBERS` of CUDA devices, as in 0,1, or all (this build has no CUDA)")
+	f.StringVar(&o.gpus, "gpus", "", gpusHelp())
+}
+
+func gpusHelp() string {
+	text := "`NUMBERS` of GPUs, as in 0,1, or all; two hold a column each, 0,0 both columns as two devices on one"
+	if !gpu.Built {
+		text += " (this build has no CUDA)"
+	}
+	return text
 }
 
 // addPrecision adds the flag of the commands that train; the others compute as the checkpoint's configuration says.
 func (o *deviceOptions) addPrecision(c *cobra.Command) {
-	c.Flags().StringVar(&o.precision, "precision", "", "`TYPE` that ops compute in: fp32, or bf16 where the processor has it (train.precision)")
+	c.Flags().StringVar(&o.precision, "precision", "", "`TYPE` that ops compute in: fp32, or bf16 where the processor has it, and on GPUs tf32 (train.precision)")
 }
 
 var precisions = map[string]device.Precision{"": device.FP32, "fp32": device.FP32, "tf32": device.TF32, "bf16": device.BF16}
@@ -51,6 +61,9 @@ func (o *deviceOptions) check(c *cobra.Command) error {
 	if _, _, err := o.kind(); err != nil {
 		return usageError(help, "%v", err)
 	}
+	if _, err := gpuNumbers(o.gpus); err != nil {
+		return usageError(help, "%v", err)
+	}
 	return nil
 }
 
@@ -58,6 +71,10 @@ func (o *deviceOptions) check(c *cobra.Command) error {
 func (o *deviceOptions) kind() (kind string, n int, err error) {
 	if o.device == "" {
 		return "cpu", 1, nil
+	}
+	if numbers, ok := gpusOf(o.device); ok { // as a checkpoint names them
+		o.device, o.gpus = "", numbers
+		return "", 0, nil
 	}
 	names := strings.Split(o.device, ",")
 	for _, name := range names {
@@ -86,13 +103,12 @@ func (o *deviceOptions) open(t *terminal) ([]device.Device, error) {
 
 // named is open, and gives what --device would have to be to name these devices.
 func (o *deviceOptions) named(t *terminal) (devices []device.Device, name string, err error) {
-	if o.gpus != "" {
-		return nil, "", advise(exitNoGPU, "leave --gpus away, or use --device cpu,cpu to see the two columns on two devices",
-			fmt.Errorf("--gpus %s: this build computes on the CPU only, it holds no CUDA kernels", o.gpus))
-	}
 	kind, n, err := o.kind()
 	if err != nil {
 		return nil, "", err
+	}
+	if o.gpus != "" {
+		return o.openGPUs(t)
 	}
 	if kind == "cpu" {
 		missing := cpu.Available()

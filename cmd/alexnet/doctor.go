@@ -14,6 +14,7 @@ import (
 	"alexnet/internal/cpu"
 	"alexnet/internal/data"
 	"alexnet/internal/device"
+	"alexnet/internal/gpu"
 	"alexnet/internal/machine"
 	"alexnet/internal/reference"
 	"alexnet/internal/report"
@@ -33,7 +34,8 @@ type doctorResult struct {
 	Machine    machine.Facts    `json:"machine"`
 	OneDNN     oneDNNFacts      `json:"onednn"`
 	JPEG       string           `json:"jpeg"`
-	GPU        string           `json:"gpu"`
+	GPU        string           `json:"gpu"` // what there is, or why none can be used
+	GPUs       *gpu.Facts       `json:"gpus,omitempty"`
 	Precisions []precisionFacts `json:"precisions"`
 	Checks     []selftest.Check `json:"checks"`
 	Failed     int              `json:"failed"`
@@ -104,14 +106,16 @@ Any failure: exit code 1.`,
 }
 
 func runDoctor(ctx context.Context, o doctorOptions, t *terminal) error {
-	if o.device.gpus != "" {
-		_, err := o.device.open(t) // which says what is missing
-		return err
+	if o.device.gpus != "" { // --gpus is never ignored: it says what is missing
+		devices, err := o.device.open(t)
+		if err != nil {
+			return err
+		}
+		closeDevices(devices)
 	}
-	r := &doctorResult{
-		Program: program(), Machine: machine.Look(), OneDNN: oneDNN(), JPEG: data.Decoder(), GPU: "none: this build has no CUDA",
-	}
-	if err := r.selfTest(ctx, backendsOf(&o.device)); err != nil {
+	r := &doctorResult{Program: program(), Machine: machine.Look(), OneDNN: oneDNN(), JPEG: data.Decoder()}
+	r.lookAtGPUs()
+	if err := r.selfTest(ctx, append(backendsOf(&o.device), gpuBackends(&o.device, r.GPUs)...)); err != nil {
 		return err
 	}
 	if err := t.result(r, func(w *bytes.Buffer) { printDoctor(w, r, t.outWidth) }); err != nil {
@@ -157,6 +161,9 @@ func oneDNN() oneDNNFacts {
 func backendsOf(o *deviceOptions) []selftest.Backend {
 	kind, _, _ := o.kind() // check has seen to errors
 	var all []selftest.Backend
+	if o.gpus != "" {
+		return nil
+	}
 	if cpu.Available() == nil && (o.device == "" || kind == "cpu") {
 		all = append(all, selftest.Backend{Name: "cpu", Open: cpu.Open})
 	}
@@ -234,6 +241,7 @@ func (r *doctorResult) facts() [][2]string {
 		lines = append(lines, [2]string{"instructions", featuresLine(m.Features)})
 	}
 	lines = append(lines, [2]string{"oneDNN", r.OneDNN.line()}, [2]string{"JPEG", r.JPEG}, [2]string{"GPU", r.GPU})
+	lines = append(lines, gpuLines(r.GPUs)...)
 	if m.Memory.Total > 0 {
 		lines = append(lines, [2]string{"memory", memoryFacts(m.Memory)})
 	}

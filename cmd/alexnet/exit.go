@@ -83,6 +83,7 @@ func nextStep(err error) string {
 	var locked *run.LockedError
 	var foreign *export.Refused
 	var precision *device.PrecisionError
+	var memory *device.MemoryError
 	switch {
 	case errors.As(err, &own) && own.next != "":
 		return own.next
@@ -90,6 +91,8 @@ func nextStep(err error) string {
 		return correction(usage)
 	case errors.As(err, &precision):
 		return "leave --precision (train.precision) away: every device computes in fp32"
+	case errors.As(err, &memory) && memory.Fits > 0:
+		return fmt.Sprintf("--batch %d (train.batch), or more GPUs", memory.Fits)
 	case errors.As(err, &source):
 		return source.Next
 	case errors.As(err, &damaged) && damaged.Advice != "":

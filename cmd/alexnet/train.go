@@ -14,6 +14,7 @@ import (
 	"alexnet/internal/builtin"
 	"alexnet/internal/config"
 	"alexnet/internal/cpu"
+	"alexnet/internal/device"
 	"alexnet/internal/model"
 	"alexnet/internal/run"
 	"alexnet/internal/train"
@@ -244,8 +245,11 @@ func (o *trainOptions) resumed(ctx context.Context, to *train.Options, t *termin
 // openDevices takes the devices that the run began on, unless others were named, and warns where these will not give the same bits.
 func (o *trainOptions) openDevices(to *train.Options, t *terminal) error {
 	c := to.Resume
-	if c != nil && o.device.device == "" {
+	if c != nil && o.device.device == "" && o.device.gpus == "" {
 		o.device.device = c.Device
+	}
+	if c != nil {
+		o.device.choice.Algorithms = c.Algorithms
 	}
 	devices, name, err := o.device.named(t)
 	if err != nil {
@@ -266,8 +270,18 @@ func (o *trainOptions) openDevices(to *train.Options, t *terminal) error {
 		t.warn("the run so far was computed on %s, from here on it is on %s: not bit for bit what it would have been", c.Device, name)
 	case c.Threads != to.Threads:
 		t.warn("the run so far was computed on %s, now there are %d: not bit for bit what it would have been", counted(c.Threads, "core"), to.Threads)
+	case c.Hardware != hardware(devices):
+		t.warn("the run so far was computed on %s, from here on it is on %s: not bit for bit what it would have been", c.Hardware, hardware(devices))
 	}
 	return nil
+}
+
+// hardware is what the first device is, where its name does not say it; empty elsewhere.
+func hardware(devices []device.Device) string {
+	if able, ok := devices[0].(device.Chooser); ok {
+		return able.Hardware()
+	}
+	return ""
 }
 
 // quoted is text as a shell takes it for one word.
@@ -319,7 +333,10 @@ func memoryOf(plans []train.DeviceMemory) []deviceMemory {
 // failure adds what to do next, where the error does not say it.
 func (o *trainOptions) failure(err error, dir *run.Dir) error {
 	again := "alexnet train --resume " + quoted(dir.Path())
-	if o.device.device != "" {
+	switch {
+	case o.device.gpus != "":
+		again += " --gpus " + o.device.gpus
+	case o.device.device != "":
 		again += " --device " + o.device.device
 	}
 	if o.resume != "" && o.data != "" {

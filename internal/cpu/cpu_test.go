@@ -53,7 +53,7 @@ func TestHalf(t *testing.T) {
 	if err := device.Supports(openDevices(t, 1)[0], device.BF16); err != nil {
 		t.Skip(err)
 	}
-	devicetest.RunHalf(t, func(t *testing.T, n int) []device.Device { return openDevices(t, n) })
+	devicetest.RunHalf(t, func(t *testing.T, n int) []device.Device { return openDevices(t, n) }, true)
 }
 
 // A cpu device and one of another kind are two devices like any: what crosses between them is in logical order.

@@ -128,6 +128,15 @@ func Supports(d Device, p Precision) error {
 	return nil
 }
 
+// Chooser is an optional ability of a Device: to choose among algorithms that give the same result but for the last bits. A run that is to go on as it
+// began needs the same hardware, and tells it the same algorithms when it opens it.
+type Chooser interface {
+	// Algorithms are those that training programs compiled so far run, by names that tell devices opened together apart.
+	Algorithms() map[string]int
+	// Hardware is processor and library: "NVIDIA H100 80GB HBM3, cuDNN 9.27.0".
+	Hardware() string
+}
+
 func (p Precision) String() string { return [...]string{"fp32", "tf32", "bf16"}[p] }
 
 // Batch is one upload slot, in the device's (pinned) memory: rows of decoded pictures of one size, with the draws of augmentation already made.

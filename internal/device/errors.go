@@ -34,3 +34,24 @@ type NonFiniteError struct {
 func (e *NonFiniteError) Error() string {
 	return fmt.Sprintf("%s: not finite at step %d: %s", e.Device, e.Step, strings.Join(e.Tensors, ", "))
 }
+
+// MemoryError is an Alloc that would not fit, told before anything was taken.
+type MemoryError struct {
+	Plan       MemoryPlan // of all nets that wait for memory
+	Free       int64      // bytes
+	Rows, Fits int        // the batch, and the largest that would fit; 0: none
+}
+
+func (e *MemoryError) Error() string {
+	parts := make([]string, len(e.Plan))
+	for i, item := range e.Plan {
+		parts[i] = item.Purpose + " " + mebibytes(item.Bytes)
+	}
+	fits := "not even one picture fits"
+	if e.Fits > 0 {
+		fits = fmt.Sprintf("a batch of %d fits", e.Fits)
+	}
+	return fmt.Sprintf("batches of %d need %s, %s are free: %s; %s", e.Rows, mebibytes(e.Plan.Total()), mebibytes(e.Free), strings.Join(parts, ", "), fits)
+}
+
+func mebibytes(n int64) string { return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20)) }

@@ -16,6 +16,8 @@ type Link struct {
 	Backward Mailbox // gradients, To -> From
 	// Ends is for backends whose devices copy into each other's memory: each end's Compile leaves there what the other needs.
 	Ends [2]any
+	// Way says how such backends get there, once both ends are compiled: "peer", "staged" (through the host's memory), "same GPU". Empty for others.
+	Way string
 }
 
 // NewLink makes a Link.

@@ -19,9 +19,21 @@ const (
 	PurposeActivations = "activations"    // values kept or reused
 	PurposeBackward    = "activation gradients"
 	PurposeWorkspace   = "workspace"
-	PurposeStaging     = "staging"  // the two upload slots and the mean
-	PurposeExchange    = "exchange" // what crosses between devices
+	PurposeStaging     = "staging"            // the two upload slots and the mean
+	PurposeExchange    = "exchange"           // what crosses between devices
+	PurposePinned      = "pinned host memory" // of a device that has a memory of its own: what it reads and writes by itself
 )
+
+// Add is the plan with an item more; what is for the same purpose is one item.
+func (m MemoryPlan) Add(item MemoryItem) MemoryPlan {
+	for i := range m {
+		if m[i].Purpose == item.Purpose {
+			m[i].Bytes += item.Bytes
+			return m
+		}
+	}
+	return append(m, item)
+}
 
 // Total is the sum in bytes.
 func (m MemoryPlan) Total() int64 {

@@ -340,6 +340,7 @@ type Traffic struct {
 	Name              string // of what crosses: "pool2"
 	Forward, Backward int64  // bytes
 	Time              time.Duration
+	Way               string // how it gets there, where devices have memories of their own: see device.Link
 }
 
 // Exchange counts, in plan order, what crossed; empty on one device.
@@ -347,7 +348,7 @@ func (n *Net) Exchange() []Traffic {
 	var all []Traffic
 	for i, link := range n.plan.Links {
 		if len(all) == 0 || all[len(all)-1].Name != n.plan.sources[i] {
-			all = append(all, Traffic{Name: n.plan.sources[i]})
+			all = append(all, Traffic{Name: n.plan.sources[i], Way: link.Way})
 		}
 		t := &all[len(all)-1]
 		forward, took := link.Forward.Traffic()

@@ -35,6 +35,7 @@ type Metrics struct {
 
 	ExchangeBytes   *float64 `json:"exchange_bytes,omitempty"`   // between devices, both ways, a step: the mean over the epoch's
 	ExchangeSeconds *float64 `json:"exchange_seconds,omitempty"` // time spent copying them
+	ExchangeWay     string   `json:"exchange_way,omitempty"`     // between GPUs: peer, staged through the host's memory, or inside of the same GPU
 }
 
 // Bytes writes a size with a binary unit: "243.9 MiB".

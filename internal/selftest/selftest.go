@@ -9,6 +9,7 @@
 package selftest
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 
@@ -24,11 +25,13 @@ const (
 	forwardGate  = 1e-5
 	gradientGate = 1e-4
 	bf16Gate     = 2e-2
+	tf32Gate     = 2e-3 // ten bits
 )
 
 // Backend is a kind of device to check.
 type Backend struct {
 	Name string                               // "cpu"
+	Pair string                               // what two of them are called; empty: "cpu,cpu"
 	Open func(n int) ([]device.Device, error) // the caller of Open closes them
 }
 
@@ -62,7 +65,7 @@ func Ops(b Backend, p device.Precision, oracle device.Device) ([]Check, error) {
 		}
 		for i := range opCases {
 			if c := &opCases[i]; max(c.devices, 1) == count && (!c.exact || p != device.BF16) {
-				checks = append(checks, c.check(b.Name, devs, p, oracle))
+				checks = append(checks, c.check(b, devs, p, oracle))
 			}
 		}
 		for _, d := range devs {
@@ -72,9 +75,10 @@ func Ops(b Backend, p device.Precision, oracle device.Device) ([]Check, error) {
 	return checks, nil
 }
 
-func (c *opCase) check(name string, devs []device.Device, p device.Precision, oracle device.Device) Check {
+func (c *opCase) check(b Backend, devs []device.Device, p device.Precision, oracle device.Device) Check {
+	name := b.Name
 	if len(devs) > 1 {
-		name += "," + name
+		name = cmp.Or(b.Pair, name+","+name)
 	}
 	r := Check{Device: name, Precision: p.String(), Op: c.name}
 	want, err := c.run([]device.Device{oracle}, device.FP32, grainOf(p))
@@ -89,6 +93,9 @@ func (c *opCase) check(name string, devs []device.Device, p device.Precision, or
 	forward, gradient := forwardGate, gradientGate
 	if p == device.BF16 && !c.update { // the update is fp32 in every precision
 		forward, gradient = bf16Gate, bf16Gate
+	}
+	if p == device.TF32 && !c.update {
+		forward, gradient = tf32Gate, tf32Gate
 	}
 	r.Forward, r.Gradient = deviation(got.forward, want.forward, forward), deviation(got.gradient, want.gradient, gradient)
 	r.Pass = r.Forward.ok() && r.Gradient.ok()
@@ -334,10 +341,10 @@ func (s *small) update() (*outcome, error) {
 	return out, nil
 }
 
-// grainOf is what the numbers of numbers are multiples of, but for a power of two: 1 where they must fit into bf16, and for fp32 a number whose
-// products do not fit into fp32, so that there is something to round.
+// grainOf is what the numbers of numbers are multiples of, but for a power of two: 1 where they must fit into bf16, and else a number whose products do
+// not fit into fp32, so that there is something to round; tf32 has to round the numbers themselves.
 func grainOf(p device.Precision) float32 {
-	if p == device.FP32 {
+	if p != device.BF16 {
 		return .93
 	}
 	return 1

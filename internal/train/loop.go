@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"os"
 	"path/filepath"
@@ -325,7 +326,7 @@ func (t *trainer) countExchange(m *report.Metrics) {
 	}
 	bytes := float64(now.bytes-t.exchange.bytes) / float64(t.stepsSince)
 	seconds := (now.seconds - t.exchange.seconds) / float64(t.stepsSince)
-	m.ExchangeBytes, m.ExchangeSeconds = &bytes, &seconds
+	m.ExchangeBytes, m.ExchangeSeconds, m.ExchangeWay = &bytes, &seconds, all[0].Way
 	t.exchange, t.stepsSince = now, 0
 }
 
@@ -377,12 +378,24 @@ func (t *trainer) saveBest(epoch int) error {
 }
 
 func (t *trainer) checkpoint(epoch int) *weights.Checkpoint {
-	return &weights.Checkpoint{
+	c := &weights.Checkpoint{
 		Step: t.steps.pass.Step, Sample: t.steps.next, Seed: t.cfg.Train.Seed, Epoch: epoch, Config: t.yaml,
 		Classes: t.o.Source.Classes, Data: weights.Data{Path: whereabouts(t.o.Source.Path), Fingerprint: t.o.Source.Fingerprint},
 		Device: t.o.Device, Threads: t.o.Threads, Preprocess: t.pre, Dropout: weights.DropoutPaper, Schedule: t.sched.marshal(), Best: t.best,
 		Params: tensors(t.model, device.Weight),
 	}
+	for _, d := range t.o.Devices {
+		able, ok := d.(device.Chooser)
+		if !ok {
+			continue
+		}
+		if c.Algorithms == nil {
+			c.Algorithms = map[string]int{}
+		}
+		c.Hardware = able.Hardware()
+		maps.Copy(c.Algorithms, able.Algorithms())
+	}
+	return c
 }
 
 // whereabouts is a path that holds from any folder. What is no file (pictures that were drawn) stays as it is named.

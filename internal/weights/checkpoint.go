@@ -20,8 +20,10 @@ type Checkpoint struct {
 	// Classes are the names in the order of the net's outputs. A name that is not UTF-8 comes back with U+FFFD for each bad byte.
 	Classes    []string
 	Data       Data
-	Device     string // the devices that trained it, as the user named them ("cpu,cpu"); empty: unknown, in older files
-	Threads    int    // and their threads; 0: unknown
+	Device     string         // the devices that trained it, as the user named them ("cpu,cpu"); empty: unknown, in older files
+	Threads    int            // and their threads; 0: unknown
+	Hardware   string         // what they were, where a name does not say it ("NVIDIA H100 80GB HBM3, cuDNN 9.27.0"); empty: a CPU, or unknown
+	Algorithms map[string]int // that they chose where several differ in the last bits; see device.Chooser
 	Preprocess Preprocess
 	Dropout    string          // DropoutPaper
 	Schedule   json.RawMessage // what the schedule remembers; nil: nothing
@@ -135,6 +137,12 @@ func (c *Checkpoint) meta() (map[string]string, error) {
 	if c.Threads != 0 {
 		meta["threads"] = strconv.Itoa(c.Threads)
 	}
+	if c.Hardware != "" {
+		meta["hardware"] = c.Hardware
+	}
+	if len(c.Algorithms) > 0 {
+		parts["algorithms"] = c.Algorithms
+	}
 	for name, v := range parts {
 		text, err := json.Marshal(v)
 		if err != nil {
@@ -228,7 +236,7 @@ func (c *Checkpoint) read(r *Reader) error {
 
 // setMeta reads the metadata back. The header's checksum was right, so an error here is a writer's mistake, but a file is a file.
 func (c *Checkpoint) setMeta(meta map[string]string) error {
-	c.Config, c.Dropout, c.Device = []byte(meta["config"]), meta["dropout"], meta["device"]
+	c.Config, c.Dropout, c.Device, c.Hardware = []byte(meta["config"]), meta["dropout"], meta["device"], meta["hardware"]
 	for name, n := range map[string]*uint64{"step": &c.Step, "sample": &c.Sample, "seed": &c.Seed} {
 		var err error
 		if *n, err = strconv.ParseUint(meta[name], 10, 64); err != nil {
@@ -245,9 +253,11 @@ func (c *Checkpoint) setMeta(meta map[string]string) error {
 		}
 	}
 	var p preprocess
-	for name, v := range map[string]any{"classes": &c.Classes, "data": &c.Data, "preprocess": &p, "schedule": &c.Schedule, "best": &c.Best} {
+	for name, v := range map[string]any{
+		"classes": &c.Classes, "data": &c.Data, "preprocess": &p, "schedule": &c.Schedule, "best": &c.Best, "algorithms": &c.Algorithms,
+	} {
 		text, there := meta[name]
-		if !there && (name == "schedule" || name == "best") {
+		if !there && (name == "schedule" || name == "best" || name == "algorithms") {
 			continue
 		}
 		if err := json.Unmarshal([]byte(text), v); err != nil {
@@ -266,6 +276,7 @@ func (c *Checkpoint) setMeta(meta map[string]string) error {
 func (c *Checkpoint) Compact(dtype string) *Checkpoint {
 	compact := *c
 	compact.Data.Path, compact.Device, compact.Threads, compact.Schedule, compact.Momentum, compact.file = "", "", 0, nil, nil, nil
+	compact.Hardware, compact.Algorithms = "", nil
 	compact.Params = slices.Clone(c.Params)
 	for i := range compact.Params {
 		compact.Params[i].DType = dtype

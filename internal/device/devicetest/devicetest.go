@@ -34,6 +34,9 @@ const halfTolerance = 2e-2
 // channels); 0.06 was seen. Where they are, nothing is rounded between them and halfTolerance holds.
 const tieTolerance = .15
 
+// looseTieTolerance is the same for devices that never fuse the two, whatever the columns: 0.17 was seen, with 486 numbers.
+const looseTieTolerance = .25
+
 // Run runs the whole suite on devices that open gives: n of them, of equal kind, which can be linked. open closes them through t.Cleanup;
 // by then the suite has closed all nets and parameters.
 func Run(t *testing.T, open func(t *testing.T, n int) []device.Device) {
@@ -48,11 +51,12 @@ func Run(t *testing.T, open func(t *testing.T, n int) []device.Device) {
 }
 
 // RunHalf holds every op to the oracle in bf16, one op at a time: each on what the device itself made so far, for a chain of them parts from its
-// oracle at the first ReLU or maximum that rounding decides.
-func RunHalf(t *testing.T, open func(t *testing.T, n int) []device.Device) {
-	t.Run("Ops", func(t *testing.T) { testOps(t, stepwise(open)) })
-	t.Run("Chains", func(t *testing.T) { testChains(t, stepwise(open)) })
-	t.Run("Columns", func(t *testing.T) { stepwise(open)(t, columnCases()) })
+// oracle at the first ReLU or maximum that rounding decides. fuses tells that the device does not round between normalisation and pooling.
+func RunHalf(t *testing.T, open func(t *testing.T, n int) []device.Device, fuses bool) {
+	run := stepwise(open, fuses)
+	t.Run("Ops", func(t *testing.T) { testOps(t, run) })
+	t.Run("Chains", func(t *testing.T) { testChains(t, run) })
+	t.Run("Columns", func(t *testing.T) { run(t, columnCases()) })
 }
 
 // RunPairs runs the part of the suite that is about two devices: for pairs of unlike devices, each of which has passed Run with its own kind.

@@ -9,10 +9,10 @@ import (
 )
 
 // stepwise runs cases in bf16, op by op.
-func stepwise(open opener) runner {
+func stepwise(open opener, fuses bool) runner {
 	return func(t *testing.T, cases []netCase) {
 		for _, c := range cases {
-			t.Run(c.name, func(t *testing.T) { c.runStepwise(t, open) })
+			t.Run(c.name, func(t *testing.T) { c.runStepwise(t, open, fuses) })
 		}
 	}
 }
@@ -20,13 +20,13 @@ func stepwise(open opener) runner {
 // runStepwise compares what each op makes with what the oracle makes of the same inputs, and lets the oracle go on from what the device made.
 // Every value is kept, or every one but what normalisation gives, so that a backend may fuse that with its consumer. Last it runs the program that
 // keeps nothing, whose gradients must be those of the first.
-func (c netCase) runStepwise(t *testing.T, open opener) {
+func (c netCase) runStepwise(t *testing.T, open opener, fuses bool) {
 	r := c.followed(t, open, halfTolerance, func(device.Spec) bool { return true })
 	defer r.close()
 	normalises := func(s device.Spec) bool { _, lrn := s.(*device.LRN); return lrn }
 	for _, p := range r.progs {
 		if slices.ContainsFunc(p.Ops, normalises) {
-			c.followed(t, open, c.throughMaxima(), func(s device.Spec) bool { return !normalises(s) }).close()
+			c.followed(t, open, c.throughMaxima(fuses), func(s device.Spec) bool { return !normalises(s) }).close()
 			return
 		}
 	}
@@ -46,7 +46,10 @@ func (c netCase) runStepwise(t *testing.T, open opener) {
 }
 
 // throughMaxima is the tolerance for gradients where what normalisation gives is not kept: see tieTolerance.
-func (c netCase) throughMaxima() float64 {
+func (c netCase) throughMaxima(fuses bool) float64 {
+	if !fuses {
+		return looseTieTolerance
+	}
 	if slices.Contains([]string{"conv relu lrn pool conv", "a small AlexNet", "two columns"}, c.name) {
 		return tieTolerance
 	}

@@ -18,3 +18,6 @@ type Error struct {
 
 func (e *Error) Error() string { return e.What + ": " + e.Err.Error() }
 func (e *Error) Unwrap() error { return e.Err }
+
+// Next is what to do about it.
+func (e *Error) Next() string { return e.Advice }

@@ -1,0 +1,250 @@
+//go:build cuda
+
+package gpu
+
+import (
+	"fmt"
+
+	"gorgonia.org/cu"
+
+	"alexnet/internal/device"
+	"alexnet/internal/gpu/cuda"
+)
+
+// conv is a convolution. Each of its inputs has one of its own, on its part of the weight; their results add up.
+type conv struct {
+	spec    *device.Conv
+	in      []*value
+	out     *value
+	parts   []*convPart
+	w, bias *param
+}
+
+// convPart is the convolution of one input.
+type convPart struct {
+	*cuda.Conv
+	x        *value
+	h, w     int   // of the map that it reads: the input's, with a margin where the output is rounded up
+	at       int   // the first number of its part of the weight
+	len      int   // of that part
+	widened  place // the input with the margin, where it does not lie so
+	algos    [3]cuda.Algorithm
+	settings cuda.Convolution
+}
+
+// reach is the side of the map that a convolution reads: (n-1) stride + kernel - 2 pad, or all of it where it leaves some out.
+func reach(s *device.Conv, side, out int) int { return max(side, (out-1)*s.Stride+s.Kernel-2*s.Pad) }
+
+func (o *conv) forward(c *compiler) error {
+	if err := o.describe(c); err != nil {
+		return err
+	}
+	y := c.write(o.out)
+	for n, i := range localFirst(o.in) {
+		p := o.parts[i]
+		beta := float32(0)
+		if n > 0 {
+			beta = 1
+		}
+		x := o.input(c, p)
+		if err := o.choose(c, p, cuda.Forward, i); err != nil {
+			return err
+		}
+		c.emit(&convolve{p, cuda.Forward, x, o.weight(c, p), y, c.workspace, beta})
+	}
+	c.activate(y, o.out.typ, o.bias.weight, o.out, o.spec.Act)
+	return nil
+}
+
+// describe settles the weight's order and asks cuDNN about every input.
+func (o *conv) describe(c *compiler) error {
+	s := o.spec
+	want := layoutOf{}
+	channels := 0 // before this input
+	for _, x := range o.in {
+		p := &convPart{x: x, h: reach(s, x.height, o.out.height), w: reach(s, x.width, o.out.width), at: want.len}
+		p.settings = cuda.Convolution{
+			Rows: c.prog.Rows, Channels: x.depth, Height: p.h, Width: p.w, Kernels: o.out.depth, Size: s.Kernel, Stride: s.Stride, Pad: s.Pad,
+			Groups: s.Groups, OutHeight: o.out.height, OutWidth: o.out.width, Type: x.typ, Math: c.math(), Layout: x.layout,
+		}
+		var err error
+		if p.Conv, err = cuda.NewConv(p.settings); err != nil {
+			return err
+		}
+		o.parts, c.convs = append(o.parts, p), append(c.convs, p.Conv)
+		p.len = o.out.shape.C * o.depth(x) * s.Kernel * s.Kernel
+		want.blocks = append(want.blocks, o.block(x, want.len, channels))
+		want.len += p.len
+		channels += x.shape.C
+	}
+	if len(o.in) == 1 && o.in[0].layout == cuda.NCHW {
+		want.blocks = nil
+	}
+	var err error
+	if o.w, err = c.parameter(s.Weight, want); err != nil {
+		return err
+	}
+	o.bias, err = c.parameter(s.Bias, layoutOf{len: o.out.shape.C})
+	return err
+}
+
+// math is what convolutions may do in the net's precision.
+func (c *compiler) math() cuda.Math {
+	return [...]cuda.Math{cuda.Full, cuda.TF32, cuda.Tensor}[c.prog.Precision]
+}
+
+// weight is the part of the weight that belongs to an input.
+func (o *conv) weight(c *compiler, p *convPart) place {
+	return part{c.weight(o.w), p.x.typ.Size() * int64(p.at)}
+}
+
+// input is what a part reads: its input, copied into a map with a margin of zeros where that is wanted and not there.
+func (o *conv) input(c *compiler, p *convPart) place {
+	x := c.read(p.x)
+	if p.h == p.x.height && p.w == p.x.width {
+		return x
+	}
+	wide := c.buffer(device.PurposeActivations, p.x.typ.Size()*int64(c.prog.Rows)*int64(p.x.depth*p.h*p.w))
+	p.widened = wide
+	c.emit(&zero{wide})
+	c.copyMap(x, p.x, p.x.height, p.x.width, wide, p.h, p.w, p.x.typ)
+	return wide
+}
+
+// copyMap copies maps of a value between rows of one size and of another.
+func (c *compiler) copyMap(src place, v *value, h, w int, dst place, th, tw int, t cuda.Type) {
+	n, d := c.prog.Rows, v.depth
+	mh, mw := min(h, th), min(w, tw)
+	name := "copy" + suffix(t) + suffix(t)
+	if v.layout == cuda.NHWC {
+		c.launch(name, int64(n*d*mh*mw), src, dst, n, mh, mw, d, d*h*w, w*d, d, 1, d*th*tw, tw*d, d, 1)
+		return
+	}
+	c.launch(name, int64(n*d*mh*mw), src, dst, n, d, mh, mw, d*h*w, h*w, w, 1, d*th*tw, th*tw, tw, 1)
+}
+
+func (o *conv) backward(c *compiler) error {
+	dz := c.ahead(o.out, o.spec.Act, o.bias)
+	for _, i := range remoteFirst(o.in) {
+		if p := o.parts[i]; p.x.wants {
+			if err := o.dataGradient(c, p, i, dz); err != nil {
+				return err
+			}
+		}
+	}
+	if !c.prog.Train {
+		return nil
+	}
+	for i, p := range o.parts {
+		if err := o.weightGradient(c, p, i, dz); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (o *conv) dataGradient(c *compiler, p *convPart, i int, dz *buffer) error {
+	if err := o.choose(c, p, cuda.Data, i); err != nil {
+		return err
+	}
+	dx := c.writeGrad(p.x)
+	if p.h == p.x.height && p.w == p.x.width {
+		c.emit(&convolve{p, cuda.Data, o.weight(c, p), dz, dx, c.workspace, 0})
+	} else {
+		wide := c.buffer(device.PurposeBackward, p.x.gradType.Size()*int64(c.prog.Rows)*int64(p.x.depth*p.h*p.w))
+		c.emit(&convolve{p, cuda.Data, o.weight(c, p), dz, wide, c.workspace, 0})
+		c.copyMap(wide, p.x, p.h, p.w, dx, p.x.height, p.x.width, p.x.gradType)
+	}
+	c.wrote(p.x)
+	return nil
+}
+
+// weightGradient writes fp32 gradients in their place, and bf16 ones by way of a copy.
+func (o *conv) weightGradient(c *compiler, p *convPart, i int, dz *buffer) error {
+	if err := o.choose(c, p, cuda.Filter, i); err != nil {
+		return err
+	}
+	x := place(c.read(p.x))
+	if p.widened != nil {
+		x = p.widened.(*buffer).use(c.time)
+	}
+	dw := place(part{o.w.gradient, 4 * int64(p.at)})
+	if !c.half {
+		c.emit(&convolve{p, cuda.Filter, x, dz, dw, c.workspace, 0})
+		return nil
+	}
+	rounded := c.buffer(device.PurposeWorkspace, 2*int64(p.len))
+	c.emit(&convolve{p, cuda.Filter, x, dz, rounded, c.workspace, 0})
+	c.launch("convert_bf16_f32", int64(p.len), rounded, dw, p.len)
+	return nil
+}
+
+// block is where the numbers of an input's part of the weight lie: from number at on, (kernels, channels, size, size) or with the channels last, of a
+// weight whose channels from first on belong to the input.
+func (o *conv) block(x *value, at, first int) block {
+	size, own := o.spec.Kernel, x.shape.C/o.spec.Groups
+	all := 0
+	for _, v := range o.in {
+		all += v.shape.C / o.spec.Groups
+	}
+	taps, depth := size*size, o.depth(x)
+	b := block{
+		dims: [4]int{o.out.shape.C, own, size, size}, private: at, logical: first * taps,
+		privates: [4]int{depth * taps, taps, size, 1}, logicals: [4]int{all * taps, taps, size, 1},
+	}
+	if x.layout == cuda.NHWC {
+		b.privates = [4]int{depth * taps, 1, size * depth, depth}
+	}
+	return b
+}
+
+// depth is the channels that a kernel has for an input, as laid out.
+func (o *conv) depth(x *value) int { return x.depth / o.spec.Groups }
+
+// choose settles the algorithm of a direction. Training nets remember it.
+func (o *conv) choose(c *compiler, p *convPart, dir cuda.Direction, input int) error {
+	d := c.dev
+	key := fmt.Sprintf("%d %s/%d %v", d.place, o.spec.Name, input, dir)
+	want := cuda.Want{Workspace: d.budget(), Deterministic: d.options.Deterministic, Number: -1}
+	if n, ok := d.options.Algorithms[key]; ok && c.prog.Train {
+		want.Number = n
+	}
+	a, err := p.Choose(d.dnn, dir, want)
+	if err != nil {
+		return err
+	}
+	if c.prog.Train {
+		d.chosen[key] = a.Number
+	}
+	p.algos[dir] = a
+	c.workspace.bytes = max(c.workspace.bytes, a.Workspace)
+	return nil
+}
+
+// budget is the workspace that a convolution may take: a sixteenth of the GPU's memory, at most a GiB.
+func (d *Device) budget() int64 { return min(d.info.Memory/16, 1<<30) }
+
+// convolve is one call of cuDNN: x and w give y forward, w and dy give dx, x and dy give dw.
+type convolve struct {
+	part *convPart
+	dir  cuda.Direction
+	a, b place
+	to   place
+	work *buffer
+	beta float32
+}
+
+func (s *convolve) run(n *Net) error {
+	a, b, to, algo := s.a.ptr(), s.b.ptr(), s.to.ptr(), s.part.algos[s.dir]
+	work := cu.DevicePtr(0)
+	if algo.Workspace > 0 {
+		work = s.work.ptr()
+	}
+	switch s.dir {
+	case cuda.Forward:
+		return s.part.Forward(n.dev.dnn, algo, a, b, work, s.beta, to)
+	case cuda.Data:
+		return s.part.Data(n.dev.dnn, algo, a, b, work, to)
+	}
+	return s.part.Filter(n.dev.dnn, algo, a, b, work, to)
+}

@@ -1,0 +1,62 @@
+//go:build cuda
+
+package gpu
+
+import (
+	"testing"
+
+	"alexnet/internal/device"
+	"alexnet/internal/device/devicetest"
+)
+
+// openDevices opens n devices, on GPUs of their own as far as there are some.
+func openDevices(t testing.TB, o Options, n int) []device.Device {
+	t.Helper()
+	if err := Available(); err != nil {
+		t.Fatal(err) // built with the tag cuda, a test binary that finds no GPU has failed: make test-cuda brings two
+	}
+	numbers := make([]int, n)
+	for i := range numbers {
+		numbers[i] = i % Count()
+	}
+	return openOn(t, o, numbers...)
+}
+
+func openOn(t testing.TB, o Options, numbers ...int) []device.Device {
+	t.Helper()
+	devs, err := Open(numbers, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		for _, d := range devs {
+			if err := d.Close(); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	return devs
+}
+
+func TestDevice(t *testing.T) {
+	devicetest.Run(t, func(t *testing.T, n int) []device.Device { return openDevices(t, Options{Deterministic: true}, n) })
+}
+
+func TestHalf(t *testing.T) {
+	if err := device.Supports(openDevices(t, Options{}, 1)[0], device.BF16); err != nil {
+		t.Skip(err)
+	}
+	devicetest.RunHalf(t, func(t *testing.T, n int) []device.Device { return openDevices(t, Options{}, n) }, false)
+}
+
+// Two logical devices on one GPU are two devices like any.
+func TestOneGPU(t *testing.T) {
+	devicetest.RunPairs(t, func(t *testing.T, n int) []device.Device {
+		return openOn(t, Options{Deterministic: true}, make([]int, n)...)
+	})
+}
+
+// runColumns is the part of the suite that is about two devices.
+func runColumns(t *testing.T) {
+	devicetest.RunPairs(t, func(t *testing.T, n int) []device.Device { return openDevices(t, Options{Deterministic: true}, n) })
+}

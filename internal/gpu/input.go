@@ -1,0 +1,255 @@
+//go:build cuda
+
+package gpu
+
+import (
+	"errors"
+	"fmt"
+	"unsafe"
+
+	"gorgonia.org/cu"
+
+	"alexnet/internal/device"
+	"alexnet/internal/gpu/cuda"
+	"alexnet/kernels"
+)
+
+// input is how pictures become the net's input. Pixels go up on a stream of their own, into one of two places, while the step before computes; all that is
+// small (crops, flips, colours, labels, pass, rates) goes up on the computing stream, into one place.
+type input struct {
+	slots       [2]slot
+	small       *buffer
+	smallBytes  int64
+	crop        int64 // where things are in small
+	flip, color int64
+	label, pass int64
+	rates       int64
+	mean, scale *buffer
+}
+
+// slot is one of the two upload slots.
+type slot struct {
+	batch    *device.Batch
+	pixels   *buffer
+	kernel   *kernel
+	host     int64 // place in pinned memory: pixels, then what is small
+	begun    bool
+	uploaded cu.Event // the pixels are in device memory
+	consumed cu.Event // all of the slot has been read
+}
+
+// stage plans the upload slots and the input value.
+func (c *compiler) stage() {
+	c.time = -1
+	in, o, rows := c.prog.Input, &c.input, int64(c.prog.Rows)
+	tensors := int64(len(c.params.params))
+	add := func(bytes int64) (at int64) {
+		at, o.smallBytes = o.smallBytes, (o.smallBytes+bytes+15)/16*16
+		return at
+	}
+	o.crop, o.flip, o.color, o.label = add(8*rows), add(rows), add(12*rows), add(4*rows)
+	o.pass, o.rates = add(int64(kernels.PassSize)), add(8*tensors)
+	o.small = c.always(c.buffer(device.PurposeStaging, o.smallBytes))
+	c.labels, c.passed, c.rates = part{o.small, o.label}, part{o.small, o.pass}, part{o.small, o.rates}
+	c.flags = c.always(c.buffer(device.PurposeStaging, c.flagBytes()))
+	o.mean = c.always(c.buffer(device.PurposeStaging, 4*int64(len(in.Mean))))
+	o.scale = c.always(c.buffer(device.PurposeStaging, 4*int64(len(in.Scale))))
+	v := c.values[in.Value]
+	c.margin(v)
+	x := c.write(v)
+	for i := range o.slots {
+		s := &o.slots[i]
+		s.pixels = c.always(c.buffer(device.PurposeStaging, rows*c.pictureBytes()))
+		s.kernel = &kernel{
+			name: "input" + order(v.layout) + suffix(v.typ), items: rows * int64(v.plane()),
+			args: []any{
+				s.pixels, part{o.small, o.crop}, part{o.small, o.flip}, part{o.small, o.color}, o.mean, len(in.Mean), o.scale, x,
+				c.prog.Rows, in.Channels, in.Height, in.Width, v.shape.H, v.shape.W, v.depth, v.height, v.width, c.passed,
+			},
+		}
+	}
+}
+
+// margin lets the input lie as its convolution wants it: with zeros at the right and bottom where the output is rounded up, and channels of zeros where
+// tensor cores want a whole vector of 16 bytes.
+func (c *compiler) margin(v *value) {
+	s, ok := v.reader.(*device.Conv)
+	if !ok || len(s.In) > 1 || v.sends > 0 {
+		return
+	}
+	out := c.values[s.Out].shape
+	v.height, v.width = reach(s, v.shape.H, out.H), reach(s, v.shape.W, out.W)
+	if vector := int(16 / v.typ.Size()); v.layout == cuda.NHWC && s.Groups == 1 && v.shape.C < vector {
+		v.depth = vector
+	}
+}
+
+func (n *Net) pictureBytes() int64 {
+	in := n.prog.Input
+	return int64(in.Height) * int64(in.Width) * int64(in.Channels)
+}
+
+// pinnedPlan is what lies where in the net's pinned memory.
+type pinnedPlan struct {
+	bytes   int64
+	tickets [2]int64
+	ticket  int64 // bytes of a ticket
+	reports int64
+}
+
+// planPinned plans pinned memory: the slots, the reports of checks, and room for two values of those that are read step by step.
+func (c *compiler) planPinned() int64 {
+	p := &c.place
+	add := func(bytes int64) (at int64) { at, p.bytes = p.bytes, up(p.bytes+bytes); return at }
+	for i := range c.input.slots {
+		c.input.slots[i].host = add(int64(c.prog.Rows)*c.pictureBytes() + 16 + c.input.smallBytes)
+	}
+	p.reports = add(int64(len(c.reports)) * c.flagBytes())
+	for id, v := range c.values {
+		if v.kept && !v.input || isLoss(&c.prog, device.Value(id)) {
+			p.ticket = max(p.ticket, v.typ.Size()*int64(c.elements(v)))
+		}
+	}
+	for i := range p.tickets {
+		p.tickets[i] = add(p.ticket)
+	}
+	return p.bytes
+}
+
+// isLoss tells whether v is what a SoftmaxLoss gives: always readable, without a gradient.
+func isLoss(p *device.Program, v device.Value) bool {
+	for _, s := range p.Ops {
+		if l, ok := s.(*device.SoftmaxLoss); ok && (l.Out == v || l.Stats == v) {
+			return true
+		}
+	}
+	return false
+}
+
+// small is where what is small begins in a slot's pinned memory.
+func (s *slot) small(n *Net) int64 {
+	return s.host + (int64(n.prog.Rows)*n.pictureBytes()+15)/16*16
+}
+
+// fill makes the batches over pinned memory, and copies what never changes.
+func (o *input) fill(n *Net) error {
+	rows := n.prog.Rows
+	for i := range o.slots {
+		s := &o.slots[i]
+		at := s.small(n)
+		b := device.NewBatch(i, 0, n.prog.Input, cuda.Slice[uint8](n.pinned, s.host, rows*int(n.pictureBytes())))
+		b.Labels = cuda.Slice[int32](n.pinned, at+o.label, rows)
+		b.Crop = cuda.Slice[[2]int32](n.pinned, at+o.crop, rows)
+		b.Flip = cuda.Slice[bool](n.pinned, at+o.flip, rows)
+		b.Color = cuda.Slice[[3]float32](n.pinned, at+o.color, rows)
+		clear(cuda.Slice[uint8](n.pinned, at, int(o.smallBytes)))
+		s.batch = b
+		s.kernel.bind(n.dev)
+	}
+	in := n.prog.Input
+	for _, c := range []struct {
+		to   *buffer
+		from []float32
+	}{{o.mean, in.Mean}, {o.scale, in.Scale}} {
+		if len(c.from) == 0 {
+			continue
+		}
+		if err := cu.MemcpyHtoDAsync(c.to.ptr(), unsafe.Pointer(&c.from[0]), int64(4*len(c.from)), n.dev.main); err != nil {
+			return cuda.Wrap("cuMemcpyHtoDAsync", err)
+		}
+	}
+	return nil
+}
+
+// Stage returns a slot as soon as the device has read what was in it.
+func (n *Net) Stage() *device.Batch {
+	s := &n.input.slots[n.staged&1]
+	n.staged++
+	if s.begun {
+		if err := n.dev.do(func() error { return cuda.Wrap("cuEventSynchronize", s.consumed.Synchronize()) }); err != nil {
+			n.fail("stage", err)
+		}
+	}
+	return s.batch
+}
+
+// Begin starts a pass.
+func (n *Net) Begin(b *device.Batch, pass device.Pass) {
+	if !n.usable("begin") {
+		return
+	}
+	if err := n.checkBegin(b, pass); err != nil {
+		n.fail("begin", err)
+		return
+	}
+	n.pass = pass
+	n.pass.LR, n.pass.Decay = nil, nil // read here, and not kept
+	s := &n.input.slots[b.Slot()]
+	if err := n.dev.do(func() error { return n.begin(s, &pass) }); err != nil {
+		n.fail("begin", err)
+	}
+}
+
+func (n *Net) begin(s *slot, pass *device.Pass) error {
+	main, up := n.dev.main, n.dev.upload
+	if s.begun { // a batch that was not staged anew
+		if err := s.consumed.Synchronize(); err != nil {
+			return cuda.Wrap("cuEventSynchronize", err)
+		}
+	}
+	s.begun = true
+	small, o := s.small(n), &n.input
+	tensors := len(n.params.params)
+	cuda.Slice[kernels.Pass](n.pinned, small+o.pass, 1)[0] = kernels.Pass{
+		Seed: pass.Seed, Step: pass.Step, First: pass.First, Rows: int64(pass.Rows), Divisor: pass.Divisor, Momentum: pass.Momentum,
+	}
+	copy(cuda.Slice[float32](n.pinned, small+o.rates, tensors), pass.LR)
+	copy(cuda.Slice[float32](n.pinned, small+o.rates+4*int64(tensors), tensors), pass.Decay)
+	pixels := int64(pass.Rows) * n.pictureBytes()
+	if err := cu.MemcpyHtoDAsync(s.pixels.ptr(), n.pinned.At(s.host), pixels, up); err != nil {
+		return cuda.Wrap("cuMemcpyHtoDAsync", err)
+	}
+	if err := s.uploaded.Record(up); err != nil {
+		return cuda.Wrap("cuEventRecord", err)
+	}
+	if err := main.Wait(s.uploaded, 0); err != nil {
+		return cuda.Wrap("cuStreamWaitEvent", err)
+	}
+	for _, p := range n.ports {
+		if err := p.begin(main, pass.Rows); err != nil {
+			return err
+		}
+	}
+	if err := cu.MemcpyHtoDAsync(o.small.ptr(), n.pinned.At(small), o.smallBytes, main); err != nil {
+		return cuda.Wrap("cuMemcpyHtoDAsync", err)
+	}
+	if err := s.kernel.run(n); err != nil {
+		return err
+	}
+	return cuda.Wrap("cuEventRecord", s.consumed.Record(main))
+}
+
+// checkBegin refuses what would read beyond memory.
+func (n *Net) checkBegin(b *device.Batch, pass device.Pass) error {
+	if b == nil || b != n.input.slots[b.Slot()].batch {
+		return errors.New("the batch is not from this net's Stage")
+	}
+	if pass.Rows < 1 || pass.Rows > n.prog.Rows {
+		return fmt.Errorf("%d rows, of at most %d", pass.Rows, n.prog.Rows)
+	}
+	if specs := len(n.params.specs); n.prog.Train && (len(pass.LR) != specs || len(pass.Decay) != specs) {
+		return fmt.Errorf("%d learning rates and %d decays for %d parameters", len(pass.LR), len(pass.Decay), specs)
+	}
+	in, s := n.prog.Input, n.prog.Values[n.prog.Input.Value].Shape
+	for r, at := range b.Crop[:pass.Rows] {
+		if at[0] < 0 || at[1] < 0 || int(at[0])+s.H > in.Height || int(at[1])+s.W > in.Width {
+			return fmt.Errorf("row %d: the crop at %d, %d leaves the picture of %dx%d", r, at[0], at[1], in.Height, in.Width)
+		}
+	}
+	for r, l := range b.Labels[:pass.Rows] {
+		if n.classes > 0 && int(l) >= n.classes {
+			return fmt.Errorf("row %d has label %d of %d classes", r, l, n.classes)
+		}
+	}
+	return nil
+}

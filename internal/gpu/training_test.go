@@ -1,0 +1,297 @@
+//go:build cuda
+
+package gpu
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"alexnet/internal/config"
+	"alexnet/internal/cpu"
+	"alexnet/internal/device"
+	"alexnet/internal/model"
+	"alexnet/internal/model/modeltest"
+	"alexnet/internal/philox"
+	"alexnet/internal/reference"
+)
+
+// columnsPage has everything that the two columns' training has: convolutions and units of their own column and of both, a first convolution that rounds up,
+// normalisation that stops at the border, overlapping pooling, dropout, an activation that stands alone.
+const columnsPage = `
+model:
+  columns: 2
+  classes: 6
+  act: relu
+  input: {channels: 3, size: 24}
+  layers:
+    - {name: conv1, kind: conv, kernels: 16, size: 5, stride: 2, round: up, init: {std: 0.003, bias: 0.1}}
+    - {name: lrn1, kind: lrn, size: 5, alpha: 0.05, beta: 0.75, k: 2}
+    - {name: pool1, kind: pool, size: 3, stride: 2, round: up}
+    - {name: conv2, kind: conv, kernels: 16, size: 3, pad: 1, act: none, init: {std: 0.1}}
+    - {name: act2, kind: activation, act: tanh}
+    - {name: conv3, kind: conv, inputs: both, kernels: 24, size: 3, pad: 1, init: {std: 0.1, bias: 0.1}}
+    - {name: pool3, kind: pool, size: 3, stride: 2}
+    - {name: fc4, kind: fc, inputs: both, units: 40, init: {std: 0.1, bias: 0.1}}
+    - {name: drop4, kind: dropout, rate: 0.5}
+    - {name: fc5, kind: fc, inputs: both, act: none, init: {std: 0.2}}
+    - {name: prob, kind: softmax}
+`
+
+// training is a net that trains on random pictures with random crops, flips and colours.
+type training struct {
+	t     *testing.T
+	model *model.Model
+	net   *model.Net
+	lr    []float32
+	decay []float32
+}
+
+const trainingRows, trainingSide = 5, 28
+
+func newTraining(t *testing.T, page string, rows int, devs []device.Device) *training {
+	t.Helper()
+	cfg, err := config.Parse([]byte(page), nil)
+	must(t, err)
+	return trainingOf(t, cfg, rows, trainingSide, devs)
+}
+
+func trainingOf(t *testing.T, cfg *config.Config, rows, side int, devs []device.Device) *training {
+	t.Helper()
+	arch, err := model.Of(cfg, 0)
+	must(t, err)
+	tr := &training{t: t}
+	tr.model, err = model.Open(arch, devs)
+	must(t, err)
+	tr.net, err = tr.model.Compile(model.Options{Rows: rows, Train: true, Input: model.Preprocess{Height: side, Width: side, Mean: []float32{120, 120, 120}}})
+	must(t, err)
+	must(t, tr.net.Alloc())
+	t.Cleanup(func() { must(t, tr.net.Close()); must(t, tr.model.Close()) })
+	must(t, tr.model.Init(7))
+	for _, p := range arch.Params {
+		lr, decay := float32(.01), float32(.0005)
+		if p.Bias {
+			lr, decay = 2*lr, 0
+		}
+		tr.lr, tr.decay = append(tr.lr, lr), append(tr.decay, decay)
+	}
+	return tr
+}
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// step takes one; every fifth batch is a short one.
+func (tr *training) step(step, rows, room, classes int) {
+	if step%5 == 4 {
+		rows -= 2
+	}
+	b := tr.net.Stage()
+	src := philox.NewSource(5, philox.PurposeTest, uint32(step), 2)
+	for i := range b.Pixels {
+		b.Pixels[i] = uint8(src.Uint32())
+	}
+	for r := range rows {
+		b.Labels[r] = int32(src.Intn(classes))
+		b.Crop[r] = [2]int32{int32(src.Intn(room)), int32(src.Intn(room))}
+		b.Flip[r] = src.Intn(2) == 1
+		n := src.Normals()
+		b.Color[r] = [3]float32{float32(9 * n[0]), float32(9 * n[1]), float32(9 * n[2])}
+	}
+	tr.net.Forward(b, model.Pass{
+		Seed: 3, Step: uint64(step), First: uint64(step * trainingRows), Rows: rows, Divisor: float32(rows), Momentum: .9, LR: tr.lr, Decay: tr.decay,
+	})
+	tr.net.Backward()
+	tr.net.Update()
+}
+
+// tensors are all weights and momenta, by name.
+func (tr *training) tensors() map[string][]float32 {
+	all := map[string][]float32{}
+	for i, p := range tr.model.Arch().Params {
+		for _, part := range []device.Part{device.Weight, device.Momentum} {
+			x := make([]float32, p.Len())
+			must(tr.t, tr.model.Fetch(i, part, x))
+			all[part.String()+" of "+p.Name] = x
+		}
+	}
+	return all
+}
+
+// after is what twenty steps make of columnsPage.
+func after(t *testing.T, devs []device.Device) map[string][]float32 {
+	t.Helper()
+	tr := newTraining(t, columnsPage, trainingRows, devs)
+	for step := range 20 {
+		tr.step(step, trainingRows, 5, 6)
+	}
+	must(t, tr.net.Sync())
+	return tr.tensors()
+}
+
+// Twenty steps on two GPUs, on one, on two logical devices of one, on the CPU and on the reference are one training: every weight and momentum within 1e-4,
+// relative norm.
+func TestTwentySteps(t *testing.T) {
+	want := after(t, reference.Open(1))
+	runs := map[string]func(t *testing.T) []device.Device{
+		"0,1": func(t *testing.T) []device.Device { return openDevices(t, Options{}, 2) },
+		"0":   func(t *testing.T) []device.Device { return openOn(t, Options{}, 0) },
+		"0,0": func(t *testing.T) []device.Device { return openOn(t, Options{}, 0, 0) },
+	}
+	if cpu.Available() == nil {
+		runs["cpu"] = func(t *testing.T) []device.Device {
+			devs, err := cpu.Open(2)
+			must(t, err)
+			t.Cleanup(func() {
+				for _, d := range devs {
+					must(t, d.Close())
+				}
+			})
+			return devs
+		}
+	}
+	for name, open := range runs {
+		t.Run(name, func(t *testing.T) {
+			worst, where := 0., ""
+			for tensor, got := range after(t, open(t)) {
+				if d := apart(got, want[tensor]); !(d <= worst) {
+					worst, where = d, tensor
+				}
+			}
+			t.Logf("largest relative norm of a difference: %.2g (%s)", worst, where)
+			if !(worst <= 1e-4) {
+				t.Errorf("%s differs by %.3g", where, worst)
+			}
+		})
+	}
+}
+
+func apart(got, want []float32) float64 {
+	var diff, norm float64
+	for i, w := range want {
+		d := float64(got[i]) - float64(w)
+		diff, norm = diff+d*d, norm+float64(w)*float64(w)
+	}
+	return math.Sqrt(diff / norm)
+}
+
+// PyTorch's ten steps, and the paper's net op by op, on one GPU and on two.
+func TestGolden(t *testing.T) {
+	modeltest.RunGolden(t, func(t *testing.T, n int) []device.Device { return openDevices(t, Options{}, n) })
+}
+
+func TestHalfGolden(t *testing.T) {
+	if testing.Short() {
+		t.Skip("the paper's net, in a short run")
+	}
+	for n := 1; n <= 2; n++ {
+		t.Run(fmt.Sprint(n), func(t *testing.T) { modeltest.Half(t, openDevices(t, Options{}, n)) })
+	}
+}
+
+// child runs a test of this binary in a process of its own with other settings of the emulated GPUs, and returns what they counted. It is skipped on others.
+func child(t *testing.T, test string, settings ...string) (stats struct {
+	Peer [][]int64 `json:"peer"`
+	D2H  []int64   `json:"d2h"`
+	H2D  []int64   `json:"h2d"`
+}) {
+	t.Helper()
+	if !strings.Contains(os.Getenv("LD_LIBRARY_PATH"), "softgpu") {
+		t.Skip("only emulated GPUs count what crosses")
+	}
+	file := filepath.Join(t.TempDir(), "stats.json")
+	c := exec.Command(os.Args[0], "-test.run", "^"+test+"$", "-test.v")
+	c.Env = append(append(os.Environ(), "ALEXNET_CHILD=1", "SOFTGPU_STATS="+file), settings...)
+	out, err := c.CombinedOutput()
+	if err != nil || strings.Contains(string(out), "SKIP") {
+		t.Fatalf("%s: %v\n%s", test, err, out)
+	}
+	text, err := os.ReadFile(file)
+	must(t, err)
+	must(t, json.Unmarshal(text, &stats))
+	return stats
+}
+
+func inChild(t *testing.T) {
+	t.Helper()
+	if os.Getenv("ALEXNET_CHILD") == "" {
+		t.Skip("run by another test")
+	}
+}
+
+// paperExchange is what crosses between the devices in a step of the paper's net, a picture: forward as much as backward.
+const paperExchange = 468992
+
+func TestPaperStep(t *testing.T) {
+	inChild(t)
+	cfg, err := config.Load("alexnet", nil)
+	must(t, err)
+	devs := openDevices(t, Options{}, 2)
+	tr := trainingOf(t, cfg, 2, 256, devs)
+	tr.step(0, 2, 33, 1000)
+	must(t, tr.net.Sync())
+	var counted int64
+	for _, x := range tr.net.Exchange() {
+		counted += x.Forward + x.Backward
+		if x.Time <= 0 {
+			t.Errorf("%s took %v", x.Name, x.Time)
+		}
+	}
+	if counted != 2*paperExchange {
+		t.Errorf("the links counted %d bytes, want %d", counted, 2*paperExchange)
+	}
+}
+
+// One step of the paper's net moves between the GPUs what it should and not a byte more, as the emulated GPUs count it themselves.
+func TestPaperBytes(t *testing.T) {
+	if testing.Short() {
+		t.Skip("the paper's net, in a short run")
+	}
+	stats := child(t, "TestPaperStep")
+	if got := stats.Peer[0][1] + stats.Peer[1][0]; got != 2*paperExchange {
+		t.Errorf("%d bytes crossed, want %d", got, 2*paperExchange)
+	}
+}
+
+// TestStagedSteps is TestTwentySteps without access from GPU to GPU; devicetest's part about two devices runs so too.
+func TestStagedSteps(t *testing.T) {
+	inChild(t)
+	if w := way(openDevices(t, Options{}, 2)[0].(*Device), openDevices(t, Options{}, 2)[1].(*Device)); w != wayStaged {
+		t.Fatalf("what crosses goes by %s", w)
+	}
+	t.Run("steps", TestTwentySteps)
+}
+
+func TestWithoutPeerAccess(t *testing.T) {
+	stats := child(t, "TestStagedSteps", "SOFTGPU_PEER=0")
+	if stats.Peer[0][1]+stats.Peer[1][0] != 0 {
+		t.Errorf("%d and %d bytes went from GPU to GPU", stats.Peer[0][1], stats.Peer[1][0])
+	}
+	child(t, "TestStagedDevices", "SOFTGPU_PEER=0")
+}
+
+// Whatever order the GPUs work in, as far as events leave it open, the result is the same: a wait that is missing shows as wrong numbers.
+func TestSchedules(t *testing.T) {
+	if testing.Short() {
+		t.Skip("some processes, in a short run")
+	}
+	for _, setting := range []string{"SOFTGPU_PEER=1", "SOFTGPU_PEER=0"} {
+		for seed := range 2 {
+			child(t, "TestStagedDevices", setting, fmt.Sprintf("SOFTGPU_SEED=%d", 100+seed))
+		}
+	}
+}
+
+func TestStagedDevices(t *testing.T) {
+	inChild(t)
+	runColumns(t)
+}
