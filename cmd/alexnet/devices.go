@@ -42,6 +42,12 @@ func (o *deviceOptions) addPrecision(c *cobra.Command) {
 	c.Flags().StringVar(&o.precision, "precision", "", "`TYPE` that ops compute in: fp32, or bf16 where the processor has it, and on GPUs tf32 (train.precision)")
 }
 
+// addDeterministic adds the flag of training and measuring.
+func (o *deviceOptions) addDeterministic(c *cobra.Command) {
+	c.Flags().BoolVar(&o.choice.Deterministic, "deterministic", false,
+		"on GPUs, take only algorithms that give the same bits from run to run (the other devices always do)")
+}
+
 var precisions = map[string]device.Precision{"": device.FP32, "fp32": device.FP32, "tf32": device.TF32, "bf16": device.BF16}
 
 // check refuses values that no machine understands.
@@ -60,6 +66,9 @@ func (o *deviceOptions) check(c *cobra.Command) error {
 	}
 	if _, _, err := o.kind(); err != nil {
 		return usageError(help, "%v", err)
+	}
+	if resume := c.Flags().Lookup("resume"); o.choice.Deterministic && o.gpus == "" && (resume == nil || !resume.Changed) {
+		return usageError("leave --deterministic away: these devices give the same bits anyway", "--deterministic goes with --gpus")
 	}
 	if _, err := gpuNumbers(o.gpus); err != nil {
 		return usageError(help, "%v", err)

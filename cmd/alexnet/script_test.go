@@ -15,6 +15,7 @@ import (
 
 	"alexnet/internal/cpu"
 	"alexnet/internal/device"
+	"alexnet/internal/gpu"
 )
 
 // TestMain lets the test binary be the command: the scripts, and the tests that start processes, find it as alexnet in the PATH.
@@ -36,6 +37,7 @@ func TestScripts(t *testing.T) {
 		RequireUniqueNames:  true,
 		Setup: func(env *testscript.Env) error {
 			writeTiny(t, env.WorkDir)
+			env.Setenv("LD_LIBRARY_PATH", os.Getenv("LD_LIBRARY_PATH")) // where emulated GPUs are
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "flip": flip, "cut": cutFile},
@@ -53,6 +55,12 @@ func TestScripts(t *testing.T) {
 				return device.Supports(devs[0], device.BF16) == nil, nil
 			case "hangup": // not where nohup started the tests: the program must then live through it
 				return !signal.Ignored(syscall.SIGHUP), nil
+			case "gpu":
+				return gpu.Available() == nil, nil
+			case "cuda":
+				return gpu.Built, nil
+			case "softgpu": // emulated ones, of which settings may ask for more or fewer
+				return gpu.Available() == nil && strings.Contains(os.Getenv("LD_LIBRARY_PATH"), "softgpu"), nil
 			case "cpu":
 				return cpu.Available() == nil, nil
 			case "proc":

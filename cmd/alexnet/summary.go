@@ -30,6 +30,7 @@ type summaryResult struct {
 	Config string `json:"config"`
 	model.Summary
 	Split    *splitResult    `json:"one_column_a_device,omitempty"`
+	Way      string          `json:"exchange_way,omitempty"` // between GPUs: see report.Metrics
 	Measured *measuredResult `json:"measured,omitempty"`
 }
 
@@ -37,6 +38,7 @@ type summaryResult struct {
 // another size, which ImageNet's would have to be cut to.
 type measuredResult struct {
 	ImagesPerSecond float64 `json:"images_per_second"`
+	ExchangeMS      float64 `json:"exchange_milliseconds_per_step,omitempty"`
 	Steps           int     `json:"steps"`
 	Epochs          int     `json:"imagenet_epochs,omitempty"`
 	Pictures        int     `json:"imagenet_pictures,omitempty"`
@@ -129,7 +131,7 @@ func measure(ctx context.Context, cfg *config.Config, devices []device.Device, t
 	if err != nil {
 		return nil, err
 	}
-	m := &measuredResult{ImagesPerSecond: b.ImagesPerSecond, Steps: b.Steps}
+	m := &measuredResult{ImagesPerSecond: b.ImagesPerSecond, ExchangeMS: b.ExchangeMS, Steps: b.Steps}
 	if size := cfg.Model.Input.Size; size == 224 || size == 227 {
 		m.Epochs, m.Pictures = imagenetEpochs, imagenetPictures
 		m.Days = imagenetEpochs * imagenetPictures / b.ImagesPerSecond / (24 * 60 * 60)
@@ -149,7 +151,7 @@ func summaryOf(cfg *config.Config, devices []device.Device) (*summaryResult, err
 	if err != nil {
 		return nil, err
 	}
-	memory, err := trainingMemory(arch, cfg, devices)
+	memory, way, err := compiled(arch, cfg, devices)
 	if err != nil {
 		return nil, err
 	}
@@ -158,7 +160,7 @@ func summaryOf(cfg *config.Config, devices []device.Device) (*summaryResult, err
 		names[i] = d.Name()
 	}
 	s.Opened(names, memory)
-	r := &summaryResult{Summary: s}
+	r := &summaryResult{Summary: s, Way: way}
 	if len(devices) == 1 && arch.Columns > 1 {
 		split, err := arch.Summary(arch.Columns, cfg.Train.Batch)
 		if err != nil {
@@ -169,11 +171,11 @@ func summaryOf(cfg *config.Config, devices []device.Device) (*summaryResult, err
 	return r, nil
 }
 
-// trainingMemory compiles the training net, which allocates nothing, and asks it.
-func trainingMemory(arch *model.Arch, cfg *config.Config, devices []device.Device) ([]device.MemoryPlan, error) {
+// compiled compiles the training net, which allocates nothing, and asks it what memory it takes and how what crosses gets there.
+func compiled(arch *model.Arch, cfg *config.Config, devices []device.Device) (memory []device.MemoryPlan, way string, err error) {
 	m, err := model.Open(arch, devices)
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	defer done(m)
 	side := cfg.Data.Resize
@@ -185,10 +187,13 @@ func trainingMemory(arch *model.Arch, cfg *config.Config, devices []device.Devic
 		Input: model.Preprocess{Height: side, Width: side, Mean: make([]float32, arch.Input.C*side*side)},
 	})
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	defer done(net)
-	return net.Memory(), nil
+	for _, x := range net.Exchange() {
+		way = x.Way
+	}
+	return net.Memory(), way, nil
 }
 
 func printSummary(w *bytes.Buffer, r *summaryResult, width int) {
@@ -214,8 +219,18 @@ func printSummary(w *bytes.Buffer, r *summaryResult, width int) {
 		printExchange(w, r.Split.Exchange, r.Batch, width, fmt.Sprintf("between devices, if each of the %d columns had its own (here both are on %s: nothing crosses)",
 			r.Columns, r.Devices[0].Name))
 	} else if len(r.Devices) > 1 {
-		printExchange(w, r.Exchange, r.Batch, width, "between devices")
+		printExchange(w, r.Exchange, r.Batch, width, "between devices"+ways[r.Way])
+		if m := r.Measured; m != nil {
+			fmt.Fprintf(w, "copying them took %.2f ms a step\n", m.ExchangeMS)
+		}
 	}
+}
+
+// ways are how bytes get from GPU to GPU, in words; other devices share a memory.
+var ways = map[string]string{
+	"peer":     ", from GPU to GPU",
+	"staged":   ", through the host's memory: these GPUs do not reach each other's",
+	"same GPU": ", inside of one GPU",
 }
 
 func printMeasured(w *bytes.Buffer, r *summaryResult) {

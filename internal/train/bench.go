@@ -46,7 +46,9 @@ type BenchResult struct {
 	Data                string         `json:"data"` // "synthetic", or where the pictures are
 	ImagesPerSecond     float64        `json:"images_per_second"`
 	MillisecondsPerStep float64        `json:"milliseconds_per_step"`
-	DataStall           float64        `json:"data_stall"` // share of the whole time
+	DataStall           float64        `json:"data_stall"`                               // share of the whole time
+	ExchangeMS          float64        `json:"exchange_milliseconds_per_step,omitempty"` // spent copying between devices, beside other work or not
+	ExchangeWay         string         `json:"exchange_way,omitempty"`                   // see report.Metrics
 	Layers              []LayerTime    `json:"layers,omitempty"`
 	LayersStepMS        float64        `json:"layers_milliseconds_per_step,omitempty"` // of the steps measured layer by layer, waits included
 	Roofline            *Roofline      `json:"roofline,omitempty"`                     // where the devices can be measured
@@ -129,10 +131,19 @@ func (b *bench) net(ctx context.Context) (err error) {
 		return err
 	}
 	b.take(last)
+	b.exchange()
 	if !b.Layers {
 		return nil
 	}
 	return b.layers(ctx, s)
+}
+
+// exchange notes what copying between the devices took, the mean of all steps.
+func (b *bench) exchange() {
+	for _, x := range b.compiled.Exchange() {
+		b.result.ExchangeMS += x.Time.Seconds() * 1e3 / float64(b.seen)
+		b.result.ExchangeWay = x.Way
+	}
 }
 
 // probe measures the devices before the net takes their memory.

@@ -390,9 +390,8 @@ func (t *trainer) checkpoint(epoch int) *weights.Checkpoint {
 			continue
 		}
 		if c.Algorithms == nil {
-			c.Algorithms = map[string]int{}
+			c.Algorithms, c.Hardware = map[string]int{}, able.Hardware()
 		}
-		c.Hardware = able.Hardware()
 		maps.Copy(c.Algorithms, able.Algorithms())
 	}
 	return c
