@@ -10,7 +10,7 @@ import threading
 HERE = os.path.dirname(os.path.abspath(__file__))
 THREADS = len(os.sched_getaffinity(0))
 
-# On virtual machines page faults are dear: with glibc's usual settings each large tensor is mapped anew and given back, which costs PyTorch a third of its speed.
+# On virtual machines page faults are dear, and with glibc's usual settings each large tensor is mapped anew and given back.
 TUNED_MALLOC = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(32 << 30), "MALLOC_TOP_PAD_": str(256 << 20),
                 "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}
 PLAIN = {k: v for k, v in os.environ.items() if not k.startswith(("MALLOC_", "GLIBC_"))}

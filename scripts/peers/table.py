@@ -16,7 +16,7 @@ def machine():
         cpu = {k.strip(): v.strip() for k, _, v in (line.partition(":") for line in f)}
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / (1 << 30)
     special = [flag for flag in ("avx2", "avx512f", "avx512_bf16", "amx_bf16") if flag in cpu.get("flags", "").split()]
-    return f"{len(os.sched_getaffinity(0))} cores of {cpu.get('model name', 'an unknown processor')} ({', '.join(special)}), {memory:.0f} GiB, Linux {os.uname().release}"
+    return f"{len(os.sched_getaffinity(0))} cores of {cpu.get('model name', 'an unknown processor')} ({', '.join(special)}), {memory:.0f} GiB, {os.uname().sysname}"
 
 
 def ratios(rounds, pick, peers, less):
