@@ -342,7 +342,8 @@ def main():
     p.add_argument("--list", action="store_true", help="names of rows, and whether they are measured")
     p.add_argument("--write", action="store_true", help="write the table into docs/results.md too")
     p.add_argument("--alexnet", default=ROOT / "bin" / "alexnet")
-    p.add_argument("--cache", default=pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache") / "alexnet", help="folder of the peers' virtual environments")
+    p.add_argument("--cache", default=pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache") / "alexnet",
+                   help="folder of the peers' virtual environments")
     p.add_argument("--data", type=pathlib.Path, default=os.environ.get("ALEXNET_TEST_DATA") or ROOT.parent / "shared" / "data", help="folder with cifar10-train.tar")
     o = p.parse_args()
     bench, failed = Bench(o), False

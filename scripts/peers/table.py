@@ -93,7 +93,8 @@ def markdown(results):
     entries = results["rows"].values()
     commits, dates = sorted({e["commit"] for e in entries}), sorted({e["date"] for e in entries if "date" in e})
     versions = ", ".join(f"{k} {v}" for k, v in sorted(results["versions"].items()))
-    out = [f"`make bench-peers` on {machine()}. alexnet of commit {', '.join(commits)} with {results.get('backend', 'no backend')}; {versions}. {' to '.join(dict.fromkeys(dates[:1] + dates[-1:]))}.", "",
+    when = " to ".join(dict.fromkeys(dates[:1] + dates[-1:]))
+    out = [f"`make bench-peers` on {machine()}. alexnet of commit {', '.join(commits)} with {results['backend']}; {versions}. {when}.", "",
            "| | alexnet | best peer | which | ratio | least to most (rounds) | promised | | commit |", "|---|---|---|---|---|---|---|---|---|", *compared(results), "",
            "Equal work: losses of four steps and how far the peers' are, relative; logits of the first weights, relative norm. The farthest mode of each.", "",
            "| | alexnet's losses | losses off by | logits off by | allowed | |", "|---|---|---|---|---|---|", *equal(results), "",
