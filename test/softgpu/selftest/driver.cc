@@ -150,8 +150,16 @@ CASE(guard) {
     context(0);
     CUdeviceptr p = memory(1000);
     long long far = 5000;
-    OK(launch(kernel("test_write"), nullptr, {&p, &far}, 1, 1));
+    char *after;
+    OK(cuMemHostAlloc((void **)&after, 1, 0));
+    *after = 7;
+    CUfunction write = kernel("test_write");
+    CUstream s = stream();
+    OK(launch(write, s, {&p, &far}, 1, 1));
+    CUresult queued = cuMemcpyDtoHAsync(after, p, 1, s); // refused at once if the kernel has run already
+    TRUE(queued == CUDA_SUCCESS || queued == CUDA_ERROR_ILLEGAL_ADDRESS);
     WANT(CUDA_ERROR_ILLEGAL_ADDRESS, cuCtxSynchronize());
+    TRUE(*after == 7); // what was queued behind it did not run
     CUdeviceptr q;
     WANT(CUDA_ERROR_ILLEGAL_ADDRESS, cuMemAlloc(&q, 4));
     OK(cuCtxSetCurrent(other));
@@ -303,6 +311,9 @@ CASE(bytes) {
     long long at = 0;
     OK(launch(kernel("test_write"), nullptr, {&pa, &at}, 1, 1));
     OK(cuMemFree(pa));
+    OK(cuCtxEnablePeerAccess(b, 0));
+    OK(launch(kernel("test_write"), nullptr, {&pb, &at}, 1, 1));
+    OK(cuCtxSynchronize());
     _Exit(0);
 }
 
