@@ -2,6 +2,7 @@
 #include "selftest.h"
 
 #include <cmath>
+#include <sys/mman.h>
 
 static const size_t KiB = 1024, MiB = KiB * KiB;
 
@@ -437,4 +438,21 @@ CASE(pageable_reuse) {
     x = 2;
     OK(cuMemcpyDtoHAsync(&y, p, 4, s));
     TRUE(y == 1);
+}
+
+// The host's memory may lie where devices usually have theirs, and grow towards them.
+CASE(addresses) {
+    auto map = [](uint64_t at, size_t bytes) { return mmap((void *)at, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0) == (void *)at; };
+    const uint64_t usual = 0x100000000000;
+    TRUE(map(usual + 4096, 4096));
+    *(float *)(usual + 4096) = 5;
+    context(0);
+    CUdeviceptr p = memory(4), q;
+    OK(cuMemcpyHtoD(p, (void *)(usual + 4096), 4));
+    TRUE(values(p, 1)[0] == 5);
+    TRUE(p > usual + (1ull << 40));
+    TRUE(!map(p & ~4095ull, 4096)); // nobody else gets a device's addresses
+    OK(cuMemAlloc(&q, 4));
+    OK(cuMemFree(q));
+    TRUE(!map(q & ~4095ull, 4096));
 }
