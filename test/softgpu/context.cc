@@ -89,6 +89,7 @@ CUresult cuInit(unsigned flags) {
     std::lock_guard<std::recursive_mutex> lock(mutex);
     if (flags) return CUDA_ERROR_INVALID_VALUE;
     if (!settings().devices) return refuse(CUDA_ERROR_NO_DEVICE, "no device is visible");
+    if (!reserveAddresses()) return refuse(CUDA_ERROR_OUT_OF_MEMORY, "no addresses are left for %d devices", settings().devices);
     initialised = true;
     writeStats();
     return CUDA_SUCCESS;

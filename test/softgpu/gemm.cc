@@ -29,14 +29,13 @@ __attribute__((target_clones("avx512f", "fma", "default"))) static void kernel(s
     memcpy(sums, all, sizeof all);
 }
 
-// Panels of `width` columns of a (k, n) matrix, filled up with zeros.
+// Panels of `width` columns of a (k, n) matrix; in the last one what is beyond n is left as it was: its sums are not stored.
 template <size_t width> static void pack(size_t k, size_t n, Matrix x, float *to) {
     for (size_t j = 0; j < n; j += width) {
         size_t used = std::min(width, n - j);
         for (size_t p = 0; p < k; p++, to += width) {
             const float *from = x.at + p * x.row + j * x.column;
             for (size_t i = 0; i < used; i++) to[i] = from[i * x.column];
-            for (size_t i = used; i < width; i++) to[i] = 0;
         }
     }
 }

@@ -65,7 +65,7 @@ var environments = map[string][]string{
 }
 
 // elsewhere are the cases with a test of their own below.
-var elsewhere = []string{"bytes", "conv", "devices", "event_missing", "event_present", "exchange", "overtaken", "pinned_reuse", "product"}
+var elsewhere = []string{"bytes", "conv", "devices", "event_missing", "event_present", "exchange", "overtaken", "overtakes", "pinned_reuse", "product"}
 
 func TestCases(t *testing.T) {
 	for _, name := range strings.Fields(string(selftest(t, nil, "list"))) {
@@ -102,8 +102,10 @@ func TestMissingEventShows(t *testing.T) {
 	if said := seeds(t, "pinned_reuse"); said["old"] == 0 || said["new"] == 0 {
 		t.Error("pinned memory used again too early: no seed, or every seed, shows it")
 	}
-	if said := seeds(t, "overtaken"); said["old"] == 0 || said["new"] == 0 {
-		t.Error("the default stream and one that does not block: no seed, or every seed, has the one overtake the other")
+	for _, name := range []string{"overtaken", "overtakes"} {
+		if said := seeds(t, name); said["old"] == 0 || said["new"] == 0 {
+			t.Errorf("%s: the default stream and one that does not block: no seed, or every seed, has one overtake the other", name)
+		}
 	}
 	if said := seeds(t, "exchange"); said["right"] != 24 {
 		t.Error("wrong numbers in an exchange that has all its events")
@@ -138,8 +140,8 @@ func TestBytes(t *testing.T) {
 			t.Fatalf("%v: %s", err, data)
 		}
 		for name, want := range map[string]string{
-			"peer": "[[0 110] [3 0]]", "h2d": "[0 7]", "d2h": "[11 0]", "d2d": "[113 0]", "launches": "[1 0]", "library_calls": "[0 0]",
-			"peer_unmapped": "113", "peer_arguments": "0", "allocated": "[1000 1000]", "peak": "[2000 1000]", "graph_launches": "0",
+			"peer": "[[0 110] [3 0]]", "h2d": "[0 7]", "d2h": "[11 0]", "d2d": "[113 0]", "launches": "[2 0]", "library_calls": "[0 0]",
+			"peer_unmapped": "113", "peer_arguments": "1", "allocated": "[1000 1000]", "peak": "[2000 1000]", "graph_launches": "0",
 		} {
 			if s := fmt.Sprint(got[name]); s != want {
 				t.Errorf("seed %d: %s is %s, want %s", seed, name, s, want)
