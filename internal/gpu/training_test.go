@@ -198,12 +198,13 @@ func TestHalfGolden(t *testing.T) {
 	}
 }
 
-// child runs a test of this binary in a process of its own with other settings of the emulated GPUs, and returns what they counted. It is skipped on others.
-func child(t *testing.T, test string, settings ...string) (stats struct {
+// counts are what emulated GPUs counted: Peer are bytes, from and to.
+type counts struct {
 	Peer [][]int64 `json:"peer"`
-	D2H  []int64   `json:"d2h"`
-	H2D  []int64   `json:"h2d"`
-}) {
+}
+
+// child runs a test of this binary in a process of its own with other settings of the emulated GPUs, and returns what they counted. It is skipped on others.
+func child(t *testing.T, test string, settings ...string) (stats counts) {
 	t.Helper()
 	if !strings.Contains(os.Getenv("LD_LIBRARY_PATH"), "softgpu") {
 		t.Skip("only emulated GPUs count what crosses")
