@@ -1,6 +1,6 @@
 #!/bin/sh
-# Builds the emulated GPUs into build/softgpu: libcuda.so.1, libcublas.so.13 and .12, libcudnn.so.9, and the kernels compiled for the host (libsoftkernels.so); and what only their
-# tests use: selftest, and testkernels.so with the kernels of testkernels.cu. Needs g++ and NVIDIA's headers (scripts/cuda.sh).
+# Builds the emulated GPUs into build/softgpu: libcuda.so.1, libcublas.so.13 and .12, libcudnn.so.9, and the kernels compiled for the host (libsoftkernels.so);
+# and what only their tests use: selftest, and testkernels.so with the kernels of testkernels.cu. Needs g++ and NVIDIA's headers (scripts/cuda.sh).
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
@@ -8,18 +8,22 @@ out=$root/build/softgpu
 cxx=${CXX:-g++}
 [ -n "${ALEXNET_CUDA:-}" ] || { settings=$("$root/scripts/cuda.sh" env); eval "$settings"; }
 
-# The folders of the real headers, without the one that adapts them to gorgonia.
+# The folders of the real headers, without the one that adapts them to gorgonia, and the compiler's own, which must keep its place.
 eval "set -- $CGO_CFLAGS"
 include=
 for flag; do
 	case $flag in
-	-I*/compat) ;;
+	-I*/compat | -I/usr/include) ;;
 	-I*) include="$include -isystem ${flag#-I}" ;;
 	esac
 done
 
+# Nothing is done where nothing has changed since.
 mkdir -p "$out/obj"
 cd "$here"
+made=$($cxx --version | cat - *.cc *.h *.cu *.sh selftest/* "$root"/kernels/*.h "$root"/kernels/*.cu "$ALEXNET_CUDA/include/cuda.h" | sha256sum)
+[ "$made" != "$(cat "$out/made" 2>/dev/null)" ] || exit 0
+rm -f "$out/made"
 flags="-std=c++17 -O2 -g1 -fPIC -fvisibility=hidden -Wall -Wextra -Wmissing-declarations -Werror $include"
 compile() { # compile NAME [FLAG...]
 	name=$1
@@ -33,10 +37,9 @@ link() {
 	$cxx -shared -Wl,-soname,"$name" -Wl,-z,defs -Wl,-rpath,'$ORIGIN' -o "$out/new.$name" "$@"
 	mv "$out/new.$name" "$out/$name"
 }
-# kernels LIBRARY FILE [FLAG...]: CUDA source compiled for the host by kernels/host.h, with a table of the kernels in it.
+# kernels LIBRARY FILE: CUDA source compiled for the host by kernels/host.h, with a table of the kernels in it.
 kernels() {
 	name=$1 file=$2
-	shift 2
 	{
 		printf '#include "%s/kernels/host.h"\n#include "kernel.h"\n#include "%s"\n' "$root" "$file"
 		echo '#pragma GCC visibility push(default)'
@@ -51,11 +54,11 @@ kernels() {
 		echo '    return host::launch(k->run, {g[0], g[1], g[2]}, {b[0], b[1], b[2]}, arguments);'
 		echo '}'
 	} > "$out/obj/$name.cc"
-	$cxx -std=c++17 -O3 -g1 -fPIC -fvisibility=hidden -Wno-unknown-pragmas -I. "$@" -c "$out/obj/$name.cc" -o "$out/obj/$name.o"
+	$cxx -std=c++17 -O3 -g1 -fPIC -fvisibility=hidden -Wno-unknown-pragmas -I. -c "$out/obj/$name.cc" -o "$out/obj/$name.o"
 	link "$name" "$out/obj/$name.o"
 }
 
-driver="settings errors schedule stats memory context stream copy graph module"
+driver="settings errors schedule stats memory context stream copy graph module submit"
 objects=
 for name in $driver; do
 	compile "$name"
@@ -78,3 +81,4 @@ for name in main driver streams libraries; do
 	$cxx -std=c++17 -O1 -g1 -Wall -Wextra -Werror -Wno-deprecated-declarations $include -c "selftest/$name.cc" -o "$out/obj/selftest-$name.o"
 done
 $cxx -o "$out/selftest" "$out"/obj/selftest-*.o -L"$out" -l:libcuda.so.1 -l:libcublas.so.13 -l:libcudnn.so.9 -Wl,-rpath,'$ORIGIN'
+echo "$made" > "$out/made"

@@ -89,6 +89,7 @@ CUresult cuInit(unsigned flags) {
     std::lock_guard<std::recursive_mutex> lock(mutex);
     if (flags) return CUDA_ERROR_INVALID_VALUE;
     if (!settings().devices) return refuse(CUDA_ERROR_NO_DEVICE, "no device is visible");
+    if (!reserveAddresses()) return refuse(CUDA_ERROR_OUT_OF_MEMORY, "no addresses are left for %d devices", settings().devices);
     initialised = true;
     writeStats();
     return CUDA_SUCCESS;
@@ -181,6 +182,11 @@ CUresult cuCtxCreate(CUcontext *context, unsigned, CUdevice device) {
     *context = newContext(device);
     stack.push_back(*context);
     return CUDA_SUCCESS;
+}
+
+// What programs call that were built with CUDA 13's headers.
+CUresult cuCtxCreate_v4(CUcontext *context, CUctxCreateParams *parameters, unsigned flags, CUdevice device) {
+    return parameters ? refuse(CUDA_ERROR_NOT_SUPPORTED, "cuCtxCreate with parameters") : cuCtxCreate(context, flags, device);
 }
 
 CUresult cuCtxDestroy(CUcontext context) {

@@ -50,8 +50,8 @@ static Group groupOf(const Tensor &x, const Tensor &w, const Tensor &y, const Sh
     return g;
 }
 
-// Calls f(tap's row, input's row) for every channel, row of the filter and row of the output, with first..last, the columns of the output whose tap lies in the input, and
-// where the first of these lies; input is null where the whole row is margin.
+// Calls f(tap's row, input's row) for every channel, row of the filter and row of the output, with first..last, the columns of the output whose tap lies in the input,
+// and where the first of these lies; input is null where the whole row is margin.
 template <class F> static void rows(const Group &g, const Shape &s, F f) {
     for (size_t c = 0; c < g.channels; c++)
         for (size_t r = 0; r < g.filterHeight; r++)

@@ -1,5 +1,5 @@
-// Copies and fills. A copy between pinned memory and a device happens when its turn in the stream comes, so that memory used again too early shows; what is not pinned is read at
-// the call, and written before it returns, as the real driver does.
+// Copies and fills. A copy between pinned memory and a device happens when its turn in the stream comes, so that memory used again too early shows; what is not pinned
+// is read at the call, and written before it returns, as the real driver does.
 #include "driver.h"
 
 #include <cstring>

@@ -103,6 +103,7 @@ struct Allocation {
     size_t mapBytes;
 };
 const Allocation *allocationOf(CUdeviceptr at);          // the live allocation that holds this address
+bool reserveAddresses();                                 // for all devices, once; false if there are none left
 bool isDevice(uint64_t address);                         // in the part of the address space that devices own
 bool isPinned(const void *p, size_t bytes);
 CUresult mayTouch(CUcontext context, CUdeviceptr at, size_t bytes, const char *what, const char *name);

@@ -1,5 +1,5 @@
-// A matrix product in the manner of Goto and van de Geijn, "Anatomy of High-Performance Matrix Multiplication" (2008): blocks of a and b are copied into the order in which a small
-// kernel of 6 x 16 sums in registers reads them. One thread; the compiler makes a version for each kind of vector.
+// A matrix product in the manner of Goto and van de Geijn, "Anatomy of High-Performance Matrix Multiplication" (2008): blocks of a and b are copied into the order in
+// which a small kernel of 6 x 16 sums in registers reads them. One thread; the compiler makes a version for each kind of vector.
 #include "gemm.h"
 
 #include <algorithm>
@@ -13,7 +13,7 @@ enum { Rows = 6, Columns = 16, BlockRows = 96, BlockDepth = 256, BlockColumns = 
 typedef float Vector __attribute__((vector_size(4 * Columns)));
 
 // sums[Rows][Columns] = a panel (k, Rows) times a panel (k, Columns).
-__attribute__((target_clones("arch=skylake-avx512", "arch=haswell", "default"))) static void kernel(size_t k, const float *a, const float *b, float *sums) {
+__attribute__((target_clones("avx512f", "fma", "default"))) static void kernel(size_t k, const float *a, const float *b, float *sums) {
     Vector s0 = {}, s1 = {}, s2 = {}, s3 = {}, s4 = {}, s5 = {};
     for (size_t p = 0; p < k; p++, a += Rows, b += Columns) {
         Vector v;
@@ -29,14 +29,13 @@ __attribute__((target_clones("arch=skylake-avx512", "arch=haswell", "default")))
     memcpy(sums, all, sizeof all);
 }
 
-// Panels of `width` columns of a (k, n) matrix, filled up with zeros.
+// Panels of `width` columns of a (k, n) matrix; in the last one what is beyond n is left as it was: its sums are not stored.
 template <size_t width> static void pack(size_t k, size_t n, Matrix x, float *to) {
     for (size_t j = 0; j < n; j += width) {
         size_t used = std::min(width, n - j);
         for (size_t p = 0; p < k; p++, to += width) {
             const float *from = x.at + p * x.row + j * x.column;
             for (size_t i = 0; i < used; i++) to[i] = from[i * x.column];
-            for (size_t i = used; i < width; i++) to[i] = 0;
         }
     }
 }

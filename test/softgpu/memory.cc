@@ -1,6 +1,7 @@
-// Device memory lies in the part of the address space that begins at 0x100000000000, a tebibyte a device: an address tells its device, no host pointer is taken for one, and it
-// does not collide with the shadow memory of Go's race detector (0x200000000000 does). Each allocation ends within 255 bytes of a page that is not mapped, and begins
-// behind one. What is left of its pages holds a mark that is looked at when the memory is freed and after every kernel that was given it. Addresses are never used again.
+// Device memory lies in address space that cuInit reserves, a tebibyte a device: an address tells its device, and no host pointer is taken for one. It begins at
+// 0x100000000000, or behind what is there already, such as Go's heap, which begins anywhere (Go 1.26); far from there is where Go's race detector keeps its shadow
+// memory (0x200000000000). Each allocation ends within 255 bytes of a page that cannot be touched, and begins behind one. What is left of its pages holds a mark that
+// is looked at when the memory is freed and after every kernel that was given it. Addresses are never used again.
 #include "driver.h"
 
 #include <cstring>
@@ -8,16 +9,28 @@
 
 namespace softgpu {
 
-static const uint64_t Base = 0x100000000000, Span = 0x10000000000, Page = 4096, Align = 256;
+static const uint64_t Lowest = 0x100000000000, Highest = 0x1C0000000000, Span = 0x10000000000, Page = 4096, Align = 256;
 static const unsigned char Mark = 0xC5;
 
 static std::map<CUdeviceptr, Allocation> &allocations = *new std::map<CUdeviceptr, Allocation>;
 static std::map<uintptr_t, size_t> &pinned = *new std::map<uintptr_t, size_t>;
-static uint64_t next[MaxDevices];
+static uint64_t base, next[MaxDevices]; // of all devices; offset of what is free of each
 
 static uint64_t up(uint64_t n, uint64_t unit) { return (n + unit - 1) / unit * unit; }
 
-bool isDevice(uint64_t address) { return address >= Base && address < Base + MaxDevices * Span; }
+static uint64_t reserved() { return (uint64_t)settings().devices * Span; }
+
+static bool mapAt(uint64_t at, size_t bytes, int protection, int flags) {
+    return mmap((void *)at, bytes, protection, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | flags, -1, 0) == (void *)at;
+}
+
+bool reserveAddresses() {
+    for (uint64_t at = Lowest; !base && at + reserved() <= Highest; at += Span)
+        if (mapAt(at, reserved(), PROT_NONE, MAP_FIXED_NOREPLACE)) base = at;
+    return base;
+}
+
+bool isDevice(uint64_t address) { return base && address >= base && address < base + reserved(); }
 
 const Allocation *allocationOf(CUdeviceptr at) {
     auto it = allocations.upper_bound(at);
@@ -71,7 +84,7 @@ static void release(const Allocation &a) {
         fprintf(stderr, "softgpu: somebody wrote around the %zu bytes at %#llx of device %d\n", a.bytes, (unsigned long long)a.at, a.context->device);
         a.context->error = CUDA_ERROR_ILLEGAL_ADDRESS;
     }
-    munmap((void *)a.map, a.mapBytes);
+    mapAt(a.map, a.mapBytes, PROT_NONE, MAP_FIXED); // takes the memory away and keeps the addresses
     stats.allocated[a.context->device] -= a.bytes;
 }
 
@@ -91,10 +104,8 @@ static bool mapFresh(Allocation &a) {
     uint64_t &at = next[a.context->device];
     uint64_t body = up(a.bytes, Align);
     a.mapBytes = up(body, Page);
-    a.map = Base + a.context->device * Span + Page + at;
-    if (at + a.mapBytes + 2 * Page > Span) return false;
-    void *p = mmap((void *)a.map, a.mapBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
-    if (p != (void *)a.map) return false;
+    a.map = base + (uint64_t)a.context->device * Span + Page + at;
+    if (at + a.mapBytes + 2 * Page > Span || !mapAt(a.map, a.mapBytes, PROT_READ | PROT_WRITE, MAP_FIXED)) return false;
     at += a.mapBytes + Page;
     a.at = a.map + a.mapBytes - body;
     memset((void *)a.map, Mark, a.at - a.map);

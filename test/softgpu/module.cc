@@ -1,9 +1,8 @@
-// Modules and launches. The program's real image is parsed for what it holds (PTX, or a cubin), so a kernel that it lacks is refused, as is an image that the device or the
-// driver could not run; the code that runs is the same source, compiled for the host into libsoftkernels.so, which lies beside this library.
+// Modules and launches. The program's real image is parsed for what it holds (PTX, or a cubin), so a kernel that it lacks is refused, as is an image that the device or
+// the driver could not run; the code that runs is the same source, compiled for the host into libsoftkernels.so, which lies beside this library.
 #include "driver.h"
 #include "kernel.h"
 
-#include <atomic>
 #include <csetjmp>
 #include <csignal>
 #include <cstring>
@@ -205,31 +204,6 @@ static CUresult runKernel(Launch l) {
     stats.launches[l.context->device]++;
     writeStats();
     return checkMargins(l);
-}
-
-CUresult submit(CUcontext owner, CUstream stream, const char *what, const std::vector<Range> &ranges, std::function<void()> run) {
-    Call call(what);
-    CUstream s;
-    if (call.status) return call.status;
-    if (call.context != owner) return refuse(CUDA_ERROR_INVALID_CONTEXT, "%s: the handle belongs to another context than the thread's", what);
-    CUresult status = streamOf(owner, stream, &s);
-    auto check = [=] {
-        CUresult bad = CUDA_SUCCESS;
-        for (auto &r : ranges)
-            if (!bad && r.bytes) bad = mayTouch(owner, r.at, r.bytes, what, r.name);
-        return bad;
-    };
-    if (status || (status = check())) return status;
-    return enqueue(s, {what, owner, [=] {
-        CUresult bad = check();
-        if (bad) return bad;
-        for (auto &r : ranges)
-            if (r.bytes && allocationOf(r.at)->context != owner) stats.peerArguments++;
-        run();
-        stats.libraryCalls[owner->device]++;
-        writeStats();
-        return CUDA_SUCCESS;
-    }});
 }
 
 } // namespace softgpu

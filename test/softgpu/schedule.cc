@@ -1,7 +1,7 @@
 // The scheduler. Whatever is queued is an op that waits for other ops: the one before it in its stream, and those that events name. Nothing runs by itself: ops run in
-// the threads that wait, or, as the seed wills, in those that queue. Of the ops that are ready the one whose lane has the highest priority runs; priorities are drawn from the
-// seed and now and then drawn anew (after Burckhardt, Kothari, Musuvathi, Nagarakatte, "A Randomized Scheduler with Probabilistic Guarantees of Finding Bugs", 2010). So a stream
-// may be starved for as long as the program's own events and waits allow, which is when a missing one shows.
+// the threads that wait, or, as the seed wills, in those that queue. Of the ops that are ready the one whose lane has the highest priority runs; priorities are drawn
+// from the seed and now and then drawn anew (after Burckhardt, Kothari, Musuvathi, Nagarakatte, "A Randomized Scheduler with Probabilistic Guarantees of Finding Bugs",
+// 2010). So a stream may be starved for as long as the program's own events and waits allow, which is when a missing one shows.
 #include "driver.h"
 
 #include <algorithm>
@@ -18,6 +18,7 @@ static double now() {
 
 // splitmix64
 uint64_t draw() {
+    std::lock_guard<std::recursive_mutex> lock(mutex);
     static uint64_t state = settings().seed * 0x2545F4914F6CDD1Dull;
     uint64_t z = state += 0x9E3779B97F4A7C15ull;
     z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9ull;

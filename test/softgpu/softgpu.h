@@ -5,6 +5,10 @@
 #include <cuda.h>
 #pragma GCC visibility pop
 
+#if CUDA_VERSION >= 13000 // which gives other names to some functions
+#error "the emulated GPUs are written against the headers of CUDA 12 (scripts/cuda.sh fetch)"
+#endif
+
 #include <cstddef>
 #include <cstdint>
 #include <functional>

@@ -1,7 +1,7 @@
 //go:build cuda
 
-// Package check tests the emulated GPUs themselves: build/softgpu/selftest runs one case a process, in the environment that the case is about. cuDNN's and cuBLAS's results
-// are held to what PyTorch computed.
+// Package check tests the emulated GPUs themselves: build/softgpu/selftest runs one case a process, in the environment that the case is about. cuDNN's and cuBLAS's
+// results are held to what PyTorch computed.
 package check
 
 import (
@@ -65,7 +65,7 @@ var environments = map[string][]string{
 }
 
 // elsewhere are the cases with a test of their own below.
-var elsewhere = []string{"bytes", "conv", "devices", "event_missing", "event_present", "exchange", "overtaken", "pinned_reuse", "product"}
+var elsewhere = []string{"bytes", "conv", "devices", "event_missing", "event_present", "exchange", "overtaken", "overtakes", "pinned_reuse", "product"}
 
 func TestCases(t *testing.T) {
 	for _, name := range strings.Fields(string(selftest(t, nil, "list"))) {
@@ -102,8 +102,10 @@ func TestMissingEventShows(t *testing.T) {
 	if said := seeds(t, "pinned_reuse"); said["old"] == 0 || said["new"] == 0 {
 		t.Error("pinned memory used again too early: no seed, or every seed, shows it")
 	}
-	if said := seeds(t, "overtaken"); said["old"] == 0 || said["new"] == 0 {
-		t.Error("the default stream and one that does not block: no seed, or every seed, has the one overtake the other")
+	for _, name := range []string{"overtaken", "overtakes"} {
+		if said := seeds(t, name); said["old"] == 0 || said["new"] == 0 {
+			t.Errorf("%s: the default stream and one that does not block: no seed, or every seed, has one overtake the other", name)
+		}
 	}
 	if said := seeds(t, "exchange"); said["right"] != 24 {
 		t.Error("wrong numbers in an exchange that has all its events")
@@ -138,8 +140,8 @@ func TestBytes(t *testing.T) {
 			t.Fatalf("%v: %s", err, data)
 		}
 		for name, want := range map[string]string{
-			"peer": "[[0 110] [3 0]]", "h2d": "[0 7]", "d2h": "[11 0]", "d2d": "[113 0]", "launches": "[1 0]", "library_calls": "[0 0]",
-			"peer_unmapped": "113", "peer_arguments": "0", "allocated": "[1000 1000]", "peak": "[2000 1000]", "graph_launches": "0",
+			"peer": "[[0 110] [3 0]]", "h2d": "[0 7]", "d2h": "[11 0]", "d2d": "[113 0]", "launches": "[2 0]", "library_calls": "[0 0]",
+			"peer_unmapped": "113", "peer_arguments": "1", "allocated": "[1000 1000]", "peak": "[2000 1000]", "graph_launches": "0",
 		} {
 			if s := fmt.Sprint(got[name]); s != want {
 				t.Errorf("seed %d: %s is %s, want %s", seed, name, s, want)
@@ -171,10 +173,10 @@ func TestDevices(t *testing.T) {
 func TestSymbols(t *testing.T) {
 	selftest(t, nil, "list") // skips where nothing is built
 	for library, want := range map[string]string{
-		"libcuda.so.1": `cuCtxCreate_v2 cuCtxDestroy_v2 cuCtxDisablePeerAccess cuCtxEnablePeerAccess cuCtxGetCurrent cuCtxGetDevice cuCtxPopCurrent_v2 cuCtxPushCurrent_v2
+		"libcuda.so.1": `cuCtxCreate_v2 cuCtxCreate_v4 cuCtxDestroy_v2 cuCtxDisablePeerAccess cuCtxEnablePeerAccess cuCtxGetCurrent cuCtxGetDevice cuCtxPopCurrent_v2 cuCtxPushCurrent_v2
 			cuCtxSetCurrent cuCtxSynchronize cuDeviceCanAccessPeer cuDeviceGet cuDeviceGetAttribute cuDeviceGetCount cuDeviceGetName cuDeviceGetP2PAttribute cuDeviceGetPCIBusId
 			cuDeviceGetUuid cuDeviceGetUuid_v2 cuDevicePrimaryCtxRelease_v2 cuDevicePrimaryCtxRetain cuDeviceTotalMem_v2 cuDriverGetVersion cuEventCreate cuEventDestroy_v2
-			cuEventElapsedTime cuEventQuery cuEventRecord cuEventSynchronize cuFuncGetAttribute cuGetErrorName cuGetErrorString cuGraphDestroy cuGraphExecDestroy
+			cuEventElapsedTime cuEventElapsedTime_v2 cuEventQuery cuEventRecord cuEventSynchronize cuFuncGetAttribute cuGetErrorName cuGetErrorString cuGraphDestroy cuGraphExecDestroy
 			cuGraphInstantiateWithFlags cuGraphLaunch cuInit cuLaunchKernel cuMemAlloc_v2 cuMemFreeHost cuMemFree_v2 cuMemGetInfo_v2 cuMemHostAlloc cuMemcpy2DAsync_v2
 			cuMemcpyDtoDAsync_v2 cuMemcpyDtoD_v2 cuMemcpyDtoHAsync_v2 cuMemcpyDtoH_v2 cuMemcpyHtoDAsync_v2 cuMemcpyHtoD_v2 cuMemcpyPeer cuMemcpyPeerAsync cuMemsetD32Async
 			cuMemsetD32_v2 cuMemsetD8Async cuMemsetD8_v2 cuModuleGetFunction cuModuleLoadData cuModuleLoadDataEx cuModuleUnload cuStreamBeginCapture_v2 cuStreamCreate
@@ -222,11 +224,11 @@ var truth []byte
 
 // conv is a convolution in the golden file.
 type conv struct {
-	Name                      string
-	X, W, Y                   [4]int
-	Pad, Stride, Dilation     [2]int
-	Groups                    int
-	Draw                      string
+	Name                     string
+	X, W, Y                  [4]int
+	Pad, Stride, Dilation    [2]int
+	Groups                   int
+	Draw                     string
 	half, nhwc, margin, tf32 int
 }
 

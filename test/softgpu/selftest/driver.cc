@@ -2,6 +2,7 @@
 #include "selftest.h"
 
 #include <cmath>
+#include <sys/mman.h>
 
 static const size_t KiB = 1024, MiB = KiB * KiB;
 
@@ -150,8 +151,16 @@ CASE(guard) {
     context(0);
     CUdeviceptr p = memory(1000);
     long long far = 5000;
-    OK(launch(kernel("test_write"), nullptr, {&p, &far}, 1, 1));
+    char *after;
+    OK(cuMemHostAlloc((void **)&after, 1, 0));
+    *after = 7;
+    CUfunction write = kernel("test_write");
+    CUstream s = stream();
+    OK(launch(write, s, {&p, &far}, 1, 1));
+    CUresult queued = cuMemcpyDtoHAsync(after, p, 1, s); // refused at once if the kernel has run already
+    TRUE(queued == CUDA_SUCCESS || queued == CUDA_ERROR_ILLEGAL_ADDRESS);
     WANT(CUDA_ERROR_ILLEGAL_ADDRESS, cuCtxSynchronize());
+    TRUE(*after == 7); // what was queued behind it did not run
     CUdeviceptr q;
     WANT(CUDA_ERROR_ILLEGAL_ADDRESS, cuMemAlloc(&q, 4));
     OK(cuCtxSetCurrent(other));
@@ -303,6 +312,9 @@ CASE(bytes) {
     long long at = 0;
     OK(launch(kernel("test_write"), nullptr, {&pa, &at}, 1, 1));
     OK(cuMemFree(pa));
+    OK(cuCtxEnablePeerAccess(b, 0));
+    OK(launch(kernel("test_write"), nullptr, {&pb, &at}, 1, 1));
+    OK(cuCtxSynchronize());
     _Exit(0);
 }
 
@@ -426,4 +438,21 @@ CASE(pageable_reuse) {
     x = 2;
     OK(cuMemcpyDtoHAsync(&y, p, 4, s));
     TRUE(y == 1);
+}
+
+// The host's memory may lie where devices usually have theirs, and grow towards them.
+CASE(addresses) {
+    auto map = [](uint64_t at, size_t bytes) { return mmap((void *)at, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0) == (void *)at; };
+    const uint64_t usual = 0x100000000000;
+    TRUE(map(usual + 4096, 4096));
+    *(float *)(usual + 4096) = 5;
+    context(0);
+    CUdeviceptr p = memory(4), q;
+    OK(cuMemcpyHtoD(p, (void *)(usual + 4096), 4));
+    TRUE(values(p, 1)[0] == 5);
+    TRUE(p > usual + (1ull << 40));
+    TRUE(!map(p & ~4095ull, 4096)); // nobody else gets a device's addresses
+    OK(cuMemAlloc(&q, 4));
+    OK(cuMemFree(q));
+    TRUE(!map(q & ~4095ull, 4096));
 }

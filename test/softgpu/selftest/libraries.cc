@@ -1,5 +1,5 @@
-// Convolutions and products as numbers on standard input say, results to standard output: softgpu_test.go compares them with what PyTorch computed. And what the two libraries
-// refuse.
+// Convolutions and products as numbers on standard input say, results to standard output: softgpu_test.go compares them with what PyTorch computed. And what the two
+// libraries refuse.
 #include "selftest.h"
 
 #include "../number.h"

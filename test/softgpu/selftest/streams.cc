@@ -43,6 +43,18 @@ CASE(overtaken) {
     puts(get(b) == 2 ? "new" : "old");
 }
 
+// And the other way round.
+CASE(overtakes) {
+    context(0);
+    CUdeviceptr a = memory(4), b = memory(4);
+    OK(cuMemsetD32(a, 1, 1));
+    CUstream apart = stream();
+    set(a, 2, nullptr);
+    OK(cuMemcpyDtoDAsync(b, a, 4, apart));
+    OK(cuCtxSynchronize());
+    puts(get(b) == 2 ? "new" : "old");
+}
+
 CASE(events) {
     context(0);
     CUstream s = stream();
