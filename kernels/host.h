@@ -57,6 +57,7 @@ inline float __uint_as_float(unsigned u) {
 }
 inline unsigned __umulhi(unsigned a, unsigned b) { return (unsigned)((unsigned long long)a * b >> 32); }
 inline float rsqrtf(float x) { return 1 / sqrtf(x); }
+inline float __fdividef(float a, float b) { return a / b; }
 template <class T> inline T min(T a, T b) { return a < b ? a : b; }
 template <class T> inline T max(T a, T b) { return a > b ? a : b; }
 

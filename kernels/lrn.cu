@@ -21,23 +21,29 @@ __device__ inline float power(float scale, float beta) {
 	return r * rsqrtf(r) * r;
 }
 
-// Tile is a block's part of a row: pixels from p0 on, channels from c0 on of the group first .. last.
+// Tile is a block's part of a row: TILE pixels from p0 on and TILE channels from c0 on, of the group first .. last.
 template <bool NHWC> struct Tile {
 	int row, p0, c0, first, last;
 
-	// where finds number e of the tile widened by margin channels on both sides: -1 where there is none.
-	__device__ int where(const Norm &n, int e, int margin) const {
-		const int width = TILE + 2 * margin;
-		const int c = c0 - margin + (NHWC ? e % width : e / TILE), p = p0 + (NHWC ? e / width : e % TILE);
-		if (c < first || c >= last || p >= n.plane) return -1;
-		return NHWC ? (row * n.plane + p) * n.channels + c : (row * n.channels + c) * n.plane + p;
+	// place is that of channel c and pixel p of the tile, widened by margin channels on both sides, in shared memory.
+	__device__ static int place(int c, int p, int margin) { return NHWC ? p * (TILE + 2 * margin) + c + margin : (c + margin) * TILE + p; }
+
+	// sweep calls f(c, p, i) for the channels -margin .. TILE+margin and pixels of the tile that are the thread's; i is the number in the tensor, -1 where there is none.
+	// A warp takes neighbours in memory.
+	template <class F> __device__ void sweep(const Norm &n, int margin, F f) const {
+		const int lane = threadIdx.x % TILE, line = threadIdx.x / TILE, lines = THREADS / TILE;
+		if (NHWC)
+			for (int p = line; p < TILE; p += lines)
+				for (int c = lane - margin; c < TILE + margin; c += TILE) f(c, p, number(n, c, p));
+		else
+			for (int c = line - margin; c < TILE + margin; c += lines) f(c, lane, number(n, c, lane));
+	}
+	__device__ int number(const Norm &n, int c, int p) const {
+		const int channel = c0 + c, pixel = p0 + p;
+		if (channel < first || channel >= last || pixel >= n.plane) return -1;
+		return NHWC ? (row * n.plane + pixel) * n.channels + channel : (row * n.channels + channel) * n.plane + pixel;
 	}
 };
-
-// moved is the place of number e in a tile whose margin is wider by more.
-template <bool NHWC> __device__ inline int moved(int e, int margin, int more) {
-	return NHWC ? e + more + e / (TILE + 2 * margin) * 2 * more : e + more * TILE;
-}
 
 // each calls f for the tiles that are the block's.
 template <bool NHWC, class F> __device__ inline void each(const Norm &n, F f) {
@@ -50,23 +56,23 @@ template <bool NHWC, class F> __device__ inline void each(const Norm &n, F f) {
 	}
 }
 
+// squares is the sum over the window around at; next is the way to the channel beside it.
+__device__ inline float squares(const float *at, int next, int half) {
+	float total = 0;
+	for (int j = -half; j <= half; j++) total += at[j * next] * at[j * next];
+	return total;
+}
+
 template <class T, bool NHWC> __device__ inline void forward(const T *x, T *y, Norm n, const int half) {
 	__shared__ float xs[(TILE + 2 * REACH) * TILE];
 	const int next = NHWC ? 1 : TILE;
 	each<NHWC>(n, [=](Tile<NHWC> tile) {
-		for (int e = threadIdx.x; e < (TILE + 2 * half) * TILE; e += THREADS) {
-			const int i = tile.where(n, e, half);
-			xs[e] = i < 0 ? 0 : get(x[i]);
-		}
+		tile.sweep(n, half, [=](int c, int p, int i) { xs[tile.place(c, p, half)] = i < 0 ? 0 : get(x[i]); });
 		__syncthreads();
-		for (int e = threadIdx.x; e < TILE * TILE; e += THREADS) {
-			const int i = tile.where(n, e, 0);
-			if (i < 0) continue;
-			const float *at = xs + moved<NHWC>(e, 0, half);
-			float total = 0;
-			for (int j = -half; j <= half; j++) total += at[j * next] * at[j * next];
-			put(&y[i], *at * power(n.k + n.alpha * total, n.beta));
-		}
+		tile.sweep(n, 0, [=](int c, int p, int i) {
+			const float *at = xs + tile.place(c, p, half);
+			if (i >= 0) put(&y[i], *at * power(n.k + n.alpha * squares(at, next, half), n.beta));
+		});
 		__syncthreads();
 	});
 }
@@ -76,29 +82,21 @@ template <class T, bool NHWC> __device__ inline void backward(const T *x, const 
 	const int next = NHWC ? 1 : TILE;
 	const float factor = 2 * n.alpha * n.beta;
 	each<NHWC>(n, [=](Tile<NHWC> tile) {
-		for (int e = threadIdx.x; e < (TILE + 4 * half) * TILE; e += THREADS) {
-			const int i = tile.where(n, e, 2 * half);
-			xs[e] = i < 0 ? 0 : get(x[i]);
-		}
+		tile.sweep(n, 2 * half, [=](int c, int p, int i) { xs[tile.place(c, p, 2 * half)] = i < 0 ? 0 : get(x[i]); });
 		__syncthreads();
-		for (int e = threadIdx.x; e < (TILE + 2 * half) * TILE; e += THREADS) {
-			const int i = tile.where(n, e, half);
-			const float *at = xs + moved<NHWC>(e, half, half);
-			float total = 0;
-			for (int j = -half; j <= half; j++) total += at[j * next] * at[j * next];
-			const float scale = n.k + n.alpha * total, d = i < 0 ? 0 : get(dy[i]) * power(scale, n.beta);
-			direct[e] = d;                         // dy scale^-beta
-			through[e] = i < 0 ? 0 : d * *at / scale; // dy x scale^(-beta-1)
-		}
+		tile.sweep(n, half, [=](int c, int p, int i) {
+			const float *at = xs + tile.place(c, p, 2 * half);
+			const float scale = n.k + n.alpha * squares(at, next, half), d = i < 0 ? 0 : get(dy[i]) * power(scale, n.beta);
+			direct[tile.place(c, p, half)] = d;                                          // dy scale^-beta
+			through[tile.place(c, p, half)] = i < 0 ? 0 : __fdividef(d * *at, scale); // dy x scale^(-beta-1)
+		});
 		__syncthreads();
-		for (int e = threadIdx.x; e < TILE * TILE; e += THREADS) {
-			const int i = tile.where(n, e, 0);
-			if (i < 0) continue;
-			const int at = moved<NHWC>(e, 0, half);
+		tile.sweep(n, 0, [=](int c, int p, int i) {
+			const int at = tile.place(c, p, half);
 			float total = 0;
 			for (int j = -half; j <= half; j++) total += through[at + j * next];
-			put(&dx[i], direct[at] - factor * xs[moved<NHWC>(e, 0, 2 * half)] * total);
-		}
+			if (i >= 0) put(&dx[i], direct[at] - factor * xs[tile.place(c, p, 2 * half)] * total);
+		});
 		__syncthreads();
 	});
 }

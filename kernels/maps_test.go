@@ -127,7 +127,14 @@ func TestDropout(t *testing.T) {
 	for _, c := range []struct {
 		in    device.Shape
 		first int
-	}{{device.Shape{C: 64, H: 1, W: 1}, 0}, {device.Shape{C: 64, H: 1, W: 1}, 2048}, {device.Shape{C: 13, H: 1, W: 1}, 5}, {device.Shape{C: 8, H: 3, W: 3}, 2}, {device.Shape{C: 5, H: 3, W: 7}, 105}} {
+	}{
+		{device.Shape{C: 64, H: 1, W: 1}, 0},
+		{device.Shape{C: 64, H: 1, W: 1}, 2048},
+		{device.Shape{C: 13, H: 1, W: 1}, 5}, // no four units in one block of Philox
+		{device.Shape{C: 13, H: 1, W: 1}, 8},
+		{device.Shape{C: 8, H: 3, W: 3}, 2},
+		{device.Shape{C: 5, H: 3, W: 7}, 105},
+	} {
 		for _, k := range kinds {
 			for _, layout := range layouts {
 				const rows, rate = 7, .4

@@ -31,6 +31,8 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 if [ -n "${NVCC:-}" ]; then
 	ptxas=$(dirname "$NVCC")/ptxas
+	known=$("$NVCC" --list-gpu-code)
+	targets=$(for t in $targets; do case $known in *sm_$t*) echo "$t" ;; esac; done | xargs)
 	"$NVCC" -std=c++17 -Ikernels -ptx -arch=compute_75 -o "$work/new.ptx" kernels/all.cu
 else
 	ptxas=$dir/ptxas
