@@ -37,7 +37,13 @@ func TestScripts(t *testing.T) {
 		RequireUniqueNames:  true,
 		Setup: func(env *testscript.Env) error {
 			writeTiny(t, env.WorkDir)
-			env.Setenv("LD_LIBRARY_PATH", os.Getenv("LD_LIBRARY_PATH")) // where emulated GPUs are
+			libraries := os.Getenv("LD_LIBRARY_PATH") // where emulated GPUs are
+			env.Setenv("LD_LIBRARY_PATH", libraries)
+			for _, dir := range filepath.SplitList(libraries) {
+				if strings.Contains(dir, "softgpu") {
+					env.Setenv("SOFTGPU", dir)
+				}
+			}
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "flip": flip, "cut": cutFile},

@@ -63,7 +63,11 @@ func (c *compiler) stage() {
 		s.kernel = &kernel{
 			name: "input" + order(v.layout) + suffix(v.typ), items: rows * int64(v.plane()),
 			args: []any{
-				s.pixels, part{o.small, o.crop}, part{o.small, o.flip}, part{o.small, o.color}, o.mean, len(in.Mean), o.scale, x,
+				s.pixels,
+				part{o.small, o.crop},
+				part{o.small, o.flip},
+				part{o.small, o.color},
+				o.mean, len(in.Mean), o.scale, x,
 				c.prog.Rows, in.Channels, in.Height, in.Width, v.shape.H, v.shape.W, v.depth, v.height, v.width, c.passed,
 			},
 		}

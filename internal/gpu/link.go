@@ -45,7 +45,6 @@ type send struct {
 	link *device.Link
 	in   *value
 	port *port
-	add  bool
 }
 
 func (o *send) forward(c *compiler) error {

@@ -21,7 +21,6 @@ type buffer struct {
 	purpose     string
 	bytes       int64
 	first, last int
-	perRow      bool // grows with the rows
 	arena       *arena
 	offset      int64
 }

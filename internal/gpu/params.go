@@ -35,7 +35,6 @@ type param struct {
 	settled                    bool
 	weight, momentum, gradient *buffer
 	half                       *buffer // a bf16 copy of the weight; nil until a net wants it
-	refresh                    *cuda.Launch
 }
 
 // NewParams declares parameters; memory comes with the first Alloc.
@@ -57,7 +56,7 @@ func (d *Device) NewParams(specs []device.ParamSpec) (device.Params, error) {
 // Specs are those that NewParams was given.
 func (p *Params) Specs() []device.ParamSpec { return p.specs }
 
-// order is how a parameter of so many numbers is to lie; no blocks: in logical order.
+// layoutOf is how a parameter is to lie: the numbers that it takes, and where they are; no blocks: in logical order.
 type layoutOf struct {
 	len    int
 	blocks []block

@@ -198,18 +198,19 @@ func TestHalfGolden(t *testing.T) {
 	}
 }
 
-// child runs a test of this binary in a process of its own with other settings of the emulated GPUs, and returns what they counted. It is skipped on others.
-func child(t *testing.T, test string, settings ...string) (stats struct {
+// counts are what emulated GPUs counted: Peer are bytes, from and to.
+type counts struct {
 	Peer [][]int64 `json:"peer"`
-	D2H  []int64   `json:"d2h"`
-	H2D  []int64   `json:"h2d"`
-}) {
+}
+
+// child runs a test of this binary in a process of its own with other settings of the emulated GPUs, and returns what they counted. It is skipped on others.
+func child(t *testing.T, test string, settings ...string) (stats counts) {
 	t.Helper()
 	if !strings.Contains(os.Getenv("LD_LIBRARY_PATH"), "softgpu") {
 		t.Skip("only emulated GPUs count what crosses")
 	}
 	file := filepath.Join(t.TempDir(), "stats.json")
-	c := exec.Command(os.Args[0], "-test.run", "^"+test+"$", "-test.v")
+	c := exec.Command(os.Args[0], "-test.run", "^("+test+")$", "-test.v")
 	c.Env = append(append(os.Environ(), "ALEXNET_CHILD=1", "SOFTGPU_STATS="+file), settings...)
 	out, err := c.CombinedOutput()
 	if err != nil || strings.Contains(string(out), "SKIP") {
@@ -286,7 +287,7 @@ func TestSchedules(t *testing.T) {
 	}
 	for _, setting := range []string{"SOFTGPU_PEER=1", "SOFTGPU_PEER=0"} {
 		for seed := range 2 {
-			child(t, "TestStagedDevices", setting, fmt.Sprintf("SOFTGPU_SEED=%d", 100+seed))
+			child(t, "TestStagedDevices|TestPassesInFlight", setting, fmt.Sprintf("SOFTGPU_SEED=%d", 100+seed))
 		}
 	}
 }
@@ -294,4 +295,59 @@ func TestSchedules(t *testing.T) {
 func TestStagedDevices(t *testing.T) {
 	inChild(t)
 	runColumns(t)
+}
+
+// homePage is a net whose columns meet in the last layer alone: nothing holds device 1 back when device 0 is slow.
+const homePage = `
+model:
+  columns: 2
+  classes: 6
+  act: relu
+  input: {channels: 3, size: 24}
+  layers:
+    - {name: conv1, kind: conv, kernels: 16, size: 5, stride: 2, init: {std: 0.003, bias: 0.1}}
+    - {name: fc2, kind: fc, units: 16, init: {std: 0.1}}
+    - {name: fc3, kind: fc, inputs: both, act: none, init: {std: 0.2}}
+    - {name: prob, kind: softmax}
+`
+
+// Passes that are enqueued one behind the other do not overtake: what device 1 computes for the next pass waits until device 0 has fetched what it computed for
+// this one.
+func TestPassesInFlight(t *testing.T) {
+	inChild(t)
+	const rows, passes = 4, 8
+	run := func(devs []device.Device) (all [][]float32) {
+		cfg, err := config.Parse([]byte(homePage), nil)
+		must(t, err)
+		arch, err := model.Of(cfg, 0)
+		must(t, err)
+		m, err := model.Open(arch, devs)
+		must(t, err)
+		net, err := m.Compile(model.Options{Rows: rows, Input: model.Preprocess{Height: trainingSide, Width: trainingSide}})
+		must(t, err)
+		must(t, net.Alloc())
+		defer func() { must(t, net.Close()); must(t, m.Close()) }()
+		must(t, m.Init(7))
+		var last [2]device.Ticket
+		for pass := range passes {
+			b := net.Stage()
+			src := philox.NewSource(5, philox.PurposeTest, uint32(pass), 3)
+			for i := range b.Pixels {
+				b.Pixels[i] = uint8(src.Uint32())
+			}
+			net.Forward(b, model.Pass{Rows: rows, Divisor: rows})
+			p := make([]float32, rows*6)
+			all = append(all, p)
+			last[pass%2] = net.Probabilities(p)
+		}
+		must(t, last[0].Wait())
+		must(t, last[1].Wait())
+		return all
+	}
+	want, got := run(reference.Open(1)), run(openDevices(t, Options{}, 2))
+	for pass := range want {
+		if d := apart(got[pass], want[pass]); !(d <= 1e-5) {
+			t.Errorf("pass %d is off by %.3g", pass, d)
+		}
+	}
 }

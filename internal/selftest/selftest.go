@@ -31,8 +31,8 @@ const (
 // Backend is a kind of device to check.
 type Backend struct {
 	Name string                               // "cpu"
-	Pair string                               // what two of them are called; empty: "cpu,cpu"
 	Open func(n int) ([]device.Device, error) // the caller of Open closes them
+	Pair string                               // what two of them are called; empty: "cpu,cpu"
 }
 
 // Check is what came out for one op.

@@ -6,6 +6,7 @@ package cuda
 import "C"
 
 import (
+	"errors"
 	"runtime"
 
 	"gorgonia.org/cu"
@@ -98,7 +99,7 @@ func (c *Context) C() cu.CUContext { return c.ctx }
 
 // Reach lets the current context, which must not be peer's, reach into peer's memory.
 func (c *Context) Reach(peer *Context) error {
-	if err := peer.ctx.EnablePeerAccess(0); err != nil && err != cu.PeerAccessAlreadyEnabled {
+	if err := peer.ctx.EnablePeerAccess(0); err != nil && !errors.Is(err, cu.PeerAccessAlreadyEnabled) {
 		return Wrap("cuCtxEnablePeerAccess", err)
 	}
 	return nil

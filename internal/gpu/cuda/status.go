@@ -30,7 +30,7 @@ func Wrap(call string, err error) error {
 	if err == nil {
 		return nil
 	}
-	if err == cu.SharedObjectSymbolNotFound {
+	if errors.Is(err, cu.SharedObjectSymbolNotFound) {
 		err = link.Lacks(link.CUDA)
 	}
 	return &Error{call, err}

@@ -1,0 +1,101 @@
+#!/usr/bin/env python3
+"""Trains the paper's net on a GPU with PyTorch and with alexnet, in turn, and prints images a second: a line for each precision.
+
+usage: bench_gpu.py [--batch 128] [--steps 50] [--rounds 3] [--alexnet bin/alexnet]
+
+The net and the update are those of bench_torch.py. PyTorch runs eager and compiled; in channels_last where tensor cores compute (tf32, bf16), bf16 by autocast, fp32 with
+TF32 switched off. alexnet runs `alexnet bench`, whose step has upload, augmentation and finite checks in it; with two GPUs also a column on each. Without PyTorch for CUDA
+alexnet runs alone.
+"""
+import argparse
+import json
+import statistics
+import subprocess
+import time
+
+
+def alexnet(binary, gpus, batch, steps, precision):
+    command = [binary, "bench", "--config", "alexnet", "--gpus", gpus, "--batch", str(batch), "--steps", str(steps), "--precision", precision, "--json"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        raise SystemExit(f"{' '.join(command)}\n{done.stderr}")
+    return json.loads(done.stdout)["images_per_second"]
+
+
+def stepper(net, batch, precision, compiled):
+    import torch
+    from torch.nn import functional as F
+
+    torch.manual_seed(0)
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = precision == "tf32"
+    torch.backends.cudnn.benchmark = True
+    m, x, y = net().cuda().train(), torch.randn(batch, 3, 224, 224).cuda(), torch.randint(0, 1000, (batch,)).cuda()
+    if precision != "fp32":
+        m, x = m.to(memory_format=torch.channels_last), x.contiguous(memory_format=torch.channels_last)
+    weights = [p for p in m.parameters() if p.dim() > 1]
+    biases = [p for p in m.parameters() if p.dim() == 1]
+    sgd = torch.optim.SGD([{"params": weights, "weight_decay": 5e-4}, {"params": biases, "lr": 2e-3}], lr=1e-3, momentum=0.9)
+    f = torch.compile(m) if compiled else m
+
+    def step():
+        sgd.zero_grad(set_to_none=True)
+        with torch.autocast("cuda", torch.bfloat16, enabled=precision == "bf16"):
+            loss = F.cross_entropy(f(x), y)
+        loss.backward()
+        sgd.step()
+
+    return step
+
+
+def torch_speed(step, batch, steps):
+    import torch
+
+    for _ in range(5):
+        step()
+    torch.cuda.synchronize()
+    start = time.perf_counter()
+    for _ in range(steps):
+        step()
+    torch.cuda.synchronize()
+    return batch * steps / (time.perf_counter() - start)
+
+
+def main():
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("--batch", type=int, default=128)
+    p.add_argument("--steps", type=int, default=50)
+    p.add_argument("--rounds", type=int, default=3)
+    p.add_argument("--alexnet", default="bin/alexnet")
+    a = p.parse_args()
+    net = None
+    try:
+        import torch
+
+        if torch.cuda.is_available():
+            from bench_torch import net
+
+            print(f"PyTorch {torch.__version__}, cuDNN {torch.backends.cudnn.version()}, {torch.cuda.get_device_name()}")
+        else:
+            print(f"PyTorch {torch.__version__} sees no GPU: alexnet alone")
+    except ImportError:
+        print("no PyTorch: alexnet alone")
+    doctor = json.loads(subprocess.run([a.alexnet, "doctor", "--device", "reference", "--json"], capture_output=True, text=True).stdout)
+    gpus = doctor["gpus"]["gpus"]
+    print(f"paper's net, batch {a.batch}, medians of {a.rounds} rounds in turn of {a.steps} steps, images a second, on {gpus[0]['name']}")
+    for precision in ["fp32", "tf32", "bf16"]:
+        runs = {"alexnet": lambda: alexnet(a.alexnet, "0", a.batch, a.steps, precision)}
+        if len(gpus) > 1:
+            runs["alexnet on 0,1"] = lambda: alexnet(a.alexnet, "0,1", a.batch, a.steps, precision)
+        if net:
+            for name, compiled in [("PyTorch eager", False), ("PyTorch compiled", True)]:
+                step = stepper(net, a.batch, precision, compiled)
+                runs[name] = lambda step=step: torch_speed(step, a.batch, a.steps)
+        seen = {name: [] for name in runs}
+        for _ in range(a.rounds):
+            for name, run in runs.items():
+                seen[name].append(run())
+        print(f"{precision}: " + ", ".join(f"{name} {statistics.median(v):.0f}" for name, v in seen.items()), flush=True)
+
+
+if __name__ == "__main__":
+    main()
