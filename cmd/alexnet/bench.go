@@ -81,7 +81,7 @@ leave out those with the zeros of the padding. On two devices both are of all co
 	o.net.addBatch(c)
 	o.device.addFlags(c)
 	o.device.addPrecision(c)
-	o.device.addDeterministic(c)
+	o.device.addChoices(c)
 	f := c.Flags()
 	f.StringVar(&o.mode, "mode", train.BenchTrain, "what to measure, as `MODE`: train, infer or data")
 	f.StringVar(&o.data, "data", "", "`PATH` of a folder or tar of pictures (default: made up in memory)")

@@ -42,10 +42,11 @@ func (o *deviceOptions) addPrecision(c *cobra.Command) {
 	c.Flags().StringVar(&o.precision, "precision", "", "`TYPE` that ops compute in: fp32, or bf16 where the processor has it, and on GPUs tf32 (train.precision)")
 }
 
-// addDeterministic adds the flag of training and measuring.
-func (o *deviceOptions) addDeterministic(c *cobra.Command) {
+// addChoices adds the flags of training and measuring that choose among ways to the same result.
+func (o *deviceOptions) addChoices(c *cobra.Command) {
 	c.Flags().BoolVar(&o.choice.Deterministic, "deterministic", false,
 		"on GPUs, take only algorithms that give the same bits from run to run (the other devices always do)")
+	c.Flags().BoolVar(&o.choice.Graphs, "graphs", false, "on one GPU, capture a step as a CUDA graph and replay it")
 }
 
 var precisions = map[string]device.Precision{"": device.FP32, "fp32": device.FP32, "tf32": device.TF32, "bf16": device.BF16}
@@ -69,6 +70,9 @@ func (o *deviceOptions) check(c *cobra.Command) error {
 	}
 	if resume := c.Flags().Lookup("resume"); o.choice.Deterministic && o.gpus == "" && (resume == nil || !resume.Changed) {
 		return usageError("leave --deterministic away: these devices give the same bits anyway", "--deterministic goes with --gpus")
+	}
+	if o.choice.Graphs && o.gpus == "" {
+		return usageError(help, "--graphs goes with --gpus")
 	}
 	if _, err := gpuNumbers(o.gpus); err != nil {
 		return usageError(help, "%v", err)

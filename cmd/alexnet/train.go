@@ -83,7 +83,7 @@ to the very weights that the undisturbed run would have had, on the device that 
 	o.net.addSeed(c)
 	o.device.addFlags(c)
 	o.device.addPrecision(c)
-	o.device.addDeterministic(c)
+	o.device.addChoices(c)
 	f := c.Flags()
 	f.StringVar(&o.data, "data", "", "`PATH` of a folder or tar of pictures (default: generated pictures)")
 	f.IntVar(&o.epochs, "epochs", 0, "`N` passes over the data, in all (train.epochs)")

@@ -57,6 +57,12 @@ type Net interface {
 	Close() error
 }
 
+// Replayer is an optional ability of a Net without Sends and Recvs: to enqueue as a whole what was enqueued op by op before.
+type Replayer interface {
+	// Replay does what enqueue does, which makes the same calls of Forward, Backward and Update, in the same order, each time, and no others.
+	Replay(enqueue func())
+}
+
 // Ticket is the receipt of a Fetch.
 type Ticket interface {
 	// Wait returns when the data is there, or the net's first failure. Waiting again is allowed until the second Fetch after it.

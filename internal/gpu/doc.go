@@ -22,6 +22,7 @@ var ErrUnavailable = errors.New("no GPU can be used")
 // Options are how nets on GPUs choose among algorithms that give the same result but for the last bits.
 type Options struct {
 	Deterministic bool           // only algorithms that give the same bits from run to run
+	Graphs        bool           // a net that is alone captures a step as a CUDA graph, and replays it
 	Algorithms    map[string]int // by what Algorithms calls them: these, where cuDNN offers them
 }
 

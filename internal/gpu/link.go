@@ -241,15 +241,13 @@ func (p *port) arrived() error {
 	return cuda.Wrap("cuEventRecord", p.came.Record(x))
 }
 
-// throughHost copies by way of pinned memory: the other device writes it, on its fetching stream, when this one has read what was in it.
+// throughHost copies by way of pinned memory: the other device writes it, on its fetching stream. What was in it before has been read: see begin.
 func (p *port) throughHost(bytes int64) error {
 	other, x := p.peer.net.dev, p.net.dev.exchange
 	err := other.do(func() error {
 		from := other.exchange
-		for _, e := range []cu.Event{p.peer.left, p.came} {
-			if err := from.Wait(e, 0); err != nil {
-				return cuda.Wrap("cuStreamWaitEvent", err)
-			}
+		if err := from.Wait(p.peer.left, 0); err != nil {
+			return cuda.Wrap("cuStreamWaitEvent", err)
 		}
 		if err := p.peer.clocks[1].start(from); err != nil {
 			return err

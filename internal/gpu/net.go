@@ -44,6 +44,7 @@ type Net struct {
 	fetched       int // calls of Fetch
 	reports       [16]flagReport
 	sent, looked  int // reports that were enqueued, and looked at
+	replay        replay
 }
 
 var (
@@ -291,6 +292,9 @@ func (n *Net) Close() error {
 			for _, p := range n.ports {
 				err = errors.Join(err, p.close())
 			}
+		}
+		if n.replay.graph != nil {
+			err = errors.Join(err, n.replay.graph.Close())
 		}
 		return errors.Join(err, closeConvs(n.convs), n.pinned.Free(), release(n.arenas))
 	})

@@ -34,6 +34,7 @@ type Net struct {
 	nets   []device.Net
 	passes []device.Pass // by device, reused from step to step
 	rows   int           // of the last Forward
+	step   func()        // enqueues all ops; in a net that trains, back and the update too
 }
 
 // Compile makes a net that runs on the model's parameters. At most one net may be a Train net, and it must be compiled first. It takes
@@ -48,6 +49,10 @@ func (m *Model) Compile(o Options) (*Net, error) {
 
 func (m *Model) compile(plan *Plan) (*Net, error) {
 	n := &Net{model: m, plan: plan, passes: make([]device.Pass, len(m.devs))}
+	n.step = n.forward
+	if plan.Programs[0].Train {
+		n.step = func() { n.forward(); n.Backward(); n.Update() }
+	}
 	for d, dev := range m.devs {
 		prog := &plan.Programs[d]
 		prog.Params = m.params[d]
@@ -98,9 +103,23 @@ type Pass struct {
 // Forward enqueues the upload of b, which must come from Stage, and the forward pass on all devices, in plan order.
 func (n *Net) Forward(b *device.Batch, p Pass) {
 	n.Begin(b, p)
+	n.forward()
+}
+
+func (n *Net) forward() {
 	for i := range n.plan.Order {
 		n.ForwardStep(i)
 	}
+}
+
+// Step is Forward and, in a net that trains, Backward and Update. A device that can replay what it was given before does.
+func (n *Net) Step(b *device.Batch, p Pass) {
+	n.Begin(b, p)
+	if r, ok := n.nets[0].(device.Replayer); ok && len(n.nets) == 1 {
+		r.Replay(n.step)
+		return
+	}
+	n.step()
 }
 
 // Begin enqueues the upload alone. With ForwardStep and BackwardStep it is Forward and Backward taken apart, for those who measure or check

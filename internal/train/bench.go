@@ -173,7 +173,6 @@ func (b *bench) open() (*stepper, error) {
 		return nil, err
 	}
 	s := newStepper(b.compiled, feed, b.cfg.Train.Batch)
-	s.infer = b.Mode == BenchInfer
 	s.pass.Seed, s.pass.Momentum = b.cfg.Train.Seed, float32(b.cfg.Train.Momentum)
 	s.pass.LR, s.pass.Decay = make([]float32, len(arch.Params)), make([]float32, len(arch.Params))
 	start := &schedule{cfg: b.cfg.Train.Schedule}

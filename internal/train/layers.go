@@ -102,30 +102,31 @@ func (s *span) crosses(c *layerClock, i int) {
 func (b *bench) layers(ctx context.Context, s *stepper) error {
 	c := newLayerClock(b.compiled, b.model.Arch())
 	before, counted := c.net.Moves()
+	train := b.Mode == BenchTrain
 	for i := range b.Warmup + b.Steps {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if err := c.step(s, i >= b.Warmup); err != nil {
+		if err := c.step(s, train, i >= b.Warmup); err != nil {
 			return err
 		}
 		b.advance()
 	}
-	b.result.Layers = c.result(!s.infer)
+	b.result.Layers = c.result(train)
 	b.result.LayersStepMS = 1000 * median(c.whole)
 	if counted {
 		after, _ := c.net.Moves()
 		b.result.Moves = movesOf(after.Sub(before), b.Warmup+b.Steps)
 	}
 	if b.speed != nil {
-		c.roofs(b.speed, b.result.Layers, !s.infer)
+		c.roofs(b.speed, b.result.Layers, train)
 		b.result.Roofline = b.speed.summary(b.result.Layers, 1000*median(b.seconds))
 	}
 	return nil
 }
 
 // step is stepper.step with a wait behind every part of it.
-func (c *layerClock) step(s *stepper, keep bool) error {
+func (c *layerClock) step(s *stepper, train, keep bool) error {
 	b := c.net.Stage()
 	info, err := s.feed.Next(rowsOf(b))
 	if err != nil {
@@ -141,7 +142,7 @@ func (c *layerClock) step(s *stepper, keep bool) error {
 			return err
 		}
 	}
-	if !s.infer {
+	if train {
 		if err := c.back(keep); err != nil {
 			return err
 		}

@@ -16,11 +16,10 @@ type feeder interface {
 // stepper takes training steps: Run's and bench's. After a step is enqueued it waits for the one before, so that the devices always
 // have a step to work on while the host fills the next batch and writes metrics.
 type stepper struct {
-	net   *model.Net
-	feed  feeder
-	infer bool       // bench: forward alone
-	pass  model.Pass // of the next step: Step, and what stays the same between two drains (Seed, Momentum, LR, Decay)
-	next  uint64     // number of the next sample
+	net  *model.Net
+	feed feeder
+	pass model.Pass // of the next step: Step, and what stays the same between two drains (Seed, Momentum, LR, Decay)
+	next uint64     // number of the next sample
 
 	stats   [2][]float32 // (rows, 3) of the step in flight and the one before
 	flights [2]flight    // the same
@@ -63,12 +62,7 @@ func (s *stepper) step() (*taken, error) {
 		return nil, err
 	}
 	s.pass.First, s.pass.Rows, s.pass.Divisor = info.First, info.Rows, float32(max(info.Good, 1))
-	s.net.Forward(b, s.pass)
-	if !s.infer {
-		s.net.Backward()
-		s.net.Update()
-	}
-
+	s.net.Step(b, s.pass)
 	stats := s.stats[s.pass.Step%2][:3*info.Rows]
 	before := s.flight
 	s.flight = &s.flights[s.pass.Step%2]
