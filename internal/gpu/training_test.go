@@ -384,3 +384,14 @@ func TestReplay(t *testing.T) {
 		t.Errorf("a gradient out of range at step 20 gives %v", err)
 	}
 }
+
+func TestStepAllocatesNothing(t *testing.T) {
+	for n := 1; n <= 2; n++ {
+		tr := newTraining(t, columnsPage, trainingRows, openDevices(t, Options{}, n))
+		run := func() { tr.step(0, trainingRows, 5, 6); must(t, tr.net.Sync()) }
+		run()
+		if allocs := testing.AllocsPerRun(10, run); allocs != 0 {
+			t.Errorf("%v allocations a step on %d devices", allocs, n)
+		}
+	}
+}
