@@ -42,15 +42,11 @@ func (o *conv) forward(c *compiler) error {
 	y := c.write(o.out)
 	for n, i := range localFirst(o.in) {
 		p := o.parts[i]
-		beta := float32(0)
-		if n > 0 {
-			beta = 1
-		}
 		x := o.input(c, p)
 		if err := o.choose(c, p, cuda.Forward, i); err != nil {
 			return err
 		}
-		c.emit(&convolve{p, cuda.Forward, x, o.weight(c, p), y, c.workspace, beta})
+		c.emit(&convolve{p, cuda.Forward, x, o.weight(c, p), y, c.workspace, n > 0})
 	}
 	c.activate(y, o.out.typ, o.bias.weight, o.out, o.spec.Act)
 	return nil
@@ -149,10 +145,10 @@ func (o *conv) dataGradient(c *compiler, p *convPart, i int, dz *buffer) error {
 	}
 	dx := c.writeGrad(p.x)
 	if p.h == p.x.height && p.w == p.x.width {
-		c.emit(&convolve{p, cuda.Data, o.weight(c, p), dz, dx, c.workspace, 0})
+		c.emit(&convolve{p, cuda.Data, o.weight(c, p), dz, dx, c.workspace, false})
 	} else {
 		wide := c.buffer(device.PurposeBackward, p.x.gradType.Size()*int64(c.prog.Rows)*int64(p.x.depth*p.h*p.w))
-		c.emit(&convolve{p, cuda.Data, o.weight(c, p), dz, wide, c.workspace, 0})
+		c.emit(&convolve{p, cuda.Data, o.weight(c, p), dz, wide, c.workspace, false})
 		c.copyMap(wide, p.x, p.h, p.w, dx, p.x.height, p.x.width, p.x.gradType)
 	}
 	c.wrote(p.x)
@@ -170,11 +166,11 @@ func (o *conv) weightGradient(c *compiler, p *convPart, i int, dz *buffer) error
 	}
 	dw := place(part{o.w.gradient, 4 * int64(p.at)})
 	if !c.half {
-		c.emit(&convolve{p, cuda.Filter, x, dz, dw, c.workspace, 0})
+		c.emit(&convolve{p, cuda.Filter, x, dz, dw, c.workspace, false})
 		return nil
 	}
 	rounded := c.buffer(device.PurposeWorkspace, 2*int64(p.len))
-	c.emit(&convolve{p, cuda.Filter, x, dz, rounded, c.workspace, 0})
+	c.emit(&convolve{p, cuda.Filter, x, dz, rounded, c.workspace, false})
 	c.launch("convert_bf16_f32", int64(p.len), rounded, dw, p.len)
 	return nil
 }
@@ -231,7 +227,7 @@ type convolve struct {
 	a, b place
 	to   place
 	work *buffer
-	beta float32
+	add  bool // to what is there
 }
 
 func (s *convolve) run(n *Net) error {
@@ -242,7 +238,7 @@ func (s *convolve) run(n *Net) error {
 	}
 	switch s.dir {
 	case cuda.Forward:
-		return s.part.Forward(n.dev.dnn, algo, a, b, work, s.beta, to)
+		return s.part.Forward(n.dev.dnn, algo, a, b, work, s.add, to)
 	case cuda.Data:
 		return s.part.Data(n.dev.dnn, algo, a, b, work, to)
 	}

@@ -28,7 +28,7 @@ func (o *fc) forward(c *compiler) error {
 	for n, i := range localFirst(o.in) {
 		x := o.in[i]
 		c.emit(&gemm{
-			m: c.prog.Rows, n: o.out.shape.C, k: x.row(), beta: float32(min(n, 1)), tf32: c.prog.Precision == device.TF32,
+			m: c.prog.Rows, n: o.out.shape.C, k: x.row(), add: n > 0, tf32: c.prog.Precision == device.TF32,
 			a: matrix{c.read(x), x.typ, x.row(), false}, b: o.weight(c, i, true), c: matrix{sums, sumType, o.out.shape.C, false},
 		})
 	}
@@ -116,14 +116,14 @@ func (m matrix) bound() cuda.Matrix {
 	return cuda.Matrix{Data: m.data.ptr(), Type: m.typ, Stride: m.stride, Trans: m.trans}
 }
 
-// gemm is c = a b + beta c.
+// gemm is c = a b, or adds that.
 type gemm struct {
 	m, n, k int
-	beta    float32
+	add     bool // to what is there
 	tf32    bool
 	a, b, c matrix
 }
 
 func (s *gemm) run(n *Net) error {
-	return n.dev.blas.Gemm(s.m, s.n, s.k, s.a.bound(), s.b.bound(), s.beta, s.c.bound(), s.tf32)
+	return n.dev.blas.Gemm(s.m, s.n, s.k, s.a.bound(), s.b.bound(), s.add, s.c.bound(), s.tf32)
 }

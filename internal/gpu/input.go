@@ -220,7 +220,7 @@ func (n *Net) begin(s *slot, pass *device.Pass) error {
 		return cuda.Wrap("cuStreamWaitEvent", err)
 	}
 	for _, p := range n.ports {
-		if err := p.begin(main, pass.Rows); err != nil {
+		if err := p.begin(main); err != nil {
 			return err
 		}
 	}

@@ -311,8 +311,9 @@ func (s *home) run(n *Net) error {
 	return cuda.Wrap("cuEventRecord", p.free.Record(n.dev.main))
 }
 
-// begin has the computing stream wait until the other device has fetched what left in the pass before, and frees what came then.
-func (p *port) begin(s cu.Stream, rows int) error {
+// begin has the computing stream wait until the other device has fetched what left in the pass before, and frees what came then. Rows that take no part keep what an
+// earlier pass brought: finite numbers, whose gradient is 0.
+func (p *port) begin(s cu.Stream) error {
 	if p.waiting {
 		p.waiting = false
 		if err := s.Wait(p.peer.came, 0); err != nil {
@@ -321,12 +322,6 @@ func (p *port) begin(s cu.Stream, rows int) error {
 	}
 	if p.value.port != p { // a Send: its gradient is freed when it was added
 		return nil
-	}
-	if rows < p.net.prog.Rows { // no others will come
-		at := p.bytes(rows)
-		if err := cu.MemsetD8Async(p.in.ptr()+cu.DevicePtr(at), 0, p.in.bytes-at, s); err != nil {
-			return cuda.Wrap("cuMemsetD8Async", err)
-		}
 	}
 	return cuda.Wrap("cuEventRecord", p.free.Record(s))
 }

@@ -384,3 +384,16 @@ func TestReplay(t *testing.T) {
 		t.Errorf("a gradient out of range at step 20 gives %v", err)
 	}
 }
+
+// A step allocates nothing in Go, but for gorgonia.org/cu's reading of a clock: once a transfer.
+func TestStepAllocatesNothing(t *testing.T) {
+	for n := 1; n <= 2; n++ {
+		tr := newTraining(t, columnsPage, trainingRows, openDevices(t, Options{}, n))
+		run := func() { tr.step(0, trainingRows, 5, 6); must(t, tr.net.Sync()) }
+		run()
+		want := float64(2 * len(tr.net.Plan().Links))
+		if allocs := testing.AllocsPerRun(10, run); allocs > want {
+			t.Errorf("%v allocations a step on %d devices, want %v", allocs, n, want)
+		}
+	}
+}

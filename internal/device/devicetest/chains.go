@@ -19,6 +19,11 @@ func testChains(t *testing.T, run runner) {
 		one("conv relu lrn of whole blocks, pool", 3, 15, 13, 3, 2, func(b *builder, x device.Value) device.Value {
 			return b.pool("pool1", up, b.lrn("lrn1", 5, 2, b.conv("conv1", 32, device.Conv{Kernel: 3, Act: device.ReLU}, x)))
 		}),
+		// Where conv2 looks beyond its map memory may hold what conv1 made.
+		one("conv pool conv rounded up", 3, 12, 12, 3, 0, func(b *builder, x device.Value) device.Value {
+			x = b.pool("pool1", down, b.conv("conv1", 8, device.Conv{Kernel: 3, Pad: 1}, x)) // 8x5x5
+			return b.conv("conv2", 9, device.Conv{Kernel: 4, Stride: 2, RoundUp: true}, x)   // 2x2: 6 wanted, 5 there
+		}),
 		one("conv relu pool conv", 3, 12, 12, 3, 2, func(b *builder, x device.Value) device.Value {
 			x = b.pool("pool1", up, b.conv("conv1", 20, device.Conv{Kernel: 3, Pad: 1, Act: device.ReLU}, x))
 			return b.conv("conv2", 9, device.Conv{Kernel: 3, Pad: 1}, x)

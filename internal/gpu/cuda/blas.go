@@ -3,6 +3,7 @@
 package cuda
 
 // #include <cublas_v2.h>
+// static const void *factor(int one) { static const float factors[] = {0, 1}; return &factors[one]; }
 import "C"
 
 import (
@@ -70,6 +71,16 @@ func (b *BLAS) Version() (int, error) {
 	return int(v), err
 }
 
+// zero and one as the libraries take factors; in Go they would be allocated anew for each call.
+var zero, one = unsafe.Pointer(C.factor(0)), unsafe.Pointer(C.factor(1))
+
+func factor(isOne bool) unsafe.Pointer {
+	if isOne {
+		return one
+	}
+	return zero
+}
+
 // Matrix is one in row-major order, or its transpose.
 type Matrix struct {
 	Data   cu.DevicePtr
@@ -85,16 +96,15 @@ func (m Matrix) op() C.cublasOperation_t {
 	return C.CUBLAS_OP_N
 }
 
-// Gemm computes c (m, n) = a (m, k) b (k, n) + beta c. Sums are fp32; with tf32 the factors are rounded to that. cuBLAS counts columns first: it is asked for
+// Gemm computes c (m, n) = a (m, k) b (k, n), or adds that to c. Sums are fp32; with tf32 the factors are rounded to that. cuBLAS counts columns first: it is asked for
 // the transpose, which is b' a'.
-func (b *BLAS) Gemm(m, n, k int, a, x Matrix, beta float32, c Matrix, tf32 bool) error {
+func (b *BLAS) Gemm(m, n, k int, a, x Matrix, add bool, c Matrix, tf32 bool) error {
 	compute := C.cublasComputeType_t(C.CUBLAS_COMPUTE_32F)
 	if tf32 {
 		compute = C.CUBLAS_COMPUTE_32F_FAST_TF32
 	}
-	one, beta_ := C.float(1), C.float(beta)
-	return cublasStatus("cublasGemmEx", C.cublasGemmEx(b.c(), x.op(), a.op(), C.int(n), C.int(m), C.int(k), unsafe.Pointer(&one),
-		pointer(x.Data), x.Type.blas(), C.int(x.Stride), pointer(a.Data), a.Type.blas(), C.int(a.Stride), unsafe.Pointer(&beta_),
+	return cublasStatus("cublasGemmEx", C.cublasGemmEx(b.c(), x.op(), a.op(), C.int(n), C.int(m), C.int(k), factor(true),
+		pointer(x.Data), x.Type.blas(), C.int(x.Stride), pointer(a.Data), a.Type.blas(), C.int(a.Stride), factor(add),
 		pointer(c.Data), c.Type.blas(), C.int(c.Stride), compute, C.CUBLAS_GEMM_DEFAULT))
 }
 

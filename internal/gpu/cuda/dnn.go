@@ -155,23 +155,20 @@ func (c *Conv) desc(d Direction) C.cudnnConvolutionDescriptor_t {
 	return C.cudnnConvolutionDescriptor_t(link.Raw(c.convs[d]))
 }
 
-// Forward computes y = w * x + beta y.
-func (c *Conv) Forward(d *DNN, a Algorithm, x, w, work cu.DevicePtr, beta float32, y cu.DevicePtr) error {
-	one, b := C.float(1), C.float(beta)
-	return cudnnStatus("cudnnConvolutionForward", C.cudnnConvolutionForward(d.c(), unsafe.Pointer(&one), c.xDesc(), pointer(x), c.filter(), pointer(w),
-		c.desc(Forward), C.cudnnConvolutionFwdAlgo_t(a.Number), pointer(work), C.size_t(a.Workspace), unsafe.Pointer(&b), c.yDesc(), pointer(y)))
+// Forward computes y = w * x, or adds that to y.
+func (c *Conv) Forward(d *DNN, a Algorithm, x, w, work cu.DevicePtr, add bool, y cu.DevicePtr) error {
+	return cudnnStatus("cudnnConvolutionForward", C.cudnnConvolutionForward(d.c(), factor(true), c.xDesc(), pointer(x), c.filter(), pointer(w),
+		c.desc(Forward), C.cudnnConvolutionFwdAlgo_t(a.Number), pointer(work), C.size_t(a.Workspace), factor(add), c.yDesc(), pointer(y)))
 }
 
 // Data computes dx of dy.
 func (c *Conv) Data(d *DNN, a Algorithm, w, dy, work, dx cu.DevicePtr) error {
-	one, zero := C.float(1), C.float(0)
-	return cudnnStatus("cudnnConvolutionBackwardData", C.cudnnConvolutionBackwardData(d.c(), unsafe.Pointer(&one), c.filter(), pointer(w), c.yDesc(), pointer(dy),
-		c.desc(Data), C.cudnnConvolutionBwdDataAlgo_t(a.Number), pointer(work), C.size_t(a.Workspace), unsafe.Pointer(&zero), c.xDesc(), pointer(dx)))
+	return cudnnStatus("cudnnConvolutionBackwardData", C.cudnnConvolutionBackwardData(d.c(), factor(true), c.filter(), pointer(w), c.yDesc(), pointer(dy),
+		c.desc(Data), C.cudnnConvolutionBwdDataAlgo_t(a.Number), pointer(work), C.size_t(a.Workspace), factor(false), c.xDesc(), pointer(dx)))
 }
 
 // Filter computes dw of x and dy.
 func (c *Conv) Filter(d *DNN, a Algorithm, x, dy, work, dw cu.DevicePtr) error {
-	one, zero := C.float(1), C.float(0)
-	return cudnnStatus("cudnnConvolutionBackwardFilter", C.cudnnConvolutionBackwardFilter(d.c(), unsafe.Pointer(&one), c.xDesc(), pointer(x), c.yDesc(), pointer(dy),
-		c.desc(Filter), C.cudnnConvolutionBwdFilterAlgo_t(a.Number), pointer(work), C.size_t(a.Workspace), unsafe.Pointer(&zero), c.filter(), pointer(dw)))
+	return cudnnStatus("cudnnConvolutionBackwardFilter", C.cudnnConvolutionBackwardFilter(d.c(), factor(true), c.xDesc(), pointer(x), c.yDesc(), pointer(dy),
+		c.desc(Filter), C.cudnnConvolutionBwdFilterAlgo_t(a.Number), pointer(work), C.size_t(a.Workspace), factor(false), c.filter(), pointer(dw)))
 }

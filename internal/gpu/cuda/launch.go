@@ -12,7 +12,7 @@ import (
 
 // Launch is a kernel with its arguments, to be launched as often as wanted. Each argument has a cell of 8 bytes, for gorgonia.org/cu reads 8 of each.
 type Launch struct {
-	Name    string
+	call    string // for errors
 	fn      cu.Function
 	blocks  int
 	threads int
@@ -22,7 +22,7 @@ type Launch struct {
 
 // NewLaunch takes device pointers (cu.DevicePtr), integers and floats, which become doubles.
 func NewLaunch(name string, fn cu.Function, blocks, threads int, args ...any) *Launch {
-	l := &Launch{Name: name, fn: fn, blocks: blocks, threads: threads, cells: make([]uint64, len(args)), args: make([]unsafe.Pointer, len(args))}
+	l := &Launch{call: "cuLaunchKernel(" + name + ")", fn: fn, blocks: blocks, threads: threads, cells: make([]uint64, len(args)), args: make([]unsafe.Pointer, len(args))}
 	for i, a := range args {
 		l.cells[i] = cell(a)
 		l.args[i] = unsafe.Pointer(&l.cells[i])
@@ -52,5 +52,5 @@ func cell(a any) uint64 {
 
 // Run enqueues the kernel.
 func (l *Launch) Run(s cu.Stream) error {
-	return Wrap("cuLaunchKernel("+l.Name+")", l.fn.Launch(l.blocks, 1, 1, l.threads, 1, 1, 0, s, l.args))
+	return Wrap(l.call, l.fn.Launch(l.blocks, 1, 1, l.threads, 1, 1, 0, s, l.args))
 }
