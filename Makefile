@@ -9,7 +9,7 @@ GOLANGCI := v2.15.0
 TAGS      = $$(scripts/tags.sh)
 # Sets where NVIDIA's headers are, and $tags; where the tags say cuda, the kernels are built first, because the program embeds them.
 SETUP     = eval "$$(scripts/cuda.sh env 2>/dev/null)"; tags="$(TAGS)"; \
-	case " $$tags $(wildcard scripts/kernels.sh) " in *" cuda scripts/kernels.sh "*) $(MAKE) --no-print-directory kernels ;; esac
+	case " $$tags " in *" cuda "*) $(MAKE) --no-print-directory kernels ;; esac
 
 .PHONY: cuda kernels softgpu test-cuda gpu-check
 .PHONY: build deps demo man test test-onednn3 test-race portable lint bench-peers bench-scaling builtin check-export clean
@@ -47,15 +47,12 @@ cuda:
 	@scripts/cuda.sh env >/dev/null
 	@$(MAKE) --no-print-directory build
 
-# $(call needs,SCRIPT,WHAT): a part that a target calls.
-needs = test -x $(1) || { echo "make $@: $(1) is missing: $(2)" >&2; exit 1; }
-
 kernels:
-	@$(call needs,scripts/kernels.sh,it compiles kernels/*.cu) && scripts/kernels.sh
+	@scripts/kernels.sh
 
 # Libraries that behave like two GPUs, in build/softgpu: LD_LIBRARY_PATH=build/softgpu bin/alexnet train --gpus 0,1
 softgpu: kernels
-	@$(call needs,test/softgpu/build.sh,it builds the emulated GPUs) && eval "$$(scripts/cuda.sh env)" && test/softgpu/build.sh
+	@eval "$$(scripts/cuda.sh env)" && test/softgpu/build.sh
 
 # Whatever has the tag cuda, on the emulated GPUs; go test's cache does not see them, so it is not asked.
 test-cuda: cuda softgpu
@@ -64,7 +61,7 @@ test-cuda: cuda softgpu
 
 # For a machine with a GPU: what it offers, every op checked, speed against PyTorch.
 gpu-check: cuda
-	@$(call needs,scripts/gpu_check.sh,it measures on a GPU) && scripts/gpu_check.sh bin/alexnet
+	@scripts/gpu_check.sh bin/alexnet
 
 # The program without cgo, and for systems that it is only cross-compiled for.
 portable:

@@ -72,7 +72,7 @@ func (b *BLAS) Version() (int, error) {
 }
 
 // zero and one as the libraries take factors; in Go they would be allocated anew for each call.
-var zero, one = unsafe.Pointer(C.factor(0)), unsafe.Pointer(C.factor(1))
+var zero, one = C.factor(0), C.factor(1)
 
 func factor(isOne bool) unsafe.Pointer {
 	if isOne {
