@@ -3,7 +3,7 @@
 
 usage: bench_gpu.py [--batch 128] [--steps 50] [--rounds 3] [--alexnet bin/alexnet]
 
-The net and the update are those of bench_torch.py. PyTorch runs eager and compiled; in channels_last where tensor cores compute (tf32, bf16), bf16 by autocast, fp32 with
+The net and the update are those of scripts/peers. PyTorch runs eager and compiled; in channels_last where tensor cores compute (tf32, bf16), bf16 by autocast, fp32 with
 TF32 switched off. alexnet runs `alexnet bench`, whose step has upload, augmentation and finite checks in it; with two GPUs also a column on each. Without PyTorch for CUDA
 alexnet runs alone.
 """
@@ -11,7 +11,11 @@ import argparse
 import json
 import statistics
 import subprocess
+import sys
 import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent / "peers"))
 
 
 def alexnet(binary, gpus, batch, steps, precision):
@@ -22,20 +26,20 @@ def alexnet(binary, gpus, batch, steps, precision):
     return json.loads(done.stdout)["images_per_second"]
 
 
-def stepper(net, batch, precision, compiled):
+def stepper(plan, batch, precision, compiled):
+    import peer_torch
     import torch
     from torch.nn import functional as F
 
     torch.manual_seed(0)
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = precision == "tf32"
     torch.backends.cudnn.benchmark = True
-    m, x, y = net().cuda().train(), torch.randn(batch, 3, 224, 224).cuda(), torch.randint(0, 1000, (batch,)).cuda()
+    net = peer_torch.build_net(plan, None).cuda().train()
+    x, y = torch.randn(batch, *plan["input"]).cuda(), torch.randint(0, plan["classes"], (batch,)).cuda()
     if precision != "fp32":
-        m, x = m.to(memory_format=torch.channels_last), x.contiguous(memory_format=torch.channels_last)
-    weights = [p for p in m.parameters() if p.dim() > 1]
-    biases = [p for p in m.parameters() if p.dim() == 1]
-    sgd = torch.optim.SGD([{"params": weights, "weight_decay": 5e-4}, {"params": biases, "lr": 2e-3}], lr=1e-3, momentum=0.9)
-    f = torch.compile(m) if compiled else m
+        net, x = net.to(memory_format=torch.channels_last), x.contiguous(memory_format=torch.channels_last)
+    sgd = peer_torch.optimizer(net, plan)
+    f = torch.compile(net) if compiled else net
 
     def step():
         sgd.zero_grad(set_to_none=True)
@@ -67,18 +71,20 @@ def main():
     p.add_argument("--rounds", type=int, default=3)
     p.add_argument("--alexnet", default="bin/alexnet")
     a = p.parse_args()
-    net = None
+    plan = None
     try:
         import torch
 
         if torch.cuda.is_available():
-            from bench_torch import net
+            import net
 
+            page = subprocess.run([a.alexnet, "config", "--config", "alexnet", "--json"], capture_output=True, text=True, check=True).stdout
+            plan = net.plan(json.loads(page))
             print(f"PyTorch {torch.__version__}, cuDNN {torch.backends.cudnn.version()}, {torch.cuda.get_device_name()}")
         else:
             print(f"PyTorch {torch.__version__} sees no GPU: alexnet alone")
-    except ImportError:
-        print("no PyTorch: alexnet alone")
+    except ImportError as missing:
+        print(f"{missing}: alexnet alone")
     doctor = json.loads(subprocess.run([a.alexnet, "doctor", "--device", "reference", "--json"], capture_output=True, text=True).stdout)
     gpus = doctor["gpus"]["gpus"]
     print(f"paper's net, batch {a.batch}, medians of {a.rounds} rounds in turn of {a.steps} steps, images a second, on {gpus[0]['name']}")
@@ -86,9 +92,9 @@ def main():
         runs = {"alexnet": lambda: alexnet(a.alexnet, "0", a.batch, a.steps, precision)}
         if len(gpus) > 1:
             runs["alexnet on 0,1"] = lambda: alexnet(a.alexnet, "0,1", a.batch, a.steps, precision)
-        if net:
+        if plan:
             for name, compiled in [("PyTorch eager", False), ("PyTorch compiled", True)]:
-                step = stepper(net, a.batch, precision, compiled)
+                step = stepper(plan, a.batch, precision, compiled)
                 runs[name] = lambda step=step: torch_speed(step, a.batch, a.steps)
         seen = {name: [] for name in runs}
         for _ in range(a.rounds):
