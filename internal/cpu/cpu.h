@@ -126,7 +126,7 @@ typedef struct {
 	float alpha, beta, k; // alpha already divided by the size
 	int half_x, half_y;   // x and dx, y and dy are of bf16; not y and dy alone
 } cpu_lrn;
-enum { cpu_lrn_limit = 8192 }; // channels of one group plus neighbours
+enum { cpu_lrn_limit = 8192, cpu_lrn_reach = 64 }; // channels of one group plus neighbours; neighbours on one side
 void cpu_lrn_forward(const cpu_lrn *l, void *y, const void *x);
 // relu: x is the output of a ReLU whose mask is applied to dx as well.
 void cpu_lrn_backward(const cpu_lrn *l, void *dx, const void *dy, const void *x, int relu);

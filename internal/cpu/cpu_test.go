@@ -240,6 +240,7 @@ func TestRefuses(t *testing.T) {
 			p.Window, p.Stride = 17, 1
 			w.Values[p.Out].Shape = device.Shape{C: 32, H: 15, W: 15}
 		}, "max pooling with window 17 is not available (at most 15)"},
+		{"wide normalisation", func(w *writer) { w.Ops[1].(*device.LRN).Size = 131 }, "normalisation of size 131 is not available (at most 129)"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			w := narrow(2, true)
@@ -280,6 +281,7 @@ func BenchmarkPaper(b *testing.B) {
 		b.Run(c.name, func(b *testing.B) {
 			r := newRig(b, openDevices(b, 1)[0], paper(c.rows, c.train))
 			r.step()
+			b.ReportAllocs()
 			for b.Loop() {
 				r.step()
 			}

@@ -259,7 +259,7 @@ INLINE int lrn_vectors(const cpu_lrn *l, int64_t c0, int lanes) {
 // A tile of pixels is gathered pixel by pixel, channels side by side, into scratch that stays in the first-level cache. Behind each pixel
 // half zeros keep its neighbours out of its sums, so that one flat loop serves all of them.
 
-enum { TILE = 1536, FRONT = 64, SCRATCH = FRONT + cpu_lrn_limit + 64 }; // floats
+enum { TILE = 1536, FRONT = cpu_lrn_reach, SCRATCH = FRONT + cpu_lrn_limit + cpu_lrn_reach }; // floats
 
 // lrn_gather copies channels [c0, c0+n) of some pixels from the layout to scratch, width floats a pixel; lrn_scatter brings them back.
 INLINE void lrn_gather(const cpu_lrn *l, const void *x, const int half, int64_t c0, int64_t n, int64_t p0, int64_t pixels,

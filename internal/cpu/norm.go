@@ -24,6 +24,9 @@ func (o *lrn) forward(c *compiler) error {
 	if n := o.in.shape.C/o.spec.Groups + o.spec.Size/2; n > C.cpu_lrn_limit {
 		return fmt.Errorf("normalisation over %d channels is not available (at most %d)", n, C.cpu_lrn_limit)
 	}
+	if o.spec.Size/2 > C.cpu_lrn_reach {
+		return fmt.Errorf("normalisation of size %d is not available (at most %d)", o.spec.Size, 2*C.cpu_lrn_reach+1)
+	}
 	x := c.read(o.in)
 	c.settle(o.out, o.in.block)
 	o.relu = o.in.takesMask()

@@ -9,7 +9,7 @@ import (
 	"alexnet/internal/device"
 )
 
-// What the probe says it did is plausible for any processor that runs this: no factor is forgotten, and nothing was optimised away.
+// What the probe says it did is possible for a processor: the loops were not optimised away. (A factor of two would not be noticed.)
 func TestProbe(t *testing.T) {
 	d := openDevices(t, 1)[0].(*Device)
 	for _, precision := range []device.Precision{device.FP32, device.BF16} {

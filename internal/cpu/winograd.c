@@ -105,7 +105,9 @@ typedef struct {
 
 typedef float taps_block[TAPS * TAPS][LANES][LANES]; // (tap, in, out)
 
-INLINE int64_t points_floats(const cpu_winograd *w) { return w->groups * POINTS * w->in * w->out; }
+// point_floats is the numbers of one point: the weights, and a line so that not all points fall into the same sets of the cache.
+INLINE int64_t point_floats(const cpu_winograd *w) { return w->in * w->out + LANES; }
+INLINE int64_t points_floats(const cpu_winograd *w) { return w->groups * POINTS * point_floats(w); }
 
 // phase_weight finds an entry of a block; NULL: it is beyond the kernel.
 INLINE float *phase_weight(const weights_args *a, int64_t o, int64_t i, int64_t tap, int64_t x, int64_t y) {
@@ -156,36 +158,38 @@ INLINE float *panel_of(float *points, int64_t o, int64_t out, int64_t in, int64_
 }
 
 // taps_to_points is G k G' for the 16 outputs of one input.
-INNER void taps_to_points(const weights_args *a, const float *k, float *u, int64_t step) {
-	const int64_t r = a->w->taps;
+INNER void taps_to_points(const weights_args *a, const float *k, float *u, int64_t step, const int r) {
 	vec half[N][TAPS];
-	for (int64_t c = 0; c < r; c++)
+	for (int c = 0; c < r; c++)
 		for (int j = 0; j < N; j++) {
 			vec s = {0};
-			for (int64_t t = 0; t < r; t++) s += a->g[j][t] * *(const vec *)(k + (t * r + c) * SQUARE);
+#pragma GCC unroll 5
+			for (int t = 0; t < r; t++) s += a->g[j][t] * *(const vec *)(k + (t * r + c) * SQUARE);
 			half[j][c] = s;
 		}
 	for (int j = 0; j < N; j++)
 		for (int l = 0; l < N; l++) {
 			vec s = {0};
-			for (int64_t c = 0; c < r; c++) s += a->g[l][c] * half[j][c];
+#pragma GCC unroll 5
+			for (int c = 0; c < r; c++) s += a->g[l][c] * half[j][c];
 			*(vec *)(u + (j * N + l) * step) = s;
 		}
 }
 
 // points_to_taps is G' u G.
-INNER void points_to_taps(const weights_args *a, float *k, const float *u, int64_t step) {
-	const int64_t r = a->w->taps;
+INNER void points_to_taps(const weights_args *a, float *k, const float *u, int64_t step, const int r) {
 	vec half[N][TAPS];
 	for (int j = 0; j < N; j++)
-		for (int64_t c = 0; c < r; c++) {
+		for (int c = 0; c < r; c++) {
 			vec s = {0};
+#pragma GCC unroll 7
 			for (int l = 0; l < N; l++) s += a->g[l][c] * *(const vec *)(u + (j * N + l) * step);
 			half[j][c] = s;
 		}
-	for (int64_t t = 0; t < r; t++)
-		for (int64_t c = 0; c < r; c++) {
+	for (int t = 0; t < r; t++)
+		for (int c = 0; c < r; c++) {
 			vec s = {0};
+#pragma GCC unroll 7
 			for (int j = 0; j < N; j++) s += a->g[j][t] * half[j][c];
 			*(vec *)(k + (t * r + c) * SQUARE) = s;
 		}
@@ -194,7 +198,7 @@ INNER void points_to_taps(const weights_args *a, float *k, const float *u, int64
 WIDE static void points_part(const void *args, int thread, int64_t begin, int64_t end) {
 	const weights_args *a = args;
 	const cpu_winograd *w = a->w;
-	const int64_t in = w->in / LANES, out = w->out / LANES, step = in * out * SQUARE, taps = w->taps * w->taps;
+	const int64_t in = w->in / LANES, out = w->out / LANES, step = point_floats(w), taps = w->taps * w->taps;
 	taps_block block;
 	(void)thread;
 	for (int64_t n = begin; n < end; n++) {
@@ -212,7 +216,9 @@ WIDE static void points_part(const void *args, int thread, int64_t begin, int64_
 			k = &block[0][0][0];
 		}
 		float *u = panel_of(a->points + n / (in * out) * POINTS * step, o, outs, ins, &row) + i * LANES * row;
-		for (int64_t x = 0; x < LANES; x++) taps_to_points(a, k + x * LANES, u + x * row, step);
+		for (int64_t x = 0; x < LANES; x++)
+			if (w->taps == 3) taps_to_points(a, k + x * LANES, u + x * row, step, 3);
+			else taps_to_points(a, k + x * LANES, u + x * row, step, 5);
 	}
 }
 
@@ -225,7 +231,7 @@ void cpu_winograd_points(const cpu_winograd *w, float *points, const float *weig
 WIDE static void taps_part(const void *args, int thread, int64_t begin, int64_t end) {
 	const weights_args *a = args;
 	const cpu_winograd *w = a->w;
-	const int64_t in = w->in / LANES, out = w->out / LANES, step = in * out * SQUARE;
+	const int64_t in = w->in / LANES, out = w->out / LANES, step = point_floats(w);
 	taps_block block;
 	(void)thread;
 	for (int64_t n = begin; n < end; n++) {
@@ -233,7 +239,9 @@ WIDE static void taps_part(const void *args, int thread, int64_t begin, int64_t 
 		int64_t row;
 		const float *u = panel_of(a->points + n / (in * out) * POINTS * step, o, out, in, &row) + i * LANES * row;
 		float *k = w->phases ? &block[0][0][0] : a->weights + n * w->taps * w->taps * SQUARE;
-		for (int64_t x = 0; x < LANES; x++) points_to_taps(a, k + x * LANES, u + x * row, step);
+		for (int64_t x = 0; x < LANES; x++)
+			if (w->taps == 3) points_to_taps(a, k + x * LANES, u + x * row, step, 3);
+			else points_to_taps(a, k + x * LANES, u + x * row, step, 5);
 		if (w->phases) unfold(a, o, i, block);
 	}
 }
@@ -465,8 +473,8 @@ INNER void convolve(const winograd_job *j, int thread, int64_t begin, int64_t en
 		convolve_inputs(j, from, to, v, half, m, phases);
 		for (int64_t p = 0; p < POINTS; p++)
 			for (int64_t o = 0; o < out; o += BROAD)
-				multiply_panel(v + p * vs, j->points + ((group * POINTS + p) * out + o) * in * SQUARE, in, y + p * ys + o * step, step, (to - from) * j->wide,
-					min64(BROAD, out - o));
+				multiply_panel(v + p * vs, j->points + (group * POINTS + p) * point_floats(w) + o * in * SQUARE, in, y + p * ys + o * step, step,
+					(to - from) * j->wide, min64(BROAD, out - o));
 		convolve_outputs(j, from, to, y, half, m);
 	}
 }
@@ -541,9 +549,9 @@ INNER void accumulate(const float *a, const float *b, int64_t step, int64_t tile
 // accumulate_panel sums up a point's products of all inputs with the outputs of a panel that begins with block o.
 INNER void accumulate_panel(const winograd_job *j, int64_t point, int64_t o, int64_t tiles, const int nr) {
 	const cpu_winograd *w = j->w;
-	const int64_t in = w->in / LANES, out = w->out / LANES, all = w->chunk * j->high * j->wide, step = all * LANES;
+	const int64_t in = w->in / LANES, all = w->chunk * j->high * j->wide, step = all * LANES;
 	const float *a = j->inputs + point * spread(w->in, all), *b = j->gradients + point * spread(w->out, all) + o * step;
-	float *c = j->sums + ((j->group * POINTS + point) * out + o) * in * SQUARE;
+	float *c = j->sums + (j->group * POINTS + point) * point_floats(w) + o * in * SQUARE;
 	for (int64_t t = 0; t < tiles; t += DEEP)
 		for (int64_t i = 0; i < w->in; i += TALL)
 			accumulate(a + i / LANES * step + t * LANES + i % LANES, b + t * LANES, step, min64(DEEP, tiles - t), c + i * nr * LANES, j->first > 0 || t > 0, nr);

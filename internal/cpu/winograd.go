@@ -6,6 +6,7 @@ package cpu
 import "C"
 
 import (
+	"strings"
 	"unsafe"
 
 	"alexnet/internal/device"
@@ -24,6 +25,9 @@ type winograd struct {
 func (l *layer) suitsWinograd(train bool) bool {
 	k, out := l.conv, l.out
 	if C.cpu_winograd_runs() == 0 || out.half != l.half() || out.halfGrad != l.half() {
+		return false
+	}
+	if l.half() && strings.Contains(ISA(), "amx") { // there oneDNN makes sixteen bf16 multiplications in the time of one of fp32
 		return false
 	}
 	if l.phases() {

@@ -363,8 +363,12 @@ func (s *synthetic) Next(dst data.Rows) (data.Info, error) {
 	}
 	r := philox.NewSource(s.seed, philox.PurposeTest, 0, uint32(len(s.filled)))
 	s.filled[&dst.Pixels[0]] = true
+	word := uint32(0)
 	for i := range dst.Pixels {
-		dst.Pixels[i] = uint8(r.Uint32())
+		if i%4 == 0 {
+			word = r.Uint32()
+		}
+		dst.Pixels[i], word = uint8(word), word>>8
 	}
 	for i := range s.batch {
 		dst.Labels[i] = int32(r.Intn(s.classes))

@@ -13,10 +13,11 @@ import (
 	"alexnet/internal/device"
 )
 
-// Guards against slower steps that need no clock: what a training step allocates, and what it moves without computing anything.
+// Guards against slower steps that need no clock: what a step allocates, and what it moves without computing anything.
 
-// stepCase is a net on cpu devices. moves are those on AVX-512 (with bf16), with oneDNN 2.x.
+// stepCase is a net on cpu devices that learns, or predicts. moves are those on AVX-512 (with bf16), with oneDNN 2.x.
 type stepCase struct {
+	mode      string
 	net       string
 	devices   int
 	precision string
@@ -29,21 +30,24 @@ const (
 	copy4  = 4 * 2 * 4
 	copy8  = 8 * 2 * 4
 	copy16 = 16 * 2 * 4
+	copy32 = 32 * 2 * 4
 )
 
 // transformed is what the paper's five convolutions read and write of their weights: for each pair of an input and an output the kernel and 49 points, twice,
-// but conv1's once, where 16 pixels of a colour are inputs.
+// but conv1's once, where 16 pixels of a colour are inputs. After each point of a group comes a line of 64 bytes more.
 const transformed = 4*(96*3*11*11+96*48*49) + 2*4*(256*48*(25+49)+(384*256+384*192+256*192)*(9+49))
 
+const lines = 49 * 64
+
 var stepCases = []stepCase{
-	{"alexnet", 1, "fp32", 8, device.Moves{
+	{BenchTrain, "alexnet", 1, "fp32", 8, device.Moves{
 		// pool5 becomes a vector for fc6, its gradient a map; all convolutions are Winograd's, the first without a gradient of its input.
 		Reorders:      2 + 1 + 2*4,
 		BetweenOps:    copy8 * 2 * 256 * 6 * 6,
-		PackedWeights: transformed,
+		PackedWeights: transformed + lines*(1+2*(2+1+2+2)),
 		Upload:        8 * 3 * 224 * 224 * (1 + 4),
 	}},
-	{"alexnet", 2, "fp32", 8, device.Moves{
+	{BenchTrain, "alexnet", 2, "fp32", 8, device.Moves{
 		// On each device: the halves of pool5, one's own and the received one, there and back; weights as above.
 		Reorders: 2*2*2 + 2*(1+2*4),
 		// Before conv3, fc6 and fc7 each device joins two halves and splits their gradient, and each half is posted and got, there and back: 8 and 8, of
@@ -51,26 +55,28 @@ var stepCases = []stepCase{
 		Copies: 16 + 8 + 16 + 8,
 		// What is joined: on two devices pool2, pool5 and fc6, on one fc7; there and back.
 		BetweenOps:    copy8 * 2 * (2*256*13*13 + 2*256*6*6 + 2*4096 + 4096),
-		PackedWeights: transformed,
+		PackedWeights: transformed + 2*lines*(1+2*4),
 		// 468,992 bytes a picture cross, half of them forward: posted and got, so four times. Gradients but for fc7's are added to what is there.
 		Exchange: 8*4*468_992 + 8*(468_992/2-4*2048),
 		Upload:   2 * 8 * 3 * 224 * 224 * (1 + 4),
 	}},
-	{"alexnet", 1, "bf16", 4, device.Moves{
-		// pool5 as above; conv1 and conv2 are Winograd's; six weights are packed for forward, conv3's to conv5's for the data gradient too: oneDNN pads some.
-		Reorders: 2 + 1 + 2 + 6 + 3, BetweenOps: copy4 / 2 * 2 * 256 * 6 * 6, PackedWeights: 384_526_464,
-		Upload: 4 * 3 * 224 * 224 * (1 + 2),
+	{BenchTrain, "alexnet", 1, "bf16", 32, device.Moves{
+		// All convolutions are Winograd's as above; three weights are packed, of which oneDNN pads some.
+		Reorders: 2 + 1 + 2*4 + 3, BetweenOps: copy32 / 2 * 2 * 256 * 6 * 6, PackedWeights: 463_315_008,
+		Upload: 32 * 3 * 224 * 224 * (1 + 2),
 	}},
-	{"alexnet", 2, "bf16", 4, device.Moves{
-		// For half of conv1's kernels Winograd's does not pay at 4 rows.
-		Reorders: 2*2*2 + 2*(1+2+5+3) + 1, Copies: 48, BetweenOps: copy4 / 2 * 2 * (2*256*13*13 + 2*256*6*6 + 2*4096 + 4096), PackedWeights: 383_716_224,
+	{BenchTrain, "alexnet", 2, "bf16", 4, device.Moves{
+		// conv2 is Winograd's; conv1 with half of its kernels is not at 4 rows. Other weights are packed for forward, conv3's to conv5's for the data
+		// gradient too: oneDNN pads some.
+		Reorders: 2*2*2 + 2*(1+2+5+3) + 1, Copies: 48, BetweenOps: copy4 / 2 * 2 * (2*256*13*13 + 2*256*6*6 + 2*4096 + 4096), PackedWeights: 383_728_768,
 		Exchange: (4*4*468_992 + 4*(468_992/2-4*2048)) / 2, Upload: 2 * 4 * 3 * 224 * 224 * (1 + 2),
 	}},
-	{"demo", 1, "fp32", 16, device.Moves{
+	{BenchTrain, "demo", 1, "fp32", 16, device.Moves{
 		// pool3 for fc4, there and back; conv2 is Winograd's, conv3's weights are packed for the data gradient.
-		Reorders: 2 + 2 + 1, BetweenOps: copy16 * 2 * 64 * 3 * 3, PackedWeights: 2*4*32*16*(9+49) + 2*4*64*16*9, Upload: 16 * 3 * 28 * 28 * (1 + 4),
+		Reorders: 2 + 2 + 1, BetweenOps: copy16 * 2 * 64 * 3 * 3, PackedWeights: 2*4*32*16*(9+49) + 2*lines + 2*4*64*16*9,
+		Upload: 16 * 3 * 28 * 28 * (1 + 4),
 	}},
-	{"demo", 2, "fp32", 16, device.Moves{
+	{BenchTrain, "demo", 2, "fp32", 16, device.Moves{
 		// conv2's inputs have 8 channels of a block of 16 each, so it runs in logical order: 8 of its joins and gets change the layout, conv3's 4 change it
 		// back, pool3 for fc4 takes 8; conv3's weights.
 		Reorders: 8 + 4 + 8 + 2, Copies: 8 + 8 + 8,
@@ -80,20 +86,24 @@ var stepCases = []stepCase{
 		Exchange:      2*4*16*4*(16*14*14+64*3*3+64) + 16*4*(16*14*14+64*3*3) + 14*16*4*8*14*14,
 		Upload:        2 * 16 * 3 * 28 * 28 * (1 + 4),
 	}},
-	{"demo", 1, "bf16", 16, device.Moves{
+	{BenchTrain, "demo", 1, "bf16", 16, device.Moves{
 		Reorders: 2 + 5 + 2, BetweenOps: copy16 / 2 * 2 * 64 * 3 * 3, PackedWeights: 628_544, Upload: 16 * 3 * 28 * 28 * (1 + 2),
 	}},
-	{"fig1", 1, "fp32", 16, device.Moves{
+	{BenchTrain, "fig1", 1, "fp32", 16, device.Moves{
 		// pool3 for fc10, there and back; conv2 and conv3 are Winograd's.
-		Reorders: 2 + 2*2, BetweenOps: copy16 * 2 * 64 * 4 * 4, PackedWeights: 2 * 4 * (32*32 + 64*32) * (25 + 49), Upload: 16 * 3 * 32 * 32 * (1 + 4),
+		Reorders: 2 + 2*2, BetweenOps: copy16 * 2 * 64 * 4 * 4, PackedWeights: 2*4*(32*32+64*32)*(25+49) + 2*2*lines,
+		Upload: 16 * 3 * 32 * 32 * (1 + 4),
 	}},
-	{"fig1", 1, "bf16", 16, device.Moves{
+	{BenchTrain, "fig1", 1, "bf16", 16, device.Moves{
 		Reorders: 2 + 4 + 2, BetweenOps: copy16 / 2 * 2 * 64 * 4 * 4, PackedWeights: 1_035_904, Upload: 16 * 3 * 32 * 32 * (1 + 2),
 	}},
+	// Predicting, every weight was packed in the first pass.
+	{BenchInfer, "alexnet", 1, "fp32", 1, device.Moves{Reorders: 1, BetweenOps: 2 * 4 * 256 * 6 * 6, Upload: 3 * 224 * 224 * (1 + 4)}},
+	{BenchInfer, "alexnet", 1, "bf16", 1, device.Moves{Reorders: 1, BetweenOps: 2 * 2 * 256 * 6 * 6, Upload: 3 * 224 * 224 * (1 + 2)}},
 }
 
 func (c *stepCase) String() string {
-	return fmt.Sprintf("%s on %d in %s", c.net, c.devices, c.precision)
+	return fmt.Sprintf("%s: %s on %d in %s, %d", c.mode, c.net, c.devices, c.precision, c.rows)
 }
 
 // open makes bench's stepper, which is train's, with pictures from memory or from a loader.
@@ -107,7 +117,7 @@ func (c *stepCase) open(t *testing.T, src *data.Source) *stepper {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := &bench{BenchOptions: BenchOptions{Config: cfg, Devices: devs, Mode: BenchTrain, Source: src}, cfg: *cfg}
+	b := &bench{BenchOptions: BenchOptions{Config: cfg, Devices: devs, Mode: c.mode, Source: src}, cfg: *cfg}
 	t.Cleanup(func() {
 		if err := b.close(); err != nil {
 			t.Error(err)
@@ -138,7 +148,7 @@ func TestStepMoves(t *testing.T) {
 	losses := map[string]float64{}
 	for _, c := range stepCases {
 		t.Run(c.String(), func(t *testing.T) {
-			if testing.Short() && c.net == "alexnet" {
+			if testing.Short() && c.net == "alexnet" && c.mode == BenchTrain {
 				t.Skip("takes a GiB")
 			}
 			s := c.open(t, nil)
@@ -150,7 +160,7 @@ func TestStepMoves(t *testing.T) {
 			if n := leastFaults(t, step); n > 4 {
 				t.Errorf("%d pages more after each step", n)
 			}
-			of := c.net + c.precision
+			of := c.mode + c.net + c.precision
 			if one, ok := losses[of]; ok && !(math.Abs(loss/one-1) <= 1e-5) && c.precision == "fp32" {
 				t.Errorf("first loss %v, on one device %v", loss, one)
 			}
@@ -194,7 +204,7 @@ func TestLoadedStepAllocatesNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer src.Close()
-	c := stepCase{net: "demo", devices: 1, precision: "fp32", rows: 16}
+	c := stepCase{mode: BenchTrain, net: "demo", devices: 1, precision: "fp32", rows: 16}
 	s := c.open(t, src)
 	for range 20 { // every picture was decoded, all buffers are there
 		next(t, s)
