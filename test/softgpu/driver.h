@@ -18,9 +18,9 @@ struct Settings {
     int devices;       // SOFTGPU_DEVICES, less what CUDA_VISIBLE_DEVICES hides
     int physical[MaxDevices]; // the number of each visible device in the machine
     bool peer;         // SOFTGPU_PEER
-    size_t memory;     // SOFTGPU_MEMORY, bytes a device
+    size_t memory[MaxDevices];  // SOFTGPU_MEMORY, bytes, by visible device
     int driver;        // SOFTGPU_DRIVER
-    int capability;    // SOFTGPU_CAPABILITY
+    int capability[MaxDevices]; // SOFTGPU_CAPABILITY, the same
     uint64_t seed;     // SOFTGPU_SEED
     bool log;          // SOFTGPU_LOG
     const char *stats; // SOFTGPU_STATS

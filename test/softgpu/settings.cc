@@ -8,12 +8,14 @@
 
 namespace softgpu {
 
-static long long number(const char *name, long long otherwise) {
+// A number, or of a list that has one a device the one of this device; the last counts for further devices.
+static long long number(const char *name, long long otherwise, int device = 0) {
     const char *text = getenv(name);
     if (!text || !*text) return otherwise;
     char *end;
     long long value = strtoll(text, &end, 0);
-    if (*end || value < 0) {
+    for (; device > 0 && *end == ','; device--) value = strtoll(end + 1, &end, 0);
+    if ((*end && *end != ',') || value < 0) {
         fprintf(stderr, "softgpu: %s=%s is not a number\n", name, text);
         exit(2);
     }
@@ -81,9 +83,11 @@ static Settings read() {
     }
     readVisible(s, (int)devices);
     s.peer = number("SOFTGPU_PEER", 1) != 0;
-    s.memory = (size_t)number("SOFTGPU_MEMORY", 8ll << 30);
     s.driver = (int)number("SOFTGPU_DRIVER", 13000);
-    s.capability = (int)number("SOFTGPU_CAPABILITY", 80);
+    for (int i = 0; i < MaxDevices; i++) {
+        s.memory[i] = (size_t)number("SOFTGPU_MEMORY", 8ll << 30, i);
+        s.capability[i] = (int)number("SOFTGPU_CAPABILITY", 80, i);
+    }
     s.seed = (uint64_t)number("SOFTGPU_SEED", 1);
     s.log = number("SOFTGPU_LOG", 0) != 0;
     s.stats = getenv("SOFTGPU_STATS");
@@ -96,7 +100,7 @@ const Settings &settings() {
     return s;
 }
 
-int capability() { return settings().capability; }
+int capability() { return settings().capability[current() ? current()->device : 0]; }
 int driverVersion() { return settings().driver; }
 
 static void print(const char *format, va_list list) {
