@@ -3,6 +3,7 @@
 package cpu
 
 import (
+	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -200,6 +201,53 @@ func TestInferenceReusesMemory(t *testing.T) {
 	}
 	if planned < largest || planned > sum*2/3 {
 		t.Errorf("%d bytes for values of which the largest has %d and all have %d", planned, largest, sum)
+	}
+}
+
+// A net for one picture, whose fully connected layers are product.go's, predicts what a net for two does: odd numbers of inputs and outputs too.
+func TestOneRow(t *testing.T) {
+	d := openDevices(t, 1)[0]
+	for p, off := range map[device.Precision]float64{device.FP32: 1e-5, device.BF16: 1e-2} { // of the largest logit
+		if device.Supports(d, p) != nil {
+			continue
+		}
+		predictor := func(rows int) *writer {
+			w := &writer{Program: device.Program{Rows: rows, Precision: p}}
+			w.Input = device.Input{Channels: 3, Height: 13, Width: 13}
+			w.Values = []device.ValueInfo{{Name: "input", Shape: device.Shape{C: 3, H: 13, W: 13}}}
+			w.fc("fc1", 103, device.ReLU)
+			w.fc("fc2", 37, device.Tanh)
+			w.fc("fc3", 10, device.Linear)
+			w.Keep = []device.Value{w.at}
+			w.loss(10)
+			return w
+		}
+		var logits [2][]float32
+		one := predictor(1)
+		r := newRig(t, d, one)
+		for i, rows := range []int{1, 2} {
+			if rows == 2 {
+				r.net = r.compile(d, predictor(rows))
+				r.check(r.net.Alloc())
+			}
+			b := r.net.Stage()
+			for j := range b.Pixels {
+				b.Pixels[j] = uint8(j % (13 * 13 * 3) * 7)
+			}
+			b.Labels[0] = 0
+			r.net.Begin(b, device.Pass{Rows: 1, Divisor: 1})
+			for op := range r.net.prog.Ops {
+				r.net.Forward(op)
+			}
+			logits[i] = make([]float32, 10*rows)
+			r.check(r.net.Fetch(one.Keep[0], false, logits[i]).Wait())
+		}
+		want := logits[1][:10]
+		for j, y := range logits[0] {
+			if !(math.Abs(float64(y-want[j])) <= off*float64(slices.Max(want))) {
+				t.Errorf("%v: logit %d is %v, of two rows %v", p, j, y, want[j])
+			}
+		}
 	}
 }
 
