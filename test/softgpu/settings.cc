@@ -8,6 +8,8 @@
 
 namespace softgpu {
 
+static const int None = 1 << 30;
+
 static long long number(const char *name, long long otherwise) {
     const char *text = getenv(name);
     if (!text || !*text) return otherwise;
@@ -18,6 +20,11 @@ static long long number(const char *name, long long otherwise) {
         exit(2);
     }
     return value;
+}
+
+static std::string text(const char *name) {
+    const char *value = getenv(name);
+    return value ? value : "";
 }
 
 // A UUID that says nothing but which device it is.
@@ -81,6 +88,14 @@ static Settings read() {
     }
     readVisible(s, (int)devices);
     s.peer = number("SOFTGPU_PEER", 1) != 0;
+    s.peerFault = text("SOFTGPU_PEER_FAULT");
+    if (s.peerFault != "" && s.peerFault != "enable" && s.peerFault != "copies") {
+        fprintf(stderr, "softgpu: SOFTGPU_PEER_FAULT=%s, want enable or copies\n", s.peerFault.c_str());
+        exit(2);
+    }
+    s.cudnnFails = "," + text("SOFTGPU_CUDNN_FAILS") + ",";
+    s.cudnnMath = (int)number("SOFTGPU_CUDNN_MATH", None);
+    s.capture = number("SOFTGPU_CAPTURE", 1) != 0;
     s.memory = (size_t)number("SOFTGPU_MEMORY", 8ll << 30);
     s.driver = (int)number("SOFTGPU_DRIVER", 13000);
     s.capability = (int)number("SOFTGPU_CAPABILITY", 80);
@@ -98,6 +113,8 @@ const Settings &settings() {
 
 int capability() { return settings().capability; }
 int driverVersion() { return settings().driver; }
+int cudnnMath(int otherwise) { return settings().cudnnMath == None ? otherwise : settings().cudnnMath; }
+bool cudnnFails(const char *algorithm) { return settings().cudnnFails.find("," + std::string(algorithm) + ",") != std::string::npos; }
 
 static void print(const char *format, va_list list) {
     fputs("softgpu: ", stderr);
