@@ -111,7 +111,7 @@ func (o *conv) input(c *compiler, p *convPart) place {
 func (c *compiler) copyMap(src place, v *value, h, w int, dst place, th, tw int, t cuda.Type) {
 	n, d := c.prog.Rows, v.depth
 	mh, mw := min(h, th), min(w, tw)
-	name := "copy" + suffix(t) + suffix(t)
+	name := "copy" + suffix(t)
 	if v.layout == cuda.NHWC {
 		c.launch(name, int64(n*d*mh*mw), src, dst, n, mh, mw, d, d*h*w, w*d, d, 1, d*th*tw, tw*d, d, 1)
 		return
