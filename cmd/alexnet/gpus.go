@@ -68,7 +68,9 @@ func (o *deviceOptions) openGPUs(t *terminal) ([]device.Device, string, error) {
 	if numbers, err = chooseGPUs(numbers, gpu.Count(), t.note); err != nil {
 		return refuse("alexnet doctor shows the GPUs", err)
 	}
-	devices, err := gpu.Open(numbers, o.choice)
+	choice := o.choice
+	choice.Note = func(text string) { t.warn("%s", text) }
+	devices, err := gpu.Open(numbers, choice)
 	if err != nil {
 		return refuse(gpuAdvice(err), err)
 	}
@@ -150,7 +152,7 @@ func gpuLines(f *gpu.Facts) (lines [][2]string) {
 		if !p.Peer {
 			how = "through the host"
 		}
-		lines = append(lines, [2]string{fmt.Sprintf("cuda:%d to cuda:%d", p.From, p.To), fmt.Sprintf("%s, %s/s", how, report.Bytes(int64(p.BytesPerSecond)))})
+		lines = append(lines, [2]string{fmt.Sprintf("cuda:%d to cuda:%d", p.From, p.To), listed(how, report.Bytes(int64(p.BytesPerSecond))+"/s", p.Note)})
 	}
 	return lines
 }

@@ -243,7 +243,7 @@ func (n *Net) Sync() error {
 
 // wait waits for the device's streams, and looks at what the device reported.
 func (n *Net) wait() error {
-	for _, s := range []cu.Stream{n.dev.upload, n.dev.exchange, n.dev.main} {
+	for _, s := range n.dev.streams() {
 		if err := s.Synchronize(); err != nil {
 			return cuda.Wrap("cuStreamSynchronize", err)
 		}
