@@ -97,6 +97,9 @@ func (n *Net) alloc() error {
 		}
 	}
 	n.bind()
+	if err := n.try(); err != nil {
+		return err
+	}
 	if err := n.input.fill(n); err != nil {
 		return err
 	}
@@ -147,6 +150,20 @@ func (n *Net) bind() {
 			}
 		}
 	}
+}
+
+// try runs every convolution once, which also has cuDNN load its kernels.
+func (n *Net) try() error {
+	for i := range n.ops {
+		for _, s := range slices.Concat(n.ops[i].forward, n.ops[i].backward) {
+			if c, ok := s.(*convolve); ok {
+				if err := c.try(n); err != nil {
+					return fmt.Errorf("%s: %w", n.prog.Ops[i].Base().Name, err)
+				}
+			}
+		}
+	}
+	return nil
 }
 
 // Forward runs an op.
