@@ -95,7 +95,7 @@ func (c *compiler) countable(in, out int) error {
 	if c.prog.Rows*row < 1<<31 {
 		return nil
 	}
-	return fmt.Errorf("a batch of %d has %d numbers in one tensor, of which cuDNN takes less than 2^31: a batch of %d is the largest", c.prog.Rows, c.prog.Rows*row, (1<<31-1)/row)
+	return fmt.Errorf("a batch of %d has %d numbers in one tensor, of which cuDNN takes less than 2^31; --batch %d (train.batch) is the largest", c.prog.Rows, c.prog.Rows*row, (1<<31-1)/row)
 }
 
 // math is what convolutions may do in the net's precision.
@@ -269,7 +269,7 @@ func (s *convolve) run(n *Net) error {
 
 // try runs the convolution once, on memory of zeros. cuDNN's heuristics name algorithms that then fail on some GPUs (pytorch/pytorch#31336): the next one takes
 // the place of such a one, if what there is of workspace is enough for it.
-func (s *convolve) try(n *Net) error {
+func (s *convolve) try(n *Net, op string) error {
 	p := s.part
 	err := s.run(n)
 	for first := err; err != nil; err = s.run(n) {
@@ -281,7 +281,7 @@ func (s *convolve) try(n *Net) error {
 		if err := p.use(n, s.dir); err != nil {
 			return err
 		}
-		n.dev.note(fmt.Sprintf("%s: cuDNN's algorithm %d for %s fails, number %d is tried: %v", n.dev.name, failed, p.keys[s.dir], p.algos[s.dir][0].Number, err))
+		n.dev.note(fmt.Sprintf("%s: %s: cuDNN's algorithm %d for its %v fails, number %d is tried: %v", n.dev.name, op, failed, s.dir, p.algos[s.dir][0].Number, err))
 	}
 	return nil
 }

@@ -96,7 +96,7 @@ func TestPathsTold(t *testing.T) {
 func TestAlgorithmsThatFail(t *testing.T) {
 	child(t, "TestFewSteps", "ALEXNET_WAY=peer", "SOFTGPU_CUDNN_MATH=0")
 	child(t, "TestFewSteps", "ALEXNET_WAY=peer", "SOFTGPU_CUDNN_FAILS=forward/7,forward/1,data/5,data/1,filter/5,filter/3",
-		"ALEXNET_NOTE=conv1/0 forward fails, number 0 is tried")
+		"ALEXNET_NOTE=cuda:0: conv1: cuDNN's algorithm 1 for its forward fails, number 0 is tried")
 	child(t, "TestNoAlgorithmRuns", "SOFTGPU_CUDNN_FAILS=data/5,data/1,data/0")
 	child(t, "TestNoAlgorithmFits", "SOFTGPU_CUDNN_MATH=2")
 }
@@ -143,7 +143,7 @@ func TestBatchTooLarge(t *testing.T) {
 	}
 	_, err := columnsNet(t, (1<<31-1)/row+1, device.FP32)
 	if want := fmt.Sprintf("conv1: a batch of %d has", (1<<31-1)/row+1); err == nil || !strings.Contains(err.Error(), want) ||
-		!strings.HasSuffix(err.Error(), fmt.Sprintf("a batch of %d is the largest", (1<<31-1)/row)) {
+		!strings.HasSuffix(err.Error(), fmt.Sprintf("--batch %d (train.batch) is the largest", (1<<31-1)/row)) {
 		t.Errorf("%v, want %s", err, want)
 	}
 }

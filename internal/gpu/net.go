@@ -157,8 +157,9 @@ func (n *Net) try() error {
 	for i := range n.ops {
 		for _, s := range slices.Concat(n.ops[i].forward, n.ops[i].backward) {
 			if c, ok := s.(*convolve); ok {
-				if err := c.try(n); err != nil {
-					return fmt.Errorf("%s: %w", n.prog.Ops[i].Base().Name, err)
+				name := n.prog.Ops[i].Base().Name
+				if err := c.try(n, name); err != nil {
+					return fmt.Errorf("%s: %w", name, err)
 				}
 			}
 		}
