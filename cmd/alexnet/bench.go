@@ -65,6 +65,13 @@ leave out those with the zeros of the padding. On two devices both are of all co
 			if o.layers && o.mode == train.BenchData {
 				return usageError(help, "--layers: reading pictures has no layers")
 			}
+			if o.mode == train.BenchData {
+				for _, name := range []string{"device", "gpus", "deterministic", "graphs"} {
+					if c.Flags().Changed(name) {
+						return usageError("leave --"+name+" away: the processor alone reads pictures", "--mode data goes without --%s", name)
+					}
+				}
+			}
 			if o.steps < 1 || o.warmup < 0 {
 				return usageError(help, "--steps: want at least 1, --warmup: at least 0")
 			}

@@ -68,14 +68,25 @@ func (o *deviceOptions) check(c *cobra.Command) error {
 	if _, _, err := o.kind(); err != nil {
 		return usageError(help, "%v", err)
 	}
-	if resume := c.Flags().Lookup("resume"); o.choice.Deterministic && o.gpus == "" && (resume == nil || !resume.Changed) {
-		return usageError("leave --deterministic away: these devices give the same bits anyway", "--deterministic goes with --gpus")
-	}
-	if o.choice.Graphs && o.gpus == "" {
-		return usageError(help, "--graphs goes with --gpus")
+	if resume := c.Flags().Lookup("resume"); resume == nil || !resume.Changed { // there the checkpoint may name GPUs
+		if err := o.checkChoices(); err != nil {
+			return err
+		}
 	}
 	if _, err := gpuNumbers(o.gpus); err != nil {
 		return usageError(help, "%v", err)
+	}
+	return nil
+}
+
+// checkChoices refuses choices among the ways of GPUs where there are none.
+func (o *deviceOptions) checkChoices() error {
+	switch {
+	case o.gpus != "":
+	case o.choice.Deterministic:
+		return usageError("leave --deterministic away: these devices give the same bits anyway", "--deterministic goes with --gpus")
+	case o.choice.Graphs:
+		return usageError("leave --graphs away, or name a GPU: --gpus 0", "--graphs goes with --gpus")
 	}
 	return nil
 }
@@ -122,6 +133,9 @@ func (o *deviceOptions) named(t *terminal) (devices []device.Device, name string
 	}
 	if o.gpus != "" {
 		return o.openGPUs(t)
+	}
+	if err := o.checkChoices(); err != nil {
+		return nil, "", err
 	}
 	if kind == "cpu" {
 		missing := cpu.Available()

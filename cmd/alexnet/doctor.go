@@ -128,7 +128,17 @@ func (r *doctorResult) verdict() error {
 	if r.Failed == 0 {
 		return nil
 	}
-	return advise(exitFailed, "report it with this output; --device reference computes without oneDNN", fmt.Errorf("%s failed", counted(r.Failed, "check")))
+	var next []string
+	for _, c := range r.Checks {
+		without := "--device reference computes without oneDNN"
+		if strings.HasPrefix(c.Device, "cuda:") {
+			without = "without --gpus the program computes on the CPU"
+		}
+		if !c.Pass && !slices.Contains(next, without) {
+			next = append(next, without)
+		}
+	}
+	return advise(exitFailed, "report it with this output; "+strings.Join(next, "; "), fmt.Errorf("%s failed", counted(r.Failed, "check")))
 }
 
 func program() programFacts {

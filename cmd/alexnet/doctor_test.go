@@ -84,3 +84,22 @@ func (d *failsLater) Compile(p device.Program) (device.Net, error) {
 	}
 	return d.Device.Compile(p)
 }
+
+// TestDoctorAdvice: what failed decides what to do without.
+func TestDoctorAdvice(t *testing.T) {
+	for _, c := range []struct {
+		devices   []string
+		with, not string
+	}{
+		{[]string{"cuda:0", "cuda:0,cuda:1"}, "without --gpus", "oneDNN"},
+		{[]string{"cpu"}, "without oneDNN", "--gpus"},
+	} {
+		r := &doctorResult{Failed: len(c.devices)}
+		for _, d := range c.devices {
+			r.Checks = append(r.Checks, selftest.Check{Device: d})
+		}
+		if next := nextStep(r.verdict()); !strings.Contains(next, c.with) || strings.Contains(next, c.not) {
+			t.Errorf("%v fail: next: %s", c.devices, next)
+		}
+	}
+}

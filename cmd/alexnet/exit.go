@@ -47,6 +47,9 @@ func usageError(next, format string, args ...any) error {
 // advise gives err an exit code and a next step.
 func advise(code int, next string, err error) error { return &commandError{code, err, next} }
 
+// adviser is an error that knows what to do: package gpu's, of libraries that lack something, whenever that shows.
+type adviser interface{ Next() string }
+
 func exitCode(err error) int {
 	var own *commandError
 	var usage *config.Error
@@ -56,6 +59,7 @@ func exitCode(err error) int {
 	var picture *data.BadPicture
 	var foreign *export.Refused
 	var precision *device.PrecisionError
+	var missing adviser
 	switch {
 	case errors.As(err, &own):
 		return own.code
@@ -67,6 +71,8 @@ func exitCode(err error) int {
 		return exitCheckpoint
 	case errors.As(err, &locked):
 		return exitLocked
+	case errors.As(err, &missing):
+		return exitNoGPU
 	case errors.As(err, &picture):
 		return exitUnreadable
 	}
@@ -84,6 +90,7 @@ func nextStep(err error) string {
 	var foreign *export.Refused
 	var precision *device.PrecisionError
 	var memory *device.MemoryError
+	var missing adviser
 	switch {
 	case errors.As(err, &own) && own.next != "":
 		return own.next
@@ -92,7 +99,11 @@ func nextStep(err error) string {
 	case errors.As(err, &precision):
 		return "leave --precision (train.precision) away: every device computes in fp32"
 	case errors.As(err, &memory) && memory.Fits > 0:
-		return fmt.Sprintf("--batch %d (train.batch), or more GPUs", memory.Fits)
+		return fmt.Sprintf("--batch %d (train.batch), or other GPUs: alexnet doctor shows what is free", memory.Fits)
+	case errors.As(err, &memory):
+		return "other GPUs: alexnet doctor shows what is free; or a smaller net, or --device cpu"
+	case errors.As(err, &missing):
+		return missing.Next()
 	case errors.As(err, &source):
 		return source.Next
 	case errors.As(err, &damaged) && damaged.Advice != "":

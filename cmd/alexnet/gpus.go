@@ -68,6 +68,9 @@ func (o *deviceOptions) openGPUs(t *terminal) ([]device.Device, string, error) {
 	if numbers, err = chooseGPUs(numbers, gpu.Count(), t.note); err != nil {
 		return refuse("alexnet doctor shows the GPUs", err)
 	}
+	if o.choice.Graphs && len(numbers) > 1 {
+		return nil, "", usageError("leave --graphs away, or --gpus 0", "--gpus %s --graphs: a CUDA graph holds the step of one device, these are two", o.gpus)
+	}
 	choice := o.choice
 	choice.Note = func(text string) { t.warn("%s", text) }
 	devices, err := gpu.Open(numbers, choice)
@@ -79,7 +82,7 @@ func (o *deviceOptions) openGPUs(t *terminal) ([]device.Device, string, error) {
 
 // gpuAdvice is what to do where no GPU can be used.
 func gpuAdvice(err error) string {
-	var missing interface{ Next() string }
+	var missing adviser
 	if errors.As(err, &missing) {
 		return missing.Next() + "; or leave --gpus away: --device cpu,cpu shows the two columns on two devices"
 	}
@@ -131,11 +134,15 @@ func tooMany(numbers []int) error {
 func (r *doctorResult) lookAtGPUs() {
 	facts, err := gpu.Look()
 	if err != nil {
-		r.GPU = "none: " + strings.TrimPrefix(err.Error(), gpu.ErrUnavailable.Error()+": ")
+		r.GPU = "none: " + gpu.Reason(err)
 		return
 	}
-	r.GPUs = facts
-	r.GPU = listed(counted(len(facts.GPUs), "GPU"), "driver for CUDA "+facts.Driver, "cuDNN "+facts.CUDNN, "cuBLAS "+facts.CUBLAS, "kernels as "+facts.Kernels)
+	r.GPUs, r.GPU = facts, r.gpuLine(facts)
+}
+
+func (r *doctorResult) gpuLine(f *gpu.Facts) string {
+	return listed(counted(len(f.GPUs), "GPU"), "driver"+labelled("", r.Machine.NVIDIA)+" for CUDA "+f.Driver, "cuDNN "+f.CUDNN,
+		labelled("cuBLAS", f.CUBLAS), labelled("kernels as", f.Kernels))
 }
 
 // gpuLines tell of each GPU, and of the ways between them.
@@ -144,8 +151,12 @@ func gpuLines(f *gpu.Facts) (lines [][2]string) {
 		return nil
 	}
 	for _, g := range f.GPUs {
-		lines = append(lines, [2]string{fmt.Sprintf("cuda:%d", g.Ordinal), listed(g.Name, fmt.Sprintf("%s, %s free", report.Bytes(g.Memory), report.Bytes(g.Free)),
-			"compute capability "+g.Capability, counted(g.Processors, "multiprocessor"), "PCI "+g.PCI)})
+		free, missing := report.Bytes(g.Free)+" free", ""
+		if g.Missing != "" {
+			free, missing = "", "cannot be used: "+g.Missing
+		}
+		lines = append(lines, [2]string{fmt.Sprintf("cuda:%d", g.Ordinal), listed(g.Name, report.Bytes(g.Memory), free,
+			"compute capability "+g.Capability, counted(g.Processors, "multiprocessor"), "PCI "+g.PCI, missing)})
 	}
 	for _, p := range f.Paths {
 		how := "peer to peer"
@@ -157,7 +168,7 @@ func gpuLines(f *gpu.Facts) (lines [][2]string) {
 	return lines
 }
 
-// gpuBackends are the GPUs to check: those that --gpus names, without it and --device all. Two devices are a GPU and the next, or two on one.
+// gpuBackends are the GPUs to check: those that --gpus names, without it and --device all that can be used. Two devices are a GPU and the next, or two on one.
 func gpuBackends(o *deviceOptions, f *gpu.Facts) (all []selftest.Backend) {
 	if f == nil || o.device != "" {
 		return nil
@@ -165,7 +176,9 @@ func gpuBackends(o *deviceOptions, f *gpu.Facts) (all []selftest.Backend) {
 	named, _ := gpuNumbers(o.gpus) // check has seen to errors
 	if named == nil {
 		for _, g := range f.GPUs {
-			named = append(named, g.Ordinal)
+			if g.Missing == "" {
+				named = append(named, g.Ordinal)
+			}
 		}
 	}
 	for i, n := range named {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"os"
 	"os/exec"
@@ -23,11 +24,12 @@ func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"alexnet": main})
 }
 
-// TestScripts runs the scripts under testdata/script. They are what a user could type; three commands come on top:
+// TestScripts runs the scripts under testdata/script. They are what a user could type; four commands come on top:
 //
 //	exits CODE COMMAND...   runs the command and wants this exit code
 //	flip FILE BYTE          turns over one bit of a byte; a negative BYTE counts from the end
 //	cut FILE BYTES          leaves only the first BYTES bytes
+//	lacks FROM TO FUNCTION  copies a shared library, without that function
 //
 // tiny.yaml, a net that trains in milliseconds, lies in every script's folder.
 func TestScripts(t *testing.T) {
@@ -46,7 +48,7 @@ func TestScripts(t *testing.T) {
 			}
 			return nil
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "flip": flip, "cut": cutFile},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "flip": flip, "cut": cutFile, "lacks": lacks},
 		Condition: func(name string) (bool, error) {
 			switch name {
 			case "full":
@@ -118,6 +120,22 @@ func cutFile(ts *testscript.TestScript, neg bool, args []string) {
 	n, err := strconv.ParseInt(args[1], 10, 64)
 	ts.Check(err)
 	ts.Check(os.Truncate(ts.MkAbs(args[0]), n))
+}
+
+// lacks leaves the function where it is under a name that nobody asks for.
+func lacks(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 3 {
+		ts.Fatalf("usage: lacks FROM TO FUNCTION")
+	}
+	library, err := os.ReadFile(ts.MkAbs(args[0]))
+	ts.Check(err)
+	name := []byte("\x00" + args[2] + "\x00")
+	if !bytes.Contains(library, name) {
+		ts.Fatalf("%s has no %s", args[0], args[2])
+	}
+	other := bytes.Clone(name)
+	other[len(other)-2] ^= 1
+	ts.Check(os.WriteFile(ts.MkAbs(args[1]), bytes.ReplaceAll(library, name, other), 0o666))
 }
 
 // writeTiny puts the scripts' net into dir.

@@ -15,6 +15,7 @@ import (
 	"alexnet/internal/config"
 	"alexnet/internal/cpu"
 	"alexnet/internal/device"
+	"alexnet/internal/gpu"
 	"alexnet/internal/model"
 	"alexnet/internal/run"
 	"alexnet/internal/train"
@@ -64,7 +65,7 @@ classes, or with another rate.
 A run is a numbered folder (runs/train, runs/train2, ...; --out names another): config.yaml, metrics.jsonl, curves.png, a TensorBoard
 event file and checkpoints/{last,best}.safetensors. Ctrl-C writes a checkpoint and ends; a second one ends at once. --resume goes on
 to the very weights that the undisturbed run would have had, on the device that the run began on; of the flags that shape a run only
---epochs and --steps go with it, --data where the same pictures have moved, and --device where the last bits do not matter.`,
+--epochs and --steps go with it, --data where the same pictures have moved, and --device or --gpus where the last bits do not matter.`,
 		Example: `  alexnet train
   alexnet train --data photos --epochs 30 --device cpu,cpu
   alexnet train --config fig1 --data cifar10 --set train.lr=0.001 --set model.classes=10
@@ -188,6 +189,9 @@ func (o *trainOptions) fresh(ctx context.Context, to *train.Options, t *terminal
 	}
 	if to.Config, err = o.net.load(fallback); err != nil {
 		return err
+	}
+	if o.device.device == "" && o.device.gpus == "" && gpu.Count() > 0 {
+		t.note("training on the CPU, though a GPU is here: --gpus 0 takes it")
 	}
 	if err := o.openDevices(to, t); err != nil {
 		return err

@@ -10,6 +10,7 @@ import (
 
 	"alexnet/internal/cpu"
 	"alexnet/internal/data"
+	"alexnet/internal/gpu"
 )
 
 // versionResult is the document of version --json.
@@ -52,6 +53,9 @@ func versionFacts() versionResult {
 	if cpu.Available() == nil {
 		r.Backends = []string{"cpu (" + cpu.Version() + ")", "reference"}
 	}
+	if v := gpu.Version(); v != "" {
+		r.Backends = append(r.Backends, "gpu ("+v+")")
+	}
 	return r
 }
 
@@ -63,6 +67,11 @@ func runVersion(t *terminal) error {
 			fmt.Fprintf(w, "cpu backend: %s\n", cpu.Version())
 		} else {
 			fmt.Fprintf(w, "cpu backend: none (%v); the reference backend takes its place\n", missing)
+		}
+		if err := gpu.Available(); err == nil {
+			fmt.Fprintf(w, "gpu backend: %s, for --gpus\n", gpu.Version())
+		} else {
+			fmt.Fprintf(w, "gpu backend: none (%s)\n", gpu.Reason(err))
 		}
 		fmt.Fprintf(w, "JPEG decoder: %s\n", r.JPEG)
 	})

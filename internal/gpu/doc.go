@@ -14,10 +14,25 @@
 // The build tag cuda compiles the package; without it [Open] and [Available] give the reason.
 package gpu
 
-import "errors"
+import (
+	"errors"
+	"strings"
+
+	"alexnet/internal/gpu/link"
+)
 
 // ErrUnavailable is what Open and Available fail with where no GPU can be used; the error that wraps it says what is missing.
 var ErrUnavailable = errors.New("no GPU can be used")
+
+// Reason is why no GPU, or this one, can be used, and what to do about it where that is known.
+func Reason(err error) string {
+	text := strings.Replace(err.Error(), ErrUnavailable.Error()+": ", "", 1)
+	var missing *link.Error
+	if errors.As(err, &missing) {
+		text += "; " + missing.Advice
+	}
+	return text
+}
 
 // Options are how nets on GPUs choose among algorithms that give the same result but for the last bits.
 type Options struct {
@@ -36,6 +51,7 @@ type Fact struct {
 	Capability string `json:"compute_capability"`
 	PCI        string `json:"pci"`
 	Processors int    `json:"multiprocessors"`
+	Missing    string `json:"missing,omitempty"` // why the program cannot use it
 }
 
 // Path is the way between two GPUs.
@@ -52,7 +68,7 @@ type Facts struct {
 	Driver  string `json:"driver"` // the CUDA that it is for
 	CUDNN   string `json:"cudnn"`
 	CUBLAS  string `json:"cublas"`
-	Kernels string `json:"kernels"` // the code that the first GPU runs: "sm_90", "PTX"
+	Kernels string `json:"kernels"` // the code that the first usable GPU runs: "PTX", "machine code for 9.0"
 	GPUs    []Fact `json:"gpus"`
 	Paths   []Path `json:"paths"`
 }

@@ -5,6 +5,7 @@ package gpu
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"gorgonia.org/cu"
 
@@ -13,7 +14,7 @@ import (
 )
 
 // Look finds out about the GPUs and their libraries, and measures how fast they copy to each other.
-func Look() (*Facts, error) {
+func Look() (f *Facts, err error) {
 	if err := Available(); err != nil {
 		return nil, err
 	}
@@ -21,7 +22,7 @@ func Look() (*Facts, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &Facts{Driver: link.Version(link.DriverVersion()), CUDNN: cudnnVersion()}
+	f = &Facts{Driver: link.Version(link.DriverVersion()), CUDNN: cudnnVersion()}
 	var devices []*Device
 	defer func() {
 		for _, d := range devices {
@@ -29,16 +30,16 @@ func Look() (*Facts, error) {
 		}
 	}()
 	for i := range n {
-		d, err := open(i, fmt.Sprintf("cuda:%d", i), i, Options{})
+		d, fact, err := lookAt(i)
 		if err != nil {
 			return nil, err
 		}
-		devices = append(devices, d)
-		fact, err := d.fact()
-		if err != nil {
-			return nil, err
+		if f.GPUs = append(f.GPUs, fact); d != nil {
+			devices = append(devices, d)
 		}
-		f.GPUs = append(f.GPUs, fact)
+	}
+	if len(devices) == 0 {
+		return f, nil
 	}
 	f.Kernels = devices[0].image
 	if err := devices[0].do(func() error { f.CUBLAS, err = devices[0].blasVersion(); return err }); err != nil {
@@ -48,13 +49,24 @@ func Look() (*Facts, error) {
 	return f, err
 }
 
-func (d *Device) fact() (Fact, error) {
-	i := d.info
+// lookAt opens a GPU. One that cannot be used, an old one for the screen perhaps, is a fact like any, without a device.
+func lookAt(ordinal int) (*Device, Fact, error) {
+	i, err := cuda.Describe(ordinal)
+	if err != nil {
+		return nil, Fact{}, err
+	}
 	f := Fact{
 		Ordinal: i.Ordinal, Name: i.Name, Memory: i.Memory, Capability: fmt.Sprintf("%d.%d", i.Major, i.Minor), PCI: i.PCI, Processors: i.Processors,
 	}
-	err := d.do(func() (err error) { f.Free, _, err = cu.MemInfo(); return cuda.Wrap("cuMemGetInfo", err) })
-	return f, err
+	d, err := open(ordinal, fmt.Sprintf("cuda:%d", ordinal), 0, Options{})
+	if err != nil {
+		f.Missing = strings.TrimPrefix(Reason(err), fmt.Sprintf("cuda:%d: ", ordinal))
+		return nil, f, nil
+	}
+	if err := d.do(func() (err error) { f.Free, _, err = cu.MemInfo(); return cuda.Wrap("cuMemGetInfo", err) }); err != nil {
+		return nil, f, errors.Join(err, d.Close())
+	}
+	return d, f, nil
 }
 
 // blasVersion is 12.4.3 for 120403.

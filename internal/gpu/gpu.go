@@ -47,6 +47,14 @@ func Count() int {
 	return n
 }
 
+// Version is that of the libraries where GPUs can be used.
+func Version() string {
+	if Available() != nil {
+		return ""
+	}
+	return fmt.Sprintf("CUDA %s, cuDNN %s", link.Version(link.DriverVersion()), cudnnVersion())
+}
+
 // card is one GPU, shared by the logical devices on it.
 type card struct {
 	*cuda.Context

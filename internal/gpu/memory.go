@@ -5,7 +5,9 @@ package gpu
 import (
 	"cmp"
 	"errors"
+	"fmt"
 	"slices"
+	"sort"
 
 	"gorgonia.org/cu"
 
@@ -124,35 +126,122 @@ func release(all []*arena) (err error) {
 	return err
 }
 
-// room tells, before anything is allocated, whether the nets that were compiled on this GPU fit into its memory together.
+// room tells, before anything is allocated, whether the nets that were compiled fit into the memory of the net's GPU and of those that it exchanges with,
+// and where not, the batch that fits everywhere.
+func (n *Net) room() error {
+	var least *device.MemoryError
+	var at string
+	for _, d := range n.exchanging() {
+		err := d.do(d.room)
+		var short *device.MemoryError
+		if err != nil && !errors.As(err, &short) {
+			return fmt.Errorf("%s: %w", d.name, err)
+		}
+		if short != nil && (least == nil || short.Fits < least.Fits) {
+			least, at = short, d.name
+		}
+	}
+	if least == nil {
+		return nil
+	}
+	return fmt.Errorf("%s: %w", at, least)
+}
+
+// exchanging gives a device of each GPU that takes part in the net.
+func (n *Net) exchanging() []*Device {
+	all := []*Device{n.dev}
+	for _, p := range n.ports {
+		for _, end := range p.link.Ends {
+			other, ok := end.(*port)
+			if ok && !slices.ContainsFunc(all, func(d *Device) bool { return d.card == other.net.dev.card }) {
+				all = append(all, other.net.dev)
+			}
+		}
+	}
+	return all
+}
+
+// room tells whether the nets that were compiled on this GPU fit into its memory together.
 func (c *card) room() error {
 	free, _, err := cu.MemInfo()
 	if err != nil {
 		return cuda.Wrap("cuMemGetInfo", err)
 	}
-	var fixed, growing int64
 	var plan device.MemoryPlan
 	rows := 0
 	for _, n := range c.waiting {
 		rows = max(rows, n.prog.Rows)
 		for _, item := range n.plan {
-			switch item.Purpose {
-			case device.PurposePinned:
-				continue
-			case device.PurposeWeights, device.PurposeMomentum, device.PurposeGradients, device.PurposePacked, device.PurposeWorkspace:
-				fixed += item.Bytes
-			default:
-				growing += item.Bytes
+			if item.Purpose != device.PurposePinned {
+				plan = plan.Add(item)
 			}
-			plan = plan.Add(item)
 		}
 	}
-	if fixed+growing <= free {
+	need := plan.Total()
+	if need <= free {
 		return nil
 	}
-	fits := 0
-	if per := growing / int64(rows); free > fixed && per > 0 {
-		fits = int((free - fixed) / per)
+	now, err := c.trial(rows)
+	if err != nil {
+		return err
 	}
+	fits := sort.Search(rows, func(less int) bool {
+		then, err := c.trial(less + 1)
+		return err != nil || need-now+then > free
+	})
 	return &device.MemoryError{Plan: plan, Free: free, Rows: rows, Fits: fits}
+}
+
+// trial is what the waiting nets would need if they had so many rows at most, as the plan of nets compiled anew has it, which allocate nothing: memory does not
+// just grow with the rows, for cuDNN chooses algorithms with another workspace. Of parameters it counts all, also those that are allocated already.
+func (c *card) trial(rows int) (bytes int64, err error) {
+	devs, params := map[*Device]*Device{}, map[*Params]*Params{}
+	for _, n := range c.waiting {
+		if devs[n.dev] == nil {
+			dev := *n.dev
+			dev.chosen, dev.blasPlanned = map[string]int{}, true
+			devs[n.dev] = &dev
+		}
+		if params[n.params] == nil {
+			fresh, err := devs[n.dev].NewParams(n.params.specs)
+			if err != nil {
+				return 0, err
+			}
+			params[n.params] = fresh.(*Params)
+		}
+		prog := n.prog
+		prog.Rows, prog.Params, prog.Ops = min(prog.Rows, rows), params[n.params], slices.Clone(prog.Ops)
+		for i, spec := range prog.Ops {
+			prog.Ops[i] = unlinked(spec)
+		}
+		trial, err := compile(devs[n.dev], prog)
+		if err != nil {
+			return 0, err
+		}
+		if err := closeConvs(trial.convs); err != nil {
+			return 0, err
+		}
+		for _, item := range trial.plan {
+			if item.Purpose != device.PurposePinned {
+				bytes += item.Bytes
+			}
+		}
+	}
+	return bytes, nil
+}
+
+// unlinked gives a Send or Recv a link of its own, so that compiling it leaves that of the net alone.
+func unlinked(spec device.Spec) device.Spec {
+	apart := func(l *device.Link) *device.Link { return device.NewLink(l.Name, l.From, l.To, l.Shape) }
+	switch s := spec.(type) {
+	case *device.Send:
+		own := *s
+		own.Link = apart(s.Link)
+		return &own
+	case *device.Recv:
+		own := *s
+		own.Link = apart(s.Link)
+		return &own
+	}
+	return spec
 }

@@ -62,6 +62,9 @@ func (n *Net) Alloc() error {
 	if n.ready || n.closed {
 		return n.opError("alloc", errors.New("allocated twice, or closed"))
 	}
+	if err := n.room(); err != nil {
+		return err
+	}
 	if err := n.dev.do(n.alloc); err != nil {
 		return fmt.Errorf("%s: %w", n.dev.name, err)
 	}
@@ -69,9 +72,6 @@ func (n *Net) Alloc() error {
 }
 
 func (n *Net) alloc() error {
-	if err := n.dev.room(); err != nil {
-		return err
-	}
 	n.leaveQueue()
 	if err := n.dev.allocBLAS(); err != nil {
 		return err

@@ -3,9 +3,11 @@
 package gpu
 
 import (
+	"errors"
 	"fmt"
 
 	"alexnet/internal/device"
+	"alexnet/internal/gpu/link"
 )
 
 // Built tells that this build has the device; whether it runs, Available says.
@@ -13,11 +15,16 @@ const Built = false
 
 // Available tells why no GPU can be used.
 func Available() error {
-	return fmt.Errorf("%w: this build computes on the CPU only, it holds no CUDA kernels", ErrUnavailable)
+	return fmt.Errorf("%w: %w", ErrUnavailable, &link.Error{
+		What: "this build computes on the CPU only", Err: errors.New("it holds no CUDA kernels"), Advice: "make cuda builds the program with CUDA (Linux on x86-64)",
+	})
 }
 
 // Count is 0: this build knows of no GPU.
 func Count() int { return 0 }
+
+// Version is empty: this build has no CUDA.
+func Version() string { return "" }
 
 // Open fails: this build has no CUDA.
 func Open([]int, Options) ([]device.Device, error) { return nil, Available() }

@@ -22,6 +22,8 @@ func system() string { return field(read("/etc/os-release"), "PRETTY_NAME", "=")
 
 func kernel() string { return strings.TrimSpace(read("/proc/sys/kernel/osrelease")) }
 
+func nvidia() string { return strings.TrimSpace(read("/sys/module/nvidia/version")) }
+
 // model is the processor's name; ARM kernels give numbers instead.
 func model() string {
 	info := read("/proc/cpuinfo")

@@ -12,6 +12,8 @@ func kernel() string { return "" }
 
 func model() string { return "" }
 
+func nvidia() string { return "" }
+
 func flag(string) bool { return false }
 
 func online() int { return runtime.NumCPU() }

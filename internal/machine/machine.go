@@ -16,7 +16,8 @@ type Facts struct {
 	Platform string          `json:"platform"`         // "linux/amd64"
 	System   string          `json:"system,omitempty"` // "Debian GNU/Linux 12 (bookworm)"
 	Kernel   string          `json:"kernel,omitempty"`
-	CPU      string          `json:"cpu,omitempty"` // its model
+	CPU      string          `json:"cpu,omitempty"`    // its model
+	NVIDIA   string          `json:"nvidia,omitempty"` // version of NVIDIA's kernel module, which nvidia-smi calls the driver's: "570.86.15"
 	Cores    Cores           `json:"cores"`
 	Features map[string]bool `json:"features"` // instruction sets that matter here
 	Memory   Memory          `json:"memory"`
@@ -50,7 +51,7 @@ type Disk struct {
 func Look() Facts {
 	f := Facts{
 		Platform: runtime.GOOS + "/" + runtime.GOARCH,
-		System:   system(), Kernel: kernel(), CPU: model(), Features: features(), Memory: memory(),
+		System:   system(), Kernel: kernel(), CPU: model(), NVIDIA: nvidia(), Features: features(), Memory: memory(),
 		Cores: Cores{Machine: online(), Affinity: runtime.NumCPU(), GOMAXPROCS: runtime.GOMAXPROCS(0), OMPThreads: os.Getenv("OMP_NUM_THREADS")},
 	}
 	if dir, err := os.Getwd(); err == nil {

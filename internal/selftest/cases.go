@@ -3,12 +3,15 @@ package selftest
 import (
 	"fmt"
 	"strings"
+
+	"alexnet/internal/model"
 )
 
 // The nets' size: maps of 12x12 have fewer pixels than numbers has different numbers.
 const (
-	rows = 3
-	side = 12
+	rows   = 3
+	side   = 12
+	border = 4 // what is cropped of a picture
 )
 
 // opCase is one op: what is between two values of a net.
@@ -19,6 +22,7 @@ type opCase struct {
 	devices int      // 0: one
 	use     bool     // a net for use, not for training
 	update  bool     // not an op but the update of all parameters
+	picture bool     // not an op but the input made of pictures
 	apart   bool     // biases keep every unit away from 0
 	exact   bool     // not for bf16: rounding in the middle decides what comes out
 }
@@ -55,6 +59,7 @@ var opCases = []opCase{
 	{name: "dropout in training", layers: []string{front, "{name: op, kind: dropout, rate: 0.5}"}, in: "front", out: "op"},
 	{name: "dropout in use", layers: []string{front, "{name: op, kind: dropout, rate: 0.5}"}, in: "front", out: "op", use: true},
 	{name: "softmax and loss", layers: []string{front}, in: "fc", out: "prob"},
+	{name: "crop, flip, colour, mean", layers: []string{front}, in: "input", out: "input", picture: true},
 	{name: "update", layers: []string{front}, in: "front", out: "fc", update: true},
 }
 
@@ -63,4 +68,13 @@ func (c *opCase) page() string {
 	layers := append(append([]string{}, c.layers...), "{name: fc, kind: fc, inputs: both}", "{name: prob, kind: softmax}")
 	return fmt.Sprintf("model:\n  columns: 2\n  classes: 10\n  input: {channels: 3, size: %d}\n  layers:\n    - %s\n",
 		side, strings.Join(layers, "\n    - "))
+}
+
+// preprocess is how the case's pictures become its input: where they count they are larger than it, with a mean image and a scale for each colour.
+func (c *opCase) preprocess() model.Preprocess {
+	if !c.picture {
+		return model.Preprocess{Height: side, Width: side}
+	}
+	const large = side + border
+	return model.Preprocess{Height: large, Width: large, Mean: numbers(4, 3*large*large, .93), Scale: []float32{1. / 64, .03, 1. / 32}}
 }

@@ -12,6 +12,7 @@ import (
 	"cmp"
 	"fmt"
 	"math"
+	"slices"
 
 	"alexnet/internal/config"
 	"alexnet/internal/device"
@@ -94,7 +95,7 @@ func (c *opCase) check(b Backend, devs []device.Device, p device.Precision, orac
 	if p == device.BF16 && !c.update { // the update is fp32 in every precision
 		forward, gradient = bf16Gate, bf16Gate
 	}
-	if p == device.TF32 && !c.update {
+	if p == device.TF32 && !c.update && !c.picture { // tf32 rounds what is multiplied
 		forward, gradient = tf32Gate, tf32Gate
 	}
 	r.Forward, r.Gradient = deviation(got.forward, want.forward, forward), deviation(got.gradient, want.gradient, gradient)
@@ -158,8 +159,7 @@ func open(c *opCase, devs []device.Device, p device.Precision) (*small, error) {
 		return nil, err
 	}
 	s.net, err = s.model.Compile(model.Options{
-		Rows: rows, Train: !c.use, InputGrad: true, Precision: p, Keep: []string{c.in, c.out},
-		Input: model.Preprocess{Height: side, Width: side},
+		Rows: rows, Train: !c.use, InputGrad: true, Precision: p, Keep: slices.Compact([]string{c.in, c.out}), Input: c.preprocess(),
 	})
 	if err != nil {
 		_ = s.model.Close() // it holds nothing yet
@@ -194,24 +194,44 @@ func (c *opCase) run(devs []device.Device, p device.Precision, grain float32) (o
 	if err := s.weights(c); err != nil {
 		return nil, err
 	}
-	s.begin()
-	if c.update {
+	s.begin(c)
+	switch {
+	case c.update:
 		return s.update()
+	case c.picture:
+		out := &outcome{}
+		return out, s.fetch(out, c.out, false)
 	}
 	return s.op(c)
 }
 
-// begin starts a pass over black pictures, whose place the stored input takes.
-func (s *small) begin() {
+// begin starts a pass over black pictures, whose place the stored input takes, or where they count over pictures of noise.
+func (s *small) begin(c *opCase) {
 	b, n := s.net.Stage(), len(s.model.Arch().Params)
 	for r := range b.Labels {
 		b.Labels[r] = int32(3 * r % 10)
+	}
+	if c.picture {
+		noise(b)
 	}
 	p := model.Pass{Seed: 1, Step: 2, First: 3, Rows: rows, Divisor: rows, Momentum: .9, LR: make([]float32, n), Decay: make([]float32, n)}
 	for i := range n {
 		p.LR[i], p.Decay[i] = .01, .0005
 	}
 	s.net.Begin(b, p)
+}
+
+// noise makes pictures, each cropped at another place, every other one flipped, and their colours changed.
+func noise(b *device.Batch) {
+	r := philox.NewSource(1, philox.PurposeTest, 3, 0)
+	for i := range b.Pixels {
+		b.Pixels[i] = uint8(r.Uint32())
+	}
+	for i := range b.Crop {
+		b.Crop[i] = [2]int32{int32(i % border), int32(border - i%border)}
+		b.Flip[i] = i%2 == 1
+		b.Color[i] = [3]float32{3.1, -5.3, 7.7 * float32(i)}
+	}
 }
 
 // weights stores exact numbers everywhere, of such a size that a layer's output is about as large as its input.

@@ -70,8 +70,8 @@ static int attribute(CUdevice_attribute a, int device) {
     case CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT: return 4;
     case CU_DEVICE_ATTRIBUTE_MAX_THREADS_PER_MULTIPROCESSOR: return 2048;
     case CU_DEVICE_ATTRIBUTE_CLOCK_RATE: return 1000000; // kHz
-    case CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR: return settings().capability / 10;
-    case CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR: return settings().capability % 10;
+    case CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR: return settings().capability[device] / 10;
+    case CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR: return settings().capability[device] % 10;
     case CU_DEVICE_ATTRIBUTE_UNIFIED_ADDRESSING:
     case CU_DEVICE_ATTRIBUTE_CAN_MAP_HOST_MEMORY:
     case CU_DEVICE_ATTRIBUTE_CONCURRENT_KERNELS: return 1;
@@ -128,7 +128,7 @@ CUresult cuDeviceTotalMem(size_t *bytes, CUdevice device) {
     if (ready()) return ready();
     if (!exists(device)) return CUDA_ERROR_INVALID_DEVICE;
     if (!bytes) return CUDA_ERROR_INVALID_VALUE;
-    *bytes = settings().memory;
+    *bytes = settings().memory[device];
     return CUDA_SUCCESS;
 }
 

@@ -22,9 +22,9 @@ struct Settings {
     std::string cudnnFails; // SOFTGPU_CUDNN_FAILS, between commas
     int cudnnMath;     // SOFTGPU_CUDNN_MATH
     bool capture;      // SOFTGPU_CAPTURE
-    size_t memory;     // SOFTGPU_MEMORY, bytes a device
+    size_t memory[MaxDevices];  // SOFTGPU_MEMORY, bytes, by visible device
     int driver;        // SOFTGPU_DRIVER
-    int capability;    // SOFTGPU_CAPABILITY
+    int capability[MaxDevices]; // SOFTGPU_CAPABILITY, the same
     uint64_t seed;     // SOFTGPU_SEED
     bool log;          // SOFTGPU_LOG
     const char *stats; // SOFTGPU_STATS

@@ -124,8 +124,9 @@ CUresult cuMemAlloc(CUdeviceptr *at, size_t bytes) {
     if (!at || !bytes) return refuse(CUDA_ERROR_INVALID_VALUE, "cuMemAlloc of %zu bytes", bytes);
     if (unsafeInCapture()) return refuse(CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED, "cuMemAlloc during a capture");
     int d = call.context->device;
-    if (bytes > settings().memory || stats.allocated[d] > settings().memory - bytes)
-        return refuse(CUDA_ERROR_OUT_OF_MEMORY, "cuMemAlloc of %zu bytes: %zu of %zu are taken", bytes, (size_t)stats.allocated[d], settings().memory);
+    size_t memory = settings().memory[d];
+    if (bytes > memory || stats.allocated[d] > memory - bytes)
+        return refuse(CUDA_ERROR_OUT_OF_MEMORY, "cuMemAlloc of %zu bytes: %zu of %zu are taken", bytes, (size_t)stats.allocated[d], memory);
     Allocation a = {0, bytes, call.context, 0, 0};
     if (!mapFresh(a)) return refuse(CUDA_ERROR_OUT_OF_MEMORY, "cuMemAlloc: the host has no %zu bytes", bytes);
     allocations[a.at] = a;
@@ -155,8 +156,8 @@ CUresult cuMemGetInfo(size_t *free, size_t *total) {
     Call call("cuMemGetInfo");
     if (call.status) return call.status;
     if (!free || !total) return CUDA_ERROR_INVALID_VALUE;
-    *total = settings().memory;
-    *free = settings().memory - stats.allocated[call.context->device];
+    *total = settings().memory[call.context->device];
+    *free = *total - stats.allocated[call.context->device];
     return CUDA_SUCCESS;
 }
 

@@ -82,7 +82,7 @@ static CUresult readPTX(const char *text, std::map<std::string, int> &kernels) {
     if (version > newestPTX(settings().driver))
         return refuse(CUDA_ERROR_UNSUPPORTED_PTX_VERSION, "PTX %d.%d, but driver %d takes at most %d.%d", version / 10, version % 10, settings().driver,
                       newestPTX(settings().driver) / 10, newestPTX(settings().driver) % 10);
-    if (target > settings().capability) return refuse(CUDA_ERROR_NO_BINARY_FOR_GPU, "PTX for sm_%d, the device is sm_%d", target, settings().capability);
+    if (target > capability()) return refuse(CUDA_ERROR_NO_BINARY_FOR_GPU, "PTX for sm_%d, the device is sm_%d", target, capability());
     for (const char *at = text; (at = strstr(at, ".entry "));) {
         at += 7;
         size_t length = strcspn(at, " (\n\t");
@@ -99,8 +99,8 @@ static CUresult readCubin(const char *image, std::map<std::string, int> &kernels
     auto &elf = *(const Elf64_Ehdr *)image;
     if (elf.e_ident[EI_CLASS] != ELFCLASS64 || elf.e_machine != 190) return refuse(CUDA_ERROR_INVALID_IMAGE, "an ELF file, but no cubin"); // 190: EM_CUDA
     int sm = elf.e_ident[EI_ABIVERSION] >= 8 ? elf.e_flags >> 8 & 0xFF : elf.e_flags & 0xFF; // CUDA 13 moved it
-    if (sm / 10 != settings().capability / 10 || sm > settings().capability)
-        return refuse(CUDA_ERROR_NO_BINARY_FOR_GPU, "a cubin for sm_%d, the device is sm_%d", sm, settings().capability);
+    if (sm / 10 != capability() / 10 || sm > capability())
+        return refuse(CUDA_ERROR_NO_BINARY_FOR_GPU, "a cubin for sm_%d, the device is sm_%d", sm, capability());
     auto sections = (const Elf64_Shdr *)(image + elf.e_shoff);
     for (int i = 0; i < elf.e_shnum; i++) {
         if (sections[i].sh_type != SHT_SYMTAB) continue;
@@ -265,7 +265,7 @@ CUresult cuFuncGetAttribute(int *value, CUfunction_attribute a, CUfunction funct
     *value = 0;
     if (a == CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK) *value = 1024;
     if (a == CU_FUNC_ATTRIBUTE_NUM_REGS) *value = 32;
-    if (a == CU_FUNC_ATTRIBUTE_BINARY_VERSION) *value = settings().capability;
+    if (a == CU_FUNC_ATTRIBUTE_BINARY_VERSION) *value = capability();
     return CUDA_SUCCESS;
 }
 

@@ -10,12 +10,14 @@ namespace softgpu {
 
 static const int None = 1 << 30;
 
-static long long number(const char *name, long long otherwise) {
+// A number, or of a list that has one a device the one of this device; the last counts for further devices.
+static long long number(const char *name, long long otherwise, int device = 0) {
     const char *text = getenv(name);
     if (!text || !*text) return otherwise;
     char *end;
     long long value = strtoll(text, &end, 0);
-    if (*end || value < 0) {
+    for (; device > 0 && *end == ','; device--) value = strtoll(end + 1, &end, 0);
+    if ((*end && *end != ',') || value < 0) {
         fprintf(stderr, "softgpu: %s=%s is not a number\n", name, text);
         exit(2);
     }
@@ -96,9 +98,11 @@ static Settings read() {
     s.cudnnFails = "," + text("SOFTGPU_CUDNN_FAILS") + ",";
     s.cudnnMath = (int)number("SOFTGPU_CUDNN_MATH", None);
     s.capture = number("SOFTGPU_CAPTURE", 1) != 0;
-    s.memory = (size_t)number("SOFTGPU_MEMORY", 8ll << 30);
     s.driver = (int)number("SOFTGPU_DRIVER", 13000);
-    s.capability = (int)number("SOFTGPU_CAPABILITY", 80);
+    for (int i = 0; i < MaxDevices; i++) {
+        s.memory[i] = (size_t)number("SOFTGPU_MEMORY", 8ll << 30, i);
+        s.capability[i] = (int)number("SOFTGPU_CAPABILITY", 80, i);
+    }
     s.seed = (uint64_t)number("SOFTGPU_SEED", 1);
     s.log = number("SOFTGPU_LOG", 0) != 0;
     s.stats = getenv("SOFTGPU_STATS");
@@ -111,7 +115,7 @@ const Settings &settings() {
     return s;
 }
 
-int capability() { return settings().capability; }
+int capability() { return settings().capability[current() ? current()->device : 0]; }
 int driverVersion() { return settings().driver; }
 int cudnnMath(int otherwise) { return settings().cudnnMath == None ? otherwise : settings().cudnnMath; }
 bool cudnnFails(const char *algorithm) { return settings().cudnnFails.find("," + std::string(algorithm) + ",") != std::string::npos; }

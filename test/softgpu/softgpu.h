@@ -28,7 +28,7 @@ struct Range {
 // Queues run on the stream of the current context, once every range lies in memory that the context may touch; else CUDA_ERROR_ILLEGAL_ADDRESS.
 CUresult submit(CUcontext owner, CUstream stream, const char *what, const std::vector<Range> &ranges, std::function<void()> run);
 
-int capability();      // of the emulated devices, 80 for 8.0
+int capability();      // of the current context's device, 80 for 8.0
 int driverVersion();   // as cuDriverGetVersion
 int cudnnMath(int otherwise);                // the math type that cuDNN's heuristics name: that of SOFTGPU_CUDNN_MATH where it is set
 bool cudnnFails(const char *algorithm);      // whether SOFTGPU_CUDNN_FAILS has it: "forward/1"

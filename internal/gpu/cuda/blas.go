@@ -7,7 +7,6 @@ package cuda
 import "C"
 
 import (
-	"fmt"
 	"unsafe"
 
 	"gorgonia.org/cu"
@@ -42,7 +41,7 @@ type BLAS struct{ own *cublas.Standard }
 func NewBLAS(stream cu.Stream) (b *BLAS, err error) {
 	defer func() {
 		if r := recover(); r != nil {
-			b, err = nil, &Error{"cublasCreate", fmt.Errorf("%v", r)}
+			b, err = nil, cublasError("cublasCreate", panicked(r))
 		}
 	}()
 	b = &BLAS{cublas.New()}
@@ -53,10 +52,7 @@ func (b *BLAS) c() C.cublasHandle_t { return C.cublasHandle_t(link.Raw(b.own)) }
 
 // Close destroys the handle.
 func (b *BLAS) Close() error {
-	if err := b.own.Close(); err != nil {
-		return &Error{"cublasDestroy", err}
-	}
-	return nil
+	return cublasError("cublasDestroy", b.own.Close())
 }
 
 // SetWorkspace gives cuBLAS memory to work in, so that it takes none by itself and its sums are the same from run to run.

@@ -22,7 +22,7 @@ type DNN struct{ own *cudnn.Context }
 func NewDNN(stream cu.Stream) (d *DNN, err error) {
 	defer func() {
 		if r := recover(); r != nil {
-			d, err = nil, &Error{"cudnnCreate", fmt.Errorf("%v", r)}
+			d, err = nil, cudnnError("cudnnCreate", panicked(r))
 		}
 	}()
 	d = &DNN{cudnn.NewContext()}
@@ -33,10 +33,7 @@ func (d *DNN) c() C.cudnnHandle_t { return C.cudnnHandle_t(link.Raw(d.own)) }
 
 // Close destroys the handle.
 func (d *DNN) Close() error {
-	if err := d.own.Close(); err != nil {
-		return &Error{"cudnnDestroy", err}
-	}
-	return nil
+	return cudnnError("cudnnDestroy", d.own.Close())
 }
 
 func (t Type) dnn() cudnn.DataType {
@@ -115,16 +112,16 @@ func NewConv(s Convolution) (*Conv, error) {
 	c.x = describe(s.Rows, s.Channels, s.Height, s.Width)
 	c.y = describe(s.Rows, s.Kernels, s.OutHeight, s.OutWidth)
 	if err != nil {
-		return nil, &Error{"cudnnSetTensor4dDescriptor", err}
+		return nil, cudnnError("cudnnSetTensor4dDescriptor", err)
 	}
 	if c.w, err = cudnn.NewFilter(s.Type.dnn(), s.Layout.dnn(), []int{s.Kernels, s.Channels / s.Groups, s.Size, s.Size}); err != nil {
-		return nil, &Error{"cudnnSetFilter4dDescriptor", err}
+		return nil, cudnnError("cudnnSetFilter4dDescriptor", err)
 	}
 	for d := range c.convs {
 		c.convs[d], err = cudnn.NewConvolution(s.Math.dnn(), s.Groups, []int{s.Pad, s.Pad}, []int{s.Stride, s.Stride}, []int{1, 1},
 			cudnn.CrossCorrelation, cudnn.Float)
 		if err != nil {
-			return nil, &Error{"cudnnSetConvolutionNdDescriptor", err}
+			return nil, cudnnError("cudnnSetConvolutionNdDescriptor", err)
 		}
 	}
 	return c, c.checkOutput()

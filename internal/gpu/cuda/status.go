@@ -12,6 +12,8 @@ import (
 	"fmt"
 
 	"gorgonia.org/cu"
+	cublas "gorgonia.org/cu/blas"
+	cudnn "gorgonia.org/cu/dnn"
 
 	"alexnet/internal/gpu/link"
 )
@@ -54,6 +56,9 @@ func cublasStatus(call string, status C.cublasStatus_t) error {
 	if status == C.CUBLAS_STATUS_SUCCESS {
 		return nil
 	}
+	if status == C.CUBLAS_STATUS_NOT_SUPPORTED && link.CUBLAS.MissingSymbol() != "" {
+		return &Error{call, link.Lacks(link.CUBLAS)}
+	}
 	return &Error{call, errors.New(C.GoString(C.cublasGetStatusString(status)))}
 }
 
@@ -62,7 +67,7 @@ func cudnnStatus(call string, status C.cudnnStatus_t) error {
 	if status == C.CUDNN_STATUS_SUCCESS {
 		return nil
 	}
-	if status == C.CUDNN_STATUS_SUBLIBRARY_VERSION_MISMATCH && link.MissingSymbol() != "" {
+	if status == C.CUDNN_STATUS_SUBLIBRARY_VERSION_MISMATCH && link.CUDNN.MissingSymbol() != "" {
 		return &Error{call, link.Lacks(link.CUDNN)}
 	}
 	text := C.GoString(C.cudnnGetErrorString(status))
@@ -72,4 +77,37 @@ func cudnnStatus(call string, status C.cudnnStatus_t) error {
 		text += " (" + last + ")"
 	}
 	return &Error{call, errors.New(text)}
+}
+
+// cublasError names the function that err, one of gorgonia.org/cu/blas's, came from; its texts know few of cuBLAS's statuses.
+func cublasError(call string, err error) error {
+	var status cublas.Status
+	if errors.As(err, &status) {
+		return cublasStatus(call, C.cublasStatus_t(status))
+	}
+	return otherError(call, err)
+}
+
+// cudnnError is the same of gorgonia.org/cu/dnn's.
+func cudnnError(call string, err error) error {
+	var status cudnn.Status
+	if errors.As(err, &status) {
+		return cudnnStatus(call, C.cudnnStatus_t(status))
+	}
+	return otherError(call, err)
+}
+
+func otherError(call string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return &Error{call, err}
+}
+
+// panicked is what gorgonia panics with where a handle cannot be made.
+func panicked(r any) error {
+	if err, ok := r.(error); ok {
+		return err
+	}
+	return fmt.Errorf("%v", r)
 }

@@ -4,7 +4,7 @@
 //
 // gorgonia.org/cu, cu/blas and cu/dnn are built unmodified on top: compat/ holds headers that stand before NVIDIA's where those packages are older than
 // them, trampoline/ the C and assembly, scripts/cuda.sh puts it together. Calls of a missing function return a status like any other failure, so whoever
-// gets one asks MissingSymbol what it was. Before the first call Init must have succeeded: package cu's own call of cuInit, when the program starts, does nothing.
+// gets one asks the library's MissingSymbol what it was. Before the first call Init must have succeeded: package cu's own call of cuInit, when the program starts, does nothing.
 //
 // Libraries are searched where dlopen searches: LD_LIBRARY_PATH, then the system's folders.
 package link

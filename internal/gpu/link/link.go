@@ -58,6 +58,9 @@ func (l Library) open() error {
 // Oldest is the least version of CUDA whose drivers run this program, 1000 major + 10 minor: cuBLAS 12 and cuDNN 9 want it.
 const Oldest = 12000
 
+// oldestCUDNN is cuDNN 9.0.0 as the library says it.
+const oldestCUDNN = 90000
+
 const (
 	installDriver = "install NVIDIA's driver, 525 or newer, and look whether nvidia-smi shows the GPUs (in a container: start it with --gpus all)"
 	installCUBLAS = "install cuBLAS, of CUDA 12 or, where the driver is for CUDA 13, of either (Python wheels: nvidia-cublas-cu12, nvidia-cublas); " +
@@ -90,18 +93,20 @@ func statusError(status C.int) error {
 	return fmt.Errorf("%s (%s)", C.GoString(C.describe(status)), C.GoString(C.name(status)))
 }
 
-// Lacks is the error of a call that failed because the library, although it is there, lacks MissingSymbol.
+// Lacks is the error of a call that failed because the library, although it is there, lacks its MissingSymbol.
 func Lacks(l Library) error {
-	err := fmt.Errorf("%s has no %s", l.Path(), MissingSymbol())
+	err := fmt.Errorf("%s has no %s", l.Path(), l.MissingSymbol())
 	if l == CUDA {
 		return &Error{"the CUDA driver is too old", err, installDriver}
 	}
 	return &Error{l.String() + " is too old", err, "install a newer " + l.String()}
 }
 
-// MissingSymbol names the function that was called last of those that a library lacks although it is there: the cause of CUDA_ERROR_SHARED_OBJECT_SYMBOL_NOT_FOUND,
+// MissingSymbol names the function that was called last of those that the library lacks although it is there: the cause of CUDA_ERROR_SHARED_OBJECT_SYMBOL_NOT_FOUND,
 // CUBLAS_STATUS_NOT_SUPPORTED and CUDNN_STATUS_SUBLIBRARY_VERSION_MISMATCH, where it is not "".
-func MissingSymbol() string { return C.GoString(C.alexnet_missing_symbol()) }
+func (l Library) MissingSymbol() string {
+	return C.GoString(C.alexnet_missing_symbol(C.enum_alexnet_library(l)))
+}
 
 // DriverVersion is the version of CUDA that the driver is for, 1000 major + 10 minor; 0 without a driver.
 func DriverVersion() int {
@@ -123,10 +128,13 @@ func CheckCUBLAS() error {
 	return nil
 }
 
-// CheckCUDNN opens cuDNN and tells whether the driver is new enough for it. An error is an *Error.
+// CheckCUDNN opens cuDNN and tells whether it is new enough, and the driver new enough for it. An error is an *Error.
 func CheckCUDNN() error {
 	if err := CUDNN.open(); err != nil {
 		return &Error{"no cuDNN", err, installCUDNN}
+	}
+	if v := CUDNNVersion(); v < oldestCUDNN { // another one by that name; without cudnnGetVersion 0
+		return &Error{"cuDNN is too old", fmt.Errorf("%s says that it is version %d, %d or newer is needed", CUDNN.Path(), v, oldestCUDNN), installCUDNN}
 	}
 	if made, driver := int(C.cudnnGetCudartVersion()), DriverVersion(); driver != 0 && made/1000 > driver/1000 {
 		return &Error{"cuDNN is not for this driver", fmt.Errorf("%s was made with CUDA %s, the driver is for CUDA %s", CUDNN.Path(), Version(made), Version(driver)), installCUDNN}

@@ -45,9 +45,9 @@ var answers = map[string]func(){
 		fmt.Println(err)
 		fmt.Println(Lacks(CUDA))
 		_, err = cu.NumDevices()
-		fmt.Println(err, MissingSymbol())
+		fmt.Println(err, CUDA.MissingSymbol())
 		_, _, err = cu.StreamPriorityRange() // the second call of it tells as much as the first
-		fmt.Println(err, MissingSymbol())
+		fmt.Println(err, CUDA.MissingSymbol())
 	},
 	"texts": func() {
 		fmt.Println(statusError(999))
@@ -203,11 +203,14 @@ func TestCUBLASGeneration(t *testing.T) {
 	}
 }
 
-func TestCUDNNForNewerCUDA(t *testing.T) {
+func TestCUDNNVersion(t *testing.T) {
 	dnn := "long cudnnGetCudartVersion(void) { return 13000; } long cudnnGetVersion(void) { return 92700; }"
 	compare(t, ask(t, fakes(t, map[string]string{"libcuda.so.1": driver(12080), "libcudnn.so.9": dnn}), "dnn"),
 		"was made with CUDA 13.0, the driver is for CUDA 12.8 92700")
 	compare(t, ask(t, fakes(t, map[string]string{"libcuda.so.1": driver(13000), "libcudnn.so.9": dnn}), "dnn"), "<nil> 92700")
+	old := "long cudnnGetCudartVersion(void) { return 12010; } long cudnnGetVersion(void) { return 8907; }" // 8.9.7 under the name of 9
+	compare(t, ask(t, fakes(t, map[string]string{"libcuda.so.1": driver(13000), "libcudnn.so.9": old}), "dnn"),
+		"libcudnn.so.9 says that it is version 8907, 90000 or newer is needed 8907")
 }
 
 // The first call of a function goes through the resolver, which must leave its arguments alone: integers and floating-point numbers in registers,

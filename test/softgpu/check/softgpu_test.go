@@ -155,6 +155,7 @@ func TestDevices(t *testing.T) {
 		{"SOFTGPU_DRIVER=12020", "driver 12020: emulated GPU 0 (8.0, id 0) emulated GPU 1 (8.0, id 1)"},
 		{"SOFTGPU_DEVICES=1", "driver 13000: emulated GPU 0 (8.0, id 0)"},
 		{"SOFTGPU_CAPABILITY=90", "driver 13000: emulated GPU 0 (9.0, id 0) emulated GPU 1 (9.0, id 1)"},
+		{"SOFTGPU_CAPABILITY=90,61", "driver 13000: emulated GPU 0 (9.0, id 0) emulated GPU 1 (6.1, id 1)"},
 		{"CUDA_VISIBLE_DEVICES=1", "driver 13000: emulated GPU 1 (8.0, id 1)"},
 		{"CUDA_VISIBLE_DEVICES=1,0", "driver 13000: emulated GPU 1 (8.0, id 1) emulated GPU 0 (8.0, id 0)"},
 		{"CUDA_VISIBLE_DEVICES=0,7,1", "driver 13000: emulated GPU 0 (8.0, id 0)"},

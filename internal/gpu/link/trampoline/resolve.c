@@ -29,10 +29,10 @@ extern void *alexnet_table[N] __attribute__((visibility("hidden")));
 static struct library {
 	void *handle;
 	char err[512], path[512];
+	const char *missing;
 	pthread_once_t once;
 } libraries[ALEXNET_LIBRARIES] = {
 	{.once = PTHREAD_ONCE_INIT}, {.once = PTHREAD_ONCE_INIT}, {.once = PTHREAD_ONCE_INIT}, {.once = PTHREAD_ONCE_INIT}};
-static const char *missing;
 
 // Tries one name. The libraries see each other's functions, as they would if the program had been linked with them.
 static int try(struct library *l, const char *name) {
@@ -75,13 +75,13 @@ const char *alexnet_open(enum alexnet_library which) {
 
 const char *alexnet_path(enum alexnet_library which) { return alexnet_open(which) ? "" : libraries[which].path; }
 
-const char *alexnet_missing_symbol(void) { return __atomic_load_n(&missing, __ATOMIC_ACQUIRE); }
+const char *alexnet_missing_symbol(enum alexnet_library which) { return __atomic_load_n(&libraries[which].missing, __ATOMIC_ACQUIRE); }
 
 int alexnet_init(void) {
 	if (alexnet_open(ALEXNET_CUDA)) return CUDA_ERROR_SHARED_OBJECT_INIT_FAILED;
 	CUresult (*init)(unsigned) = (CUresult (*)(unsigned))dlsym(libraries[ALEXNET_CUDA].handle, "cuInit");
 	if (init) return init(0);
-	__atomic_store_n(&missing, "cuInit", __ATOMIC_RELEASE);
+	__atomic_store_n(&libraries[ALEXNET_CUDA].missing, "cuInit", __ATOMIC_RELEASE);
 	return CUDA_ERROR_SHARED_OBJECT_SYMBOL_NOT_FOUND;
 }
 
@@ -124,6 +124,6 @@ __attribute__((visibility("hidden"))) void *alexnet_resolve(unsigned i) {
 		__atomic_store_n(&alexnet_table[i], address, __ATOMIC_RELEASE);
 		return address;
 	}
-	if (there) __atomic_store_n(&missing, functions[i].name, __ATOMIC_RELEASE);
+	if (there) __atomic_store_n(&libraries[which].missing, functions[i].name, __ATOMIC_RELEASE);
 	return instead(i, there);
 }
