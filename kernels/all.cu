@@ -10,5 +10,4 @@
 #include "pool.cu"
 #include "pool_backward.cu"
 #include "softmax.cu"
-#include "transpose.cu"
 #include "update.cu"

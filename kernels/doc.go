@@ -104,8 +104,3 @@ func biasWidth(inner int) int64 {
 func biasTiles(channels, inner int) int64 { return ceil(int64(channels), biasWidth(inner)) }
 
 func ceil(n, d int64) int64 { return (n + d - 1) / d }
-
-// TransposeTiles is the number of items of a transpose kernel.
-func TransposeTiles(batch, rows, cols int) int64 {
-	return int64(batch) * ceil(int64(rows), 32) * ceil(int64(cols), 32)
-}

@@ -32,17 +32,9 @@ var List = []Kernel{
 	{"convert_bf16_f32", "src dst n", wide},
 
 	// copy.cu: a block of numbers d0 x d1 x d2 x d3 between two layouts: dst[i0 t0 + i1 t1 + i2 t2 + i3 t3] = src[i0 s0 + i1 s1 + i2 s2 + i3 s3], strides in
-	// elements; for joins, slices and margins. Fast where s3 and t3 are 1. Items: elements.
-	{"copy_f32_f32", "src dst d0 d1 d2 d3 s0 s1 s2 s3 t0 t1 t2 t3", 4 * one},
-	{"copy_f32_bf16", "src dst d0 d1 d2 d3 s0 s1 s2 s3 t0 t1 t2 t3", 4 * one},
-	{"copy_bf16_f32", "src dst d0 d1 d2 d3 s0 s1 s2 s3 t0 t1 t2 t3", 4 * one},
-	{"copy_bf16_bf16", "src dst d0 d1 d2 d3 s0 s1 s2 s3 t0 t1 t2 t3", 4 * one},
-
-	// transpose.cu: dst (batch, cols, rows) of src (batch, rows, cols). NCHW to NHWC: rows = C, cols = H W; back: rows = H W, cols = C. Items: TransposeTiles.
-	{"transpose_f32_f32", "src dst batch rows cols", 1},
-	{"transpose_f32_bf16", "src dst batch rows cols", 1},
-	{"transpose_bf16_f32", "src dst batch rows cols", 1},
-	{"transpose_bf16_bf16", "src dst batch rows cols", 1},
+	// elements; for margins. Fast where s3 and t3 are 1. Items: elements.
+	{"copy_f32", "src dst d0 d1 d2 d3 s0 s1 s2 s3 t0 t1 t2 t3", 4 * one},
+	{"copy_bf16", "src dst d0 d1 d2 d3 s0 s1 s2 s3 t0 t1 t2 t3", 4 * one},
 
 	// activate.cu: y = act(x + bias[channel]) over (outer, channels, inner). NCHW: rows, C, H W; NHWC: rows H W, C, 1; FC: rows, units, 1. bias is fp32,
 	// or 0: none. f32_bf16 takes fp32 sums of a matrix product to bf16. Items: elements.

@@ -80,7 +80,6 @@ func TestGrids(t *testing.T) {
 		{"tiles of the paper's LRN1", LRNTiles(128, 96, 55*55, 2), 128 * 95 * 2 * 2},
 		{"splits of conv1's bias", int64(BiasSplits(128, 96, 55*55)), 1024 / 96},
 		{"splits of fc6's bias", int64(BiasSplits(128, 4096, 1)), 1},
-		{"tiles of a transpose", TransposeTiles(2, 33, 64), 2 * 2 * 2},
 		{"chunks", Chunks(4097), 2},
 	} {
 		if c.got != c.want {

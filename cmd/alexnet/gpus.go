@@ -71,7 +71,9 @@ func (o *deviceOptions) openGPUs(t *terminal) ([]device.Device, string, error) {
 	if o.choice.Graphs && len(numbers) > 1 {
 		return nil, "", usageError("leave --graphs away, or --gpus 0", "--gpus %s --graphs: a CUDA graph holds the step of one device, these are two", o.gpus)
 	}
-	devices, err := gpu.Open(numbers, o.choice)
+	choice := o.choice
+	choice.Note = func(text string) { t.warn("%s", text) }
+	devices, err := gpu.Open(numbers, choice)
 	if err != nil {
 		return refuse(gpuAdvice(err), err)
 	}
@@ -161,7 +163,7 @@ func gpuLines(f *gpu.Facts) (lines [][2]string) {
 		if !p.Peer {
 			how = "through the host"
 		}
-		lines = append(lines, [2]string{fmt.Sprintf("cuda:%d to cuda:%d", p.From, p.To), fmt.Sprintf("%s, %s/s", how, report.Bytes(int64(p.BytesPerSecond)))})
+		lines = append(lines, [2]string{fmt.Sprintf("cuda:%d to cuda:%d", p.From, p.To), listed(how, report.Bytes(int64(p.BytesPerSecond))+"/s", p.Note)})
 	}
 	return lines
 }

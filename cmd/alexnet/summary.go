@@ -229,7 +229,7 @@ func printSummary(w *bytes.Buffer, r *summaryResult, width int) {
 // ways are how bytes get from GPU to GPU, in words; other devices share a memory.
 var ways = map[string]string{
 	"peer":     ", from GPU to GPU",
-	"staged":   ", through the host's memory: these GPUs do not reach each other's",
+	"staged":   ", through the host's memory",
 	"same GPU": ", inside of one GPU",
 }
 

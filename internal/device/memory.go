@@ -21,6 +21,7 @@ const (
 	PurposeWorkspace   = "workspace"
 	PurposeStaging     = "staging"            // the two upload slots and the mean
 	PurposeExchange    = "exchange"           // what crosses between devices
+	PurposeReserve     = "reserve"            // what libraries take of a GPU by themselves; in no net's plan, but in what is refused
 	PurposePinned      = "pinned host memory" // of a device that has a memory of its own: what it reads and writes by itself
 )
 

@@ -4,6 +4,7 @@ package gpu
 
 import (
 	"fmt"
+	"slices"
 
 	"gorgonia.org/cu"
 
@@ -24,11 +25,12 @@ type conv struct {
 type convPart struct {
 	*cuda.Conv
 	x        *value
-	h, w     int   // of the map that it reads: the input's, with a margin where the output is rounded up
-	at       int   // the first number of its part of the weight
-	len      int   // of that part
-	widened  place // the input with the margin, where it does not lie so
-	algos    [3]cuda.Algorithm
+	h, w     int                 // of the map that it reads: the input's, with a margin where the output is rounded up
+	at       int                 // the first number of its part of the weight
+	len      int                 // of that part
+	widened  place               // the input with the margin, where it does not lie so
+	algos    [3][]cuda.Algorithm // by direction; the first is in use, the others are for where it fails
+	keys     [3]string           // what they are remembered by
 	settings cuda.Convolution
 }
 
@@ -63,6 +65,9 @@ func (o *conv) describe(c *compiler) error {
 			Rows: c.prog.Rows, Channels: x.depth, Height: p.h, Width: p.w, Kernels: o.out.depth, Size: s.Kernel, Stride: s.Stride, Pad: s.Pad,
 			Groups: s.Groups, OutHeight: o.out.height, OutWidth: o.out.width, Type: x.typ, Math: c.math(), Layout: x.layout,
 		}
+		if err := c.countable(x.depth*p.h*p.w, o.out.row()); err != nil {
+			return err
+		}
 		var err error
 		if p.Conv, err = cuda.NewConv(p.settings); err != nil {
 			return err
@@ -82,6 +87,15 @@ func (o *conv) describe(c *compiler) error {
 	}
 	o.bias, err = c.parameter(s.Bias, layoutOf{len: o.out.shape.C})
 	return err
+}
+
+// countable refuses batches whose values cuDNN does not count, telling "not supported" of its algorithms: it takes less than 2^31 numbers in a tensor.
+func (c *compiler) countable(in, out int) error {
+	row := max(in, out)
+	if c.prog.Rows*row < 1<<31 {
+		return nil
+	}
+	return fmt.Errorf("a batch of %d has %d numbers in one tensor, of which cuDNN takes less than 2^31; --batch %d (train.batch) is the largest", c.prog.Rows, c.prog.Rows*row, (1<<31-1)/row)
 }
 
 // math is what convolutions may do in the net's precision.
@@ -111,7 +125,7 @@ func (o *conv) input(c *compiler, p *convPart) place {
 func (c *compiler) copyMap(src place, v *value, h, w int, dst place, th, tw int, t cuda.Type) {
 	n, d := c.prog.Rows, v.depth
 	mh, mw := min(h, th), min(w, tw)
-	name := "copy" + suffix(t) + suffix(t)
+	name := "copy" + suffix(t)
 	if v.layout == cuda.NHWC {
 		c.launch(name, int64(n*d*mh*mw), src, dst, n, mh, mw, d, d*h*w, w*d, d, 1, d*th*tw, tw*d, d, 1)
 		return
@@ -205,16 +219,24 @@ func (o *conv) choose(c *compiler, p *convPart, dir cuda.Direction, input int) e
 	if n, ok := d.options.Algorithms[key]; ok && c.prog.Train {
 		want.Number = n
 	}
-	a, err := p.Choose(d.dnn, dir, want)
+	fit, err := p.Choose(d.dnn, dir, want)
+	if err != nil && p.x.layout == cuda.NHWC {
+		return &device.PrecisionError{Precision: c.prog.Precision, Reason: fmt.Sprintf("%v, with values in NHWC, %d groups", err, o.spec.Groups)}
+	}
 	if err != nil {
 		return err
 	}
-	if c.prog.Train {
-		d.chosen[key] = a.Number
+	p.algos[dir], p.keys[dir] = fit, key
+	c.workspace.bytes = max(c.workspace.bytes, fit[0].Workspace)
+	return p.use(c.Net, dir)
+}
+
+// use settles the first of the algorithms of a direction.
+func (p *convPart) use(n *Net, dir cuda.Direction) error {
+	if n.prog.Train {
+		n.dev.chosen[p.keys[dir]] = p.algos[dir][0].Number
 	}
-	p.algos[dir] = a
-	c.workspace.bytes = max(c.workspace.bytes, a.Workspace)
-	return nil
+	return p.Use(dir, p.algos[dir][0])
 }
 
 // budget is the workspace that a convolution may take: a sixteenth of the GPU's memory, at most a GiB.
@@ -231,7 +253,7 @@ type convolve struct {
 }
 
 func (s *convolve) run(n *Net) error {
-	a, b, to, algo := s.a.ptr(), s.b.ptr(), s.to.ptr(), s.part.algos[s.dir]
+	a, b, to, algo := s.a.ptr(), s.b.ptr(), s.to.ptr(), s.part.algos[s.dir][0]
 	work := cu.DevicePtr(0)
 	if algo.Workspace > 0 {
 		work = s.work.ptr()
@@ -243,4 +265,23 @@ func (s *convolve) run(n *Net) error {
 		return s.part.Data(n.dev.dnn, algo, a, b, work, to)
 	}
 	return s.part.Filter(n.dev.dnn, algo, a, b, work, to)
+}
+
+// try runs the convolution once, on memory of zeros. cuDNN's heuristics name algorithms that then fail on some GPUs (pytorch/pytorch#31336): the next one takes
+// the place of such a one, if what there is of workspace is enough for it.
+func (s *convolve) try(n *Net, op string) error {
+	p := s.part
+	err := s.run(n)
+	for first := err; err != nil; err = s.run(n) {
+		failed := p.algos[s.dir][0].Number
+		p.algos[s.dir] = slices.DeleteFunc(p.algos[s.dir][1:], func(a cuda.Algorithm) bool { return a.Workspace > s.work.bytes })
+		if len(p.algos[s.dir]) == 0 {
+			return first
+		}
+		if err := p.use(n, s.dir); err != nil {
+			return err
+		}
+		n.dev.note(fmt.Sprintf("%s: %s: cuDNN's algorithm %d for its %v fails, number %d is tried: %v", n.dev.name, op, failed, s.dir, p.algos[s.dir][0].Number, err))
+	}
+	return nil
 }

@@ -7,9 +7,9 @@
 // nothing is copied; the update does not care.
 //
 // Every call enqueues and returns, from the goroutine that makes it, which for the time of the call stays on its thread with the GPU's context current. Each
-// device has three streams: one computes, one uploads pictures, one fetches what comes from the other device. Between them and the other device's stand
-// events, so the GPUs wait for each other and the host waits for nobody: the half of a layer that reads a device's own column runs while the other half is
-// under way. Without access from GPU to GPU it goes through pinned host memory.
+// device has four streams: one computes, one uploads pictures, one fetches what comes from the other device, one puts into the host's memory what leaves where the
+// GPUs do not reach each other. Between them and the other device's stand events, so the GPUs wait for each other and the host waits for nobody: the half of a
+// layer that reads a device's own column runs while the other half is under way.
 //
 // The build tag cuda compiles the package; without it [Open] and [Available] give the reason.
 package gpu
@@ -39,6 +39,7 @@ type Options struct {
 	Deterministic bool           // only algorithms that give the same bits from run to run
 	Graphs        bool           // a net that is alone captures a step as a CUDA graph, and replays it
 	Algorithms    map[string]int // by what Algorithms calls them: these, where cuDNN offers them
+	Note          func(string)   // is told what the user should look at; nil: nobody is
 }
 
 // Fact is what is known about a GPU, for doctor.
@@ -58,6 +59,7 @@ type Path struct {
 	From           int     `json:"from"`
 	To             int     `json:"to"`
 	Peer           bool    `json:"peer"`             // copies go from memory to memory; else through the host
+	Note           string  `json:"note,omitempty"`   // why not, although the driver says that they can
 	BytesPerSecond float64 `json:"bytes_per_second"` // measured
 }
 

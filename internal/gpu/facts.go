@@ -96,8 +96,9 @@ func paths(devices []*Device) (all []Path, err error) {
 			if i == j {
 				continue
 			}
-			p := Path{From: from.Ordinal, To: to.Ordinal, Peer: way(from, to) == wayPeer}
-			if p.BytesPerSecond, err = measure(from, to, at[i], at[j], p.Peer); err != nil {
+			s := from.reaches(to.card)
+			p := Path{From: from.Ordinal, To: to.Ordinal, Peer: s.ok, Note: s.note}
+			if p.BytesPerSecond, err = measure(from, to, at[i], at[j]); err != nil {
 				return nil, err
 			}
 			all = append(all, p)
@@ -107,14 +108,9 @@ func paths(devices []*Device) (all []Path, err error) {
 }
 
 // measure times some copies from GPU to GPU, the first of them apart. Without peer access the driver takes them through the host by itself.
-func measure(from, to *Device, src, dst cu.DevicePtr, peer bool) (perSecond float64, err error) {
+func measure(from, to *Device, src, dst cu.DevicePtr) (perSecond float64, err error) {
 	const copies = 8
 	err = to.do(func() error {
-		if peer {
-			if err := to.Reach(from.Context); err != nil {
-				return err
-			}
-		}
 		var k clock
 		if err := k.alloc(); err != nil {
 			return err

@@ -111,10 +111,7 @@ func (n *Net) Store(v device.Value, grad bool, src []float32) {
 		if err := n.settled(val); err != nil {
 			return err
 		}
-		if err := n.dev.main.Synchronize(); err != nil {
-			return cuda.Wrap("cuStreamSynchronize", err)
-		}
-		return cuda.Wrap("cuMemcpyHtoD", cu.MemcpyHtoD(b.ptr(), unsafe.Pointer(&raw[0]), int64(len(raw))))
+		return cuda.Write(b.ptr(), unsafe.Pointer(&raw[0]), int64(len(raw)), n.dev.main)
 	}))
 }
 

@@ -64,6 +64,7 @@ type card struct {
 	functs  map[string]cu.Function
 	users   int
 	waiting []*Net // compiled and not allocated yet
+	peers   map[*card]access
 }
 
 // cards are those in use, by their number.
@@ -92,7 +93,7 @@ func use(ordinal int) (*card, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &card{Context: ctx, info: info, users: 1}
+	c := &card{Context: ctx, info: info, users: 1, peers: map[*card]access{}}
 	if err := c.load(); err != nil {
 		return nil, errors.Join(err, ctx.Close())
 	}
@@ -144,6 +145,7 @@ type Device struct {
 	main        cu.Stream // computes
 	upload      cu.Stream // pictures
 	exchange    cu.Stream // what comes from another device
+	stage       cu.Stream // what leaves for another device through the host's memory
 	blas        *cuda.BLAS
 	dnn         *cuda.DNN
 	blasWork    cu.DevicePtr
@@ -175,8 +177,18 @@ func Open(ordinals []int, o Options) ([]device.Device, error) {
 			return nil, err
 		}
 		all = append(all, d)
+		if first := all[0].(*Device); first.card != d.card {
+			d.note(first.reaches(d.card).told(first.card, d.card))
+		}
 	}
 	return all, nil
+}
+
+// note tells what the user may want to know.
+func (d *Device) note(text string) {
+	if d.options.Note != nil && text != "" {
+		d.options.Note(text)
+	}
 }
 
 func open(ordinal int, name string, place int, o Options) (*Device, error) {
@@ -196,7 +208,7 @@ func (d *Device) start() (err error) {
 		return err
 	}
 	defer d.Leave()
-	for _, s := range []*cu.Stream{&d.main, &d.upload, &d.exchange} {
+	for _, s := range d.streams() {
 		if *s, err = cu.MakeStream(cu.NonBlocking); err != nil {
 			return cuda.Wrap("cuStreamCreate", err)
 		}
@@ -206,6 +218,10 @@ func (d *Device) start() (err error) {
 	}
 	d.dnn, err = cuda.NewDNN(d.main)
 	return err
+}
+
+func (d *Device) streams() []*cu.Stream {
+	return []*cu.Stream{&d.main, &d.upload, &d.stage, &d.exchange}
 }
 
 // Name is "cuda:0", or "cuda:0/1" of two on one GPU.
@@ -252,7 +268,7 @@ func (d *Device) Close() error {
 		err = errors.Join(err, d.blas.Close())
 	}
 	err = errors.Join(err, cuda.Free(d.blasWork))
-	for _, s := range []*cu.Stream{&d.main, &d.upload, &d.exchange} {
+	for _, s := range d.streams() {
 		if *s != cu.NoStream {
 			err = errors.Join(err, cuda.Wrap("cuStreamDestroy", s.Destroy()))
 		}
@@ -264,11 +280,11 @@ func (d *Device) Close() error {
 	return nil
 }
 
-// do runs f with the device's context current.
-func (d *Device) do(f func() error) error {
-	if err := d.Enter(); err != nil {
+// do runs f with the GPU's context current.
+func (c *card) do(f func() error) error {
+	if err := c.Enter(); err != nil {
 		return err
 	}
-	defer d.Leave()
+	defer c.Leave()
 	return f()
 }

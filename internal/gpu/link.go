@@ -31,7 +31,7 @@ type port struct {
 	failed           bool // instead of leaving something
 	waiting          bool // the other end's copy has been enqueued since out was last safe
 	stage            *cuda.Pinned
-	staged           cu.Event // the other end's fetching stream has put everything into stage
+	staged           cu.Event // the device has put everything into the other end's stage
 	clocks           [2]clock // of the copy, and of the copy into stage
 }
 
@@ -110,15 +110,13 @@ const (
 	wayStaged = "staged"
 )
 
-// way is how copies get from one device to another: inside of a GPU, from GPU to GPU, or through pinned memory of the host.
+// way is how copies get from one device to another: inside of a GPU, from GPU to GPU, or through pinned memory of the host. The context of the first is current then.
 func way(a, b *Device) string {
 	if a.card == b.card {
 		return wayOwn
 	}
-	for _, pair := range [][2]int{{a.Ordinal, b.Ordinal}, {b.Ordinal, a.Ordinal}} {
-		if yes, err := cuda.CanAccess(pair[0], pair[1]); err != nil || !yes {
-			return wayStaged
-		}
+	if !a.reaches(b.card).ok {
+		return wayStaged
 	}
 	return wayPeer
 }
@@ -148,9 +146,6 @@ func (p *port) alloc() error {
 	a, b := p.value, p.peer.value
 	if a.typ != b.typ || a.layout != b.layout {
 		return fmt.Errorf("the ends of link %s compute in different precisions", p.link.Name)
-	}
-	if p.link.Way == wayPeer {
-		return p.net.dev.Reach(p.peer.net.dev.Context)
 	}
 	if p.link.Way == wayStaged && p.in != nil {
 		var err error
@@ -241,11 +236,12 @@ func (p *port) arrived() error {
 	return cuda.Wrap("cuEventRecord", p.came.Record(x))
 }
 
-// throughHost copies by way of pinned memory: the other device writes it, on its fetching stream. What was in it before has been read: see begin.
+// throughHost copies by way of pinned memory: the other device writes it, on a stream of its own, so that both directions are under way at once. What was in it before
+// has been read: see begin.
 func (p *port) throughHost(bytes int64) error {
 	other, x := p.peer.net.dev, p.net.dev.exchange
 	err := other.do(func() error {
-		from := other.exchange
+		from := other.stage
 		if err := from.Wait(p.peer.left, 0); err != nil {
 			return cuda.Wrap("cuStreamWaitEvent", err)
 		}

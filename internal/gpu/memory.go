@@ -177,6 +177,7 @@ func (c *card) room() error {
 			}
 		}
 	}
+	plan = plan.Add(device.MemoryItem{Purpose: device.PurposeReserve, Bytes: c.reserve()})
 	need := plan.Total()
 	if need <= free {
 		return nil
@@ -191,6 +192,9 @@ func (c *card) room() error {
 	})
 	return &device.MemoryError{Plan: plan, Free: free, Rows: rows, Fits: fits}
 }
+
+// reserve is left to the driver, cuBLAS and cuDNN, which load their kernels when they are first called, hundreds of MiB, after free memory was asked for.
+func (c *card) reserve() int64 { return max(512<<20, c.info.Memory*3/100) }
 
 // trial is what the waiting nets would need if they had so many rows at most, as the plan of nets compiled anew has it, which allocate nothing: memory does not
 // just grow with the rows, for cuDNN chooses algorithms with another workspace. Of parameters it counts all, also those that are allocated already.

@@ -97,6 +97,9 @@ func (n *Net) alloc() error {
 		}
 	}
 	n.bind()
+	if err := n.try(); err != nil {
+		return err
+	}
 	if err := n.input.fill(n); err != nil {
 		return err
 	}
@@ -147,6 +150,21 @@ func (n *Net) bind() {
 			}
 		}
 	}
+}
+
+// try runs every convolution once, which also has cuDNN load its kernels.
+func (n *Net) try() error {
+	for i := range n.ops {
+		for _, s := range slices.Concat(n.ops[i].forward, n.ops[i].backward) {
+			if c, ok := s.(*convolve); ok {
+				name := n.prog.Ops[i].Base().Name
+				if err := c.try(n, name); err != nil {
+					return fmt.Errorf("%s: %w", name, err)
+				}
+			}
+		}
+	}
+	return nil
 }
 
 // Forward runs an op.
@@ -243,7 +261,7 @@ func (n *Net) Sync() error {
 
 // wait waits for the device's streams, and looks at what the device reported.
 func (n *Net) wait() error {
-	for _, s := range []cu.Stream{n.dev.upload, n.dev.exchange, n.dev.main} {
+	for _, s := range n.dev.streams() {
 		if err := s.Synchronize(); err != nil {
 			return cuda.Wrap("cuStreamSynchronize", err)
 		}

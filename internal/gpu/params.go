@@ -150,7 +150,7 @@ func (p *Params) fillTable() error {
 		}
 		chunks += kernels.Chunks(q.len)
 	}
-	return cuda.Wrap("cuMemcpyHtoD", cu.MemcpyHtoD(p.table.ptr(), unsafe.Pointer(&table[0]), int64(len(table)*kernels.TensorSize)))
+	return cuda.Write(p.table.ptr(), unsafe.Pointer(&table[0]), int64(len(table)*kernels.TensorSize), p.dev.main)
 }
 
 // chunks is the number of pieces that check and update take the parameters in.
@@ -222,7 +222,7 @@ func (p *Params) Store(id device.Param, part device.Part, src []float32) error {
 				k.each(func(private, logical int) { x[private] = src[logical] })
 			}
 		}
-		if err := cuda.Wrap("cuMemcpyHtoD", cu.MemcpyHtoD(b.ptr(), unsafe.Pointer(&x[0]), int64(4*len(x)))); err != nil || part != device.Weight {
+		if err := cuda.Write(b.ptr(), unsafe.Pointer(&x[0]), int64(4*len(x)), p.dev.main); err != nil || part != device.Weight {
 			return err
 		}
 		return p.copyHalf(q)

@@ -3,7 +3,9 @@
 package gpu
 
 import (
+	"cmp"
 	"errors"
+	"fmt"
 
 	"alexnet/internal/gpu/cuda"
 )
@@ -14,19 +16,25 @@ type replay struct {
 	capturing bool
 	reports   bool // the step ends with a check, whose flags are to be sent
 	graph     *cuda.Graph
+	refused   bool // a capture failed: no other is tried
 }
 
 // Replay does what enqueue does. The first time it does just that, for libraries load what they need when they are first called, which they must not during
-// a capture; the second time it captures, and from then on it launches what was captured.
+// a capture; the second time it captures, and from then on it launches what was captured. Where that fails it goes on as it began.
 func (n *Net) Replay(enqueue func()) {
 	r := &n.replay
 	r.seen++
-	if !n.dev.options.Graphs || r.seen == 1 || len(n.ports) > 0 || !n.usable("replay") {
+	if !n.dev.options.Graphs || r.seen == 1 || r.refused || len(n.ports) > 0 || !n.usable("replay") {
 		enqueue()
 		return
 	}
-	if r.graph == nil && !n.capture(enqueue) {
-		return
+	if r.graph == nil {
+		if err := n.capture(enqueue); err != nil {
+			r.refused = true
+			n.dev.note(fmt.Sprintf("no CUDA graph, steps are enqueued op by op: %v", err))
+			enqueue()
+			return
+		}
 	}
 	n.fail("replay", n.dev.do(func() error {
 		if err := r.graph.Launch(n.dev.main); err != nil || !r.reports {
@@ -36,20 +44,25 @@ func (n *Net) Replay(enqueue func()) {
 	}))
 }
 
-// capture makes the graph. The goroutine stays on its thread meanwhile: captures belong to threads.
-func (n *Net) capture(enqueue func()) bool {
+// capture makes the graph. Nothing runs meanwhile, so what fails leaves no trace. The goroutine stays on its thread: captures belong to threads.
+func (n *Net) capture(enqueue func()) error {
 	r := &n.replay
-	err := n.dev.do(func() error {
+	return n.dev.do(func() error {
 		if err := cuda.BeginCapture(n.dev.main); err != nil {
 			return err
 		}
 		r.capturing = true
 		enqueue()
 		r.capturing = false
-		var err error
-		r.graph, err = cuda.EndCapture(n.dev.main)
-		return errors.Join(n.err, err)
+		graph, err := cuda.EndCapture(n.dev.main)
+		if err = cmp.Or(n.err, err); err != nil {
+			n.err = nil
+			if graph != nil {
+				return errors.Join(err, graph.Close())
+			}
+			return err
+		}
+		r.graph = graph
+		return nil
 	})
-	n.fail("capture", err)
-	return n.err == nil
 }

@@ -252,6 +252,7 @@ CUresult cuCtxEnablePeerAccess(CUcontext peer, unsigned flags) {
     if (!contexts().count(peer) || peer == call.context) return refuse(CUDA_ERROR_INVALID_CONTEXT, "cuCtxEnablePeerAccess: not another context");
     if (!settings().peer || peer->device == call.context->device)
         return refuse(CUDA_ERROR_PEER_ACCESS_UNSUPPORTED, "cuCtxEnablePeerAccess from device %d to %d", call.context->device, peer->device);
+    if (settings().peerFault == "enable") return refuse(CUDA_ERROR_TOO_MANY_PEERS, "cuCtxEnablePeerAccess: SOFTGPU_PEER_FAULT=enable");
     if (!call.context->peers.insert(peer).second) return CUDA_ERROR_PEER_ACCESS_ALREADY_ENABLED;
     return CUDA_SUCCESS;
 }

@@ -1,5 +1,6 @@
 // Copies and fills. A copy between pinned memory and a device happens when its turn in the stream comes, so that memory used again too early shows; what is not pinned
-// is read at the call, and written before it returns, as the real driver does.
+// is read at the call, and written before it returns, as the real driver does. Device memory need not be written when cuMemcpyHtoD returns: what was read is on its way
+// in the default stream, for which streams that do not block do not wait ("API synchronization behavior" in NVIDIA's documentation of the driver).
 #include "driver.h"
 
 #include <cstring>
@@ -46,10 +47,18 @@ static void count(const Rows &c) {
     writeStats();
 }
 
+// Whether the copy goes over a connection that SOFTGPU_PEER_FAULT=copies damages.
+static bool damaged(const Rows &c) {
+    if (settings().peerFault != "copies" || !c.to.context || !c.from.context) return false;
+    CUcontext to = allocationOf(c.to.at)->context, from = allocationOf(c.from.at)->context;
+    return peerEnabled(from, to) || peerEnabled(to, from);
+}
+
 static CUresult perform(const Rows &c) {
     CUresult status = check(c); // again: a graph may be launched after its memory was freed
     if (status) return status;
     for (size_t i = 0; i < c.rows; i++) memmove((void *)(c.to.at + i * c.to.pitch), (const void *)(c.from.at + i * c.from.pitch), c.width);
+    if (damaged(c)) *(char *)(c.to.at + extent(c, c.to) - 1) ^= 1; // the last byte of all
     count(c);
     return CUDA_SUCCESS;
 }
@@ -82,7 +91,9 @@ static CUresult copyAsync(CUcontext context, CUstream handle, const Rows &c) {
 static CUresult copyNow(CUcontext context, const Rows &c) {
     if (!c.width || !c.rows) return CUDA_SUCCESS;
     if (check(c)) return CUDA_ERROR_INVALID_VALUE;
-    return enqueueAndWait(context, {c.what, context, [c] { return perform(c); }});
+    if (c.from.context || !pageable(c, c.from)) return enqueueAndWait(context, {c.what, context, [c] { return perform(c); }});
+    CUresult status = enqueueAndWait(context, {c.what, context, nullptr}); // the stream's end, before the source is read
+    return status ? status : enqueue(context->legacy, {c.what, context, ofSnapshot(c)});
 }
 
 static Rows flat(const char *what, uint64_t to, CUcontext toContext, uint64_t from, CUcontext fromContext, size_t bytes) {

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <string>
 #include <vector>
 
 namespace softgpu {
@@ -49,12 +50,13 @@ static size_t winogradBytes(const Conv &c) {
     return 4 * 36 / 16 * c.x->size[0] * (c.x->size[1] * c.x->size[2] * c.x->size[3] + c.y->size[1] * c.y->size[2] * c.y->size[3]);
 }
 
-static std::vector<Algorithm> algorithms(const Conv &c) {
+// What there is with a math type; FMA_MATH wants more workspace than the others.
+static std::vector<Algorithm> algorithms(const Conv &c, int math) {
     const Shape &s = c.conv->shape;
     bool plain = c.x->type == CUDNN_DATA_FLOAT && c.w->format == CUDNN_TENSOR_NCHW, unit = s.stride[0] == 1 && s.stride[1] == 1 && s.dilation[0] == 1 && s.dilation[1] == 1;
     bool winograd = plain && unit && c.w->size[2] == c.w->size[3] && (c.w->size[2] == 3 || c.w->size[2] == 5);
     size_t taps = c.w->size[1] * c.w->size[2] * c.w->size[3], positions = c.y->size[2] * c.y->size[3];
-    size_t table = 4 * (taps + positions), matrix = 4 * taps * positions;
+    size_t table = 4 * (taps + positions) + (math == CUDNN_FMA_MATH ? 256 : 0), matrix = 4 * taps * positions;
     if (c.pass == Forward)
         return {{CUDNN_CONVOLUTION_FWD_ALGO_WINOGRAD_NONFUSED, true, winogradBytes(c), winograd},
                 {CUDNN_CONVOLUTION_FWD_ALGO_IMPLICIT_PRECOMP_GEMM, true, table, true},
@@ -75,7 +77,8 @@ template <class Result> static cudnnStatus_t choose(cudnnHandle_t handle, const 
     if (!handle || !count || !results || wanted < 1) return CUDNN_STATUS_BAD_PARAM;
     cudnnStatus_t status = check(c);
     if (status) return status;
-    std::vector<Algorithm> all = algorithms(c);
+    int math = cudnnMath(c.conv->math);
+    std::vector<Algorithm> all = algorithms(c, math);
     std::stable_partition(all.begin(), all.end(), [](const Algorithm &a) { return a.applies; });
     *count = std::min(wanted, (int)all.size());
     for (int i = 0; i < *count; i++) {
@@ -86,7 +89,7 @@ template <class Result> static cudnnStatus_t choose(cudnnHandle_t handle, const 
         results[i].time = -1;
         results[i].memory = a.applies ? a.workspace : 0;
         results[i].determinism = a.deterministic ? CUDNN_DETERMINISTIC : CUDNN_NON_DETERMINISTIC;
-        results[i].mathType = c.conv->math;
+        results[i].mathType = (cudnnMathType_t)math;
     }
     return CUDNN_STATUS_SUCCESS;
 }
@@ -94,7 +97,7 @@ template <class Result> static cudnnStatus_t choose(cudnnHandle_t handle, const 
 static cudnnStatus_t find(const Conv &c, int number, Algorithm *found) {
     cudnnStatus_t status = check(c);
     if (status) return status;
-    for (auto &a : algorithms(c))
+    for (auto &a : algorithms(c, c.conv->math))
         if (a.number == number && a.applies) {
             *found = a;
             return CUDNN_STATUS_SUCCESS;
@@ -143,6 +146,9 @@ static cudnnStatus_t convolve(const char *what, const Conv &c, const Call &call)
     cudnnStatus_t status = find(c, call.algorithm, &a);
     if (status) return status;
     if (call.bytes < a.workspace) return fail(CUDNN_STATUS_BAD_PARAM, "%s: %zu bytes of workspace, algorithm %d wants %zu", what, call.bytes, a.number, a.workspace);
+    static const char *const names[] = {"forward", "data", "filter"};
+    std::string name = std::string(names[c.pass]) + "/" + std::to_string(a.number);
+    if (cudnnFails(name.c_str())) return fail(CUDNN_STATUS_EXECUTION_FAILED, "%s: SOFTGPU_CUDNN_FAILS has %s", what, name.c_str());
     Tensor x = tensorOf(c.x, call.x), w = tensorOf(c.w, call.w), y = tensorOf(c.y, call.y);
     std::vector<Range> ranges = {rangeOf(x, "x"), rangeOf(w, "w"), rangeOf(y, "y"), {(CUdeviceptr)call.space, a.workspace, "workspace"}};
     for (int i = 0; i < 3; i++)

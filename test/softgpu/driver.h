@@ -18,6 +18,10 @@ struct Settings {
     int devices;       // SOFTGPU_DEVICES, less what CUDA_VISIBLE_DEVICES hides
     int physical[MaxDevices]; // the number of each visible device in the machine
     bool peer;         // SOFTGPU_PEER
+    std::string peerFault; // SOFTGPU_PEER_FAULT
+    std::string cudnnFails; // SOFTGPU_CUDNN_FAILS, between commas
+    int cudnnMath;     // SOFTGPU_CUDNN_MATH
+    bool capture;      // SOFTGPU_CAPTURE
     size_t memory[MaxDevices];  // SOFTGPU_MEMORY, bytes, by visible device
     int driver;        // SOFTGPU_DRIVER
     int capability[MaxDevices]; // SOFTGPU_CAPABILITY, the same

@@ -8,6 +8,8 @@
 
 namespace softgpu {
 
+static const int None = 1 << 30;
+
 // A number, or of a list that has one a device the one of this device; the last counts for further devices.
 static long long number(const char *name, long long otherwise, int device = 0) {
     const char *text = getenv(name);
@@ -20,6 +22,11 @@ static long long number(const char *name, long long otherwise, int device = 0) {
         exit(2);
     }
     return value;
+}
+
+static std::string text(const char *name) {
+    const char *value = getenv(name);
+    return value ? value : "";
 }
 
 // A UUID that says nothing but which device it is.
@@ -83,6 +90,14 @@ static Settings read() {
     }
     readVisible(s, (int)devices);
     s.peer = number("SOFTGPU_PEER", 1) != 0;
+    s.peerFault = text("SOFTGPU_PEER_FAULT");
+    if (s.peerFault != "" && s.peerFault != "enable" && s.peerFault != "copies") {
+        fprintf(stderr, "softgpu: SOFTGPU_PEER_FAULT=%s, want enable or copies\n", s.peerFault.c_str());
+        exit(2);
+    }
+    s.cudnnFails = "," + text("SOFTGPU_CUDNN_FAILS") + ",";
+    s.cudnnMath = (int)number("SOFTGPU_CUDNN_MATH", None);
+    s.capture = number("SOFTGPU_CAPTURE", 1) != 0;
     s.driver = (int)number("SOFTGPU_DRIVER", 13000);
     for (int i = 0; i < MaxDevices; i++) {
         s.memory[i] = (size_t)number("SOFTGPU_MEMORY", 8ll << 30, i);
@@ -102,6 +117,8 @@ const Settings &settings() {
 
 int capability() { return settings().capability[current() ? current()->device : 0]; }
 int driverVersion() { return settings().driver; }
+int cudnnMath(int otherwise) { return settings().cudnnMath == None ? otherwise : settings().cudnnMath; }
+bool cudnnFails(const char *algorithm) { return settings().cudnnFails.find("," + std::string(algorithm) + ",") != std::string::npos; }
 
 static void print(const char *format, va_list list) {
     fputs("softgpu: ", stderr);

@@ -9,6 +9,8 @@ CUresult submit(CUcontext owner, CUstream stream, const char *what, const std::v
     if (call.status) return call.status;
     if (call.context != owner) return refuse(CUDA_ERROR_INVALID_CONTEXT, "%s: the handle belongs to another context than the thread's", what);
     CUresult status = streamOf(owner, stream, &s);
+    if (!status && !settings().capture && breakCapture(s, CUDA_ERROR_STREAM_CAPTURE_INVALIDATED))
+        return refuse(CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED, "%s under capture: SOFTGPU_CAPTURE=0", what);
     auto check = [=] {
         CUresult bad = CUDA_SUCCESS;
         for (auto &r : ranges)

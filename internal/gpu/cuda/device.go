@@ -104,3 +104,8 @@ func (c *Context) Reach(peer *Context) error {
 	}
 	return nil
 }
+
+// Withdraw takes that back.
+func (c *Context) Withdraw(peer *Context) error {
+	return Wrap("cuCtxDisablePeerAccess", peer.ctx.DisablePeerAccess())
+}

@@ -65,7 +65,7 @@ const (
 	installDriver = "install NVIDIA's driver, 525 or newer, and look whether nvidia-smi shows the GPUs (in a container: start it with --gpus all)"
 	installCUBLAS = "install cuBLAS, of CUDA 12 or, where the driver is for CUDA 13, of either (Python wheels: nvidia-cublas-cu12, nvidia-cublas); " +
 		"outside of the system's folders name its folder in LD_LIBRARY_PATH"
-	installCUDNN = "install cuDNN 9 for the CUDA that the driver is for (Python wheels: nvidia-cudnn-cu12, nvidia-cudnn-cu13); " +
+	installCUDNN = "install cuDNN 9 for the CUDA that the driver is for (Python wheels: nvidia-cudnn-cu12, nvidia-cudnn-cu13) and libz.so.1, which it needs; " +
 		"outside of the system's folders name its folder in LD_LIBRARY_PATH"
 )
 

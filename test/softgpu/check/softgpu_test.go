@@ -65,7 +65,7 @@ var environments = map[string][]string{
 }
 
 // elsewhere are the cases with a test of their own below.
-var elsewhere = []string{"bytes", "conv", "devices", "event_missing", "event_present", "exchange", "overtaken", "overtakes", "pinned_reuse", "product"}
+var elsewhere = []string{"bytes", "conv", "devices", "event_missing", "event_present", "exchange", "overtaken", "overtakes", "pageable_upload", "pinned_reuse", "product"}
 
 func TestCases(t *testing.T) {
 	for _, name := range strings.Fields(string(selftest(t, nil, "list"))) {
@@ -102,7 +102,7 @@ func TestMissingEventShows(t *testing.T) {
 	if said := seeds(t, "pinned_reuse"); said["old"] == 0 || said["new"] == 0 {
 		t.Error("pinned memory used again too early: no seed, or every seed, shows it")
 	}
-	for _, name := range []string{"overtaken", "overtakes"} {
+	for _, name := range []string{"overtaken", "overtakes", "pageable_upload"} {
 		if said := seeds(t, name); said["old"] == 0 || said["new"] == 0 {
 			t.Errorf("%s: the default stream and one that does not block: no seed, or every seed, has one overtake the other", name)
 		}

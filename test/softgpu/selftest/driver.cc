@@ -301,7 +301,7 @@ CASE(bytes) {
     OK(cuMemcpyPeerAsync(pb, b, pa, a, 10, s));
     OK(cuMemcpyPeer(pa, a, pb, b, 3));
     OK(cuMemcpyHtoD(pb, host.data(), 7));
-    OK(cuStreamSynchronize(s));
+    OK(cuCtxSynchronize());
     OK(cuCtxSetCurrent(a));
     OK(cuMemcpyDtoH(host.data(), pa, 11));
     OK(cuMemcpyDtoD(qa, pa, 13));
@@ -438,6 +438,18 @@ CASE(pageable_reuse) {
     x = 2;
     OK(cuMemcpyDtoHAsync(&y, p, 4, s));
     TRUE(y == 1);
+}
+
+// And device memory need not be written at its return: says whether a stream that does not block sees the copy.
+CASE(pageable_upload) {
+    context(0);
+    float x = 1;
+    CUdeviceptr a = memory(std::vector<float>{0}), b = memory(4);
+    CUstream apart = stream();
+    OK(cuMemcpyHtoD(a, &x, 4));
+    OK(cuMemcpyDtoDAsync(b, a, 4, apart));
+    OK(cuCtxSynchronize());
+    puts(values(b, 1)[0] == 1 ? "new" : "old");
 }
 
 // The host's memory may lie where devices usually have theirs, and grow towards them.

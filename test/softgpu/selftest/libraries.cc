@@ -40,6 +40,7 @@ static CUdeviceptr upload(const std::vector<float> &x, bool half) {
     for (float f : x) h.push_back(softgpu::toBF16(f));
     CUdeviceptr p = memory(2 * h.size());
     OK(cuMemcpyHtoD(p, h.data(), 2 * h.size()));
+    OK(cuStreamSynchronize(nullptr));
     return p;
 }
 

@@ -76,6 +76,7 @@ inline CUdeviceptr memory(size_t bytes) {
 inline CUdeviceptr memory(const std::vector<float> &values) {
     CUdeviceptr p = memory(4 * values.size());
     OK(cuMemcpyHtoD(p, values.data(), 4 * values.size()));
+    OK(cuStreamSynchronize(nullptr)); // it returns before the copy is there
     return p;
 }
 
