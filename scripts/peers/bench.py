@@ -30,7 +30,6 @@ import time
 import net
 import table
 import rows
-from rows import modes
 from sides import FRAMEWORKS, HERE, PLAIN, Failed, Peer, parse, python, run, spawn, split, worker
 
 ROOT = pathlib.Path(HERE).parent.parent
@@ -113,7 +112,7 @@ class Bench:
 
     def qualify(self, row, entry, measure, names=None):
         """Takes `measure` of every mode that has no number yet; true when all have been tried."""
-        names = names or rows.modes(row)
+        names = rows.modes(row) if names is None else names
         for name in names:
             if name in entry["modes"] or not fnmatch.fnmatch(name, self.o.modes):
                 continue
@@ -203,6 +202,8 @@ class Bench:
             _, ours = run([self.alexnet, "bench", "--config", row.config, "--batch", row.batch, "--precision", row.precision, "--steps", 3, "--json"])
             _, entry["import"] = run([python(self.o.cache, "PyTorch"), "-c", "import torch"])
             ran = {n: v for n, v in entry["modes"].items() if v}
+            if not ran:
+                raise Failed("no peer ran")
             least = min(ran, key=ran.get)
             entry |= {"rounds": [{"alexnet": ours, least: ran[least]}], "done": True}
 
