@@ -88,7 +88,7 @@ class Bench:
 
     def launch(self, row, name, tuned=True, **more):
         """Starts a peer and waits for its first step."""
-        peer = Peer(worker(self.o.cache, split(name)[0]), self.job(row, name, **more), self.folder, tuned)
+        peer = Peer(worker(self.o.cache, split(name)[0]), self.job(row, name, **more), self.path.parent, tuned)
         try:
             self.results["versions"] |= peer.hear()["versions"]
         except BaseException:
@@ -174,13 +174,20 @@ class Bench:
             return row.batch / statistics.median(r["seconds"])
 
         def measure(name):
-            speed = theirs(name, self.steps(row.batch / theirs(name, 1)))
+            speed = theirs(name, 1)
+            if self.pace.trial * speed > 2 * row.batch:
+                speed = theirs(name, min(round(self.pace.trial * speed / row.batch), 500))
             for other in set(alive) - set(best(entry["modes"] | {name: speed}, 2)):
                 alive.pop(other).end()
             return speed
 
+        def compiled():
+            eager = {n.replace("eager", "compiled"): v for n, v in entry["modes"].items() if "eager" in n}
+            slow = rows.WORTH * max((v for v in eager.values() if v), default=0)
+            return [n for n in rows.modes(row) if "compiled" in n and (eager.get(n) or slow) >= slow]
+
         try:
-            if self.qualify(row, entry, measure):
+            if self.qualify(row, entry, measure, [n for n in rows.modes(row) if "compiled" not in n]) and self.qualify(row, entry, measure, compiled()):
                 steps = self.steps(row.batch / self.ours(row, self.pace.steps))  # of a first run, which is not counted
                 self.rounds(row, entry, lambda: best(entry["modes"], 2), lambda: self.ours(row, steps),
                             lambda name: theirs(name, self.steps(row.batch / entry["modes"][name]), 1))
@@ -240,7 +247,7 @@ class Bench:
             name, loader = name.split(", ")
             job = self.job(row, name, weights=self.initial(row.config), data=str(data), loader=loader, epochs=2)
             begin, times = time.monotonic(), []
-            with Peer(worker(self.o.cache, job["framework"], "_epoch"), job, self.folder) as peer:
+            with Peer(worker(self.o.cache, job["framework"], "_epoch"), job, self.path.parent) as peer:
                 for _ in range(2):
                     peer.hear()
                     times.append(time.monotonic() - begin)
@@ -319,7 +326,8 @@ class Bench:
 
     def equal_sets(self, row):
         """Weights that keep a map's size, a loss that moves, and decay that shows within STEPS."""
-        keys = {"train.dropout": "false", "train.lr": 0.0003, "train.weight_decay": 5, "train.bias_decay": 3, "train.schedule.kind": "constant",
+        rate = 0.0003 if row.config in ("alexnet", "torchvision") else 0.001
+        keys = {"train.dropout": "false", "train.lr": rate, "train.weight_decay": 5, "train.bias_decay": 3, "train.schedule.kind": "constant",
                 "train.precision": row.precision, "train.augment.crop": "center", "train.augment.flip": "false", "train.augment.color": 0,
                 "data.std": "[64]", "data.val_share": 0, "model.classes": 10}
         for layer in self.plan(row.config)["layers"]:

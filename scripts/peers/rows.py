@@ -4,15 +4,17 @@ import dataclasses
 
 @dataclasses.dataclass(frozen=True)
 class Pace:
-    seconds: float  # that a side is measured for in a round, with at least so many
+    trial: float  # seconds that a mode is tried for
+    seconds: float  # that a side is measured for in a round, with at least so many steps
     steps: int
     row: float  # seconds that the rounds of a row last together, with at least and at most so many
     least: int
     most: int
 
 
-FULL = Pace(seconds=4, steps=3, row=70, least=3, most=5)
-QUICK = Pace(seconds=1, steps=1, row=1, least=1, most=1)
+FULL = Pace(trial=1.5, seconds=3, steps=2, row=40, least=3, most=5)
+QUICK = Pace(trial=1, seconds=1, steps=1, row=1, least=1, most=1)
+WORTH = 0.7  # of the fastest eager mode's speed: what an eager mode must reach for its compiled twin to be tried
 EQUAL = {"fp32": 1e-5, "bf16": 2e-2}  # how far apart losses (relative) and logits (relative norm) of the same work may be
 
 
