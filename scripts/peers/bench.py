@@ -326,7 +326,7 @@ class Bench:
 
     def equal_sets(self, row):
         """Weights that keep a map's size, a loss that moves, and decay that shows within STEPS."""
-        rate = 0.0003 if row.config in ("alexnet", "torchvision") else 0.001
+        rate = 0.0003 if row.config in ("alexnet", "torchvision") else 0.0015
         keys = {"train.dropout": "false", "train.lr": rate, "train.weight_decay": 5, "train.bias_decay": 3, "train.schedule.kind": "constant",
                 "train.precision": row.precision, "train.augment.crop": "center", "train.augment.flip": "false", "train.augment.color": 0,
                 "data.std": "[64]", "data.val_share": 0, "model.classes": 10}
@@ -371,6 +371,11 @@ def key(program, machine, cache):
     return digest.hexdigest()[:12]
 
 
+def cut(*_):
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # once is enough, what is open gets closed
+    raise KeyboardInterrupt
+
+
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--rows", action="append", metavar="PATTERN", help="only rows whose name is like this, as in 'alexnet train 128*'; may be repeated")
@@ -383,7 +388,7 @@ def main():
                    help="folder of the peers' virtual environments")
     p.add_argument("--data", type=pathlib.Path, default=os.environ.get("ALEXNET_TEST_DATA") or ROOT.parent / "shared" / "data", help="folder with cifar10-train.tar")
     o = p.parse_args()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, cut)
     try:
         bench, failed = Bench(o), False
     except Failed as e:
