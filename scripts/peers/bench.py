@@ -6,10 +6,12 @@ usage: bench.py [--rows PATTERN]... [--modes PATTERN] [--quick] [--redo] [--writ
 Each row first tries every mode of every peer (eager and compiled, contiguous and channels_last, graph and XLA), each in a process of its own. The two
 fastest then run against alexnet in turn, A B C A B C; a row's ratio is the median over the rounds of alexnet's to the better of the two in the same round. The
 peers' nets are made from `alexnet config --json`; rows "equal" show that they are the same net, loss and update. What is measured is kept in
-build/bench-peers.json after every number: a run that was cut off goes on where it was, and a new build of alexnet is measured anew.
+build/bench-peers.json after every number: a run that was cut off goes on where it was. After a change of the program, of these scripts, of the peers or of
+the machine a row is measured anew.
 `make bench-peers` installs what it needs; docs/results.md says how to read the table.
 """
 import argparse
+import contextlib
 import dataclasses
 import datetime
 import fnmatch
@@ -18,6 +20,7 @@ import json
 import math
 import os
 import pathlib
+import signal
 import statistics
 import subprocess
 import sys
@@ -27,22 +30,25 @@ import time
 import net
 import table
 import rows
-from rows import modes
-from sides import FRAMEWORKS, HERE, PLAIN, THREADS, Failed, Peer, python, run
+from sides import FRAMEWORKS, HERE, PLAIN, Failed, Peer, parse, python, run, spawn, split, worker
 
 ROOT = pathlib.Path(HERE).parent.parent
+PROGRAM = ("cmd", "internal", "configs", "go.mod", "go.sum")  # what alexnet is made of
 STEPS = 4  # that show equal updates: from the third on momentum is of more than one gradient
 
 
 class Bench:
     def __init__(self, options):
         self.o = options
-        self.alexnet = pathlib.Path(options.alexnet).resolve()
-        self.binary = hashlib.sha256(self.alexnet.read_bytes()).hexdigest()[:12]
+        self.alexnet = ROOT / "bin" / "alexnet"
         self.path = ROOT / "build" / ("bench-peers-quick.json" if options.quick else "bench-peers.json")
         self.path.parent.mkdir(exist_ok=True)
         self.results = json.loads(self.path.read_text()) if self.path.exists() else {"versions": {}, "rows": {}}
-        self.results["backend"] = self.json("version")["backends"][0]
+        doctor = self.json("doctor", "--device", "reference")
+        cores = doctor["machine"]["cores"]
+        self.threads = min(cores["affinity"], cores["gomaxprocs"])  # as many as alexnet takes
+        self.results |= {"backend": doctor["program"]["backends"][0], "machine": table.machine(self.threads)}
+        self.key = key(doctor["program"], self.results["machine"], options.cache)
         self.pace = rows.QUICK if options.quick else rows.FULL
         self.plans, self.weights = {}, {}  # by config
 
@@ -55,7 +61,7 @@ class Bench:
         print(f"{datetime.datetime.now():%H:%M:%S} {text}", flush=True)
 
     def json(self, *arguments):
-        return json.loads(run([self.alexnet, *arguments, "--json"])[0])
+        return parse(run([self.alexnet, *arguments, "--json"])[0])
 
     def plan(self, config):
         """The peers' net, which must have as many parameters as alexnet counts."""
@@ -75,13 +81,14 @@ class Bench:
             self.weights[config] = str(out)
         return self.weights[config]
 
-    def job(self, row, framework, mode, **more):
-        return {"framework": framework, "mode": mode, "task": row.task, "batch": row.batch, "precision": row.precision, "threads": THREADS,
+    def job(self, row, name, **more):
+        framework, mode = split(name)
+        return {"framework": framework, "mode": mode, "task": row.task, "batch": row.batch, "precision": row.precision, "threads": self.threads,
                 "plan": self.plan(row.config)} | more
 
-    def launch(self, row, framework, mode, tuned=True, **more):
+    def launch(self, row, name, tuned=True, **more):
         """Starts a peer and waits for its first step."""
-        peer = Peer(python(self.o.cache, framework), self.job(row, framework, mode, **more), self.folder, tuned)
+        peer = Peer(worker(self.o.cache, split(name)[0]), self.job(row, name, **more), self.path.parent, tuned)
         try:
             self.results["versions"] |= peer.hear()["versions"]
         except BaseException:
@@ -93,29 +100,58 @@ class Bench:
         """How many of so long steps a measurement takes."""
         return min(max(round(self.pace.seconds / seconds), self.pace.steps), 500)
 
-    def qualify(self, row, entry, measure):
-        """Takes `measure` of every mode that has no number yet."""
-        for framework, mode in modes(row.task, row.precision):
-            name = f"{framework} {mode}"
-            # the order of values in memory changes no sum, so that one of two is enough to show equal work
-            if name in entry["modes"] or not fnmatch.fnmatch(name, self.o.modes) or (row.kind == "equal" and "contiguous" in mode):
+    @contextlib.contextmanager
+    def guard(self, row, entry, name):
+        """A mode that fails is told of in its row; the others go on."""
+        try:
+            yield
+        except Failed as e:
+            entry["modes"][name] = None
+            entry.setdefault("failed", {})[name] = str(e).splitlines()[0]
+            self.say(f"{row.name}: {name} failed: {e}")
+
+    def qualify(self, row, entry, measure, names=None):
+        """Takes `measure` of every mode that has no number yet; true when all have been tried."""
+        names = rows.modes(row) if names is None else names
+        for name in names:
+            if name in entry["modes"] or not fnmatch.fnmatch(name, self.o.modes):
                 continue
-            try:
-                entry["modes"][name] = measure(framework, mode)
-            except Failed as e:
-                entry["modes"][name], entry["failed"] = None, entry.get("failed", {}) | {name: str(e).splitlines()[0]}
+            with self.guard(row, entry, name):
+                entry["modes"][name] = measure(name)
+                self.say(f"{row.name}: {name} {show(entry['modes'][name])}")
             self.save()
-            self.say(f"{row.name}: {name} {entry['modes'][name]}")
+        return all(name in entry["modes"] for name in names)
+
+    def rounds(self, row, entry, chosen, ours, theirs):
+        """alexnet and the peers chosen(), in turn. After one that fails (it has no number any more) all begin anew, with the next in its place."""
+        wanted = self.pace.most
+        while len(entry["rounds"]) < wanted:
+            names, start = chosen(), time.monotonic()
+            if not names:
+                raise Failed("no peer ran")
+            if entry["rounds"] and set(entry["rounds"][0]) != {"alexnet", *names}:
+                entry["rounds"] = []
+            r = {"alexnet": ours()}
+            for name in names:
+                with self.guard(row, entry, name):
+                    r[name] = theirs(name)
+            if len(r) == 1 + len(names):
+                entry["rounds"].append(r)
+            self.save()
+            self.say(f"{row.name}: " + ", ".join(f"{n} {show(v)}" for n, v in r.items()))
+            wanted = min(max(round(self.pace.row / (time.monotonic() - start)), self.pace.least), self.pace.most)
+        entry["done"] = True
 
     def measure_row(self, row):
         """Measures what is missing of a row."""
         entry = self.results["rows"].get(row.name)
-        if entry is None or self.o.redo or entry["binary"] != self.binary:
-            entry = {"kind": row.kind, "binary": self.binary, "commit": commit(), "gate": row.gate, "modes": {}, "rounds": []}
+        if entry is None or self.o.redo or entry.get("key") != self.key:
+            entry = {"kind": row.kind, "key": self.key, "commit": commit(), "modes": {}, "rounds": []}
         if entry.get("done"):
             return
-        entry["modes"] = {n: v for n, v in entry["modes"].items() if v is not None}  # what failed before a cut may go well now
-        entry.pop("failed", None)
+        for part in (entry, entry.get("logits", {"modes": {}})):
+            part["modes"] = {n: v for n, v in part["modes"].items() if v is not None}  # what failed before a cut may go well now
+            part.pop("failed", None)
         self.results["rows"][row.name] = entry
         getattr(self, row.kind)(row, entry)
         entry["date"] = f"{datetime.date.today()}"
@@ -127,144 +163,121 @@ class Bench:
         r = self.json("bench", "--config", row.config, "--mode", row.task, "--batch", row.batch, "--precision", row.precision, "--steps", steps, "--warmup", 2)
         return r["images_per_second"]
 
-    def theirs(self, row, peer, steps, warmup=0):
-        r = peer.ask({"steps": steps, "warmup": warmup})
-        peer.pause()
-        return row.batch / statistics.median(r["seconds"])
-
     def speed(self, row, entry):
-        alive = {}
+        alive = {}  # those that wait for their turn, stopped
 
-        def measure(framework, mode):
-            peer, name = self.launch(row, framework, mode, weights=self.initial(row.config)), f"{framework} {mode}"
-            alive[name] = peer
-            speed = self.theirs(row, peer, self.steps(row.batch / self.theirs(row, peer, 1)))
+        def theirs(name, steps, warmup=0):
+            if name not in alive:
+                alive[name] = self.launch(row, name, weights=self.initial(row.config))
+            r = alive[name].ask({"steps": steps, "warmup": warmup})
+            alive[name].pause()
+            return row.batch / statistics.median(r["seconds"])
+
+        def measure(name):
+            speed = theirs(name, 1)
+            if self.pace.trial * speed > 2 * row.batch:
+                speed = theirs(name, min(round(self.pace.trial * speed / row.batch), 500))
             for other in set(alive) - set(best(entry["modes"] | {name: speed}, 2)):
                 alive.pop(other).end()
             return speed
 
+        def compiled():
+            eager = {n.replace("eager", "compiled"): v for n, v in entry["modes"].items() if "eager" in n}
+            slow = rows.WORTH * max((v for v in eager.values() if v), default=0)
+            return [n for n in rows.modes(row) if "compiled" in n and (eager.get(n) or slow) >= slow]
+
         try:
-            self.qualify(row, entry, measure)
-            if all(f"{f} {m}" in entry["modes"] for f, m in modes(row.task, row.precision)):
-                self.duel(row, entry, alive)
+            if self.qualify(row, entry, measure, [n for n in rows.modes(row) if "compiled" not in n]) and self.qualify(row, entry, measure, compiled()):
+                steps = self.steps(row.batch / self.ours(row, self.pace.steps))  # of a first run, which is not counted
+                self.rounds(row, entry, lambda: best(entry["modes"], 2), lambda: self.ours(row, steps),
+                            lambda name: theirs(name, self.steps(row.batch / entry["modes"][name]), 1))
         finally:
             for peer in alive.values():
                 peer.end()
 
-    def duel(self, row, entry, alive):
-        names = best(entry["modes"], 2)
-        if not names:
-            raise Failed(f"{row.name}: no peer ran")
-        for name in names:
-            if name not in alive:  # it qualified in an earlier run
-                framework = next(f for f in FRAMEWORKS if name.startswith(f + " "))
-                alive[name] = self.launch(row, framework, name[len(framework) + 1:], weights=self.initial(row.config))
-                alive[name].pause()
-        steps = {n: self.steps(row.batch / entry["modes"][n]) for n in names}
-        ours = self.steps(row.batch / self.ours(row, self.pace.steps))  # of a first run, which is not counted
-        rounds = self.pace.most
-        while len(entry["rounds"]) < rounds:
-            start = time.monotonic()
-            entry["rounds"].append({"alexnet": self.ours(row, ours)} | {n: self.theirs(row, alive[n], steps[n], 1) for n in names})
-            self.save()
-            self.say(f"{row.name}: " + ", ".join(f"{n} {v:.4g}" for n, v in entry["rounds"][-1].items()))
-            rounds = min(max(round(self.pace.row / (time.monotonic() - start)), self.pace.least), self.pace.most)
-        entry["done"] = True
-
     # bytes
 
     def memory(self, row, entry):
-        def measure(framework, mode):
-            more = {} if framework == "PyTorch" else {"weights": self.initial(row.config)}  # PyTorch draws its own: no second copy
-            with self.launch(row, framework, mode, tuned=False, **more) as peer:
+        def measure(name):
+            more = {} if name.startswith("PyTorch") else {"weights": self.initial(row.config)}  # PyTorch draws its own: no second copy
+            with self.launch(row, name, tuned=False, **more) as peer:
                 peer.ask({"steps": 2, "warmup": 0})
                 peer.end()
                 return peer.memory
 
-        self.qualify(row, entry, measure)
-        _, ours = run([self.alexnet, "bench", "--config", row.config, "--batch", row.batch, "--precision", row.precision, "--steps", 3, "--json"])
-        names = sorted((n for n, v in entry["modes"].items() if v), key=entry["modes"].get)[:1]
-        entry["rounds"] = [{"alexnet": ours} | {n: entry["modes"][n] for n in names}]
-        entry["done"] = len(entry["modes"]) == len(list(modes(row.task, row.precision)))
+        if self.qualify(row, entry, measure):
+            _, ours = run([self.alexnet, "bench", "--config", row.config, "--batch", row.batch, "--precision", row.precision, "--steps", 3, "--json"])
+            _, entry["import"] = run([python(self.o.cache, "PyTorch"), "-c", "import torch"])
+            ran = {n: v for n, v in entry["modes"].items() if v}
+            if not ran:
+                raise Failed("no peer ran")
+            least = min(ran, key=ran.get)
+            entry |= {"rounds": [{"alexnet": ours, least: ran[least]}], "done": True}
 
     # seconds from the start of the process to the end of its first step
 
     def start(self, row, entry):
-        eager = [m for f, m in modes(row.task, row.precision) if f == "PyTorch" and "eager" in m]
-
-        def theirs(mode):
+        def theirs(name):
             begin = time.monotonic()
-            with self.launch(row, "PyTorch", mode):
+            with self.launch(row, name):
                 return time.monotonic() - begin
 
-        def ours():
+        def complete(*command):
             begin = time.monotonic()
-            run([self.alexnet, "bench", "--config", row.config, "--batch", row.batch, "--precision", row.precision, "--steps", 1, "--warmup", 0])
+            run(command)
             return time.monotonic() - begin  # the end of the process included
 
-        if not entry["modes"]:  # and files are in memory from here on
-            ours()
-            entry["modes"] = {f"PyTorch {m}": theirs(m) for m in eager}
-        while len(entry["rounds"]) < self.pace.least:
-            entry["rounds"].append({"alexnet": ours()} | {f"PyTorch {m}": theirs(m) for m in eager})
-            self.save()
-            self.say(f"{row.name}: " + ", ".join(f"{n} {v:.2f} s" for n, v in entry["rounds"][-1].items()))
-        entry["done"] = True
+        def ours():
+            return complete(self.alexnet, "bench", "--config", row.config, "--batch", row.batch, "--precision", row.precision, "--steps", 1, "--warmup", 0)
+
+        if self.qualify(row, entry, theirs):
+            ours()  # files are in memory from here on
+            entry["import"] = complete(python(self.o.cache, "PyTorch"), "-c", "import torch")
+            self.rounds(row, entry, lambda: [n for n, v in entry["modes"].items() if v], ours, theirs)
 
     # seconds of an epoch: the first from the start of the process, and the one after
 
     def epoch(self, row, entry):
         data = self.o.data / ("cifar10-test.tar" if self.o.quick else "cifar10-train.tar")
         if not data.exists():
-            self.say(f"{row.name}: skipped, there is no {data}; --data names the folder")
             del self.results["rows"][row.name]
-            return
+            raise Failed(f"there is no {data}; --data names the folder")
 
-        def theirs(mode, loader):
-            job = self.job(row, "PyTorch", mode, weights=self.initial(row.config), data=str(data), loader=loader, epochs=2)
+        def theirs(name):
+            name, loader = name.split(", ")
+            job = self.job(row, name, weights=self.initial(row.config), data=str(data), loader=loader, epochs=2)
             begin, times = time.monotonic(), []
-            command = [python(self.o.cache, "PyTorch")[0], os.path.join(HERE, "peer_torch_epoch.py")]
-            with Peer(command, job, self.folder) as peer:
+            with Peer(worker(self.o.cache, job["framework"], "_epoch"), job, self.path.parent) as peer:
                 for _ in range(2):
                     peer.hear()
                     times.append(time.monotonic() - begin)
             return [times[0], times[1] - times[0]]
 
-        def qualify(mode, loader):
-            if f"PyTorch {mode}, {loader}" not in entry["modes"]:
-                entry["modes"][f"PyTorch {mode}, {loader}"] = r = theirs(mode, loader)
-                self.save()
-                self.say(f"{row.name}: PyTorch {mode}, {loader}: {r[0]:.1f} s, {r[1]:.1f} s")
+        def fastest():
+            ran = {n: v for n, v in entry["modes"].items() if v}
+            return sorted({min(ran, key=lambda n: ran[n][i]) for i in range(2)} if ran else ())
 
-        for mode in ("eager contiguous", "eager channels_last", "compiled contiguous", "compiled channels_last"):
-            qualify(mode, "memory")
-        fastest = min(entry["modes"], key=lambda n: entry["modes"][n][1]).removeprefix("PyTorch ").split(",")[0]
-        for loader in ("DataLoader 0", "DataLoader 2"):
-            qualify(fastest, loader)
-        names = sorted({min(entry["modes"], key=lambda n: entry["modes"][n][i]) for i in range(2)})
-        while len(entry["rounds"]) < self.pace.least:
-            r = {"alexnet": self.epochs_ours(row, data)}
-            for n in names:
-                r[n] = theirs(*n.removeprefix("PyTorch ").split(", "))
-            entry["rounds"].append(r)
-            self.save()
-            self.say(f"{row.name}: " + ", ".join(f"{n} {v[0]:.1f} s, {v[1]:.1f} s" for n, v in r.items()))
-        entry["done"] = True
+        if self.qualify(row, entry, theirs):
+            memory = {n: v[1] for n, v in entry["modes"].items() if v and n.endswith(", memory")}
+            by = [f"{min(memory, key=memory.get).removesuffix('memory')}DataLoader {workers}" for workers in (0, 2) if memory]
+            if self.qualify(row, entry, theirs, by):
+                self.rounds(row, entry, fastest, lambda: self.epochs_ours(row, data), theirs)
 
     def epochs_ours(self, row, data):
-        """Two epochs of alexnet train, each with its test on held-out pictures and its checkpoint."""
+        """Two epochs of alexnet train, each with its test on held-out pictures and its checkpoints; the second with the end of the process."""
         with tempfile.TemporaryDirectory(dir=self.folder) as out:
-            metrics, times, begin = pathlib.Path(out) / "run" / "metrics.jsonl", [], time.monotonic()
-            child = subprocess.Popen([self.alexnet, "train", "--config", row.config, "--data", data, "--epochs", "2", "--batch", str(row.batch), "--out", metrics.parent],
-                                     env=PLAIN, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-            while len(times) < 2:
-                if child.poll():
+            checkpoint, begin = pathlib.Path(out) / "run" / "checkpoints" / "last.safetensors", time.monotonic()
+            child = spawn([self.alexnet, "train", "--config", row.config, "--data", data, "--epochs", 2, "--batch", row.batch, "--out", f"{out}/run"],
+                          env=PLAIN, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            try:
+                while child.poll() is None and not checkpoint.exists():
+                    time.sleep(0.02)
+                first = time.monotonic() - begin
+                if child.wait():
                     raise Failed(f"alexnet train: exit code {child.returncode}")
-                time.sleep(0.02)
-                if metrics.exists() and metrics.read_text().count('"val_loss"') > len(times):
-                    times.append(time.monotonic() - begin)
-            child.wait()
-            return [times[0], times[1] - times[0]]
+                return [first, time.monotonic() - begin - first]
+            finally:
+                child.kill()
 
     # the same work
 
@@ -274,7 +287,7 @@ class Bench:
         sets = self.equal_sets(row)
         document = self.json("config", "--config", row.config, *sets)
         side = net.nested(document)["data"]["resize"]
-        run([self.alexnet, "data", "demo", "--out", folder / "shapes", "--train", 1, "--val", 1, "--size", side])
+        run([self.alexnet, "data", "demo", "--out", folder / "shapes", "--train", row.batch // 10, "--val", 1, "--size", side])
         pictures = sorted((folder / "shapes" / "train").rglob("*.png"))
         run([self.alexnet, "weights", "init", "--config", row.config, *sets, "--out", folder / "start.safetensors"])
         run([self.alexnet, "weights", "export", folder / "start.safetensors", "--out", folder / "plain.safetensors"])
@@ -287,32 +300,34 @@ class Bench:
             run([self.alexnet, "features", *pictures, "--weights", folder / weights, "--layer", layer, "--out", folder / f"{out}.npy"])
         lines = [json.loads(line) for line in (folder / "run" / "metrics.jsonl").read_text().splitlines()]
         entry["losses"] = [line["loss"] for line in lines if "loss" in line]
-        more = {"plan": plan, "weights": str(folder / "plain.safetensors"), "labels": list(range(len(pictures)))}
+        more = {"plan": plan, "weights": str(folder / "plain.safetensors"), "labels": [i * 10 // len(pictures) for i in range(len(pictures))]}
 
         def measure(task):
-            def one(framework, mode):
+            def one(name):
                 asked = {"logits": str(folder / "logits.npy")} if task == "infer" else {"steps": STEPS}
-                with self.launch(dataclasses.replace(row, task=task), framework, mode, input=str(folder / f"{task}.npy"), **more) as peer:
+                with self.launch(dataclasses.replace(row, task=task), name, input=str(folder / f"{task}.npy"), **more) as peer:
                     r = peer.ask({"check": asked})
                 if task == "infer":
                     return r["deviation"]
                 return max(abs(a - b) / b for a, b in zip(r["losses"], entry["losses"], strict=True))
             return one
 
-        self.qualify(row, entry, measure("train"))
-        logits = entry.setdefault("logits", {"modes": {}})
+        parts = [(row, entry)]
         if row.config in ("alexnet", "torchvision"):  # those that are timed predicting
-            self.qualify(dataclasses.replace(row, task="infer"), logits, measure("infer"))
+            parts.append((dataclasses.replace(row, task="infer"), entry.setdefault("logits", {"modes": {}})))
+        if not all([self.qualify(r, e, measure(r.task)) for r, e in parts]):
+            return
         allowed, moved = rows.EQUAL[row.precision], max(entry["losses"]) / min(entry["losses"]) - 1
-        entry["equal"] = moved > 10 * allowed and all(v <= allowed for v in (entry["modes"] | logits["modes"]).values() if v is not None)
+        entry["equal"] = moved > 10 * allowed and all(agree(r, e["modes"], allowed) for r, e in parts)
         self.save()
         if not entry["equal"]:
-            raise Failed(f"not the same work: more than {allowed} apart, or losses that hardly move: {entry}")
-        entry["done"] = self.o.modes == "*"
+            raise Failed(f"not the same work: more than {allowed} apart, a framework of which no mode ran, or losses that hardly move: {entry}")
+        entry["done"] = True
 
     def equal_sets(self, row):
         """Weights that keep a map's size, a loss that moves, and decay that shows within STEPS."""
-        keys = {"train.dropout": "false", "train.lr": 0.0003, "train.weight_decay": 5, "train.bias_decay": 3, "train.schedule.kind": "constant",
+        rate = 0.0003 if row.config in ("alexnet", "torchvision") else 0.0015
+        keys = {"train.dropout": "false", "train.lr": rate, "train.weight_decay": 5, "train.bias_decay": 3, "train.schedule.kind": "constant",
                 "train.precision": row.precision, "train.augment.crop": "center", "train.augment.flip": "false", "train.augment.color": 0,
                 "data.std": "[64]", "data.val_share": 0, "model.classes": 10}
         for layer in self.plan(row.config)["layers"]:
@@ -327,32 +342,64 @@ def best(modes, count):
     return sorted((n for n, v in modes.items() if v), key=modes.get, reverse=True)[:count]
 
 
+def agree(row, modes, allowed):
+    """Of every framework at least one mode ran, and all that ran are as near as they must be."""
+    ran = {n: v for n, v in modes.items() if v is not None}
+    return {split(n)[0] for n in rows.modes(row)} == {split(n)[0] for n in ran} and all(v <= allowed for v in ran.values())
+
+
+def show(value):
+    return ", ".join(f"{v:.4g}" for v in (value if isinstance(value, list) else [value]))
+
+
 def commit():
     """The commit, with a mark where what alexnet is made of differs from it."""
     git = lambda *a: subprocess.run(["git", *a], capture_output=True, text=True, cwd=ROOT).stdout.strip()
-    return git("rev-parse", "--short", "HEAD") + ("-dirty" if git("status", "--porcelain", "--", "cmd", "internal", "configs", "go.mod") else "")
+    return git("rev-parse", "--short", "HEAD") + ("-dirty" if git("status", "--porcelain", "--", *PROGRAM) else "")
+
+
+def key(program, machine, cache):
+    """A hash of all that a number depends on: alexnet's sources (the program itself has the commit in it), how it was built, these scripts, the peers'
+    packages, the machine."""
+    files = [p for part in PROGRAM for p in (ROOT / part, *(ROOT / part).rglob("*")) if not p.name.endswith("_test.go") and "testdata" not in p.parts]
+    files += [p for p in pathlib.Path(HERE).glob("*.py") if p.name != "table.py"]
+    packages = [p.name for venv, _ in FRAMEWORKS.values() for p in pathlib.Path(cache).glob(f"{venv}/lib/python*/site-packages/*.dist-info")]
+    built = {k: v for k, v in program.items() if k not in ("version", "revision")}
+    digest = hashlib.sha256(json.dumps([built, machine, sorted(packages)]).encode())
+    for path in sorted(p for p in files if p.is_file()):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+def cut(*_):
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # once is enough, what is open gets closed
+    raise KeyboardInterrupt
 
 
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument("--rows", default="*", help="only rows whose name is like this, as in 'alexnet train 128*'")
+    p.add_argument("--rows", action="append", metavar="PATTERN", help="only rows whose name is like this, as in 'alexnet train 128*'; may be repeated")
     p.add_argument("--modes", default="*", help="try only modes like this, as in 'PyTorch eager*'; rows stay unfinished")
     p.add_argument("--quick", action="store_true", help="one round of few steps, to see whether all runs; kept apart, in build/bench-peers-quick.json")
     p.add_argument("--redo", action="store_true", help="measure anew what is there already")
     p.add_argument("--list", action="store_true", help="names of rows, and whether they are measured")
     p.add_argument("--write", action="store_true", help="write the table into docs/results.md too")
-    p.add_argument("--alexnet", default=ROOT / "bin" / "alexnet")
     p.add_argument("--cache", default=pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache") / "alexnet",
                    help="folder of the peers' virtual environments")
     p.add_argument("--data", type=pathlib.Path, default=os.environ.get("ALEXNET_TEST_DATA") or ROOT.parent / "shared" / "data", help="folder with cifar10-train.tar")
     o = p.parse_args()
-    bench, failed = Bench(o), False
-    chosen = [r for r in rows.rows() if fnmatch.fnmatch(r.name, o.rows)]
+    signal.signal(signal.SIGTERM, cut)
+    try:
+        bench, failed = Bench(o), False
+    except Failed as e:
+        sys.exit(f"bench.py: {e}")
+    chosen = [r for r in rows.rows() if any(fnmatch.fnmatch(r.name, pattern) for pattern in o.rows or ["*"])]
     if not chosen:
-        p.error(f"no row is like {o.rows!r}; --list names them")
+        p.error(f"no row is like {' or '.join(o.rows)}; --list names them")
     if o.list:
         for r in chosen:
-            print(f"{r.name:32} {'measured' if bench.results['rows'].get(r.name, {}).get('done') else ''}")
+            entry = bench.results["rows"].get(r.name, {})
+            print(f"{r.name:32} {'measured' if entry.get('done') and entry.get('key') == bench.key else ''}")
         return
     with tempfile.TemporaryDirectory(prefix="bench-peers-") as folder:
         bench.folder = pathlib.Path(folder)

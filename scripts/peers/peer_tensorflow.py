@@ -1,4 +1,5 @@
-"""TensorFlow: a tf.function as a graph, or compiled by XLA; channels last, as its kernels on processors want it."""
+"""TensorFlow: a tf.function as a graph (its ops one after the other, or two at once: inter_op), or compiled by XLA; channels last, as its kernels on
+processors want it."""
 import os
 import sys
 
@@ -30,8 +31,9 @@ class Net:
     def __init__(self, job, weights, x, labels):
         self.plan, self.train = job["plan"], job["task"] == "train"
         self.type = tf.bfloat16 if job["precision"] == "bf16" else tf.float32
-        self.x = tf.constant(np.ascontiguousarray(x.transpose(0, 2, 3, 1)))  # (B, H, W, C)
-        self.labels = tf.constant(labels, tf.int32)
+        if x is not None:
+            self.x = tf.constant(np.ascontiguousarray(x.transpose(0, 2, 3, 1)))  # (B, H, W, C)
+            self.labels = tf.constant(labels, tf.int32)
         self.weights, self.biases, self.slots = {}, {}, []
         shape = self.plan["input"]
         for layer in self.plan["layers"]:
@@ -106,7 +108,7 @@ class Net:
 
 def build(job, weights, x, labels):
     tf.config.threading.set_intra_op_parallelism_threads(job["threads"])
-    tf.config.threading.set_inter_op_parallelism_threads(1)
+    tf.config.threading.set_inter_op_parallelism_threads(2 if "inter_op" in job["mode"] else 1)
     tf.random.set_seed(1)
     return Net(job, weights, x, labels)
 

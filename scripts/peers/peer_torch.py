@@ -17,8 +17,15 @@ class LRN(nn.Module):
         self.columns, self.half = layer["columns"], half
         self.args = layer["size"], layer["alpha"], layer["beta"], layer["k"]  # PyTorch divides alpha by size too
 
-    def forward(self, x):  # (B, C, H, W)
-        y = torch.cat([F.local_response_norm(part, *self.args) for part in (x.float() if self.half else x).chunk(self.columns, 1)], 1)
+    def forward(self, x):  # (B, C, H, W); columns as more pictures, or beside each other where channels are last: views, which move nothing
+        b, c, h, w = x.shape
+        n = self.columns
+        y = x.float() if self.half else x
+        if x.is_contiguous():
+            y = F.local_response_norm(y.reshape(b * n, c // n, h, w), *self.args).reshape(b, c, h, w)
+        else:
+            y = F.local_response_norm(y.permute(0, 2, 3, 1).reshape(b, h, w * n, c // n).permute(0, 3, 1, 2), *self.args)
+            y = y.permute(0, 2, 3, 1).reshape(b, h, w, c).permute(0, 3, 1, 2)
         return y.bfloat16() if self.half else y
 
 
@@ -64,6 +71,11 @@ def build_net(plan, weights, half=False):
     return net
 
 
+def padded(net, x):
+    """The net without the zeros before its first layer, and pictures that have them, as an input pipeline may deliver them."""
+    return (net[1:], net[0](x)) if isinstance(net[0], nn.ZeroPad2d) else (net, x)
+
+
 def optimizer(net, plan):
     """SGD with a group for each pair of rate and decay."""
     groups = {}
@@ -82,10 +94,11 @@ class Train:
         self.half = job["precision"] == "bf16"
         self.format = torch.channels_last if "channels_last" in mode else torch.contiguous_format
         self.net = build_net(plan, weights).train().to(memory_format=self.format)
+        if x is not None:
+            self.net, x = padded(self.net, torch.from_numpy(x))
+            self.x, self.labels = x.contiguous(memory_format=self.format), torch.from_numpy(labels)
         self.optimizer = optimizer(self.net, plan)
         self.forward = torch.compile(self.net) if "compiled" in mode else self.net
-        if x is not None:
-            self.x, self.labels = torch.from_numpy(x).contiguous(memory_format=self.format), torch.from_numpy(labels)
 
     def step(self):
         return self.learn(self.x, self.labels)
@@ -106,7 +119,8 @@ class Infer:
         dtype = torch.bfloat16 if job["precision"] == "bf16" and not self.autocast else torch.float32
         form = torch.channels_last if "channels_last" in mode else torch.contiguous_format
         net = build_net(job["plan"], weights, dtype == torch.bfloat16).eval().to(dtype=dtype, memory_format=form)
-        self.x = torch.from_numpy(x).to(dtype).contiguous(memory_format=form)
+        net, x = padded(net, torch.from_numpy(x).to(dtype))
+        self.x = x.contiguous(memory_format=form)
         if "compiled" in mode:
             from torch._inductor import config
             config.freezing = True  # weights are constants, packed once
@@ -114,7 +128,7 @@ class Infer:
         self.net = net
 
     def step(self):
-        with torch.no_grad(), torch.autocast("cpu", torch.bfloat16, enabled=self.autocast):
+        with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=self.autocast):
             return self.net(self.x)
 
     def logits(self):

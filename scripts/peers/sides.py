@@ -8,28 +8,46 @@ import tempfile
 import threading
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-THREADS = len(os.sched_getaffinity(0))
 
 # On virtual machines page faults are dear, and with glibc's usual settings each large tensor is mapped anew and given back.
 TUNED_MALLOC = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(32 << 30), "MALLOC_TOP_PAD_": str(256 << 20),
                 "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}
-PLAIN = {k: v for k, v in os.environ.items() if not k.startswith(("MALLOC_", "GLIBC_"))}
+PLAIN = {k: v for k, v in os.environ.items() if not k.startswith(("MALLOC_", "GLIBC_", "OMP_", "GOMP_", "KMP_", "MKL_"))}
 
 # framework: its virtual environment in the cache folder, its worker
-FRAMEWORKS = {"PyTorch": ("torch-2.15.0", "peer_torch.py"), "TensorFlow": ("peers-tf", "peer_tensorflow.py"),
-              "ONNX Runtime": ("peers-ort", "peer_onnx.py"), "OpenVINO": ("peers-ort", "peer_onnx.py")}
-PATIENCE = 300  # seconds that any answer may take; XLA compiles for long
+FRAMEWORKS = {"PyTorch": ("torch-2.15.0", "peer_torch"), "TensorFlow": ("peers-tf", "peer_tensorflow"),
+              "ONNX Runtime": ("peers-ort", "peer_onnx"), "OpenVINO": ("peers-ort", "peer_onnx")}
+PATIENCE = 900  # seconds that any answer may take; the first has import, compilation and a step in it
 
 
 class Failed(Exception):
     pass
 
 
-def run(command, **options):
+def spawn(command, **options):
+    try:
+        return subprocess.Popen([str(c) for c in command], **options)
+    except OSError as e:
+        raise Failed(f"{e} (`make bench-peers` builds alexnet and installs the peers)") from e
+
+
+def parse(text):
+    try:
+        return json.loads(text)
+    except ValueError as e:
+        raise Failed(f"not JSON: {text[:200]!r}") from e
+
+
+def run(command):
     """Runs a command to its end; returns its standard output and the most memory that it had, in bytes."""
     with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
-        child = subprocess.Popen([str(c) for c in command], stdout=out, stderr=err, env=PLAIN, **options)
-        _, status, usage = os.wait4(child.pid, 0)
+        child = spawn(command, stdout=out, stderr=err, env=PLAIN)
+        try:
+            _, status, usage = os.wait4(child.pid, 0)
+        except BaseException:
+            child.kill()
+            child.wait()
+            raise
         child.returncode = os.waitstatus_to_exitcode(status)
         out.seek(0)
         if child.returncode:
@@ -38,9 +56,18 @@ def run(command, **options):
         return out.read(), usage.ru_maxrss << 10  # Linux counts in KiB
 
 
+def split(name):
+    """Framework and mode of a name like "PyTorch eager contiguous"."""
+    framework = next(f for f in FRAMEWORKS if name.startswith(f + " "))
+    return framework, name.removeprefix(framework + " ")
+
+
 def python(cache, framework):
-    venv, script = FRAMEWORKS[framework]
-    return [os.path.join(cache, venv, "bin", "python"), os.path.join(HERE, script)]
+    return os.path.join(cache, FRAMEWORKS[framework][0], "bin", "python")
+
+
+def worker(cache, framework, what=""):
+    return [python(cache, framework), os.path.join(HERE, FRAMEWORKS[framework][1] + what + ".py")]
 
 
 class Peer:
@@ -48,10 +75,20 @@ class Peer:
 
     def __init__(self, command, job, folder, tuned=True):
         self.log = tempfile.TemporaryFile("w+")
-        self.child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.log, text=True, start_new_session=True,
-                                      env=PLAIN | {"TORCHINDUCTOR_CACHE_DIR": os.path.join(folder, "inductor")} | (TUNED_MALLOC if tuned else {}))
+        self.child = spawn(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.log, text=True, start_new_session=True,
+                           env=PLAIN | {"TORCHINDUCTOR_CACHE_DIR": os.path.join(folder, "inductor")} | (TUNED_MALLOC if tuned else {}))
         self.memory = 0
         self.say(job)
+
+    def signal(self, number):
+        """To the process and those that it started. Popen's own send_signal may reap the child, and its memory would not be known."""
+        if self.child.returncode is None:
+            os.killpg(self.child.pid, number)
+
+    def kill_after(self, seconds):
+        watch = threading.Timer(seconds, self.signal, [signal.SIGKILL])
+        watch.start()
+        return watch
 
     def say(self, document):
         try:
@@ -61,13 +98,12 @@ class Peer:
             pass  # hear tells why
 
     def hear(self):
-        watch = threading.Timer(PATIENCE, self.child.kill)
-        watch.start()
+        watch = self.kill_after(PATIENCE)
         try:
             line = self.child.stdout.readline()
         finally:
             watch.cancel()
-        answer = json.loads(line) if line else {"error": f"no answer (it may take {PATIENCE} s)"}
+        answer = parse(line) if line else {"error": f"no answer (it may take {PATIENCE} s)"}
         if "error" in answer:
             self.end()
             self.log.seek(0)
@@ -76,24 +112,23 @@ class Peer:
         return answer
 
     def ask(self, document):
-        self.child.send_signal(signal.SIGCONT)
+        self.signal(signal.SIGCONT)
         self.say(document)
         return self.hear()
 
     def pause(self):
-        self.child.send_signal(signal.SIGSTOP)
+        self.signal(signal.SIGSTOP)
 
     def end(self, patience=20):
         """Ends the process; memory is then the most that it had."""
         if self.child.returncode is not None:
             return
-        self.child.send_signal(signal.SIGCONT)
+        self.signal(signal.SIGCONT)
         try:
             self.child.stdin.close()
         except BrokenPipeError:
             pass  # what was not read before
-        watch = threading.Timer(patience, self.child.kill)
-        watch.start()
+        watch = self.kill_after(patience)
         _, status, usage = os.wait4(self.child.pid, 0)
         watch.cancel()
         self.child.returncode, self.memory = os.waitstatus_to_exitcode(status), usage.ru_maxrss << 10

@@ -11,12 +11,12 @@ def number(v):
     return f"{v:,.0f}" if v >= 1000 else f"{v:.3g}" if v < 100 else f"{v:.0f}"
 
 
-def machine():
+def machine(cores):
     with open("/proc/cpuinfo") as f:
         cpu = {k.strip(): v.strip() for k, _, v in (line.partition(":") for line in f)}
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / (1 << 30)
     special = [flag for flag in ("avx2", "avx512f", "avx512_bf16", "amx_bf16") if flag in cpu.get("flags", "").split()]
-    return f"{len(os.sched_getaffinity(0))} cores of {cpu.get('model name', 'an unknown processor')} ({', '.join(special)}), {memory:.0f} GiB, {os.uname().sysname}"
+    return f"{cores} cores of {cpu.get('model name', 'an unknown processor')} ({', '.join(special)}), {memory:.0f} GiB, {os.uname().sysname}"
 
 
 def ratios(rounds, pick, peers, less):
@@ -25,18 +25,23 @@ def ratios(rounds, pick, peers, less):
     return [pick(r["alexnet"]) / choose(pick(r[p]) for p in peers) for r in rounds]
 
 
-def line(label, entry, less, gate, pick=lambda v: v, scale=1):
-    """A row: medians of both sides, and the ratios' median, least and most."""
+def line(label, row, entry, less, pick=lambda v: v, scale=1):
+    """A row: medians of both sides, the ratios' median, least and most, and how that is beside what was promised."""
     rounds = entry["rounds"]
     peers = [p for p in rounds[0] if p != "alexnet"]
     median = {n: statistics.median(pick(r[n]) for r in rounds) for n in rounds[0]}
     top = (min if less else max)(peers, key=median.get)
     r = ratios(rounds, pick, peers, less)
     middle = statistics.median(r)
-    met = "" if gate is None else "met" if (middle <= gate if less else middle >= gate) else "**missed**"
-    promise = "" if gate is None else f"{'at most' if less else 'at least'} {gate}"
+    promise = verdict = ""
+    if row.gate is not None:
+        promise = f"{'at most' if less else 'at least'} {row.gate}"
+        verdict = "met" if (middle <= row.gate if less else middle >= row.gate) else "**missed**"
+    if entry.get("failed"):
+        verdict += f" **(modes that failed: {len(entry['failed'])})**"
+    aim = "" if row.aim is None else row.aim
     return (f"| {label} | {number(median['alexnet'] / scale)} | {number(median[top] / scale)} | {top} | {middle:.2f} | {min(r):.2f} to {max(r):.2f} ({len(r)}) "
-            f"| {promise} | {met} | {entry['commit']} |")
+            f"| {promise} | {aim} | {verdict} | {entry['commit']} |")
 
 
 def compared(results):
@@ -46,26 +51,31 @@ def compared(results):
             continue
         label = f"{row.config}, {row.task} {row.batch}, {row.precision}"
         if row.kind == "speed":
-            yield line(f"{label}: images/s", entry, False, row.gate)
+            yield line(f"{label}: images/s", row, entry, False)
         elif row.kind == "memory":
-            yield line(f"{label}: peak memory, MiB", entry, True, row.gate, scale=1 << 20)
+            alone = number(entry["import"] / (1 << 20))
+            yield line(f"{label}: peak memory, MiB (`import torch` alone: {alone})", row, entry, True, scale=1 << 20)
         elif row.kind == "start":
-            yield line(f"{label}: start to first step, s (against eager)", entry, True, row.gate)
+            yield line(f"{label}: start to first step, s, against eager (`import torch` alone: {number(entry['import'])})", row, entry, True)
         elif row.kind == "epoch":
-            yield line(f"{label}: start to end of the first epoch, s", entry, True, None, lambda v: v[0])
-            yield line(f"{label}: the epoch after, s", entry, True, None, lambda v: v[1])
+            yield line(f"{label}: start to end of the first epoch, s", row, entry, True, lambda v: v[0])
+            yield line(f"{label}: the epoch after, s", row, entry, True, lambda v: v[1])
 
 
 def tried(results):
     """What each mode reached when it was tried."""
     for row in rows.rows():
         entry = results["rows"].get(row.name)
-        if entry and row.kind in ("speed", "memory"):
+        if entry and row.kind != "equal":
             scale = 1 << 20 if row.kind == "memory" else 1
-            cells = [f"{n} {'failed' if v is None else number(v / scale)}" for n, v in entry["modes"].items()]
-            yield f"- {row.name}: {', '.join(cells)}"
-        elif entry and row.kind == "epoch":
-            yield f"- {row.name}: " + ", ".join(f"{n} {v[0]:.1f} and {v[1]:.1f}" for n, v in entry["modes"].items())
+            cells = [f"{n} {reached(v, scale)}" for n, v in entry["modes"].items()]
+            yield f"- {row.name}: {'; '.join(cells)}"
+
+
+def reached(value, scale):
+    if value is None:
+        return "failed"
+    return " and ".join(number(v / scale) for v in (value if isinstance(value, list) else [value]))
 
 
 def failures(results):
@@ -80,13 +90,15 @@ def equal(results):
         entry = results["rows"].get(row.name)
         if row.kind != "equal" or "equal" not in (entry or {}):
             continue
-        cells = []
-        for modes in (entry["modes"], entry.get("logits", {"modes": {}})["modes"]):
-            ran = {n: v for n, v in modes.items() if v is not None}
+        cells, failed = [], 0
+        for part in (entry, entry.get("logits", {"modes": {}})):
+            ran = {n: v for n, v in part["modes"].items() if v is not None}
             worst = max(ran, key=ran.get, default=None)
             cells.append(f"{ran[worst]:.1e}, {worst} (of {len(ran)})" if worst else "")
+            failed += len(part.get("failed", {}))
         losses = ", ".join(f"{v:.4f}" for v in entry["losses"])
-        yield f"| {row.config}, {row.precision} | {losses} | {' | '.join(cells)} | {rows.EQUAL[row.precision]:.0e} | {'met' if entry['equal'] else '**missed**'} |"
+        verdict = ("met" if entry["equal"] else "**missed**") + (f" **(modes that failed: {failed})**" if failed else "")
+        yield f"| {row.config}, {row.precision}, batch {row.batch} | {losses} | {' | '.join(cells)} | {rows.EQUAL[row.precision]:.0e} | {verdict} |"
 
 
 def markdown(results):
@@ -94,11 +106,13 @@ def markdown(results):
     commits, dates = sorted({e["commit"] for e in entries}), sorted({e["date"] for e in entries if "date" in e})
     versions = ", ".join(f"{k} {v}" for k, v in sorted(results["versions"].items()))
     when = " to ".join(dict.fromkeys(dates[:1] + dates[-1:]))
-    out = [f"`make bench-peers` on {machine()}. alexnet of commit {', '.join(commits)} with {results['backend']}; {versions}. {when}.", "",
-           "| | alexnet | best peer | which | ratio | least to most (rounds) | promised | | commit |", "|---|---|---|---|---|---|---|---|---|", *compared(results), "",
+    out = [f"`make bench-peers` on {results['machine']}. alexnet of commit {', '.join(commits)} with {results['backend']}; {versions}. {when}.", "",
+           "| | alexnet | best peer | which | ratio | least to most (rounds) | promised | aim | | commit |", "|---|---|---|---|---|---|---|---|---|---|",
+           *compared(results), "",
            "Equal work: losses of four steps and how far the peers' are, relative; logits of the first weights, relative norm. The farthest mode of each.", "",
            "| | alexnet's losses | losses off by | logits off by | allowed | |", "|---|---|---|---|---|---|", *equal(results), "",
-           "Every mode as it was tried, images/s (memory: MiB; epoch: seconds of the first from the start, and of the one after):", "", *tried(results), *failures(results)]
+           "Every mode as it was tried, images/s (memory: MiB; start: seconds; epoch: seconds of the first from the start, and of the one after):", "",
+           *tried(results), *failures(results)]
     return "\n".join(out)
 
 
