@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 """Trains the paper's net on a GPU with PyTorch and with alexnet, in turn, and prints images a second: a line for each precision.
 
-usage: bench_gpu.py [--batch 128] [--steps 50] [--rounds 3] [--alexnet bin/alexnet]
+usage: bench_gpu.py [--batch 128] [--steps 50] [--rounds 3] [--alone] [--alexnet bin/alexnet]
 
 The net and the update are those of scripts/peers. PyTorch runs eager and compiled; in channels_last where tensor cores compute (tf32, bf16), bf16 by autocast, fp32 with
-TF32 switched off. alexnet runs `alexnet bench`, whose step has upload, augmentation and finite checks in it; with two GPUs also a column on each. Without PyTorch for CUDA
-alexnet runs alone.
+TF32 switched off. alexnet runs `alexnet bench`, whose step has upload, augmentation and finite checks in it; with two GPUs also a column on each. PyTorch for
+CUDA must be there, unless --alone leaves it out. tf32 and bf16 are left out on GPUs before compute capability 8.0, which have neither.
 """
 import argparse
 import json
@@ -64,31 +64,38 @@ def torch_speed(step, batch, steps):
     return batch * steps / (time.perf_counter() - start)
 
 
+def with_torch(binary):
+    """The paper's net as scripts/peers reads it, once PyTorch is there."""
+    instead = "make gpu-check fetches PyTorch; make gpu-check ALONE=1 measures alexnet alone"
+    try:
+        import torch
+    except ImportError as missing:
+        raise SystemExit(f"{missing}: {instead}")
+    if not torch.cuda.is_available():
+        raise SystemExit(f"PyTorch {torch.__version__} sees no GPU: {instead}")
+    import net
+
+    page = subprocess.run([binary, "config", "--config", "alexnet", "--json"], capture_output=True, text=True, check=True).stdout
+    print(f"PyTorch {torch.__version__}, cuDNN {torch.backends.cudnn.version()}, {torch.cuda.get_device_name()}")
+    return net.plan(json.loads(page))
+
+
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--batch", type=int, default=128)
     p.add_argument("--steps", type=int, default=50)
     p.add_argument("--rounds", type=int, default=3)
+    p.add_argument("--alone", action="store_true", help="without PyTorch")
     p.add_argument("--alexnet", default="bin/alexnet")
     a = p.parse_args()
-    plan = None
-    try:
-        import torch
-
-        if torch.cuda.is_available():
-            import net
-
-            page = subprocess.run([a.alexnet, "config", "--config", "alexnet", "--json"], capture_output=True, text=True, check=True).stdout
-            plan = net.plan(json.loads(page))
-            print(f"PyTorch {torch.__version__}, cuDNN {torch.backends.cudnn.version()}, {torch.cuda.get_device_name()}")
-        else:
-            print(f"PyTorch {torch.__version__} sees no GPU: alexnet alone")
-    except ImportError as missing:
-        print(f"{missing}: alexnet alone")
+    plan = None if a.alone else with_torch(a.alexnet)
     doctor = json.loads(subprocess.run([a.alexnet, "doctor", "--device", "reference", "--json"], capture_output=True, text=True).stdout)
     gpus = doctor["gpus"]["gpus"]
+    precisions = ["fp32", "tf32", "bf16"]
+    if any(float(g["compute_capability"]) < 8 for g in gpus[:2]):
+        precisions = ["fp32"]
     print(f"paper's net, batch {a.batch}, medians of {a.rounds} rounds in turn of {a.steps} steps, images a second, on {gpus[0]['name']}")
-    for precision in ["fp32", "tf32", "bf16"]:
+    for precision in precisions:
         runs = {"alexnet": lambda: alexnet(a.alexnet, "0", a.batch, a.steps, precision)}
         if len(gpus) > 1:
             runs["alexnet on 0,1"] = lambda: alexnet(a.alexnet, "0,1", a.batch, a.steps, precision)

@@ -3,11 +3,12 @@
 # the program opens when it runs. No GPU, driver or library of NVIDIA's is needed to build.
 #   cuda.sh fetch   headers of CUDA 12.9 and cuDNN 9.27 from Python wheels (700 MB to load, 10 MB kept) into the cache folder
 #   cuda.sh cudnn   cuDNN's library too (770 MB to load, 1.2 GB kept), for the test that asks the real one about every net; prints its folder
+#   cuda.sh nvrtc   compilers for kernels, NVRTC and ptxas 12.9, from Python wheels (130 MB) into the cache folder; prints their folder
 #   cuda.sh env     shell assignments for go build -tags cuda: eval "$(scripts/cuda.sh env)"; fails, saying why, where there are no headers
 # env takes the headers in the cache folder, or else those of a toolkit (CUDA 12 or 13) and cuDNN 9: in CUDA_HOME, CUDA_PATH, beside nvcc, /usr/local/cuda,
 # /opt/cuda or /usr; cuDNN in CUDNN_HOME, CUDNN_PATH or the same places.
 set -eu
-cuda=12.9 cudnn=9.27.0.42
+cuda=12.9 compilers=12.9.86 cudnn=9.27.0.42
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/alexnet
 dir=$cache/cuda-$cuda
 root=$(cd "$(dirname "$0")/.." && pwd)
@@ -61,7 +62,7 @@ fetch() {
 	prepare "$dir"
 	wheel nvidia-cuda-runtime-cu12==12.9.79 "$tmp/made" 'include/*'
 	wheel nvidia-cuda-cccl-cu12==12.9.27 "$tmp/made" 'include/nv/*'
-	wheel nvidia-cuda-nvcc-cu12==12.9.86 "$tmp/made" 'include/*'
+	wheel nvidia-cuda-nvcc-cu12==$compilers "$tmp/made" 'include/*'
 	wheel nvidia-cudnn-jit-cu12==$cudnn "$tmp/made" 'include/*' # the small one of cuDNN's wheels: all headers, few libraries
 	wheel nvidia-cublas-cu12==12.9.3.13 "$tmp/made" 'include/*' # no smaller wheel has the headers
 	finish "$dir"
@@ -75,6 +76,20 @@ library() {
 		finish "$folder"
 	fi
 	echo "$folder/lib"
+}
+
+compilers() {
+	folder=$cache/nvrtc-$compilers
+	if [ ! -d "$folder" ]; then
+		prepare "$folder"
+		wheel nvidia-cuda-nvrtc-cu12==$compilers "$tmp/made" 'lib/libnvrtc.so.*' 'lib/libnvrtc-builtins.so.*'
+		wheel nvidia-cuda-nvcc-cu12==$compilers "$tmp/made" bin/ptxas
+		mv "$tmp"/made/lib/* "$tmp"/made/bin/* "$tmp/made/"
+		rmdir "$tmp/made/lib" "$tmp/made/bin"
+		chmod +x "$tmp/made/ptxas"
+		finish "$folder"
+	fi
+	echo "$folder"
 }
 
 # usable FLAGS...: the compiler finds headers that this program is written for.
@@ -143,6 +158,7 @@ env() {
 case ${1:-} in
 fetch) fetch ;;
 cudnn) library ;;
+nvrtc) compilers ;;
 env) env ;;
 *) sed -n '2,$ { /^#/!q; s/^# \{0,1\}//; p; }' "$0" >&2; exit 2 ;;
 esac

@@ -2,33 +2,43 @@
 # Compiles kernels/all.cu into kernels/built, which programs with the build tag cuda embed: kernels.ptx for every GPU from compute capability 7.5 on, which the driver
 # compiles when the program starts, and sm_*.cubin, machine code for the usual ones. No GPU, driver or toolkit is needed: the compilers, NVRTC and ptxas 12.9, come from
 # Python wheels (130 MB, once) in the cache folder. Warnings of the compilers and registers spilled to memory are errors.
-# NVCC=/usr/local/cuda/bin/nvcc takes a toolkit's compilers instead, where nothing can be downloaded; then warnings and spills are only shown.
+# Where the wheels are not there, a toolkit's compilers are taken if it has some that work: beside the headers (ALEXNET_CUDA, from cuda.sh env) or in the PATH. Then
+# warnings and spills are only shown. NVCC=/usr/local/cuda/bin/nvcc names one to be taken in any case. Without any compiler the exit code is 3.
 set -eu
 cd "$(dirname "$0")/.."
-version=12.9.86
+version=12.9.86 # as cuda.sh has it
 targets="75 80 86 89 90 100 120" # Turing; A100; RTX 30; RTX 40; H100; B100; RTX 50. Later minor versions run the machine code of earlier ones
 ptx=6.3                          # of the PTX language: the first that knows sm_75, so that no driver is too old; ptxas checks that nothing newer is used
 dir=${XDG_CACHE_HOME:-$HOME/.cache}/alexnet/nvrtc-$version
 
 stamp() { cat scripts/kernels.sh scripts/nvrtc.py kernels/*.cu kernels/*.h; echo "${NVCC:-$version}"; }
-sum=$(stamp | sha256sum)
-[ "$(cat kernels/built/stamp 2>/dev/null)" = "$sum" ] && exit
-
-if [ -z "${NVCC:-}" ] && [ ! -e "$dir/ptxas" ]; then
-	echo "kernels: downloading NVRTC and ptxas $version into $dir" >&2
-	tmp=$dir.$$
-	trap 'rm -rf "$tmp"' EXIT
-	mkdir -p "$tmp/wheels" "$tmp/made"
-	python3 -m pip download -q --no-deps --only-binary :all: -d "$tmp/wheels" nvidia-cuda-nvrtc-cu12==$version nvidia-cuda-nvcc-cu12==$version >&2
-	for wheel in "$tmp"/wheels/*.whl; do python3 -m zipfile -e "$wheel" "$tmp/out"; done
-	mv "$tmp"/out/nvidia/cuda_nvrtc/lib/libnvrtc.so.* "$tmp"/out/nvidia/cuda_nvrtc/lib/libnvrtc-builtins.so.* "$tmp"/out/nvidia/cuda_nvcc/bin/ptxas "$tmp/made/"
-	chmod +x "$tmp/made/ptxas"
-	mv -T "$tmp/made" "$dir" 2>/dev/null || [ -e "$dir/ptxas" ] # somebody else may have been faster
-	rm -rf "$tmp"
-fi
+made() { [ "$(cat kernels/built/stamp 2>/dev/null)" = "$(stamp | sha256sum)" ]; }
+made && exit
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
+
+# works NVCC: it is there with its ptxas, knows the oldest target, and finds a C++ compiler that it takes.
+works() {
+	[ -x "$1" ] && [ -x "$(dirname "$1")/ptxas" ] || return 1
+	echo '__global__ void k(float *x) { *x = 0; }' >"$work/try.cu"
+	"$1" -std=c++17 -ptx -arch=compute_75 -o "$work/try.ptx" "$work/try.cu" >/dev/null 2>&1
+}
+
+if [ -z "${NVCC:-}" ] && [ ! -e "$dir/ptxas" ]; then
+	for nvcc in "${ALEXNET_CUDA:-}/bin/nvcc" "$(readlink -f "$(command -v nvcc)")"; do
+		if works "$nvcc"; then
+			NVCC=$nvcc
+			made && exit
+			break
+		fi
+	done
+	[ -n "${NVCC:-}" ] || dir=$(scripts/cuda.sh nvrtc) || {
+		echo "kernels: no compiler for them: no nvcc that works was found, and NVRTC's wheels cannot be had. NVCC=/usr/local/cuda/bin/nvcc names one" >&2
+		exit 3
+	}
+fi
+
 if [ -n "${NVCC:-}" ]; then
 	ptxas=$(dirname "$NVCC")/ptxas
 	known=$("$NVCC" --list-gpu-code)
@@ -55,6 +65,7 @@ for target in $targets; do
 	fi
 done
 mkdir -p kernels/built
+rm -f kernels/built/stamp kernels/built/*.cubin # of another compiler there may have been more
 mv "$work/kernels.ptx" "$work"/*.cubin kernels/built/
-echo "$sum" >kernels/built/stamp
+stamp | sha256sum >kernels/built/stamp
 echo "kernels: $kernels kernels in kernels/built, PTX $ptx for compute capability 7.5 on and machine code for $targets; ${said:-no warning, no spill}" >&2

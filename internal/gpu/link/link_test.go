@@ -74,8 +74,7 @@ var answers = map[string]func(){
 		fn := cu.Function{}
 		fmt.Println(fn.Launch(1, 2, 3, 4, 5, 6, 7, cu.NoStream, []unsafe.Pointer{p}))
 	},
-	"descriptors": describeNets,
-	"raw":         readHandles,
+	"raw": readHandles,
 }
 
 // ask runs the program again with the libraries in folder and gives the lines that it printed.

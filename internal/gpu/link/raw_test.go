@@ -93,5 +93,5 @@ func TestRaw(t *testing.T) {
 	t.Run("fake cuDNN", func(t *testing.T) {
 		compare(t, ask(t, fakes(t, map[string]string{"libcudnn.so.9": handles}), "raw"), want...)
 	})
-	t.Run("cuDNN", func(t *testing.T) { compare(t, ask(t, realCUDNN(t), "raw"), want...) })
+	t.Run("cuDNN", func(t *testing.T) { compare(t, ask(t, linktest.CUDNN(t), "raw"), want...) })
 }

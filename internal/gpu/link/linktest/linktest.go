@@ -1,6 +1,6 @@
 //go:build cuda
 
-// Package linktest calls functions of NVIDIA's libraries for the tests of package link: tests cannot contain cgo.
+// Package linktest finds NVIDIA's cuDNN and calls functions of NVIDIA's libraries for the tests of package link: tests cannot contain cgo.
 package linktest
 
 /*
@@ -35,7 +35,36 @@ static size_t filter_bytes(void *filter) {
 }
 */
 import "C"
-import "unsafe"
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+	"unsafe"
+)
+
+// CUDNN is the folder of NVIDIA's own cuDNN 9, which without a GPU makes and checks descriptors, but computes nothing: ALEXNET_CUDNN, where it must be, or the one in the
+// cache folder, without which the test is skipped.
+func CUDNN(t testing.TB) string {
+	t.Helper()
+	folder := os.Getenv("ALEXNET_CUDNN")
+	if folder == "" {
+		cache, err := os.UserCacheDir()
+		if err != nil {
+			t.Skipf("no cache folder: %v", err)
+		}
+		folder = filepath.Join(cache, "alexnet", "cudnn-9.*", "lib")
+	}
+	found, err := filepath.Glob(filepath.Join(folder, "libcudnn.so.9"))
+	if err == nil && len(found) > 0 {
+		return filepath.Dir(found[len(found)-1])
+	}
+	if os.Getenv("ALEXNET_CUDNN") != "" {
+		t.Fatalf("ALEXNET_CUDNN=%s has no libcudnn.so.9", folder)
+	}
+	t.Skip("cuDNN's library is not in the cache folder: scripts/cuda.sh cudnn fetches it (770 MB)")
+	return ""
+}
 
 // CUDNNError is what cuDNN calls a status.
 func CUDNNError(status int) string { return C.GoString(C.cudnnGetErrorString(C.cudnnStatus_t(status))) }
