@@ -1,5 +1,6 @@
 #!/bin/sh
-# For a machine with a GPU: what it offers and every op checked (doctor), the suite that every backend must pass, the paper's net against PyTorch. Leaves all of it in
+# For a machine with a GPU: what it offers and every op checked (doctor), the suite that every backend must pass, twenty steps through the host's memory (the exchange without
+# peer access), the paper's net against PyTorch. Leaves all of it in
 # build/gpu-check, one file each, and report.md; with a real GPU that takes its place between the two marks in docs/results.md.
 # usage: gpu_check.sh ALEXNET    (make gpu-check; BATCH and STEPS, 128 and 50, are the benchmark's; PYTHON is one with PyTorch for CUDA; ALONE=1 measures without PyTorch)
 set -u
@@ -26,12 +27,13 @@ part doctor "$alexnet" doctor --gpus all
 cd "$root" || exit 1
 eval "$(scripts/cuda.sh env)"
 part devicetest "${GO:-go}" test -count=1 -tags "$(scripts/tags.sh)" -timeout 20m -run 'TestDevice|TestHalf$|TestOneGPU|TestTwentySteps|TestGolden|TestHalfGolden|TestTF32|TestReplay' ./internal/gpu
+part staged env ALEXNET_PEER=0 "${GO:-go}" test -count=1 -tags "$(scripts/tags.sh)" -timeout 20m -run 'TestTwentySteps' ./internal/gpu
 part bench "${PYTHON:-python3}" scripts/bench_gpu.py --alexnet "$alexnet" --batch "${BATCH:-128}" --steps "${STEPS:-50}" ${ALONE:+--alone}
 
 {
 	echo "\`make gpu-check\`, commit $(git rev-parse --short HEAD 2>/dev/null), $(date -u +%Y-%m-%d):"
 	echo
-	for name in doctor devicetest bench; do
+	for name in doctor devicetest staged bench; do
 		echo '```'
 		cat "$out/$name.txt"
 		echo '```'

@@ -103,8 +103,8 @@ func TestWorkspaceBudget(t *testing.T) {
 			d.info.Memory = memory
 			n, _ := compiled(t, d)
 			for _, p := range parts(n) {
-				for dir, algos := range p.algos {
-					for _, a := range algos { // the one that runs, and those for when it fails
+				for dir, fit := range p.algos {
+					for _, a := range fit {
 						if most = max(most, a.Workspace); a.Workspace > memory/16 {
 							t.Errorf("%v: %d bytes of workspace, %d allowed", cuda.Direction(dir), a.Workspace, memory/16)
 						}
