@@ -14,11 +14,11 @@ INLINE FLOATS NAME(five, LANES)(FLOATS before, FLOATS x, FLOATS after) {
 }
 
 // root is s^(-1/4) for normal s > 0: a quarter of the exponent, by shifting the bits, is right to about 3%; each of Newton's steps
-// y (5 - s y^4) / 4 squares the error, times 5/2: 3e-3, 2e-5, 1e-9; of bf16, which is right to 2e-3, two are enough. No division, no square root.
-INLINE FLOATS NAME(root, LANES)(FLOATS s, const int half) {
+// y (5 - s y^4) / 4 squares the error, times 5/2: 3e-3, 2e-5, 1e-9. No division, no square root.
+INLINE FLOATS NAME(root, LANES)(FLOATS s) {
 	FLOATS y = (FLOATS)(0x4f58cae1 - ((INTS)s >> 2));
 	const FLOATS quarter = s * .25f;
-	for (int i = 0; i < (half ? 2 : 3); i++) {
+	for (int i = 0; i < 3; i++) {
 		const FLOATS y2 = y * y;
 		y *= 1.25f - quarter * (y2 * y2);
 	}
@@ -37,7 +37,7 @@ INLINE void NAME(lrn_forward, LANES)(const cpu_lrn *l, int64_t blocks, void *y, 
 		FLOATS before = {0}, now = NAME(square, LANES)(x, i, xh);
 		for (int64_t b = 0; b < blocks; b++, i += step) {
 			const FLOATS after = b + 1 < blocks ? NAME(square, LANES)(x, i + step, xh) : (FLOATS){0};
-			const FLOATS r = NAME(root, LANES)(l->k + l->alpha * NAME(five, LANES)(before, now, after), xh);
+			const FLOATS r = NAME(root, LANES)(l->k + l->alpha * NAME(five, LANES)(before, now, after));
 			NAME(store, LANES)(y, i, NAME(load, LANES)(x, i, xh) * (r * r * r), yh);
 			before = now, now = after;
 		}
@@ -54,7 +54,7 @@ INLINE void NAME(lrn_backward, LANES)(const cpu_lrn *l, int64_t blocks, void *dx
 		FLOATS before = {0}, now = NAME(square, LANES)(x, i, xh);
 		for (int64_t b = 0; b < blocks; b++, i += step) {
 			const FLOATS after = b + 1 < blocks ? NAME(square, LANES)(x, i + step, xh) : (FLOATS){0};
-			const FLOATS r = NAME(root, LANES)(l->k + l->alpha * NAME(five, LANES)(before, now, after), xh), r2 = r * r;
+			const FLOATS r = NAME(root, LANES)(l->k + l->alpha * NAME(five, LANES)(before, now, after)), r2 = r * r;
 			power[b] = r2 * r;
 			term[b] = NAME(load, LANES)(dy, i, yh) * NAME(load, LANES)(x, i, xh) * (power[b] * (r2 * r2));
 			before = now, now = after;

@@ -71,6 +71,7 @@ func compiled(t *testing.T, d *Device) (*Net, map[string]int) {
 
 // A checkpoint's algorithms are taken again where cuDNN offers them, and the best elsewhere.
 func TestAlgorithmsTakenAgain(t *testing.T) {
+	needGPU(t)
 	choose := func(name string, o Options) (chosen map[string]int) {
 		t.Run(name, func(t *testing.T) { _, chosen = compiled(t, openOn(t, o, 0)[0].(*Device)) })
 		return chosen
@@ -97,6 +98,7 @@ func TestAlgorithmsTakenAgain(t *testing.T) {
 
 // Convolutions keep to the workspace that their GPU allows, and take what is fast where there is more.
 func TestWorkspaceBudget(t *testing.T) {
+	needGPU(t)
 	largest := func(memory int64) (most int64) {
 		t.Run(fmt.Sprint(memory), func(t *testing.T) {
 			d := openOn(t, Options{}, 0)[0].(*Device)
