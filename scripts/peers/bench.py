@@ -326,7 +326,7 @@ class Bench:
 
     def equal_sets(self, row):
         """Weights that keep a map's size, a loss that moves, and decay that shows within STEPS."""
-        rate = 0.0003 if row.config in ("alexnet", "torchvision") else 0.0015
+        rate = {"alexnet": 0.0003, "torchvision": 0.00001}.get(row.config, 0.0015)
         keys = {"train.dropout": "false", "train.lr": rate, "train.weight_decay": 5, "train.bias_decay": 3, "train.schedule.kind": "constant",
                 "train.precision": row.precision, "train.augment.crop": "center", "train.augment.flip": "false", "train.augment.color": 0,
                 "data.std": "[64]", "data.val_share": 0, "model.classes": 10}
