@@ -25,14 +25,7 @@ func openDevices(t testing.TB, n int) []device.Device {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		for _, d := range devs {
-			if err := d.Close(); err != nil {
-				t.Error(err)
-			}
-		}
-	})
-	return devs
+	return devicetest.CloseLater(t, devs)
 }
 
 func TestDevice(t *testing.T) {

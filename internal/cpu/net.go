@@ -250,7 +250,7 @@ func (n *Net) begin(i int) {
 	s := &n.slots[i]
 	copyPass(&n.pass, &s.pass)
 	n.finite = true
-	if err := n.checkPass(s.batch); err != nil {
+	if err := n.prog.CheckPass(s.batch, &n.pass); err != nil {
 		n.fail("begin", err)
 		return
 	}
@@ -261,23 +261,6 @@ func (n *Net) begin(i int) {
 	n.input.mean, n.input.scale = n.mean.floats(), n.scale.floats()
 	C.cpu_input_rows(&n.input, n.values[n.prog.Input.Value].data.data, (*C.uint8_t)(n.pixels[i].data), (*C.int32_t)(&b.Crop[0][0]),
 		(*C.uint8_t)(unsafe.Pointer(&b.Flip[0])), (*C.float)(&b.Color[0][0]))
-}
-
-// checkPass refuses what would read beyond memory.
-func (n *Net) checkPass(b *device.Batch) error {
-	if n.pass.Rows < 1 || n.pass.Rows > n.prog.Rows {
-		return fmt.Errorf("%d rows, of at most %d", n.pass.Rows, n.prog.Rows)
-	}
-	if specs := len(n.params.specs); n.prog.Train && (len(n.pass.LR) != specs || len(n.pass.Decay) != specs) {
-		return fmt.Errorf("%d learning rates and %d decays for %d parameters", len(n.pass.LR), len(n.pass.Decay), specs)
-	}
-	in, s := n.prog.Input, n.prog.Values[n.prog.Input.Value].Shape
-	for r, at := range b.Crop[:n.pass.Rows] {
-		if at[0] < 0 || at[1] < 0 || int(at[0])+s.H > in.Height || int(at[1])+s.W > in.Width {
-			return fmt.Errorf("row %d: the crop at %d, %d leaves the picture of %dx%d", r, at[0], at[1], in.Height, in.Width)
-		}
-	}
-	return nil
 }
 
 // tensor finds what a Fetch or Store means.

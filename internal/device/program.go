@@ -61,6 +61,33 @@ func (p *Program) Kept(v Value) bool {
 	return false
 }
 
+// IsLoss tells whether v is what a SoftmaxLoss gives: always readable, without a gradient.
+func (p *Program) IsLoss(v Value) bool {
+	for _, s := range p.Ops {
+		if l, ok := s.(*SoftmaxLoss); ok && (l.Out == v || l.Stats == v) {
+			return true
+		}
+	}
+	return false
+}
+
+// CheckPass refuses a pass over b that would read beyond memory: rows, rates or crops. Backends call it in Begin.
+func (p *Program) CheckPass(b *Batch, pass *Pass) error {
+	if pass.Rows < 1 || pass.Rows > p.Rows {
+		return fmt.Errorf("%d rows, of at most %d", pass.Rows, p.Rows)
+	}
+	if specs := len(p.Params.Specs()); p.Train && (len(pass.LR) != specs || len(pass.Decay) != specs) {
+		return fmt.Errorf("%d learning rates and %d decays for %d parameters", len(pass.LR), len(pass.Decay), specs)
+	}
+	in, s := p.Input, p.Values[p.Input.Value].Shape
+	for r, at := range b.Crop[:pass.Rows] {
+		if at[0] < 0 || at[1] < 0 || int(at[0])+s.H > in.Height || int(at[1])+s.W > in.Width {
+			return fmt.Errorf("row %d: the crop at %d, %d leaves the picture of %dx%d", r, at[0], at[1], in.Height, in.Width)
+		}
+	}
+	return nil
+}
+
 // Check refuses a program that breaks the rules every backend builds on: each value is written by one op (or is the input) before it is
 // read; shapes agree with the op's own arithmetic; parameters have the shapes that the ops need, and belong to one op each; and a value has
 // at most one consumer besides Sends, which stand before it, so that its gradient is written once and then only added to by Sends.

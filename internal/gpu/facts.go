@@ -110,7 +110,7 @@ func paths(devices []*Device) (all []Path, err error) {
 // measure times some copies from GPU to GPU, the first of them apart. Without peer access the driver takes them through the host by itself.
 func measure(from, to *Device, src, dst cu.DevicePtr) (perSecond float64, err error) {
 	const copies = 8
-	err = to.do(func() error {
+	err = to.do(func() (err error) {
 		var k clock
 		if err := k.alloc(); err != nil {
 			return err

@@ -130,7 +130,7 @@ func (n *Net) tensor(what string, id device.Value, grad bool, numbers int) (*val
 		name, b, typ = "gradient of "+name, v.grad, v.gradType
 	}
 	switch want := n.pass.Rows * v.shape.Len(); {
-	case !v.kept && !v.input && !isLoss(&n.prog, id):
+	case !v.kept && !v.input && !n.prog.IsLoss(id):
 		n.fail(what, fmt.Errorf("%s is not kept", name))
 	case b == nil:
 		n.fail(what, fmt.Errorf("there is no %s", name))

@@ -18,7 +18,7 @@ import (
 // Built tells that this build has the device; whether it runs, Available says.
 const Built = true
 
-// Oldest is the least compute capability that the kernels are compiled for.
+// oldestMajor and oldestMinor are the least compute capability that the kernels are compiled for.
 const oldestMajor, oldestMinor = 7, 5
 
 // Available tells why no GPU can be used, or nil. The error is or holds a *link.Error where it says what to do.
@@ -94,7 +94,7 @@ func use(ordinal int) (*card, error) {
 		return nil, err
 	}
 	c := &card{Context: ctx, info: info, users: 1, peers: map[*card]access{}}
-	if err := c.load(); err != nil {
+	if err := c.do(c.load); err != nil {
 		return nil, errors.Join(err, ctx.Close())
 	}
 	cards[ordinal] = c
@@ -102,12 +102,7 @@ func use(ordinal int) (*card, error) {
 }
 
 // load finds the kernels in the image that fits the GPU.
-func (c *card) load() error {
-	if err := c.Enter(); err != nil {
-		return err
-	}
-	defer c.Leave()
-	var err error
+func (c *card) load() (err error) {
 	if c.module, c.image, err = loadImage(c.info); err != nil {
 		return err
 	}
@@ -197,17 +192,13 @@ func open(ordinal int, name string, place int, o Options) (*Device, error) {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
 	d := &Device{card: c, name: name, place: place, options: o, chosen: map[string]int{}}
-	if err := d.start(); err != nil {
+	if err := d.do(d.start); err != nil {
 		return nil, errors.Join(fmt.Errorf("%s: %w", name, err), d.Close())
 	}
 	return d, nil
 }
 
 func (d *Device) start() (err error) {
-	if err := d.Enter(); err != nil {
-		return err
-	}
-	defer d.Leave()
 	for _, s := range d.streams() {
 		if *s, err = cu.MakeStream(cu.NonBlocking); err != nil {
 			return cuda.Wrap("cuStreamCreate", err)

@@ -110,7 +110,7 @@ func (c *compiler) planPinned() int64 {
 	}
 	p.reports = add(int64(len(c.reports)) * c.flagBytes())
 	for id, v := range c.values {
-		if v.kept && !v.input || isLoss(&c.prog, device.Value(id)) {
+		if v.kept && !v.input || c.prog.IsLoss(device.Value(id)) {
 			p.ticket = max(p.ticket, v.typ.Size()*int64(c.elements(v)))
 		}
 	}
@@ -118,16 +118,6 @@ func (c *compiler) planPinned() int64 {
 		p.tickets[i] = add(p.ticket)
 	}
 	return p.bytes
-}
-
-// isLoss tells whether v is what a SoftmaxLoss gives: always readable, without a gradient.
-func isLoss(p *device.Program, v device.Value) bool {
-	for _, s := range p.Ops {
-		if l, ok := s.(*device.SoftmaxLoss); ok && (l.Out == v || l.Stats == v) {
-			return true
-		}
-	}
-	return false
 }
 
 // small is where what is small begins in a slot's pinned memory.
@@ -182,7 +172,7 @@ func (n *Net) Begin(b *device.Batch, pass device.Pass) {
 	if !n.usable("begin") {
 		return
 	}
-	if err := n.checkBegin(b, pass); err != nil {
+	if err := n.checkBegin(b, &pass); err != nil {
 		n.fail("begin", err)
 		return
 	}
@@ -234,21 +224,12 @@ func (n *Net) begin(s *slot, pass *device.Pass) error {
 }
 
 // checkBegin refuses what would read beyond memory.
-func (n *Net) checkBegin(b *device.Batch, pass device.Pass) error {
+func (n *Net) checkBegin(b *device.Batch, pass *device.Pass) error {
 	if b == nil || b != n.input.slots[b.Slot()].batch {
 		return errors.New("the batch is not from this net's Stage")
 	}
-	if pass.Rows < 1 || pass.Rows > n.prog.Rows {
-		return fmt.Errorf("%d rows, of at most %d", pass.Rows, n.prog.Rows)
-	}
-	if specs := len(n.params.specs); n.prog.Train && (len(pass.LR) != specs || len(pass.Decay) != specs) {
-		return fmt.Errorf("%d learning rates and %d decays for %d parameters", len(pass.LR), len(pass.Decay), specs)
-	}
-	in, s := n.prog.Input, n.prog.Values[n.prog.Input.Value].Shape
-	for r, at := range b.Crop[:pass.Rows] {
-		if at[0] < 0 || at[1] < 0 || int(at[0])+s.H > in.Height || int(at[1])+s.W > in.Width {
-			return fmt.Errorf("row %d: the crop at %d, %d leaves the picture of %dx%d", r, at[0], at[1], in.Height, in.Width)
-		}
+	if err := n.prog.CheckPass(b, pass); err != nil {
+		return err
 	}
 	for r, l := range b.Labels[:pass.Rows] {
 		if n.classes > 0 && int(l) >= n.classes {

@@ -10,6 +10,7 @@ import (
 	"alexnet/internal/config"
 	"alexnet/internal/cpu"
 	"alexnet/internal/device"
+	"alexnet/internal/device/devicetest"
 	"alexnet/internal/philox"
 	"alexnet/internal/reference"
 )
@@ -63,14 +64,7 @@ func cpus(t *testing.T, n int) []device.Device {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		for _, d := range devs {
-			if err := d.Close(); err != nil {
-				t.Error(err)
-			}
-		}
-	})
-	return devs
+	return devicetest.CloseLater(t, devs)
 }
 
 // backends are those of this build, by name.

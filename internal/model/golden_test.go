@@ -6,13 +6,14 @@ import (
 
 	"alexnet/internal/cpu"
 	"alexnet/internal/device"
+	"alexnet/internal/device/devicetest"
 	"alexnet/internal/golden"
 	"alexnet/internal/model/modeltest"
 	"alexnet/internal/reference"
 )
 
 func openReference(t *testing.T, n int) []device.Device {
-	return closeLater(t, reference.Open(n))
+	return devicetest.CloseLater(t, reference.Open(n))
 }
 
 func openCPU(t *testing.T, n int) []device.Device {
@@ -20,18 +21,7 @@ func openCPU(t *testing.T, n int) []device.Device {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return closeLater(t, devs)
-}
-
-func closeLater(t *testing.T, devs []device.Device) []device.Device {
-	t.Cleanup(func() {
-		for _, d := range devs {
-			if err := d.Close(); err != nil {
-				t.Error(err)
-			}
-		}
-	})
-	return devs
+	return devicetest.CloseLater(t, devs)
 }
 
 func TestGolden(t *testing.T) {

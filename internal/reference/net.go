@@ -136,7 +136,7 @@ func (n *net[T]) Begin(b *device.Batch, pass device.Pass) {
 	if !n.ready("begin") {
 		return
 	}
-	if err := n.checkBegin(b, pass); err != nil {
+	if err := n.checkBegin(b, &pass); err != nil {
 		n.fail("begin", err)
 		return
 	}
@@ -150,23 +150,11 @@ func (n *net[T]) Begin(b *device.Batch, pass device.Pass) {
 	prepare(in, n.shape(in.Value), pass.Rows, n.workers, b, n.value[in.Value])
 }
 
-func (n *net[T]) checkBegin(b *device.Batch, pass device.Pass) error {
+func (n *net[T]) checkBegin(b *device.Batch, pass *device.Pass) error {
 	if b != n.batch[0] && b != n.batch[1] {
 		return errors.New("the batch is not from this net's Stage")
 	}
-	if pass.Rows < 1 || pass.Rows > n.prog.Rows {
-		return fmt.Errorf("%d rows, the program has %d", pass.Rows, n.prog.Rows)
-	}
-	if want := len(n.params.specs); n.prog.Train && (len(pass.LR) != want || len(pass.Decay) != want) {
-		return fmt.Errorf("%d learning rates and %d decays for %d parameters", len(pass.LR), len(pass.Decay), want)
-	}
-	s := n.shape(n.prog.Input.Value)
-	for r, c := range b.Crop[:pass.Rows] {
-		if c[0] < 0 || c[1] < 0 || int(c[0])+s.H > n.prog.Input.Height || int(c[1])+s.W > n.prog.Input.Width {
-			return fmt.Errorf("row %d: crop of %dx%d at %v leaves the picture of %dx%d", r, s.H, s.W, c, n.prog.Input.Height, n.prog.Input.Width)
-		}
-	}
-	return nil
+	return n.prog.CheckPass(b, pass)
 }
 
 // Forward runs one op. After a failure only links still move, so that the device at the other end does not wait in vain.
@@ -317,7 +305,7 @@ func (n *net[T]) readable(what string, v device.Value, grad bool, elements int) 
 	}
 	want := n.pass.Rows * n.shape(v).Len()
 	switch {
-	case v != n.prog.Input.Value && !isLoss(&n.prog, v) && !n.prog.Kept(v):
+	case v != n.prog.Input.Value && !n.prog.IsLoss(v) && !n.prog.Kept(v):
 		n.fail(what, fmt.Errorf("%s is not kept", name))
 	case t == nil:
 		n.fail(what, fmt.Errorf("there is no %s", name))

@@ -41,11 +41,11 @@ func newPlan(p *device.Program, backward bool) *plan {
 	pl.firstWriters(p)
 	for v := range p.Values {
 		id := device.Value(v)
-		if backward || p.Kept(id) || id == p.Input.Value || isLoss(p, id) {
+		if backward || p.Kept(id) || id == p.Input.Value || p.IsLoss(id) {
 			value[v] = forever
 		}
 		switch {
-		case !backward || id == p.Input.Value && !p.InputGrad || isLoss(p, id):
+		case !backward || id == p.Input.Value && !p.InputGrad || p.IsLoss(id):
 			grad[v] = never
 		case p.Kept(id) || pl.isLoose(id):
 			grad[v] = forever
@@ -78,7 +78,7 @@ func (pl *plan) firstWriters(p *device.Program) {
 		}
 	}
 	for v := range has {
-		if id := device.Value(v); !has[v] && !isLoss(p, id) {
+		if id := device.Value(v); !has[v] && !p.IsLoss(id) {
 			pl.loose = append(pl.loose, id)
 		}
 	}
@@ -126,16 +126,6 @@ func (pl *plan) assign(p *device.Program, lives []life) []int {
 func isSend(s device.Spec) bool {
 	_, ok := s.(*device.Send)
 	return ok
-}
-
-// isLoss tells whether v is what a SoftmaxLoss gives: always readable, without a gradient.
-func isLoss(p *device.Program, v device.Value) bool {
-	for _, s := range p.Ops {
-		if l, ok := s.(*device.SoftmaxLoss); ok && (l.Out == v || l.Stats == v) {
-			return true
-		}
-	}
-	return false
 }
 
 // outputs are the values that an op writes.

@@ -67,3 +67,15 @@ func RunPairs(t *testing.T, open func(t *testing.T, n int) []device.Device) {
 	t.Run("one device of two fails", func(t *testing.T) { testPeer(t, open) })
 	t.Run("parameters", func(t *testing.T) { testForeignParams(t, open) })
 }
+
+// CloseLater closes devices when the test ends, which fails where that does.
+func CloseLater(t testing.TB, devs []device.Device) []device.Device {
+	t.Cleanup(func() {
+		for _, d := range devs {
+			if err := d.Close(); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	return devs
+}
