@@ -1,5 +1,5 @@
 #!/bin/sh
-# go test with everything kept in build/test.log (or LOG): prints a line a package, every failure whole, and last each test that was skipped and why.
+# go test with everything kept in build/test.log (or LOG): prints a line a package, every failure whole, and last why tests were skipped, and which.
 # usage: [LOG=NAME] test.sh ARGUMENTS OF GO TEST
 set -u
 mkdir -p build
@@ -14,7 +14,12 @@ fi
 skipped=$(grep -cE '^ *--- SKIP' "$log")
 if [ "$skipped" -gt 0 ]; then
 	echo "$skipped skipped:"
-	# The reason stands on the line before the verdict (go test -v) or after it.
-	awk '/^ *--- SKIP/ {n=$3; getline r; if (r !~ /\.go:/) r=before; sub(/^ */, "", r); print "  " n "  " r} {before=$0}' "$log" | sort | uniq
+	# A test says why between the line that begins it, or takes up its output again, and its verdict. Many with one reason share a line.
+	awk '
+		/^ *=== (RUN|NAME|CONT) / { test = $3 }
+		sub(/^ +[^ ]+\.go:[0-9]+: /, "") { why[test] = $0 }
+		/^ *--- SKIP/ { r = why[$3]; if (n[r]++ < 3) names[r] = names[r] " " $3 }
+		END { for (r in n) print "  " r ":" names[r] (n[r] > 3 ? " and " n[r] - 3 " more" : "") }
+	' "$log" | sort
 fi
 exit $status
