@@ -1,5 +1,6 @@
 #!/bin/sh
-# go test with everything kept in build/test.log (or LOG): prints a line a package, every failure whole, and last why tests were skipped, and which.
+# go test with everything kept in build/test.log (or LOG): prints a line a package, the output of every test that failed, and last why tests were
+# skipped, and which.
 # usage: [LOG=NAME] test.sh ARGUMENTS OF GO TEST
 set -u
 mkdir -p build
@@ -9,7 +10,14 @@ status=$?
 grep -E '^(ok|FAIL|panic:|\?)' "$log" | grep -v 'no test files'
 if [ $status -ne 0 ]; then
 	echo "failed; the whole output is in $log. Its failures:" >&2
-	grep -vE '^ *(=== |--- (PASS|SKIP))|^(ok|PASS|\?)' "$log" | head -200 >&2
+	# Each line belongs to the test named last. A package that broke off (a panic, a signal) leaves tests without a verdict: theirs is shown too.
+	awk '
+		/^ *=== (RUN|NAME|CONT|PAUSE) / { test = $3; next }
+		/^ *--- (PASS|SKIP|FAIL): / { if ($2 == "FAIL:") { printf "%s%s\n", said[$3], $0 } delete said[$3]; test = ""; next }
+		/^(ok|PASS$|FAIL$|FAIL\t|\?)/ { for (t in said) printf "%s", said[t]; delete said; test = ""; next }
+		test != "" { said[test] = said[test] $0 "\n"; next }
+		{ print }
+	' "$log" | head -300 >&2
 fi
 skipped=$(grep -cE '^ *--- SKIP' "$log")
 if [ "$skipped" -gt 0 ]; then

@@ -67,13 +67,16 @@ func killAndResume(t *testing.T, device string, points []int) {
 	for _, i := range points {
 		run := filepath.Join(dir, "run"+strconv.Itoa(i))
 		when := func() bool { return lines(run) >= 2+i-inWrite && exists(checkpoint(run)) }
+		start := func() func() bool { return when }
 		what := fmt.Sprintf("after %d lines of metrics", 2+i-inWrite)
 		if i < inWrite {
 			what = fmt.Sprintf("while checkpoint %d was being written", i/2+2)
-			seen := checkpointsSeen(run)
-			when = func() bool { return seen() > i/2 && exists(temporary(run)) }
+			start = func() func() bool {
+				seen := checkpointsSeen(run) // of this process alone: one killed a moment too late is started again
+				return func() bool { return seen() > i/2 && exists(temporary(run)) }
+			}
 		}
-		kill(t, dir, run, device, when, i < inWrite)
+		kill(t, dir, run, device, start, i < inWrite)
 		finish(t, dir, "train", "--resume", run, "--steps", strconv.Itoa(killSteps))
 		if diff := differences(want, tensors(t, run)); len(diff) > 0 {
 			t.Errorf("killed %s and resumed: differs from the undisturbed run in %v", what, diff)
@@ -104,9 +107,9 @@ func checkpointsSeen(run string) func() int {
 	}
 }
 
-// kill starts the run and kills it as soon as when says so. A process that was quicker than this one is started again. With inWrite the
+// kill starts the run and kills it as soon as what start returned says so. A process that was quicker than this one is started again. With inWrite the
 // proof is in what the dead process left: the temporary file.
-func kill(t *testing.T, dir, run, device string, when func() bool, inWrite bool) {
+func kill(t *testing.T, dir, run, device string, start func() func() bool, inWrite bool) {
 	t.Helper()
 	for range 50 {
 		if err := os.RemoveAll(run); err != nil {
@@ -120,6 +123,7 @@ func kill(t *testing.T, dir, run, device string, when func() bool, inWrite bool)
 		}
 		ended := make(chan error, 1)
 		go func() { ended <- c.Wait() }()
+		when := start()
 		killed := false
 		for over := false; !over && !killed; {
 			select {
