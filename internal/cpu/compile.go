@@ -15,7 +15,7 @@ import (
 type value struct {
 	name   string
 	shape  device.Shape
-	block  int // channels side by side: 1 (NCHW), 8 or 16; 0: not settled yet
+	block  int // channels side by side: 1 (NCHW), 8, 16 or all (NHWC, channels last); 0: not settled yet
 	data   *buffer
 	grad   *buffer
 	sends  int
@@ -240,10 +240,13 @@ func (c *compiler) buffer(purpose string, bytes int) *buffer {
 // always keeps a buffer out of reuse.
 func (c *compiler) always(b *buffer) *buffer { return b.use(-1).use(2 * len(c.prog.Ops)) }
 
-// settle fixes a value's layout if that is still open.
+// settle fixes a value's layout if that is still open. Input is made in logical order or with channels last.
 func (c *compiler) settle(v *value, block int) {
 	if v.block != 0 {
 		return
+	}
+	if v.input && block != v.shape.C {
+		block = 1
 	}
 	v.block = block
 	if v.data != nil {

@@ -80,12 +80,14 @@ typedef void (*cpu_part)(const void *args, int thread, int64_t begin, int64_t en
 void cpu_parallel(cpu_part f, const void *args, int64_t n, int64_t align, int64_t cost);
 
 // ---- kernels.c: shapes are (rows, channels, pixels) in blocks: the element at row r, channel c, pixel p is
-// data[r * row + (c/block * pixels + p) * block + c%block]; block 1 is NCHW. The channels of the last block that do not exist are zero.
+// data[r * row + (c/block * pixels + p) * block + c%block]; block 1 is NCHW, and one block of all channels NHWC, "channels last". The channels of the
+// last block that do not exist are zero.
 // Numbers are floats or, with half, bf16; sums and whatever is computed are floats.
 
 typedef struct {
 	int64_t row; // numbers from one row to the next
 	int64_t channels, pixels, block;
+	int64_t pitch; // numbers from one pixel to the next: block, or more for some channels of a tensor with channels last
 	int half;
 } cpu_view;
 
@@ -97,6 +99,7 @@ void cpu_zero(void *x, int64_t bytes);
 typedef struct {
 	int64_t rows, used, channels, height, width; // of x
 	int64_t picture_height, picture_width;
+	int last;            // channels last
 	const float *mean;   // (channels, picture height, picture width), or one a channel
 	int64_t mean_pixels; // 1 or picture height * width
 	const float *scale;  // (channels)
@@ -127,13 +130,16 @@ typedef struct {
 	int half_x, half_y;   // x and dx, y and dy are of bf16; not y and dy alone
 } cpu_lrn;
 enum { cpu_lrn_limit = 8192, cpu_lrn_reach = 64 }; // channels of one group plus neighbours; neighbours on one side
+// cpu_lrn_fuses tells that pooling can run together with it, and how many channels pooling then takes at a time; 0: it cannot.
+int cpu_lrn_fuses(const cpu_lrn *l);
 void cpu_lrn_forward(const cpu_lrn *l, void *y, const void *x);
 // relu: x is the output of a ReLU whose mask is applied to dx as well.
 void cpu_lrn_backward(const cpu_lrn *l, void *dx, const void *dy, const void *x, int relu);
 
 // Pooling. Max pooling notes for each output which pixel of its window won; with relu, nobody wins where the maximum is not positive.
 typedef struct {
-	int64_t rows, channels, block; // channels a multiple of block
+	int64_t rows, channels, block; // channels a multiple of block, which is 1, 8 or 16
+	int last; // channels last: block of them are taken at a time
 	int64_t height, width, out_height, out_width, window, stride, pad;
 	int average, relu;
 	int half_x, half_y; // x and dx, y and dy are of bf16; not x and dx alone
@@ -185,6 +191,17 @@ void cpu_winograd_points(const cpu_winograd *w, float *points, const float *weig
 void cpu_winograd_convolve(const cpu_winograd *w, void *y, const void *x, const float *points, const float *bias, const void *mask, float *scratch);
 // cpu_winograd_weights gives the gradients of weights and bias.
 void cpu_winograd_weights(const cpu_winograd *w, float *weights, float *bias, const void *x, const void *dy, float *scratch);
+
+// cpu_fold makes channels of neighbouring pixels. x is bf16 of (rows, height, width, channels), y of (rows, out_height, out_width, stride, wide, channels):
+// at (h, w, a, b) the pixel (stride h + a - pad, stride w + b - pad), zero beyond the map. The kernel then has taps times columns taps.
+typedef struct {
+	int64_t rows, channels, height, width; // of x
+	int64_t kernels, kernel, stride, pad;  // of the convolution as it is
+	int64_t wide, taps, columns, out_height, out_width;
+} cpu_fold;
+void cpu_fold_input(const cpu_fold *f, void *y, const void *x);
+// cpu_fold_weights makes of the folded weights, in oneDNN's order OIhw16i16o, those of (kernels, channels, kernel, kernel).
+void cpu_fold_weights(const cpu_fold *f, float *weights, const float *folded);
 
 // cpu_finite tells whether all of x is; cpu_update makes v = momentum v - decay lr w - lr g; w += v, and tells whether w stayed finite.
 int cpu_finite(const float *x, int64_t n);

@@ -43,6 +43,17 @@ func TestWinograd(t *testing.T) {
 	t.Run("bf16", TestHalf)
 }
 
+// The same with channels last, which only processors with AMX get, and only in bf16.
+func TestChannelsLast(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes a minute")
+	}
+	lastAlways = true
+	defer func() { lastAlways = false }()
+	t.Run("fp32", TestDevice)
+	t.Run("bf16", TestHalf)
+}
+
 func TestHalf(t *testing.T) {
 	if err := device.Supports(openDevices(t, 1)[0], device.BF16); err != nil {
 		t.Skip(err)

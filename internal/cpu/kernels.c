@@ -42,25 +42,29 @@ INLINE void copy_flat(void *dst, const int dh, const void *src, const int sh, in
 		for (int64_t i = 0; i < n; i++) store(dst, i, load(src, i, sh), dh);
 }
 
-INLINE void copy_channel(void *dst, int64_t d0, int64_t db, const int dh, const void *src, int64_t s0, int64_t sb, const int sh,
+INLINE void copy_channel(void *dst, int64_t d0, int64_t dp, const int dh, const void *src, int64_t s0, int64_t sp, const int sh,
 	int64_t pixels, int add) {
 	if (add)
-		for (int64_t p = 0; p < pixels; p++) store(dst, d0 + p * db, load(dst, d0 + p * db, dh) + load(src, s0 + p * sb, sh), dh);
+		for (int64_t p = 0; p < pixels; p++) store(dst, d0 + p * dp, load(dst, d0 + p * dp, dh) + load(src, s0 + p * sp, sh), dh);
 	else
-		for (int64_t p = 0; p < pixels; p++) store(dst, d0 + p * db, load(src, s0 + p * sb, sh), dh);
+		for (int64_t p = 0; p < pixels; p++) store(dst, d0 + p * dp, load(src, s0 + p * sp, sh), dh);
 }
 
 INLINE void copy_row(const copy_args *a, int64_t r, const int dh, const int sh) {
 	const cpu_view *d = &a->to, *s = &a->from;
-	const int64_t pixels = d->pixels, db = d->block, sb = s->block;
+	const int64_t pixels = d->pixels, db = d->block, sb = s->block, dp = d->pitch, sp = s->pitch;
 	void *dst = place(a->dst, r * d->row, dh);
 	const void *src = place(a->src, r * s->row, sh);
-	if (db == sb) {
+	if (db == sb && dp == db && sp == sb) {
 		copy_flat(dst, dh, src, sh, row_floats(d), a->add);
 		return;
 	}
+	if (db == sb) { // some channels of many, which are last
+		for (int64_t p = 0; p < pixels; p++) copy_flat(place(dst, p * dp, dh), dh, place(src, p * sp, sh), sh, db, a->add);
+		return;
+	}
 	for (int64_t c = 0; c < d->channels; c++)
-		copy_channel(dst, c / db * pixels * db + c % db, db, dh, src, c / sb * pixels * sb + c % sb, sb, sh, pixels, a->add);
+		copy_channel(dst, c / db * pixels * db + c % db, dp, dh, src, c / sb * pixels * sb + c % sb, sp, sh, pixels, a->add);
 	for (int64_t c = d->channels; c % db != 0; c++)
 		for (int64_t p = 0; p < pixels; p++) store(dst, (c / db * pixels + p) * db + c % db, 0, dh);
 }
@@ -154,16 +158,16 @@ typedef struct {
 	const float *color;
 } input_args;
 
-// channel_line makes one line of one channel, from number at of x on; source is its leftmost pixel, stride apart.
-INLINE void channel_line(void *x, int64_t at, const int half, const uint8_t *source, const int64_t stride, const float *mean,
-	int64_t mean_step, float color, float scale, int64_t n, int flip) {
+// channel_line makes one line of one channel, from number at of x on, pitch apart; source is its leftmost pixel, stride apart.
+INLINE void channel_line(void *x, int64_t at, const int64_t pitch, const int half, const uint8_t *source, const int64_t stride,
+	const float *mean, int64_t mean_step, float color, float scale, int64_t n, int flip) {
 	if (flip)
 		for (int64_t j = 0; j < n; j++)
-			store(x, at + n - 1 - j, ((float)source[j * stride] - mean[j * mean_step] + color) * scale, half);
+			store(x, at + (n - 1 - j) * pitch, ((float)source[j * stride] - mean[j * mean_step] + color) * scale, half);
 	else if (mean_step)
-		for (int64_t j = 0; j < n; j++) store(x, at + j, ((float)source[j * stride] - mean[j] + color) * scale, half);
+		for (int64_t j = 0; j < n; j++) store(x, at + j * pitch, ((float)source[j * stride] - mean[j] + color) * scale, half);
 	else
-		for (int64_t j = 0; j < n; j++) store(x, at + j, ((float)source[j * stride] - mean[0] + color) * scale, half);
+		for (int64_t j = 0; j < n; j++) store(x, at + j * pitch, ((float)source[j * stride] - mean[0] + color) * scale, half);
 }
 
 INLINE void input_row(const input_args *a, int64_t r, const int half) {
@@ -179,9 +183,10 @@ INLINE void input_row(const input_args *a, int64_t r, const int half) {
 			const int64_t at = (top + i) * in.picture_width + left; // (y, x) of the line's left end
 			const uint8_t *source = a->pixels + r * picture + at * in.channels + c;
 			const float *mean = in.mean + c * in.mean_pixels + (whole ? at : 0), color = a->color[3 * r + c];
-			const int64_t line = r * row + (c * in.height + i) * in.width;
-			if (in.channels == 3) channel_line(a->x, line, half, source, 3, mean, whole, color, in.scale[c], in.width, a->flip[r]);
-			else channel_line(a->x, line, half, source, 1, mean, whole, color, in.scale[c], in.width, a->flip[r]);
+			const int64_t line = r * row + (c * in.height + i) * in.width, last = r * row + i * in.width * in.channels + c;
+			if (in.channels != 3) channel_line(a->x, line, 1, half, source, 1, mean, whole, color, in.scale[c], in.width, a->flip[r]);
+			else if (in.last) channel_line(a->x, last, 3, half, source, 3, mean, whole, color, in.scale[c], in.width, a->flip[r]);
+			else channel_line(a->x, line, 1, half, source, 3, mean, whole, color, in.scale[c], in.width, a->flip[r]);
 		}
 }
 
@@ -242,6 +247,10 @@ void cpu_dropout(const cpu_drop *d, void *y, const void *x) {
 
 // ---- local response normalisation
 
+typedef struct {
+	int64_t pixel, block; // numbers from one pixel to the next, and from one vector of a pixel's channels to the next
+} steps;
+
 #define LANES 16
 #define LANE_NUMBERS {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15}
 #include "lrn.h"
@@ -249,9 +258,25 @@ void cpu_dropout(const cpu_drop *d, void *y, const void *x) {
 #define LANE_NUMBERS {0, 1, 2, 3, 4, 5, 6, 7}
 #include "lrn.h"
 
-// lrn_vectors tells whether lrn.h does it: the first channel c0 counts within a block.
-INLINE int lrn_vectors(const cpu_lrn *l, int64_t c0, int lanes) {
-	return l->block == lanes && l->reach == 2 && l->beta == .75f && l->k >= 1e-30f && c0 == 0 && l->channels / l->groups % lanes == 0;
+INLINE int lrn_last(const cpu_lrn *l) { return l->block == l->channels; } // channels last
+
+// lrn_vectors is the number of channels that lrn.h takes at a time; 0: it does not do it.
+INLINE int64_t lrn_vectors(const cpu_lrn *l) {
+	const int64_t channels = l->channels / l->groups, lanes = lrn_last(l) ? (channels % 16 ? 8 : 16) : l->block;
+	return (lanes == 8 || lanes == 16) && channels % lanes == 0 && l->reach == 2 && l->beta == .75f && l->k >= 1e-30f ? lanes : 0;
+}
+
+// blocks_of are the steps where vectors of so many channels lie behind each other pixel by pixel.
+INLINE steps blocks_of(const cpu_lrn *l, int64_t lanes) { return (steps){lanes, l->pixels * lanes}; }
+
+INLINE steps lrn_steps(const cpu_lrn *l, int64_t lanes) { return lrn_last(l) ? (steps){l->channels, lanes} : blocks_of(l, lanes); }
+
+// lrn_at is where the channels from c0 on lie in a row, where blocks are whole.
+INLINE int64_t lrn_at(const cpu_lrn *l, int64_t c0) { return lrn_last(l) ? c0 : c0 * l->pixels; }
+
+int cpu_lrn_fuses(const cpu_lrn *l) {
+	if (lrn_last(l)) return (int)lrn_vectors(l);
+	return l->channels / l->groups % l->block == 0 ? (int)l->block : 0;
 }
 
 // The rest is for any size, power and layout.
@@ -367,35 +392,40 @@ INLINE void lrn_any_backward(const cpu_lrn *l, int64_t c0, void *dx, const void 
 	}
 }
 
-// lrn_group_forward normalises one group of one row, whose first channel is c0.
-INLINE void lrn_group_forward_of(const cpu_lrn *l, int64_t c0, void *y, const int yh, const void *x, const int xh) {
-	const int64_t channels = l->channels / l->groups;
-	if (c0 % l->block == 0) x = place(x, c0 * l->pixels, xh), y = place(y, c0 * l->pixels, yh), c0 = 0;
-	if (lrn_vectors(l, c0, 16)) lrn_forward_16(l, channels / 16, y, yh, x, xh);
-	else if (lrn_vectors(l, c0, 8)) lrn_forward_8(l, channels / 8, y, yh, x, xh);
-	else lrn_any_forward(l, c0, y, yh, x, xh);
+// lrn_group_forward normalises one group of a row, whose first channel is c0. With fused, y is not a row but what lies between normalisation and pooling:
+// the group alone, in blocks.
+INLINE void lrn_group_forward_of(const cpu_lrn *l, int64_t c0, void *y, const int yh, const void *x, const int xh, const int fused) {
+	const int64_t lanes = lrn_vectors(l), blocks = l->channels / l->groups / max64(1, lanes);
+	const steps xs = lrn_steps(l, lanes), ys = fused ? blocks_of(l, lanes) : xs;
+	if (fused || lanes) x = place(x, lrn_at(l, c0), xh);
+	if (!fused && lanes) y = place(y, lrn_at(l, c0), yh);
+	if (lanes == 16) lrn_forward_16(l, blocks, y, ys, yh, x, xs, xh);
+	else if (lanes == 8) lrn_forward_8(l, blocks, y, ys, yh, x, xs, xh);
+	else lrn_any_forward(l, fused ? 0 : c0, y, yh, x, xh);
 }
 
-INLINE void lrn_group_backward_of(const cpu_lrn *l, int64_t c0, void *dx, const void *dy, const int yh, const void *x, const int xh, int relu) {
-	const int64_t channels = l->channels / l->groups;
-	if (c0 % l->block == 0)
-		x = place(x, c0 * l->pixels, xh), dx = place(dx, c0 * l->pixels, xh), dy = place(dy, c0 * l->pixels, yh), c0 = 0;
-	if (lrn_vectors(l, c0, 16)) lrn_backward_16(l, channels / 16, dx, dy, yh, x, xh, relu);
-	else if (lrn_vectors(l, c0, 8)) lrn_backward_8(l, channels / 8, dx, dy, yh, x, xh, relu);
-	else lrn_any_backward(l, c0, dx, dy, yh, x, xh, relu);
+INLINE void lrn_group_backward_of(const cpu_lrn *l, int64_t c0, void *dx, const void *dy, const int yh, const void *x, const int xh, int relu,
+	const int fused) {
+	const int64_t lanes = lrn_vectors(l), blocks = l->channels / l->groups / max64(1, lanes);
+	const steps xs = lrn_steps(l, lanes), ys = fused ? blocks_of(l, lanes) : xs;
+	if (fused || lanes) x = place(x, lrn_at(l, c0), xh), dx = place(dx, lrn_at(l, c0), xh);
+	if (!fused && lanes) dy = place(dy, lrn_at(l, c0), yh);
+	if (lanes == 16) lrn_backward_16(l, blocks, dx, dy, ys, yh, x, xs, xh, relu);
+	else if (lanes == 8) lrn_backward_8(l, blocks, dx, dy, ys, yh, x, xs, xh, relu);
+	else lrn_any_backward(l, fused ? 0 : c0, dx, dy, yh, x, xh, relu);
 }
 
 // Of bf16 there are two kinds: all of it, and with floats for what lies between normalisation and pooling.
-INLINE void lrn_group_forward(const cpu_lrn *l, int64_t c0, void *y, const void *x, const int half) {
-	if (!half) lrn_group_forward_of(l, c0, y, 0, x, 0);
-	else if (l->half_y) lrn_group_forward_of(l, c0, y, 1, x, 1);
-	else lrn_group_forward_of(l, c0, y, 0, x, 1);
+INLINE void lrn_group_forward(const cpu_lrn *l, int64_t c0, void *y, const void *x, const int half, const int fused) {
+	if (!half) lrn_group_forward_of(l, c0, y, 0, x, 0, fused);
+	else if (l->half_y) lrn_group_forward_of(l, c0, y, 1, x, 1, fused);
+	else lrn_group_forward_of(l, c0, y, 0, x, 1, fused);
 }
 
-INLINE void lrn_group_backward(const cpu_lrn *l, int64_t c0, void *dx, const void *dy, const void *x, int relu, const int half) {
-	if (!half) lrn_group_backward_of(l, c0, dx, dy, 0, x, 0, relu);
-	else if (l->half_y) lrn_group_backward_of(l, c0, dx, dy, 1, x, 1, relu);
-	else lrn_group_backward_of(l, c0, dx, dy, 0, x, 1, relu);
+INLINE void lrn_group_backward(const cpu_lrn *l, int64_t c0, void *dx, const void *dy, const void *x, int relu, const int half, const int fused) {
+	if (!half) lrn_group_backward_of(l, c0, dx, dy, 0, x, 0, relu, fused);
+	else if (l->half_y) lrn_group_backward_of(l, c0, dx, dy, 1, x, 1, relu, fused);
+	else lrn_group_backward_of(l, c0, dx, dy, 0, x, 1, relu, fused);
 }
 
 // clear_padding zeroes the channels that the last block has too many.
@@ -425,7 +455,7 @@ INLINE void lrn_forward_part(const void *args, int thread, int64_t begin, int64_
 	for (int64_t u = begin; u < end; u++) {
 		const int64_t r = u / l->groups, g = u % l->groups;
 		void *y = place(a->y, r * row, l->half_y);
-		lrn_group_forward(l, g * (l->channels / l->groups), y, place(a->x, r * row, l->half_x), half);
+		lrn_group_forward(l, g * (l->channels / l->groups), y, place(a->x, r * row, l->half_x), half, 0);
 		if (g == l->groups - 1) clear_padding(l, y, l->half_y);
 	}
 }
@@ -439,7 +469,7 @@ INLINE void lrn_backward_part(const void *args, int thread, int64_t begin, int64
 	for (int64_t u = begin; u < end; u++) {
 		const int64_t r = u / l->groups, g = u % l->groups;
 		void *dx = place(a->y, r * row, l->half_x);
-		lrn_group_backward(l, g * (l->channels / l->groups), dx, place(a->dy, r * row, l->half_y), place(a->x, r * row, l->half_x), a->relu, half);
+		lrn_group_backward(l, g * (l->channels / l->groups), dx, place(a->dy, r * row, l->half_y), place(a->x, r * row, l->half_x), a->relu, half, 0);
 		if (g == l->groups - 1) clear_padding(l, dx, l->half_x);
 	}
 }
@@ -476,48 +506,59 @@ INLINE int64_t pixels_in(const cpu_pool *p, int64_t o, int64_t size) {
 #define LANES 1
 #include "pool.h"
 
-INLINE void pool_block_of(const cpu_pool *p, void *y, const int yh, uint8_t *winner, const void *x, const int xh) {
-	if (p->block == 16) pool_16(p, y, yh, winner, x, xh);
-	else if (p->block == 8) pool_8(p, y, yh, winner, x, xh);
-	else pool_1(p, y, yh, winner, x, xh);
+INLINE void pool_block_of(const cpu_pool *p, void *y, int64_t yp, const int yh, uint8_t *winner, const void *x, int64_t xp, const int xh) {
+	if (p->block == 16) pool_16(p, y, yp, yh, winner, x, xp, xh);
+	else if (p->block == 8) pool_8(p, y, yp, yh, winner, x, xp, xh);
+	else pool_1(p, y, yp, yh, winner, x, xp, xh);
 }
 
-INLINE void pool_block_backward_of(const cpu_pool *p, void *dx, const int xh, const void *dy, const int yh, const uint8_t *winner) {
-	if (p->block == 16) pool_backward_16(p, dx, xh, dy, yh, winner);
-	else if (p->block == 8) pool_backward_8(p, dx, xh, dy, yh, winner);
-	else pool_backward_1(p, dx, xh, dy, yh, winner);
+INLINE void pool_block_backward_of(const cpu_pool *p, void *dx, int64_t xp, const int xh, const void *dy, int64_t yp, const int yh,
+	const uint8_t *winner) {
+	if (p->block == 16) pool_backward_16(p, dx, xp, xh, dy, yp, yh, winner);
+	else if (p->block == 8) pool_backward_8(p, dx, xp, xh, dy, yp, yh, winner);
+	else pool_backward_1(p, dx, xp, xh, dy, yp, yh, winner);
 }
 
-INLINE void pool_block(const cpu_pool *p, void *y, uint8_t *winner, const void *x, const int half) {
-	if (!half) pool_block_of(p, y, 0, winner, x, 0);
-	else if (p->half_x) pool_block_of(p, y, 1, winner, x, 1);
-	else pool_block_of(p, y, 1, winner, x, 0);
-}
-
-INLINE void pool_block_backward(const cpu_pool *p, void *dx, const void *dy, const uint8_t *winner, const int half) {
-	if (!half) pool_block_backward_of(p, dx, 0, dy, 0, winner);
-	else if (p->half_x) pool_block_backward_of(p, dx, 1, dy, 1, winner);
-	else pool_block_backward_of(p, dx, 0, dy, 1, winner);
-}
-
+INLINE int64_t pool_pitch(const cpu_pool *p) { return p->last ? p->channels : p->block; } // numbers from one pixel to the next
 INLINE int64_t pool_in(const cpu_pool *p) { return p->height * p->width * p->block; }          // numbers of a block
 INLINE int64_t pool_out(const cpu_pool *p) { return p->out_height * p->out_width * p->block; } // numbers of a block
 
+// pool_at is where block u of all rows begins, of maps of that many numbers in a block.
+INLINE int64_t pool_at(const cpu_pool *p, int64_t u, int64_t map) {
+	const int64_t blocks = p->channels / p->block;
+	return p->last ? u / blocks * blocks * map + u % blocks * p->block : u * map;
+}
+
+// pool_block pools block u of y; x: fused, what lies between, else block u as well.
+INLINE void pool_block(const cpu_pool *p, int64_t u, void *y, uint8_t *winner, const void *x, const int half, const int fused) {
+	const int64_t xp = fused ? p->block : pool_pitch(p);
+	y = place(y, pool_at(p, u, pool_out(p)), half), winner += u * pool_out(p);
+	if (!fused) x = place(x, pool_at(p, u, pool_in(p)), p->half_x);
+	if (!half) pool_block_of(p, y, pool_pitch(p), 0, winner, x, xp, 0);
+	else if (p->half_x) pool_block_of(p, y, pool_pitch(p), 1, winner, x, xp, 1);
+	else pool_block_of(p, y, pool_pitch(p), 1, winner, x, xp, 0);
+}
+
+INLINE void pool_block_backward(const cpu_pool *p, int64_t u, void *dx, const void *dy, const uint8_t *winner, const int half, const int fused) {
+	const int64_t xp = fused ? p->block : pool_pitch(p);
+	dy = place(dy, pool_at(p, u, pool_out(p)), half), winner += u * pool_out(p);
+	if (!fused) dx = place(dx, pool_at(p, u, pool_in(p)), p->half_x);
+	if (!half) pool_block_backward_of(p, dx, xp, 0, dy, pool_pitch(p), 0, winner);
+	else if (p->half_x) pool_block_backward_of(p, dx, xp, 1, dy, pool_pitch(p), 1, winner);
+	else pool_block_backward_of(p, dx, xp, 0, dy, pool_pitch(p), 1, winner);
+}
+
 INLINE void pool_forward_part(const void *args, int thread, int64_t begin, int64_t end, const int half) {
 	const norm_args *a = args;
-	const cpu_pool *p = a->p;
 	(void)thread;
-	for (int64_t u = begin; u < end; u++)
-		pool_block(p, place(a->y, u * pool_out(p), p->half_y), a->out_winner + u * pool_out(p), place(a->x, u * pool_in(p), p->half_x), half);
+	for (int64_t u = begin; u < end; u++) pool_block(a->p, u, a->y, a->out_winner, a->x, half, 0);
 }
 BOTH(pool_forward_part)
 
 INLINE void pool_backward_part(const void *args, int thread, int64_t begin, int64_t end, const int half) {
 	const norm_args *a = args;
-	const cpu_pool *p = a->p;
 	(void)thread;
-	for (int64_t u = begin; u < end; u++)
-		pool_block_backward(p, place(a->y, u * pool_in(p), p->half_x), place(a->dy, u * pool_out(p), p->half_y), a->winner + u * pool_out(p), half);
+	for (int64_t u = begin; u < end; u++) pool_block_backward(a->p, u, a->y, a->dy, a->winner, half, 0);
 }
 BOTH(pool_backward_part)
 
@@ -533,18 +574,17 @@ void cpu_pool_backward(const cpu_pool *p, void *dx, const void *dy, const uint8_
 	RUN(pool_backward_part, p->half_y, &a, units, 1, units * pool_in(p));
 }
 
-// ---- normalisation and pooling
+// ---- normalisation and pooling: group by group of a row, whose blocks lie between in floats
 
 INLINE void lrn_pool_forward_part(const void *args, int thread, int64_t begin, int64_t end, const int half) {
 	const norm_args *a = args;
 	const cpu_lrn *l = a->l;
 	const cpu_pool *p = a->p;
-	const int64_t channels = l->channels / l->groups, blocks = channels / l->block, in = pool_in(p), out = pool_out(p);
+	const int64_t channels = l->channels / l->groups, blocks = channels / p->block;
 	float *between = a->between + thread * channels * l->pixels;
-	for (int64_t u = begin; u < end; u++) { // groups of rows lie one behind the other
-		lrn_group_forward(l, 0, between, place(a->x, u * blocks * in, l->half_x), half);
-		for (int64_t b = 0; b < blocks; b++)
-			pool_block(p, place(a->y, (u * blocks + b) * out, p->half_y), a->out_winner + (u * blocks + b) * out, between + b * in, half);
+	for (int64_t u = begin; u < end; u++) {
+		lrn_group_forward(l, u % l->groups * channels, between, place(a->x, u / l->groups * lrn_row(l), l->half_x), half, 1);
+		for (int64_t b = 0; b < blocks; b++) pool_block(p, u * blocks + b, a->y, a->out_winner, between + b * pool_in(p), half, 1);
 	}
 }
 BOTH(lrn_pool_forward_part)
@@ -553,12 +593,12 @@ INLINE void lrn_pool_backward_part(const void *args, int thread, int64_t begin, 
 	const norm_args *a = args;
 	const cpu_lrn *l = a->l;
 	const cpu_pool *p = a->p;
-	const int64_t channels = l->channels / l->groups, blocks = channels / l->block, in = pool_in(p), out = pool_out(p);
+	const int64_t channels = l->channels / l->groups, blocks = channels / p->block;
 	float *between = a->between + thread * channels * l->pixels;
 	for (int64_t u = begin; u < end; u++) {
-		for (int64_t b = 0; b < blocks; b++)
-			pool_block_backward(p, between + b * in, place(a->dy, (u * blocks + b) * out, p->half_y), a->winner + (u * blocks + b) * out, half);
-		lrn_group_backward(l, 0, place(a->y, u * blocks * in, l->half_x), between, place(a->x, u * blocks * in, l->half_x), a->relu, half);
+		const int64_t row = u / l->groups * lrn_row(l);
+		for (int64_t b = 0; b < blocks; b++) pool_block_backward(p, u * blocks + b, between + b * pool_in(p), a->dy, a->winner, half, 1);
+		lrn_group_backward(l, u % l->groups * channels, place(a->y, row, l->half_x), between, place(a->x, row, l->half_x), a->relu, half, 1);
 	}
 }
 BOTH(lrn_pool_backward_part)
@@ -675,6 +715,56 @@ void cpu_softmax_backward(void *dlogits, int half, const float *p, const int32_t
 	int64_t used, int64_t rows, int64_t classes) {
 	const loss_args a = {.d = dlogits, .half = half, .probabilities = p, .labels = labels, .divisor = divisor, .used = used, .classes = classes};
 	cpu_parallel(softmax_backward_part, &a, rows, 1, rows * classes);
+}
+
+// ---- pixels as channels
+
+typedef struct {
+	const cpu_fold *f;
+	uint16_t *y;
+	const uint16_t *x;
+} fold_args;
+
+static void fold_part(const void *args, int thread, int64_t begin, int64_t end) {
+	const fold_args *a = args;
+	const cpu_fold f = *a->f;
+	const int64_t n = f.wide * f.channels; // of one line of pixels
+	(void)thread;
+	for (int64_t u = begin; u < end; u++) { // a row's line
+		const int64_t r = u / f.out_height, top = u % f.out_height * f.stride - f.pad;
+		uint16_t *y = a->y + u * f.out_width * f.stride * n;
+		for (int64_t w = 0; w < f.out_width; w++)
+			for (int64_t i = 0; i < f.stride; i++, y += n) {
+				const int64_t h = top + i, left = w * f.stride - f.pad;
+				const int64_t from = max64(0, -left), to = min64(f.wide, f.width - left); // pixels within the map
+				if (h < 0 || h >= f.height || from >= to) {
+					memset(y, 0, (size_t)n * sizeof *y);
+					continue;
+				}
+				const uint16_t *x = a->x + ((r * f.height + h) * f.width + left) * f.channels;
+				for (int64_t j = 0; j < from * f.channels; j++) y[j] = 0;
+				for (int64_t j = from * f.channels; j < to * f.channels; j++) y[j] = x[j];
+				for (int64_t j = to * f.channels; j < n; j++) y[j] = 0;
+			}
+	}
+}
+
+void cpu_fold_input(const cpu_fold *f, void *y, const void *x) {
+	const fold_args a = {f, y, x};
+	const int64_t lines = f->rows * f->out_height;
+	cpu_parallel(fold_part, &a, lines, 1, lines * f->out_width * f->stride * f->wide * f->channels);
+}
+
+void cpu_fold_weights(const cpu_fold *f, float *weights, const float *folded) {
+	const int64_t channels = f->stride * f->wide * f->channels, blocks = (channels + 15) / 16, all = f->taps * f->columns;
+	for (int64_t o = 0; o < f->kernels; o++)
+		for (int64_t c = 0; c < f->channels; c++)
+			for (int64_t h = 0; h < f->kernel; h++)
+				for (int64_t w = 0; w < f->kernel; w++) {
+					const int64_t column = f->columns == 1 ? 0 : w / f->stride, tap = h / f->stride * f->columns + column;
+					const int64_t i = (h % f->stride * f->wide + w - column * f->stride) * f->channels + c;
+					*weights++ = folded[(((o / 16 * blocks + i / 16) * all + tap) * 16 + i % 16) * 16 + o % 16];
+				}
 }
 
 // ---- checks and update

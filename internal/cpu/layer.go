@@ -111,17 +111,24 @@ func (l *layer) window() {
 	}
 }
 
+// lastAlways is for tests: convolutions take channels last on any processor.
+var lastAlways bool
+
 // choose lets oneDNN choose layouts of input and output; where its choice is none of ours, both are in logical order.
 func (l *layer) choose(c *compiler) (out int, err error) {
 	d := c.dev
 	if l.conv == nil {
 		return 1, l.product(d)
 	}
-	for _, block := range []int{0, 1} {
-		if err := blocked(&l.desc.src, l.src, block, l.half()); err != nil {
+	tries := []C.dnnl_format_tag_t{C.dnnl_format_tag_any, C.dnnl_abcd}
+	if lastAlways {
+		tries[0] = C.dnnl_acdb
+	}
+	for _, tag := range tries {
+		if err := tensor(&l.desc.src, l.src, tag, l.half()); err != nil {
 			return 0, err
 		}
-		if err := blocked(&l.desc.dst, l.dst, block, l.out.half); err != nil {
+		if err := tensor(&l.desc.dst, l.dst, tag, l.out.half); err != nil {
 			return 0, err
 		}
 		if err := status(C.cpu_forward(d.engine, &l.desc, &l.hint)); err != nil {
@@ -129,9 +136,9 @@ func (l *layer) choose(c *compiler) (out int, err error) {
 		}
 		C.cpu_wants(l.hint, C.dnnl_query_src_md, &l.desc.src)
 		C.cpu_wants(l.hint, C.dnnl_query_dst_md, &l.desc.dst)
-		l.block, out = blockOf(&l.desc.src, l.src, l.half()), blockOf(&l.desc.dst, l.dst, l.out.half)
-		if out != 0 && l.joinable() {
-			return out, blocked(&l.desc.diff_dst, l.dst, out, l.out.halfGrad)
+		_, l.block = layoutOf(&l.desc.src, l.src, l.half())
+		if tag, out = layoutOf(&l.desc.dst, l.dst, l.out.half); out != 0 && l.joinable() {
+			return out, tensor(&l.desc.diff_dst, l.dst, tag, l.out.halfGrad)
 		}
 		l.forget()
 	}
@@ -156,10 +163,13 @@ func (l *layer) product(d *Device) error {
 // half tells that input and weights are of bf16. All inputs are of one kind: only the loss reads floats in a net of bf16.
 func (l *layer) half() bool { return l.in[0].half }
 
-// joinable tells that the inputs' channels fill whole blocks each.
+// joinable tells that the inputs' channels fill whole blocks each, or that the pixels' channels are side by side.
 func (l *layer) joinable() bool {
 	if l.block == 0 {
 		return false
+	}
+	if l.last() {
+		return true
 	}
 	for _, v := range l.in {
 		if len(l.in) > 1 && v.shape.C%l.block != 0 {
@@ -169,9 +179,23 @@ func (l *layer) joinable() bool {
 	return true
 }
 
+// last tells that the op reads all of a pixel's channels side by side.
+func (l *layer) last() bool { return l.block == l.shape.C }
+
+// blockOf is the layout of an input that needs no other for the op, but for what lies between its pixels where several are joined.
+func (l *layer) blockOf(v *value) int {
+	if l.last() {
+		return v.shape.C
+	}
+	return l.block
+}
+
 // wants is the weight's layout: a training program's as its gradient is written.
 func (l *layer) wants(c *compiler) (wants C.cpu_desc, err error) {
 	if c.prog.Train {
+		if l.folds() {
+			return l.plain()
+		}
 		var pd C.dnnl_primitive_desc_t
 		if err := status(C.cpu_backward_weights(c.dev.engine, &l.desc, l.hint, &pd)); err != nil {
 			return wants, err
@@ -216,16 +240,11 @@ func (l *layer) layouts(c *compiler, wants C.cpu_desc) error {
 
 // primitive makes the primitive that pd describes, with scratchpad and weights: their gradient, or the weight itself, packed where need be.
 func (l *layer) primitive(c *compiler, pd C.dnnl_primitive_desc_t, query C.dnnl_query_t, id C.int, gradient bool) (*primitive, error) {
-	var weights, scratch C.cpu_desc
+	var weights C.cpu_desc
 	C.cpu_wants(pd, query, &weights)
-	C.cpu_wants(pd, C.dnnl_query_scratchpad_md, &scratch)
-	p, err := c.prims.create(pd)
+	p, err := c.primitive(pd)
 	if err != nil {
 		return nil, err
-	}
-	if bytes := int64(C.cpu_bytes(&scratch)); bytes > 0 {
-		c.scratch.bytes = max(c.scratch.bytes, bytes)
-		p.arg(C.DNNL_ARG_SCRATCHPAD, scratch, c.scratch)
 	}
 	data := l.weights.weight
 	if gradient {
@@ -250,14 +269,14 @@ func (l *layer) forget() {
 // join gives the input as the op reads it: the value itself, or a copy of all inputs' channels behind each other.
 func (l *layer) join(c *compiler) *buffer {
 	for _, v := range l.in {
-		c.settle(v, l.block)
+		c.settle(v, l.blockOf(v))
 	}
 	if l.asItStands() {
 		return c.read(l.in[0])
 	}
 	l.joined = c.buffer(device.PurposeActivations, size(l.half())*c.prog.Rows*l.row())
 	l.parts(l.joined, func(v *value, joined endpoint) {
-		c.emit(&copyStep{dst: joined, src: whole(c.read(v), v.shape, v.block, v.half), rows: c.prog.Rows, reorder: v.block != l.block})
+		c.emit(&copyStep{dst: joined, src: whole(c.read(v), v.shape, v.block, v.half), rows: c.prog.Rows, reorder: v.block != l.blockOf(v)})
 	})
 	return l.joined
 }
@@ -276,9 +295,14 @@ func (l *layer) row() int {
 func (l *layer) parts(all *buffer, f func(v *value, joined endpoint)) {
 	at := 0
 	for _, v := range l.in {
-		joined := whole(all, v.shape, l.block, l.half())
+		joined := whole(all, v.shape, l.blockOf(v), l.half())
 		joined.view.row, joined.skip = C.int64_t(l.row()), at
-		at += v.shape.Len()
+		if l.last() {
+			joined.view.pitch = C.int64_t(l.block)
+			at += v.shape.C
+		} else {
+			at += v.shape.Len()
+		}
 		f(v, joined)
 	}
 }
@@ -316,6 +340,9 @@ func (l *layer) masked(c *compiler) *buffer {
 }
 
 func (l *layer) backwardWeights(c *compiler, g *buffer) error {
+	if l.folds() {
+		return l.fold().backwardWeights(c, g)
+	}
 	var pd C.dnnl_primitive_desc_t
 	if err := status(C.cpu_backward_weights(c.dev.engine, &l.desc, l.hint, &pd)); err != nil {
 		return err
@@ -367,7 +394,7 @@ func (l *layer) inputGrad(c *compiler) (dx *buffer, part func()) {
 	return dx, func() {
 		l.parts(dx, func(v *value, part endpoint) {
 			if v.wants {
-				c.emit(&copyStep{dst: whole(c.writeGrad(v), v.shape, v.block, v.halfGrad), src: part, rows: c.prog.Rows, reorder: v.block != l.block})
+				c.emit(&copyStep{dst: whole(c.writeGrad(v), v.shape, v.block, v.halfGrad), src: part, rows: c.prog.Rows, reorder: v.block != l.blockOf(v)})
 			}
 		})
 	}

@@ -30,39 +30,39 @@ INLINE FLOATS NAME(square, LANES)(const void *x, int64_t i, const int xh) {
 	return v * v;
 }
 
-// xh and yh: x and dx, y and dy are of bf16.
-INLINE void NAME(lrn_forward, LANES)(const cpu_lrn *l, int64_t blocks, void *y, const int yh, const void *x, const int xh) {
-	const int64_t step = l->pixels * LANES; // from block to block
-	for (int64_t p = 0, i = 0; p < l->pixels; p++, i = p * LANES) {
+// xs and ys are the steps in x and dx, in y and dy; xh and yh: they are of bf16.
+INLINE void NAME(lrn_forward, LANES)(const cpu_lrn *l, int64_t blocks, void *y, const steps ys, const int yh, const void *x, const steps xs,
+	const int xh) {
+	for (int64_t p = 0; p < l->pixels; p++) {
+		int64_t i = p * xs.pixel, o = p * ys.pixel;
 		FLOATS before = {0}, now = NAME(square, LANES)(x, i, xh);
-		for (int64_t b = 0; b < blocks; b++, i += step) {
-			const FLOATS after = b + 1 < blocks ? NAME(square, LANES)(x, i + step, xh) : (FLOATS){0};
+		for (int64_t b = 0; b < blocks; b++, i += xs.block, o += ys.block) {
+			const FLOATS after = b + 1 < blocks ? NAME(square, LANES)(x, i + xs.block, xh) : (FLOATS){0};
 			const FLOATS r = NAME(root, LANES)(l->k + l->alpha * NAME(five, LANES)(before, now, after));
-			NAME(store, LANES)(y, i, NAME(load, LANES)(x, i, xh) * (r * r * r), yh);
+			NAME(store, LANES)(y, o, NAME(load, LANES)(x, i, xh) * (r * r * r), yh);
 			before = now, now = after;
 		}
 	}
 }
 
-INLINE void NAME(lrn_backward, LANES)(const cpu_lrn *l, int64_t blocks, void *dx, const void *dy, const int yh, const void *x, const int xh,
-	int relu) {
-	const int64_t step = l->pixels * LANES;
+INLINE void NAME(lrn_backward, LANES)(const cpu_lrn *l, int64_t blocks, void *dx, const void *dy, const steps ys, const int yh, const void *x,
+	const steps xs, const int xh, int relu) {
 	const float slope = 2 * l->alpha * l->beta;
 	FLOATS power[cpu_lrn_limit / LANES], term[cpu_lrn_limit / LANES]; // s^-3/4; dy x s^-7/4
 	for (int64_t p = 0; p < l->pixels; p++) {
-		int64_t i = p * LANES;
+		int64_t i = p * xs.pixel, o = p * ys.pixel;
 		FLOATS before = {0}, now = NAME(square, LANES)(x, i, xh);
-		for (int64_t b = 0; b < blocks; b++, i += step) {
-			const FLOATS after = b + 1 < blocks ? NAME(square, LANES)(x, i + step, xh) : (FLOATS){0};
+		for (int64_t b = 0; b < blocks; b++, i += xs.block, o += ys.block) {
+			const FLOATS after = b + 1 < blocks ? NAME(square, LANES)(x, i + xs.block, xh) : (FLOATS){0};
 			const FLOATS r = NAME(root, LANES)(l->k + l->alpha * NAME(five, LANES)(before, now, after)), r2 = r * r;
 			power[b] = r2 * r;
-			term[b] = NAME(load, LANES)(dy, i, yh) * NAME(load, LANES)(x, i, xh) * (power[b] * (r2 * r2));
+			term[b] = NAME(load, LANES)(dy, o, yh) * NAME(load, LANES)(x, i, xh) * (power[b] * (r2 * r2));
 			before = now, now = after;
 		}
-		before = (FLOATS){0}, i = p * LANES;
-		for (int64_t b = 0; b < blocks; b++, i += step) {
+		before = (FLOATS){0}, i = p * xs.pixel, o = p * ys.pixel;
+		for (int64_t b = 0; b < blocks; b++, i += xs.block, o += ys.block) {
 			const FLOATS after = b + 1 < blocks ? term[b + 1] : (FLOATS){0}, v = NAME(load, LANES)(x, i, xh);
-			const FLOATS d = NAME(load, LANES)(dy, i, yh) * power[b] - slope * v * NAME(five, LANES)(before, term[b], after);
+			const FLOATS d = NAME(load, LANES)(dy, o, yh) * power[b] - slope * v * NAME(five, LANES)(before, term[b], after);
 			NAME(store, LANES)(dx, i, relu ? (FLOATS)((v > 0) & (INTS)d) : d, xh);
 			before = term[b];
 		}

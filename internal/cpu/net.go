@@ -71,7 +71,6 @@ func (c *compiler) stage() {
 	c.time = -1
 	in := c.prog.Input
 	v := c.values[in.Value]
-	c.settle(v, 1)
 	c.write(v)
 	for i := range c.pixels {
 		c.pixels[i] = c.always(c.buffer(device.PurposeStaging, c.prog.Rows*in.Height*in.Width*in.Channels))
@@ -86,6 +85,10 @@ func (c *compiler) stage() {
 		rows: C.int64_t(c.prog.Rows), channels: C.int64_t(in.Channels), height: C.int64_t(v.shape.H), width: C.int64_t(v.shape.W),
 		picture_height: C.int64_t(in.Height), picture_width: C.int64_t(in.Width), mean_pixels: C.int64_t(mean), half: flag(v.half),
 	}
+	c.later = append(c.later, func() { // only its reader knows the layout
+		c.settle(v, 1)
+		c.input.last = flag(v.block == v.shape.C && v.pixels() > 1)
+	})
 }
 
 // What a row takes in a Batch besides pixels, and the net's copy of its label.

@@ -36,7 +36,7 @@ func (o *lrn) forward(c *compiler) error {
 		alpha: C.float(o.spec.Alpha / float32(o.spec.Size)), beta: C.float(o.spec.Beta), k: C.float(o.spec.K),
 		half_x: flag(o.in.half), half_y: flag(o.out.half),
 	}
-	if p, ok := o.out.reader.(*device.Pool); ok && o.out.private() && o.in.shape.C/o.spec.Groups%o.in.block == 0 {
+	if p, ok := o.out.reader.(*device.Pool); ok && o.out.private() && C.cpu_lrn_fuses(&o.args) != 0 {
 		o.args.half_y = 0 // between, see below
 		c.fused[p] = o
 		return nil
@@ -110,7 +110,7 @@ func (o *pool) forward(c *compiler) error {
 	}
 	c.settle(o.out, o.in.block)
 	o.args = C.cpu_pool{
-		rows: C.int64_t(c.prog.Rows), channels: C.int64_t(o.in.channels()), block: C.int64_t(o.in.block),
+		rows: C.int64_t(c.prog.Rows), channels: C.int64_t(o.in.channels()), block: C.int64_t(o.lanes()), last: flag(o.in.block == o.in.shape.C),
 		height: C.int64_t(o.in.shape.H), width: C.int64_t(o.in.shape.W),
 		out_height: C.int64_t(o.out.shape.H), out_width: C.int64_t(o.out.shape.W),
 		window: C.int64_t(o.spec.Window), stride: C.int64_t(o.spec.Stride), pad: C.int64_t(o.spec.Pad),
@@ -125,6 +125,22 @@ func (o *pool) forward(c *compiler) error {
 	}
 	c.emit(&poolForward{args: o.args, y: y, x: x, winner: o.winner})
 	return nil
+}
+
+// lanes is the number of channels that are pooled together.
+func (o *pool) lanes() int {
+	if o.lrn != nil {
+		return int(C.cpu_lrn_fuses(&o.lrn.args))
+	}
+	if o.in.block == o.in.shape.C {
+		for _, lanes := range []int{16, 8} {
+			if o.in.shape.C%lanes == 0 {
+				return lanes
+			}
+		}
+		return 1
+	}
+	return o.in.block
 }
 
 func (o *pool) backward(c *compiler) error {

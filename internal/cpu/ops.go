@@ -25,7 +25,7 @@ type endpoint struct {
 func whole(b *buffer, s device.Shape, block int, half bool) endpoint {
 	row := (s.C + block - 1) / block * block * s.H * s.W
 	return endpoint{data: b, shape: s, view: C.cpu_view{
-		row: C.int64_t(row), channels: C.int64_t(s.C), pixels: C.int64_t(s.H * s.W), block: C.int64_t(block), half: flag(half),
+		row: C.int64_t(row), channels: C.int64_t(s.C), pixels: C.int64_t(s.H * s.W), block: C.int64_t(block), pitch: C.int64_t(block), half: flag(half),
 	}}
 }
 

@@ -1,5 +1,5 @@
-// Pooling of one block of LANES channels of one row. kernels.c includes this once for each number of lanes. xh and yh: x and dx, y and dy are
-// of bf16.
+// Pooling of one block of LANES channels of one row. kernels.c includes this once for each number of lanes. xp and yp are the numbers from one pixel to the next
+// in x and dx, in y and dy; xh and yh: they are of bf16. A block's winners lie behind each other.
 #define NAME_(name, lanes) name##_##lanes
 #define NAME(name, lanes) NAME_(name, lanes)
 #define FLOATS NAME(floats, LANES)
@@ -7,85 +7,87 @@
 #define BYTES NAME(bytes, LANES)
 
 // A tie goes to the pixel seen first.
-INLINE void NAME(max_block, LANES)(const cpu_pool *p, void *y, const int yh, uint8_t *winner, const void *x, const int xh) {
+INLINE void NAME(max_block, LANES)(const cpu_pool *p, void *y, int64_t yp, const int yh, uint8_t *winner, const void *x, int64_t xp,
+	const int xh) {
 	int64_t o = 0;
 	for (int64_t oh = 0; oh < p->out_height; oh++)
-		for (int64_t ow = 0; ow < p->out_width; ow++, o += LANES) {
+		for (int64_t ow = 0; ow < p->out_width; ow++, o++) {
 			const int64_t top = oh * p->stride - p->pad, left = ow * p->stride - p->pad;
 			FLOATS best = (FLOATS){0} + (p->relu ? 0 : -INFINITY);
 			INTS who = (INTS){0} + (p->relu ? 255 : 0);
 			for (int64_t kh = max64(0, -top); kh < min64(p->window, p->height - top); kh++)
 				for (int64_t kw = max64(0, -left); kw < min64(p->window, p->width - left); kw++) {
-					const FLOATS v = NAME(load, LANES)(x, ((top + kh) * p->width + left + kw) * LANES, xh);
+					const FLOATS v = NAME(load, LANES)(x, ((top + kh) * p->width + left + kw) * xp, xh);
 					const INTS larger = v > best;
 					who = (larger & (int32_t)(kh * p->window + kw)) | (~larger & who);
 					best = (FLOATS)((larger & (INTS)v) | (~larger & (INTS)best));
 				}
-			NAME(store, LANES)(y, o, best, yh);
-			*(BYTES *)(winner + o) = __builtin_convertvector(who, BYTES);
+			NAME(store, LANES)(y, o * yp, best, yh);
+			*(BYTES *)(winner + o * LANES) = __builtin_convertvector(who, BYTES);
 		}
 }
 
 // Each pixel asks which windows it won: no window is written twice, and sums have a fixed order.
-INLINE void NAME(max_block_backward, LANES)(const cpu_pool *p, void *dx, const int xh, const void *dy, const int yh,
+INLINE void NAME(max_block_backward, LANES)(const cpu_pool *p, void *dx, int64_t xp, const int xh, const void *dy, int64_t yp, const int yh,
 	const uint8_t *winner) {
 	int64_t i = 0;
 	for (int64_t h = 0, oh0 = 0, oh1 = 0; h < p->height; h++) {
 		outputs(p, h, p->out_height, &oh0, &oh1);
-		for (int64_t w = 0, ow0 = 0, ow1 = 0; w < p->width; w++, i += LANES) {
+		for (int64_t w = 0, ow0 = 0, ow1 = 0; w < p->width; w++, i += xp) {
 			outputs(p, w, p->out_width, &ow0, &ow1);
 			FLOATS sum = {0};
 			for (int64_t oh = oh0; oh < oh1; oh++)
 				for (int64_t ow = ow0; ow < ow1; ow++) {
-					const int64_t o = (oh * p->out_width + ow) * LANES;
+					const int64_t o = oh * p->out_width + ow;
 					const int32_t k = (int32_t)((h + p->pad - oh * p->stride) * p->window + w + p->pad - ow * p->stride);
 					int32_t who[LANES]; // a loop becomes one instruction; GCC 12 converts vectors byte by byte
-					for (int j = 0; j < LANES; j++) who[j] = winner[o + j];
-					sum += (FLOATS)((*(const INTS *)who == k) & (INTS)NAME(load, LANES)(dy, o, yh));
+					for (int j = 0; j < LANES; j++) who[j] = winner[o * LANES + j];
+					sum += (FLOATS)((*(const INTS *)who == k) & (INTS)NAME(load, LANES)(dy, o * yp, yh));
 				}
 			NAME(store, LANES)(dx, i, sum, xh);
 		}
 	}
 }
 
-INLINE void NAME(average_block, LANES)(const cpu_pool *p, void *y, const int yh, const void *x, const int xh) {
+INLINE void NAME(average_block, LANES)(const cpu_pool *p, void *y, int64_t yp, const int yh, const void *x, int64_t xp, const int xh) {
 	int64_t o = 0;
 	for (int64_t oh = 0; oh < p->out_height; oh++)
-		for (int64_t ow = 0; ow < p->out_width; ow++, o += LANES) {
+		for (int64_t ow = 0; ow < p->out_width; ow++, o += yp) {
 			const int64_t top = oh * p->stride - p->pad, left = ow * p->stride - p->pad;
 			const float share = 1 / (float)(pixels_in(p, oh, p->height) * pixels_in(p, ow, p->width));
 			FLOATS sum = {0};
 			for (int64_t kh = max64(0, -top); kh < min64(p->window, p->height - top); kh++)
 				for (int64_t kw = max64(0, -left); kw < min64(p->window, p->width - left); kw++)
-					sum += NAME(load, LANES)(x, ((top + kh) * p->width + left + kw) * LANES, xh);
+					sum += NAME(load, LANES)(x, ((top + kh) * p->width + left + kw) * xp, xh);
 			NAME(store, LANES)(y, o, sum * share, yh);
 		}
 }
 
-INLINE void NAME(average_block_backward, LANES)(const cpu_pool *p, void *dx, const int xh, const void *dy, const int yh) {
+INLINE void NAME(average_block_backward, LANES)(const cpu_pool *p, void *dx, int64_t xp, const int xh, const void *dy, int64_t yp, const int yh) {
 	int64_t i = 0;
 	for (int64_t h = 0, oh0 = 0, oh1 = 0; h < p->height; h++) {
 		outputs(p, h, p->out_height, &oh0, &oh1);
-		for (int64_t w = 0, ow0 = 0, ow1 = 0; w < p->width; w++, i += LANES) {
+		for (int64_t w = 0, ow0 = 0, ow1 = 0; w < p->width; w++, i += xp) {
 			outputs(p, w, p->out_width, &ow0, &ow1);
 			FLOATS sum = {0};
 			for (int64_t oh = oh0; oh < oh1; oh++)
 				for (int64_t ow = ow0; ow < ow1; ow++)
-					sum += NAME(load, LANES)(dy, (oh * p->out_width + ow) * LANES, yh) /
+					sum += NAME(load, LANES)(dy, (oh * p->out_width + ow) * yp, yh) /
 						(float)(pixels_in(p, oh, p->height) * pixels_in(p, ow, p->width));
 			NAME(store, LANES)(dx, i, sum, xh);
 		}
 	}
 }
 
-INLINE void NAME(pool, LANES)(const cpu_pool *p, void *y, const int yh, uint8_t *winner, const void *x, const int xh) {
-	if (p->average) NAME(average_block, LANES)(p, y, yh, x, xh);
-	else NAME(max_block, LANES)(p, y, yh, winner, x, xh);
+INLINE void NAME(pool, LANES)(const cpu_pool *p, void *y, int64_t yp, const int yh, uint8_t *winner, const void *x, int64_t xp, const int xh) {
+	if (p->average) NAME(average_block, LANES)(p, y, yp, yh, x, xp, xh);
+	else NAME(max_block, LANES)(p, y, yp, yh, winner, x, xp, xh);
 }
 
-INLINE void NAME(pool_backward, LANES)(const cpu_pool *p, void *dx, const int xh, const void *dy, const int yh, const uint8_t *winner) {
-	if (p->average) NAME(average_block_backward, LANES)(p, dx, xh, dy, yh);
-	else NAME(max_block_backward, LANES)(p, dx, xh, dy, yh, winner);
+INLINE void NAME(pool_backward, LANES)(const cpu_pool *p, void *dx, int64_t xp, const int xh, const void *dy, int64_t yp, const int yh,
+	const uint8_t *winner) {
+	if (p->average) NAME(average_block_backward, LANES)(p, dx, xp, xh, dy, yp, yh);
+	else NAME(max_block_backward, LANES)(p, dx, xp, xh, dy, yp, yh, winner);
 }
 
 #undef FLOATS

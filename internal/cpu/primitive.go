@@ -43,6 +43,21 @@ func (all *primitives) create(pd C.dnnl_primitive_desc_t) (*primitive, error) {
 	return p, nil
 }
 
+// primitive makes one of the net's, with its scratchpad.
+func (c *compiler) primitive(pd C.dnnl_primitive_desc_t) (*primitive, error) {
+	var scratch C.cpu_desc
+	C.cpu_wants(pd, C.dnnl_query_scratchpad_md, &scratch)
+	p, err := c.prims.create(pd)
+	if err != nil {
+		return nil, err
+	}
+	if bytes := int64(C.cpu_bytes(&scratch)); bytes > 0 {
+		c.scratch.bytes = max(c.scratch.bytes, bytes)
+		p.arg(C.DNNL_ARG_SCRATCHPAD, scratch, c.scratch)
+	}
+	return p, nil
+}
+
 // bind gives each primitive its arguments' memory.
 func (all primitives) bind(d *Device) error {
 	for _, p := range all {
@@ -76,19 +91,16 @@ func tensor(md *C.cpu_desc, dims []int, tag C.dnnl_format_tag_t, half bool) erro
 	return status(C.cpu_tensor(md, C.int(len(dims)), &d[0], tag, flag(half)))
 }
 
-// blocked describes (rows, channels, height, width) with block channels side by side; 0 leaves the choice to an op.
-func blocked(md *C.cpu_desc, dims []int, block int, half bool) error {
-	tag := map[int]C.dnnl_format_tag_t{0: C.dnnl_format_tag_any, 1: C.dnnl_abcd, 8: C.dnnl_aBcd8b, 16: C.dnnl_aBcd16b}[block]
-	return tensor(md, dims, tag, half)
-}
-
-// blockOf is the inverse of blocked; 0: the layout is none of ours.
-func blockOf(md *C.cpu_desc, dims []int, half bool) int {
-	for _, block := range []int{1, 8, 16} {
+// layoutOf finds the format of (rows, channels, height, width) and how many channels are side by side in it; 0: it is none of ours.
+func layoutOf(md *C.cpu_desc, dims []int, half bool) (tag C.dnnl_format_tag_t, block int) {
+	for _, l := range []struct {
+		tag   C.dnnl_format_tag_t
+		block int
+	}{{C.dnnl_abcd, 1}, {C.dnnl_aBcd8b, 8}, {C.dnnl_aBcd16b, 16}, {C.dnnl_acdb, dims[1]}} {
 		var b C.cpu_desc
-		if blocked(&b, dims, block, half) == nil && C.cpu_same(&b, md) != 0 {
-			return block
+		if tensor(&b, dims, l.tag, half) == nil && C.cpu_same(&b, md) != 0 {
+			return l.tag, l.block
 		}
 	}
-	return 0
+	return 0, 0
 }

@@ -6,7 +6,6 @@ package cpu
 import "C"
 
 import (
-	"strings"
 	"unsafe"
 
 	"alexnet/internal/device"
@@ -27,7 +26,7 @@ func (l *layer) suitsWinograd(train bool) bool {
 	if C.cpu_winograd_runs() == 0 || out.half != l.half() || out.halfGrad != l.half() {
 		return false
 	}
-	if l.half() && strings.Contains(ISA(), "amx") { // there oneDNN makes sixteen bf16 multiplications in the time of one of fp32
+	if !winogradAlways && l.half() && amx() || lastAlways {
 		return false
 	}
 	if l.phases() {
