@@ -192,12 +192,26 @@ void cpu_winograd_convolve(const cpu_winograd *w, void *y, const void *x, const 
 // cpu_winograd_weights gives the gradients of weights and bias.
 void cpu_winograd_weights(const cpu_winograd *w, float *weights, float *bias, const void *x, const void *dy, float *scratch);
 
-// cpu_fold makes channels of neighbouring pixels. x is bf16 of (rows, height, width, channels), y of (rows, out_height, out_width, stride, wide, channels):
-// at (h, w, a, b) the pixel (stride h + a - pad, stride w + b - pad), zero beyond the map. The kernel then has taps times columns taps.
+// cpu_tiles is a convolution without stride, whose weights' gradient tiles compute: see tiles.c. Values are bf16 with channels last, weights in oneDNN's order
+// gOIhw16i16o; channels of a group are a multiple of 16.
+typedef struct {
+	int64_t rows, groups, in, out; // channels of a group
+	int64_t height, width, out_height, out_width, taps, columns, pad; // the kernel: taps high, columns wide
+	int plain; // without the instructions, for tests
+	// set by cpu_tiles_plan
+	int64_t threads, chunk; // rows laid out at a time
+	int64_t scratch;        // bytes
+} cpu_tiles;
+void cpu_tiles_plan(cpu_tiles *t, int threads);
+void cpu_tiles_weights(const cpu_tiles *t, float *weights, float *bias, const void *x, const void *dy, void *scratch);
+
+// cpu_fold makes channels of neighbouring pixels. x is bf16 of (rows, height, width, channels), y of (rows, out_height, out_width, folded): at (h, w) are pixels
+// (stride h + a - pad, stride w + b - pad) for a < stride and b < wide, zero beyond the map and where there are more channels. The kernel then has taps times
+// columns taps.
 typedef struct {
 	int64_t rows, channels, height, width; // of x
 	int64_t kernels, kernel, stride, pad;  // of the convolution as it is
-	int64_t wide, taps, columns, out_height, out_width;
+	int64_t wide, taps, columns, out_height, out_width, folded;
 } cpu_fold;
 void cpu_fold_input(const cpu_fold *f, void *y, const void *x);
 // cpu_fold_weights makes of the folded weights, in oneDNN's order OIhw16i16o, those of (kernels, channels, kernel, kernel).

@@ -732,8 +732,8 @@ static void fold_part(const void *args, int thread, int64_t begin, int64_t end) 
 	(void)thread;
 	for (int64_t u = begin; u < end; u++) { // a row's line
 		const int64_t r = u / f.out_height, top = u % f.out_height * f.stride - f.pad;
-		uint16_t *y = a->y + u * f.out_width * f.stride * n;
-		for (int64_t w = 0; w < f.out_width; w++)
+		for (int64_t w = 0; w < f.out_width; w++) {
+			uint16_t *y = a->y + (u * f.out_width + w) * f.folded;
 			for (int64_t i = 0; i < f.stride; i++, y += n) {
 				const int64_t h = top + i, left = w * f.stride - f.pad;
 				const int64_t from = max64(0, -left), to = min64(f.wide, f.width - left); // pixels within the map
@@ -746,17 +746,19 @@ static void fold_part(const void *args, int thread, int64_t begin, int64_t end) 
 				for (int64_t j = from * f.channels; j < to * f.channels; j++) y[j] = x[j];
 				for (int64_t j = to * f.channels; j < n; j++) y[j] = 0;
 			}
+			for (int64_t j = f.stride * n; j < f.folded; j++) *y++ = 0;
+		}
 	}
 }
 
 void cpu_fold_input(const cpu_fold *f, void *y, const void *x) {
 	const fold_args a = {f, y, x};
 	const int64_t lines = f->rows * f->out_height;
-	cpu_parallel(fold_part, &a, lines, 1, lines * f->out_width * f->stride * f->wide * f->channels);
+	cpu_parallel(fold_part, &a, lines, 1, lines * f->out_width * f->folded);
 }
 
 void cpu_fold_weights(const cpu_fold *f, float *weights, const float *folded) {
-	const int64_t channels = f->stride * f->wide * f->channels, blocks = (channels + 15) / 16, all = f->taps * f->columns;
+	const int64_t blocks = f->folded / 16, all = f->taps * f->columns;
 	for (int64_t o = 0; o < f->kernels; o++)
 		for (int64_t c = 0; c < f->channels; c++)
 			for (int64_t h = 0; h < f->kernel; h++)

@@ -193,8 +193,8 @@ func (l *layer) blockOf(v *value) int {
 // wants is the weight's layout: a training program's as its gradient is written.
 func (l *layer) wants(c *compiler) (wants C.cpu_desc, err error) {
 	if c.prog.Train {
-		if l.folds() {
-			return l.plain()
+		if l.tiled() {
+			return l.tilesWants()
 		}
 		var pd C.dnnl_primitive_desc_t
 		if err := status(C.cpu_backward_weights(c.dev.engine, &l.desc, l.hint, &pd)); err != nil {
@@ -340,8 +340,9 @@ func (l *layer) masked(c *compiler) *buffer {
 }
 
 func (l *layer) backwardWeights(c *compiler, g *buffer) error {
-	if l.folds() {
-		return l.fold().backwardWeights(c, g)
+	if l.tiled() {
+		l.backwardTiles(c, g)
+		return nil
 	}
 	var pd C.dnnl_primitive_desc_t
 	if err := status(C.cpu_backward_weights(c.dev.engine, &l.desc, l.hint, &pd)); err != nil {

@@ -107,11 +107,7 @@ func (o *winograd) wants() (md C.cpu_desc, err error) {
 	if o.phases() {
 		return o.plain()
 	}
-	tag := C.dnnl_format_tag_t(C.dnnl_OIhw16i16o)
-	if o.conv.Groups > 1 {
-		tag = C.dnnl_gOIhw16i16o
-	}
-	return md, tensor(&md, o.kernel, tag, false)
+	return o.blocks()
 }
 
 // describe sets what C needs to know.
