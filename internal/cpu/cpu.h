@@ -99,7 +99,7 @@ void cpu_zero(void *x, int64_t bytes);
 typedef struct {
 	int64_t rows, used, channels, height, width; // of x
 	int64_t picture_height, picture_width;
-	int last;            // channels last
+	int last;            // channels last, of x and the mean; else there is one channel or they are first
 	const float *mean;   // (channels, picture height, picture width), or one a channel
 	int64_t mean_pixels; // 1 or picture height * width
 	const float *scale;  // (channels)

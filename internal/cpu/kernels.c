@@ -158,16 +158,44 @@ typedef struct {
 	const float *color;
 } input_args;
 
-// channel_line makes one line of one channel, from number at of x on, pitch apart; source is its leftmost pixel, stride apart.
-INLINE void channel_line(void *x, int64_t at, const int64_t pitch, const int half, const uint8_t *source, const int64_t stride,
-	const float *mean, int64_t mean_step, float color, float scale, int64_t n, int flip) {
+// channel_line makes one line of one channel, from number at of x on; source is its leftmost pixel, stride apart.
+INLINE void channel_line(void *x, int64_t at, const int half, const uint8_t *source, const int64_t stride, const float *mean,
+	int64_t mean_step, float color, float scale, int64_t n, int flip) {
 	if (flip)
 		for (int64_t j = 0; j < n; j++)
-			store(x, at + (n - 1 - j) * pitch, ((float)source[j * stride] - mean[j * mean_step] + color) * scale, half);
+			store(x, at + n - 1 - j, ((float)source[j * stride] - mean[j * mean_step] + color) * scale, half);
 	else if (mean_step)
-		for (int64_t j = 0; j < n; j++) store(x, at + j * pitch, ((float)source[j * stride] - mean[j] + color) * scale, half);
+		for (int64_t j = 0; j < n; j++) store(x, at + j, ((float)source[j * stride] - mean[j] + color) * scale, half);
 	else
-		for (int64_t j = 0; j < n; j++) store(x, at + j * pitch, ((float)source[j * stride] - mean[0] + color) * scale, half);
+		for (int64_t j = 0; j < n; j++) store(x, at + j, ((float)source[j * stride] - mean[0] + color) * scale, half);
+}
+
+// colour_line makes one line of three channels, which are last, 16 pixels at a time: mean is that of the leftmost pixel of source, or of all where whole is 0;
+// color is added and the sum scaled. Flipped, source's pixels are written from the right.
+INLINE void colour_line(void *x, int64_t at, const int half, const uint8_t *source, const float *mean, int whole, const float *color,
+	const float *scale, int64_t n, int flip) {
+	enum { PIXELS = 16, NUMBERS = 3 * PIXELS };
+	float means[NUMBERS], colors[NUMBERS], scales[NUMBERS], line[NUMBERS];
+	for (int i = 0; i < NUMBERS; i++) means[i] = whole ? 0 : mean[i % 3], colors[i] = color[i % 3], scales[i] = scale[i % 3];
+	int64_t j = 0;
+	for (; j + PIXELS <= n; j += PIXELS) {
+		const uint8_t *s = source + 3 * j;
+		const float *m = whole ? mean + 3 * j : means;
+		void *y = flip ? (void *)line : place(x, at + 3 * j, half);
+		for (int i = 0; i < NUMBERS; i += 16) {
+			int32_t v[16]; // as in pool.h
+			for (int k = 0; k < 16; k++) v[k] = s[i + k];
+			const floats_16 f = __builtin_convertvector(*(const ints_16 *)v, floats_16) - *(const floats_16 *)(m + i);
+			store_16(y, i, (f + *(const floats_16 *)(colors + i)) * *(const floats_16 *)(scales + i), half);
+		}
+		if (flip)
+			for (int i = 0; i < PIXELS; i++) memcpy(place(x, at + 3 * (n - 1 - j - i), half), place(y, 3 * i, half), half ? 6 : 12);
+	}
+	for (; j < n; j++)
+		for (int c = 0; c < 3; c++) {
+			const float v = ((float)source[3 * j + c] - mean[3 * j * whole + c] + color[c]) * scale[c];
+			store(x, at + 3 * (flip ? n - 1 - j : j) + c, v, half);
+		}
 }
 
 INLINE void input_row(const input_args *a, int64_t r, const int half) {
@@ -178,16 +206,22 @@ INLINE void input_row(const input_args *a, int64_t r, const int half) {
 		return;
 	}
 	const int64_t top = a->crop[2 * r], left = a->crop[2 * r + 1], whole = in.mean_pixels > 1;
-	for (int64_t i = 0; i < in.height; i++)
+	for (int64_t i = 0; i < in.height; i++) {
+		if (in.last && in.channels == 3) {
+			const int64_t at = (top + i) * in.picture_width + left;
+			colour_line(a->x, r * row + i * in.width * 3, half, a->pixels + r * picture + at * 3, in.mean + (whole ? 3 * at : 0), (int)whole,
+				a->color + 3 * r, in.scale, in.width, a->flip[r]);
+			continue;
+		}
 		for (int64_t c = 0; c < in.channels; c++) {
 			const int64_t at = (top + i) * in.picture_width + left; // (y, x) of the line's left end
 			const uint8_t *source = a->pixels + r * picture + at * in.channels + c;
 			const float *mean = in.mean + c * in.mean_pixels + (whole ? at : 0), color = a->color[3 * r + c];
-			const int64_t line = r * row + (c * in.height + i) * in.width, last = r * row + i * in.width * in.channels + c;
-			if (in.channels != 3) channel_line(a->x, line, 1, half, source, 1, mean, whole, color, in.scale[c], in.width, a->flip[r]);
-			else if (in.last) channel_line(a->x, last, 3, half, source, 3, mean, whole, color, in.scale[c], in.width, a->flip[r]);
-			else channel_line(a->x, line, 1, half, source, 3, mean, whole, color, in.scale[c], in.width, a->flip[r]);
+			const int64_t line = r * row + (c * in.height + i) * in.width;
+			if (in.channels == 3) channel_line(a->x, line, half, source, 3, mean, whole, color, in.scale[c], in.width, a->flip[r]);
+			else channel_line(a->x, line, half, source, 1, mean, whole, color, in.scale[c], in.width, a->flip[r]);
 		}
+	}
 }
 
 INLINE void input_part(const void *args, int thread, int64_t begin, int64_t end, const int half) {
@@ -404,8 +438,8 @@ INLINE void lrn_group_forward_of(const cpu_lrn *l, int64_t c0, void *y, const in
 	else lrn_any_forward(l, fused ? 0 : c0, y, yh, x, xh);
 }
 
-INLINE void lrn_group_backward_of(const cpu_lrn *l, int64_t c0, void *dx, const void *dy, const int yh, const void *x, const int xh, int relu,
-	const int fused) {
+INLINE void lrn_group_backward_of(const cpu_lrn *l, int64_t c0, void *dx, const void *dy, const int yh, const void *x,
+	const int xh, int relu, const int fused) {
 	const int64_t lanes = lrn_vectors(l), blocks = l->channels / l->groups / max64(1, lanes);
 	const steps xs = lrn_steps(l, lanes), ys = fused ? blocks_of(l, lanes) : xs;
 	if (fused || lanes) x = place(x, lrn_at(l, c0), xh), dx = place(dx, lrn_at(l, c0), xh);
@@ -422,7 +456,8 @@ INLINE void lrn_group_forward(const cpu_lrn *l, int64_t c0, void *y, const void 
 	else lrn_group_forward_of(l, c0, y, 0, x, 1, fused);
 }
 
-INLINE void lrn_group_backward(const cpu_lrn *l, int64_t c0, void *dx, const void *dy, const void *x, int relu, const int half, const int fused) {
+INLINE void lrn_group_backward(const cpu_lrn *l, int64_t c0, void *dx, const void *dy, const void *x, int relu,
+	const int half, const int fused) {
 	if (!half) lrn_group_backward_of(l, c0, dx, dy, 0, x, 0, relu, fused);
 	else if (l->half_y) lrn_group_backward_of(l, c0, dx, dy, 1, x, 1, relu, fused);
 	else lrn_group_backward_of(l, c0, dx, dy, 0, x, 1, relu, fused);
@@ -492,6 +527,8 @@ INLINE void outputs(const cpu_pool *p, int64_t i, int64_t size, int64_t *from, i
 	while (*to < size && *to * p->stride <= i + p->pad) ++*to;
 	while (*from < *to && *from * p->stride + p->window <= i + p->pad) ++*from;
 }
+
+enum { POOL_PIXELS = 128 }; // of a line that are taken together: their sums are 8 kB
 
 // pixels_in is the number of pixels of the window's row or column o that lie in the map.
 INLINE int64_t pixels_in(const cpu_pool *p, int64_t o, int64_t size) {
@@ -742,6 +779,15 @@ static void fold_part(const void *args, int thread, int64_t begin, int64_t end) 
 					continue;
 				}
 				const uint16_t *x = a->x + ((r * f.height + h) * f.width + left) * f.channels;
+				// Most pixels; copies of a known length are two instructions. 12: a stride of 4, 15: five taps, both of three colours.
+				if (to - from == f.wide && n == 12) {
+					memcpy(y, x, 12 * sizeof *y);
+					continue;
+				}
+				if (to - from == f.wide && n == 15) {
+					memcpy(y, x, 15 * sizeof *y);
+					continue;
+				}
 				for (int64_t j = 0; j < from * f.channels; j++) y[j] = 0;
 				for (int64_t j = from * f.channels; j < to * f.channels; j++) y[j] = x[j];
 				for (int64_t j = to * f.channels; j < n; j++) y[j] = 0;

@@ -138,7 +138,13 @@ func (n *Net) alloc() error {
 }
 
 func (n *Net) fillStaging() {
-	copy(n.mean.slice(), n.prog.Input.Mean)
+	mean := n.mean.slice()
+	copy(mean, n.prog.Input.Mean)
+	if pixels := int(n.input.mean_pixels); n.input.last != 0 && pixels > 1 {
+		for i, m := range n.prog.Input.Mean {
+			mean[i%pixels*n.prog.Input.Channels+i/pixels] = m
+		}
+	}
 	scale := n.scale.slice()
 	for i := range scale {
 		scale[i] = 1

@@ -27,24 +27,33 @@ INLINE void NAME(max_block, LANES)(const cpu_pool *p, void *y, int64_t yp, const
 		}
 }
 
-// Each pixel asks which windows it won: no window is written twice, and sums have a fixed order.
+// Line by line of x, of which some pixels' sums stay in the first-level cache: each window that touches them gives its gradient to the one that won. Every
+// pixel sums up its windows in their order.
 INLINE void NAME(max_block_backward, LANES)(const cpu_pool *p, void *dx, int64_t xp, const int xh, const void *dy, int64_t yp, const int yh,
 	const uint8_t *winner) {
-	int64_t i = 0;
+	FLOATS sum[POOL_PIXELS];
 	for (int64_t h = 0, oh0 = 0, oh1 = 0; h < p->height; h++) {
 		outputs(p, h, p->out_height, &oh0, &oh1);
-		for (int64_t w = 0, ow0 = 0, ow1 = 0; w < p->width; w++, i += xp) {
-			outputs(p, w, p->out_width, &ow0, &ow1);
-			FLOATS sum = {0};
+		for (int64_t w0 = 0; w0 < p->width; w0 += POOL_PIXELS) {
+			const int64_t w1 = min64(p->width, w0 + POOL_PIXELS), first = max64(0, (w0 + p->pad - p->window) / p->stride); // window that may touch w0
+			memset(sum, 0, (size_t)(w1 - w0) * sizeof *sum);
 			for (int64_t oh = oh0; oh < oh1; oh++)
-				for (int64_t ow = ow0; ow < ow1; ow++) {
-					const int64_t o = oh * p->out_width + ow;
-					const int32_t k = (int32_t)((h + p->pad - oh * p->stride) * p->window + w + p->pad - ow * p->stride);
+				for (int64_t ow = first; ow < p->out_width && ow * p->stride - p->pad < w1; ow++) {
+					const int64_t o = oh * p->out_width + ow, left = ow * p->stride - p->pad;
+					const int64_t kw0 = max64(0, w0 - left), kw1 = min64(p->window, w1 - left);
+					const int32_t k = (int32_t)((h + p->pad - oh * p->stride) * p->window);
 					int32_t who[LANES]; // a loop becomes one instruction; GCC 12 converts vectors byte by byte
 					for (int j = 0; j < LANES; j++) who[j] = winner[o * LANES + j];
-					sum += (FLOATS)((*(const INTS *)who == k) & (INTS)NAME(load, LANES)(dy, o * yp, yh));
+					const INTS won = *(const INTS *)who, d = (INTS)NAME(load, LANES)(dy, o * yp, yh);
+					FLOATS *s = sum + left - w0;
+					if (kw0 == 0 && kw1 == 3) {
+						s[0] += (FLOATS)((won == k) & d);
+						s[1] += (FLOATS)((won == k + 1) & d);
+						s[2] += (FLOATS)((won == k + 2) & d);
+					} else
+						for (int64_t kw = kw0; kw < kw1; kw++) s[kw] += (FLOATS)((won == k + (int32_t)kw) & d);
 				}
-			NAME(store, LANES)(dx, i, sum, xh);
+			for (int64_t w = w0; w < w1; w++) NAME(store, LANES)(dx, (h * p->width + w) * xp, sum[w - w0], xh);
 		}
 	}
 }

@@ -128,7 +128,11 @@ static void multiply(const cpu_tiles *t, const panels *p, int na, int nb) {
 
 INLINE int64_t in_blocks(const cpu_tiles *t) { return t->in / LANES; }
 INLINE int64_t out_blocks(const cpu_tiles *t) { return t->out / LANES; }
-INLINE int64_t pitch(const cpu_tiles *t) { return t->out_width + t->columns - 1; }
+// A line's padding at its right is that at the left of the next.
+INLINE int64_t pitch(const cpu_tiles *t) {
+	const int64_t columns = t->out_width + t->columns - 1; // that taps reach
+	return max64(max64(t->width + t->pad, columns - t->pad), t->out_width);
+}
 INLINE int64_t depth(const cpu_tiles *t) { return (t->out_height * pitch(t) + DEPTH - 1) / DEPTH; } // tiles of a row
 // A line of x has room for the farthest tap's last tile, and is an odd number of the cache's lines long, so that a tile's lines fall into different sets.
 INLINE int64_t x_line(const cpu_tiles *t) {

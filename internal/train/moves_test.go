@@ -125,10 +125,10 @@ var stepTiles = map[string]device.Moves{
 		Exchange:      (4*4*468_992 + 4*(468_992/2-4*2048)) / 2, Upload: 2 * 4 * 3 * 224 * 224 * (1 + 2),
 	},
 	"train: demo on 1 in bf16, 16": {
-		Reorders: 2 + 3 + 2 + 2 + 2, BetweenOps: copy16/2*2*64*3*3 + 2*16*(3*28*28+15*32*28), PackedWeights: 637_344, Upload: 16 * 3 * 28 * 28 * (1 + 2),
+		Reorders: 2 + 3 + 2 + 2 + 2, BetweenOps: copy16/2*2*64*3*3 + 2*16*(3*28*28+16*32*28), PackedWeights: 637_344, Upload: 16 * 3 * 28 * 28 * (1 + 2),
 	},
 	"train: fig1 on 1 in bf16, 16": {
-		Reorders: 2 + 3 + 2 + 1 + 2, BetweenOps: copy16/2*2*64*4*4 + 2*16*(3*32*32+15*36*32), PackedWeights: 1_053_504, Upload: 16 * 3 * 32 * 32 * (1 + 2),
+		Reorders: 2 + 3 + 2 + 1 + 2, BetweenOps: copy16/2*2*64*4*4 + 2*16*(3*32*32+16*36*32), PackedWeights: 1_053_504, Upload: 16 * 3 * 32 * 32 * (1 + 2),
 	},
 	"infer: alexnet on 1 in bf16, 1": {Reorders: 1, BetweenOps: 2 * 2 * 256 * 6 * 6, Upload: 3 * 224 * 224 * (1 + 2)},
 }
