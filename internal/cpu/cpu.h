@@ -221,7 +221,7 @@ void cpu_fold_weights(const cpu_fold *f, float *weights, const float *folded);
 int cpu_finite(const float *x, int64_t n);
 int cpu_update(float *w, float *v, const float *g, int64_t n, float momentum, float lr, float decay);
 
-// ---- probe.c: what the processor does at most, see device.Probe. half: in bf16, where cpu_bfloat16 has no objection.
+// ---- probe.c: what the processor does at most, see device.Probe. half: in bf16, where cpu_bfloat16 has no objection; 2: on tiles.
 
 const char *cpu_probe_name(int half);
 // cpu_probe_multiply and cpu_probe_triad return what they did: operations, bytes. sink: 16 floats for each thread. arrays: three of cpu_probe_bytes,

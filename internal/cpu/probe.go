@@ -15,7 +15,7 @@ import (
 // probe measures the device's cores: see device.Probe.
 type probe struct {
 	dev    *Device
-	half   bool
+	half   C.int // 2: on tiles
 	bytes  C.int64_t // of each of the three arrays
 	arrays *C.float
 	sink   []float32
@@ -26,7 +26,10 @@ func (d *Device) Probe(p device.Precision) (device.Probe, error) {
 	if err := d.Supports(p); err != nil {
 		return nil, fmt.Errorf("%s: %w", d.name, err)
 	}
-	b := &probe{dev: d, half: p == device.BF16, bytes: C.cpu_probe_bytes(), sink: make([]float32, 16*d.threads)}
+	b := &probe{dev: d, half: flag(p == device.BF16), bytes: C.cpu_probe_bytes(), sink: make([]float32, 16*d.threads)}
+	if b.half != 0 && amx() {
+		b.half = 2
+	}
 	if b.arrays = (*C.float)(C.cpu_arena(3 * b.bytes)); b.arrays == nil {
 		return nil, fmt.Errorf("%s: no memory: %d MiB for measuring memory", d.name, 3*b.bytes>>20)
 	}
@@ -34,11 +37,11 @@ func (d *Device) Probe(p device.Precision) (device.Probe, error) {
 	return b, nil
 }
 
-func (b *probe) Instructions() string { return C.GoString(C.cpu_probe_name(flag(b.half))) }
+func (b *probe) Instructions() string { return C.GoString(C.cpu_probe_name(b.half)) }
 
 func (b *probe) Multiply() (operations float64) {
 	b.dev.do(func() {
-		operations = float64(C.cpu_probe_multiply(flag(b.half), C.int(b.dev.threads), (*C.float)(&b.sink[0])))
+		operations = float64(C.cpu_probe_multiply(b.half, C.int(b.dev.threads), (*C.float)(&b.sink[0])))
 	})
 	return operations
 }

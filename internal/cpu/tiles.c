@@ -10,6 +10,7 @@
 // factor, (pair of pixels, channel, two), with zeros where x's padding is. Both on 13x13 maps with 3x3 taps: 15 pixels a line, three quarters of the
 // products count. oneDNN 2.6 makes 1.0 TFLOP/s of the paper's conv2 to conv5 and 0.3 to 0.6 of fig1's; docs/results.md has this one's.
 #include "numbers.h"
+#include "tiles.h"
 
 enum {
 	LANES = 16,
@@ -30,23 +31,6 @@ typedef struct {
 
 // ---- products of tiles
 
-#ifdef __x86_64__
-// A tile's configuration: 8 registers of 16 lines of 64 bytes. See Intel's manual on LDTILECFG for its bytes.
-static const struct {
-	uint8_t palette, start, reserved[14];
-	uint16_t bytes[16];
-	uint8_t lines[16];
-} tile_config __attribute__((aligned(64))) = {1, 0, {0}, {64, 64, 64, 64, 64, 64, 64, 64}, {16, 16, 16, 16, 16, 16, 16, 16}};
-
-#define LOAD(tile, p, stride) __asm__ volatile("tileloadd (%0,%1,1), %%tmm" #tile ::"r"(p), "r"((int64_t)(stride)) : "memory")
-#define STORE(tile, p) __asm__ volatile("tilestored %%tmm" #tile ", (%0,%1,1)" ::"r"(p), "r"((int64_t)64) : "memory")
-#define ZERO(tile) __asm__ volatile("tilezero %%tmm" #tile ::)
-#define MULTIPLY(sum, a, b) __asm__ volatile("tdpbf16ps %%tmm" #b ", %%tmm" #a ", %%tmm" #sum ::)
-
-static void begin_tiles(void) { __asm__ volatile("ldtilecfg %0" ::"m"(tile_config)); }
-static void end_tiles(void) { __asm__ volatile("tilerelease" ::); }
-#endif
-
 // panels are one or two blocks of 16 channels of each factor, and the sums that belong to them.
 typedef struct {
 	const uint16_t *a, *b; // of the first row
@@ -62,37 +46,37 @@ INLINE void multiply_tiles(const panels *p, const int na, const int nb) {
 	float *c00 = p->c, *c10 = c00 + p->c_a, *c01 = c00 + p->c_b, *c11 = c01 + p->c_a;
 	const int64_t line = 2 * p->a_line;
 	if (p->add) {
-		LOAD(0, c00, 64);
-		if (na > 1) LOAD(1, c10, 64);
-		if (nb > 1) LOAD(2, c01, 64);
-		if (na > 1 && nb > 1) LOAD(3, c11, 64);
+		TILE_LOAD(0, c00, 64);
+		if (na > 1) TILE_LOAD(1, c10, 64);
+		if (nb > 1) TILE_LOAD(2, c01, 64);
+		if (na > 1 && nb > 1) TILE_LOAD(3, c11, 64);
 	} else {
-		ZERO(0);
-		ZERO(1);
-		ZERO(2);
-		ZERO(3);
+		TILE_ZERO(0);
+		TILE_ZERO(1);
+		TILE_ZERO(2);
+		TILE_ZERO(3);
 	}
 	for (int64_t r = 0; r < p->rows; r++) {
 		const uint16_t *a = p->a + r * p->a_row, *b = p->b + r * p->b_row;
 		for (int64_t d = 0; d < p->depth; d++, a += DEPTH, b += DEPTH * LANES) {
-			LOAD(6, b, 64);
-			LOAD(4, a, line);
-			MULTIPLY(0, 4, 6);
+			TILE_LOAD(6, b, 64);
+			TILE_LOAD(4, a, line);
+			TILE_MULTIPLY(0, 4, 6);
 			if (na > 1) {
-				LOAD(5, a + p->a_block, line);
-				MULTIPLY(1, 5, 6);
+				TILE_LOAD(5, a + p->a_block, line);
+				TILE_MULTIPLY(1, 5, 6);
 			}
 			if (nb > 1) {
-				LOAD(7, b + p->b_block, 64);
-				MULTIPLY(2, 4, 7);
-				if (na > 1) MULTIPLY(3, 5, 7);
+				TILE_LOAD(7, b + p->b_block, 64);
+				TILE_MULTIPLY(2, 4, 7);
+				if (na > 1) TILE_MULTIPLY(3, 5, 7);
 			}
 		}
 	}
-	STORE(0, c00);
-	if (na > 1) STORE(1, c10);
-	if (nb > 1) STORE(2, c01);
-	if (na > 1 && nb > 1) STORE(3, c11);
+	TILE_STORE(0, c00, 64);
+	if (na > 1) TILE_STORE(1, c10, 64);
+	if (nb > 1) TILE_STORE(2, c01, 64);
+	if (na > 1 && nb > 1) TILE_STORE(3, c11, 64);
 }
 #endif
 
