@@ -15,7 +15,7 @@ import (
 // probe measures the device's cores: see device.Probe.
 type probe struct {
 	dev    *Device
-	half   C.int // 2: on tiles
+	half   C.int     // 2: on tiles
 	bytes  C.int64_t // of each of the three arrays
 	arrays *C.float
 	sink   []float32
