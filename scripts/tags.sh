@@ -1,6 +1,6 @@
 #!/bin/sh
 # Prints the build tags for this machine: "dnnl" where oneDNN's headers (2.x or 3.x) are found and a C compiler that takes what internal/cpu is written
-# in (GCC: clang has no __builtin_shuffle), "cuda" where scripts/cuda.sh finds headers. Says on standard error what is left out.
+# in (GCC: clang has no __builtin_shuffle; its assembler with AMX), "cuda" where scripts/cuda.sh finds headers. Says on standard error what is left out.
 set -u
 none() { echo "build: $1: reference backend only" >&2; exit 0; }
 [ "${CGO_ENABLED:-1}" = 0 ] && none "CGO_ENABLED=0"
@@ -22,6 +22,9 @@ void swap(float *x) {
 __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512bf16,prefer-vector-width=512")))
 #endif
 void add(float *x) { for (int i = 0; i < 64; i++) x[i] += 1; }
+#ifdef __x86_64__
+void tiles(void) { __asm__ volatile("tilerelease"); }
+#endif
 C
 }
 
@@ -35,7 +38,7 @@ C
 
 tags=
 if ! vectors; then
-	echo "build: $cc does not compile GCC's vector extensions (CC=gcc does): no oneDNN" >&2
+	echo "build: $cc does not compile GCC's vector extensions (CC=gcc does), or its assembler is older than AMX (binutils 2.36): no oneDNN" >&2
 elif ! onednn; then
 	echo "build: no headers of oneDNN 2.x or 3.x (Debian, Ubuntu: apt-get install libdnnl-dev): no oneDNN" >&2
 else

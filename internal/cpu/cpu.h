@@ -20,6 +20,9 @@ void cpu_close(dnnl_engine_t engine, dnnl_stream_t stream);
 // cpu_isa names the instructions that the library uses at most; NULL: it does not tell, or the name is not known here.
 const char *cpu_isa(void);
 
+// cpu_amx tells that the library multiplies tiles of bf16.
+int cpu_amx(void);
+
 // cpu_bfloat16 tells why the library does not compute in bf16 here, or NULL. (It would on any processor: an emulation that is slower than fp32.)
 const char *cpu_bfloat16(void);
 
@@ -192,7 +195,7 @@ void cpu_winograd_convolve(const cpu_winograd *w, void *y, const void *x, const 
 // cpu_winograd_weights gives the gradients of weights and bias.
 void cpu_winograd_weights(const cpu_winograd *w, float *weights, float *bias, const void *x, const void *dy, float *scratch);
 
-// cpu_tiles is a convolution without stride, whose weights' gradient tiles compute: see tiles.c. Values are bf16 with channels last, weights in oneDNN's order
+// cpu_tiles is a convolution of stride 1, whose weights' gradient tiles compute: see tiles.c. Values are bf16 with channels last, weights in oneDNN's order
 // gOIhw16i16o; channels of a group are a multiple of 16.
 typedef struct {
 	int64_t rows, groups, in, out; // channels of a group
@@ -202,7 +205,7 @@ typedef struct {
 	int64_t threads, chunk; // rows laid out at a time
 	int64_t scratch;        // bytes
 } cpu_tiles;
-void cpu_tiles_plan(cpu_tiles *t, int threads);
+void cpu_tiles_plan(cpu_tiles *t, int threads, int64_t bytes); // of a chunk, for each thread
 void cpu_tiles_weights(const cpu_tiles *t, float *weights, float *bias, const void *x, const void *dy, void *scratch);
 
 // cpu_fold makes channels of neighbouring pixels. x is bf16 of (rows, height, width, channels), y of (rows, out_height, out_width, folded): at (h, w) are pixels
@@ -217,9 +220,10 @@ void cpu_fold_input(const cpu_fold *f, void *y, const void *x);
 // cpu_fold_weights makes of the folded weights, in oneDNN's order OIhw16i16o, those of (kernels, channels, kernel, kernel).
 void cpu_fold_weights(const cpu_fold *f, float *weights, const float *folded);
 
-// cpu_finite tells whether all of x is; cpu_update makes v = momentum v - decay lr w - lr g; w += v, and tells whether w stayed finite.
+// cpu_finite tells whether all of x is; cpu_update makes v = momentum v - decay lr w - lr g; w += v, and tells whether w stayed finite. packed, if not NULL,
+// gets w as bf16, of each two lines of so many numbers (a multiple of 16; n is one of two lines) the numbers in turn.
 int cpu_finite(const float *x, int64_t n);
-int cpu_update(float *w, float *v, const float *g, int64_t n, float momentum, float lr, float decay);
+int cpu_update(float *w, float *v, const float *g, int64_t n, float momentum, float lr, float decay, void *packed, int64_t line);
 
 // ---- probe.c: what the processor does at most, see device.Probe. half: in bf16, where cpu_bfloat16 has no objection; 2: on tiles.
 

@@ -3,10 +3,12 @@
 package cpu
 
 import (
+	"fmt"
 	"math"
 	"slices"
 	"strings"
 	"testing"
+	"unsafe"
 
 	"go.uber.org/goleak"
 	"golang.org/x/sys/cpu"
@@ -43,13 +45,28 @@ func TestWinograd(t *testing.T) {
 	t.Run("bf16", TestHalf)
 }
 
-// The same with channels last, which only processors with AMX get, and only in bf16.
+// The same with channels last, which oneDNN wants of bf16 with AMX, and, where there are no tiles, with tiles.c in plain C; rows are laid out one by one.
 func TestChannelsLast(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes a minute")
 	}
-	lastAlways = true
-	defer func() { lastAlways = false }()
+	chunk := tileChunk
+	lastAlways, tileChunk = true, 1
+	defer func() { lastAlways, tileChunk = false, chunk }()
+	d := openDevices(t, 1)[0]
+	if device.Supports(d, device.BF16) == nil {
+		w := narrow(4, true)
+		w.Precision = device.BF16
+		seen := map[string]int{}
+		for _, op := range newRig(t, d, w).net.ops {
+			for _, s := range op.backward {
+				seen[fmt.Sprintf("%T", s)]++
+			}
+		}
+		if seen["*cpu.tilesWeights"] != 2 || seen["*cpu.foldInput"] != 1 {
+			t.Errorf("conv1 and conv2 of a net in bf16 run %v", seen)
+		}
+	}
 	t.Run("fp32", TestDevice)
 	t.Run("bf16", TestHalf)
 }
@@ -99,6 +116,40 @@ func TestHalfToOthers(t *testing.T) {
 		t.Error("what was sent is not the value")
 	}
 	link.Forward.Return(parcel, 0)
+}
+
+// The packed weights that the update writes are what packing makes of the new weights.
+func TestUpdatePacks(t *testing.T) {
+	d := openDevices(t, 1)[0]
+	if err := device.Supports(d, device.BF16); err != nil {
+		t.Skip(err)
+	}
+	w := narrow(4, true)
+	w.Precision = device.BF16
+	r := newRig(t, d, w)
+	r.step()
+	r.check(r.net.Sync())
+	seen := 0
+	for _, q := range r.params.(*Params).params {
+		k := q.paired()
+		if k == nil {
+			continue
+		}
+		seen++
+		if k.version != q.version {
+			t.Errorf("%s: version %d, its packed copy %d", q.spec.Name, q.version, k.version)
+		}
+		bytes := unsafe.Slice((*byte)(k.data.data), k.data.bytes)
+		got := slices.Clone(bytes)
+		clear(bytes)
+		r.net.dev.do(func() { r.check(k.fill.run(r.net)) })
+		if i := slices.IndexFunc(got, func(b byte) bool { return b != 0 }); i < 0 || !slices.Equal(got, bytes) {
+			t.Errorf("%s: the update packed other numbers than packing does", q.spec.Name)
+		}
+	}
+	if isa := ISA(); seen != 2 && strings.HasPrefix(Version(), "oneDNN 2.") && strings.Contains(isa, "bf16") || seen > 2 {
+		t.Errorf("the update packs %d weights, want fc6's and fc8's (%s)", seen, isa)
+	}
 }
 
 // narrow is a net of few weights that has all of the paper's ops.

@@ -309,8 +309,9 @@ INLINE steps lrn_steps(const cpu_lrn *l, int64_t lanes) { return lrn_last(l) ? (
 INLINE int64_t lrn_at(const cpu_lrn *l, int64_t c0) { return lrn_last(l) ? c0 : c0 * l->pixels; }
 
 int cpu_lrn_fuses(const cpu_lrn *l) {
-	if (lrn_last(l)) return (int)lrn_vectors(l);
-	return l->channels / l->groups % l->block == 0 ? (int)l->block : 0;
+	const int64_t lanes = lrn_vectors(l), b = l->block;
+	if (lanes) return (int)lanes;
+	return (b == 1 || b == 8 || b == 16) && l->channels / l->groups % b == 0 ? (int)b : 0;
 }
 
 // The rest is for any size, power and layout.
@@ -822,6 +823,8 @@ typedef struct {
 	const float *g;
 	float momentum, lr, decay;
 	int *failed;
+	uint16_t *packed;
+	int64_t line;
 } update_args;
 
 CLONES static void finite_part(const void *args, int thread, int64_t begin, int64_t end) {
@@ -859,9 +862,37 @@ CLONES static void update_part(const void *args, int thread, int64_t begin, int6
 	if (largest >= INFINITE) __atomic_store_n(a->failed, 1, __ATOMIC_RELAXED);
 }
 
-int cpu_update(float *w, float *v, const float *g, int64_t n, float momentum, float lr, float decay) {
+// update_packing_part is update_part that also writes the weights as bf16, two lines of so many numbers side by side.
+HALF static void update_packing_part(const void *args, int thread, int64_t begin, int64_t end) {
+	const update_args *a = args;
+	const floats_16 momentum = (floats_16){0} + a->momentum, lr = (floats_16){0} + a->lr, shrink = (floats_16){0} + a->decay * a->lr;
+	ints_16 largest = {0};
+	(void)thread;
+	for (int64_t pair = begin; pair < end; pair += 2 * a->line)
+		for (int64_t j = 0; j < a->line; j += 16) {
+			words_16 half[2];
+#pragma GCC unroll 2
+			for (int k = 0; k < 2; k++) {
+				const int64_t i = pair + k * a->line + j;
+				const floats_16 old = *(const floats_16 *)(a->w + i);
+				const floats_16 v = momentum * *(const floats_16 *)(a->v + i) - shrink * old - lr * *(const floats_16 *)(a->g + i), w = old + v;
+				*(floats_16 *)(a->v + i) = v, *(floats_16 *)(a->w + i) = w;
+				const ints_16 m = (ints_16)w & 0x7fffffff, more = m > largest;
+				largest = (m & more) | (largest & ~more);
+				uint16_t rounded[16];
+				store_16(rounded, 0, w, 1);
+				WIDEN(16, half[k], rounded);
+			}
+			*(words_16 *)(a->packed + pair + 2 * j) = half[0] | half[1] << 16;
+		}
+	for (int i = 0; i < 16; i++)
+		if (largest[i] >= INFINITE) __atomic_store_n(a->failed, 1, __ATOMIC_RELAXED);
+}
+
+int cpu_update(float *w, float *v, const float *g, int64_t n, float momentum, float lr, float decay, void *packed, int64_t line) {
 	int failed = 0;
-	const update_args a = {w, v, g, momentum, lr, decay, &failed};
-	cpu_parallel(update_part, &a, n, 16, n);
+	const update_args a = {w, v, g, momentum, lr, decay, &failed, packed, line};
+	if (packed) cpu_parallel(update_packing_part, &a, n, 2 * line, n);
+	else cpu_parallel(update_part, &a, n, 16, n);
 	return !failed;
 }

@@ -240,11 +240,16 @@ func (l *layer) layouts(c *compiler, wants C.cpu_desc) error {
 
 // primitive makes the primitive that pd describes, with scratchpad and weights: their gradient, or the weight itself, packed where need be.
 func (l *layer) primitive(c *compiler, pd C.dnnl_primitive_desc_t, query C.dnnl_query_t, id C.int, gradient bool) (*primitive, error) {
-	var weights C.cpu_desc
+	var weights, scratch C.cpu_desc
 	C.cpu_wants(pd, query, &weights)
-	p, err := c.primitive(pd)
+	C.cpu_wants(pd, C.dnnl_query_scratchpad_md, &scratch)
+	p, err := c.prims.create(pd)
 	if err != nil {
 		return nil, err
+	}
+	if bytes := int64(C.cpu_bytes(&scratch)); bytes > 0 {
+		c.scratch.bytes = max(c.scratch.bytes, bytes)
+		p.arg(C.DNNL_ARG_SCRATCHPAD, scratch, c.scratch)
 	}
 	data := l.weights.weight
 	if gradient {
@@ -284,7 +289,7 @@ func (l *layer) join(c *compiler) *buffer {
 // asItStands tells that the op reads the value itself. A fully connected layer reads the channels of a map one by one.
 func (l *layer) asItStands() bool {
 	v := l.in[0]
-	return len(l.in) == 1 && (v.block == l.block || v.pixels() == 1 && v.channels() == v.shape.C)
+	return len(l.in) == 1 && (v.block == l.block || v.pixels() == 1 && v.channels() == v.shape.C && v.row() == l.row())
 }
 
 func (l *layer) row() int {

@@ -112,6 +112,15 @@ const char *cpu_isa(void) {
 	return NULL;
 }
 
+int cpu_amx(void) {
+#ifdef __x86_64__
+	const int isa = (int)lib.dnnl_get_effective_cpu_isa();
+	return (isa & dnnl_cpu_isa_avx512_core_amx) == dnnl_cpu_isa_avx512_core_amx;
+#else
+	return 0;
+#endif
+}
+
 const char *cpu_bfloat16(void) {
 #ifdef __x86_64__
 	const int isa = (int)lib.dnnl_get_effective_cpu_isa();

@@ -42,6 +42,7 @@ type packed struct {
 	data    *buffer
 	version uint64 // of the weight that was copied
 	fill    step
+	line    int // not 0: the update writes it, of each two lines of so many numbers of the weight the numbers in turn
 }
 
 // NewParams declares parameters.
@@ -109,8 +110,43 @@ func (p *Params) pack(q *param, layout *C.cpu_desc) (*packed, error) {
 	prim.arg(C.DNNL_ARG_FROM, q.layout, q.weight)
 	prim.arg(C.DNNL_ARG_TO, *layout, k.data)
 	k.fill = &reorder{prim, q.weight.bytes + k.data.bytes}
+	k.line = pairedLine(q, k)
 	q.packed = append(q.packed, k)
 	return k, nil
+}
+
+// pairedLine recognises how oneDNN packs fully connected weights in bf16: in (units/64, inputs/16, 8, 64, two inputs), with tiles (units/64, inputs/32, 16, 64,
+// two), or 32 or 16 units a block, where the weights themselves are in (units/64, inputs/16, 16, 64). Either way two lines of these make one of those, which
+// has as many numbers before it.
+func pairedLine(q *param, k *packed) int {
+	if len(q.spec.Shape) != 2 || q.weight.bytes != 2*k.data.bytes {
+		return 0
+	}
+	is := func(layout *C.cpu_desc, half bool, tags ...C.dnnl_format_tag_t) bool {
+		return slices.ContainsFunc(tags, func(tag C.dnnl_format_tag_t) bool {
+			var d C.cpu_desc
+			return tensor(&d, q.spec.Shape, tag, half) == nil && C.cpu_same(&d, layout) != 0
+		})
+	}
+	switch {
+	case is(&q.layout, false, C.dnnl_AB16b64a) && is(&k.layout, true, C.dnnl_AB8b64a2b, C.dnnl_AB16b64a2b):
+		return 64
+	case is(&q.layout, false, C.dnnl_AB16b32a) && is(&k.layout, true, C.dnnl_AB8b32a2b, C.dnnl_AB16b32a2b):
+		return 32
+	case is(&q.layout, false, C.dnnl_AB16b16a) && is(&k.layout, true, C.dnnl_AB8b16a2b, C.dnnl_AB16b16a2b):
+		return 16
+	}
+	return 0
+}
+
+// paired is the copy that the update writes, or nil.
+func (q *param) paired() *packed {
+	for _, k := range q.packed {
+		if k.line != 0 && k.data.data != nil {
+			return k
+		}
+	}
+	return nil
 }
 
 // planned ends a program's planning: parameters that it does not use stay in logical order. It returns the arenas that the program asked
@@ -250,9 +286,18 @@ func (n *Net) apply() (bad []string) {
 		if lr == 0 {
 			continue
 		}
+		var pairs unsafe.Pointer
+		line, k := 0, q.paired()
+		if k != nil {
+			pairs, line = k.data.data, k.line
+		}
 		ok := C.cpu_update(q.weight.floats(), q.momentum.floats(), q.gradient.floats(), C.int64_t(q.weight.bytes/4),
-			C.float(n.pass.Momentum), C.float(lr), C.float(n.pass.Decay[id]))
+			C.float(n.pass.Momentum), C.float(lr), C.float(n.pass.Decay[id]), pairs, C.int64_t(line))
 		q.version++
+		if k != nil {
+			k.version = q.version
+			n.moves.PackedWeights += k.data.bytes
+		}
 		if ok == 0 {
 			bad = append(bad, q.spec.Name)
 		}

@@ -43,21 +43,6 @@ func (all *primitives) create(pd C.dnnl_primitive_desc_t) (*primitive, error) {
 	return p, nil
 }
 
-// primitive makes one of the net's, with its scratchpad.
-func (c *compiler) primitive(pd C.dnnl_primitive_desc_t) (*primitive, error) {
-	var scratch C.cpu_desc
-	C.cpu_wants(pd, C.dnnl_query_scratchpad_md, &scratch)
-	p, err := c.prims.create(pd)
-	if err != nil {
-		return nil, err
-	}
-	if bytes := int64(C.cpu_bytes(&scratch)); bytes > 0 {
-		c.scratch.bytes = max(c.scratch.bytes, bytes)
-		p.arg(C.DNNL_ARG_SCRATCHPAD, scratch, c.scratch)
-	}
-	return p, nil
-}
-
 // bind gives each primitive its arguments' memory.
 func (all primitives) bind(d *Device) error {
 	for _, p := range all {

@@ -7,8 +7,9 @@
 //
 // Both factors are laid out anew first, a chunk of rows at a time that stays in the second-level cache. Maps become lines of numbers with the padding between
 // them, so that a tap is a shift along the line: x as (channel, pixel), where a tile's 16 lines may begin anywhere, dy as the instruction wants its second
-// factor, (pair of pixels, channel, two), with zeros where x's padding is. Both on 13x13 maps with 3x3 taps: 15 pixels a line, three quarters of the
-// products count. oneDNN 2.6 makes 1.0 TFLOP/s of the paper's conv2 to conv5 and 0.3 to 0.6 of fig1's; docs/results.md has this one's.
+// factor, (pair of pixels, channel, two), with zeros where x's padding is. On 13x13 maps with 3x3 taps that makes 14 pixels a line and six
+// instructions a map: 88% of what they multiply counts. On one core with 2.8 TFLOP/s at most, 128 pictures: 0.9 of the paper's conv2 to conv5, 0.7 to 0.9 of fig1's
+// conv2 and conv3; oneDNN 2.6 makes 0.5 of the former and 0.2 to 0.3 of the latter (half of what it makes on two).
 #include "numbers.h"
 #include "tiles.h"
 
@@ -16,8 +17,7 @@ enum {
 	LANES = 16,
 	DEPTH = 32,     // pixels that one instruction sums over
 	TILE = 16 * 16, // floats
-	FIRST = 40 << 10, // bytes of the first-level cache that panels of both factors may take
-	CHUNK = 5 << 18,  // bytes of a thread's second-level cache for a chunk of rows
+	PANELS = 40 << 10, // bytes of the first-level cache that panels of both factors may take
 };
 
 typedef struct {
@@ -143,13 +143,13 @@ INLINE words_16 pair(const uint16_t *map, int64_t channels, const int32_t *at) {
 	return a | b << 16;
 }
 
-// turn transposes 16 vectors in four steps, each of which exchanges halves of squares of 2, 4, 8 and 16.
+// transpose takes four steps, each of which exchanges halves of squares of 2, 4, 8 and 16.
 #define SWAP(v, i, j, low, high) \
 	{ \
 		const words_16 a = v[i], b = v[j]; \
 		v[i] = __builtin_shuffle(a, b, (ints_16)low), v[j] = __builtin_shuffle(a, b, (ints_16)high); \
 	}
-INLINE void turn(words_16 v[16]) {
+INLINE void transpose(words_16 v[16]) {
 #pragma GCC unroll 8
 	for (int i = 0; i < 16; i += 2)
 		SWAP(v, i, i + 1, ((ints_16){0, 16, 2, 18, 4, 20, 6, 22, 8, 24, 10, 26, 12, 28, 14, 30}),
@@ -178,7 +178,7 @@ INLINE void lay_x(const tiles_job *j, uint16_t *xs, const uint16_t *x) {
 		words_16 v[LANES];
 #pragma GCC unroll 16
 		for (int i = 0; i < LANES; i++) v[i] = pair(x, channels, j->x_pixels + p + 2 * i);
-		turn(v);
+		transpose(v);
 #pragma GCC unroll 16
 		for (int i = 0; i < LANES; i++) *(words_16 *)(xs + i * line + p) = v[i];
 	}
@@ -218,7 +218,7 @@ static void multiply_part(const void *args, int thread, int64_t begin, int64_t e
 	const tiles_job *j = args;
 	const cpu_tiles *t = j->t;
 	const int64_t taps = t->taps * t->columns, in = in_blocks(t), out = out_blocks(t), ins = (in + 1) / 2, outs = (out + 1) / 2;
-	const int64_t line = x_line(t), together = max64(1, FIRST / (2 * LANES * 2 * (line + depth(t) * DEPTH)));
+	const int64_t line = x_line(t), together = max64(1, PANELS / (2 * LANES * 2 * (line + depth(t) * DEPTH)));
 	(void)thread;
 #ifdef __x86_64__
 	if (!t->plain) begin_tiles();
@@ -248,10 +248,10 @@ static void multiply_part(const void *args, int thread, int64_t begin, int64_t e
 
 static int64_t scratch_pixels(const cpu_tiles *t) { return x_line(t) + depth(t) * DEPTH; }
 
-void cpu_tiles_plan(cpu_tiles *t, int threads) {
+void cpu_tiles_plan(cpu_tiles *t, int threads, int64_t bytes) {
 	const int64_t row = 2 * (x_row(t) + dy_row(t));
 	t->threads = threads;
-	t->chunk = max64(1, min64(t->rows, CHUNK * (int64_t)threads / row));
+	t->chunk = max64(1, min64(t->rows, bytes * threads / row));
 	t->scratch = t->chunk * row + 4 * scratch_pixels(t) + 4 * threads * t->groups * t->out;
 }
 

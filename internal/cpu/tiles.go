@@ -5,15 +5,14 @@ package cpu
 // #include "cpu.h"
 import "C"
 
-import (
-	"strings"
-
-	"alexnet/internal/device"
-)
+import "alexnet/internal/device"
 
 // amx tells that the processor multiplies bf16 in tiles, sixteen multiplications in the time that AVX-512 takes for one of fp32, and that oneDNN uses it. It
 // then wants channels last.
-func amx() bool { return strings.Contains(ISA(), "amx") }
+func amx() bool { return load() == nil && C.cpu_amx() != 0 }
+
+// tileChunk bounds the bytes of the rows that tiles.c lays out at a time for each thread: a part of its second-level cache. A variable for tests.
+var tileChunk = 5 << 18
 
 // tiled tells that the gradient of the weights is by our own code, with tiles: see tiles.c.
 func (l *layer) tiled() bool {
@@ -24,10 +23,10 @@ func (l *layer) tiled() bool {
 	return k.Stride == 1 && l.shape.C/k.Groups%16 == 0 || l.folds()
 }
 
-// folds tells that pixels become channels for it, of which the first layer has too few to fill tiles. With a stride of s, s times s pixels do, and the kernel
+// folds tells that pixels become channels for it, of which the first layer, the one that wants no gradient of its input, has too few to fill tiles. With a stride of s, s times s pixels do, and the kernel
 // has as many taps as it touches of these; without one, all taps of a line do, and the kernel becomes a column.
 func (l *layer) folds() bool {
-	return len(l.in) == 1 && l.shape.C <= 4 && l.conv.Groups == 1 && !l.wanted()
+	return l.conv.Groups == 1 && !l.wanted()
 }
 
 // blocks describes the weight in blocks of 16 times 16 channels.
@@ -95,7 +94,7 @@ type tilesWeights struct {
 }
 
 func (s *tilesWeights) plan(c *compiler) *tilesWeights {
-	C.cpu_tiles_plan(&s.args, C.int(c.dev.threads))
+	C.cpu_tiles_plan(&s.args, C.int(c.dev.threads), C.int64_t(tileChunk))
 	s.scratch = c.buffer(device.PurposeWorkspace, int(s.args.scratch))
 	return s
 }

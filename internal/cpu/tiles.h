@@ -1,4 +1,7 @@
-// Instructions on tiles (AMX), by name: compilers know them only where all of a function may use them. A thread that uses tiles says so before and after.
+// Instructions on tiles (AMX), by name: compilers know them only where all of a function may use them. A thread that uses tiles says so before and after. Nothing that a
+// compiler makes by itself is in their registers.
+#ifndef ALEXNET_TILES_H
+#define ALEXNET_TILES_H
 #ifdef __x86_64__
 #include <stdint.h>
 
@@ -17,4 +20,5 @@ static inline void end_tiles(void) { __asm__ volatile("tilerelease" ::); }
 #define TILE_STORE(tile, p, stride) __asm__ volatile("tilestored %%tmm" #tile ", (%0,%1,1)" ::"r"(p), "r"((int64_t)(stride)) : "memory")
 #define TILE_ZERO(tile) __asm__ volatile("tilezero %%tmm" #tile ::)
 #define TILE_MULTIPLY(sum, a, b) __asm__ volatile("tdpbf16ps %%tmm" #b ", %%tmm" #a ", %%tmm" #sum ::)
+#endif
 #endif

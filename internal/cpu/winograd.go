@@ -26,7 +26,7 @@ func (l *layer) suitsWinograd(train bool) bool {
 	if C.cpu_winograd_runs() == 0 || out.half != l.half() || out.halfGrad != l.half() {
 		return false
 	}
-	if !winogradAlways && l.half() && amx() || lastAlways {
+	if lastAlways || (l.half() && amx() && !winogradAlways) { // tiles multiply sixteen times in the time of one of Winograd's multiplications
 		return false
 	}
 	if l.phases() {

@@ -44,6 +44,7 @@ func testInput(t *testing.T, open opener) {
 	}{
 		{"mean colour", 3, 6, 5, func(*device.Input) {}},
 		{"mean image", 3, 6, 5, image},
+		{"mean image, wide", 3, 4, 37, image},
 		{"mean image, grey", 1, 5, 7, image},
 		{"neither mean nor scale", 3, 5, 4, func(in *device.Input) { in.Mean, in.Scale = nil, nil }},
 		{"scale by channel", 3, 4, 4, func(in *device.Input) { in.Scale = []float32{.5, -.25, 2} }},
