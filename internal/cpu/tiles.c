@@ -8,8 +8,8 @@
 // Both factors are laid out anew first, a chunk of rows at a time that stays in the second-level cache. Maps become lines of numbers with the padding between
 // them, so that a tap is a shift along the line: x as (channel, pixel), where a tile's 16 lines may begin anywhere, dy as the instruction wants its second
 // factor, (pair of pixels, channel, two), with zeros where x's padding is. On 13x13 maps with 3x3 taps that makes 14 pixels a line and six
-// instructions a map: 88% of what they multiply counts. On one core with 2.8 TFLOP/s at most, 128 pictures: 0.9 of the paper's conv2 to conv5, 0.7 to 0.9 of fig1's
-// conv2 and conv3; oneDNN 2.6 makes 0.5 of the former and 0.2 to 0.3 of the latter (half of what it makes on two).
+// instructions a map: 88% of what they multiply counts. On one core with 2.8 TFLOP/s at most, 128 pictures: 0.8 to 1.0 of the paper's conv2 to conv5, 0.7 to 0.9 of
+// fig1's conv2 and conv3; oneDNN 2.6 makes 0.5 of the former and 0.2 to 0.3 of the latter (half of what it makes on two).
 #include "numbers.h"
 #include "tiles.h"
 

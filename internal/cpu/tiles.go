@@ -23,8 +23,9 @@ func (l *layer) tiled() bool {
 	return k.Stride == 1 && l.shape.C/k.Groups%16 == 0 || l.folds()
 }
 
-// folds tells that pixels become channels for it, of which the first layer, the one that wants no gradient of its input, has too few to fill tiles. With a stride of s, s times s pixels do, and the kernel
-// has as many taps as it touches of these; without one, all taps of a line do, and the kernel becomes a column.
+// folds tells that pixels become channels for it, of which the first layer, the one that wants no gradient of its input, has too few to fill tiles. With a
+// stride of s, s times s pixels do, and the kernel has as many taps as it touches of these; with a stride of 1, all taps of a line do, and the kernel
+// becomes a column.
 func (l *layer) folds() bool {
 	return l.conv.Groups == 1 && !l.wanted()
 }

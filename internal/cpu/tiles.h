@@ -1,5 +1,5 @@
-// Instructions on tiles (AMX), by name: compilers know them only where all of a function may use them. A thread that uses tiles says so before and after. Nothing that a
-// compiler makes by itself is in their registers.
+// Instructions on tiles (AMX), by name: compilers know them only where all of a function may use them. A thread that uses tiles says
+// so before and after. Nothing that a compiler makes by itself is in their registers.
 #ifndef ALEXNET_TILES_H
 #define ALEXNET_TILES_H
 #ifdef __x86_64__
