@@ -93,7 +93,7 @@ type pool struct {
 	spec    *device.Pool
 	in, out *value
 	args    C.cpu_pool
-	winner  *buffer // one byte an output
+	winner  *buffer // one byte an output; nil: no gradient is asked for
 	lrn     *lrn    // runs together with this one
 }
 
@@ -117,7 +117,9 @@ func (o *pool) forward(c *compiler) error {
 		average: flag(o.spec.Kind == device.Avg), relu: flag(o.spec.Kind == device.Max && o.lrn == nil && o.in.takesMask()),
 		half_x: flag(o.in.half && o.lrn == nil), half_y: flag(o.out.half),
 	}
-	o.winner = c.buffer(device.PurposeWorkspace, c.prog.Rows*o.out.row())
+	if c.backward {
+		o.winner = c.buffer(device.PurposeWorkspace, c.prog.Rows*o.out.row())
+	}
 	y := c.write(o.out)
 	if o.lrn != nil {
 		c.emit(&lrnPoolForward{lrn: o.lrn.args, pool: o.args, y: y, x: x, winner: o.winner, between: o.lrn.between(c)})
@@ -158,7 +160,7 @@ type poolForward struct {
 }
 
 func (s *poolForward) run(*Net) error {
-	C.cpu_pool_forward(&s.args, s.y.data, (*C.uint8_t)(s.winner.data), s.x.data)
+	C.cpu_pool_forward(&s.args, s.y.data, winners(s.winner), s.x.data)
 	return nil
 }
 
@@ -179,7 +181,7 @@ type lrnPoolForward struct {
 }
 
 func (s *lrnPoolForward) run(*Net) error {
-	C.cpu_lrn_pool_forward(&s.lrn, &s.pool, s.y.data, (*C.uint8_t)(s.winner.data), s.x.data, s.between.floats())
+	C.cpu_lrn_pool_forward(&s.lrn, &s.pool, s.y.data, winners(s.winner), s.x.data, s.between.floats())
 	return nil
 }
 
@@ -194,6 +196,14 @@ func (s *lrnPoolBackward) run(*Net) error {
 	C.cpu_lrn_pool_backward(&s.lrn, &s.pool, s.dx.data, s.dy.data, (*C.uint8_t)(s.winner.data),
 		s.x.data, s.between.floats(), flag(s.relu))
 	return nil
+}
+
+// winners may be nil, as the buffer may.
+func winners(b *buffer) *C.uint8_t {
+	if b == nil {
+		return nil
+	}
+	return (*C.uint8_t)(b.data)
 }
 
 func flag(b bool) C.int {

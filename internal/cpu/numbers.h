@@ -59,15 +59,17 @@ VECTORS(16)
 #undef VECTORS
 
 // load_16, store_16 and so on are load and store of vectors. GCC 12 takes vectors of 16 and 32 bits apart to convert between them, and its
-// intrinsics may not stand in what is compiled for other processors too, dead as they are there: hence the two instructions by name.
-// (vcvtneps2bf16 makes zeros of subnormal numbers; oneDNN uses it as well.)
+// intrinsics may not stand in what is compiled for other processors too, dead as they are there: hence the three instructions by name.
+// (vcvtneps2bf16 makes zeros of subnormal numbers; oneDNN uses it as well.) INVERSE_ROOT, x^(-1/2) to 14 bits, is for what is rounded to bf16.
 #if defined(__x86_64__) && defined(__OPTIMIZE__)
 #define WIDEN(lanes, u, p) __asm__("vpmovzxwd %1, %0" : "=v"(u) : "m"(*(const halves_##lanes *)(p)))
 #define NARROW(lanes, h, x) __asm__("vcvtneps2bf16 %1, %0" : "=v"(h) : "v"(x))
+#define INVERSE_ROOT(lanes, y, x) __asm__("vrsqrt14ps %1, %0" : "=v"(y) : "v"(x))
 #else
 #define WIDEN(lanes, u, p) u = __builtin_convertvector(*(const halves_##lanes *)(p), words_##lanes)
 #define NARROW(lanes, h, x) \
 	h = __builtin_convertvector(((words_##lanes)x + (0x7fff + ((words_##lanes)x >> 16 & 1))) >> 16, halves_##lanes)
+#define INVERSE_ROOT(lanes, y, x) for (int lane = 0; lane < lanes; lane++) ((float *)&y)[lane] = 1 / __builtin_sqrtf(((const float *)&x)[lane])
 #endif
 #define VECTORS(lanes) \
 	INLINE floats_##lanes load_##lanes(const void *p, int64_t i, const int half) { \
