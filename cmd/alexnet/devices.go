@@ -45,7 +45,7 @@ func (o *deviceOptions) addPrecision(c *cobra.Command) {
 
 // addInt8 adds the flag of the commands that only predict.
 func (o *deviceOptions) addInt8(c *cobra.Command) {
-	c.Flags().BoolVar(&o.int8, "int8", false, "on the CPU, weights of fully connected layers as int8 with a scale a unit: one picture is predicted faster")
+	c.Flags().BoolVar(&o.int8, "int8", false, "on the CPU, weights of fully connected layers as int8 with a scale a unit: one picture or a few are predicted faster, large batches slower")
 }
 
 // addChoices adds the flags of training and measuring that choose among ways to the same result.
