@@ -53,6 +53,7 @@ where its bytes take longer. All convolutions are counted as the direct algorith
 multiplications, or where kernels leave out those with the zeros of the padding. On two devices both are of all cores, also where one of them rests.`,
 		Example: `  alexnet bench
   alexnet bench --mode infer --batch 1 --steps 50
+  alexnet bench --mode infer --batch 1 --steps 50 --precision bf16 --int8
   alexnet bench --layers --steps 5
   alexnet bench --mode data --data imagenet --config alexnet
   alexnet bench --config demo --device cpu,cpu --json | jq .images_per_second`,
@@ -64,6 +65,9 @@ multiplications, or where kernels leave out those with the zeros of the padding.
 			}
 			if o.layers && o.mode == train.BenchData {
 				return usageError(help, "--layers: reading pictures has no layers")
+			}
+			if o.device.int8 && o.mode != train.BenchInfer {
+				return usageError("leave --int8 away, or measure predicting: --mode infer", "--int8 goes with --mode infer: int8 weights are for predicting alone")
 			}
 			if o.mode == train.BenchData {
 				for _, name := range []string{"device", "gpus", "deterministic", "graphs"} {
@@ -88,6 +92,7 @@ multiplications, or where kernels leave out those with the zeros of the padding.
 	o.net.addBatch(c)
 	o.device.addFlags(c)
 	o.device.addPrecision(c)
+	o.device.addInt8(c)
 	o.device.addChoices(c)
 	f := c.Flags()
 	f.StringVar(&o.mode, "mode", train.BenchTrain, "what to measure, as `MODE`: train, infer or data")
@@ -107,7 +112,7 @@ func runBench(ctx context.Context, o benchOptions, t *terminal) error {
 	if err != nil {
 		return err
 	}
-	bo := train.BenchOptions{Config: cfg, Mode: o.mode, Steps: o.steps, Warmup: o.warmup, Layers: o.layers}
+	bo := train.BenchOptions{Config: cfg, Mode: o.mode, Steps: o.steps, Warmup: o.warmup, Layers: o.layers, Int8: o.device.int8}
 	switch {
 	case o.data != "":
 		bo.Source, err = scan(ctx, o.data, 0, cfg.Train.Seed)
@@ -147,6 +152,9 @@ func printBench(w *bytes.Buffer, r benchResult, width int) {
 	where := ""
 	if len(r.Devices) > 0 {
 		where = fmt.Sprintf(" on %s, %s", strings.Join(r.Devices, " and "), r.Precision)
+		if r.Int8 {
+			where += " with int8 weights"
+		}
 	}
 	kind := "medians"
 	if r.Mode == train.BenchData {

@@ -20,6 +20,7 @@ import (
 // deviceOptions are the flags that choose where to compute.
 type deviceOptions struct {
 	device, gpus, precision string
+	int8                    bool
 	choice                  gpu.Options // among algorithms of GPUs
 }
 
@@ -40,6 +41,11 @@ func gpusHelp() string {
 // addPrecision adds the flag of the commands that train; the others compute as the checkpoint's configuration says.
 func (o *deviceOptions) addPrecision(c *cobra.Command) {
 	c.Flags().StringVar(&o.precision, "precision", "", "`TYPE` that ops compute in: fp32, or bf16 where the processor has it, and on GPUs tf32 (train.precision)")
+}
+
+// addInt8 adds the flag of the commands that only predict.
+func (o *deviceOptions) addInt8(c *cobra.Command) {
+	c.Flags().BoolVar(&o.int8, "int8", false, "on the CPU, weights of fully connected layers as int8 with a scale a unit: one picture or a few are predicted faster, large batches slower")
 }
 
 // addChoices adds the flags of training and measuring that choose among ways to the same result.
@@ -67,6 +73,9 @@ func (o *deviceOptions) check(c *cobra.Command) error {
 	}
 	if _, _, err := o.kind(); err != nil {
 		return usageError(help, "%v", err)
+	}
+	if o.int8 && o.gpus != "" {
+		return usageError("leave --int8 away, or --gpus: the CPU has int8 weights", "--int8 goes without --gpus")
 	}
 	if resume := c.Flags().Lookup("resume"); resume == nil || !resume.Changed { // there the checkpoint may name GPUs
 		if err := o.checkChoices(); err != nil {

@@ -175,10 +175,10 @@ func backendsOf(o *deviceOptions) []selftest.Backend {
 		return nil
 	}
 	if cpu.Available() == nil && (o.device == "" || kind == "cpu") {
-		all = append(all, selftest.Backend{Name: "cpu", Open: cpu.Open})
+		all = append(all, selftest.Backend{Name: "cpu", Int8: true, Open: cpu.Open})
 	}
 	if o.device == "" || kind == "reference" || len(all) == 0 {
-		all = append(all, selftest.Backend{Name: "reference", Open: func(n int) ([]device.Device, error) { return reference.Open(n), nil }})
+		all = append(all, selftest.Backend{Name: "reference", Int8: true, Open: func(n int) ([]device.Device, error) { return reference.Open(n), nil }})
 	}
 	return all
 }

@@ -48,6 +48,7 @@ warning.`,
 	}
 	o.weights.addFlag(c)
 	o.device.addFlags(c)
+	o.device.addInt8(c)
 	f := c.Flags()
 	f.StringVar(&o.data, "data", "", "`PATH` of a folder or tar of labelled pictures (default: the data that the checkpoint names)")
 	f.IntVar(&o.crops, "crops", 1, "`N` views of each picture: 1 or 10")
@@ -74,7 +75,7 @@ func runEval(ctx context.Context, o evalOptions, t *terminal) error {
 	computesAnyway(devices, checkpoint, t)
 	bar, bad, start := newProgress(t), 0, time.Now()
 	score, err := train.Evaluate(ctx, train.EvalOptions{
-		Checkpoint: checkpoint, Devices: devices, Set: set, Classes: source.Classes, Crops: o.crops, Strict: o.strict,
+		Checkpoint: checkpoint, Devices: devices, Set: set, Classes: source.Classes, Crops: o.crops, Strict: o.strict, Int8: o.device.int8,
 		OnBad: func(b *data.BadPicture) { bad++; bar.note("%v", b) },
 		Progress: func(done, total int) {
 			bar.update(status{

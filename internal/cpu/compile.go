@@ -198,8 +198,8 @@ func (c *compiler) operation(spec device.Spec) operation {
 	case *device.FC:
 		l := &layer{weight: s.Weight, bias: s.Bias, act: s.Act, in: in, out: out}
 		l.sizes(c.prog.Rows)
-		if c.prog.Rows == 1 && !c.backward {
-			return &product{l}
+		if s.Int8 || c.prog.Rows == 1 && !c.backward {
+			return &product{l, s.Int8}
 		}
 		return l
 	case *device.Activate:

@@ -164,11 +164,16 @@ void cpu_softmax_backward(void *dlogits, int half, const float *p, const int32_t
 
 // cpu_product is a fully connected layer for one row: y = w x + bias, w of (outputs, inputs) in logical order. With relu, the positive part of it.
 typedef struct {
+	int64_t rows; // of x and y: 1 but for cpu_product_bytes
 	int64_t inputs, outputs;
-	int half, half_y; // w and x, y are of bf16; not y alone
+	int half, half_y; // x and cpu_product's w, y are of bf16; not y alone
 	int relu;
 } cpu_vector;
 void cpu_product(const cpu_vector *v, void *y, const void *w, const void *x, const float *bias);
+// cpu_product_bytes is the same with weights w scale, x (rows, inputs) and y (rows, outputs). cpu_quantize makes such weights, whole numbers of -127..127 and one
+// scale an output, as device.FC has them.
+void cpu_product_bytes(const cpu_vector *v, void *y, const int8_t *w, const float *scale, const void *x, const float *bias);
+void cpu_quantize(int8_t *q, float *scale, const float *w, int64_t inputs, int64_t outputs);
 
 // Convolutions after Winograd, of stride 1 and 3x3 or 5x5 taps: see winograd.c. Values are in blocks of 16 channels, of floats or bf16, weights are
 // floats in oneDNN's order gOIhw16i16o. With phases the stride is 4 and x in logical order: four times four neighbouring pixels of a colour

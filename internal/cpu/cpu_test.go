@@ -78,6 +78,17 @@ func TestHalf(t *testing.T) {
 	devicetest.RunHalf(t, func(t *testing.T, n int) []device.Device { return openDevices(t, n) }, true)
 }
 
+func TestInt8(t *testing.T) {
+	open := func(t *testing.T, n int) []device.Device { return openDevices(t, n) }
+	t.Run("fp32", func(t *testing.T) { devicetest.RunInt8(t, open, device.FP32) })
+	t.Run("bf16", func(t *testing.T) {
+		if err := device.Supports(openDevices(t, 1)[0], device.BF16); err != nil {
+			t.Skip(err)
+		}
+		devicetest.RunInt8(t, open, device.BF16)
+	})
+}
+
 // A cpu device and one of another kind are two devices like any: what crosses between them is in logical order.
 func TestBesideReference(t *testing.T) {
 	devicetest.RunPairs(t, func(t *testing.T, n int) []device.Device {

@@ -33,6 +33,7 @@ type param struct {
 	weight, momentum, gradient *buffer    // in the private order
 	version                    uint64     // of the weight: grows when it changes
 	packed                     []*packed
+	bytes                      *quantize // makes its int8 copy; nil: no program reads one
 }
 
 // packed is a copy of a weight in another form.
@@ -82,7 +83,11 @@ func (p *Params) train(q *param) {
 }
 
 func (p *Params) plan(purpose string, layout C.cpu_desc) *buffer {
-	b := (&buffer{purpose: purpose, bytes: int64(C.cpu_bytes(&layout))}).use(0)
+	return p.planBytes(purpose, int64(C.cpu_bytes(&layout)))
+}
+
+func (p *Params) planBytes(purpose string, bytes int64) *buffer {
+	b := (&buffer{purpose: purpose, bytes: bytes}).use(0)
 	p.pending = append(p.pending, b)
 	return b
 }
@@ -113,6 +118,31 @@ func (p *Params) pack(q *param, layout *C.cpu_desc) (*packed, error) {
 	k.line = pairedLine(q, k)
 	q.packed = append(q.packed, k)
 	return k, nil
+}
+
+// packBytes returns the copy of a fully connected weight in int8, in logical order, and its scales: see device.FC. All programs share it.
+func (p *Params) packBytes(q *param, dims []int) (*packed, *buffer, error) {
+	if s := q.bytes; s != nil {
+		return s.packed, s.scale, nil
+	}
+	var logical C.cpu_desc
+	if err := tensor(&logical, dims, C.dnnl_ab, false); err != nil {
+		return nil, nil, err
+	}
+	from, err := p.pack(q, &logical) // where a training program has the weight in another order
+	if err != nil {
+		return nil, nil, err
+	}
+	units, inputs := int64(dims[0]), int64(dims[1])
+	q.bytes = &quantize{
+		packed: &packed{param: q, data: p.planBytes(device.PurposePacked, units*inputs)}, scale: p.planBytes(device.PurposePacked, 4*units),
+		from: q.weight, units: units, inputs: inputs,
+	}
+	if from != nil {
+		q.bytes.from, q.bytes.first = from.data, &refresh{from}
+	}
+	q.bytes.packed.fill = q.bytes
+	return q.bytes.packed, q.bytes.scale, nil
 }
 
 // pairedLine recognises how oneDNN packs fully connected weights in bf16: in (units/64, inputs/16, 8, 64, two inputs), with tiles (units/64, inputs/32, 16, 64,
@@ -249,6 +279,26 @@ func (s *reorder) run(n *Net) error {
 	n.copied(true)
 	n.moves.PackedWeights += s.bytes
 	return s.primitive.run(n)
+}
+
+// quantize makes an int8 copy.
+type quantize struct {
+	packed        *packed
+	scale, from   *buffer
+	first         *refresh // of from, or nil
+	units, inputs int64
+}
+
+func (s *quantize) run(n *Net) error {
+	if s.first != nil {
+		if err := s.first.run(n); err != nil {
+			return err
+		}
+	}
+	n.copied(true)
+	n.moves.PackedWeights += s.from.bytes + s.packed.data.bytes + s.scale.bytes
+	C.cpu_quantize((*C.int8_t)(s.packed.data.data), s.scale.floats(), s.from.floats(), C.int64_t(s.inputs), C.int64_t(s.units))
+	return nil
 }
 
 // update: see device.Net.

@@ -48,10 +48,17 @@ type Conv struct {
 }
 
 // FC multiplies the inputs, flattened C, H, W and concatenated in order, by a weight of (units, inputs).
+//
+// With Int8, in programs without gradients alone, each unit's weights are rounded to whole numbers of -127 .. 127 times a scale:
+//
+//	scale = max |w| / 127, q = w / scale rounded to the nearest, to even where two are as near
+//
+// in float32; q is 0 where scale is. Nothing else is: y = scale sum q x + b. The parameter keeps its weights as they are.
 type FC struct {
 	Op
 	Weight, Bias Param
 	Act          Activation
+	Int8         bool
 }
 
 // Activate is an activation that stands alone.
@@ -194,6 +201,9 @@ func (o *Conv) check(p *Program) error {
 func (o *FC) check(p *Program) error {
 	if len(o.In) == 0 {
 		return errors.New("no input")
+	}
+	if o.Int8 && (p.Train || p.InputGrad) {
+		return errors.New("int8 weights in a program with gradients: compile another one on the same Params, without Train and InputGrad")
 	}
 	n := 0
 	for _, v := range o.In {

@@ -3,6 +3,8 @@
 package gpu
 
 import (
+	"errors"
+
 	"alexnet/internal/device"
 	"alexnet/internal/gpu/cuda"
 )
@@ -37,6 +39,9 @@ func (o *fc) forward(c *compiler) error {
 }
 
 func (o *fc) describe(c *compiler) (err error) {
+	if o.spec.Int8 {
+		return errors.New("int8 weights are not known on GPUs: the cpu device has them; here compile the program without Int8")
+	}
 	units := o.out.shape.C
 	for _, x := range o.in {
 		o.inputs += x.row()

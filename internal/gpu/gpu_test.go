@@ -55,6 +55,24 @@ func TestHalf(t *testing.T) {
 	devicetest.RunHalf(t, func(t *testing.T, n int) []device.Device { return openDevices(t, Options{}, n) }, false)
 }
 
+// Int8 weights are refused with the layer's name and what to do.
+func TestRefusesInt8(t *testing.T) {
+	d := openDevices(t, Options{}, 1)[0]
+	params, err := d.NewParams([]device.ParamSpec{{Name: "fc6.weight", Shape: []int{4, 12}}, {Name: "fc6.bias", Shape: []int{4}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer params.Close()
+	_, err = d.Compile(device.Program{
+		Rows: 1, Params: params, Input: device.Input{Channels: 3, Height: 2, Width: 2},
+		Values: []device.ValueInfo{{Name: "input", Shape: device.Shape{C: 3, H: 2, W: 2}}, {Name: "fc6", Shape: device.Shape{C: 4, H: 1, W: 1}}},
+		Ops:    []device.Spec{&device.FC{Op: device.Op{Name: "fc6", In: []device.Value{0}, Out: 1}, Weight: 0, Bias: 1, Int8: true}},
+	})
+	if err == nil || !strings.Contains(err.Error(), d.Name()+": fc6: int8 weights are not known on GPUs: the cpu device has them") {
+		t.Errorf("refusal of int8 weights: %v", err)
+	}
+}
+
 // Two logical devices on one GPU are two devices like any.
 func TestOneGPU(t *testing.T) {
 	devicetest.RunPairs(t, func(t *testing.T, n int) []device.Device {

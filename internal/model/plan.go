@@ -41,6 +41,7 @@ type planner struct {
 	arch   *Arch
 	local  [][]device.Param
 	keep   []string
+	int8   bool
 	source string // what the current value is called when it crosses: the last layer that was no dropout
 }
 
@@ -54,7 +55,7 @@ func newPlan(a *Arch, devices int, o Options) (*Plan, error) {
 	}
 	p := &planner{
 		Plan: &Plan{Programs: make([]device.Program, devices), named: map[string]spread{}},
-		arch: a, local: a.localParams(devices),
+		arch: a, local: a.localParams(devices), int8: o.Int8,
 	}
 	for _, name := range o.Keep {
 		if name != "input" && name != "prob" && name != a.Layers[len(a.Layers)-1].Name { // these can be read anyway
@@ -282,7 +283,7 @@ func (p *planner) kernel(l *Layer, op device.Op, d int, act device.Activation) d
 	case groups > 1: // columns of fully connected units side by side: a grouped convolution whose kernel is the whole map
 		return &device.Conv{Op: op, Weight: w, Bias: b, Kernel: l.In.H, Stride: 1, Groups: groups, Act: act}
 	}
-	return &device.FC{Op: op, Weight: w, Bias: b, Act: act}
+	return &device.FC{Op: op, Weight: w, Bias: b, Act: act, Int8: p.int8}
 }
 
 // reads is what each device's part of a layer reads: its own part of the input, or every part in column order. What a device lacks

@@ -2,6 +2,7 @@ package model
 
 import (
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -111,6 +112,37 @@ func TestGroupsOnOneDevice(t *testing.T) {
 	}
 	if diff := cmp.Diff(map[string]int{"conv1": 1, "lrn1": 2, "conv2": 2, "lrn2": 2, "conv3": 1, "conv4": 2, "conv5": 2}, got); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// With Int8 all fully connected layers have int8 weights, on either device; Program.Check lets no net with gradients have them.
+func TestInt8(t *testing.T) {
+	a := load(t, "alexnet")
+	for devices := 1; devices <= 2; devices++ {
+		plan, err := newPlan(a, devices, Options{Rows: 1, Int8: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		seen := 0
+		for _, p := range plan.Programs {
+			for _, op := range p.Ops {
+				if fc, ok := op.(*device.FC); ok {
+					seen++
+					if !fc.Int8 {
+						t.Errorf("%s on %d devices has no int8 weights", fc.Name, devices)
+					}
+				}
+			}
+		}
+		if want := 2*devices + 1; seen != want { // fc8 is on the first device alone
+			t.Errorf("%d fully connected layers on %d devices, want %d", seen, devices, want)
+		}
+	}
+	_, devs := fakes(1)
+	o := staged(a, 2, true)
+	o.Int8 = true
+	if _, err := open(t, a, devs).Compile(o); err == nil || !strings.Contains(err.Error(), "int8 weights in a program with gradients") {
+		t.Errorf("a net that trains with int8 weights: %v", err)
 	}
 }
 

@@ -1,6 +1,10 @@
 package reference
 
-import "alexnet/internal/device"
+import (
+	"math"
+
+	"alexnet/internal/device"
+)
 
 // fc is a fully connected layer: y = x w^T + b, x being the inputs side by side.
 type fc[T Float] struct {
@@ -30,6 +34,26 @@ func (f *fc[T]) forward(rows int, x [][]T, w, b, y []T) {
 		gemm(mat(rows, f.in[i], x[i]), f.weight(w).columns(at, f.in[i]).t(), 1, mat(rows, f.units, y))
 	})
 	activate(f.Act, y[:rows*f.units], y[:rows*f.units])
+}
+
+// rounded is the weight as device.FC says of Int8, in working memory.
+func (f *fc[T]) rounded(w, memory []T) []T {
+	inputs := len(w) / f.units
+	for u := range f.units {
+		var most float32
+		for _, x := range w[u*inputs:][:inputs] {
+			most = max(most, float32(math.Abs(float64(x)))) // NaN if any is
+		}
+		scale := most / 127
+		for i, x := range w[u*inputs:][:inputs] {
+			q := 0.
+			if scale != 0 {
+				q = min(max(math.RoundToEven(float64(float32(x)/scale)), -127), 127)
+			}
+			memory[u*inputs+i] = T(q) * T(scale)
+		}
+	}
+	return memory[:len(w)]
 }
 
 // backward writes the gradients of weight and bias (dw nil: not wanted) and of each input (dx nil, or dx[i] nil: not wanted). dz is

@@ -126,7 +126,10 @@ type fcOp[T Float] struct {
 }
 
 func (o *fcOp[T]) need(n *net[T]) need {
-	if !n.backwards() {
+	switch {
+	case o.Int8:
+		return need{whole: n.params.specs[o.Weight].Len()}
+	case !n.backwards():
 		return need{}
 	}
 	return need{whole: n.prog.Rows * o.units}
@@ -134,6 +137,9 @@ func (o *fcOp[T]) need(n *net[T]) need {
 
 func (o *fcOp[T]) forward(n *net[T]) error {
 	w, b, _, _ := n.weights(o.Weight, o.Bias)
+	if o.Int8 {
+		w = o.rounded(w, n.scratch.whole)
+	}
 	o.fc.forward(n.pass.Rows, pick(n.value, o.In), w, b, n.value[o.Out])
 	return nil
 }

@@ -21,6 +21,7 @@ type opCase struct {
 	in, out string   // the values: the first is stored, the second compared
 	devices int      // 0: one
 	use     bool     // a net for use, not for training
+	int8    bool     // with int8 weights and without gradients; for use
 	update  bool     // not an op but the update of all parameters
 	picture bool     // not an op but the input made of pictures
 	apart   bool     // biases keep every unit away from 0
@@ -42,6 +43,8 @@ var opCases = []opCase{
 	{name: "conv of two inputs", layers: []string{front, "{name: op, kind: conv, inputs: both, kernels: 32, size: 3, pad: 1}"}, in: "front", out: "op", devices: 2},
 	{name: "fc", layers: []string{front, "{name: op, kind: fc, inputs: both, units: 40}"}, in: "front", out: "op"},
 	{name: "fc of two inputs", layers: []string{front, "{name: op, kind: fc, inputs: both, units: 40}"}, in: "front", out: "op", devices: 2},
+	{name: "fc, int8 weights", layers: []string{front, "{name: op, kind: fc, inputs: both, units: 40}"}, in: "front", out: "op", use: true, int8: true},
+	{name: "fc of two inputs, int8 weights", layers: []string{front, "{name: op, kind: fc, inputs: both, units: 40}"}, in: "front", out: "op", devices: 2, use: true, int8: true},
 	{name: "LRN inside columns", layers: []string{front, "{name: op, kind: lrn, size: 5, alpha: 1, beta: 0.75, k: 2}"}, in: "front", out: "op"},
 	{name: "LRN inside wide columns", layers: []string{wide, "{name: op, kind: lrn, size: 5, alpha: 1, beta: 0.75, k: 2}"}, in: "front", out: "op"},
 	{name: "max pool, overlapping", layers: []string{front, "{name: op, kind: pool, size: 3, stride: 2, round: up}"}, in: "front", out: "op"},

@@ -34,6 +34,7 @@ type Backend struct {
 	Name string                               // "cpu"
 	Open func(n int) ([]device.Device, error) // the caller of Open closes them
 	Pair string                               // what two of them are called; empty: "cpu,cpu"
+	Int8 bool                                 // it has int8 weights
 }
 
 // Check is what came out for one op.
@@ -65,7 +66,7 @@ func Ops(b Backend, p device.Precision, oracle device.Device) ([]Check, error) {
 			return nil, err
 		}
 		for i := range opCases {
-			if c := &opCases[i]; max(c.devices, 1) == count && (!c.exact || p != device.BF16) {
+			if c := &opCases[i]; max(c.devices, 1) == count && (!c.exact || p != device.BF16) && (!c.int8 || b.Int8) {
 				checks = append(checks, c.check(b, devs, p, oracle))
 			}
 		}
@@ -159,7 +160,7 @@ func open(c *opCase, devs []device.Device, p device.Precision) (*small, error) {
 		return nil, err
 	}
 	s.net, err = s.model.Compile(model.Options{
-		Rows: rows, Train: !c.use, InputGrad: true, Precision: p, Keep: slices.Compact([]string{c.in, c.out}), Input: c.preprocess(),
+		Rows: rows, Train: !c.use, InputGrad: !c.int8, Int8: c.int8, Precision: p, Keep: slices.Compact([]string{c.in, c.out}), Input: c.preprocess(),
 	})
 	if err != nil {
 		_ = s.model.Close() // it holds nothing yet
@@ -263,6 +264,9 @@ func (s *small) op(c *opCase) (*outcome, error) {
 	out, grad := &outcome{}, &outcome{}
 	if err := s.fetch(out, c.out, false); err != nil {
 		return nil, err
+	}
+	if c.int8 {
+		return out, s.net.Sync()
 	}
 	loss := c.out == "prob"
 	if loss {

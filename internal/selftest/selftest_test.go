@@ -9,13 +9,13 @@ import (
 )
 
 func referenceBackend() Backend {
-	return Backend{Name: "reference", Open: func(n int) ([]device.Device, error) { return reference.Open(n), nil }}
+	return Backend{Name: "reference", Int8: true, Open: func(n int) ([]device.Device, error) { return reference.Open(n), nil }}
 }
 
 func TestOps(t *testing.T) {
 	backends := []Backend{referenceBackend()}
 	if cpu.Available() == nil {
-		backends = append(backends, Backend{Name: "cpu", Open: cpu.Open})
+		backends = append(backends, Backend{Name: "cpu", Int8: true, Open: cpu.Open})
 	}
 	for _, b := range backends {
 		checks, err := Ops(b, device.FP32, reference.Open64())
@@ -63,7 +63,7 @@ func (n *wrongNet) Fetch(v device.Value, grad bool, dst []float32) device.Ticket
 
 func TestWrongDevice(t *testing.T) {
 	for _, gradients := range []bool{false, true} {
-		b := Backend{Name: "wrong", Open: func(n int) ([]device.Device, error) {
+		b := Backend{Name: "wrong", Int8: true, Open: func(n int) ([]device.Device, error) {
 			devs := reference.Open(n)
 			for i := range devs {
 				devs[i] = &wrong{devs[i], gradients}

@@ -28,8 +28,9 @@ type BenchOptions struct {
 	Devices []device.Device // not for BenchData
 	Source  *data.Source    // nil: synthetic pictures, already in memory; BenchData needs one
 	Mode    string
-	Steps   int // measured; 0: 20
-	Warmup  int // taken before and not measured
+	Steps   int  // measured; 0: 20
+	Warmup  int  // taken before and not measured
+	Int8    bool // int8 weights in fully connected layers, as device.FC says; for BenchInfer
 	// Layers measures as many steps again, layer by layer; not for BenchData.
 	Layers bool
 
@@ -41,6 +42,7 @@ type BenchResult struct {
 	Mode                string         `json:"mode"`
 	Devices             []string       `json:"devices,omitempty"`
 	Precision           string         `json:"precision,omitempty"`
+	Int8                bool           `json:"int8,omitempty"` // weights of fully connected layers
 	Batch               int            `json:"batch"`
 	Steps               int            `json:"steps"`
 	Data                string         `json:"data"` // "synthetic", or where the pictures are
@@ -66,7 +68,7 @@ func Bench(ctx context.Context, o BenchOptions) (*BenchResult, error) {
 		o.Steps = benchSteps
 	}
 	b := &bench{BenchOptions: o, cfg: *o.Config}
-	b.result = BenchResult{Mode: o.Mode, Precision: o.Config.Train.Precision, Batch: o.Config.Train.Batch, Steps: o.Steps, Data: "synthetic"}
+	b.result = BenchResult{Mode: o.Mode, Precision: o.Config.Train.Precision, Int8: o.Int8, Batch: o.Config.Train.Batch, Steps: o.Steps, Data: "synthetic"}
 	classes := 0
 	if o.Source != nil {
 		classes, b.result.Data = len(o.Source.Classes), o.Source.Path
@@ -188,7 +190,7 @@ func (b *bench) build(arch *model.Arch, pre *weights.Preprocess) error {
 	if b.model, err = model.Open(arch, b.Devices); err != nil {
 		return err
 	}
-	o := model.Options{Rows: b.cfg.Train.Batch, Train: b.Mode == BenchTrain, Precision: p, Input: input(pre)}
+	o := model.Options{Rows: b.cfg.Train.Batch, Train: b.Mode == BenchTrain, Precision: p, Int8: b.Int8, Input: input(pre)}
 	if b.compiled, err = b.model.Compile(o); err != nil {
 		return err
 	}

@@ -20,8 +20,9 @@ type EvalOptions struct {
 	Set        *data.Set
 	Classes    []string // of the set, to be found among those of the checkpoint
 
-	Crops      int // 1 (or 0): the centre; 10: corners and centre, each mirrored too, softmax outputs averaged
-	Batch      int // rows of the net; 0: the configuration's, at most evalRows
+	Crops      int  // 1 (or 0): the centre; 10: corners and centre, each mirrored too, softmax outputs averaged
+	Int8       bool // weights of fully connected layers, as device.FC says
+	Batch      int  // rows of the net; 0: the configuration's, at most evalRows
 	Workers    int
 	Strict     bool
 	OnBad      func(*data.BadPicture)
@@ -49,7 +50,7 @@ func Evaluate(ctx context.Context, o EvalOptions) (result *Score, err error) {
 	if views != 1 && views != tenViews {
 		return nil, fmt.Errorf("%d crops: evaluation takes 1 or %d", views, tenViews)
 	}
-	n, err := open(o.Checkpoint, o.Devices, func(rows int) int { return max(evalBatch(o.Batch, rows), views) }, nil)
+	n, err := open(o.Checkpoint, o.Devices, func(rows int) int { return max(evalBatch(o.Batch, rows), views) }, nil, o.Int8)
 	if err != nil {
 		return nil, err
 	}
@@ -139,7 +140,7 @@ type inference struct {
 
 // open makes the checkpoint's net on the devices, with its weights. rows chooses the batch, given the configuration's; keep names layers to
 // be read.
-func open(c *weights.Checkpoint, devs []device.Device, rows func(int) int, keep []string) (*inference, error) {
+func open(c *weights.Checkpoint, devs []device.Device, rows func(int) int, keep []string, int8 bool) (*inference, error) {
 	cfg, err := config.Parse(c.Config, nil)
 	if err != nil {
 		return nil, fmt.Errorf("%s: its configuration: %w", c.Path, err)
@@ -151,13 +152,13 @@ func open(c *weights.Checkpoint, devs []device.Device, rows func(int) int, keep 
 		return nil, fmt.Errorf("%s: %w", c.Path, err)
 	}
 	n := &inference{pre: c.Preprocess, classes: c.Classes, rows: rows(cfg.Train.Batch)}
-	if err := n.build(cfg, c, devs, keep); err != nil {
+	if err := n.build(cfg, c, devs, keep, int8); err != nil {
 		return nil, errors.Join(err, n.close())
 	}
 	return n, nil
 }
 
-func (n *inference) build(cfg *config.Config, c *weights.Checkpoint, devs []device.Device, keep []string) (err error) {
+func (n *inference) build(cfg *config.Config, c *weights.Checkpoint, devs []device.Device, keep []string, int8 bool) (err error) {
 	if err := fits(&n.pre, cfg.Model.Input); err != nil {
 		return fmt.Errorf("%s: %w", c.Path, err)
 	}
@@ -171,7 +172,7 @@ func (n *inference) build(cfg *config.Config, c *weights.Checkpoint, devs []devi
 	if n.model, err = model.Open(n.arch, devs); err != nil {
 		return err
 	}
-	if n.net, err = n.model.Compile(model.Options{Rows: n.rows, Precision: p, Keep: keep, Input: input(&n.pre)}); err != nil {
+	if n.net, err = n.model.Compile(model.Options{Rows: n.rows, Precision: p, Int8: int8, Keep: keep, Input: input(&n.pre)}); err != nil {
 		return err
 	}
 	if err := n.net.Alloc(); err != nil {

@@ -90,7 +90,7 @@ func evaluate(t *testing.T, o EvalOptions) *Score {
 // viewsByHand runs one view of every validation picture through a net and gives the probabilities, (pictures, classes).
 func viewsByHand(t *testing.T, c *weights.Checkpoint, crop [2]int32, flip bool) []float32 {
 	t.Helper()
-	n, err := open(c, references(1), func(int) int { return pictures().Val.Len() }, nil)
+	n, err := open(c, references(1), func(int) int { return pictures().Val.Len() }, nil, false)
 	if err != nil {
 		t.Fatal(err)
 	}

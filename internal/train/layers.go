@@ -40,14 +40,15 @@ func (s *span) flop(rows int) float64 { return 2 * float64(s.macs) * float64(row
 type layerClock struct {
 	net                   *model.Net
 	arch                  *model.Arch
-	devices, rows, size   int // bytes of a number
+	devices, rows, size   int  // bytes of a number
+	int8                  bool // weights of fully connected layers
 	spans                 []*span
 	upload, update, whole []float64 // seconds, by step
 }
 
-func newLayerClock(net *model.Net, arch *model.Arch) *layerClock {
+func newLayerClock(net *model.Net, arch *model.Arch, int8 bool) *layerClock {
 	plan := net.Plan()
-	c := &layerClock{net: net, arch: arch, devices: len(plan.Programs), rows: plan.Programs[0].Rows, size: full}
+	c := &layerClock{net: net, arch: arch, devices: len(plan.Programs), rows: plan.Programs[0].Rows, size: full, int8: int8}
 	if plan.Programs[0].Precision == device.BF16 {
 		c.size = 2
 	}
@@ -78,7 +79,7 @@ func (s *span) describe(c *layerClock) {
 	for i := range c.arch.Layers {
 		l := &c.arch.Layers[i]
 		if l.Name == s.name {
-			s.kind, s.macs, s.products, s.traffic = l.Kind, l.MACs, 2, layerTraffic(c.arch, l, c.rows, c.size, first)
+			s.kind, s.macs, s.products, s.traffic = l.Kind, l.MACs, 2, layerTraffic(c.arch, l, c.rows, c.size, c.weightSize(l), first)
 			if first {
 				s.products = 1
 			}
@@ -86,6 +87,14 @@ func (s *span) describe(c *layerClock) {
 		}
 		first = first && len(l.Params) == 0
 	}
+}
+
+// weightSize is the bytes of a weight as the layer reads it.
+func (c *layerClock) weightSize(l *model.Layer) int {
+	if c.int8 && l.Kind == "fc" {
+		return 1
+	}
+	return c.size
 }
 
 // crosses adds what step i of the plan's order sends, if it does: read and written once, and its gradient.
@@ -100,7 +109,7 @@ func (s *span) crosses(c *layerClock, i int) {
 
 // layers measures the steps again, waiting after every layer.
 func (b *bench) layers(ctx context.Context, s *stepper) error {
-	c := newLayerClock(b.compiled, b.model.Arch())
+	c := newLayerClock(b.compiled, b.model.Arch(), b.Int8)
 	before, counted := c.net.Moves()
 	train := b.Mode == BenchTrain
 	for i := range b.Warmup + b.Steps {

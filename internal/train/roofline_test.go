@@ -136,6 +136,29 @@ func TestRoofline(t *testing.T) {
 	}
 }
 
+// With int8 weights a fully connected layer reads a byte for each, and others what they did.
+func TestInt8Traffic(t *testing.T) {
+	cfg, err := config.Load("demo", []string{"train.batch=2"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := Bench(context.Background(), BenchOptions{
+		Config: cfg, Devices: []device.Device{probed{references(1)[0]}}, Mode: BenchInfer, Steps: 1, Layers: true, Int8: true,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]int64{"conv1": 2*4*(3*28*28+16*28*28) + 4*1216, "fc5": 2*4*(128+10) + 1290}
+	for _, l := range b.Layers {
+		if w, ok := want[l.Name]; ok && l.Forward.Bytes != w {
+			t.Errorf("%s reads and writes %d bytes, want %d", l.Name, l.Forward.Bytes, w)
+		}
+	}
+	if !b.Int8 {
+		t.Error("the result does not tell of int8 weights")
+	}
+}
+
 // On the ridge both limits are one; of nothing there is no roof.
 func TestRoof(t *testing.T) {
 	v := &speed{flops: 100e9, bytes: 10e9}

@@ -160,7 +160,8 @@ class Bench:
     # images a second
 
     def ours(self, row, steps):
-        r = self.json("bench", "--config", row.config, "--mode", row.task, "--batch", row.batch, "--precision", row.precision, "--steps", steps, "--warmup", 2)
+        r = self.json("bench", "--config", row.config, "--mode", row.task, "--batch", row.batch, "--precision", row.precision, "--steps", steps, "--warmup", 2,
+                      *["--int8"] * row.int8)
         return r["images_per_second"]
 
     def speed(self, row, entry):

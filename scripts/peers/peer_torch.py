@@ -1,4 +1,5 @@
-"""PyTorch: eager or compiled, contiguous or channels_last; bf16 by autocast, and for inference as a whole net in bf16 too."""
+"""PyTorch: eager or compiled, contiguous or channels_last; bf16 by autocast, and for inference as a whole net in bf16 too; with int8 its dynamic quantisation of
+fully connected layers, whose inputs are rounded to 8 bits as well."""
 import sys
 from collections import OrderedDict
 
@@ -71,6 +72,19 @@ def build_net(plan, weights, half=False):
     return net
 
 
+class Float(nn.Module):
+    def forward(self, x):
+        return x.float()
+
+
+def quantized(net):
+    """Two nets: the layers before the first fully connected one, and those from it on with int8 weights, which take floats."""
+    from torch.ao import quantization
+    first = list(dict(net.named_children())).index("flatten")
+    back = quantization.quantize_dynamic(net[first:], {nn.Linear: quantization.per_channel_dynamic_qconfig})
+    return net[:first], nn.Sequential(Float(), back)
+
+
 def padded(net, x):
     """The net without the zeros before its first layer, and pictures that have them, as an input pipeline may deliver them."""
     return (net[1:], net[0](x)) if isinstance(net[0], nn.ZeroPad2d) else (net, x)
@@ -118,18 +132,21 @@ class Infer:
         self.autocast = "autocast" in mode
         dtype = torch.bfloat16 if job["precision"] == "bf16" and not self.autocast else torch.float32
         form = torch.channels_last if "channels_last" in mode else torch.contiguous_format
-        net = build_net(job["plan"], weights, dtype == torch.bfloat16).eval().to(dtype=dtype, memory_format=form)
+        net, back = build_net(job["plan"], weights, dtype == torch.bfloat16).eval(), nn.Identity()
+        if "int8" in mode:
+            net, back = quantized(net)
+        net = net.to(dtype=dtype, memory_format=form)
         net, x = padded(net, torch.from_numpy(x).to(dtype))
         self.x = x.contiguous(memory_format=form)
         if "compiled" in mode:
             from torch._inductor import config
             config.freezing = True  # weights are constants, packed once
             net = torch.compile(net)
-        self.net = net
+        self.net, self.back = net, back
 
     def step(self):
         with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=self.autocast):
-            return self.net(self.x)
+            return self.back(self.net(self.x))
 
     def logits(self):
         return self.step().float().numpy()

@@ -27,6 +27,7 @@ class Row:
     precision: str
     gate: float | None = None  # speed: ours over theirs at least; memory and times: at most
     aim: float | str | None = None
+    int8: bool = False  # weights of fully connected layers, of alexnet; peers may as well
 
     @property
     def name(self):
@@ -35,7 +36,7 @@ class Row:
         if self.kind == "equal":
             return f"{self.config} equal {self.precision}"
         middle = "" if self.kind == "speed" else f" {self.kind}"
-        return f"{self.config} {self.task} {self.batch}{middle} {self.precision}"
+        return f"{self.config} {self.task} {self.batch}{middle} {self.precision}{' int8' * self.int8}"
 
 
 # (config, task, batch): gate and aim in fp32, gate and aim in bf16
@@ -62,6 +63,8 @@ def rows():
     for (config, task, batch), promised in SPEED.items():
         yield Row("speed", config, task, batch, "fp32", *promised[:2])
         yield Row("speed", config, task, batch, "bf16", *promised[2:])
+        if (config, task, batch) == ("alexnet", "infer", 1):
+            yield Row("speed", config, task, batch, "bf16", int8=True)
     for precision in ("fp32", "bf16"):
         yield Row("memory", "alexnet", "train", 128, precision, 0.8, 0.5)
     yield Row("start", "alexnet", "train", 128, "fp32", 0.3, 0.1)
@@ -84,4 +87,7 @@ def modes(row):
     if row.task == "infer":
         names += ["ONNX Runtime CPU"] * (row.precision == "fp32")  # it has no bf16 kernels for x86
         names += ["OpenVINO LATENCY"] + ["OpenVINO THROUGHPUT"] * (row.batch > 1)
+    if row.int8:
+        names += [f"PyTorch {how} {form}{variant} int8" for form in forms for how in hows for variant in variants]
+        names += ["ONNX Runtime CPU int8", "OpenVINO LATENCY int8"]
     return names

@@ -49,7 +49,7 @@ def compared(results):
         entry = results["rows"].get(row.name, {})
         if not entry.get("rounds") or not entry.get("done"):
             continue
-        label = f"{row.config}, {row.task} {row.batch}, {row.precision}"
+        label = f"{row.config}, {row.task} {row.batch}, {row.precision}{', int8 weights' * row.int8}"
         if row.kind == "speed":
             yield line(f"{label}: images/s", row, entry, False)
         elif row.kind == "memory":

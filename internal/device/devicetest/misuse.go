@@ -48,10 +48,15 @@ func testPrograms(t *testing.T, open opener) {
 		"dropout of everything":       func(b *builder) { b.Ops[4].(*device.Dropout).Rate = 1 },
 		"dropout rate NaN":            func(b *builder) { b.Ops[4].(*device.Dropout).Rate = float32(math.NaN()) },
 		"units without weights":       func(b *builder) { b.Values[b.Ops[3].Base().Out].Shape.C++ },
+		"int8 weights in training":    func(b *builder) { b.Ops[3].(*device.FC).Int8 = true },
 		"statistics of another shape": func(b *builder) { b.Values[b.Ops[5].(*device.SoftmaxLoss).Stats].Shape.C = 2 },
 		"softmax over a map": func(b *builder) {
 			b.Ops = b.Ops[:2]
 			b.softmax(b.Ops[1].Base().Out)
+		},
+		"int8 weights and the input's gradient": func(b *builder) {
+			b.Train, b.InputGrad = false, true
+			b.Ops[3].(*device.FC).Int8 = true
 		},
 		"two consumers": func(b *builder) { b.activate("again", device.ReLU, conv(b).Out) },
 		"parameters used twice": func(b *builder) {

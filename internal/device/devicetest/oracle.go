@@ -102,8 +102,11 @@ func (o *oracle) forward(d, op int, y labels) {
 		o.activate(s.Act, val(s.Out), p.Values[s.Out].Shape.Len())
 	case *device.FC:
 		x, in := o.joinPlanes(d, s.In)
-		units := p.Values[s.Out].Shape.C
-		fcForward(o.pass.Rows, in.Len(), units, x, o.weights[d][s.Weight], o.weights[d][s.Bias], val(s.Out))
+		units, w := p.Values[s.Out].Shape.C, o.weights[d][s.Weight]
+		if s.Int8 {
+			w = rounded(units, w)
+		}
+		fcForward(o.pass.Rows, in.Len(), units, x, w, o.weights[d][s.Bias], val(s.Out))
 		o.activate(s.Act, val(s.Out), units)
 	case *device.Activate:
 		copy(val(s.Out), val(s.In[0]))

@@ -1,0 +1,170 @@
+package train
+
+import (
+	"bytes"
+	"cmp"
+	"errors"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"alexnet/internal/builtin"
+	"alexnet/internal/config"
+	"alexnet/internal/cpu"
+	"alexnet/internal/data"
+	"alexnet/internal/device"
+	"alexnet/internal/model"
+)
+
+// form is how the weights and values of a net are rounded.
+type form struct {
+	precision string
+	int8      bool
+}
+
+// TestInt8Answers: the built-in net errs as often with int8 weights as without, and gives nearly all of CIFAR-10's test pictures the same name.
+func TestInt8Answers(t *testing.T) {
+	set := cifar(t)
+	devs := cpus(t)
+	var exact []int
+	for _, f := range []form{{"fp32", false}, {"fp32", true}, {"bf16", false}, {"bf16", true}} {
+		if f.precision == "bf16" && device.Supports(devs[0], device.BF16) != nil {
+			continue
+		}
+		names := answers(t, devs, f, set)
+		wrong, others := 0, 0
+		for i, name := range names {
+			if name != int(set.Label(i)) {
+				wrong++
+			}
+			if exact != nil && name != exact[i] {
+				others++
+			}
+		}
+		t.Logf("%s, int8 %v: %d of %d wrong, %d others than in fp32", f.precision, f.int8, wrong, len(names), others)
+		if exact == nil {
+			exact = names
+		}
+		if wrong > len(names)/5 || others > len(names)/400 {
+			t.Errorf("%s, int8 %v: %d of %d wrong, %d others than in fp32", f.precision, f.int8, wrong, len(names), others)
+		}
+	}
+}
+
+// cifar are the test pictures of CIFAR-10, from the folder that ALEXNET_TEST_DATA names or shared/data beside the repository; skipped without them.
+func cifar(t *testing.T) *data.Set {
+	t.Helper()
+	path := filepath.Join(cmp.Or(os.Getenv("ALEXNET_TEST_DATA"), "../../../shared/data"), "cifar10-test.tar")
+	if _, err := os.Stat(path); err != nil {
+		t.Skip("no cifar10-test.tar; set ALEXNET_TEST_DATA to a folder that holds it")
+	}
+	src, err := data.Open(path, 0, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { src.Close() })
+	return src.Train
+}
+
+// cpus is a cpu device; skipped without oneDNN.
+func cpus(t *testing.T) []device.Device {
+	t.Helper()
+	if err := cpu.Available(); err != nil {
+		t.Skip(err)
+	}
+	devs, err := cpu.Open(1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { devs[0].Close() })
+	return devs
+}
+
+// answers are the numbers of the most probable classes.
+func answers(t *testing.T, devs []device.Device, f form, set *data.Set) []int {
+	t.Helper()
+	c, err := builtin.Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	c.Config = bytes.Replace(c.Config, []byte("precision: fp32"), []byte("precision: "+f.precision), 1)
+	if cfg, err := config.Parse(c.Config, nil); err != nil || cfg.Train.Precision != f.precision {
+		t.Fatalf("the built-in net's configuration is not in %s: %v", f.precision, err)
+	}
+	n, err := open(c, devs, func(int) int { return 100 }, nil, f.int8)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer n.close()
+	l, err := data.NewLoader(set, loaderOptions(&n.pre, n.arch.Input.H, n.rows, 2))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	var names []int
+	for len(names) < set.Len() {
+		b := n.net.Stage()
+		info, err := l.Next(rowsOf(b))
+		if err != nil {
+			t.Fatal(err)
+		}
+		n.net.Forward(b, model.Pass{Rows: info.Rows, Divisor: 1})
+		prob := make([]float32, info.Rows*n.arch.Classes)
+		if err := n.net.Probabilities(prob).Wait(); err != nil {
+			t.Fatal(err)
+		}
+		for row := range slices.Chunk(prob, n.arch.Classes) {
+			names = append(names, slices.Index(row, slices.Max(row)))
+		}
+	}
+	return names
+}
+
+// With int8 weights a net's probabilities move, but little; on two devices they are those of one.
+func TestInt8Predictions(t *testing.T) {
+	c, images := checkpoint(t), shapes(t)
+	plain := probabilities(t, PredictOptions{Checkpoint: c, Devices: references(1), Batch: 8}, images)
+	one := probabilities(t, PredictOptions{Checkpoint: c, Devices: references(1), Batch: 8, Int8: true}, images)
+	two := probabilities(t, PredictOptions{Checkpoint: c, Devices: references(2), Batch: 3, Int8: true}, images)
+	moved, apart := 0., 0.
+	for i := range one {
+		moved, apart = max(moved, math.Abs(one[i]-plain[i])), max(apart, math.Abs(one[i]-two[i]))
+	}
+	if moved < 1e-6 || moved > .05 || apart > 1e-5 {
+		t.Errorf("int8 weights move probabilities by up to %g; two devices are up to %g from one", moved, apart)
+	}
+	exact := evaluate(t, EvalOptions{Checkpoint: c, Devices: references(1), Set: pictures().Val, Classes: pictures().Classes})
+	rounded := evaluate(t, EvalOptions{Checkpoint: c, Devices: references(1), Set: pictures().Val, Classes: pictures().Classes, Int8: true})
+	if d := math.Abs(exact.Loss - rounded.Loss); d == 0 || d > .05 {
+		t.Errorf("loss %g, with int8 weights %g", exact.Loss, rounded.Loss)
+	}
+}
+
+// probabilities are those of the classes, in their order, of one picture after the other.
+func probabilities(t *testing.T, o PredictOptions, images []string) []float64 {
+	t.Helper()
+	p, err := NewPredictor(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	answers, err := p.Predict(t.Context(), images, len(o.Checkpoint.Classes))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []float64
+	for _, a := range answers {
+		err = errors.Join(err, a.Err)
+		slices.SortFunc(a.Predictions, func(x, y ClassProbability) int { return x.Index - y.Index })
+		for _, c := range a.Predictions {
+			all = append(all, c.Probability)
+		}
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
