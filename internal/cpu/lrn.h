@@ -13,19 +13,18 @@ INLINE FLOATS NAME(five, LANES)(FLOATS before, FLOATS x, FLOATS after) {
 		(__builtin_shuffle(x, after, lane + 1) + __builtin_shuffle(x, after, lane + 2));
 }
 
-// root is s^(-1/4) for normal s > 0: a quarter of the exponent, by shifting the bits, is right to about 3%; each of Newton's steps
-// y (5 - s y^4) / 4 squares the error, times 5/2: 3e-3, 2e-5, 1e-9. No division, no square root. Of bf16 (half) 1e-4 is enough, a fortieth of its
-// rounding: with r = s^(-1/2), r r^(-1/2).
+// root is s^(-1/4) for normal s > 0. Each of Newton's steps y (5 - s y^4) / 4 squares the error, times 5/2. A quarter of the exponent, by shifting the bits, is
+// right to about 3%, so three steps make 3e-3, 2e-5, 1e-9. Loops over bf16 (half) begin with the processor's own estimate: with r = s^(-1/2), r r^(-1/2) is right to
+// 1e-4, and one step makes 3e-8. (Neither 1e-4 nor 2e-5 is enough: ReLUs near zero turn, which the gradients of later layers show.) No division, no square root.
 INLINE FLOATS NAME(root, LANES)(FLOATS s, const int half) {
+	FLOATS y = (FLOATS)(0x4f58cae1 - ((INTS)s >> 2)), r = {0};
 	if (half) {
-		FLOATS r, q;
 		INVERSE_ROOT(LANES, r, s);
-		INVERSE_ROOT(LANES, q, r);
-		return r * q;
+		INVERSE_ROOT(LANES, y, r);
+		y *= r;
 	}
-	FLOATS y = (FLOATS)(0x4f58cae1 - ((INTS)s >> 2));
 	const FLOATS quarter = s * .25f;
-	for (int i = 0; i < 3; i++) {
+	for (int i = half ? 2 : 0; i < 3; i++) {
 		const FLOATS y2 = y * y;
 		y *= 1.25f - quarter * (y2 * y2);
 	}

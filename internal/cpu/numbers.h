@@ -60,7 +60,7 @@ VECTORS(16)
 
 // load_16, store_16 and so on are load and store of vectors. GCC 12 takes vectors of 16 and 32 bits apart to convert between them, and its
 // intrinsics may not stand in what is compiled for other processors too, dead as they are there: hence the three instructions by name.
-// (vcvtneps2bf16 makes zeros of subnormal numbers; oneDNN uses it as well.) INVERSE_ROOT, x^(-1/2) to 14 bits, is for what is rounded to bf16.
+// (vcvtneps2bf16 makes zeros of subnormal numbers; oneDNN uses it as well.) INVERSE_ROOT is x^(-1/2) to 14 bits.
 #if defined(__x86_64__) && defined(__OPTIMIZE__)
 #define WIDEN(lanes, u, p) __asm__("vpmovzxwd %1, %0" : "=v"(u) : "m"(*(const halves_##lanes *)(p)))
 #define NARROW(lanes, h, x) __asm__("vcvtneps2bf16 %1, %0" : "=v"(h) : "v"(x))
