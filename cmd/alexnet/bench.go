@@ -50,7 +50,9 @@ On the CPU it first measures, for about a second, what the cores do at most: mul
 products of tiles), and triad, a = b + s c over arrays larger than the cache, which counts as three arrays. FLOP/B is a layer's operations a byte,
 each weight and value read or written once; peak is the share of the measured GFLOP/s, roof that of what the layer could reach: the peak, or less
 where its bytes take longer. All convolutions are counted as the direct algorithm, padding included: they may pass 100% where Winograd's does fewer
-multiplications, or where kernels leave out those with the zeros of the padding. On two devices both are of all cores, also where one of them rests.`,
+multiplications, or where kernels leave out those with the zeros of the padding. On two devices both are of all cores, also where one of them rests.
+
+With --int8 one picture at a time, or a few, is predicted faster, and from some 8 (bf16) or 16 (fp32) at once slower.`,
 		Example: `  alexnet bench
   alexnet bench --mode infer --batch 1 --steps 50
   alexnet bench --mode infer --batch 1 --steps 50 --precision bf16 --int8

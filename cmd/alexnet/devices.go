@@ -43,9 +43,9 @@ func (o *deviceOptions) addPrecision(c *cobra.Command) {
 	c.Flags().StringVar(&o.precision, "precision", "", "`TYPE` that ops compute in: fp32, or bf16 where the processor has it, and on GPUs tf32 (train.precision)")
 }
 
-// addInt8 adds the flag of the commands that only predict.
+// addInt8 adds the flag of eval and bench. predict reads a checkpoint's weights once and uses them once, so it has nothing to gain.
 func (o *deviceOptions) addInt8(c *cobra.Command) {
-	c.Flags().BoolVar(&o.int8, "int8", false, "on the CPU, weights of fully connected layers as int8 with a scale a unit: one picture or a few are predicted faster, large batches slower")
+	c.Flags().BoolVar(&o.int8, "int8", false, "weights of fully connected layers as int8 with a scale a unit, on the CPU")
 }
 
 // addChoices adds the flags of training and measuring that choose among ways to the same result.
@@ -75,7 +75,7 @@ func (o *deviceOptions) check(c *cobra.Command) error {
 		return usageError(help, "%v", err)
 	}
 	if o.int8 && o.gpus != "" {
-		return usageError("leave --int8 away, or --gpus: the CPU has int8 weights", "--int8 goes without --gpus")
+		return usageError("leave --int8 away, or compute on the CPU: --device cpu", "--int8: GPUs have no int8 weights")
 	}
 	if resume := c.Flags().Lookup("resume"); resume == nil || !resume.Changed { // there the checkpoint may name GPUs
 		if err := o.checkChoices(); err != nil {

@@ -31,10 +31,13 @@ four corners and the centre, each also mirrored, with the ten answers averaged a
 
 Without --data: the validation part of the data that the checkpoint names. With --data: its val/ where there is one; if it is the data
 that the net was trained on, the part that was held out; otherwise every picture. Where nothing was held out: every picture, with a
-warning.`,
+warning.
+
+--int8 shows what int8 weights do to the answers. What they do to the speed, of one picture at a time: alexnet bench --mode infer --batch 1 --int8.`,
 		Example: `  alexnet eval
   alexnet eval --weights runs/train2/checkpoints/best.safetensors --crops 10
-  alexnet eval --data imagenet --json | jq .top5_error`,
+  alexnet eval --data imagenet --json | jq .top5_error
+  alexnet eval --int8`,
 		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if o.crops != 1 && o.crops != 10 {

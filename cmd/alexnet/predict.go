@@ -54,7 +54,6 @@ which knows ten classes, those of CIFAR-10.`,
 	}
 	o.weights.addFlag(c)
 	o.device.addFlags(c)
-	o.device.addInt8(c)
 	c.Flags().IntVar(&o.top, "top", 5, "`N` classes to name")
 	c.Flags().BoolVar(&o.strict, "strict", false, "stop at the first picture that cannot be read")
 	return c
@@ -108,7 +107,7 @@ func openPredictor(wo *weightsOption, do *deviceOptions, po train.PredictOptions
 		return nil, nil, err
 	}
 	computesAnyway(devices, checkpoint, t)
-	po.Checkpoint, po.Devices, po.Int8 = checkpoint, devices, do.int8
+	po.Checkpoint, po.Devices = checkpoint, devices
 	p, err = train.NewPredictor(po)
 	end = func() {
 		if p != nil {

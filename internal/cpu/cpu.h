@@ -166,12 +166,13 @@ void cpu_softmax_backward(void *dlogits, int half, const float *p, const int32_t
 typedef struct {
 	int64_t rows; // of x and y: 1 but for cpu_product_bytes
 	int64_t inputs, outputs;
-	int half, half_y; // x and cpu_product's w, y are of bf16; not y alone
+	int half;   // x is of bf16, and w of cpu_product
+	int half_y; // y is, which it is not alone
 	int relu;
 } cpu_vector;
 void cpu_product(const cpu_vector *v, void *y, const void *w, const void *x, const float *bias);
-// cpu_product_bytes is the same with weights w scale, x (rows, inputs) and y (rows, outputs). cpu_quantize makes such weights, whole numbers of -127..127 and one
-// scale an output, as device.FC has them.
+// cpu_product_bytes: y = scale (w x) + bias with a scale for each output, x of (rows, inputs) and y of (rows, outputs). cpu_quantize makes such w, whole numbers of
+// -127..127, and scales, as device.FC has them.
 void cpu_product_bytes(const cpu_vector *v, void *y, const int8_t *w, const float *scale, const void *x, const float *bias);
 void cpu_quantize(int8_t *q, float *scale, const float *w, int64_t inputs, int64_t outputs);
 

@@ -33,7 +33,7 @@ type param struct {
 	weight, momentum, gradient *buffer    // in the private order
 	version                    uint64     // of the weight: grows when it changes
 	packed                     []*packed
-	bytes                      *quantize // makes its int8 copy; nil: no program reads one
+	int8                       *quantize // makes its int8 copy; nil: no program reads one
 }
 
 // packed is a copy of a weight in another form.
@@ -120,9 +120,9 @@ func (p *Params) pack(q *param, layout *C.cpu_desc) (*packed, error) {
 	return k, nil
 }
 
-// packBytes returns the copy of a fully connected weight in int8, in logical order, and its scales: see device.FC. All programs share it.
-func (p *Params) packBytes(q *param, dims []int) (*packed, *buffer, error) {
-	if s := q.bytes; s != nil {
+// packInt8 returns the copy of a fully connected weight in int8, in logical order, and its scales: see device.FC. All programs share it.
+func (p *Params) packInt8(q *param, dims []int) (*packed, *buffer, error) {
+	if s := q.int8; s != nil {
 		return s.packed, s.scale, nil
 	}
 	var logical C.cpu_desc
@@ -134,15 +134,15 @@ func (p *Params) packBytes(q *param, dims []int) (*packed, *buffer, error) {
 		return nil, nil, err
 	}
 	units, inputs := int64(dims[0]), int64(dims[1])
-	q.bytes = &quantize{
+	q.int8 = &quantize{
 		packed: &packed{param: q, data: p.planBytes(device.PurposePacked, units*inputs)}, scale: p.planBytes(device.PurposePacked, 4*units),
 		from: q.weight, units: units, inputs: inputs,
 	}
 	if from != nil {
-		q.bytes.from, q.bytes.first = from.data, &refresh{from}
+		q.int8.from, q.int8.first = from.data, &refresh{from}
 	}
-	q.bytes.packed.fill = q.bytes
-	return q.bytes.packed, q.bytes.scale, nil
+	q.int8.packed.fill = q.int8
+	return q.int8.packed, q.int8.scale, nil
 }
 
 // pairedLine recognises how oneDNN packs fully connected weights in bf16: in (units/64, inputs/16, 8, 64, two inputs), with tiles (units/64, inputs/32, 16, 64,

@@ -6,35 +6,9 @@
 #define INTS NAME(ints, LANES)
 #define BYTES NAME(bytes, LANES)
 
-INLINE FLOATS NAME(larger, LANES)(FLOATS best, FLOATS v) {
-	const INTS larger = v > best;
-	return (FLOATS)((larger & (INTS)v) | (~larger & (INTS)best));
-}
-
-// maxima is max_block where nobody asks who won.
-INLINE void NAME(maxima, LANES)(const cpu_pool *p, void *y, int64_t yp, const int yh, const void *x, int64_t xp, const int xh) {
-	int64_t o = 0;
-	for (int64_t oh = 0; oh < p->out_height; oh++)
-		for (int64_t ow = 0; ow < p->out_width; ow++, o++) {
-			const int64_t top = oh * p->stride - p->pad, left = ow * p->stride - p->pad;
-			const int64_t kh0 = max64(0, -top), kh1 = min64(p->window, p->height - top), kw0 = max64(0, -left), kw1 = min64(p->window, p->width - left);
-			FLOATS best = (FLOATS){0} + (p->relu ? 0 : -INFINITY);
-			for (int64_t kh = kh0; kh < kh1; kh++) {
-				const int64_t at = ((top + kh) * p->width + left) * xp;
-				if (kw0 == 0 && kw1 == 3) {
-					best = NAME(larger, LANES)(best, NAME(load, LANES)(x, at, xh));
-					best = NAME(larger, LANES)(best, NAME(load, LANES)(x, at + xp, xh));
-					best = NAME(larger, LANES)(best, NAME(load, LANES)(x, at + 2 * xp, xh));
-				} else
-					for (int64_t kw = kw0; kw < kw1; kw++) best = NAME(larger, LANES)(best, NAME(load, LANES)(x, at + kw * xp, xh));
-			}
-			NAME(store, LANES)(y, o * yp, best, yh);
-		}
-}
-
-// A tie goes to the pixel seen first.
-INLINE void NAME(max_block, LANES)(const cpu_pool *p, void *y, int64_t yp, const int yh, uint8_t *winner, const void *x, int64_t xp,
-	const int xh) {
+// A tie goes to the pixel seen first. winners: somebody asks who won.
+INLINE void NAME(max_block, LANES)(const cpu_pool *p, void *y, int64_t yp, const int yh, uint8_t *winner, const void *x, int64_t xp, const int xh,
+	const int winners) {
 	int64_t o = 0;
 	for (int64_t oh = 0; oh < p->out_height; oh++)
 		for (int64_t ow = 0; ow < p->out_width; ow++, o++) {
@@ -45,11 +19,11 @@ INLINE void NAME(max_block, LANES)(const cpu_pool *p, void *y, int64_t yp, const
 				for (int64_t kw = max64(0, -left); kw < min64(p->window, p->width - left); kw++) {
 					const FLOATS v = NAME(load, LANES)(x, ((top + kh) * p->width + left + kw) * xp, xh);
 					const INTS larger = v > best;
-					who = (larger & (int32_t)(kh * p->window + kw)) | (~larger & who);
+					if (winners) who = (larger & (int32_t)(kh * p->window + kw)) | (~larger & who);
 					best = (FLOATS)((larger & (INTS)v) | (~larger & (INTS)best));
 				}
 			NAME(store, LANES)(y, o * yp, best, yh);
-			*(BYTES *)(winner + o * LANES) = __builtin_convertvector(who, BYTES);
+			if (winners) *(BYTES *)(winner + o * LANES) = __builtin_convertvector(who, BYTES);
 		}
 }
 
@@ -116,8 +90,8 @@ INLINE void NAME(average_block_backward, LANES)(const cpu_pool *p, void *dx, int
 
 INLINE void NAME(pool, LANES)(const cpu_pool *p, void *y, int64_t yp, const int yh, uint8_t *winner, const void *x, int64_t xp, const int xh) {
 	if (p->average) NAME(average_block, LANES)(p, y, yp, yh, x, xp, xh);
-	else if (winner) NAME(max_block, LANES)(p, y, yp, yh, winner, x, xp, xh);
-	else NAME(maxima, LANES)(p, y, yp, yh, x, xp, xh);
+	else if (winner) NAME(max_block, LANES)(p, y, yp, yh, winner, x, xp, xh, 1);
+	else NAME(max_block, LANES)(p, y, yp, yh, NULL, x, xp, xh, 0);
 }
 
 INLINE void NAME(pool_backward, LANES)(const cpu_pool *p, void *dx, int64_t xp, const int xh, const void *dy, int64_t yp, const int yh,

@@ -43,7 +43,7 @@ func (o *product) forward(c *compiler) error {
 // weight is what the op reads: the weight in logical order, packed where need be, or int8 numbers and their scales.
 func (o *product) weight(c *compiler) (w, scale *buffer, err error) {
 	if o.int8 {
-		k, scale, err := c.params.packBytes(o.weights, o.kernel)
+		k, scale, err := c.params.packInt8(o.weights, o.kernel)
 		if err != nil {
 			return nil, nil, err
 		}

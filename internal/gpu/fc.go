@@ -40,7 +40,7 @@ func (o *fc) forward(c *compiler) error {
 
 func (o *fc) describe(c *compiler) (err error) {
 	if o.spec.Int8 {
-		return errors.New("int8 weights are not known on GPUs: the cpu device has them; here compile the program without Int8")
+		return errors.New("GPUs have no int8 weights: leave --int8 away, or --device cpu")
 	}
 	units := o.out.shape.C
 	for _, x := range o.in {

@@ -40,15 +40,14 @@ func (s *span) flop(rows int) float64 { return 2 * float64(s.macs) * float64(row
 type layerClock struct {
 	net                   *model.Net
 	arch                  *model.Arch
-	devices, rows, size   int  // bytes of a number
-	int8                  bool // weights of fully connected layers
+	devices, rows, size   int // bytes of a number
 	spans                 []*span
 	upload, update, whole []float64 // seconds, by step
 }
 
-func newLayerClock(net *model.Net, arch *model.Arch, int8 bool) *layerClock {
+func newLayerClock(net *model.Net, arch *model.Arch) *layerClock {
 	plan := net.Plan()
-	c := &layerClock{net: net, arch: arch, devices: len(plan.Programs), rows: plan.Programs[0].Rows, size: full, int8: int8}
+	c := &layerClock{net: net, arch: arch, devices: len(plan.Programs), rows: plan.Programs[0].Rows, size: full}
 	if plan.Programs[0].Precision == device.BF16 {
 		c.size = 2
 	}
@@ -65,7 +64,9 @@ func newLayerClock(net *model.Net, arch *model.Arch, int8 bool) *layerClock {
 		}
 		s := &span{name: name, kind: kind, from: i, to: i + 1}
 		if !exchange {
-			s.describe(c)
+			at := plan.Order[i]
+			fc, ok := plan.Programs[at.Device].Ops[at.Op].(*device.FC)
+			s.describe(c, ok && fc.Int8)
 		}
 		s.crosses(c, i)
 		c.spans = append(c.spans, s)
@@ -73,13 +74,13 @@ func newLayerClock(net *model.Net, arch *model.Arch, int8 bool) *layerClock {
 	return c
 }
 
-// describe looks up the layer. The first with weights has no gradient of its data: that is the picture.
-func (s *span) describe(c *layerClock) {
+// describe looks up the layer, which may have int8 weights. The first with weights has no gradient of its data: that is the picture.
+func (s *span) describe(c *layerClock, int8 bool) {
 	first := true
 	for i := range c.arch.Layers {
 		l := &c.arch.Layers[i]
 		if l.Name == s.name {
-			s.kind, s.macs, s.products, s.traffic = l.Kind, l.MACs, 2, layerTraffic(c.arch, l, c.rows, c.size, c.weightSize(l), first)
+			s.kind, s.macs, s.products, s.traffic = l.Kind, l.MACs, 2, layerTraffic(c.arch, l, c.rows, c.size, int8, first)
 			if first {
 				s.products = 1
 			}
@@ -87,14 +88,6 @@ func (s *span) describe(c *layerClock) {
 		}
 		first = first && len(l.Params) == 0
 	}
-}
-
-// weightSize is the bytes of a weight as the layer reads it.
-func (c *layerClock) weightSize(l *model.Layer) int {
-	if c.int8 && l.Kind == "fc" {
-		return 1
-	}
-	return c.size
 }
 
 // crosses adds what step i of the plan's order sends, if it does: read and written once, and its gradient.
@@ -109,7 +102,7 @@ func (s *span) crosses(c *layerClock, i int) {
 
 // layers measures the steps again, waiting after every layer.
 func (b *bench) layers(ctx context.Context, s *stepper) error {
-	c := newLayerClock(b.compiled, b.model.Arch(), b.Int8)
+	c := newLayerClock(b.compiled, b.model.Arch())
 	before, counted := c.net.Moves()
 	train := b.Mode == BenchTrain
 	for i := range b.Warmup + b.Steps {

@@ -24,6 +24,7 @@ type stepCase struct {
 	precision string
 	rows      int
 	moves     device.Moves
+	int8      bool
 }
 
 // want is what a step moves on this processor; not known: oneDNN's choice of layouts may be another.
@@ -54,14 +55,14 @@ const transformed = 4*(96*3*11*11+96*48*49) + 2*4*(256*48*(25+49)+(384*256+384*1
 const lines = 49 * 64
 
 var stepCases = []stepCase{
-	{BenchTrain, "alexnet", 1, "fp32", 8, device.Moves{
+	{mode: BenchTrain, net: "alexnet", devices: 1, precision: "fp32", rows: 8, moves: device.Moves{
 		// pool5 becomes a vector for fc6, its gradient a map; all convolutions are Winograd's, the first without a gradient of its input.
 		Reorders:      2 + 1 + 2*4,
 		BetweenOps:    copy8 * 2 * 256 * 6 * 6,
 		PackedWeights: transformed + lines*(1+2*(2+1+2+2)),
 		Upload:        8 * 3 * 224 * 224 * (1 + 4),
 	}},
-	{BenchTrain, "alexnet", 2, "fp32", 8, device.Moves{
+	{mode: BenchTrain, net: "alexnet", devices: 2, precision: "fp32", rows: 8, moves: device.Moves{
 		// On each device: the halves of pool5, one's own and the received one, there and back; weights as above.
 		Reorders: 2*2*2 + 2*(1+2*4),
 		// Before conv3, fc6 and fc7 each device joins two halves and splits their gradient, and each half is posted and got, there and back: 8 and 8, of
@@ -74,23 +75,23 @@ var stepCases = []stepCase{
 		Exchange: 8*4*468_992 + 8*(468_992/2-4*2048),
 		Upload:   2 * 8 * 3 * 224 * 224 * (1 + 4),
 	}},
-	{BenchTrain, "alexnet", 1, "bf16", 32, device.Moves{
+	{mode: BenchTrain, net: "alexnet", devices: 1, precision: "bf16", rows: 32, moves: device.Moves{
 		// All convolutions are Winograd's as above; the update packs the three other weights, of which oneDNN pads some.
 		Reorders: 2 + 1 + 2*4, BetweenOps: copy32 / 2 * 2 * 256 * 6 * 6, PackedWeights: 228_433_984,
 		Upload: 32 * 3 * 224 * 224 * (1 + 2),
 	}},
-	{BenchTrain, "alexnet", 2, "bf16", 4, device.Moves{
+	{mode: BenchTrain, net: "alexnet", devices: 2, precision: "bf16", rows: 4, moves: device.Moves{
 		// conv2 is Winograd's; conv1 with half of its kernels is not at 4 rows. Other convolutions' weights are packed for forward, conv3's to conv5's for the
 		// data gradient too: oneDNN pads some.
 		Reorders: 2*2*2 + 2*(2+1+3+3), Copies: 48, BetweenOps: copy4 / 2 * 2 * (2*256*13*13 + 2*256*6*6 + 2*4096 + 4096), PackedWeights: 148_847_744,
 		Exchange: (4*4*468_992 + 4*(468_992/2-4*2048)) / 2, Upload: 2 * 4 * 3 * 224 * 224 * (1 + 2),
 	}},
-	{BenchTrain, "demo", 1, "fp32", 16, device.Moves{
+	{mode: BenchTrain, net: "demo", devices: 1, precision: "fp32", rows: 16, moves: device.Moves{
 		// pool3 for fc4, there and back; conv2 is Winograd's, conv3's weights are packed for the data gradient.
 		Reorders: 2 + 2 + 1, BetweenOps: copy16 * 2 * 64 * 3 * 3, PackedWeights: 2*4*32*16*(9+49) + 2*lines + 2*4*64*16*9,
 		Upload: 16 * 3 * 28 * 28 * (1 + 4),
 	}},
-	{BenchTrain, "demo", 2, "fp32", 16, device.Moves{
+	{mode: BenchTrain, net: "demo", devices: 2, precision: "fp32", rows: 16, moves: device.Moves{
 		// conv2's inputs have 8 channels of a block of 16 each: 8 of its joins and gets fill blocks with both, pool3 for fc4 takes 8; conv2's and conv3's weights.
 		Reorders: 8 + 8 + 4, Copies: 8 + 8 + 8,
 		// What is joined, as above, there and back; half-filled blocks count whole: one side of 6 of conv2's joins, and 14 times in pool1's exchange.
@@ -99,20 +100,23 @@ var stepCases = []stepCase{
 		Exchange:      2*4*16*4*(16*14*14+64*3*3+64) + 16*4*(16*14*14+64*3*3) + 14*16*4*8*14*14,
 		Upload:        2 * 16 * 3 * 28 * 28 * (1 + 4),
 	}},
-	{BenchTrain, "demo", 1, "bf16", 16, device.Moves{
+	{mode: BenchTrain, net: "demo", devices: 1, precision: "bf16", rows: 16, moves: device.Moves{
 		Reorders: 2 + 5, BetweenOps: copy16 / 2 * 2 * 64 * 3 * 3, PackedWeights: 325_440, Upload: 16 * 3 * 28 * 28 * (1 + 2),
 	}},
-	{BenchTrain, "fig1", 1, "fp32", 16, device.Moves{
+	{mode: BenchTrain, net: "fig1", devices: 1, precision: "fp32", rows: 16, moves: device.Moves{
 		// pool3 for fc10, there and back; conv2 and conv3 are Winograd's.
 		Reorders: 2 + 2*2, BetweenOps: copy16 * 2 * 64 * 4 * 4, PackedWeights: 2*4*(32*32+64*32)*(25+49) + 2*2*lines,
 		Upload: 16 * 3 * 32 * 32 * (1 + 4),
 	}},
-	{BenchTrain, "fig1", 1, "bf16", 16, device.Moves{
+	{mode: BenchTrain, net: "fig1", devices: 1, precision: "bf16", rows: 16, moves: device.Moves{
 		Reorders: 2 + 5, BetweenOps: copy16 / 2 * 2 * 64 * 4 * 4, PackedWeights: 970_368, Upload: 16 * 3 * 32 * 32 * (1 + 2),
 	}},
 	// Predicting, every weight was packed in the first pass.
-	{BenchInfer, "alexnet", 1, "fp32", 1, device.Moves{Reorders: 1, BetweenOps: 2 * 4 * 256 * 6 * 6, Upload: 3 * 224 * 224 * (1 + 4)}},
-	{BenchInfer, "alexnet", 1, "bf16", 1, device.Moves{Reorders: 1, BetweenOps: 2 * 2 * 256 * 6 * 6, Upload: 3 * 224 * 224 * (1 + 2)}},
+	{mode: BenchInfer, net: "alexnet", devices: 1, precision: "fp32", rows: 1, moves: device.Moves{Reorders: 1, BetweenOps: 2 * 4 * 256 * 6 * 6, Upload: 3 * 224 * 224 * (1 + 4)}},
+	{mode: BenchInfer, net: "alexnet", devices: 1, precision: "bf16", rows: 1, moves: device.Moves{Reorders: 1, BetweenOps: 2 * 2 * 256 * 6 * 6, Upload: 3 * 224 * 224 * (1 + 2)}},
+	{mode: BenchInfer, net: "alexnet", devices: 1, precision: "fp32", rows: 1, int8: true, moves: device.Moves{
+		Reorders: 1, BetweenOps: 2 * 4 * 256 * 6 * 6, Upload: 3 * 224 * 224 * (1 + 4),
+	}},
 }
 
 // stepTiles are the moves where values have channels last. Convolutions' weights are packed for the forward pass and, but for the first layer's, which is folded
@@ -138,7 +142,11 @@ var stepTiles = map[string]device.Moves{
 }
 
 func (c *stepCase) String() string {
-	return fmt.Sprintf("%s: %s on %d in %s, %d", c.mode, c.net, c.devices, c.precision, c.rows)
+	s := fmt.Sprintf("%s: %s on %d in %s, %d", c.mode, c.net, c.devices, c.precision, c.rows)
+	if c.int8 {
+		s += " with int8 weights"
+	}
+	return s
 }
 
 // open makes bench's stepper, which is train's, with pictures from memory or from a loader.
@@ -152,7 +160,7 @@ func (c *stepCase) open(t *testing.T, src *data.Source) *stepper {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := &bench{BenchOptions: BenchOptions{Config: cfg, Devices: devs, Mode: c.mode, Source: src}, cfg: *cfg}
+	b := &bench{BenchOptions: BenchOptions{Config: cfg, Devices: devs, Mode: c.mode, Source: src, Int8: c.int8}, cfg: *cfg}
 	t.Cleanup(func() {
 		if err := b.close(); err != nil {
 			t.Error(err)
@@ -195,7 +203,7 @@ func TestStepMoves(t *testing.T) {
 			if n := leastFaults(t, step); n > 4 {
 				t.Errorf("%d pages more after each step", n)
 			}
-			of := c.mode + c.net + c.precision
+			of := fmt.Sprint(c.mode, c.net, c.precision, c.int8)
 			if one, ok := losses[of]; ok && !(math.Abs(loss/one-1) <= 1e-5) && c.precision == "fp32" {
 				t.Errorf("first loss %v, on one device %v", loss, one)
 			}

@@ -18,7 +18,6 @@ type PredictOptions struct {
 	Devices    []device.Device
 	Batch      int      // rows of the net, the most pictures at once; 0: 1
 	Layers     []string // whose outputs are to be read with Features
-	Int8       bool     // weights of fully connected layers, as device.FC says
 	Strict     bool     // an unreadable picture ends Predict and Features at once, with its *data.BadPicture
 }
 
@@ -31,7 +30,7 @@ type Predictor struct {
 
 // NewPredictor opens the net on the devices, which stay the caller's. A layer that the net does not have is a *config.Error.
 func NewPredictor(o PredictOptions) (*Predictor, error) {
-	n, err := open(o.Checkpoint, o.Devices, func(int) int { return max(o.Batch, 1) }, o.Layers, o.Int8)
+	n, err := open(o.Checkpoint, o.Devices, func(int) int { return max(o.Batch, 1) }, o.Layers, false)
 	if err != nil {
 		return nil, err
 	}

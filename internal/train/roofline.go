@@ -119,20 +119,24 @@ type traffic struct{ forward, backward, out float64 } // out: its value alone
 // full is the size of a number in gradients of weights, momentum, and weights where they are updated.
 const full = 4
 
-// layerTraffic counts values and weights once where they are read and once where they are written, in numbers of so many bytes each. The first layer
-// with weights, and those before it, give no gradient of their input.
-func layerTraffic(a *model.Arch, l *model.Layer, rows, size, weight int, first bool) traffic {
+// layerTraffic counts values and weights once where they are read and once where they are written, in numbers of so many bytes; int8 weights
+// are a byte each, their scales and the biases floats. The first layer with weights, and those before it, give no gradient of their input.
+func layerTraffic(a *model.Arch, l *model.Layer, rows, size int, int8, first bool) traffic {
 	in, out := float64(rows*l.In.Len()*size), float64(rows*l.Out.Len()*size)
 	params := 0.
 	for _, p := range l.Params {
 		params += float64(a.Params[p].Len())
 	}
-	t := traffic{forward: in + params*float64(weight) + out, out: out}
+	read := params * float64(size)
+	if units := float64(l.Out.Len()); int8 {
+		read = params - units + 2*full*units
+	}
+	t := traffic{forward: in + read + out, out: out}
 	switch {
 	case len(l.Params) > 0:
 		t.backward = in + out + params*full // input and output's gradient to the weights' gradient
 		if !first {
-			t.backward += params*float64(weight) + in // weights to the input's gradient
+			t.backward += read + in // weights to the input's gradient
 		}
 	case first:
 	case l.Kind == "lrn", l.Kind == "activation": // from input or output too

@@ -148,14 +148,15 @@ func TestInt8Traffic(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := map[string]int64{"conv1": 2*4*(3*28*28+16*28*28) + 4*1216, "fc5": 2*4*(128+10) + 1290}
+	want := map[string]int64{"conv1": 2*4*(3*28*28+16*28*28) + 4*1216, "fc5": 2*4*(128+10) + 1280 + 4*(10+10)}
 	for _, l := range b.Layers {
 		if w, ok := want[l.Name]; ok && l.Forward.Bytes != w {
 			t.Errorf("%s reads and writes %d bytes, want %d", l.Name, l.Forward.Bytes, w)
 		}
+		delete(want, l.Name)
 	}
-	if !b.Int8 {
-		t.Error("the result does not tell of int8 weights")
+	if !b.Int8 || len(want) > 0 {
+		t.Errorf("int8 weights: %v; no rows of %v", b.Int8, want)
 	}
 }
 

@@ -19,10 +19,11 @@ func stepwise(open opener, fuses bool) runner {
 
 // runStepwise compares what each op makes with what the oracle makes of the same inputs, and lets the oracle go on from what the device made.
 // Every value is kept, or every one but what normalisation gives, so that a backend may fuse that with its consumer. Last it runs the program that
-// keeps nothing, whose gradients must be those of the first.
+// keeps nothing, whose gradients must be those of the first, and before that those for use.
 func (c netCase) runStepwise(t *testing.T, open opener, fuses bool) {
 	r := c.followed(t, open, halfTolerance, func(device.Spec) bool { return true })
 	defer r.close()
+	c.inferHalf(r)
 	normalises := func(s device.Spec) bool { _, lrn := s.(*device.LRN); return lrn }
 	for _, p := range r.progs {
 		if slices.ContainsFunc(p.Ops, normalises) {
@@ -43,6 +44,24 @@ func (c netCase) runStepwise(t *testing.T, open opener, fuses bool) {
 	}
 	fused.halved()
 	fused.close()
+}
+
+// inferHalf compares a program for use that keeps nothing with one that keeps everything, whose every op is compared with the oracle's.
+func (c netCase) inferHalf(r *rig) {
+	r.t.Helper()
+	kept, fused := r.shadow(c.inHalf(c.programs(false, true))), r.shadow(c.inHalf(c.programs(false, false)))
+	kept.begin(c.pass(kept, 2))
+	kept.followForward(halfTolerance)
+	fused.begin(c.pass(fused, 2))
+	fused.forward()
+	for d, p := range fused.progs {
+		for _, v := range p.Keep {
+			got := fused.fetch(d, v, false)
+			near(r.t, fmt.Sprintf("device %d: %s for use, fused", d, p.Values[v].Name), got, kept.oracle.values[d][v][:len(got)], halfTolerance)
+		}
+	}
+	kept.closeNets()
+	fused.closeNets()
 }
 
 // throughMaxima is the tolerance for gradients where what normalisation gives is not kept: see tieTolerance.
@@ -86,19 +105,7 @@ func (c netCase) followed(t *testing.T, open opener, gradients float64, keep fun
 // follow is a step in which the oracle's every op starts from the device's values.
 func (r *rig) follow(gradients float64) {
 	r.t.Helper()
-	for d, p := range r.progs {
-		r.adopt(d, p.Input.Value, false, halfTolerance)
-	}
-	for _, at := range r.order {
-		r.forwardOp(at)
-		op := r.progs[at.dev].Ops[at.op]
-		if out := op.Base().Out; out != device.None {
-			r.adopt(at.dev, out, false, halfTolerance)
-		}
-		if l, ok := op.(*device.SoftmaxLoss); ok {
-			r.adopt(at.dev, l.Stats, false, halfTolerance)
-		}
-	}
+	r.followForward(halfTolerance)
 	r.seedGradients()
 	for d, p := range r.progs {
 		for _, v := range p.Keep {
@@ -115,6 +122,24 @@ func (r *rig) follow(gradients float64) {
 		}
 	}
 	r.compareParams(device.Gradient, gradients)
+}
+
+// followForward is the forward half of it.
+func (r *rig) followForward(tolerance float64) {
+	r.t.Helper()
+	for d, p := range r.progs {
+		r.adopt(d, p.Input.Value, false, tolerance)
+	}
+	for _, at := range r.order {
+		r.forwardOp(at)
+		op := r.progs[at.dev].Ops[at.op]
+		if out := op.Base().Out; out != device.None {
+			r.adopt(at.dev, out, false, tolerance)
+		}
+		if l, ok := op.(*device.SoftmaxLoss); ok {
+			r.adopt(at.dev, l.Stats, false, tolerance)
+		}
+	}
 }
 
 // adopt compares a value or its gradient with the oracle's, and makes it the oracle's; not where it cannot be read.

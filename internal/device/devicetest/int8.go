@@ -19,23 +19,26 @@ func RunInt8(t *testing.T, open func(t *testing.T, n int) []device.Device, p dev
 				c.runInt8(r, p)
 				r.close()
 			})
-			t.Run("beside training", func(t *testing.T) {
+			t.Run("beside training", func(t *testing.T) { // and beside another of its kind, with which it shares the weights
 				bs := c.programs(true, false)
 				for _, b := range bs {
 					b.Precision = p
 				}
 				r := newRig(t, 1, bs, open(t, len(bs)))
 				r.step(c.pass(r, 0))
-				infer := r.shadow(c.int8(p))
+				infer, other := r.shadow(c.int8(p)), r.shadow(c.int8(p))
 				c.runInt8(infer, p)
+				c.runInt8(other, p)
 				infer.closeNets()
+				other.closeNets()
 				r.close()
 			})
 		})
 	}
 }
 
-// int8Cases are all cases of fully connected layers, and one with so many weights that a backend may go through them part by part.
+// int8Cases are all cases of fully connected layers, one with so many weights that a backend may go through them part by part, and one with so many inputs that
+// a part holds no unit.
 func int8Cases() []netCase {
 	cases := fcCases()
 	for _, c := range columnCases() {
@@ -45,6 +48,8 @@ func int8Cases() []netCase {
 	}
 	return append(cases, one("many weights, many rows", 3, 46, 46, 7, 6, func(b *builder, in device.Value) device.Value {
 		return b.fc("fc6", 1500, device.ReLU, in)
+	}), one("many inputs", 3, 150, 150, 2, 2, func(b *builder, in device.Value) device.Value {
+		return b.fc("fc6", 6, device.Linear, in)
 	}))
 }
 
@@ -74,15 +79,7 @@ func (c netCase) runInt8(r *rig, p device.Precision) {
 			r.unevenWeights()
 		}
 		r.begin(c.pass(r, s))
-		for d, prog := range r.progs {
-			r.adopt(d, prog.Input.Value, false, tolerance)
-		}
-		for _, at := range r.order {
-			r.forwardOp(at)
-			if out := r.progs[at.dev].Ops[at.op].Base().Out; out != device.None {
-				r.adopt(at.dev, out, false, tolerance)
-			}
-		}
+		r.followForward(tolerance)
 	}
 }
 
