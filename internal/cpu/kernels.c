@@ -753,8 +753,8 @@ typedef struct {
 	const void *x;
 } bytes_args;
 
-// BYTE_ROWS of w are read side by side (six and eight are no faster, on two cores of a Xeon with AVX-512, the only processor that it was measured on), with X_ROWS of x, where there are as many; PANEL bytes of w stay in the second-level cache for all
-// rows of x.
+// BYTE_ROWS of w are read side by side (six and eight are no faster, on two cores of a Xeon with AVX-512, the only processor that it was measured on), with X_ROWS of x,
+// where there are as many; PANEL bytes of w stay in the second-level cache for all rows of x.
 enum { BYTE_ROWS = 4, X_ROWS = 4, PANEL = 256 << 10 };
 
 INLINE floats_16 load_bytes(const int8_t *p) {
