@@ -55,7 +55,7 @@ multiplications, or where kernels leave out those with the zeros of the padding.
 With --int8 one picture at a time, or a few, is predicted faster, and from some 8 (bf16) or 16 (fp32) at once slower.`,
 		Example: `  alexnet bench
   alexnet bench --mode infer --batch 1 --steps 50
-  alexnet bench --mode infer --batch 1 --steps 50 --precision bf16 --int8
+  alexnet bench --mode infer --batch 1 --steps 50 --int8
   alexnet bench --layers --steps 5
   alexnet bench --mode data --data imagenet --config alexnet
   alexnet bench --config demo --device cpu,cpu --json | jq .images_per_second`,
