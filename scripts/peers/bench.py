@@ -347,7 +347,7 @@ def best(modes, count):
 def agree(row, modes, allowed):
     """Of every framework at least one mode ran, and all that ran are as near as they must be."""
     ran = {n: v for n, v in modes.items() if v is not None}
-    return {split(n)[0] for n in rows.modes(row)} == {split(n)[0] for n in ran} and all(v <= allowed for v in ran.values())
+    return {split(n)[0] for n in rows.modes(row)} == {split(n)[0] for n in ran} and all(v <= (rows.EQUAL["int8"] if n.endswith("int8") else allowed) for n, v in ran.items())
 
 
 def show(value):
