@@ -7,8 +7,8 @@ GO       ?= go
 GOBIN_   := $(shell $(GO) env GOPATH)/bin
 GOLANGCI := v2.15.0
 TAGS      = $$(scripts/tags.sh)
-# Sets where NVIDIA's headers are, and $tags; where the tags say cuda, the kernels are built first, because the program embeds them. Without a compiler for them (3) it
-# goes on without CUDA.
+# Sets where NVIDIA's headers are, and $tags; where the tags say cuda, the kernels are built first, because the program
+# embeds them. Without a compiler for them (3) it goes on without CUDA.
 SETUP     = eval "$$(scripts/cuda.sh env 2>/dev/null)"; tags="$(TAGS)"; \
 	case " $$tags " in *" cuda "*) scripts/kernels.sh || { test $$? -eq 3 && echo "build: CPU only" >&2 && tags="$${tags% cuda}" && tags="$${tags\#cuda}"; } ;; esac
 
@@ -31,7 +31,8 @@ man: build
 test: deps
 	@$(SETUP) && set -x && $(GO) vet -tags "$$tags" ./... && scripts/test.sh -tags "$$tags" -timeout 11m ./...
 
-# The other generation of oneDNN's interface: a program that starts without the library, and what computes, tested against 3.2.0.
+# The other generation of oneDNN's interface: a program that starts without the library, and what computes, tested
+# against 3.2.0.
 test-onednn3:
 	@dir=$$(scripts/onednn3.sh) && export CGO_CFLAGS="-O2 -g -I$$dir/include" && set -x && \
 		$(GO) build -tags dnnl -o build/alexnet-onednn3 ./cmd/alexnet && \
@@ -42,7 +43,8 @@ test-onednn3:
 test-race: deps
 	@$(SETUP) && set -x && $(GO) test -race -short -tags "$$tags" -timeout 30m ./...
 
-# NVIDIA's headers come from wheels into the cache folder where no toolkit is found. What is built so starts on machines without a GPU too.
+# NVIDIA's headers come from wheels into the cache folder where no toolkit is found. What is built so starts on machines
+# without a GPU too.
 cuda:
 	@scripts/cuda.sh env >/dev/null 2>&1 || scripts/cuda.sh fetch
 	@scripts/cuda.sh env >/dev/null
@@ -56,15 +58,16 @@ kernels:
 softgpu: kernels
 	@eval "$$(scripts/cuda.sh env)" && test/softgpu/build.sh
 
-# Whatever has the tag cuda, on the emulated GPUs, in at most 15 minutes; go test's cache does not see them, so it is not asked.
+# Whatever has the tag cuda, on the emulated GPUs, in at most 15 minutes; go test's cache does not see them, so it is
+# not asked.
 test-cuda: cuda softgpu
 	@$(SETUP) && export LD_LIBRARY_PATH="$(CURDIR)/build/softgpu$${LD_LIBRARY_PATH:+:$$LD_LIBRARY_PATH}" && set -x && \
 		LOG=test-cuda.log timeout 900 sh -c '$(GO) vet -tags "$$1" ./... && \
 			scripts/test.sh -tags "$$1" -count 1 -timeout 15m ./internal/gpu/... ./kernels/... ./test/... ./cmd/alexnet' - "$$tags" || \
 		{ test $$? -ne 124 || echo "test-cuda: not done in 15 minutes; what there is, is in build/test-cuda.log" >&2; exit 1; }
 
-# For a machine with a GPU: what it offers, every op checked, speed against PyTorch, into docs/results.md. PyTorch goes into the cache
-# folder (several GB); ALONE=1 leaves it out.
+# For a machine with a GPU: what it offers, every op checked, speed against PyTorch, into docs/results.md. PyTorch goes
+# into the cache folder (several GB); ALONE=1 leaves it out.
 gpu-check: cuda
 	@bin/alexnet summary --config demo --gpus all >/dev/null
 	@$(if $(ALONE),,$(MAKE) --no-print-directory $(TORCH))
@@ -100,8 +103,9 @@ ONNX = $(PEERS)/peers-ort/onnxruntime-1.32.0-onnx-1.23.2-openvino-2026.4.1-numpy
 $(ONNX):
 	python3 -m venv $(@D) && $(@D)/bin/pip install -q onnxruntime==1.32.0 onnx==1.23.2 openvino==2026.4.1 numpy==2.4.6 protobuf==7.36.2 && touch $@
 
-# alexnet beside PyTorch, TensorFlow, ONNX Runtime and OpenVINO on the same cores, in turn, into docs/results.md: more than an hour. Cut off, it goes on
-# where it was. BENCH="--quick --rows 'fig1*'" is a try of some rows; python3 scripts/peers/bench.py --help.
+# alexnet beside PyTorch, TensorFlow, ONNX Runtime and OpenVINO on the same cores, in turn, into docs/results.md: more
+# than an hour. Cut off, it goes on where it was. BENCH="--quick --rows 'fig1*'" is a try of some rows; python3
+# scripts/peers/bench.py --help.
 BENCH ?= --write
 bench-peers: build $(TORCH) $(TENSORFLOW) $(ONNX)
 	python3 scripts/peers/bench.py $(BENCH)
@@ -110,7 +114,8 @@ bench-peers: build $(TORCH) $(TENSORFLOW) $(ONNX)
 bench-scaling: build
 	python3 scripts/scaling.py
 
-# The net in the program, anew: of RUN, a run of --config cifar10, measured on TEST, the 10,000 test pictures of CIFAR-10.
+# The net in the program, anew: of RUN, a run of --config cifar10, measured on TEST, the 10,000 test pictures of
+# CIFAR-10.
 builtin: build
 	@test -n "$(RUN)" -a -n "$(TEST)" || { echo "usage: make builtin RUN=runs/train TEST=cifar10-test.tar" >&2; exit 2; }
 	scripts/builtin.sh bin/alexnet "$(RUN)" "$(TEST)"

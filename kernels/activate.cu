@@ -1,4 +1,5 @@
-// y = act(x + bias[channel]) over (outer, channels, inner), bias 0: none; and the gradient dx = dy act'(y). Outputs may be inputs.
+// y = act(x + bias[channel]) over (outer, channels, inner), bias 0: none; and the gradient dx = dy act'(y). Outputs may
+// be inputs.
 #include "activation.h"
 
 template <class X, class Y> __device__ void activate(const X *x, const float *bias, Y *y, i64 outer, i64 channels, i64 inner, int act) {

@@ -1,5 +1,6 @@
-// Gradient of bias and activation in one pass over (outer, channels, inner): dx = dy act'(y), dx may be dy; partial (splits, channels) gets the sums of dx, each
-// of a part of the elements, before they are rounded; bias_sum adds the parts in their order. For LINEAR, y is not read and dx not written.
+// Gradient of bias and activation in one pass over (outer, channels, inner): dx = dy act'(y), dx may be dy; partial
+// (splits, channels) gets the sums of dx, each of a part of the elements, before they are rounded; bias_sum adds the
+// parts in their order. For LINEAR, y is not read and dx not written.
 #include "activation.h"
 
 // gradient is that of element i, written and returned.

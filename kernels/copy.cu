@@ -1,5 +1,6 @@
-// A block of d0 x d1 x d2 x d3 numbers from one layout to another: dst[i . t] = src[i . s], s and t being strides in elements. Neighbouring threads take
-// neighbours along the last dimension, so that is the one to choose for which both strides are 1.
+// A block of d0 x d1 x d2 x d3 numbers from one layout to another: dst[i . t] = src[i . s], s and t being strides in
+// elements. Neighbouring threads take neighbours along the last dimension, so that is the one to choose for which both
+// strides are 1.
 #include "values.h"
 
 template <class T>

@@ -1,5 +1,6 @@
-// Dropout: y = x, or 0 where the word that Philox draws for the unit is below a threshold; its gradient is the same with dy for x. And what takes its place in
-// inference, y = factor x. Outputs may be inputs. Philox4x32-10 as in package philox, which says what key and counter are made of.
+// Dropout: y = x, or 0 where the word that Philox draws for the unit is below a threshold; its gradient is the same
+// with dy for x. And what takes its place in inference, y = factor x. Outputs may be inputs. Philox4x32-10 as in
+// package philox, which says what key and counter are made of.
 #include "values.h"
 
 struct Words {

@@ -53,7 +53,8 @@ func TestScale(t *testing.T) {
 	})
 }
 
-// corners are where rounding to bf16 is decided: ties to even, up and down, NaN, infinities, both zeros, the largest fp32 and the least.
+// corners are where rounding to bf16 is decided: ties to even, up and down, NaN, infinities, both zeros, the largest
+// fp32 and the least.
 var corners = []float64{
 	1, 1 + 0x1p-8, 1 + 3*0x1p-8, 1 + 0x1p-8 + 0x1p-20, 1 + 0x1p-8 - 0x1p-20, -1 - 0x1p-8, 0, math.Copysign(0, -1),
 	math.Inf(1), math.Inf(-1), math.NaN(), math.MaxFloat32, math.SmallestNonzeroFloat32, 0x1p-126, -0x1.fp-130, 3.3895e38,

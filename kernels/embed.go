@@ -10,8 +10,9 @@ import (
 //go:embed built/kernels.ptx built/*.cubin
 var built embed.FS // made by scripts/kernels.sh
 
-// Images are the module's forms for a GPU of compute capability major.minor, the best first: machine code, if there is any that it runs, and PTX. Where loading one
-// fails (an integrated GPU may not run the machine code of its generation) the next is to be tried.
+// Images are the module's forms for a GPU of compute capability major.minor, the best first: machine code, if there is
+// any that it runs, and PTX. Where loading one fails (an integrated GPU may not run the machine code of its generation)
+// the next is to be tried.
 func Images(major, minor int) [][]byte {
 	var images [][]byte
 	for m := minor; m >= 0 && len(images) == 0; m-- { // machine code runs on the same major and later minor versions

@@ -1,13 +1,16 @@
-// Stands in for CUDA, so that the .cu files compile with g++ and run on the CPU: a fiber a thread, a block after the other. Tests and the emulated driver use it.
+// Stands in for CUDA, so that the .cu files compile with g++ and run on the CPU: a fiber a thread, a block after the
+// other. Tests and the emulated driver use it.
 //
 //	g++ -std=c++17 -Wno-unknown-pragmas -x c++ FILE, which begins with
 //		#include "host.h"
 //		#include "all.cu"
 //		static const host::Kernel kernels[] = {HOST_KERNEL(add_f32), ...};
 //
-// host::launch runs a kernel and returns 0, or what was wrong: some threads of a block wait at a barrier, and others have ended or wait at another. Threads run one at a
-// time from barrier to barrier, in the order of their numbers or, with host::backwards, in the opposite one: where results differ a barrier is missing. What CUDA
-// threads share is thread_local here, so kernels may run in several threads of the CPU at once. No kernel may call what runs on another stack (Go).
+// host::launch runs a kernel and returns 0, or what was wrong: some threads of a block wait at a barrier, and others
+// have ended or wait at another. Threads run one at a time from barrier to barrier, in the order of their numbers or,
+// with host::backwards, in the opposite one: where results differ a barrier is missing. What CUDA threads share is
+// thread_local here, so kernels may run in several threads of the CPU at once. No kernel may call what runs on another
+// stack (Go).
 #pragma once
 #undef _FORTIFY_SOURCE // its longjmp takes a jump to another stack for an error
 #include <math.h>
@@ -63,7 +66,8 @@ template <class T> inline T max(T a, T b) { return a > b ? a : b; }
 
 namespace host {
 
-// ---- fibers: each has a stack of its own, entered once by setcontext and from then on by longjmp, which asks nothing of the system
+// ---- fibers: each has a stack of its own, entered once by setcontext and from then on by longjmp, which asks nothing
+// of the system
 
 enum { STACK = 64 << 10, MOST = 1024 }; // MOST: threads in a block
 

@@ -104,7 +104,8 @@ func launch(path string) (*host, error) {
 	return h, h.cmd.Start()
 }
 
-// buf is device memory: a kernel gets its address, and what it wrote is in data after the call. An address in it, to another buffer, stands at the key's place.
+// buf is device memory: a kernel gets its address, and what it wrote is in data after the call. An address in it, to
+// another buffer, stands at the key's place.
 type buf struct {
 	data      []byte
 	addresses map[int]*buf
@@ -227,8 +228,9 @@ func (h *host) died(err error) error {
 	return fmt.Errorf("the kernel crashed, by memory that is not its own or undefined behaviour: %w, %w\n%s", err, status, h.stderr.String())
 }
 
-// run runs a kernel of the list on so many items, three times: on the grid that Blocks gives, on two blocks, and with threads and blocks in the opposite order on
-// three. Any grid must give the same bits, and where the order matters a barrier is missing.
+// run runs a kernel of the list on so many items, three times: on the grid that Blocks gives, on two blocks, and with
+// threads and blocks in the opposite order on three. Any grid must give the same bits, and where the order matters a
+// barrier is missing.
 func run(t *testing.T, name string, items int64, args ...any) {
 	t.Helper()
 	h, k := start(t), Find(name)

@@ -1,5 +1,6 @@
-// The net's input of pictures of bytes: x[c,i,j] = (pixel - mean + color[c]) * scale[c], the pixel taken at the crop's corner plus i, j, from the right if the
-// row is flipped, the mean where the pixel is. x is (rows, depth, oh, ow); what is beyond channels, h, w or the rows in use is 0. A thread makes one pixel.
+// The net's input of pictures of bytes: x[c,i,j] = (pixel - mean + color[c]) * scale[c], the pixel taken at the crop's
+// corner plus i, j, from the right if the row is flipped, the mean where the pixel is. x is (rows, depth, oh, ow); what
+// is beyond channels, h, w or the rows in use is 0. A thread makes one pixel.
 #include "values.h"
 
 template <class T, bool NHWC>

@@ -9,7 +9,8 @@ import (
 	"alexnet/internal/reference"
 )
 
-// TestInput: crop, flip, mean, colour and scale against the reference, with margins of rows, columns and channels, and rows that are not in use.
+// TestInput: crop, flip, mean, colour and scale against the reference, with margins of rows, columns and channels, and
+// rows that are not in use.
 func TestInput(t *testing.T) {
 	const rows, used = 4, 3
 	for _, c := range []struct {

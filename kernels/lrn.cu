@@ -3,8 +3,9 @@
 //	y[c] = x[c] scale[c]^-beta,  scale[c] = k + alpha/size (sum of x[j]^2, |j - c| <= size/2, j in c's group)
 //	dx[c] = dy[c] scale[c]^-beta - 2 alpha beta/size x[c] (sum over the same j of dy[j] x[j] scale[j]^(-beta-1))
 //
-// a/n as in the 2012 code (package device). A block takes 32 pixels by 32 channels of a group and what the windows reach beyond them into shared memory, so
-// that each number is read from memory once or little more. In shared memory numbers lie as in device memory: pixels side by side in NCHW, channels in NHWC.
+// a/n as in the 2012 code (package device). A block takes 32 pixels by 32 channels of a group and what the windows
+// reach beyond them into shared memory, so that each number is read from memory once or little more. In shared memory
+// numbers lie as in device memory: pixels side by side in NCHW, channels in NHWC.
 #include "values.h"
 
 enum { TILE = 32, REACH = 8 }; // REACH = kernels.MaxLRN / 2
@@ -28,8 +29,8 @@ template <bool NHWC> struct Tile {
 	// place is that of channel c and pixel p of the tile, widened by margin channels on both sides, in shared memory.
 	__device__ static int place(int c, int p, int margin) { return NHWC ? p * (TILE + 2 * margin) + c + margin : (c + margin) * TILE + p; }
 
-	// sweep calls f(c, p, i) for the channels -margin .. TILE+margin and pixels of the tile that are the thread's; i is the number in the tensor, -1 where there is none.
-	// A warp takes neighbours in memory.
+	// sweep calls f(c, p, i) for the channels -margin .. TILE+margin and pixels of the tile that are the thread's; i is
+	// the number in the tensor, -1 where there is none. A warp takes neighbours in memory.
 	template <class F> __device__ void sweep(const Norm &n, int margin, F f) const {
 		const int lane = threadIdx.x % TILE, line = threadIdx.x / TILE, lines = THREADS / TILE;
 		if (NHWC)

@@ -10,7 +10,8 @@ import (
 	"alexnet/internal/reference"
 )
 
-// numbers is a type of values: how tests write, read and round it, and by how much a result that is rounded once may be off.
+// numbers is a type of values: how tests write, read and round it, and by how much a result that is rounded once may be
+// off.
 type numbers struct {
 	name     string
 	write    func([]float64) *buf
@@ -19,7 +20,8 @@ type numbers struct {
 	relative float64
 }
 
-// kinds are both. fp32: a handful of roundings and the error of exp, tanh and roots, a few units in the last place (1.2e-7) each. bf16: half a unit in the last place, 2^-8.
+// kinds are both. fp32: a handful of roundings and the error of exp, tanh and roots, a few units in the last place
+// (1.2e-7) each. bf16: half a unit in the last place, 2^-8.
 var kinds = []numbers{
 	{"f32", f32, (*buf).f32, func(x float64) float64 { return float64(float32(x)) }, 2e-6},
 	{"bf16", bf16, (*buf).bf16, func(x float64) float64 { return widen(half(x)) }, 0x1.01p-8},
@@ -92,7 +94,8 @@ func pass(p Pass) *buf {
 	return &buf{data: b}
 }
 
-// oracle is a net on the float64 reference whose last op is the one in question: in and out are what it reads and gives.
+// oracle is a net on the float64 reference whose last op is the one in question: in and out are what it reads and
+// gives.
 type oracle struct {
 	t       *testing.T
 	net     device.Net
@@ -103,7 +106,8 @@ type oracle struct {
 	rows    int
 }
 
-// newOracle builds it: a convolution of 1x1 makes a value of the wanted shape, into which tests then write what they like.
+// newOracle builds it: a convolution of 1x1 makes a value of the wanted shape, into which tests then write what they
+// like.
 func newOracle(t *testing.T, rows int, in, out device.Shape, op func(device.Op) device.Spec, train bool, labels []int32, pass device.Pass) *oracle {
 	t.Helper()
 	dev := reference.Open64()

@@ -1,5 +1,6 @@
-// Pooling: y (rows, channels, oh, ow) of x (rows, channels, h, w). Ties of the maximum go to the first pixel, row by row, and NaN is kept, so that it is seen where
-// it came from; best, unless 0, gets the place of the maximum in its window, (i - top) window + j - left, the margin counted. The mean is of the pixels in the map.
+// Pooling: y (rows, channels, oh, ow) of x (rows, channels, h, w). Ties of the maximum go to the first pixel, row by
+// row, and NaN is kept, so that it is seen where it came from; best, unless 0, gets the place of the maximum in its
+// window, (i - top) window + j - left, the margin counted. The mean is of the pixels in the map.
 #include "pool.h"
 
 template <class T, bool NHWC> __device__ void pool_max(const T *x, T *y, unsigned short *best, i64 rows, Pooling p) {

@@ -1,4 +1,5 @@
-// The geometry of pooling: windows of window x window pixels, stride apart, the first starting pad before the map, clipped at its borders.
+// The geometry of pooling: windows of window x window pixels, stride apart, the first starting pad before the map,
+// clipped at its borders.
 #pragma once
 #include "values.h"
 
@@ -9,12 +10,14 @@ struct Pooling {
 		: channels((int)channels), h((int)h), w((int)w), oh((int)oh), ow((int)ow), window((int)window), stride((int)stride), pad((int)pad) {}
 };
 
-// Maps finds numbers in a tensor of (rows, channels, height, width). A thread takes N channels of a place together: 1 in NCHW, 4 in NHWC.
+// Maps finds numbers in a tensor of (rows, channels, height, width). A thread takes N channels of a place together: 1
+// in NCHW, 4 in NHWC.
 template <bool NHWC> struct Maps {
 	enum { N = NHWC ? 4 : 1 };
 	int channels, height, width;
 
-	// start is the number of channel c of row r at 0, 0; next is how far the pixel to the right is, end where the numbers side by side end.
+	// start is the number of channel c of row r at 0, 0; next is how far the pixel to the right is, end where the
+	// numbers side by side end.
 	__device__ int start(int r, int c) const { return NHWC ? r * height * width * channels + c : (r * channels + c) * height * width; }
 	__device__ int next() const { return NHWC ? channels : 1; }
 	__device__ int end(int i, int c) const { return NHWC ? i - c + channels : i + 1; }

@@ -1,5 +1,5 @@
-// Pooling's gradient dx of dy. Windows overlap, so a pixel gathers from all windows that it lies in, row by row: no two threads write to one place, and the sums
-// have one order.
+// Pooling's gradient dx of dy. Windows overlap, so a pixel gathers from all windows that it lies in, row by row: no two
+// threads write to one place, and the sums have one order.
 #include "pool.h"
 
 // around gives the windows, of n along this side, that pixel i lies in.

@@ -1,5 +1,6 @@
-// Softmax with cross-entropy, a block a row: probabilities p = exp(x - top) / sum, and three numbers a row: -log p of the label, whether it is not the first, whether
-// it is not among the first five. Sum and logarithm are in double: where the label is nearly certain the loss is what is left of 1.
+// Softmax with cross-entropy, a block a row: probabilities p = exp(x - top) / sum, and three numbers a row: -log p of
+// the label, whether it is not the first, whether it is not among the first five. Sum and logarithm are in double:
+// where the label is nearly certain the loss is what is left of 1.
 #include "values.h"
 
 template <class T> __device__ void softmax(const T *x, const int *labels, float *p, float *stats, i64 rows, i64 classes, const Pass *pass) {

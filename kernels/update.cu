@@ -1,5 +1,6 @@
-// The paper's update of all parameters, v = momentum v - decay lr w - lr g; w += v, behind checks that nothing is NaN or infinite. Parameters stand in a table; blocks
-// take them by chunks of CHUNK elements. See package kernels for the flags.
+// The paper's update of all parameters, v = momentum v - decay lr w - lr g; w += v, behind checks that nothing is NaN
+// or infinite. Parameters stand in a table; blocks take them by chunks of CHUNK elements. See package kernels for the
+// flags.
 #include "values.h"
 
 enum { CHUNK = 4096, STOP = 0, LOSS = 1, FIRST = 2 }; // kernels.Chunk, kernels.Flag*

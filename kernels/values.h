@@ -2,7 +2,8 @@
 #pragma once
 
 #define THREADS 256 // kernels.Threads
-// At least 3 blocks are to fit a multiprocessor: up to 80 registers a thread. Left alone, ptxas saves registers for 6 and spills some to memory for it.
+// At least 3 blocks are to fit a multiprocessor: up to 80 registers a thread. Left alone, ptxas saves registers for 6
+// and spills some to memory for it.
 #define KERNEL extern "C" __global__ void __launch_bounds__(THREADS, 3)
 
 typedef long long i64; // what the host passes as int64
@@ -80,8 +81,8 @@ template <int N, class T> __device__ inline void store(T *p, i64 i, i64 n, Lanes
 __device__ inline i64 first() { return (i64)blockIdx.x * THREADS + threadIdx.x; }
 __device__ inline i64 step() { return (i64)gridDim.x * THREADS; }
 
-// Divider divides numbers below 2^31 by one that does not change, for the price of a multiplication (Granlund, Montgomery, "Division by invariant
-// integers using multiplication", PLDI 1994).
+// Divider divides numbers below 2^31 by one that does not change, for the price of a multiplication (Granlund,
+// Montgomery, "Division by invariant integers using multiplication", PLDI 1994).
 struct Divider {
 	unsigned by, magic, shift;
 
@@ -100,7 +101,8 @@ struct Divider {
 
 // ---- over a block
 
-// reduce gives every thread f over the values of all, in an order that is always the same. shared holds THREADS numbers.
+// reduce gives every thread f over the values of all, in an order that is always the same. shared holds THREADS
+// numbers.
 template <class T, class F> __device__ inline T reduce(T v, T *shared, F f) {
 	const int t = threadIdx.x;
 	shared[t] = v;

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Makes the net in the program of a run of --config cifar10, and measures it: usage: builtin.sh ALEXNET RUN TEST, TEST being CIFAR-10's
-# 10,000 test pictures (a folder of class folders, or a tar of them). Build again afterwards.
+# Makes the net in the program of a run of --config cifar10, and measures it: usage: builtin.sh ALEXNET RUN TEST, TEST
+# being CIFAR-10's 10,000 test pictures (a folder of class folders, or a tar of them). Build again afterwards.
 set -eu
 alexnet=$1 run=$2 test=$3
 to=$(dirname "$0")/../internal/builtin

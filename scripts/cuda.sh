@@ -1,12 +1,13 @@
 #!/bin/sh
-# What a build with CUDA needs besides a C compiler: NVIDIA's headers, and trampolines (internal/gpu/link) to link with instead of NVIDIA's libraries, which
-# the program opens when it runs. No GPU, driver or library of NVIDIA's is needed to build.
+# What a build with CUDA needs besides a C compiler: NVIDIA's headers, and trampolines (internal/gpu/link) to link with
+# instead of NVIDIA's libraries, which the program opens when it runs. No GPU, driver or library of NVIDIA's is needed
+# to build.
 #   cuda.sh fetch   headers of CUDA 12.9 and cuDNN 9.27 from Python wheels (700 MB to load, 10 MB kept) into the cache folder
 #   cuda.sh cudnn   cuDNN's library too (770 MB to load, 1.2 GB kept), for the test that asks the real one about every net; prints its folder
 #   cuda.sh nvrtc   compilers for kernels, NVRTC and ptxas 12.9, from Python wheels (130 MB) into the cache folder; prints their folder
 #   cuda.sh env     shell assignments for go build -tags cuda: eval "$(scripts/cuda.sh env)"; fails, saying why, where there are no headers
-# env takes the headers in the cache folder, or else those of a toolkit (CUDA 12 or 13) and cuDNN 9: in CUDA_HOME, CUDA_PATH, beside nvcc, /usr/local/cuda,
-# /opt/cuda or /usr; cuDNN in CUDNN_HOME, CUDNN_PATH or the same places.
+# env takes the headers in the cache folder, or else those of a toolkit (CUDA 12 or 13) and cuDNN 9: in CUDA_HOME,
+# CUDA_PATH, beside nvcc, /usr/local/cuda, /opt/cuda or /usr; cuDNN in CUDNN_HOME, CUDNN_PATH or the same places.
 set -eu
 cuda=12.9 compilers=12.9.86 cudnn=9.27.0.42
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/alexnet
@@ -16,7 +17,8 @@ link=$root/internal/gpu/link
 
 fail() { echo "cuda: $1" >&2; exit 1; }
 
-# wheel PACKAGE==VERSION FOLDER PATTERN...: files of a wheel that match, without the folder nvidia/COMPONENT before them.
+# wheel PACKAGE==VERSION FOLDER PATTERN...: files of a wheel that match, without the folder nvidia/COMPONENT before
+# them.
 wheel() {
 	package=$1 to=$2
 	shift 2
@@ -118,8 +120,8 @@ headers() {
 	fail "no headers of CUDA 12 or 13 with cuDNN 9 (make cuda fetches them)"
 }
 
-# trampolines: sets hash, of all that they and the headers are, and made, the folder of libcuda.a, libcublas.a and libcudnn.a, which are the same file:
-# gorgonia's packages ask for one or two of them each.
+# trampolines: sets hash, of all that they and the headers are, and made, the folder of libcuda.a, libcublas.a and
+# libcudnn.a, which are the same file: gorgonia's packages ask for one or two of them each.
 trampolines() {
 	hash=$(cat "$include/cuda.h" "$include/cublas_api.h" "$include2/cudnn_version.h" "$link"/compat/* "$link"/trampoline/* | sha256sum | cut -c1-12)
 	made=$root/build/cuda-link/$hash
@@ -140,7 +142,8 @@ trampolines() {
 	mv -T "$tmp" "$made" 2>/dev/null || [ -d "$made" ]
 }
 
-# Go's build cache does not look into headers or archives: the hash, in a macro and in a folder's name, is how it notices that they changed.
+# Go's build cache does not look into headers or archives: the hash, in a macro and in a folder's name, is how it
+# notices that they changed.
 env() {
 	[ "$(uname -sm)" = "Linux x86_64" ] || fail "the trampolines are written for Linux on x86-64, this is $(uname -sm)"
 	cc=$(go env CC)

@@ -1,6 +1,7 @@
 #!/bin/sh
-# Installs the two libraries that make alexnet fast, where apt and the right to use it are there: oneDNN (compute; 2.6 on Debian 12) and TurboJPEG
-# (decoding). Without them everything works, slower: the reference backend and Go's JPEG decoder take over. Never fails.
+# Installs the two libraries that make alexnet fast, where apt and the right to use it are there: oneDNN (compute; 2.6
+# on Debian 12) and TurboJPEG (decoding). Without them everything works, slower: the reference backend and Go's JPEG
+# decoder take over. Never fails.
 set -u
 [ "$(uname -s)" = Linux ] || exit 0
 missing=""

@@ -1,8 +1,9 @@
 #!/bin/sh
-# For a machine with a GPU: what it offers and every op checked (doctor), the suite that every backend must pass, twenty steps through the host's memory (the exchange without
-# peer access), the paper's net against PyTorch. Leaves all of it in
-# build/gpu-check, one file each, and report.md; with a real GPU that takes its place between the two marks in docs/results.md.
-# usage: gpu_check.sh ALEXNET    (make gpu-check; BATCH and STEPS, 128 and 50, are the benchmark's; PYTHON is one with PyTorch for CUDA; ALONE=1 measures without PyTorch)
+# For a machine with a GPU: what it offers and every op checked (doctor), the suite that every backend must pass, twenty
+# steps through the host's memory (the exchange without peer access), the paper's net against PyTorch. Leaves all of it
+# in build/gpu-check, one file each, and report.md; with a real GPU that takes its place between the two marks in
+# docs/results.md. usage: gpu_check.sh ALEXNET (make gpu-check; BATCH and STEPS, 128 and 50, are the benchmark's; PYTHON
+# is one with PyTorch for CUDA; ALONE=1 measures without PyTorch)
 set -u
 alexnet=$1
 root=$(cd "$(dirname "$0")/.." && pwd)

@@ -1,9 +1,11 @@
 #!/bin/sh
-# Compiles kernels/all.cu into kernels/built, which programs with the build tag cuda embed: kernels.ptx for every GPU from compute capability 7.5 on, which the driver
-# compiles when the program starts, and sm_*.cubin, machine code for the usual ones. No GPU, driver or toolkit is needed: the compilers, NVRTC and ptxas 12.9, come from
-# Python wheels (130 MB, once) in the cache folder. Warnings of the compilers and registers spilled to memory are errors.
-# Where the wheels are not there, a toolkit's compilers are taken if it has some that work: beside the headers (ALEXNET_CUDA, from cuda.sh env) or in the PATH. Then
-# warnings and spills are only shown. NVCC=/usr/local/cuda/bin/nvcc names one to be taken in any case. Without any compiler the exit code is 3.
+# Compiles kernels/all.cu into kernels/built, which programs with the build tag cuda embed: kernels.ptx for every GPU
+# from compute capability 7.5 on, which the driver compiles when the program starts, and sm_*.cubin, machine code for
+# the usual ones. No GPU, driver or toolkit is needed: the compilers, NVRTC and ptxas 12.9, come from Python wheels (130
+# MB, once) in the cache folder. Warnings of the compilers and registers spilled to memory are errors. Where the wheels
+# are not there, a toolkit's compilers are taken if it has some that work: beside the headers (ALEXNET_CUDA, from
+# cuda.sh env) or in the PATH. Then warnings and spills are only shown. NVCC=/usr/local/cuda/bin/nvcc names one to be
+# taken in any case. Without any compiler the exit code is 3.
 set -eu
 cd "$(dirname "$0")/.."
 version=12.9.86 # as cuda.sh has it
@@ -52,7 +54,8 @@ sed "s/^\.version .*/.version $ptx/" "$work/new.ptx" >"$work/kernels.ptx"
 echo "$targets" | tr ' ' '\n' | xargs -P "$(nproc)" -I % sh -c \
 	'"$1" -v -arch=sm_% -o "$2/sm_%.cubin" "$2/kernels.ptx" >"$2/sm_%.log" 2>&1 || { cat "$2/sm_%.log" >&2; exit 1; }' - "$ptxas" "$work"
 
-# What ptxas -v says of each kernel: a line of the registers, and "0 bytes stack frame, 0 bytes spill stores, 0 bytes spill loads".
+# What ptxas -v says of each kernel: a line of the registers, and "0 bytes stack frame, 0 bytes spill stores, 0 bytes
+# spill loads".
 for target in $targets; do
 	log=$work/sm_$target.log
 	kernels=$(grep -c 'Compiling entry function' "$log")

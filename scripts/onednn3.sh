@@ -1,6 +1,7 @@
 #!/bin/sh
-# Puts oneDNN 3.2.0, headers and library, into the cache folder from its Python wheels (40 MB, GNU OpenMP, nothing else needed) and prints the
-# folder. Debian 12 has 2.6; this is for testing the other generation of the interface, and for whoever wants to build with it:
+# Puts oneDNN 3.2.0, headers and library, into the cache folder from its Python wheels (40 MB, GNU OpenMP, nothing else
+# needed) and prints the folder. Debian 12 has 2.6; this is for testing the other generation of the interface, and for
+# whoever wants to build with it:
 #   dir=$(scripts/onednn3.sh); CGO_CFLAGS="-O2 -g -I$dir/include" make build; LD_LIBRARY_PATH=$dir/lib bin/alexnet ...
 set -eu
 version=2023.2.0 # of the wheels; the last without the SYCL runtimes

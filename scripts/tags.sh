@@ -1,6 +1,7 @@
 #!/bin/sh
-# Prints the build tags for this machine: "dnnl" where oneDNN's headers (2.x or 3.x) are found and a C compiler that takes what internal/cpu is written
-# in (GCC: clang has no __builtin_shuffle; its assembler with AMX), "cuda" where scripts/cuda.sh finds headers. Says on standard error what is left out.
+# Prints the build tags for this machine: "dnnl" where oneDNN's headers (2.x or 3.x) are found and a C compiler that
+# takes what internal/cpu is written in (GCC: clang has no __builtin_shuffle; its assembler with AMX), "cuda" where
+# scripts/cuda.sh finds headers. Says on standard error what is left out.
 set -u
 none() { echo "build: $1: reference backend only" >&2; exit 0; }
 [ "${CGO_ENABLED:-1}" = 0 ] && none "CGO_ENABLED=0"

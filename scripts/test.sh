@@ -1,7 +1,6 @@
 #!/bin/sh
-# go test with everything kept in build/test.log (or LOG): prints a line a package, the output of every test that failed, and last why tests were
-# skipped, and which.
-# usage: [LOG=NAME] test.sh ARGUMENTS OF GO TEST
+# go test with everything kept in build/test.log (or LOG): prints a line a package, the output of every test that
+# failed, and last why tests were skipped, and which. usage: [LOG=NAME] test.sh ARGUMENTS OF GO TEST
 set -u
 mkdir -p build
 log=build/${LOG:-test.log}
@@ -10,7 +9,8 @@ status=$?
 grep -E '^(ok|FAIL|panic:|\?)' "$log" | grep -v 'no test files'
 if [ $status -ne 0 ]; then
 	echo "failed; the whole output is in $log. Its failures:" >&2
-	# Each line belongs to the test named last. A package that broke off (a panic, a signal) leaves tests without a verdict: theirs is shown too.
+	# Each line belongs to the test named last. A package that broke off (a panic, a signal) leaves tests without a
+	# verdict: theirs is shown too.
 	awk '
 		/^ *=== (RUN|NAME|CONT|PAUSE) / { test = $3; next }
 		/^ *--- (PASS|SKIP|FAIL): / { if ($2 == "FAIL:") { printf "%s%s\n", said[$3], $0 } delete said[$3]; test = ""; next }
@@ -22,7 +22,8 @@ fi
 skipped=$(grep -cE '^ *--- SKIP' "$log")
 if [ "$skipped" -gt 0 ]; then
 	echo "$skipped skipped:"
-	# A test says why between the line that begins it, or takes up its output again, and its verdict. Many with one reason share a line.
+	# A test says why between the line that begins it, or takes up its output again, and its verdict. Many with one
+	# reason share a line.
 	awk '
 		/^ *=== (RUN|NAME|CONT) / { test = $3 }
 		sub(/^ +[^ ]+\.go:[0-9]+: /, "") { why[test] = $0 }

@@ -195,7 +195,8 @@ func printLayers(w *bytes.Buffer, r benchResult, width int) {
 	printRoofline(w, r)
 }
 
-// directionColumns are those of forward or backward; the limits go before GFLOP/s where the terminal is narrow, operations a byte first.
+// directionColumns are those of forward or backward; the limits go before GFLOP/s where the terminal is narrow,
+// operations a byte first.
 func directionColumns(head string, limits bool, drop int) []column {
 	c := []column{{head: head, right: true}, {head: "GFLOP/s", right: true, drop: drop + 2}}
 	if limits {

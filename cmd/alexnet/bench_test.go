@@ -9,7 +9,8 @@ import (
 	"alexnet/internal/train"
 )
 
-// In a narrow terminal operations a byte go first, the shares of peak and roof last, and no line of the table is too long.
+// In a narrow terminal operations a byte go first, the shares of peak and roof last, and no line of the table is too
+// long.
 func TestPrintLayersFits(t *testing.T) {
 	roof := &train.Roof{Bytes: 1e9, Intensity: 1234.5, PeakShare: 1.83, AttainableShare: 1.83, Bound: "compute"}
 	r := benchResult{BenchResult: &train.BenchResult{Roofline: &train.Roofline{}, Layers: []train.LayerTime{{

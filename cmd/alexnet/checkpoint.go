@@ -22,7 +22,8 @@ func (o *weightsOption) addFlag(c *cobra.Command) {
 		", the small net in the program (default: the best checkpoint of the newest run; without a run "+builtin.Name+")")
 }
 
-// load opens the checkpoint; without --weights the best one of the newest run or, where there is none, the net in the program. It says which.
+// load opens the checkpoint; without --weights the best one of the newest run or, where there is none, the net in the
+// program. It says which.
 func (o *weightsOption) load(t *terminal) (*weights.Checkpoint, error) {
 	path := o.path
 	if path == "" {
@@ -61,8 +62,8 @@ func loadBuiltin(t *terminal, more string) (*weights.Checkpoint, error) {
 	return c, err
 }
 
-// inRun is the checkpoint to use where path is a run folder, and says which; else path itself. The name of the net in the program means
-// that net whatever lies in the working folder: a file or run of this name is ./builtin.
+// inRun is the checkpoint to use where path is a run folder, and says which; else path itself. The name of the net in
+// the program means that net whatever lies in the working folder: a file or run of this name is ./builtin.
 func inRun(path string, t *terminal) string {
 	if path == builtin.Name {
 		return path

@@ -69,7 +69,8 @@ The example's line switches it on in the shell at hand; in the shell's start-up 
 		children...)
 }
 
-// completer gives the values that a flag may have, those that go on from what is typed, and what the shell is to do besides.
+// completer gives the values that a flag may have, those that go on from what is typed, and what the shell is to do
+// besides.
 type completer func(c *cobra.Command, typed string) ([]string, cobra.ShellCompDirective)
 
 // completers go by the name of the flag, which means the same in every command. Numbers complete to nothing.
@@ -175,7 +176,8 @@ func resumable() []string {
 	return names
 }
 
-// completeKeys goes down the keys of the page that --config names, part by part: train. -> train.lr=, model. -> model.conv4. or model.conv4=off.
+// completeKeys goes down the keys of the page that --config names, part by part: train. -> train.lr=, model. ->
+// model.conv4. or model.conv4=off.
 func completeKeys(c *cobra.Command, typed string) ([]string, cobra.ShellCompDirective) {
 	name := "alexnet"
 	if f := c.Flag("data"); c.Name() == "train" && f.Value.String() == "" {

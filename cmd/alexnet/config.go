@@ -23,8 +23,8 @@ type configResult struct {
 	Keys   []configKey `json:"keys"`
 }
 
-// configKey is a key, its value and where that comes from: "alexnet.yaml:31" (a page, line), "--set", a flag as "--batch", the key that it
-// follows ("train.weight_decay"), or "default".
+// configKey is a key, its value and where that comes from: "alexnet.yaml:31" (a page, line), "--set", a flag as
+// "--batch", the key that it follows ("train.weight_decay"), or "default".
 type configKey struct {
 	Key    string `json:"key"`
 	Value  any    `json:"value"`
@@ -106,8 +106,8 @@ func (o *netOptions) sourceOf(e *config.Entry) string {
 	return from
 }
 
-// printConfig is a table, without the sources where these find no room; where keys and values find none either, a line for each, whole:
-// who has a terminal so narrow still wants to read the keys.
+// printConfig is a table, without the sources where these find no room; where keys and values find none either, a line
+// for each, whole: who has a terminal so narrow still wants to read the keys.
 func printConfig(w *bytes.Buffer, keys []configKey, width int) {
 	tab := &table{columns: []column{{head: "key"}, {head: "value"}, {head: "source", drop: 1}}}
 	for _, k := range keys {

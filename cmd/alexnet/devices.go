@@ -43,7 +43,8 @@ func (o *deviceOptions) addPrecision(c *cobra.Command) {
 	c.Flags().StringVar(&o.precision, "precision", "", "`TYPE` that ops compute in: fp32, or bf16 where the processor has it, and on GPUs tf32 (train.precision)")
 }
 
-// addInt8 adds the flag of eval and bench. predict reads a checkpoint's weights once and uses them once, so it has nothing to gain.
+// addInt8 adds the flag of eval and bench. predict reads a checkpoint's weights once and uses them once, so it has
+// nothing to gain.
 func (o *deviceOptions) addInt8(c *cobra.Command) {
 	c.Flags().BoolVar(&o.int8, "int8", false, "weights of fully connected layers as int8 with a scale a unit, on the CPU")
 }
@@ -128,7 +129,8 @@ func (o *deviceOptions) kind() (kind string, n int, err error) {
 	return names[0], len(names), nil
 }
 
-// open starts the devices; closeDevices ends them. Where oneDNN is missing, cpu is the reference backend, and err says so.
+// open starts the devices; closeDevices ends them. Where oneDNN is missing, cpu is the reference backend, and err says
+// so.
 func (o *deviceOptions) open(t *terminal) ([]device.Device, error) {
 	devices, _, err := o.named(t)
 	return devices, err
@@ -168,7 +170,8 @@ func computes(devices []device.Device, cfg *config.Config) error {
 	return cmp.Or(err, lacking)
 }
 
-// computesAnyway says where a trained net computes in fp32 because the devices lack the precision that it was trained in.
+// computesAnyway says where a trained net computes in fp32 because the devices lack the precision that it was trained
+// in.
 func computesAnyway(devices []device.Device, c *weights.Checkpoint, t *terminal) {
 	if cfg, err := config.Parse(c.Config, nil); err == nil {
 		if _, lacking, _ := train.Precision(cfg, devices); lacking != nil {

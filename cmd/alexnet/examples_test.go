@@ -37,7 +37,8 @@ train: {epochs: 1, batch: 16, lr: 0.001, schedule: {kind: constant}}
 data: {resize: 16}
 `
 
-// exampleFolder is where examples find what they name: folders and a tar of pictures, pictures, a run, a checkpoint. small.yaml is the page above.
+// exampleFolder is where examples find what they name: folders and a tar of pictures, pictures, a run, a checkpoint.
+// small.yaml is the page above.
 func exampleFolder(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -82,13 +83,15 @@ func writeJPEG(t *testing.T, path string) {
 	}
 }
 
-// TestExamples runs every example of every command, those of the first page included, in the order in which they stand, in a folder of the
-// command's own (exampleFolder). A shell runs them, so that *.jpg and > mean what they mean to users, with these changes:
+// TestExamples runs every example of every command, those of the first page included, in the order in which they stand,
+// in a folder of the command's own (exampleFolder). A shell runs them, so that *.jpg and > mean what they mean to
+// users, with these changes:
 //
 //   - what an example pipes its result into (jq) is left away;
 //   - commands that take steps take one (two with --resume; no warm-up), with batches of 2;
-//   - train, bench and weights init of a net with an input above 32x32, hours or gigabytes of work, run with --config small.yaml at their end, which
-//     overrides the example's. The net that the example names is still loaded, by alexnet config with the example's own --config and --set.
+//   - train, bench and weights init of a net with an input above 32x32, hours or gigabytes of work, run with --config
+//     small.yaml at their end, which overrides the example's. The net that the example names is still loaded, by
+//     alexnet config with the example's own --config and --set.
 //
 // All else runs as it stands, and all must end with exit code 0.
 func TestExamples(t *testing.T) {
@@ -167,7 +170,8 @@ func shell(t *testing.T, dir, command string) {
 	}
 }
 
-// standIn gives the flags that make an example small, and where these replace its net, the flags of alexnet config that name it.
+// standIn gives the flags that make an example small, and where these replace its net, the flags of alexnet config that
+// name it.
 func standIn(t *testing.T, dir string, args []string) (more, named []string) {
 	t.Helper()
 	c, rest, err := newRootCommand(&terminal{}).Find(args)

@@ -18,7 +18,8 @@ import (
 	"alexnet/internal/weights"
 )
 
-// counting is a checkpoint of tiny.yaml whose every tensor is 1, 2, 3, ..., with momentum and a mean image of the same kind.
+// counting is a checkpoint of tiny.yaml whose every tensor is 1, 2, 3, ..., with momentum and a mean image of the same
+// kind.
 func counting(t *testing.T) string {
 	t.Helper()
 	page, err := os.ReadFile("testdata/tiny.yaml")
@@ -62,7 +63,8 @@ func counted32(n int) []float32 {
 	return v
 }
 
-// The file holds the parameters in order and as they are, but for those behind dropout; metadata and the .npy hold the rest.
+// The file holds the parameters in order and as they are, but for those behind dropout; metadata and the .npy hold the
+// rest.
 func TestExportPlain(t *testing.T) {
 	from, out := counting(t), filepath.Join(t.TempDir(), "net.safetensors")
 	var text bytes.Buffer

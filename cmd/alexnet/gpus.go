@@ -168,7 +168,8 @@ func gpuLines(f *gpu.Facts) (lines [][2]string) {
 	return lines
 }
 
-// gpuBackends are the GPUs to check: those that --gpus names, without it and --device all that can be used. Two devices are a GPU and the next, or two on one.
+// gpuBackends are the GPUs to check: those that --gpus names, without it and --device all that can be used. Two devices
+// are a GPU and the next, or two on one.
 func gpuBackends(o *deviceOptions, f *gpu.Facts) (all []selftest.Backend) {
 	if f == nil || o.device != "" {
 		return nil

@@ -12,8 +12,8 @@ import (
 	"alexnet/internal/machine"
 )
 
-// TestBatchThatFits: the batch that a refusal names does fit, and the next larger one does not, though with fewer rows cuDNN takes other algorithms, whose
-// workspace is larger.
+// TestBatchThatFits: the batch that a refusal names does fit, and the next larger one does not, though with fewer rows
+// cuDNN takes other algorithms, whose workspace is larger.
 func TestBatchThatFits(t *testing.T) {
 	if gpu.Available() != nil || !strings.Contains(os.Getenv("LD_LIBRARY_PATH"), "softgpu") {
 		t.Skip("no emulated GPUs")

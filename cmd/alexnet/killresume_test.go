@@ -17,8 +17,8 @@ import (
 	"alexnet/internal/weights"
 )
 
-// killedRun is the run that is killed: checkpoints after every second step, of hundreds of kB each, so that a good part of the time goes into
-// writing them.
+// killedRun is the run that is killed: checkpoints after every second step, of hundreds of kB each, so that a good part
+// of the time goes into writing them.
 var killedRun = []string{
 	"--config", "tiny.yaml", "--data", "shapes", "--epochs", "9", "--steps", strconv.Itoa(killSteps),
 	"--set", "model.fc2.units=1024", "--set", "train.checkpoint_steps=2", "--set", "train.lr=0.0001",
@@ -30,9 +30,9 @@ const (
 	inWrite    = 8 // of these, so many while a checkpoint is being written
 )
 
-// TestKillAndResume kills a training process with SIGKILL at 20 points, some of them certainly while a checkpoint was being written
-// (the temporary file was left behind), lets each run go on, and holds every tensor to the bits of a run that nothing disturbed. Where
-// oneDNN computes, a few kills of its devices come on top.
+// TestKillAndResume kills a training process with SIGKILL at 20 points, some of them certainly while a checkpoint was
+// being written (the temporary file was left behind), lets each run go on, and holds every tensor to the bits of a run
+// that nothing disturbed. Where oneDNN computes, a few kills of its devices come on top.
 func TestKillAndResume(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts forty processes")
@@ -107,8 +107,8 @@ func checkpointsSeen(run string) func() int {
 	}
 }
 
-// kill starts the run and kills it as soon as what start returned says so. A process that was quicker than this one is started again. With inWrite the
-// proof is in what the dead process left: the temporary file.
+// kill starts the run and kills it as soon as what start returned says so. A process that was quicker than this one is
+// started again. With inWrite the proof is in what the dead process left: the temporary file.
 func kill(t *testing.T, dir, run, device string, start func() func() bool, inWrite bool) {
 	t.Helper()
 	for range 50 {

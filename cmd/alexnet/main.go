@@ -1,9 +1,9 @@
 // Command alexnet trains AlexNet as in the 2012 paper, evaluates it and names pictures with it.
 //
-// Each command has a file of its own: newXCommand declares flags and help and checks what was typed, runX does the work and can be
-// called without a shell. The arithmetic, the data and the files belong to the packages under internal; this package wires them together,
-// picks the backend (devices.go, nowhere else), draws progress (progress.go), and turns results and errors into text, JSON and exit
-// codes (output.go, exit.go).
+// Each command has a file of its own: newXCommand declares flags and help and checks what was typed, runX does the work
+// and can be called without a shell. The arithmetic, the data and the files belong to the packages under internal; this
+// package wires them together, picks the backend (devices.go, nowhere else), draws progress (progress.go), and turns
+// results and errors into text, JSON and exit codes (output.go, exit.go).
 package main
 
 import (

@@ -63,7 +63,8 @@ func runMan(root *cobra.Command, out string, t *terminal) error {
 	})
 }
 
-// manFlag is a flag as cobra writes it, with the value that it has when it is not given: "--batch=0", which reads like a default.
+// manFlag is a flag as cobra writes it, with the value that it has when it is not given: "--batch=0", which reads like
+// a default.
 var manFlag = regexp.MustCompile(`(?m)\\fB--([a-z0-9-]+)\\fP(=\S*|\[=\S*\])?$`)
 
 // flagsAsInHelp writes a page's flags as --help does: "--batch N".

@@ -13,7 +13,8 @@ import (
 	"alexnet/internal/weights"
 )
 
-// near wants two checkpoints or two arrays (.npy) to hold the same but for rounding: every tensor, momentum too, within a relative norm of 1e-4.
+// near wants two checkpoints or two arrays (.npy) to hold the same but for rounding: every tensor, momentum too, within
+// a relative norm of 1e-4.
 func near(ts *testscript.TestScript, neg bool, args []string) {
 	if len(args) != 2 {
 		ts.Fatalf("usage: near FILE FILE")

@@ -10,8 +10,8 @@ import (
 	"alexnet/internal/config"
 )
 
-// netOptions are the flags that describe a net and its training. Flags are shorthand for keys of the configuration; --set is applied
-// last.
+// netOptions are the flags that describe a net and its training. Flags are shorthand for keys of the configuration;
+// --set is applied last.
 type netOptions struct {
 	config string
 	set    []string
@@ -62,7 +62,8 @@ func (o *netOptions) short(flag, key string, value any) {
 	o.flags["--set "+set] = fmt.Sprintf("--%s %v", flag, value)
 }
 
-// page is the configuration's name, or fallback where none was named, and all overrides in the order in which they are applied.
+// page is the configuration's name, or fallback where none was named, and all overrides in the order in which they are
+// applied.
 func (o *netOptions) page(fallback string) (name string, sets []string) {
 	if name = o.config; name == "" {
 		name = fallback

@@ -35,7 +35,8 @@ func writable(path string) error {
 	return nil
 }
 
-// writeNPY writes data as an array of the given shape, (N, C), (C, H, W) or (N, C, H, W), in C order. The file appears whole or not at all.
+// writeNPY writes data as an array of the given shape, (N, C), (C, H, W) or (N, C, H, W), in C order. The file appears
+// whole or not at all.
 func writeNPY(path string, data []float32, shape []int) error {
 	return atomicfile.Write(path, func(f atomicfile.File) error {
 		b := bufio.NewWriter(f)

@@ -17,9 +17,9 @@ import (
 	"alexnet/internal/train"
 )
 
-// terminal holds every rule of output. Results go to out, once, when they are complete: as text, or with --json as one document.
-// Everything else (notes, warnings, progress, errors) goes to err. Widths are 0 where the stream is not a terminal; then nothing is
-// shortened, nothing coloured and nothing redrawn.
+// terminal holds every rule of output. Results go to out, once, when they are complete: as text, or with --json as one
+// document. Everything else (notes, warnings, progress, errors) goes to err. Widths are 0 where the stream is not a
+// terminal; then nothing is shortened, nothing coloured and nothing redrawn.
 type terminal struct {
 	out, err           io.Writer
 	outWidth, errWidth int
@@ -28,7 +28,8 @@ type terminal struct {
 	quit               atomic.Pointer[func() string] // what to say when a second signal ends the process on the spot
 }
 
-// newTerminal looks at the two streams. NO_COLOR (any value, see no-color.org) and TERM=dumb switch colour off; TERM=dumb also progress bars.
+// newTerminal looks at the two streams. NO_COLOR (any value, see no-color.org) and TERM=dumb switch colour off;
+// TERM=dumb also progress bars.
 func newTerminal(out, err *os.File) *terminal {
 	t := &terminal{out: out, err: err, outWidth: widthOf(out), errWidth: widthOf(err)}
 	if os.Getenv("TERM") == "dumb" {
@@ -102,7 +103,8 @@ func (t *terminal) lastWords() {
 	t.note("%s", text)
 }
 
-// lineStart takes the cursor of a terminal to the first column and empties the line: whoever types Ctrl-C leaves ^C there.
+// lineStart takes the cursor of a terminal to the first column and empties the line: whoever types Ctrl-C leaves ^C
+// there.
 const lineStart = "\r\x1b[K"
 
 const (

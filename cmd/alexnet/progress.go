@@ -21,8 +21,8 @@ type status struct {
 	stall     float64 // share of the time spent waiting for data; below 0: none
 }
 
-// progress draws status on standard error: on a terminal as a bar that is redrawn, elsewhere as a plain line every few seconds.
-// One goroutine calls update; others may write notes meanwhile.
+// progress draws status on standard error: on a terminal as a bar that is redrawn, elsewhere as a plain line every few
+// seconds. One goroutine calls update; others may write notes meanwhile.
 type progress struct {
 	t     *terminal
 	every time.Duration // between plain lines

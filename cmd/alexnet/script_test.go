@@ -19,7 +19,8 @@ import (
 	"alexnet/internal/gpu"
 )
 
-// TestMain lets the test binary be the command: the scripts, and the tests that start processes, find it as alexnet in the PATH.
+// TestMain lets the test binary be the command: the scripts, and the tests that start processes, find it as alexnet in
+// the PATH.
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"alexnet": main})
 }

@@ -18,8 +18,8 @@ func (e *interrupted) Error() string { return "interrupted (" + signalNames[e.si
 
 var signalNames = map[syscall.Signal]string{syscall.SIGINT: "SIGINT", syscall.SIGTERM: "SIGTERM", syscall.SIGHUP: "SIGHUP"}
 
-// untilSignal ends the context at the first SIGINT, SIGTERM or SIGHUP (the terminal was closed; under nohup it is ignored). At a second
-// one the process says its last words and ends on the spot.
+// untilSignal ends the context at the first SIGINT, SIGTERM or SIGHUP (the terminal was closed; under nohup it is
+// ignored). At a second one the process says its last words and ends on the spot.
 func untilSignal(parent context.Context, lastWords func()) (ctx context.Context, stop func()) {
 	ctx, cancel := context.WithCancelCause(parent)
 	signals := make(chan os.Signal, 2)
@@ -55,8 +55,8 @@ func untilSignal(parent context.Context, lastWords func()) (ctx context.Context,
 	}
 }
 
-// outliveReaders lets work go on whose notes nobody reads any more: writing to a closed pipe then is an error, and not the end of the
-// process in the middle of a step.
+// outliveReaders lets work go on whose notes nobody reads any more: writing to a closed pipe then is an error, and not
+// the end of the process in the middle of a step.
 func outliveReaders() { signal.Ignore(syscall.SIGPIPE) }
 
 // interruption tells which signal an error follows from, or 0.

@@ -37,7 +37,8 @@ func scan(ctx context.Context, path string, valShare float64, seed uint64) (*dat
 	}
 }
 
-// openData opens the pictures to train on; without a path those that the program draws, where the net is of a size for them.
+// openData opens the pictures to train on; without a path those that the program draws, where the net is of a size for
+// them.
 func openData(ctx context.Context, path string, cfg *config.Config) (*data.Source, error) {
 	if path != "" {
 		source, err := scan(ctx, path, cfg.Data.ValShare, cfg.Train.Seed)

@@ -24,8 +24,8 @@ type summaryOptions struct {
 	measure bool
 }
 
-// summaryResult is the document of summary --json: the net on the chosen devices, and where that is one device but the net has several
-// columns, what would cross between devices if each column had its own.
+// summaryResult is the document of summary --json: the net on the chosen devices, and where that is one device but the
+// net has several columns, what would cross between devices if each column had its own.
 type summaryResult struct {
 	Config string `json:"config"`
 	model.Summary
@@ -34,8 +34,8 @@ type summaryResult struct {
 	Measured *measuredResult `json:"measured,omitempty"`
 }
 
-// measuredResult is the speed of training, and what follows from it for the paper's training; that is left out for nets that see pictures of
-// another size, which ImageNet's would have to be cut to.
+// measuredResult is the speed of training, and what follows from it for the paper's training; that is left out for nets
+// that see pictures of another size, which ImageNet's would have to be cut to.
 type measuredResult struct {
 	ImagesPerSecond float64 `json:"images_per_second"`
 	ExchangeMS      float64 `json:"exchange_milliseconds_per_step,omitempty"`
@@ -171,7 +171,8 @@ func summaryOf(cfg *config.Config, devices []device.Device) (*summaryResult, err
 	return r, nil
 }
 
-// compiled compiles the training net, which allocates nothing, and asks it what memory it takes and how what crosses gets there.
+// compiled compiles the training net, which allocates nothing, and asks it what memory it takes and how what crosses
+// gets there.
 func compiled(arch *model.Arch, cfg *config.Config, devices []device.Device) (memory []device.MemoryPlan, way string, err error) {
 	m, err := model.Open(arch, devices)
 	if err != nil {
@@ -251,7 +252,8 @@ func printMeasured(w *bytes.Buffer, r *summaryResult) {
 		strconv.FormatFloat(m.Days, 'f', 1, 64), speed(m.ImagesPerSecond), where)
 }
 
-// inputsOf shows the exchange in the table: which layers read the other column. The first layer with weights reads the picture.
+// inputsOf shows the exchange in the table: which layers read the other column. The first layer with weights reads the
+// picture.
 func inputsOf(r *summaryResult, i int) string {
 	switch l := r.Layers[i]; {
 	case r.Columns == 1 || l.Inputs == "":

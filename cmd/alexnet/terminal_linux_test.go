@@ -132,7 +132,8 @@ func TestSummaryFitsTheTerminal(t *testing.T) {
 	}
 }
 
-// TestInterruptOnTerminals types Ctrl-C twice: what the program says begins in the first column, whatever the terminal echoed.
+// TestInterruptOnTerminals types Ctrl-C twice: what the program says begins in the first column, whatever the terminal
+// echoed.
 func TestInterruptOnTerminals(t *testing.T) {
 	dir := t.TempDir()
 	writeTiny(t, dir)

@@ -247,7 +247,8 @@ func (o *trainOptions) resumed(ctx context.Context, to *train.Options, t *termin
 	return err
 }
 
-// openDevices takes the devices that the run began on, unless others were named, and warns where these will not give the same bits.
+// openDevices takes the devices that the run began on, unless others were named, and warns where these will not give
+// the same bits.
 func (o *trainOptions) openDevices(to *train.Options, t *terminal) error {
 	c := to.Resume
 	if c != nil && o.device.device == "" && o.device.gpus == "" {

@@ -57,8 +57,8 @@ func (p *trainProgress) Step(m report.Metrics) {
 	})
 }
 
-// Epoch leaves a line: the mean loss over the epoch, the validation, and the speed of the steps taken here. What a terminal has no room
-// for is left out, from the end.
+// Epoch leaves a line: the mean loss over the epoch, the validation, and the speed of the steps taken here. What a
+// terminal has no room for is left out, from the end.
 func (p *trainProgress) Epoch(m report.Metrics) {
 	p.clear()
 	parts := []string{fmt.Sprintf("epoch %d/%d", m.Epoch, p.ahead.Epochs), fmt.Sprintf("step %d", m.Step)}

@@ -1,5 +1,5 @@
-// Package atomicfile writes files whole or not at all: under a temporary name in the same folder, synced, renamed, the folder synced.
-// Whatever happens, a full disk and kill -9 included, the name holds the old file or the new one.
+// Package atomicfile writes files whole or not at all: under a temporary name in the same folder, synced, renamed, the
+// folder synced. Whatever happens, a full disk and kill -9 included, the name holds the old file or the new one.
 package atomicfile
 
 import (
@@ -13,7 +13,8 @@ import (
 	"alexnet/internal/lockfile"
 )
 
-// File is what a writer of content gets: Write appends, WriteAt writes anywhere. The two may be mixed; neither moves the other.
+// File is what a writer of content gets: Write appends, WriteAt writes anywhere. The two may be mixed; neither moves
+// the other.
 type File interface {
 	io.Writer
 	io.WriterAt
@@ -27,9 +28,9 @@ type file interface {
 	Close() error
 }
 
-// Write puts what the callback writes in path's place. On an error, the callback's included, path is as it was and the temporary file is
-// removed. There is one temporary name for each path (.NAME.tmp), locked while it is written: what a killed writer left is
-// overwritten by the next one, and two writers at once are an error.
+// Write puts what the callback writes in path's place. On an error, the callback's included, path is as it was and the
+// temporary file is removed. There is one temporary name for each path (.NAME.tmp), locked while it is written: what a
+// killed writer left is overwritten by the next one, and two writers at once are an error.
 func Write(path string, content func(File) error) error {
 	return write(path, content, func(f *os.File) file { return f })
 }

@@ -13,7 +13,8 @@ import (
 	"testing"
 )
 
-// Write appends at the file's own position, which WriteAt leaves alone: the package says so, and this holds os.File to it.
+// Write appends at the file's own position, which WriteAt leaves alone: the package says so, and this holds os.File to
+// it.
 func TestWriteAndWriteAtMix(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "f")
 	err := Write(path, func(f File) error {

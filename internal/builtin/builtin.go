@@ -1,8 +1,9 @@
-// Package builtin holds the trained net in the program: the two-column AlexNet of configs/cifar10.yaml for 32x32 pictures, trained on CIFAR-10,
-// as a compact checkpoint with half-precision weights. It answers where nothing was trained yet.
+// Package builtin holds the trained net in the program: the two-column AlexNet of configs/cifar10.yaml for 32x32
+// pictures, trained on CIFAR-10, as a compact checkpoint with half-precision weights. It answers where nothing was
+// trained yet.
 //
-// cifar10.safetensors and cifar10.json, what it got wrong of CIFAR-10's test pictures, are made together by `make builtin`
-// (scripts/builtin.sh) and nowhere else; a test holds the second to the first.
+// cifar10.safetensors and cifar10.json, what it got wrong of CIFAR-10's test pictures, are made together by
+// `make builtin` (scripts/builtin.sh) and nowhere else; a test holds the second to the first.
 package builtin
 
 import (

@@ -14,7 +14,8 @@ import (
 // most is how large the file may be: it lies in every binary and every clone.
 const most = 1_000_000
 
-// The file is the net that it says it is, sound in every tensor, for use alone, and tells nothing of the machine that made it.
+// The file is the net that it says it is, sound in every tensor, for use alone, and tells nothing of the machine that
+// made it.
 func TestFile(t *testing.T) {
 	if len(file) > most {
 		t.Errorf("%d bytes, at most %d are wanted", len(file), most)

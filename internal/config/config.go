@@ -1,8 +1,9 @@
-// Package config reads the pages that describe a net and its training: one YAML file each, embedded in the binary by name or given
-// as a path. Reading is strict. A key that does not exist, a value of the wrong type or out of range is an error that gives file,
-// line, column and the nearest valid name, because a misspelt learning rate that is silently ignored costs a day. Overrides
-// (--set train.batch=32) go through the same checks as the page. What was read can be written out again, every default filled in, and
-// loads to the same Config: that is what run folders and checkpoints keep.
+// Package config reads the pages that describe a net and its training: one YAML file each, embedded in the binary by
+// name or given as a path. Reading is strict. A key that does not exist, a value of the wrong type or out of range is
+// an error that gives file, line, column and the nearest valid name, because a misspelt learning rate that is silently
+// ignored costs a day. Overrides (--set train.batch=32) go through the same checks as the page. What was read can be
+// written out again, every default filled in, and loads to the same Config: that is what run folders and checkpoints
+// keep.
 //
 // The package knows keys and ranges; whether the layers fit each other is for package model to say.
 package config
@@ -44,7 +45,8 @@ type Input struct {
 	Size     int `yaml:"size"`     // of the crop
 }
 
-// Layer is one layer. Which of the keys are legal depends on Kind. Kernels and Units count the whole net: 96 are 2 columns of 48.
+// Layer is one layer. Which of the keys are legal depends on Kind. Kernels and Units count the whole net: 96 are 2
+// columns of 48.
 type Layer struct {
 	Name        string   `yaml:"name"`
 	Kind        string   `yaml:"kind"`         // conv | fc | lrn | pool | dropout | activation | softmax
@@ -112,13 +114,14 @@ type Data struct {
 	ValShare float64 `yaml:"val_share"` // held out where the data has no val/
 	Resize   int     `yaml:"resize"`    // shorter side, then centre crop; 0 keeps the size
 	Mean     string  `yaml:"mean"`      // subtracted: image | channel
-	// Std divides what is left after the mean was subtracted: one number a channel, or one for all; empty: nothing is divided, and
-	// the net sees the scale of 0..255.
+	// Std divides what is left after the mean was subtracted: one number a channel, or one for all; empty: nothing is
+	// divided, and the net sees the scale of 0..255.
 	Std     []float64 `yaml:"std"`
 	Workers int       `yaml:"workers"` // 0: as many as cores
 }
 
-// ForClasses is the model for data of so many classes (0: no data at hand). Where the page or --set gives model.classes, the two must agree.
+// ForClasses is the model for data of so many classes (0: no data at hand). Where the page or --set gives
+// model.classes, the two must agree.
 func (m Model) ForClasses(data int) (Model, error) {
 	switch {
 	case m.Classes == 0 && data == 0:
@@ -171,8 +174,8 @@ func Names() []string {
 	return files
 }
 
-// Load reads an embedded page by name, or a file, and applies overrides ("train.batch=32", "model.conv4=off"), in order.
-// Every failure is an *Error.
+// Load reads an embedded page by name, or a file, and applies overrides ("train.batch=32", "model.conv4=off"), in
+// order. Every failure is an *Error.
 func Load(nameOrPath string, sets []string) (*Config, error) {
 	file, page, err := read(nameOrPath)
 	if err != nil {

@@ -226,8 +226,9 @@ func TestPaperPage(t *testing.T) {
 	}
 }
 
-// What torchvision and Caffe train alike with our dropout: a layer behind it, and no other, starts twice as large, with four times lr, a quarter
-// of weight_decay, and a quarter of bias_lr so that its bias keeps the rate (train's TestDropoutThatDoubles takes the steps).
+// What torchvision and Caffe train alike with our dropout: a layer behind it, and no other, starts twice as large, with
+// four times lr, a quarter of weight_decay, and a quarter of bias_lr so that its bias keeps the rate (train's
+// TestDropoutThatDoubles takes the steps).
 func TestDropoutOfOthers(t *testing.T) {
 	std := map[string]float64{ // as published; of torchvision 1/sqrt(3 inputs)
 		"torchvision conv1": 1. / 33, "torchvision conv2": 1 / math.Sqrt(4800), "torchvision conv3": 1. / 72, "torchvision conv4": 1 / math.Sqrt(10368),

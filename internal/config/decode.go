@@ -16,7 +16,8 @@ import (
 	"github.com/goccy/go-yaml/token"
 )
 
-// decoder walks a YAML tree into a Config and remembers where each key stood, so that what is found wrong later can be located.
+// decoder walks a YAML tree into a Config and remembers where each key stood, so that what is found wrong later can be
+// located.
 type decoder struct {
 	source string
 	at     map[string]Error // by key; only Source, Line and Column are set
@@ -292,7 +293,8 @@ func kindOf(n ast.Node) string {
 	return show(n)
 }
 
-// brief keeps of text that somebody else wrote the first line, at most so many letters, and none that a terminal would act on.
+// brief keeps of text that somebody else wrote the first line, at most so many letters, and none that a terminal would
+// act on.
 func brief(s string, letters int) string {
 	s = strings.ToValidUTF8(s, "\uFFFD")
 	line, _, more := strings.Cut(s, "\n")

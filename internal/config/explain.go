@@ -11,7 +11,8 @@ type Entry struct {
 	Value  any    // int, uint64, float64, bool, string, or a list of numbers
 	Source string // the page, or "--set train.lr=0.1"; "": nobody gave it, and it is the default, or what Follows has
 	Line   int    // in the page
-	// Follows is the key that this one takes its value from, having none of its own: a layer's weight_decay is train.weight_decay.
+	// Follows is the key that this one takes its value from, having none of its own: a layer's weight_decay is
+	// train.weight_decay.
 	Follows string
 }
 
@@ -104,8 +105,8 @@ func (e *Entry) From() string {
 	return "default"
 }
 
-// Keys are all that --set can give a value in a page, and the layers that it can switch off: not the softmax, and not the last with weights,
-// which gives a number a class.
+// Keys are all that --set can give a value in a page, and the layers that it can switch off: not the softmax, and not
+// the last with weights, which gives a number a class.
 func Keys(nameOrPath string, sets []string) (keys, layers []string, err error) {
 	c, entries, err := Explain(nameOrPath, sets)
 	if err != nil {

@@ -9,7 +9,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// Every key is told once, with the line of the page, the override that gave it last, the key that it follows, or "default".
+// Every key is told once, with the line of the page, the override that gave it last, the key that it follows, or
+// "default".
 func TestExplain(t *testing.T) {
 	c, entries, err := Explain("caffenet", []string{
 		"train.batch=32", "train.batch=64", "train.schedule={kind: steps, epochs: [3]}", "model.conv1.init.std=0.02", "model.conv4=off", "model.fc6.lr=0",

@@ -61,8 +61,8 @@ func splitKey(path string) (parent, key string) {
 	return path[:max(i, 0)], path[i+1:]
 }
 
-// Nearest is the name with the fewest edits from s, "" where none comes near: within a third of its letters, or two. A name that
-// goes on where s ends, or the other way round, is one edit away.
+// Nearest is the name with the fewest edits from s, "" where none comes near: within a third of its letters, or two. A
+// name that goes on where s ends, or the other way round, is one edit away.
 func Nearest(s string, names []string) string {
 	best, bestDist := "", max(2, len(s)/3)+1
 	for _, n := range names {
@@ -77,7 +77,8 @@ func Nearest(s string, names []string) string {
 	return best
 }
 
-// distance counts the insertions, deletions, substitutions and swaps of neighbours that lead from a to b (optimal string alignment).
+// distance counts the insertions, deletions, substitutions and swaps of neighbours that lead from a to b (optimal
+// string alignment).
 func distance(a, b string) int {
 	prev2, prev, cur := make([]int, len(b)+1), make([]int, len(b)+1), make([]int, len(b)+1)
 	for j := range prev {

@@ -129,7 +129,8 @@ func newCompiler(n *Net) *compiler {
 	return c
 }
 
-// widen makes floats of what must not be rounded: the loss, its probabilities, and the logits where a layer gives them as it computed them.
+// widen makes floats of what must not be rounded: the loss, its probabilities, and the logits where a layer gives them
+// as it computed them.
 func (c *compiler) widen(spec device.Spec) {
 	linear := false
 	switch s := spec.(type) {
@@ -290,7 +291,8 @@ func (c *compiler) gradient(v *value) *buffer {
 	return v.grad
 }
 
-// readGrad tells that the gradient is read now. A gradient that nobody wrote is zero, or what the caller stores if it is kept.
+// readGrad tells that the gradient is read now. A gradient that nobody wrote is zero, or what the caller stores if it
+// is kept.
 func (c *compiler) readGrad(v *value) *buffer {
 	c.settle(v, 1)
 	b := c.gradient(v).use(c.time)

@@ -47,7 +47,8 @@ func Headers() string {
 	return fmt.Sprintf("%d.%d.%d", C.DNNL_VERSION_MAJOR, C.DNNL_VERSION_MINOR, C.DNNL_VERSION_PATCH)
 }
 
-// ISA names the instructions that oneDNN uses at most, "avx512_core_bf16" (DNNL_MAX_CPU_ISA limits them); empty where it does not tell.
+// ISA names the instructions that oneDNN uses at most, "avx512_core_bf16" (DNNL_MAX_CPU_ISA limits them); empty where
+// it does not tell.
 func ISA() string {
 	if load() != nil {
 		return ""
@@ -55,8 +56,9 @@ func ISA() string {
 	return C.GoString(C.cpu_isa())
 }
 
-// Open makes devices "cpu", or "cpu:0", "cpu:1", .. that share the process's cores equally, each on its own part of them. The number of
-// cores is that of the process's affinity, of OMP_NUM_THREADS and of GOMAXPROCS, whichever is least.
+// Open makes devices "cpu", or "cpu:0", "cpu:1", .. that share the process's cores equally, each on its own part of
+// them. The number of cores is that of the process's affinity, of OMP_NUM_THREADS and of GOMAXPROCS, whichever is
+// least.
 func Open(devices int) ([]device.Device, error) {
 	if devices < 1 {
 		return nil, fmt.Errorf("%d cpu devices", devices)
@@ -86,7 +88,8 @@ func Open(devices int) ([]device.Device, error) {
 	return all, nil
 }
 
-// Threads is the number of cores that Open shares among its devices: results depend on it in the last bit. 0 where there is no device.
+// Threads is the number of cores that Open shares among its devices: results depend on it in the last bit. 0 where
+// there is no device.
 func Threads() int {
 	if Available() != nil {
 		return 0
@@ -140,8 +143,8 @@ func open(name string, cores []int, pin bool) (*Device, error) {
 	return d, nil
 }
 
-// work is the worker. OpenMP keeps a team of threads for each thread that uses it, so this must stay the only one that calls oneDNN for the
-// device. The thread is never unlocked: it ends with the goroutine and takes its team with it.
+// work is the worker. OpenMP keeps a team of threads for each thread that uses it, so this must stay the only one that
+// calls oneDNN for the device. The thread is never unlocked: it ends with the goroutine and takes its team with it.
 func (d *Device) work(cores []int, pin bool, started chan<- error) {
 	runtime.LockOSThread()
 	defer close(d.ended)

@@ -23,11 +23,13 @@ const char *cpu_isa(void);
 // cpu_amx tells that the library multiplies tiles of bf16.
 int cpu_amx(void);
 
-// cpu_bfloat16 tells why the library does not compute in bf16 here, or NULL. (It would on any processor: an emulation that is slower than fp32.)
+// cpu_bfloat16 tells why the library does not compute in bf16 here, or NULL. (It would on any processor: an emulation
+// that is slower than fp32.)
 const char *cpu_bfloat16(void);
 
-// cpu_desc describes a tensor: dimensions, type, layout. Before oneDNN 3 that is a value; since then it is opaque, and this is the address of
-// one that lives as long as the process (no pointer, so that Go may keep it where it likes). Either may be copied freely.
+// cpu_desc describes a tensor: dimensions, type, layout. Before oneDNN 3 that is a value; since then it is opaque, and
+// this is the address of one that lives as long as the process (no pointer, so that Go may keep it where it likes).
+// Either may be copied freely.
 #if DNNL_VERSION_MAJOR >= 3
 typedef struct {
 	uintptr_t address;
@@ -36,7 +38,8 @@ typedef struct {
 typedef dnnl_memory_desc_t cpu_desc;
 #endif
 
-// cpu_tensor describes n dimensions in a format, of bf16 or float; cpu_same tells whether two descriptions mean the same.
+// cpu_tensor describes n dimensions in a format, of bf16 or float; cpu_same tells whether two descriptions mean the
+// same.
 dnnl_status_t cpu_tensor(cpu_desc *md, int n, const int64_t *dims, dnnl_format_tag_t tag, int half);
 int cpu_same(const cpu_desc *a, const cpu_desc *b);
 int64_t cpu_bytes(const cpu_desc *md);
@@ -77,15 +80,15 @@ dnnl_status_t cpu_convert(dnnl_engine_t e, dnnl_stream_t s, const cpu_desc *from
 void *cpu_arena(int64_t bytes);
 void cpu_arena_free(void *p, int64_t bytes);
 
-// cpu_parallel calls f for parts of [0, n) on the threads of the team: thread < cpu_max_threads(). Inner borders between parts are
-// multiples of align. A small job (cost, in floats touched) stays on the calling thread.
+// cpu_parallel calls f for parts of [0, n) on the threads of the team: thread < cpu_max_threads(). Inner borders
+// between parts are multiples of align. A small job (cost, in floats touched) stays on the calling thread.
 typedef void (*cpu_part)(const void *args, int thread, int64_t begin, int64_t end);
 void cpu_parallel(cpu_part f, const void *args, int64_t n, int64_t align, int64_t cost);
 
 // ---- kernels.c: shapes are (rows, channels, pixels) in blocks: the element at row r, channel c, pixel p is
-// data[r * row + (c/block * pixels + p) * block + c%block]; block 1 is NCHW, and one block of all channels NHWC, "channels last". The channels of the
-// last block that do not exist are zero.
-// Numbers are floats or, with half, bf16; sums and whatever is computed are floats.
+// data[r * row + (c/block * pixels + p) * block + c%block]; block 1 is NCHW, and one block of all channels NHWC,
+// "channels last". The channels of the last block that do not exist are zero. Numbers are floats or, with half, bf16;
+// sums and whatever is computed are floats.
 
 typedef struct {
 	int64_t row; // numbers from one row to the next
@@ -98,7 +101,8 @@ typedef struct {
 void cpu_copy(void *dst, const cpu_view *to, const void *src, const cpu_view *from, int64_t rows, int add);
 void cpu_zero(void *x, int64_t bytes);
 
-// cpu_input makes numbers of pixels: see device.Input. x is (rows, channels, height, width); rows from used on become zero.
+// cpu_input makes numbers of pixels: see device.Input. x is (rows, channels, height, width); rows from used on become
+// zero.
 typedef struct {
 	int64_t rows, used, channels, height, width; // of x
 	int64_t picture_height, picture_width;
@@ -133,13 +137,15 @@ typedef struct {
 	int half_x, half_y;   // x and dx, y and dy are of bf16; not y and dy alone
 } cpu_lrn;
 enum { cpu_lrn_limit = 8192, cpu_lrn_reach = 64 }; // channels of one group plus neighbours; neighbours on one side
-// cpu_lrn_fuses tells that pooling can run together with it, and how many channels pooling then takes at a time; 0: it cannot.
+// cpu_lrn_fuses tells that pooling can run together with it, and how many channels pooling then takes at a time; 0: it
+// cannot.
 int cpu_lrn_fuses(const cpu_lrn *l);
 void cpu_lrn_forward(const cpu_lrn *l, void *y, const void *x);
 // relu: x is the output of a ReLU whose mask is applied to dx as well.
 void cpu_lrn_backward(const cpu_lrn *l, void *dx, const void *dy, const void *x, int relu);
 
-// Pooling. Max pooling notes for each output which pixel of its window won; with relu, nobody wins where the maximum is not positive.
+// Pooling. Max pooling notes for each output which pixel of its window won; with relu, nobody wins where the maximum is
+// not positive.
 typedef struct {
 	int64_t rows, channels, block; // channels a multiple of block, which is 1, 8 or 16
 	int last; // channels last: block of them are taken at a time
@@ -157,12 +163,14 @@ void cpu_lrn_pool_forward(const cpu_lrn *l, const cpu_pool *p, void *y, uint8_t 
 void cpu_lrn_pool_backward(const cpu_lrn *l, const cpu_pool *p, void *dx, const void *dy, const uint8_t *winner, const void *x,
 	float *between, int relu);
 
-// cpu_softmax gives probabilities and, for each row with a label, loss, top-1 and top-5 error. Not 0: all losses are finite.
+// cpu_softmax gives probabilities and, for each row with a label, loss, top-1 and top-5 error. Not 0: all losses are
+// finite.
 int cpu_softmax(float *p, float *stats, const float *logits, const int32_t *labels, int64_t rows, int64_t classes);
 void cpu_softmax_backward(void *dlogits, int half, const float *p, const int32_t *labels, float divisor,
 	int64_t used, int64_t rows, int64_t classes);
 
-// cpu_product is a fully connected layer for one row: y = w x + bias, w of (outputs, inputs) in logical order. With relu, the positive part of it.
+// cpu_product is a fully connected layer for one row: y = w x + bias, w of (outputs, inputs) in logical order. With
+// relu, the positive part of it.
 typedef struct {
 	int64_t rows; // of x and y: 1 but for cpu_product_bytes
 	int64_t inputs, outputs;
@@ -171,14 +179,15 @@ typedef struct {
 	int relu;
 } cpu_vector;
 void cpu_product(const cpu_vector *v, void *y, const void *w, const void *x, const float *bias);
-// cpu_product_bytes: y = scale (w x) + bias with a scale for each output, x of (rows, inputs) and y of (rows, outputs). cpu_quantize makes such w, whole numbers of
-// -127..127, and scales, as device.FC has them.
+// cpu_product_bytes: y = scale (w x) + bias with a scale for each output, x of (rows, inputs) and y of (rows, outputs).
+// cpu_quantize makes such w, whole numbers of -127..127, and scales, as device.FC has them.
 void cpu_product_bytes(const cpu_vector *v, void *y, const int8_t *w, const float *scale, const void *x, const float *bias);
 void cpu_quantize(int8_t *q, float *scale, const float *w, int64_t inputs, int64_t outputs);
 
-// Convolutions after Winograd, of stride 1 and 3x3 or 5x5 taps: see winograd.c. Values are in blocks of 16 channels, of floats or bf16, weights are
-// floats in oneDNN's order gOIhw16i16o. With phases the stride is 4 and x in logical order: four times four neighbouring pixels of a colour
-// count as the 16 channels of one, and the kernel's taps with them; its weights are in logical order.
+// Convolutions after Winograd, of stride 1 and 3x3 or 5x5 taps: see winograd.c. Values are in blocks of 16 channels, of
+// floats or bf16, weights are floats in oneDNN's order gOIhw16i16o. With phases the stride is 4 and x in logical order:
+// four times four neighbouring pixels of a colour count as the 16 channels of one, and the kernel's taps with them; its
+// weights are in logical order.
 typedef struct {
 	int64_t rows, groups, in, out; // channels of a group
 	int64_t height, width;         // of x
@@ -194,15 +203,16 @@ typedef struct {
 } cpu_winograd;
 int cpu_winograd_runs(void); // on this processor
 void cpu_winograd_plan(cpu_winograd *w, int threads);
-// cpu_winograd_points takes the weights to the points; turned: for the gradient of x, which is a convolution of that of y.
+// cpu_winograd_points takes the weights to the points; turned: for the gradient of x, which is a convolution of that of
+// y.
 void cpu_winograd_points(const cpu_winograd *w, float *points, const float *weights, int turned);
 // cpu_winograd_convolve: bias and mask may be NULL; where the mask, laid out as y, is not positive, y becomes 0.
 void cpu_winograd_convolve(const cpu_winograd *w, void *y, const void *x, const float *points, const float *bias, const void *mask, float *scratch);
 // cpu_winograd_weights gives the gradients of weights and bias.
 void cpu_winograd_weights(const cpu_winograd *w, float *weights, float *bias, const void *x, const void *dy, float *scratch);
 
-// cpu_tiles is a convolution of stride 1, whose weights' gradient tiles compute: see tiles.c. Values are bf16 with channels last, weights in oneDNN's order
-// gOIhw16i16o; channels of a group are a multiple of 16.
+// cpu_tiles is a convolution of stride 1, whose weights' gradient tiles compute: see tiles.c. Values are bf16 with
+// channels last, weights in oneDNN's order gOIhw16i16o; channels of a group are a multiple of 16.
 typedef struct {
 	int64_t rows, groups, in, out; // channels of a group
 	int64_t height, width, out_height, out_width, taps, columns, pad; // the kernel: taps high, columns wide
@@ -214,28 +224,31 @@ typedef struct {
 void cpu_tiles_plan(cpu_tiles *t, int threads, int64_t bytes); // of a chunk, for each thread
 void cpu_tiles_weights(const cpu_tiles *t, float *weights, float *bias, const void *x, const void *dy, void *scratch);
 
-// cpu_fold makes channels of neighbouring pixels. x is bf16 of (rows, height, width, channels), y of (rows, out_height, out_width, folded): at (h, w) are pixels
-// (stride h + a - pad, stride w + b - pad) for a < stride and b < wide, zero beyond the map and where there are more channels. The kernel then has taps times
-// columns taps.
+// cpu_fold makes channels of neighbouring pixels. x is bf16 of (rows, height, width, channels), y of (rows, out_height,
+// out_width, folded): at (h, w) are pixels (stride h + a - pad, stride w + b - pad) for a < stride and b < wide, zero
+// beyond the map and where there are more channels. The kernel then has taps times columns taps.
 typedef struct {
 	int64_t rows, channels, height, width; // of x
 	int64_t kernels, kernel, stride, pad;  // of the convolution as it is
 	int64_t wide, taps, columns, out_height, out_width, folded;
 } cpu_fold;
 void cpu_fold_input(const cpu_fold *f, void *y, const void *x);
-// cpu_fold_weights makes of the folded weights, in oneDNN's order OIhw16i16o, those of (kernels, channels, kernel, kernel).
+// cpu_fold_weights makes of the folded weights, in oneDNN's order OIhw16i16o, those of (kernels, channels, kernel,
+// kernel).
 void cpu_fold_weights(const cpu_fold *f, float *weights, const float *folded);
 
-// cpu_finite tells whether all of x is; cpu_update makes v = momentum v - decay lr w - lr g; w += v, and tells whether w stayed finite. packed, if not NULL,
-// gets w as bf16, of each two lines of so many numbers (a multiple of 16; n is one of two lines) the numbers in turn.
+// cpu_finite tells whether all of x is; cpu_update makes v = momentum v - decay lr w - lr g; w += v, and tells whether
+// w stayed finite. packed, if not NULL, gets w as bf16, of each two lines of so many numbers (a multiple of 16; n is
+// one of two lines) the numbers in turn.
 int cpu_finite(const float *x, int64_t n);
 int cpu_update(float *w, float *v, const float *g, int64_t n, float momentum, float lr, float decay, void *packed, int64_t line);
 
-// ---- probe.c: what the processor does at most, see device.Probe. half: in bf16, where cpu_bfloat16 has no objection; 2: on tiles.
+// ---- probe.c: what the processor does at most, see device.Probe. half: in bf16, where cpu_bfloat16 has no objection;
+// 2: on tiles.
 
 const char *cpu_probe_name(int half);
-// cpu_probe_multiply and cpu_probe_triad return what they did: operations, bytes. sink: 16 floats for each thread. arrays: three of cpu_probe_bytes,
-// four times the last cache, but less than 256 MiB.
+// cpu_probe_multiply and cpu_probe_triad return what they did: operations, bytes. sink: 16 floats for each thread.
+// arrays: three of cpu_probe_bytes, four times the last cache, but less than 256 MiB.
 double cpu_probe_multiply(int half, int threads, float *sink);
 int64_t cpu_probe_bytes(void);
 double cpu_probe_triad(float *arrays, int64_t bytes);

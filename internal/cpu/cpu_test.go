@@ -45,7 +45,8 @@ func TestWinograd(t *testing.T) {
 	t.Run("bf16", TestHalf)
 }
 
-// The same with channels last, which oneDNN wants of bf16 with AMX, and, where there are no tiles, with tiles.c in plain C; rows are laid out one by one.
+// The same with channels last, which oneDNN wants of bf16 with AMX, and, where there are no tiles, with tiles.c in
+// plain C; rows are laid out one by one.
 func TestChannelsLast(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes a minute")
@@ -188,9 +189,9 @@ func TestStepAllocatesNothing(t *testing.T) {
 	}
 }
 
-// The paper's net changes the layout of a value once forward and once back, where maps become a vector (pool5, fc6). Winograd's convolutions transform
-// their weights in each pass; others get a packed copy for the gradient of their input. conv1's input has no gradient, and fully connected weights have
-// one order throughout.
+// The paper's net changes the layout of a value once forward and once back, where maps become a vector (pool5, fc6).
+// Winograd's convolutions transform their weights in each pass; others get a packed copy for the gradient of their
+// input. conv1's input has no gradient, and fully connected weights have one order throughout.
 func TestReorders(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes a GiB")
@@ -199,8 +200,8 @@ func TestReorders(t *testing.T) {
 	r.step()
 	before := r.net.moves.Reorders
 	r.step()
-	// AVX-512 and AVX2 need no others; elsewhere oneDNN's convolutions may want the NCHW of the ops between them in yet another order, forward
-	// and back.
+	// AVX-512 and AVX2 need no others; elsewhere oneDNN's convolutions may want the NCHW of the ops between them in yet
+	// another order, forward and back.
 	got, want := r.net.moves.Reorders-before, 2+4
 	winograd := cpu.X86.HasAVX512F && cpu.X86.HasAVX512BW && cpu.X86.HasAVX512VL && cpu.X86.HasAVX512DQ
 	if winograd {
@@ -270,7 +271,8 @@ func TestInferenceReusesMemory(t *testing.T) {
 	}
 }
 
-// A net for one picture, whose fully connected layers are product.go's, predicts what a net for two does: odd numbers of inputs and outputs too.
+// A net for one picture, whose fully connected layers are product.go's, predicts what a net for two does: odd numbers
+// of inputs and outputs too.
 func TestOneRow(t *testing.T) {
 	d := openDevices(t, 1)[0]
 	for p, off := range map[device.Precision]float64{device.FP32: 1e-5, device.BF16: 1e-2} { // of the largest logit

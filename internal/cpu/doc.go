@@ -1,24 +1,28 @@
 // Package cpu is the device that trains and predicts on the processor's cores, through oneDNN.
 //
-// A program is compiled once. The convolutions choose their memory layouts (sixteen channels side by side on AVX-512, eight on
-// AVX2, all of them for bf16 with AMX), and everything between them, normalisation, pooling, activations, works on that layout as
-// it is, so that values are copied only where two neighbours really disagree. oneDNN does the matrix products and the convolutions for which Winograd's algorithm
-// (winograd.c) is not available or does not pay, but for their weights' gradients with AMX (tiles.c); the rest are this package's own loops (kernels.c),
-// because that is where passes over memory can be saved: normalisation and pooling run row by row as one op, the mask of
-// ReLU's gradient is applied by whoever writes the gradient, dropout draws its masks again instead of storing them.
-// Weights, momentum and gradients live in the layout that the gradient of the weights is written in; where an op wants the
+// A program is compiled once. The convolutions choose their memory layouts (sixteen channels side by side on AVX-512,
+// eight on AVX2, all of them for bf16 with AMX), and everything between them, normalisation, pooling, activations,
+// works on that layout as it is, so that values are copied only where two neighbours really disagree. oneDNN does the
+// matrix products and the convolutions for which Winograd's algorithm (winograd.c) is not available or does not pay,
+// but for their weights' gradients with AMX (tiles.c); the rest are this package's own loops (kernels.c), because that
+// is where passes over memory can be saved: normalisation and pooling run row by row as one op, the mask of ReLU's
+// gradient is applied by whoever writes the gradient, dropout draws its masks again instead of storing them. Weights,
+// momentum and gradients live in the layout that the gradient of the weights is written in; where an op wants the
 // weights differently it gets a packed copy, made again when they have changed.
 //
-// Each device owns one worker: a goroutine locked to its thread, the only caller of oneDNN for that device, fed by a queue. With several
-// devices the cores are shared equally and each worker, with its team of OpenMP threads, stays on its share.
+// Each device owns one worker: a goroutine locked to its thread, the only caller of oneDNN for that device, fed by a
+// queue. With several devices the cores are shared equally and each worker, with its team of OpenMP threads, stays on
+// its share.
 //
 // All memory is planned by Compile and taken by Alloc, in one arena per purpose; a step allocates nothing.
 //
-// oneDNN is opened when the first device is, not linked: the program starts where it is not installed. The build tag dnnl, to be set
-// where oneDNN's headers are found, compiles the package; without it [Open] and [Available] give the reason.
+// oneDNN is opened when the first device is, not linked: the program starts where it is not installed. The build tag
+// dnnl, to be set where oneDNN's headers are found, compiles the package; without it [Open] and [Available] give the
+// reason.
 package cpu
 
 import "errors"
 
-// ErrUnavailable is what Open and Available fail with where there is no cpu device; the error that wraps it says what is missing.
+// ErrUnavailable is what Open and Available fail with where there is no cpu device; the error that wraps it says what
+// is missing.
 var ErrUnavailable = errors.New("device cpu is not available")

@@ -1,6 +1,7 @@
 //go:build cgo && dnnl && linux
 
-// The loops of our own, but for Winograd's convolutions. Each is a function of a range, which cpu_parallel spreads over the team.
+// The loops of our own, but for Winograd's convolutions. Each is a function of a range, which cpu_parallel spreads over
+// the team.
 #include "numbers.h"
 
 #include <math.h>
@@ -13,8 +14,8 @@ INLINE uint32_t magnitude(float x) {
 }
 enum { INFINITE = 0x7f800000 };
 
-// Loops are written once, over load and store, as functions of a range whose last argument half is a constant: BOTH makes of one a job on
-// floats and one on bf16, RUN chooses between them.
+// Loops are written once, over load and store, as functions of a range whose last argument half is a constant: BOTH
+// makes of one a job on floats and one on bf16, RUN chooses between them.
 
 #define BOTH(name) \
 	CLONES static void name##_floats(const void *args, int thread, int64_t begin, int64_t end) { name(args, thread, begin, end, 0); } \
@@ -170,8 +171,9 @@ INLINE void channel_line(void *x, int64_t at, const int half, const uint8_t *sou
 		for (int64_t j = 0; j < n; j++) store(x, at + j, ((float)source[j * stride] - mean[0] + color) * scale, half);
 }
 
-// colour_line makes one line of three channels, which are last, 16 pixels at a time: mean is that of the leftmost pixel of source, or of all where whole is 0;
-// color is added and the sum scaled. Flipped, source's pixels are written from the right.
+// colour_line makes one line of three channels, which are last, 16 pixels at a time: mean is that of the leftmost pixel
+// of source, or of all where whole is 0; color is added and the sum scaled. Flipped, source's pixels are written from
+// the right.
 INLINE void colour_line(void *x, int64_t at, const int half, const uint8_t *source, const float *mean, int whole, const float *color,
 	const float *scale, int64_t n, int flip) {
 	enum { PIXELS = 16, NUMBERS = 3 * PIXELS };
@@ -239,7 +241,8 @@ void cpu_input_rows(const cpu_input *in, void *x, const uint8_t *pixels, const i
 
 enum { BATCH = 64 }; // counters at a time
 
-// philox makes four words of each of BATCH counters, of which only the first word differs: Philox4x32-10, as package philox has it.
+// philox makes four words of each of BATCH counters, of which only the first word differs: Philox4x32-10, as package
+// philox has it.
 INLINE void philox(uint32_t words[4][BATCH], const cpu_drop *d, uint32_t first, uint32_t sample) {
 	uint32_t *restrict c0 = words[0], *restrict c1 = words[1], *restrict c2 = words[2], *restrict c3 = words[3];
 	for (int i = 0; i < BATCH; i++) c0[i] = first + (uint32_t)i, c1[i] = d->stream, c2[i] = sample, c3[i] = d->step;
@@ -285,8 +288,9 @@ typedef struct {
 	int64_t pixel, block; // numbers from one pixel to the next, and from one vector of a pixel's channels to the next
 } steps;
 
-// ahead asks for what lies some lines behind number i: the processor by itself reads ahead too late here. Predicting with the paper's net on one core of a Xeon,
-// 128 pictures, normalisation with pooling takes 29.5 and 18.1 ms without and 23.4 and 14.4 with in bf16, 26.9 and 16.9, 23.2 and 16.3 in fp32. Not measured on others.
+// ahead asks for what lies some lines behind number i: the processor by itself reads ahead too late here. Predicting
+// with the paper's net on one core of a Xeon, 128 pictures, normalisation with pooling takes 29.5 and 18.1 ms without
+// and 23.4 and 14.4 with in bf16, 26.9 and 16.9, 23.2 and 16.3 in fp32. Not measured on others.
 INLINE void ahead(const void *x, int64_t i, const int half) { __builtin_prefetch((const char *)place(x, i, half) + 2048); }
 
 #define LANES 16
@@ -320,12 +324,13 @@ int cpu_lrn_fuses(const cpu_lrn *l) {
 
 // The rest is for any size, power and layout.
 //
-// A tile of pixels is gathered pixel by pixel, channels side by side, into scratch that stays in the first-level cache. Behind each pixel
-// half zeros keep its neighbours out of its sums, so that one flat loop serves all of them.
+// A tile of pixels is gathered pixel by pixel, channels side by side, into scratch that stays in the first-level cache.
+// Behind each pixel half zeros keep its neighbours out of its sums, so that one flat loop serves all of them.
 
 enum { TILE = 1536, FRONT = cpu_lrn_reach, SCRATCH = FRONT + cpu_lrn_limit + cpu_lrn_reach }; // floats
 
-// lrn_gather copies channels [c0, c0+n) of some pixels from the layout to scratch, width floats a pixel; lrn_scatter brings them back.
+// lrn_gather copies channels [c0, c0+n) of some pixels from the layout to scratch, width floats a pixel; lrn_scatter
+// brings them back.
 INLINE void lrn_gather(const cpu_lrn *l, const void *x, const int half, int64_t c0, int64_t n, int64_t p0, int64_t pixels,
 	float *scratch, int64_t width) {
 	const int64_t b = l->block;
@@ -431,8 +436,8 @@ INLINE void lrn_any_backward(const cpu_lrn *l, int64_t c0, void *dx, const void 
 	}
 }
 
-// lrn_group_forward normalises one group of a row, whose first channel is c0. With fused, y is not a row but what lies between normalisation and pooling:
-// the group alone, in blocks.
+// lrn_group_forward normalises one group of a row, whose first channel is c0. With fused, y is not a row but what lies
+// between normalisation and pooling: the group alone, in blocks.
 INLINE void lrn_group_forward_of(const cpu_lrn *l, int64_t c0, void *y, const int yh, const void *x, const int xh, const int fused) {
 	const int64_t lanes = lrn_vectors(l), blocks = l->channels / l->groups / max64(1, lanes);
 	const steps xs = lrn_steps(l, lanes), ys = fused ? blocks_of(l, lanes) : xs;
@@ -527,7 +532,8 @@ void cpu_lrn_backward(const cpu_lrn *l, void *dx, const void *dy, const void *x,
 
 // ---- pooling
 
-// outputs moves [from, to), the windows along one axis that hold a pixel, on to pixel i: the one after the last, or 0 after [0, 0).
+// outputs moves [from, to), the windows along one axis that hold a pixel, on to pixel i: the one after the last, or 0
+// after [0, 0).
 INLINE void outputs(const cpu_pool *p, int64_t i, int64_t size, int64_t *from, int64_t *to) {
 	while (*to < size && *to * p->stride <= i + p->pad) ++*to;
 	while (*from < *to && *from * p->stride + p->window <= i + p->pad) ++*from;
@@ -666,8 +672,9 @@ typedef struct {
 	const float *bias;
 } product_args;
 
-// ROWS of w are read side by side, so that x comes from the first-level cache once for all of them. Nothing is asked for ahead: the processor's own prefetching
-// does better alone. On two cores of a Zen 4, 4096 and 9216 inputs: 56 and 55 GB/s in fp32, 52 and 57 in bf16; one row 57 and 42, 63 and 36; four 54 and 56, 43 and 46.
+// ROWS of w are read side by side, so that x comes from the first-level cache once for all of them. Nothing is asked
+// for ahead: the processor's own prefetching does better alone. On two cores of a Zen 4, 4096 and 9216 inputs: 56 and
+// 55 GB/s in fp32, 52 and 57 in bf16; one row 57 and 42, 63 and 36; four 54 and 56, 43 and 46.
 enum { ROWS = 12 };
 
 INLINE void product_rows(const product_args *a, int64_t o, const int n, const int half) {
@@ -753,8 +760,9 @@ typedef struct {
 	const void *x;
 } bytes_args;
 
-// BYTE_ROWS of w are read side by side (six and eight are no faster, on two cores of a Xeon with AVX-512, the only processor that it was measured on), with X_ROWS of x,
-// where there are as many; PANEL bytes of w stay in the second-level cache for all rows of x.
+// BYTE_ROWS of w are read side by side (six and eight are no faster, on two cores of a Xeon with AVX-512, the only
+// processor that it was measured on), with X_ROWS of x, where there are as many; PANEL bytes of w stay in the
+// second-level cache for all rows of x.
 enum { BYTE_ROWS = 4, X_ROWS = 4, PANEL = 256 << 10 };
 
 INLINE floats_16 load_bytes(const int8_t *p) {
@@ -900,7 +908,8 @@ static void fold_part(const void *args, int thread, int64_t begin, int64_t end) 
 					continue;
 				}
 				const uint16_t *x = a->x + ((r * f.height + h) * f.width + left) * f.channels;
-				// Most pixels; copies of a known length are two instructions. 12: a stride of 4, 15: five taps, both of three colours.
+				// Most pixels; copies of a known length are two instructions. 12: a stride of 4, 15: five taps, both of
+				// three colours.
 				if (to - from == f.wide && n == 12) {
 					memcpy(y, x, 12 * sizeof *y);
 					continue;

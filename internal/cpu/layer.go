@@ -12,7 +12,8 @@ import (
 	"alexnet/internal/device"
 )
 
-// layer compiles a convolution or, where conv is nil, a fully connected layer: what oneDNN calls an inner product of (rows, inputs).
+// layer compiles a convolution or, where conv is nil, a fully connected layer: what oneDNN calls an inner product of
+// (rows, inputs).
 type layer struct {
 	conv         *device.Conv
 	weight, bias device.Param
@@ -160,7 +161,8 @@ func (l *layer) product(d *Device) error {
 	return status(C.cpu_forward(d.engine, &l.desc, &l.hint))
 }
 
-// half tells that input and weights are of bf16. All inputs are of one kind: only the loss reads floats in a net of bf16.
+// half tells that input and weights are of bf16. All inputs are of one kind: only the loss reads floats in a net of
+// bf16.
 func (l *layer) half() bool { return l.in[0].half }
 
 // joinable tells that the inputs' channels fill whole blocks each, or that the pixels' channels are side by side.
@@ -182,7 +184,8 @@ func (l *layer) joinable() bool {
 // last tells that the op reads all of a pixel's channels side by side.
 func (l *layer) last() bool { return l.block == l.shape.C }
 
-// blockOf is the layout of an input that needs no other for the op, but for what lies between its pixels where several are joined.
+// blockOf is the layout of an input that needs no other for the op, but for what lies between its pixels where several
+// are joined.
 func (l *layer) blockOf(v *value) int {
 	if l.last() {
 		return v.shape.C
@@ -238,7 +241,8 @@ func (l *layer) layouts(c *compiler, wants C.cpu_desc) error {
 	return nil
 }
 
-// primitive makes the primitive that pd describes, with scratchpad and weights: their gradient, or the weight itself, packed where need be.
+// primitive makes the primitive that pd describes, with scratchpad and weights: their gradient, or the weight itself,
+// packed where need be.
 func (l *layer) primitive(c *compiler, pd C.dnnl_primitive_desc_t, query C.dnnl_query_t, id C.int, gradient bool) (*primitive, error) {
 	var weights, scratch C.cpu_desc
 	C.cpu_wants(pd, query, &weights)

@@ -14,8 +14,9 @@ import (
 	"alexnet/internal/device"
 )
 
-// layout is what travels with a parcel between two ends that both are of this package: the block of channels and the type, see value. Memory
-// is copied as it is. Each end's Compile leaves its own in the link; any other end gets floats in logical order.
+// layout is what travels with a parcel between two ends that both are of this package: the block of channels and the
+// type, see value. Memory is copied as it is. Each end's Compile leaves its own in the link; any other end gets floats
+// in logical order.
 type layout struct {
 	block int
 	half  bool
@@ -139,7 +140,8 @@ func (o *send) backward(c *compiler) error {
 	return nil
 }
 
-// recv compiles a Recv. It takes the layout of the sender where that was compiled before, else that which its consumer asks for.
+// recv compiles a Recv. It takes the layout of the sender where that was compiled before, else that which its consumer
+// asks for.
 type recv struct {
 	link *device.Link
 	out  *value

@@ -1,6 +1,6 @@
-// Normalisation over five channels with beta 3/4, as the paper has it, of a group of whole blocks of LANES channels. kernels.c includes
-// this once for each number of lanes. A pixel's channels are in as many vectors as there are blocks; the neighbours of a lane come from
-// shuffles of two vectors.
+// Normalisation over five channels with beta 3/4, as the paper has it, of a group of whole blocks of LANES channels.
+// kernels.c includes this once for each number of lanes. A pixel's channels are in as many vectors as there are blocks;
+// the neighbours of a lane come from shuffles of two vectors.
 #define NAME_(name, lanes) name##_##lanes
 #define NAME(name, lanes) NAME_(name, lanes)
 #define FLOATS NAME(floats, LANES)
@@ -13,9 +13,11 @@ INLINE FLOATS NAME(five, LANES)(FLOATS before, FLOATS x, FLOATS after) {
 		(__builtin_shuffle(x, after, lane + 1) + __builtin_shuffle(x, after, lane + 2));
 }
 
-// root is s^(-1/4) for normal s > 0. Each of Newton's steps y (5 - s y^4) / 4 squares the error, times 5/2. A quarter of the exponent, by shifting the bits, is
-// right to about 3%, so three steps make 3e-3, 2e-5, 1e-9. Loops over bf16 (half) begin with the processor's own estimate: with r = s^(-1/2), r r^(-1/2) is right to
-// 1e-4, and one step makes 3e-8. (Neither 1e-4 nor 2e-5 is enough: ReLUs near zero turn, which the gradients of later layers show.) No division, no square root.
+// root is s^(-1/4) for normal s > 0. Each of Newton's steps y (5 - s y^4) / 4 squares the error, times 5/2. A quarter
+// of the exponent, by shifting the bits, is right to about 3%, so three steps make 3e-3, 2e-5, 1e-9. Loops over bf16
+// (half) begin with the processor's own estimate: with r = s^(-1/2), r r^(-1/2) is right to 1e-4, and one step makes
+// 3e-8. (Neither 1e-4 nor 2e-5 is enough: ReLUs near zero turn, which the gradients of later layers show.) No division,
+// no square root.
 INLINE FLOATS NAME(root, LANES)(FLOATS s, const int half) {
 	FLOATS y = (FLOATS)(0x4f58cae1 - ((INTS)s >> 2)), r = {0};
 	if (half) {

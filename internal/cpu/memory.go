@@ -14,8 +14,8 @@ import (
 	"alexnet/internal/device"
 )
 
-// buffer is a piece of an arena. Times are places in the walk forward and back: buffers that are never in use at the same time share
-// memory.
+// buffer is a piece of an arena. Times are places in the walk forward and back: buffers that are never in use at the
+// same time share memory.
 type buffer struct {
 	purpose     string
 	bytes       int64

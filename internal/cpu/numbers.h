@@ -1,6 +1,7 @@
-// What the loops of our own share: numbers of both kinds, one by one and in vectors of a block's channels, and the attributes of functions.
-// Loops that the compiler turns into vector code are compiled once per instruction set (CLONES); the processor picks when the program is loaded.
-// Loops over bf16 (HALF) run only on processors that have it: see cpu_bfloat16.
+// What the loops of our own share: numbers of both kinds, one by one and in vectors of a block's channels, and the
+// attributes of functions. Loops that the compiler turns into vector code are compiled once per instruction set
+// (CLONES); the processor picks when the program is loaded. Loops over bf16 (HALF) run only on processors that have it:
+// see cpu_bfloat16.
 #include "cpu.h"
 
 #include <string.h>
@@ -31,7 +32,8 @@ INLINE float load(const void *p, int64_t i, const int half) {
 	return x;
 }
 
-// store rounds to the nearest, to even where two are as near. What is not finite stays so, but for NaNs that no processor makes by itself.
+// store rounds to the nearest, to even where two are as near. What is not finite stays so, but for NaNs that no
+// processor makes by itself.
 INLINE void store(void *p, int64_t i, float x, const int half) {
 	if (!half) {
 		((float *)p)[i] = x;
@@ -58,9 +60,10 @@ VECTORS(8)
 VECTORS(16)
 #undef VECTORS
 
-// load_16, store_16 and so on are load and store of vectors. GCC 12 takes vectors of 16 and 32 bits apart to convert between them, and its
-// intrinsics may not stand in what is compiled for other processors too, dead as they are there: hence the three instructions by name.
-// (vcvtneps2bf16 makes zeros of subnormal numbers; oneDNN uses it as well.) INVERSE_ROOT is x^(-1/2) to 14 bits.
+// load_16, store_16 and so on are load and store of vectors. GCC 12 takes vectors of 16 and 32 bits apart to convert
+// between them, and its intrinsics may not stand in what is compiled for other processors too, dead as they are there:
+// hence the three instructions by name. (vcvtneps2bf16 makes zeros of subnormal numbers; oneDNN uses it as well.)
+// INVERSE_ROOT is x^(-1/2) to 14 bits.
 #if defined(__x86_64__) && defined(__OPTIMIZE__)
 #define WIDEN(lanes, u, p) __asm__("vpmovzxwd %1, %0" : "=v"(u) : "m"(*(const halves_##lanes *)(p)))
 #define NARROW(lanes, h, x) __asm__("vcvtneps2bf16 %1, %0" : "=v"(h) : "v"(x))

@@ -1,6 +1,7 @@
 //go:build cgo && dnnl && linux
 
-// oneDNN, opened at run time. Functions come from a table, so that nothing needs the library when the program is linked or started.
+// oneDNN, opened at run time. Functions come from a table, so that nothing needs the library when the program is linked
+// or started.
 #define _GNU_SOURCE
 #include "cpu.h"
 
@@ -58,8 +59,9 @@ static const char *symbol(void *handle, const char *name, void *into) {
 }
 
 const char *cpu_load(void) {
-	// Threads that spin at the end of each loop take the cores from whoever else has work, a data loader, another device: with other programs
-	// on the machine, steps of the paper's net were 15% longer so. OpenMP reads this once, when it is loaded; the user's own setting stays.
+	// Threads that spin at the end of each loop take the cores from whoever else has work, a data loader, another
+	// device: with other programs on the machine, steps of the paper's net were 15% longer so. OpenMP reads this once,
+	// when it is loaded; the user's own setting stays.
 	if (!getenv("GOMP_SPINCOUNT")) setenv("OMP_WAIT_POLICY", "passive", 0);
 	void *dnnl = dlopen(LIBRARY, RTLD_NOW | RTLD_LOCAL);
 	if (!dnnl) return dlerror();
@@ -136,7 +138,8 @@ const char *cpu_bfloat16(void) {
 #if DNNL_VERSION_MAJOR >= 3
 #define DESC(md) ((const_dnnl_memory_desc_t)(md)->address)
 
-// Each distinct description is kept once and for good: there are as many as layouts in all nets of the process, some hundred bytes each.
+// Each distinct description is kept once and for good: there are as many as layouts in all nets of the process, some
+// hundred bytes each.
 static struct {
 	pthread_mutex_t lock;
 	cpu_desc *all;
@@ -217,8 +220,8 @@ static dnnl_status_t attributes(dnnl_alg_kind_t activation, dnnl_primitive_attr_
 
 typedef enum { FORWARD, BACKWARD_DATA, BACKWARD_WEIGHTS } direction;
 
-// Forward is that of training also where nothing is trained: for inference oneDNN prefers kernels that want channels last, and the weights
-// in other orders again.
+// Forward is that of training also where nothing is trained: for inference oneDNN prefers kernels that want channels
+// last, and the weights in other orders again.
 static const dnnl_prop_kind_t PROP = dnnl_forward_training;
 
 #if DNNL_VERSION_MAJOR >= 3
@@ -326,8 +329,9 @@ dnnl_status_t cpu_forward(dnnl_engine_t e, const cpu_layer *l, dnnl_primitive_de
 static dnnl_status_t backward(dnnl_engine_t e, const cpu_layer *l, direction d, dnnl_primitive_desc_t hint, dnnl_primitive_desc_t *pd) {
 	dnnl_primitive_attr_t attr = NULL;
 	dnnl_status_t s = attributes(dnnl_alg_kind_undef, &attr);
-	// Where there are more than 1024 units but few inputs for each thread, the brgemm of oneDNN 2.6 crashes (seen with 2 threads,
-	// 32 inputs, 1536 units). How it divides its work among threads is not documented: the bound on the inputs is a generous one.
+	// Where there are more than 1024 units but few inputs for each thread, the brgemm of oneDNN 2.6 crashes (seen with
+	// 2 threads, 32 inputs, 1536 units). How it divides its work among threads is not documented: the bound on the
+	// inputs is a generous one.
 	const int crashes = d == BACKWARD_DATA && !l->spatial && lib.max_threads() > 1 && l->units > 1024 &&
 		l->inputs < 512 * (int64_t)lib.max_threads();
 #if DNNL_VERSION_MAJOR >= 3

@@ -14,8 +14,8 @@ import (
 	"alexnet/internal/device"
 )
 
-// Params are weights, momentum and gradients. The first program that uses a parameter settles its layout: the one in which a training
-// program's gradient is written, else the one that its op reads.
+// Params are weights, momentum and gradients. The first program that uses a parameter settles its layout: the one in
+// which a training program's gradient is written, else the one that its op reads.
 type Params struct {
 	dev     *Device
 	specs   []device.ParamSpec
@@ -92,7 +92,8 @@ func (p *Params) planBytes(purpose string, bytes int64) *buffer {
 	return b
 }
 
-// pack returns a copy of the weight in the layout an op wants, shared by all programs that want the same; nil: the weight itself will do.
+// pack returns a copy of the weight in the layout an op wants, shared by all programs that want the same; nil: the
+// weight itself will do.
 func (p *Params) pack(q *param, layout *C.cpu_desc) (*packed, error) {
 	if C.cpu_same(&q.layout, layout) != 0 {
 		return nil, nil
@@ -120,7 +121,8 @@ func (p *Params) pack(q *param, layout *C.cpu_desc) (*packed, error) {
 	return k, nil
 }
 
-// packInt8 returns the copy of a fully connected weight in int8, in logical order, and its scales: see device.FC. All programs share it.
+// packInt8 returns the copy of a fully connected weight in int8, in logical order, and its scales: see device.FC. All
+// programs share it.
 func (p *Params) packInt8(q *param, dims []int) (*packed, *buffer, error) {
 	if s := q.int8; s != nil {
 		return s.packed, s.scale, nil
@@ -145,9 +147,9 @@ func (p *Params) packInt8(q *param, dims []int) (*packed, *buffer, error) {
 	return q.int8.packed, q.int8.scale, nil
 }
 
-// pairedLine recognises how oneDNN packs fully connected weights in bf16: in (units/64, inputs/16, 8, 64, two inputs), with tiles (units/64, inputs/32, 16, 64,
-// two), or 32 or 16 units a block, where the weights themselves are in (units/64, inputs/16, 16, 64). Either way two lines of these make one of those, which
-// has as many numbers before it.
+// pairedLine recognises how oneDNN packs fully connected weights in bf16: in (units/64, inputs/16, 8, 64, two inputs),
+// with tiles (units/64, inputs/32, 16, 64, two), or 32 or 16 units a block, where the weights themselves are in
+// (units/64, inputs/16, 16, 64). Either way two lines of these make one of those, which has as many numbers before it.
 func pairedLine(q *param, k *packed) int {
 	if len(q.spec.Shape) != 2 || q.weight.bytes != 2*k.data.bytes {
 		return 0
@@ -179,8 +181,8 @@ func (q *param) paired() *packed {
 	return nil
 }
 
-// planned ends a program's planning: parameters that it does not use stay in logical order. It returns the arenas that the program asked
-// for.
+// planned ends a program's planning: parameters that it does not use stay in logical order. It returns the arenas that
+// the program asked for.
 func (p *Params) planned(train bool) []*arena {
 	for _, q := range p.params {
 		p.settle(q, q.plain, q.plain)

@@ -1,5 +1,6 @@
-// Pooling of one block of LANES channels of one row. kernels.c includes this once for each number of lanes. xp and yp are the numbers from one pixel to the next
-// in x and dx, in y and dy; xh and yh: they are of bf16. A block's winners lie behind each other; NULL: nobody asks for them.
+// Pooling of one block of LANES channels of one row. kernels.c includes this once for each number of lanes. xp and yp
+// are the numbers from one pixel to the next in x and dx, in y and dy; xh and yh: they are of bf16. A block's winners
+// lie behind each other; NULL: nobody asks for them.
 #define NAME_(name, lanes) name##_##lanes
 #define NAME(name, lanes) NAME_(name, lanes)
 #define FLOATS NAME(floats, LANES)
@@ -27,8 +28,8 @@ INLINE void NAME(max_block, LANES)(const cpu_pool *p, void *y, int64_t yp, const
 		}
 }
 
-// Line by line of x, of which some pixels' sums stay in the first-level cache: each window that touches them gives its gradient to the one that won. Every
-// pixel sums up its windows in their order.
+// Line by line of x, of which some pixels' sums stay in the first-level cache: each window that touches them gives its
+// gradient to the one that won. Every pixel sums up its windows in their order.
 INLINE void NAME(max_block_backward, LANES)(const cpu_pool *p, void *dx, int64_t xp, const int xh, const void *dy, int64_t yp, const int yh,
 	const uint8_t *winner) {
 	FLOATS sum[POOL_PIXELS];

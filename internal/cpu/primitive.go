@@ -76,7 +76,8 @@ func tensor(md *C.cpu_desc, dims []int, tag C.dnnl_format_tag_t, half bool) erro
 	return status(C.cpu_tensor(md, C.int(len(dims)), &d[0], tag, flag(half)))
 }
 
-// layoutOf finds the format of (rows, channels, height, width) and how many channels are side by side in it; 0: it is none of ours.
+// layoutOf finds the format of (rows, channels, height, width) and how many channels are side by side in it; 0: it is
+// none of ours.
 func layoutOf(md *C.cpu_desc, dims []int, half bool) (tag C.dnnl_format_tag_t, block int) {
 	for _, l := range []struct {
 		tag   C.dnnl_format_tag_t

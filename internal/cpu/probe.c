@@ -16,8 +16,8 @@ enum {
 	MANY = 1 << 30, // a job of any size goes to the whole team
 };
 
-// MULTIPLY makes a job of begin to end rounds on vectors of so many bytes: x = a x + b, which tends to b / (1 - a). The sum goes to a place for
-// each thread, so that it counts as used.
+// MULTIPLY makes a job of begin to end rounds on vectors of so many bytes: x = a x + b, which tends to b / (1 - a). The
+// sum goes to a place for each thread, so that it counts as used.
 #define MULTIPLY(name, bytes) \
 	static void name(const void *sink, int thread, int64_t begin, int64_t end) { \
 		typedef float vector __attribute__((vector_size(bytes))); \
@@ -47,7 +47,8 @@ static void multiply_bf16(const void *sink, int thread, int64_t begin, int64_t e
 	((float *const *)sink)[0][16 * thread] = _mm512_cvtss_f32(x[0]);
 }
 
-// Products of tiles of zeros, for their time does not depend on the numbers: a sixteenth of the rounds, each of which takes 16 times as long.
+// Products of tiles of zeros, for their time does not depend on the numbers: a sixteenth of the rounds, each of which
+// takes 16 times as long.
 static void multiply_tiles(const void *sink, int thread, int64_t begin, int64_t end) {
 	(void)sink, (void)thread;
 	begin_tiles();

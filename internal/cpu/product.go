@@ -7,8 +7,9 @@ import "C"
 
 import "alexnet/internal/device"
 
-// product is a fully connected layer of a net that predicts one picture at a time, or one with int8 weights. In the first the weights are read from memory for two
-// operations each, which a loop of our own does faster than oneDNN's matrix products; of int8 weights by floats oneDNN has none.
+// product is a fully connected layer of a net that predicts one picture at a time, or one with int8 weights. In the
+// first the weights are read from memory for two operations each, which a loop of our own does faster than oneDNN's
+// matrix products; of int8 weights by floats oneDNN has none.
 type product struct {
 	*layer
 	int8 bool

@@ -17,8 +17,8 @@ const (
 	store
 )
 
-// command is one entry of a device's queue. Commands have one size and hold no closures (call is for compiling and the like), so that a
-// step enqueues without allocating.
+// command is one entry of a device's queue. Commands have one size and hold no closures (call is for compiling and the
+// like), so that a step enqueues without allocating.
 type command struct {
 	kind  kind
 	grad  bool // fetch, store: the gradient
@@ -28,8 +28,8 @@ type command struct {
 	call  func()
 }
 
-// queue feeds one worker, in order. It grows as needed, so that put never waits: a worker may itself be waiting for another device, whose
-// commands the same caller has yet to enqueue.
+// queue feeds one worker, in order. It grows as needed, so that put never waits: a worker may itself be waiting for
+// another device, whose commands the same caller has yet to enqueue.
 type queue struct {
 	mu               sync.Mutex
 	work, progress   sync.Cond

@@ -1,15 +1,17 @@
 //go:build cgo && dnnl && linux
 
-// The gradient of a convolution's weights in bf16, on processors that multiply tiles (AMX): for each tap of the kernel a product of matrices, whose inner
-// dimension is the pixels.
+// The gradient of a convolution's weights in bf16, on processors that multiply tiles (AMX): for each tap of the kernel
+// a product of matrices, whose inner dimension is the pixels.
 //
 //	weights[i][o] of tap (a, b) = sum over rows, h, w of x[i][h + a - pad][w + b - pad] dy[o][h][w]
 //
-// Both factors are laid out anew first, a chunk of rows at a time that stays in the second-level cache. Maps become lines of numbers with the padding between
-// them, so that a tap is a shift along the line: x as (channel, pixel), where a tile's 16 lines may begin anywhere, dy as the instruction wants its second
-// factor, (pair of pixels, channel, two), with zeros where x's padding is. On 13x13 maps with 3x3 taps that makes 14 pixels a line and six
-// instructions a map: 88% of what they multiply counts. On one core with 2.8 TFLOP/s at most, 128 pictures: 0.8 to 1.0 of the paper's conv2 to conv5, 0.7 to 0.9 of
-// fig1's conv2 and conv3; oneDNN 2.6 makes 0.5 of the former and 0.2 to 0.3 of the latter (half of what it makes on two).
+// Both factors are laid out anew first, a chunk of rows at a time that stays in the second-level cache. Maps become
+// lines of numbers with the padding between them, so that a tap is a shift along the line: x as (channel, pixel), where
+// a tile's 16 lines may begin anywhere, dy as the instruction wants its second factor, (pair of pixels, channel, two),
+// with zeros where x's padding is. On 13x13 maps with 3x3 taps that makes 14 pixels a line and six instructions a map:
+// 88% of what they multiply counts. On one core with 2.8 TFLOP/s at most, 128 pictures: 0.8 to 1.0 of the paper's conv2
+// to conv5, 0.7 to 0.9 of fig1's conv2 and conv3; oneDNN 2.6 makes 0.5 of the former and 0.2 to 0.3 of the latter (half
+// of what it makes on two).
 #include "numbers.h"
 #include "tiles.h"
 
@@ -118,7 +120,8 @@ INLINE int64_t pitch(const cpu_tiles *t) {
 	return max64(max64(t->width + t->pad, columns - t->pad), t->out_width);
 }
 INLINE int64_t depth(const cpu_tiles *t) { return (t->out_height * pitch(t) + DEPTH - 1) / DEPTH; } // tiles of a row
-// A line of x has room for the farthest tap's last tile, and is an odd number of the cache's lines long, so that a tile's lines fall into different sets.
+// A line of x has room for the farthest tap's last tile, and is an odd number of the cache's lines long, so that a
+// tile's lines fall into different sets.
 INLINE int64_t x_line(const cpu_tiles *t) {
 	const int64_t n = depth(t) * DEPTH + (t->taps - 1) * pitch(t) + t->columns - 1;
 	return (n + 63) / 64 * 64 + 32;
@@ -213,7 +216,8 @@ HALF static void lay_part(const void *args, int thread, int64_t begin, int64_t e
 
 // ---- all of it
 
-// multiply_part takes taps of blocks of the weights, two by two: the taps of one behind each other, while both factors are in the first-level cache.
+// multiply_part takes taps of blocks of the weights, two by two: the taps of one behind each other, while both factors
+// are in the first-level cache.
 static void multiply_part(const void *args, int thread, int64_t begin, int64_t end) {
 	const tiles_job *j = args;
 	const cpu_tiles *t = j->t;

@@ -7,11 +7,12 @@ import "C"
 
 import "alexnet/internal/device"
 
-// amx tells that the processor multiplies bf16 in tiles, sixteen multiplications in the time that AVX-512 takes for one of fp32, and that oneDNN uses it. It
-// then wants channels last.
+// amx tells that the processor multiplies bf16 in tiles, sixteen multiplications in the time that AVX-512 takes for one
+// of fp32, and that oneDNN uses it. It then wants channels last.
 func amx() bool { return load() == nil && C.cpu_amx() != 0 }
 
-// tileChunk bounds the bytes of the rows that tiles.c lays out at a time for each thread: a part of its second-level cache. A variable for tests.
+// tileChunk bounds the bytes of the rows that tiles.c lays out at a time for each thread: a part of its second-level
+// cache. A variable for tests.
 var tileChunk = 5 << 18
 
 // tiled tells that the gradient of the weights is by our own code, with tiles: see tiles.c.
@@ -23,9 +24,9 @@ func (l *layer) tiled() bool {
 	return k.Stride == 1 && l.shape.C/k.Groups%16 == 0 || l.folds()
 }
 
-// folds tells that pixels become channels for it, of which the first layer, the one that wants no gradient of its input, has too few to fill tiles. With a
-// stride of s, s times s pixels do, and the kernel has as many taps as it touches of these; with a stride of 1, all taps of a line do, and the kernel
-// becomes a column.
+// folds tells that pixels become channels for it, of which the first layer, the one that wants no gradient of its
+// input, has too few to fill tiles. With a stride of s, s times s pixels do, and the kernel has as many taps as it
+// touches of these; with a stride of 1, all taps of a line do, and the kernel becomes a column.
 func (l *layer) folds() bool {
 	return l.conv.Groups == 1 && !l.wanted()
 }

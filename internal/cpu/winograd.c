@@ -1,24 +1,27 @@
 //go:build cgo && dnnl && linux
 
-// Winograd's convolutions: S. Winograd, "Arithmetic complexity of computations", 1980; for nets A. Lavin and S. Gray, "Fast algorithms for
-// convolutional neural networks", 2015. A convolution of r x r taps that gives a tile of m x m outputs is a product of polynomials in two
-// variables. It is computed from the polynomials' values at N x N points, N = m + r - 1, where products are taken number by number:
+// Winograd's convolutions: S. Winograd, "Arithmetic complexity of computations", 1980; for nets A. Lavin and S. Gray,
+// "Fast algorithms for convolutional neural networks", 2015. A convolution of r x r taps that gives a tile of m x m
+// outputs is a product of polynomials in two variables. It is computed from the polynomials' values at N x N points,
+// N = m + r - 1, where products are taken number by number:
 //
 //	tile = A' ((B' inputs B) * (G taps G')) A        (' is the transpose)
 //
-// Summed over channels, "*" is one matrix product for each point, of (tiles, in) and (in, out). Here N = 7: tiles of 3x3 outputs for 5x5 taps, 49
-// multiplications instead of 225, and of 5x5 for 3x3, 49 for 225 as well. The points are 0, 1, -1, 2, -2, 1/3 and infinity: of all sets of seven
-// with 0, 1, -1 and infinity and three of +-1/4, 1/3, 1/2, 2/3, 3/2, 2, 3, 4 this has the least error in fp32. B and A are scaled so that their
-// entries are whole numbers (row 1/3 of G bears what that costs).
+// Summed over channels, "*" is one matrix product for each point, of (tiles, in) and (in, out). Here N = 7: tiles of
+// 3x3 outputs for 5x5 taps, 49 multiplications instead of 225, and of 5x5 for 3x3, 49 for 225 as well. The points are
+// 0, 1, -1, 2, -2, 1/3 and infinity: of all sets of seven with 0, 1, -1 and infinity and three of +-1/4, 1/3, 1/2, 2/3,
+// 3/2, 2, 3, 4 this has the least error in fp32. B and A are scaled so that their entries are whole numbers (row 1/3 of
+// G bears what that costs).
 //
-// The gradient of the inputs is the same convolution of the outputs' gradient with the taps turned by 180 degrees; that of the taps is
+// The gradient of the inputs is the same convolution of the outputs' gradient with the taps turned by 180 degrees; that
+// of the taps is
 //
 //	G' (sum over tiles of (B' inputs B) * (A gradients A')) G
 //
 // and that of the bias is the sum of A gradients A' at point (1, 1), which adds a tile up.
 //
-// Values are (rows, channels/16, height, width, 16). Between the transforms they are (point, channels/16, tile, 16): both the rows of the left
-// matrix and those of the result are then read and written in whole lines of the cache.
+// Values are (rows, channels/16, height, width, 16). Between the transforms they are (point, channels/16, tile, 16):
+// both the rows of the left matrix and those of the result are then read and written in whole lines of the cache.
 #include "numbers.h"
 
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
@@ -82,7 +85,8 @@ INNER void of_outputs(vec d[N], const int m) {
 	d[1] = e + o, d[2] = e - o, d[3] = f + 2 * h, d[4] = f - 2 * h, d[5] = 81 * x + 27 * y + 9 * z + 3 * p + q, d[6] = q;
 }
 
-// taps_matrix is G: powers of the points over the products of their differences from the others, and over what B and A are scaled by.
+// taps_matrix is G: powers of the points over the products of their differences from the others, and over what B and A
+// are scaled by.
 static void taps_matrix(float g[N][TAPS], int64_t taps) {
 	static const double point[N - 1] = {0, 1, -1, 2, -2, 1. / 3}, scale[N] = {-1. / 4, -1. / 12, 1. / 24, 1. / 120, -1. / 168, 243. / 280, 1. / 3};
 	for (int j = 0; j < N - 1; j++) {
@@ -93,8 +97,9 @@ static void taps_matrix(float g[N][TAPS], int64_t taps) {
 	for (int64_t k = 0; k < taps; k++) g[N - 1][k] = k == taps - 1 ? (float)scale[N - 1] : 0;
 }
 
-// ---- weights: (groups, out/16, in/16, taps, taps, 16 in, 16 out); with phases (out, colours, kernel, kernel), whose tap (4a + i, 4b + j) is
-// tap (a, b) of channel 4i + j. At the points they are (group, point), then, for each panel of BROAD blocks of outputs, (in, panel's outputs).
+// ---- weights: (groups, out/16, in/16, taps, taps, 16 in, 16 out); with phases (out, colours, kernel, kernel), whose
+// tap (4a + i, 4b + j) is tap (a, b) of channel 4i + j. At the points they are (group, point), then, for each panel of
+// BROAD blocks of outputs, (in, panel's outputs).
 
 typedef struct {
 	const cpu_winograd *w;
@@ -105,7 +110,8 @@ typedef struct {
 
 typedef float taps_block[TAPS * TAPS][LANES][LANES]; // (tap, in, out)
 
-// point_floats is the numbers of one point: the weights, and a line so that not all points fall into the same sets of the cache.
+// point_floats is the numbers of one point: the weights, and a line so that not all points fall into the same sets of
+// the cache.
 INLINE int64_t point_floats(const cpu_winograd *w) { return w->in * w->out + LANES; }
 INLINE int64_t points_floats(const cpu_winograd *w) { return w->groups * POINTS * point_floats(w); }
 
@@ -150,7 +156,8 @@ INNER void round_weights(const float *k, int64_t taps, taps_block b) {
 	}
 }
 
-// panel_of is where block o of out outputs begins, at the first point; row is set to the numbers from one input to the next.
+// panel_of is where block o of out outputs begins, at the first point; row is set to the numbers from one input to the
+// next.
 INLINE float *panel_of(float *points, int64_t o, int64_t out, int64_t in, int64_t *row) {
 	const int64_t first = o / BROAD * BROAD;
 	*row = min64(BROAD, out - first) * LANES;
@@ -372,13 +379,14 @@ INLINE int64_t values_at(const cpu_winograd *w, int64_t row, int64_t group, int6
 INLINE int64_t in_block(const cpu_winograd *w) { return w->height * w->width * (w->phases ? 1 : LANES); }
 INLINE int64_t out_block(const cpu_winograd *w) { return w->out_height * w->out_width * LANES; }
 
-// spread is the numbers of one point: blocks of channels, tiles, and a line so that not all points fall into the same sets of the cache.
+// spread is the numbers of one point: blocks of channels, tiles, and a line so that not all points fall into the same
+// sets of the cache.
 INLINE int64_t spread(int64_t channels, int64_t tiles) { return channels * tiles + LANES; }
 
 // ---- products
 
-// multiply makes c, (blocks of outputs, tiles, 16), of a, (blocks of inputs, tiles, 16), and a panel: mr tiles, nr blocks of outputs. step: numbers
-// of a block.
+// multiply makes c, (blocks of outputs, tiles, 16), of a, (blocks of inputs, tiles, 16), and a panel: mr tiles, nr
+// blocks of outputs. step: numbers of a block.
 INNER void multiply(const float *a, const float *panel, int64_t blocks, float *c, int64_t step, const int mr, const int nr) {
 	for (int64_t from = 0; from < blocks; from += CHAIN) {
 		vec sum[TALL][BROAD] = {{{0}}};
@@ -527,7 +535,8 @@ INNER void spread_rows(const winograd_job *j, int64_t begin, int64_t end, const 
 #define SPREAD(half, m, phases) spread_rows(j, begin, end, half, m, phases)
 KINDS(spread_part, SPREAD)
 
-// accumulate makes c, (TALL inputs, nr blocks of outputs), of a and b, (tiles, 16) and (blocks of outputs, tiles, 16), or adds to it.
+// accumulate makes c, (TALL inputs, nr blocks of outputs), of a and b, (tiles, 16) and (blocks of outputs, tiles, 16),
+// or adds to it.
 INNER void accumulate(const float *a, const float *b, int64_t step, int64_t tiles, float *c, int add, const int nr) {
 	vec sum[TALL][BROAD] = {{{0}}};
 #pragma GCC unroll 2
@@ -598,8 +607,8 @@ void cpu_winograd_weights(const cpu_winograd *w, float *weights, float *bias, co
 
 // ---- sizes
 
-// Measured on two cores of a Zen 4, paper's net: 1 to 8 MB a thread for the convolution makes no difference, nor do 8 to 64 MB for the weights'
-// gradient, as long as they are several times its sums, which every chunk reads and writes.
+// Measured on two cores of a Zen 4, paper's net: 1 to 8 MB a thread for the convolution makes no difference, nor do 8
+// to 64 MB for the weights' gradient, as long as they are several times its sums, which every chunk reads and writes.
 enum { CONVOLVE_BYTES = 4 << 20, WEIGHTS_BYTES = 8 << 20 };
 
 void cpu_winograd_plan(cpu_winograd *w, int threads) {

@@ -11,16 +11,17 @@ import (
 	"alexnet/internal/device"
 )
 
-// winograd is a convolution by our own code, which for the paper's shapes and many rows takes a third to two thirds of oneDNN's time: see winograd.c.
-// Layouts are fixed: values in blocks of 16 channels and weights in blocks of 16x16, but both in logical order where a stride of 4 makes 16 phases of
-// each colour.
+// winograd is a convolution by our own code, which for the paper's shapes and many rows takes a third to two thirds of
+// oneDNN's time: see winograd.c. Layouts are fixed: values in blocks of 16 channels and weights in blocks of 16x16, but
+// both in logical order where a stride of 4 makes 16 phases of each colour.
 type winograd struct {
 	*layer
 	args C.cpu_winograd
 }
 
-// suitsWinograd tells that the convolution is one for it: 3x3 or 5x5 taps without stride, or 9x9 to 12x12 with a stride of 4, which is one of 3x3 taps
-// on a map of 16 times the channels. There the gradient of the input is not provided for.
+// suitsWinograd tells that the convolution is one for it: 3x3 or 5x5 taps without stride, or 9x9 to 12x12 with a stride
+// of 4, which is one of 3x3 taps on a map of 16 times the channels. There the gradient of the input is not provided
+// for.
 func (l *layer) suitsWinograd(train bool) bool {
 	k, out := l.conv, l.out
 	if C.cpu_winograd_runs() == 0 || out.half != l.half() || out.halfGrad != l.half() {
@@ -37,8 +38,8 @@ func (l *layer) suitsWinograd(train bool) bool {
 		l.winogradPays(train)
 }
 
-// What transforms cost, in multiply-adds that would take as long; measured on two cores of a Zen 4 with the paper's net in batches of 1 to 128, and with fig1,
-// cifar10 and demo in batches of 128.
+// What transforms cost, in multiply-adds that would take as long; measured on two cores of a Zen 4 with the paper's net
+// in batches of 1 to 128, and with fig1, cifar10 and demo in batches of 128.
 const (
 	pointCost = 20   // a value at a point, there or back
 	packCost  = 4096 // a weight, transformed in each pass of a step
@@ -48,7 +49,8 @@ const (
 // winogradAlways is for tests: it pays everywhere.
 var winogradAlways bool
 
-// winogradPays compares one forward pass with the direct algorithm, which of bf16 makes two multiplications in the time of one.
+// winogradPays compares one forward pass with the direct algorithm, which of bf16 makes two multiplications in the time
+// of one.
 func (l *layer) winogradPays(train bool) bool {
 	k, out := l.conv, l.out.shape
 	in, kernels, taps := l.shape.C/k.Groups, out.C/k.Groups, k.Kernel
@@ -125,7 +127,8 @@ func (o *winograd) describe(threads int) {
 	C.cpu_winograd_plan(&o.args, C.int(threads))
 }
 
-// points gives the weights at Winograd's points: a training net makes them anew in each step, others when the weights changed.
+// points gives the weights at Winograd's points: a training net makes them anew in each step, others when the weights
+// changed.
 func (o *winograd) points(c *compiler, turned bool) (*buffer, error) {
 	s := &winogradPoints{args: o.args, points: o.scratch(c, o.args.points), weights: o.weights.weight, turned: turned}
 	if c.prog.Train { // the first program on these parameters: their layout is the one that it wants

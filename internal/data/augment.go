@@ -31,8 +31,8 @@ type draws struct {
 	color [3]float32
 }
 
-// draw makes the draws of picture index in an epoch. Counters (index, 0, epoch) for crop and flip, (index, 1, epoch) for colour.
-// The crop is one of height-crop+1 by width-crop+1 places.
+// draw makes the draws of picture index in an epoch. Counters (index, 0, epoch) for crop and flip, (index, 1, epoch)
+// for colour. The crop is one of height-crop+1 by width-crop+1 places.
 func (a *Augment) draw(seed, epoch uint64, index, height, width, crop int) draws {
 	key := philox.Key(seed, philox.PurposeAugment)
 	counter := [4]uint32{uint32(index), 0, uint32(epoch), uint32(epoch >> 32)}
@@ -68,7 +68,8 @@ func centre(height, width, crop int) [2]int32 {
 	return [2]int32{int32((height - crop) / 2), int32((width - crop) / 2)}
 }
 
-// views are the crops that evaluation averages: the centre, or with 10 the four corners and the centre, then their mirror images.
+// views are the crops that evaluation averages: the centre, or with 10 the four corners and the centre, then their
+// mirror images.
 func views(n, height, width, crop int) []draws {
 	mid := centre(height, width, crop)
 	if n == 1 {

@@ -1,13 +1,13 @@
-// Package data brings pictures to the trainer: it finds them in folders and tars, decodes them to uint8 pictures of one size, draws
-// crop, flip and colour for each, and keeps a few batches ready ahead of the caller.
+// Package data brings pictures to the trainer: it finds them in folders and tars, decodes them to uint8 pictures of one
+// size, draws crop, flip and colour for each, and keeps a few batches ready ahead of the caller.
 //
-// A [Source] is what was found: the classes, a training and a validation [Set]. A [Prep] says how a file becomes pixels: decode,
-// shorter side to a given length, centre crop. [ComputeStats] takes the mean picture and the principal components of colour that the
-// 2012 paper needs. A [Loader] hands out batches by sample number.
+// A [Source] is what was found: the classes, a training and a validation [Set]. A [Prep] says how a file becomes
+// pixels: decode, shorter side to a given length, centre crop. [ComputeStats] takes the mean picture and the principal
+// components of colour that the 2012 paper needs. A [Loader] hands out batches by sample number.
 //
-// Everything that is random is drawn by counter (package philox) from the seed, the epoch and the picture, never from a state that
-// moves along: a run that is resumed at sample n sees what the undisturbed run saw, and neither the number of workers nor the order of
-// files on the disk changes anything. The draws are only made here; devices apply them.
+// Everything that is random is drawn by counter (package philox) from the seed, the epoch and the picture, never from a
+// state that moves along: a run that is resumed at sample n sees what the undisturbed run saw, and neither the number
+// of workers nor the order of files on the disk changes anything. The draws are only made here; devices apply them.
 //
 // The package knows no device and no model.
 package data
@@ -31,8 +31,8 @@ type Source struct {
 	Val     *Set     // empty when there is no val/ and nothing was held out
 	Classes []string // names of the class folders, sorted; a label is an index into it
 	Split   bool     // Val was held out of the training pictures by share
-	// Fingerprint is a hash of the names and labels of all pictures, by part: the same for a folder and a tar of it, another if a
-	// picture came, went, or changed sides.
+	// Fingerprint is a hash of the names and labels of all pictures, by part: the same for a folder and a tar of it,
+	// another if a picture came, went, or changed sides.
 	Fingerprint string
 
 	store store
@@ -43,11 +43,12 @@ func (s *Source) Close() error { return s.store.Close() }
 
 // Open finds the pictures of a folder or a tar (uncompressed; read in place through an index of offsets).
 //
-// The pictures lie in class folders, at any depth below them. With train/CLASS/... and val/CLASS/... these are the two sets; other
-// folders beside them, test/ above all, are never read. With train/ alone, or with class folders at the top, the share valShare (0 <=
-// valShare < 1) of each class is held out for validation: which pictures depends on seed and on their names alone, and at least one
-// of each class stays for training. A single folder around all of it is passed over. Hidden files and files that by their name are no
-// pictures (.txt, .json, Thumbs.db ...) are ignored; any other file counts as a picture, whatever its extension.
+// The pictures lie in class folders, at any depth below them. With train/CLASS/... and val/CLASS/... these are the two
+// sets; other folders beside them, test/ above all, are never read. With train/ alone, or with class folders at the
+// top, the share valShare (0 <= valShare < 1) of each class is held out for validation: which pictures depends on seed
+// and on their names alone, and at least one of each class stays for training. A single folder around all of it is
+// passed over. Hidden files and files that by their name are no pictures (.txt, .json, Thumbs.db ...) are ignored; any
+// other file counts as a picture, whatever its extension.
 //
 // Failures are *SourceError, hence ErrNoData; a valShare out of range is a plain error.
 func Open(path string, valShare float64, seed uint64) (*Source, error) {
@@ -145,7 +146,8 @@ func (s *Set) Bad() []*BadPicture {
 	return bad
 }
 
-// report tells onBad of picture i, unless somebody was told before: a picture is reported once in a run, not once in an epoch.
+// report tells onBad of picture i, unless somebody was told before: a picture is reported once in a run, not once in an
+// epoch.
 func (s *Set) report(i int, b *BadPicture, onBad func(*BadPicture)) {
 	if onBad == nil {
 		return

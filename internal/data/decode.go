@@ -127,8 +127,8 @@ func (d *decoder) unpack(raw []byte, maxPixels int) (file File, err error) {
 	return file, d.unpackStandard(f, raw, &file, maxPixels)
 }
 
-// unpackTurbo tries libjpeg-turbo. Whatever it does not decode without complaint (CMYK, damage, oddities) is left to the standard
-// library, so that which pictures count as readable does not depend on the machine.
+// unpackTurbo tries libjpeg-turbo. Whatever it does not decode without complaint (CMYK, damage, oddities) is left to
+// the standard library, so that which pictures count as readable does not depend on the machine.
 func (d *decoder) unpackTurbo(raw []byte, file *File, maxPixels int) (done bool, err error) {
 	h, w, kind, ok := d.turbo.header(raw)
 	if !ok || kind == "cmyk" {
@@ -195,7 +195,8 @@ func colorOf(img image.Image) string {
 	return "rgb"
 }
 
-// pack writes an image as RGB (height, width, 3). Alpha is dropped: stored colours count, as Pillow's convert("RGB") does it.
+// pack writes an image as RGB (height, width, 3). Alpha is dropped: stored colours count, as Pillow's convert("RGB")
+// does it.
 func pack(dst []uint8, img image.Image) {
 	b := img.Bounds()
 	w := b.Dx()

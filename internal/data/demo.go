@@ -23,8 +23,9 @@ type DemoOptions struct {
 	Train, Val int // pictures of each class; 0: 200 and 50
 	Size       int // of the square pictures; 0: 32
 	Seed       uint64
-	// ShuffledLabels deals the training pictures out to the classes at random; the validation part keeps its true labels. A net that is
-	// trained on it can learn nothing by fair means, and one that names held-out pictures all the same has seen them.
+	// ShuffledLabels deals the training pictures out to the classes at random; the validation part keeps its true
+	// labels. A net that is trained on it can learn nothing by fair means, and one that names held-out pictures all the
+	// same has seen them.
 	ShuffledLabels bool
 }
 
@@ -43,15 +44,16 @@ func (o *DemoOptions) fill() error {
 	return nil
 }
 
-// figure is one class of generated pictures. Its shape, in coordinates where it fills the square from -1 to 1 (y down), is the same
-// seen in a mirror, so that flipping keeps the class.
+// figure is one class of generated pictures. Its shape, in coordinates where it fills the square from -1 to 1 (y down),
+// is the same seen in a mirror, so that flipping keeps the class.
 type figure struct {
 	name   string
 	inside func(x, y float64) bool
 }
 
-// figures are the classes, sorted by name. Position, size, tilt and colours are drawn for each picture, and the figure is as often
-// darker as it is lighter than the ground: no single pixel, and no weighted sum of pixels, tells the classes apart.
+// figures are the classes, sorted by name. Position, size, tilt and colours are drawn for each picture, and the figure
+// is as often darker as it is lighter than the ground: no single pixel, and no weighted sum of pixels, tells the
+// classes apart.
 var figures = []figure{
 	{"bars", func(x, y float64) bool { return box(x, y, .9) && stripe(x) }},
 	{"checks", func(x, y float64) bool {
@@ -74,9 +76,9 @@ func stripe(x float64) bool { return math.Mod(math.Floor((x+.9)/.36), 2) == 0 }
 
 func plus(x, y float64) bool { return min(math.Abs(x), math.Abs(y)) < .27 && box(x, y, .95) }
 
-// Demo writes generated pictures to dir as train/CLASS/0001.png and val/CLASS/0001.png. The same options give the same files. A folder
-// that is not empty is refused, so that nothing is overwritten or mixed. When ctx ends Demo stops between two pictures with its cause, and
-// leaves those that it has written.
+// Demo writes generated pictures to dir as train/CLASS/0001.png and val/CLASS/0001.png. The same options give the same
+// files. A folder that is not empty is refused, so that nothing is overwritten or mixed. When ctx ends Demo stops
+// between two pictures with its cause, and leaves those that it has written.
 func Demo(ctx context.Context, dir string, o DemoOptions) error {
 	if err := o.fill(); err != nil {
 		return err
@@ -166,7 +168,8 @@ func fileNumber(i int) string {
 	return s
 }
 
-// deal says in whose place each picture of part p is filed: its own, or in a training part with ShuffledLabels a random one's.
+// deal says in whose place each picture of part p is filed: its own, or in a training part with ShuffledLabels a random
+// one's.
 func (o *DemoOptions) deal(p, perClass int) []int32 {
 	places := make([]int32, len(figures)*perClass)
 	for i := range places {
@@ -229,8 +232,8 @@ func drawFigure(f *figure, size int, src *philox.Source) *image.NRGBA {
 	return img
 }
 
-// coverage is the share of a pixel that lies inside the figure, from 4x4 points. dx and dy lead from the figure's centre to the
-// pixel's upper left corner.
+// coverage is the share of a pixel that lies inside the figure, from 4x4 points. dx and dy lead from the figure's
+// centre to the pixel's upper left corner.
 func coverage(f *figure, dx, dy, sin, cos, radius float64) float64 {
 	if dx*dx+dy*dy > 2*(radius+2)*(radius+2) {
 		return 0

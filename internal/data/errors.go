@@ -5,7 +5,8 @@ import (
 	"fmt"
 )
 
-// ErrNoData is what errors.Is finds in every failure to get at pictures at all: a missing or empty folder, no class folders, a broken tar.
+// ErrNoData is what errors.Is finds in every failure to get at pictures at all: a missing or empty folder, no class
+// folders, a broken tar.
 var ErrNoData = errors.New("no usable data")
 
 // SourceError says why a folder or tar cannot be used as data, and what to do. It is an ErrNoData.
@@ -33,7 +34,8 @@ func (e *SourceError) Unwrap() error { return e.Err }
 // Is makes every SourceError an ErrNoData.
 func (e *SourceError) Is(target error) bool { return target == ErrNoData }
 
-// BadPicture is a picture that cannot be read: missing, cut off, no picture at all, too large, of another size than the rest.
+// BadPicture is a picture that cannot be read: missing, cut off, no picture at all, too large, of another size than the
+// rest.
 type BadPicture struct {
 	Name string // as Set.Name gives it, or the path of a single file
 	Err  error

@@ -119,8 +119,8 @@ func names(s *Set) []string {
 	return all
 }
 
-// sharedData is a file of pictures that are too large for the repository. They lie in the folder that ALEXNET_TEST_DATA names, or else
-// in shared/data beside the repository; where there are none, the test is skipped.
+// sharedData is a file of pictures that are too large for the repository. They lie in the folder that ALEXNET_TEST_DATA
+// names, or else in shared/data beside the repository; where there are none, the test is skipped.
 func sharedData(t testing.TB, name string) string {
 	t.Helper()
 	dir := os.Getenv("ALEXNET_TEST_DATA")
@@ -161,7 +161,8 @@ func testFile(t testing.TB, name string) []byte {
 	return raw
 }
 
-// numbered is a set of n pictures of 6x5 in memory, picture i grey of value i, labels i mod 3; those listed cannot be read.
+// numbered is a set of n pictures of 6x5 in memory, picture i grey of value i, labels i mod 3; those listed cannot be
+// read.
 func numbered(t testing.TB, n int, bad ...int) *Set {
 	t.Helper()
 	var files memoryStore

@@ -42,8 +42,9 @@ type Unreadable struct {
 	Reason string `json:"reason"`
 }
 
-// Inspect decodes every picture once, with workers goroutines (0: one for each core), and reports what there is. maxPixels is as in
-// Prep. It fails only when ctx ends; progress, where not nil, is called now and then with the number of pictures seen so far.
+// Inspect decodes every picture once, with workers goroutines (0: one for each core), and reports what there is.
+// maxPixels is as in Prep. It fails only when ctx ends; progress, where not nil, is called now and then with the number
+// of pictures seen so far.
 func Inspect(ctx context.Context, src *Source, workers, maxPixels int, progress func(done, total int)) (*SourceInfo, error) {
 	info := &SourceInfo{
 		Path: src.Path, Fingerprint: src.Fingerprint, HeldOut: src.Split, Train: src.Train.Len(), Val: src.Val.Len(),

@@ -109,8 +109,8 @@ type part struct {
 	dirs   []string // every class folder, empty ones included
 }
 
-// parts tells train/ and val/ from class folders at the top. A class may be called train (the vehicle): what counts is whether
-// there are folders with pictures in it, and no loose pictures.
+// parts tells train/ and val/ from class folders at the top. A class may be called train (the vehicle): what counts is
+// whether there are folders with pictures in it, and no loose pictures.
 func (l *listing) parts(root string) (train, val part, err error) {
 	train, val = l.below("train/"), l.below("val/")
 	if len(train.files)+len(val.files) > 0 {
@@ -154,7 +154,8 @@ func (p *part) class(name string) string {
 	return class
 }
 
-// classes are the sorted names of the class folders. An empty one would shift the numbers of the others, so it is an error.
+// classes are the sorted names of the class folders. An empty one would shift the numbers of the others, so it is an
+// error.
 func (p *part) classes(root string) ([]string, error) {
 	count := map[string]int{}
 	for _, f := range p.files {
@@ -195,8 +196,8 @@ func (p *part) label(root string, classes []string) error {
 	return nil
 }
 
-// holdOut splits pictures, sorted by class and name, class by class: each picture draws a number from seed and name, and those with the
-// lowest numbers, round(share n) of n but never all, are held out.
+// holdOut splits pictures, sorted by class and name, class by class: each picture draws a number from seed and name,
+// and those with the lowest numbers, round(share n) of n but never all, are held out.
 func holdOut(files []entry, share float64, seed uint64) (train, val []entry) {
 	for len(files) > 0 {
 		n := 1

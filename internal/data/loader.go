@@ -47,9 +47,10 @@ const ahead = 3
 
 // Loader hands out a set in batches, decoded ahead by its workers. It is used by one goroutine.
 //
-// Samples are numbered through the run: sample n is at position n mod Len of epoch n / Len. In training each epoch has an order of
-// its own, drawn from (Seed, epoch), and each picture its own crop, flip and colour, drawn from (Seed, epoch, number of the picture). In
-// evaluation pictures come in their natural order. So the sample number is all there is to remember: Seek to it and go on.
+// Samples are numbered through the run: sample n is at position n mod Len of epoch n / Len. In training each epoch has
+// an order of its own, drawn from (Seed, epoch), and each picture its own crop, flip and colour, drawn from (Seed,
+// epoch, number of the picture). In evaluation pictures come in their natural order. So the sample number is all there
+// is to remember: Seek to it and go on.
 type Loader struct {
 	o       LoaderOptions
 	view    *view
@@ -147,8 +148,8 @@ func (l *Loader) work() {
 	}
 }
 
-// Seek makes first the next sample and starts decoding there. What was decoded ahead is dropped, unless first is where Next would
-// go on anyway.
+// Seek makes first the next sample and starts decoding there. What was decoded ahead is dropped, unless first is where
+// Next would go on anyway.
 func (l *Loader) Seek(first uint64) {
 	if l.err != nil {
 		return
@@ -167,7 +168,8 @@ func (l *Loader) Seek(first uint64) {
 	l.fill(first / uint64(l.set.Len()))
 }
 
-// fill hands out work for the batches ahead. In evaluation it stops at the end of the given epoch: the next may never be asked for.
+// fill hands out work for the batches ahead. In evaluation it stops at the end of the given epoch: the next may never
+// be asked for.
 func (l *Loader) fill(epoch uint64) {
 	n := uint64(l.set.Len())
 	first := l.next
@@ -206,9 +208,10 @@ func (l *Loader) start(s *slot, first uint64, count int) {
 	}
 }
 
-// Next writes the next batch to dst, waiting for it if need be: up to Batch rows, those of one picture together, never across the
-// end of an epoch. A picture that cannot be read keeps its rows, with zero pixels and the label -1, so that row r is always sample
-// First + r/Views. Errors: dst too small; with Strict a *BadPicture, also from every later call; after Close.
+// Next writes the next batch to dst, waiting for it if need be: up to Batch rows, those of one picture together, never
+// across the end of an epoch. A picture that cannot be read keeps its rows, with zero pixels and the label -1, so that
+// row r is always sample First + r/Views. Errors: dst too small; with Strict a *BadPicture, also from every later call;
+// after Close.
 func (l *Loader) Next(dst Rows) (Info, error) {
 	if l.err != nil {
 		return Info{}, l.err

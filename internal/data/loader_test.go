@@ -74,7 +74,8 @@ func trainOptions(batch int) LoaderOptions {
 	return LoaderOptions{Batch: batch, Crop: 3, Train: true, Seed: 5, Augment: Augment{Flip: true, Color: .1, Stats: s}}
 }
 
-// In training every epoch has each picture once, in an order of its own, with its label; batches stop at the epoch's end.
+// In training every epoch has each picture once, in an order of its own, with its label; batches stop at the epoch's
+// end.
 func TestLoaderEpochs(t *testing.T) {
 	l := newLoader(t, numbered(t, 10), trainOptions(4))
 	var orders [2][]uint8
@@ -140,7 +141,8 @@ func TestLoaderTenViews(t *testing.T) {
 	}
 }
 
-// The rows are the same whatever the number of workers, whether pictures stay in memory, and how the run is cut into pieces.
+// The rows are the same whatever the number of workers, whether pictures stay in memory, and how the run is cut into
+// pieces.
 func TestLoaderIsDeterministic(t *testing.T) {
 	const n = 23
 	undisturbed := func() (all []row) {
@@ -222,8 +224,8 @@ func TestLoaderReadsBadPicturesOnce(t *testing.T) {
 	}
 }
 
-// Evaluation does not decode beyond its last picture, for nobody may ask; training does; and seeking to where the loader stands keeps
-// what is decoded.
+// Evaluation does not decode beyond its last picture, for nobody may ask; training does; and seeking to where the
+// loader stands keeps what is decoded.
 func TestLoaderLooksAhead(t *testing.T) {
 	set := numbered(t, 8)
 	eval, training := newLoader(t, set, LoaderOptions{Batch: 4, Crop: 5}), newLoader(t, set, trainOptions(4))

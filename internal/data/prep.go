@@ -29,9 +29,9 @@ type File struct {
 	Height, Width int    // before Prep
 }
 
-// Decode makes a picture of a file's contents. The pixels lie in dst where they fit, else in a new slice. Alpha is dropped, not
-// blended; 16-bit samples lose their lower half; the orientation in EXIF data is ignored, as the field's pipelines do. Any input is
-// answered by a picture or an error, never by a panic.
+// Decode makes a picture of a file's contents. The pixels lie in dst where they fit, else in a new slice. Alpha is
+// dropped, not blended; 16-bit samples lose their lower half; the orientation in EXIF data is ignored, as the field's
+// pipelines do. Any input is answered by a picture or an error, never by a panic.
 func (p Prep) Decode(raw []byte, dst []uint8) (Picture, error) {
 	d := newDecoder()
 	defer d.close()
@@ -51,7 +51,8 @@ func DecodeFile(path string, p Prep) (Picture, error) {
 	return pic, nil
 }
 
-// Size is the height and width that pictures of the set have after Prep: Resize x Resize, or else the size of the first readable one.
+// Size is the height and width that pictures of the set have after Prep: Resize x Resize, or else the size of the first
+// readable one.
 func (p Prep) Size(set *Set) (height, width int, err error) {
 	if p.Resize > 0 {
 		return p.Resize, p.Resize, nil

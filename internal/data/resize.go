@@ -2,10 +2,11 @@ package data
 
 import "math"
 
-// fitter makes pictures square: shorter side to a given length, bilinear with antialiasing, then the centre. Only the part that is
-// kept is computed. The filter is Pillow's (a triangle as wide as the scale, first along rows, then along columns, rounded to 8 bits
-// after each) and agrees with it and with x/image/draw.BiLinear to one unit of 255; it takes a fifth of the latter's time
-// because the three channels of a pixel share one 64-bit word, and so every multiplication.
+// fitter makes pictures square: shorter side to a given length, bilinear with antialiasing, then the centre. Only the
+// part that is kept is computed. The filter is Pillow's (a triangle as wide as the scale, first along rows, then along
+// columns, rounded to 8 bits after each) and agrees with it and with x/image/draw.BiLinear to one unit of 255; it takes
+// a fifth of the latter's time because the three channels of a pixel share one 64-bit word, and so every
+// multiplication.
 type fitter struct {
 	px   []uint64 // one source row, a pixel a word
 	mid  []uint64 // rows that were scaled along x
@@ -64,8 +65,8 @@ func (t *taps) last() int {
 	return t.first[k] + t.begin[k+1] - t.begin[k]
 }
 
-// square writes the centre of rgb (h, w, 3), scaled so that its shorter side is size, to dst (size, size, channels). The longer side
-// is rounded down and the margin to the left or top likewise, as torchvision does.
+// square writes the centre of rgb (h, w, 3), scaled so that its shorter side is size, to dst (size, size, channels).
+// The longer side is rounded down and the margin to the left or top likewise, as torchvision does.
 func (f *fitter) square(rgb []uint8, h, w int, dst []uint8, size, channels int) {
 	short := min(h, w)
 	sh, sw := scaled(h, short, size), scaled(w, short, size)

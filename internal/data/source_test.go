@@ -179,7 +179,8 @@ func TestFolderLinks(t *testing.T) {
 	}
 }
 
-// The split depends on names and seed, not on the order of files, takes the same share of each class, and leaves one for training.
+// The split depends on names and seed, not on the order of files, takes the same share of each class, and leaves one
+// for training.
 func TestSplit(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		share := rapid.Float64Range(0, .99).Draw(t, "share")

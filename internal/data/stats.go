@@ -17,23 +17,25 @@ type Stats struct {
 	Pictures                int       // that could be read
 	MeanImage               []float32 // (Channels, Height, Width)
 	MeanChannel             []float32 // (Channels)
-	// Principal components of the pixels' colours: column k of Eigvec is a unit eigenvector of the RGB covariance matrix, its largest
-	// component positive, and Stdev[k] the root of its eigenvalue, ascending (19.72, 37.09, 121.78 on ImageNet). Zero with one channel.
+	// Principal components of the pixels' colours: column k of Eigvec is a unit eigenvector of the RGB covariance
+	// matrix, its largest component positive, and Stdev[k] the root of its eigenvalue, ascending (19.72, 37.09, 121.78
+	// on ImageNet). Zero with one channel.
 	Eigvec [3][3]float64
 	Stdev  [3]float64
 }
 
-// tally is one worker's share of the sums. They are whole numbers, so that neither the number of workers nor their order can change
-// the result by a bit.
+// tally is one worker's share of the sums. They are whole numbers, so that neither the number of workers nor their
+// order can change the result by a bit.
 type tally struct {
 	pictures int
 	image    []uint64     // (H, W, C): at most 255 a picture
 	product  [3][3]uint64 // over all pixels: at most 255^2 each, so 2.8e14 pixels fit
 }
 
-// ComputeStats goes over the training set once, with workers goroutines (0: one for each core). Pictures that cannot be read are told
-// to onBad (may be nil; called from one goroutine at a time, once for each picture of a Set in a run) and left out. Fails when ctx
-// ends or no picture can be read. Pictures are kept in memory for the Loader where the whole set fits into the default cache.
+// ComputeStats goes over the training set once, with workers goroutines (0: one for each core). Pictures that cannot be
+// read are told to onBad (may be nil; called from one goroutine at a time, once for each picture of a Set in a run) and
+// left out. Fails when ctx ends or no picture can be read. Pictures are kept in memory for the Loader where the whole
+// set fits into the default cache.
 func ComputeStats(ctx context.Context, set *Set, p Prep, workers int, onBad func(*BadPicture)) (*Stats, error) {
 	height, width, err := p.Size(set)
 	if err != nil {

@@ -26,7 +26,8 @@ func TestStatsByHand(t *testing.T) {
 			t.Fatalf("mean %g, want 2", m)
 		}
 	}
-	// All channels equal: variance (4+1+1+4)/4 = 2.5 in each, so one component along (1,1,1)/sqrt 3 with eigenvalue 7.5.
+	// All channels equal: variance (4+1+1+4)/4 = 2.5 in each, so one component along (1,1,1)/sqrt 3 with eigenvalue
+	// 7.5.
 	if want := math.Sqrt(7.5); math.Abs(s.Stdev[2]-want) > 1e-9 || s.Stdev[0] > 1e-6 || s.Stdev[1] > 1e-6 {
 		t.Errorf("stdev %v, want 0 0 %g", s.Stdev, want)
 	}

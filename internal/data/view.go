@@ -5,9 +5,9 @@ import (
 	"sync/atomic"
 )
 
-// view is a set as one Prep makes it, with what is already known: decoded pictures, where the whole set fits into memory, and pictures
-// found bad. Everything that reads a set with the same Prep shares one view, so that the statistics, each epoch and each evaluation
-// decode a picture once.
+// view is a set as one Prep makes it, with what is already known: decoded pictures, where the whole set fits into
+// memory, and pictures found bad. Everything that reads a set with the same Prep shares one view, so that the
+// statistics, each epoch and each evaluation decode a picture once.
 type view struct {
 	set           *Set
 	prep          Prep
@@ -22,7 +22,8 @@ type viewKey struct {
 	cached        bool
 }
 
-// States of a picture. A picture is claimed while one worker copies it into the slab; others that meet it decode it themselves.
+// States of a picture. A picture is claimed while one worker copies it into the slab; others that meet it decode it
+// themselves.
 const (
 	unknown = iota
 	claimed

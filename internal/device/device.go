@@ -1,30 +1,34 @@
 // Package device is the contract between the model and the processors that run it.
 //
-// A net never changes while it runs, so it is compiled once and replayed. The model writes one [Program] per device: a flat list of
-// op specs over numbered values, walked forward and then back. A [Device] compiles a Program whole, sees every neighbour, chooses
-// its own memory layouts and plans its memory before it takes any. What crosses this border is in logical order: NCHW for values,
-// OIHW for convolution kernels, (out, in) for fully connected weights, always float32.
+// A net never changes while it runs, so it is compiled once and replayed. The model writes one [Program] per device: a
+// flat list of op specs over numbered values, walked forward and then back. A [Device] compiles a Program whole, sees
+// every neighbour, chooses its own memory layouts and plans its memory before it takes any. What crosses this border is
+// in logical order: NCHW for values, OIHW for convolution kernels, (out, in) for fully connected weights, always
+// float32.
 //
-// The package holds no arithmetic and no cgo. The backends reference, cpu and gpu implement it; devicetest holds them to it; model
-// is its only caller besides them.
+// The package holds no arithmetic and no cgo. The backends reference, cpu and gpu implement it; devicetest holds them
+// to it; model is its only caller besides them.
 package device
 
-// Device is one processor with its own memory. It owns its worker threads; callers need none, and call each Device and all that
-// comes from it from one goroutine at a time. Its errors begin with its name.
+// Device is one processor with its own memory. It owns its worker threads; callers need none, and call each Device and
+// all that comes from it from one goroutine at a time. Its errors begin with its name.
 type Device interface {
 	// Name is what users and errors call the device: "cpu", "cpu:1", "cuda:0", "reference".
 	Name() string
-	// NewParams declares the parameters that nets on this device share. It takes no memory: that comes with the first Net.Alloc.
+	// NewParams declares the parameters that nets on this device share. It takes no memory: that comes with the first
+	// Net.Alloc.
 	NewParams([]ParamSpec) (Params, error)
-	// Compile settles algorithms, private layouts and workspaces, and takes no memory for tensors. It refuses, with the reason,
-	// a Precision or an op that the device cannot do. At most one Train program may be compiled on a Params, before any other.
+	// Compile settles algorithms, private layouts and workspaces, and takes no memory for tensors. It refuses, with the
+	// reason, a Precision or an op that the device cannot do. At most one Train program may be compiled on a Params,
+	// before any other.
 	Compile(Program) (Net, error)
 	// Close ends the worker threads. Nets and Params of the device must be closed before.
 	Close() error
 }
 
-// Net is a compiled Program. Calls enqueue in order and return; only a Ticket, Sync, Stage (when both slots are in use) and Close
-// wait. The first failure turns later calls into no-ops and is reported, with op and device, by every later wait.
+// Net is a compiled Program. Calls enqueue in order and return; only a Ticket, Sync, Stage (when both slots are in use)
+// and Close wait. The first failure turns later calls into no-ops and is reported, with op and device, by every later
+// wait.
 type Net interface {
 	// Memory tells what Alloc is going to take, by purpose.
 	Memory() MemoryPlan
@@ -33,21 +37,22 @@ type Net interface {
 	// Stage returns one of two upload slots, alternately, as soon as the device has read what was in it.
 	Stage() *Batch
 	// Begin starts a pass over the batch: upload, crop, flip, colour, mean, scale, into the program's input value.
-	// The batch must come from Stage of this net. Rows at and beyond pass.Rows take no part: whatever they compute is never read,
-	// and they add nothing to gradients. pass.LR and pass.Decay are read before the call returns.
+	// The batch must come from Stage of this net. Rows at and beyond pass.Rows take no part: whatever they compute is
+	// never read, and they add nothing to gradients. pass.LR and pass.Decay are read before the call returns.
 	Begin(b *Batch, pass Pass)
 	// Forward runs op number op of the program.
 	Forward(op int)
-	// Backward runs its gradient. Gradients of parameters and values are written (=), with one exception: the Backward of a Send adds
-	// (+=) what came home to the gradient that the value's local consumer, or a later Send, wrote before; where neither is, it writes.
+	// Backward runs its gradient. Gradients of parameters and values are written (=), with one exception: the Backward
+	// of a Send adds (+=) what came home to the gradient that the value's local consumer, or a later Send, wrote
+	// before; where neither is, it writes.
 	Backward(op int)
-	// Update applies v = momentum v - decay lr w - lr g; w += v to every parameter whose lr is not 0, in one pass, after it
-	// checked loss and gradients; where any is not finite it changes nothing and fails with a *NonFiniteError. Weights that
-	// become non-finite by the update fail likewise.
+	// Update applies v = momentum v - decay lr w - lr g; w += v to every parameter whose lr is not 0, in one pass,
+	// after it checked loss and gradients; where any is not finite it changes nothing and fails with a *NonFiniteError.
+	// Weights that become non-finite by the update fail likewise.
 	Update()
-	// Fetch reads a value, or with grad its gradient, into dst (logical order, pass.Rows rows) as it is at this point of the queue.
-	// The value must be the program's input, an op's SoftmaxLoss output, or named in Keep; gradients exist in Train programs.
-	// dst must not be touched before the Ticket was waited for.
+	// Fetch reads a value, or with grad its gradient, into dst (logical order, pass.Rows rows) as it is at this point
+	// of the queue. The value must be the program's input, an op's SoftmaxLoss output, or named in Keep; gradients
+	// exist in Train programs. dst must not be touched before the Ticket was waited for.
 	Fetch(v Value, grad bool, dst []float32) Ticket
 	// Store writes a value or its gradient (same conditions as Fetch); src is read before the call returns.
 	Store(v Value, grad bool, src []float32)
@@ -57,21 +62,24 @@ type Net interface {
 	Close() error
 }
 
-// Replayer is an optional ability of a Net without Sends and Recvs: to enqueue as a whole what was enqueued op by op before.
+// Replayer is an optional ability of a Net without Sends and Recvs: to enqueue as a whole what was enqueued op by op
+// before.
 type Replayer interface {
-	// Replay does what enqueue does, which makes the same calls of Forward, Backward and Update, in the same order, each time, and no others.
+	// Replay does what enqueue does, which makes the same calls of Forward, Backward and Update, in the same order,
+	// each time, and no others.
 	Replay(enqueue func())
 }
 
 // Ticket is the receipt of a Fetch.
 type Ticket interface {
-	// Wait returns when the data is there, or the net's first failure. Waiting again is allowed until the second Fetch after it.
+	// Wait returns when the data is there, or the net's first failure. Waiting again is allowed until the second Fetch
+	// after it.
 	Wait() error
 }
 
-// Params are weights, momentum and gradients on one device, shared by every net compiled on them. They are laid out as the training net
-// wants them; the packed copies of other nets refresh themselves when the weights changed. Fetch and Store wait for what is
-// enqueued on the device, and are legal after the first Alloc.
+// Params are weights, momentum and gradients on one device, shared by every net compiled on them. They are laid out as
+// the training net wants them; the packed copies of other nets refresh themselves when the weights changed. Fetch and
+// Store wait for what is enqueued on the device, and are legal after the first Alloc.
 type Params interface {
 	Specs() []ParamSpec
 	// Fetch reads a part of parameter p in logical order.
@@ -121,7 +129,8 @@ const (
 	BF16
 )
 
-// Precisions is an optional ability of a Device: to tell before Compile whether it computes in a precision. The error is a *PrecisionError.
+// Precisions is an optional ability of a Device: to tell before Compile whether it computes in a precision. The error
+// is a *PrecisionError.
 type Precisions interface {
 	Supports(Precision) error
 }
@@ -134,10 +143,11 @@ func Supports(d Device, p Precision) error {
 	return nil
 }
 
-// Chooser is an optional ability of a Device: to choose among algorithms that give the same result but for the last bits. A run that is to go on as it
-// began needs the same hardware, and tells it the same algorithms when it opens it.
+// Chooser is an optional ability of a Device: to choose among algorithms that give the same result but for the last
+// bits. A run that is to go on as it began needs the same hardware, and tells it the same algorithms when it opens it.
 type Chooser interface {
-	// Algorithms are those that training programs compiled so far run, by names that tell devices opened together apart.
+	// Algorithms are those that training programs compiled so far run, by names that tell devices opened together
+	// apart.
 	Algorithms() map[string]int
 	// Hardware is processor and library: "NVIDIA H100 80GB HBM3, cuDNN 9.27.0".
 	Hardware() string
@@ -145,7 +155,8 @@ type Chooser interface {
 
 func (p Precision) String() string { return [...]string{"fp32", "tf32", "bf16"}[p] }
 
-// Batch is one upload slot, in the device's (pinned) memory: rows of decoded pictures of one size, with the draws of augmentation already made.
+// Batch is one upload slot, in the device's (pinned) memory: rows of decoded pictures of one size, with the draws of
+// augmentation already made.
 type Batch struct {
 	Pixels []uint8      // (Rows, Height, Width, Channels) as the program's Input says, 0..255, RGB
 	Labels []int32      // (Rows); -1: no label, the row adds nothing to loss, errors or gradients
@@ -182,7 +193,7 @@ type Pass struct {
 type Precise interface {
 	// Fetch64 is Net.Fetch without rounding to float32. It waits.
 	Fetch64(v Value, grad bool, dst []float64) error
-	// Choices is a fingerprint of what the last Forward of every op decided: which ReLUs let through, which pixel of each window was the maximum.
-	// Between two passes with the same choices the net is smooth.
+	// Choices is a fingerprint of what the last Forward of every op decided: which ReLUs let through, which pixel of
+	// each window was the maximum. Between two passes with the same choices the net is smooth.
 	Choices() uint64
 }

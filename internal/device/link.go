@@ -6,17 +6,19 @@ import (
 	"time"
 )
 
-// Link joins the Send of one device to the Recv of another. The model makes one for each crossing of each plan; both programs hold it.
-// Values cross on it forward, their gradients backward.
+// Link joins the Send of one device to the Recv of another. The model makes one for each crossing of each plan; both
+// programs hold it. Values cross on it forward, their gradients backward.
 type Link struct {
 	Name     string // "pool2 0>1"
 	From, To int    // places in the plan's list of devices
 	Shape    Shape
 	Forward  Mailbox // values, From -> To
 	Backward Mailbox // gradients, To -> From
-	// Ends is for backends whose devices copy into each other's memory: each end's Compile leaves there what the other needs.
+	// Ends is for backends whose devices copy into each other's memory: each end's Compile leaves there what the other
+	// needs.
 	Ends [2]any
-	// Way says how such backends get there, once both ends are compiled: "peer", "staged" (through the host's memory), "same GPU". Empty for others.
+	// Way says how such backends get there, once both ends are compiled: "peer", "staged" (through the host's memory),
+	// "same GPU". Empty for others.
 	Way string
 }
 
@@ -39,9 +41,9 @@ func (l *Link) fits(s Shape) error {
 	return nil
 }
 
-// Mailbox carries tensors one way between the worker threads of two host devices, one at a time, and counts what crosses. The sending
-// side Offers its one Parcel when it allocates, then for each tensor Takes it back, fills it and Posts it; the receiving side Gets it, reads it
-// and Returns it. Both sides count nothing themselves: Post does.
+// Mailbox carries tensors one way between the worker threads of two host devices, one at a time, and counts what
+// crosses. The sending side Offers its one Parcel when it allocates, then for each tensor Takes it back, fills it and
+// Posts it; the receiving side Gets it, reads it and Returns it. Both sides count nothing themselves: Post does.
 type Mailbox struct {
 	full, free chan *Parcel
 	bytes      atomic.Int64
@@ -61,7 +63,8 @@ func (m *Mailbox) Offer(p *Parcel) { m.free <- p }
 // Take waits until the parcel is back.
 func (m *Mailbox) Take() *Parcel { return <-m.free }
 
-// Post sends the parcel: bytes are those that crossed (rows in use times the row's size), took is the time the copying took.
+// Post sends the parcel: bytes are those that crossed (rows in use times the row's size), took is the time the copying
+// took.
 func (m *Mailbox) Post(p *Parcel, bytes int64, took time.Duration) {
 	m.bytes.Add(bytes)
 	m.nanos.Add(int64(took))

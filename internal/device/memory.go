@@ -9,8 +9,8 @@ type MemoryItem struct {
 	Bytes   int64
 }
 
-// Purposes. Parameters, momentum and gradients belong to the Params and are taken once, however many nets share them: they stand
-// in the plan of the net compiled first.
+// Purposes. Parameters, momentum and gradients belong to the Params and are taken once, however many nets share them:
+// they stand in the plan of the net compiled first.
 const (
 	PurposeWeights     = "weights"
 	PurposeMomentum    = "momentum"

@@ -5,22 +5,25 @@ type Prober interface {
 	Probe(Precision) (Probe, error)
 }
 
-// Probe is work of a known amount, for measuring what a device does at most. Its calls return when the work is done, some hundredths of a second
-// later; whoever calls holds the clock, because devices that share a memory must be measured at the same time.
+// Probe is work of a known amount, for measuring what a device does at most. Its calls return when the work is done,
+// some hundredths of a second later; whoever calls holds the clock, because devices that share a memory must be
+// measured at the same time.
 type Probe interface {
 	// Instructions names those that Multiply uses: "AVX-512".
 	Instructions() string
-	// Multiply does multiply-adds on numbers in registers, on all of the device's threads, and returns the operations: two each.
+	// Multiply does multiply-adds on numbers in registers, on all of the device's threads, and returns the operations:
+	// two each.
 	Multiply() (operations float64)
-	// Triad computes a = b + s c over arrays that no cache holds, on all of the device's threads, and returns the bytes of the three
-	// arrays: b and c are read once, a is written once, past the cache where the processor can.
+	// Triad computes a = b + s c over arrays that no cache holds, on all of the device's threads, and returns the bytes
+	// of the three arrays: b and c are read once, a is written once, past the cache where the processor can.
 	Triad() (bytes float64)
 	Close()
 }
 
 // Accountant is an optional ability of a Net: to tell what its passes consist of.
 type Accountant interface {
-	// Idle tells that op has nothing to do forward, or backward: a neighbour does its work in the same pass over memory, or nobody wants it.
+	// Idle tells that op has nothing to do forward, or backward: a neighbour does its work in the same pass over
+	// memory, or nobody wants it.
 	Idle(op int, backward bool) bool
 	// Moves tells what was moved between ops since Alloc. It waits for what is enqueued.
 	Moves() Moves

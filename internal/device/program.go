@@ -29,7 +29,8 @@ type ValueInfo struct {
 //
 //	x[c,i,j] = (pixel[c, crop.y+i, crop.x+j'] - mean + color[c]) * scale[c]
 //
-// where j' counts from the right if the row is flipped. The mean of an image is taken where the pixel is (cropped and flipped alike).
+// where j' counts from the right if the row is flipped. The mean of an image is taken where the pixel is (cropped and
+// flipped alike).
 type Input struct {
 	Value         Value     // shape (Channels, crop height, crop width)
 	Channels      int       // 1 or 3
@@ -88,10 +89,10 @@ func (p *Program) CheckPass(b *Batch, pass *Pass) error {
 	return nil
 }
 
-// Check refuses a program that breaks the rules every backend builds on: each value is written by one op (or is the input) before it is
-// read; shapes agree with the op's own arithmetic; parameters have the shapes that the ops need, and belong to one op each; and a value has
-// at most one consumer besides Sends, which stand before it, so that its gradient is written once and then only added to by Sends.
-// Backends call it first in Compile.
+// Check refuses a program that breaks the rules every backend builds on: each value is written by one op (or is the
+// input) before it is read; shapes agree with the op's own arithmetic; parameters have the shapes that the ops need,
+// and belong to one op each; and a value has at most one consumer besides Sends, which stand before it, so that its
+// gradient is written once and then only added to by Sends. Backends call it first in Compile.
 func (p *Program) Check() error {
 	if p.Rows < 1 {
 		return fmt.Errorf("program of %d rows", p.Rows)

@@ -49,11 +49,13 @@ type Conv struct {
 
 // FC multiplies the inputs, flattened C, H, W and concatenated in order, by a weight of (units, inputs).
 //
-// With Int8, in programs without gradients alone, each unit's weights are rounded to whole numbers of -127 .. 127 times a scale:
+// With Int8, in programs without gradients alone, each unit's weights are rounded to whole numbers of -127 .. 127 times
+// a scale:
 //
 //	scale = max |w| / 127, q = w / scale rounded to the nearest, to even where two are as near
 //
-// in float32; q is 0 where scale is. Nothing else is: y = scale sum q x + b. The parameter keeps its weights as they are.
+// in float32; q is 0 where scale is. Nothing else is: y = scale sum q x + b. The parameter keeps its weights as they
+// are.
 type FC struct {
 	Op
 	Weight, Bias Param
@@ -71,8 +73,9 @@ type Activate struct {
 //
 //	y[c] = x[c] (K + Alpha/Size sum over |j-c| <= Size/2 of x[j]^2)^-Beta
 //
-// a/n as in the 2012 code, Caffe, PyTorch, oneDNN and cuDNN; the paper prints a. The sum stops at the borders between Groups equal
-// parts of the channels: on two GPUs no GPU saw the other's column, and one device must compute the same net. Size is odd.
+// a/n as in the 2012 code, Caffe, PyTorch, oneDNN and cuDNN; the paper prints a. The sum stops at the borders between
+// Groups equal parts of the channels: on two GPUs no GPU saw the other's column, and one device must compute the same
+// net. Size is odd.
 type LRN struct {
 	Op
 	Size           int
@@ -83,7 +86,8 @@ type LRN struct {
 // PoolKind is max or average.
 type PoolKind int
 
-// Kinds of pooling. Ties of Max go to the first index (row by row). Avg divides by the pixels of the window that lie in the map.
+// Kinds of pooling. Ties of Max go to the first index (row by row). Avg divides by the pixels of the window that lie in
+// the map.
 const (
 	Max PoolKind = iota
 	Avg
@@ -91,8 +95,8 @@ const (
 
 func (k PoolKind) String() string { return [...]string{"max", "avg"}[k] }
 
-// Pool takes windows of Window x Window, Stride apart (overlapping when smaller). Rounded up, windows are clipped at the right
-// and bottom, and a last window that would start outside of the map is dropped (Caffe's rule, and PyTorch's).
+// Pool takes windows of Window x Window, Stride apart (overlapping when smaller). Rounded up, windows are clipped at
+// the right and bottom, and a last window that would start outside of the map is dropped (Caffe's rule, and PyTorch's).
 type Pool struct {
 	Op
 	Kind                PoolKind
@@ -100,8 +104,9 @@ type Pool struct {
 	RoundUp             bool
 }
 
-// Dropout zeroes units in training and multiplies by 1-Rate in inference: the paper's form. Unit u (its logical number, FirstUnit
-// plus the index within the device's share, counted C, H, W) of row r is dropped when philox.Dropout(seed, step, Stream, First+r, u) is below Rate*2^32.
+// Dropout zeroes units in training and multiplies by 1-Rate in inference: the paper's form. Unit u (its logical number,
+// FirstUnit plus the index within the device's share, counted C, H, W) of row r is dropped when philox.Dropout(seed,
+// step, Stream, First+r, u) is below Rate*2^32.
 type Dropout struct {
 	Op
 	Rate      float32
@@ -109,18 +114,19 @@ type Dropout struct {
 	FirstUnit int
 }
 
-// SoftmaxLoss is softmax with cross-entropy. Out holds the probabilities, Stats three numbers a row: -log p of the label (natural
-// logarithm), 1 if the label is not the most probable class, 1 if it is not among the five most probable (or fewer, with fewer
-// classes). The label's rank is the number of classes with a larger logit, or an equal one and a lower number. Rows without
-// a label have 0, 0, 0. The gradient of the logits is (p - onehot) / Pass.Divisor. A non-finite loss in a program
-// without Train fails at once, in one with Train at Update.
+// SoftmaxLoss is softmax with cross-entropy. Out holds the probabilities, Stats three numbers a row: -log p of the
+// label (natural logarithm), 1 if the label is not the most probable class, 1 if it is not among the five most probable
+// (or fewer, with fewer classes). The label's rank is the number of classes with a larger logit, or an equal one and a
+// lower number. Rows without a label have 0, 0, 0. The gradient of the logits is (p - onehot) / Pass.Divisor. A
+// non-finite loss in a program without Train fails at once, in one with Train at Update.
 type SoftmaxLoss struct {
 	Op
 	Stats Value // (3, 1, 1)
 }
 
-// Send copies In[0] to the other end of the Link; its Backward receives the gradient computed there and adds it (+=). Where the value has
-// no local consumer, the Backward that comes first (that of its last Send) writes it (=). Out is None.
+// Send copies In[0] to the other end of the Link; its Backward receives the gradient computed there and adds it (+=).
+// Where the value has no local consumer, the Backward that comes first (that of its last Send) writes it (=). Out is
+// None.
 type Send struct {
 	Op
 	Link *Link

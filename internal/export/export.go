@@ -1,9 +1,10 @@
 // Package export says what a net's parameters are called, and what they must be, in other programs.
 //
-// Names and shapes are a matter of the target: see [Plain] and [Torchvision]. The numbers change in one place. Our dropout is the paper's: a mask
-// in training, outputs times 1-rate in use. PyTorch's, Caffe's and others' is inverted: times 1/(1-rate) in training, nothing in use. So in an
-// exported net the weights of the layer that reads behind a dropout layer are multiplied by 1-rate, and the net in use is the same; the
-// bias stays. That is exact for a rate of 0.5.
+// Names and shapes are a matter of the target: see [Plain] and [Torchvision]. The numbers change in one place. Our
+// dropout is the paper's: a mask in training, outputs times 1-rate in use. PyTorch's, Caffe's and others' is inverted:
+// times 1/(1-rate) in training, nothing in use. So in an exported net the weights of the layer that reads behind a
+// dropout layer are multiplied by 1-rate, and the net in use is the same; the bias stays. That is exact for a rate of
+// 0.5.
 //
 // The package knows the net (model) and no file format.
 package export
@@ -30,7 +31,8 @@ type Refused struct {
 
 func (e *Refused) Error() string { return "cannot be exported to " + e.Target + ": " + e.Reason }
 
-// Plain is every parameter under its own name, the paper's: for a module written for this net, whose layers have these names.
+// Plain is every parameter under its own name, the paper's: for a module written for this net, whose layers have these
+// names.
 func Plain(a *model.Arch) ([]Param, error) {
 	factors, err := inverted(a)
 	if err != nil {
@@ -43,8 +45,8 @@ func Plain(a *model.Arch) ([]Param, error) {
 	return all, nil
 }
 
-// inverted is what turns the paper's dropout into the inverted form, by parameter. What stands between a dropout layer and the layer with
-// weights behind it must let a factor through.
+// inverted is what turns the paper's dropout into the inverted form, by parameter. What stands between a dropout layer
+// and the layer with weights behind it must let a factor through.
 func inverted(a *model.Arch) ([]float32, error) {
 	factors := make([]float32, len(a.Params))
 	factor, dropout := 1.0, ""

@@ -9,8 +9,8 @@ import (
 	"alexnet/internal/model"
 )
 
-// torchvisionLayer is a layer of torchvision.models.alexnet (torchvision/models/alexnet.py). The average pooling to 6x6 before the
-// classifier is left out: pictures of 224 arrive there as 6x6, and it does nothing.
+// torchvisionLayer is a layer of torchvision.models.alexnet (torchvision/models/alexnet.py). The average pooling to 6x6
+// before the classifier is left out: pictures of 224 arrive there as 6x6, and it does nothing.
 type torchvisionLayer struct {
 	name   string // "features.0"
 	layer  config.Layer
@@ -46,8 +46,9 @@ func torchvisionLayers(classes int) []torchvisionLayer {
 
 const torchvisionAdvice = "export it under its own names: --to plain; the net that torchvision has is trained by alexnet train --config torchvision"
 
-// Torchvision is the net under the names of torchvision.models.alexnet, with num_classes as the net's. A net of another architecture is a
-// *Refused. Dropout layers may be missing, both or one (they do nothing in use), but there may be none where torchvision has none.
+// Torchvision is the net under the names of torchvision.models.alexnet, with num_classes as the net's. A net of another
+// architecture is a *Refused. Dropout layers may be missing, both or one (they do nothing in use), but there may be
+// none where torchvision has none.
 func Torchvision(a *model.Arch) ([]Param, error) {
 	all, differs := torchvisionNames(a)
 	if differs != "" {

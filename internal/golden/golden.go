@@ -1,5 +1,6 @@
-// Package golden reads the files that scripts/golden.py writes: what PyTorch computed in float64. It draws the inputs that belong to them and
-// measures how far a result is from the truth. The tests of backends and of the model use it; nothing else does.
+// Package golden reads the files that scripts/golden.py writes: what PyTorch computed in float64. It draws the inputs
+// that belong to them and measures how far a result is from the truth. The tests of backends and of the model use it;
+// nothing else does.
 //
 // The script's header says what the files hold and how to make them again.
 package golden
@@ -17,8 +18,8 @@ import (
 	"alexnet/internal/weights"
 )
 
-// Gates for single precision: relative norm of the difference, |got - want| / |want| over a tensor. PyTorch's own float32 is at 3e-7 forward
-// and 1e-6 in gradients.
+// Gates for single precision: relative norm of the difference, |got - want| / |want| over a tensor. PyTorch's own
+// float32 is at 3e-7 forward and 1e-6 in gradients.
 const (
 	Forward  = 1e-5
 	Gradient = 1e-4
@@ -122,8 +123,8 @@ func (f *File) Picture(name string, height, width, size int, dst []uint8) {
 	}
 }
 
-// Deviation is the relative norm |got - want| / |want| of a tensor. Where the file holds a sketch of it, it is an estimate with a standard
-// deviation of 2.2% of itself, or the deviation of the stored samples if that is larger.
+// Deviation is the relative norm |got - want| / |want| of a tensor. Where the file holds a sketch of it, it is an
+// estimate with a standard deviation of 2.2% of itself, or the deviation of the stored samples if that is larger.
 func (f *File) Deviation(t testing.TB, name string, got []float32) float64 {
 	t.Helper()
 	d := f.Estimate(t, name, got)
@@ -133,7 +134,8 @@ func (f *File) Deviation(t testing.TB, name string, got []float32) float64 {
 	return max(d, f.sampled(t, name, got, f.Tensor(t, name+"#norm")))
 }
 
-// Estimate is Deviation without the samples, which say something where a deviation should be nothing, not how large it is.
+// Estimate is Deviation without the samples, which say something where a deviation should be nothing, not how large it
+// is.
 func (f *File) Estimate(t testing.TB, name string, got []float32) float64 {
 	t.Helper()
 	if want, whole := f.tensors[name]; whole {
@@ -156,7 +158,8 @@ func (f *File) Check(t testing.TB, name string, got []float32, gate float64) flo
 	return d
 }
 
-// sampled compares the 256 stored elements, relative to their norm or to that which as many elements of the tensor have on average.
+// sampled compares the 256 stored elements, relative to their norm or to that which as many elements of the tensor have
+// on average.
 func (f *File) sampled(t testing.TB, name string, got, norm []float32) float64 {
 	want := f.Tensor(t, name+"#samples")
 	x := make([]float64, len(want))
@@ -167,7 +170,8 @@ func (f *File) sampled(t testing.TB, name string, got, norm []float32) float64 {
 	return distance(x, want) / max(mean, distance(make([]float64, len(want)), want))
 }
 
-// sketch is the count-sketch of x: element i, with the sign of bit 31 of word i, is added to the bucket of its low ten bits.
+// sketch is the count-sketch of x: element i, with the sign of bit 31 of word i, is added to the bucket of its low ten
+// bits.
 func (f *File) sketch(name string, x []float32) []float64 {
 	s := make([]float64, buckets)
 	stream := philox.Stream("sketch." + name)

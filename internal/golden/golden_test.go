@@ -44,7 +44,8 @@ func add(x []float32, d ...float32) []float32 {
 	return y
 }
 
-// The estimate of a sketch lies within 5 standard deviations (11%) of the relative norm of the difference, whatever the difference looks like.
+// The estimate of a sketch lies within 5 standard deviations (11%) of the relative norm of the difference, whatever the
+// difference looks like.
 func TestSketchMeasuresTheDifference(t *testing.T) {
 	const n = 100_001 // no multiple of 4
 	x := normals(1, n, 2)

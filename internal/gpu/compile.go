@@ -146,7 +146,8 @@ func newCompiler(n *Net) *compiler {
 	return c
 }
 
-// fp32 keeps from rounding what must not be rounded: the loss, its probabilities, and the logits where a matrix product gives them.
+// fp32 keeps from rounding what must not be rounded: the loss, its probabilities, and the logits where a matrix product
+// gives them.
 func (c *compiler) fp32(spec device.Spec) {
 	switch s := spec.(type) {
 	case *device.SoftmaxLoss:
@@ -239,7 +240,8 @@ func (c *compiler) buffer(purpose string, bytes int64) *buffer {
 // always keeps a buffer out of reuse.
 func (c *compiler) always(b *buffer) *buffer { return b.use(-1).use(2 * len(c.prog.Ops)) }
 
-// write plans a value's memory and tells that it is written now. What others see, or copy while this device goes on, keeps its own.
+// write plans a value's memory and tells that it is written now. What others see, or copy while this device goes on,
+// keeps its own.
 func (c *compiler) write(v *value) *buffer {
 	if v.data == nil {
 		v.data = c.buffer(device.PurposeActivations, v.typ.Size()*int64(c.prog.Rows)*int64(v.row()))

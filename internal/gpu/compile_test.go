@@ -27,8 +27,9 @@ func stepNames(steps []step) string {
 	return strings.Join(names, " ")
 }
 
-// The half of a layer that reads a device's own column is computed before the wait for the other half, and the gradient that the other device waits for before all others.
-// Which things overlap shows on hardware alone; that they can is in the order of what is enqueued.
+// The half of a layer that reads a device's own column is computed before the wait for the other half, and the gradient
+// that the other device waits for before all others. Which things overlap shows on hardware alone; that they can is in
+// the order of what is enqueued.
 func TestOwnHalfFirst(t *testing.T) {
 	tr := newTraining(t, columnsPage, trainingRows, openDevices(t, Options{}, 2))
 	want := map[string][2]string{

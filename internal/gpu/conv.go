@@ -34,7 +34,8 @@ type convPart struct {
 	settings cuda.Convolution
 }
 
-// reach is the side of the map that a convolution reads: (n-1) stride + kernel - 2 pad, or all of it where it leaves some out.
+// reach is the side of the map that a convolution reads: (n-1) stride + kernel - 2 pad, or all of it where it leaves
+// some out.
 func reach(s *device.Conv, side, out int) int { return max(side, (out-1)*s.Stride+s.Kernel-2*s.Pad) }
 
 func (o *conv) forward(c *compiler) error {
@@ -89,7 +90,8 @@ func (o *conv) describe(c *compiler) error {
 	return err
 }
 
-// countable refuses batches whose values cuDNN does not count, telling "not supported" of its algorithms: it takes less than 2^31 numbers in a tensor.
+// countable refuses batches whose values cuDNN does not count, telling "not supported" of its algorithms: it takes less
+// than 2^31 numbers in a tensor.
 func (c *compiler) countable(in, out int) error {
 	row := max(in, out)
 	if c.prog.Rows*row < 1<<31 {
@@ -189,8 +191,8 @@ func (o *conv) weightGradient(c *compiler, p *convPart, i int, dz *buffer) error
 	return nil
 }
 
-// block is where the numbers of an input's part of the weight lie: from number at on, (kernels, channels, size, size) or with the channels last, of a
-// weight whose channels from first on belong to the input.
+// block is where the numbers of an input's part of the weight lie: from number at on, (kernels, channels, size, size)
+// or with the channels last, of a weight whose channels from first on belong to the input.
 func (o *conv) block(x *value, at, first int) block {
 	size, own := o.spec.Kernel, x.shape.C/o.spec.Groups
 	all := 0
@@ -267,8 +269,8 @@ func (s *convolve) run(n *Net) error {
 	return s.part.Filter(n.dev.dnn, algo, a, b, work, to)
 }
 
-// try runs the convolution once, on memory of zeros. cuDNN's heuristics name algorithms that then fail on some GPUs (pytorch/pytorch#31336): the next one takes
-// the place of such a one, if what there is of workspace is enough for it.
+// try runs the convolution once, on memory of zeros. cuDNN's heuristics name algorithms that then fail on some GPUs
+// (pytorch/pytorch#31336): the next one takes the place of such a one, if what there is of workspace is enough for it.
 func (s *convolve) try(n *Net, op string) error {
 	p := s.part
 	err := s.run(n)

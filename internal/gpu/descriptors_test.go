@@ -15,8 +15,8 @@ import (
 	"alexnet/internal/reference"
 )
 
-// NVIDIA's own cuDNN takes every convolution of every net in configs, on one device and on one a column, in every precision, as the compiler describes them, and gives
-// our shapes. cuda.NewConv asks it.
+// NVIDIA's own cuDNN takes every convolution of every net in configs, on one device and on one a column, in every
+// precision, as the compiler describes them, and gives our shapes. cuda.NewConv asks it.
 func TestRealDescriptors(t *testing.T) {
 	again(t, "TestDescriptors", "LD_LIBRARY_PATH="+linktest.CUDNN(t))
 }

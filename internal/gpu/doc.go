@@ -1,15 +1,17 @@
 // Package gpu is the device that trains and predicts on NVIDIA's GPUs, through CUDA, cuBLAS and cuDNN.
 //
-// A program is compiled once, into launches whose arguments never change: what changes from step to step lies in device memory. cuDNN does the convolutions
-// by algorithms that its heuristics name, within a budget of workspace, cuBLAS the matrix products, the kernels of alexnet/kernels everything else. Values
-// lie in NCHW where convolutions compute in fp32, and in NHWC where tensor cores do (tf32, bf16). Weights, momentum and gradients lie as the training net's
-// convolutions want them: the channels of each input of a layer together, so that a layer of two inputs runs as two convolutions whose results add up, and
-// nothing is copied; the update does not care.
+// A program is compiled once, into launches whose arguments never change: what changes from step to step lies in device
+// memory. cuDNN does the convolutions by algorithms that its heuristics name, within a budget of workspace, cuBLAS the
+// matrix products, the kernels of alexnet/kernels everything else. Values lie in NCHW where convolutions compute in
+// fp32, and in NHWC where tensor cores do (tf32, bf16). Weights, momentum and gradients lie as the training net's
+// convolutions want them: the channels of each input of a layer together, so that a layer of two inputs runs as two
+// convolutions whose results add up, and nothing is copied; the update does not care.
 //
-// Every call enqueues and returns, from the goroutine that makes it, which for the time of the call stays on its thread with the GPU's context current. Each
-// device has four streams: one computes, one uploads pictures, one fetches what comes from the other device, one puts into the host's memory what leaves where the
-// GPUs do not reach each other. Between them and the other device's stand events, so the GPUs wait for each other and the host waits for nobody: the half of a
-// layer that reads a device's own column runs while the other half is under way.
+// Every call enqueues and returns, from the goroutine that makes it, which for the time of the call stays on its thread
+// with the GPU's context current. Each device has four streams: one computes, one uploads pictures, one fetches what
+// comes from the other device, one puts into the host's memory what leaves where the GPUs do not reach each other.
+// Between them and the other device's stand events, so the GPUs wait for each other and the host waits for nobody: the
+// half of a layer that reads a device's own column runs while the other half is under way.
 //
 // The build tag cuda compiles the package; without it [Open] and [Available] give the reason.
 package gpu
@@ -21,7 +23,8 @@ import (
 	"alexnet/internal/gpu/link"
 )
 
-// ErrUnavailable is what Open and Available fail with where no GPU can be used; the error that wraps it says what is missing.
+// ErrUnavailable is what Open and Available fail with where no GPU can be used; the error that wraps it says what is
+// missing.
 var ErrUnavailable = errors.New("no GPU can be used")
 
 // Reason is why no GPU, or this one, can be used, and what to do about it where that is known.

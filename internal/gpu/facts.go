@@ -107,7 +107,8 @@ func paths(devices []*Device) (all []Path, err error) {
 	return all, nil
 }
 
-// measure times some copies from GPU to GPU, the first of them apart. Without peer access the driver takes them through the host by itself.
+// measure times some copies from GPU to GPU, the first of them apart. Without peer access the driver takes them through
+// the host by itself.
 func measure(from, to *Device, src, dst cu.DevicePtr) (perSecond float64, err error) {
 	const copies = 8
 	err = to.do(func() (err error) {

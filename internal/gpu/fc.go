@@ -9,7 +9,8 @@ import (
 	"alexnet/internal/gpu/cuda"
 )
 
-// fc is a fully connected layer: y = x w' + b, x being the inputs side by side. A row of the weight holds each input's numbers as they lie in it.
+// fc is a fully connected layer: y = x w' + b, x being the inputs side by side. A row of the weight holds each input's
+// numbers as they lie in it.
 type fc struct {
 	spec    *device.FC
 	in      []*value

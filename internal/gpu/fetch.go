@@ -50,7 +50,8 @@ func (t *ticket) finish() error {
 	return nil
 }
 
-// Fetch reads a value or its gradient. It waits only for values that no step would read: the input, and where nothing is kept.
+// Fetch reads a value or its gradient. It waits only for values that no step would read: the input, and where nothing
+// is kept.
 func (n *Net) Fetch(v device.Value, grad bool, dst []float32) device.Ticket {
 	t := &n.tickets[n.fetched&1]
 	slot := n.place.tickets[n.fetched&1]
@@ -198,7 +199,8 @@ func (n *Net) sendFlags() error {
 	return cuda.Wrap("cuEventRecord", r.there.Record(n.dev.main))
 }
 
-// judge fails the net where report number i has a flag set. Flags stay set, so the first report that has one names the step.
+// judge fails the net where report number i has a flag set. Flags stay set, so the first report that has one names the
+// step.
 func (n *Net) judge(i int) {
 	specs := n.params.specs
 	flags := cuda.Slice[int32](n.pinned, n.place.reports+int64(i)*n.flags.bytes, kernels.FlagCount(len(specs)))

@@ -38,7 +38,8 @@ func Available() error {
 	return nil
 }
 
-// Count is the number of GPUs that can be used; CUDA_VISIBLE_DEVICES hides others, and numbers those that are left anew.
+// Count is the number of GPUs that can be used; CUDA_VISIBLE_DEVICES hides others, and numbers those that are left
+// anew.
 func Count() int {
 	if Available() != nil {
 		return 0
@@ -147,7 +148,8 @@ type Device struct {
 	blasPlanned bool // stands in the plan of a net
 }
 
-// Open makes a device of each GPU named; a GPU named twice holds two logical devices. Devices opened together can be linked.
+// Open makes a device of each GPU named; a GPU named twice holds two logical devices. Devices opened together can be
+// linked.
 func Open(ordinals []int, o Options) ([]device.Device, error) {
 	if err := Available(); err != nil {
 		return nil, err
@@ -227,7 +229,8 @@ func (d *Device) Supports(p device.Precision) error {
 		d.info.Name, d.info.Major, d.info.Minor)}
 }
 
-// Algorithms are those that training nets compiled so far chose, of each direction of each convolution, as cuDNN numbers them.
+// Algorithms are those that training nets compiled so far chose, of each direction of each convolution, as cuDNN
+// numbers them.
 func (d *Device) Algorithms() map[string]int { return d.chosen }
 
 // Hardware is the GPU and the cuDNN that chose.

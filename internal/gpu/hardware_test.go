@@ -59,14 +59,16 @@ func TestFewSteps(t *testing.T) {
 	mentions(t, *told...)
 }
 
-// Parameters are where a kernel reads them in whatever order the streams go on, though cuMemcpyHtoD leaves memory that is not pinned before it has arrived.
+// Parameters are where a kernel reads them in whatever order the streams go on, though cuMemcpyHtoD leaves memory that
+// is not pinned before it has arrived.
 func TestStoresArrive(t *testing.T) {
 	for seed := range 8 {
 		child(t, "TestFewSteps", "ALEXNET_WAY=peer", fmt.Sprintf("SOFTGPU_SEED=%d", seed))
 	}
 }
 
-// The driver's word for peer access is not taken: where it cannot be enabled, or copies arrive damaged, or the user does not want it, the host's memory is the way.
+// The driver's word for peer access is not taken: where it cannot be enabled, or copies arrive damaged, or the user
+// does not want it, the host's memory is the way.
 func TestPeerAccessTried(t *testing.T) {
 	for note, setting := range map[string]string{
 		"cuCtxEnablePeerAccess":                       "SOFTGPU_PEER_FAULT=enable",

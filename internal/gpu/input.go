@@ -14,8 +14,9 @@ import (
 	"alexnet/kernels"
 )
 
-// input is how pictures become the net's input. Pixels go up on a stream of their own, into one of two places, while the step before computes; all that is
-// small (crops, flips, colours, labels, pass, rates) goes up on the computing stream, into one place.
+// input is how pictures become the net's input. Pixels go up on a stream of their own, into one of two places, while
+// the step before computes; all that is small (crops, flips, colours, labels, pass, rates) goes up on the computing
+// stream, into one place.
 type input struct {
 	slots       [2]slot
 	small       *buffer
@@ -74,8 +75,8 @@ func (c *compiler) stage() {
 	}
 }
 
-// margin lets the input lie as its convolution wants it: with zeros at the right and bottom where the output is rounded up, and channels of zeros where
-// tensor cores want a whole vector of 16 bytes.
+// margin lets the input lie as its convolution wants it: with zeros at the right and bottom where the output is rounded
+// up, and channels of zeros where tensor cores want a whole vector of 16 bytes.
 func (c *compiler) margin(v *value) {
 	s, ok := v.reader.(*device.Conv)
 	if !ok || len(s.In) > 1 || v.sends > 0 {
@@ -101,7 +102,8 @@ type pinnedPlan struct {
 	reports int64
 }
 
-// planPinned plans pinned memory: the slots, the reports of checks, and room for two values of those that are read step by step.
+// planPinned plans pinned memory: the slots, the reports of checks, and room for two values of those that are read step
+// by step.
 func (c *compiler) planPinned() int64 {
 	p := &c.place
 	add := func(bytes int64) (at int64) { at, p.bytes = p.bytes, up(p.bytes+bytes); return at }

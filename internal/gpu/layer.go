@@ -22,8 +22,8 @@ func (c *compiler) activate(x place, xType cuda.Type, bias place, y *value, act 
 	c.launch(name, int64(c.elements(y)), x, bias, y.data, y.outer(c.prog.Rows), y.depth, y.inner(), int(act))
 }
 
-// ahead gives the gradient ahead of a layer's activation, and in a training net has the bias's gradient written in the same pass. It lies where the
-// gradient of the output does, unless somebody wants to see that.
+// ahead gives the gradient ahead of a layer's activation, and in a training net has the bias's gradient written in the
+// same pass. It lies where the gradient of the output does, unless somebody wants to see that.
 func (c *compiler) ahead(out *value, act device.Activation, bias *param) *buffer {
 	dy, dz := c.readGrad(out), out.grad
 	if act != device.Linear && out.kept {

@@ -9,7 +9,8 @@ import (
 	"alexnet/internal/gpu/cuda"
 )
 
-// block is a part of a tensor as it lies in two orders: numbers of four dimensions, outermost first, with the place of the first and the strides in each.
+// block is a part of a tensor as it lies in two orders: numbers of four dimensions, outermost first, with the place of
+// the first and the strides in each.
 type block struct {
 	dims               [4]int
 	private, logical   int // of the first number

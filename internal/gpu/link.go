@@ -16,8 +16,9 @@ import (
 // errPeer is how a device fails whose peer failed first.
 var errPeer = errors.New("the device at the other end of the link failed")
 
-// port is one end of a link. What leaves through it is fetched by the other end, on the stream that the other device has for that, between events:
-// left says that it is there, came that the copy is done, free that what is to be overwritten has been read.
+// port is one end of a link. What leaves through it is fetched by the other end, on the stream that the other device
+// has for that, between events: left says that it is there, came that the copy is done, free that what is to be
+// overwritten has been read.
 type port struct {
 	net   *Net
 	link  *device.Link
@@ -110,7 +111,8 @@ const (
 	wayStaged = "staged"
 )
 
-// way is how copies get from one device to another: inside of a GPU, from GPU to GPU, or through pinned memory of the host. The context of the first is current then.
+// way is how copies get from one device to another: inside of a GPU, from GPU to GPU, or through pinned memory of the
+// host. The context of the first is current then.
 func way(a, b *Device) string {
 	if a.card == b.card {
 		return wayOwn
@@ -236,8 +238,8 @@ func (p *port) arrived() error {
 	return cuda.Wrap("cuEventRecord", p.came.Record(x))
 }
 
-// throughHost copies by way of pinned memory: the other device writes it, on a stream of its own, so that both directions are under way at once. What was in it before
-// has been read: see begin.
+// throughHost copies by way of pinned memory: the other device writes it, on a stream of its own, so that both
+// directions are under way at once. What was in it before has been read: see begin.
 func (p *port) throughHost(bytes int64) error {
 	other, x := p.peer.net.dev, p.net.dev.exchange
 	err := other.do(func() error {
@@ -307,8 +309,8 @@ func (s *home) run(n *Net) error {
 	return cuda.Wrap("cuEventRecord", p.free.Record(n.dev.main))
 }
 
-// begin has the computing stream wait until the other device has fetched what left in the pass before, and frees what came then. Rows that take no part keep what an
-// earlier pass brought: finite numbers, whose gradient is 0.
+// begin has the computing stream wait until the other device has fetched what left in the pass before, and frees what
+// came then. Rows that take no part keep what an earlier pass brought: finite numbers, whose gradient is 0.
 func (p *port) begin(s cu.Stream) error {
 	if p.waiting {
 		p.waiting = false
@@ -344,7 +346,8 @@ func (k *clock) start(s cu.Stream) error {
 	return cuda.Wrap("cuEventRecord", k.pairs[k.next%len(k.pairs)][0].Record(s))
 }
 
-// stop ends a measurement. Where as many as there are pairs have not been read, the oldest is lost to the measurement, not to the result.
+// stop ends a measurement. Where as many as there are pairs have not been read, the oldest is lost to the measurement,
+// not to the result.
 func (k *clock) stop(s cu.Stream) error {
 	err := cuda.Wrap("cuEventRecord", k.pairs[k.next%len(k.pairs)][1].Record(s))
 	k.next++

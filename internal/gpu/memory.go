@@ -126,8 +126,8 @@ func release(all []*arena) (err error) {
 	return err
 }
 
-// room tells, before anything is allocated, whether the nets that were compiled fit into the memory of the net's GPU and of those that it exchanges with,
-// and where not, the batch that fits everywhere.
+// room tells, before anything is allocated, whether the nets that were compiled fit into the memory of the net's GPU
+// and of those that it exchanges with, and where not, the batch that fits everywhere.
 func (n *Net) room() error {
 	var least *device.MemoryError
 	var at string
@@ -193,11 +193,13 @@ func (c *card) room() error {
 	return &device.MemoryError{Plan: plan, Free: free, Rows: rows, Fits: fits}
 }
 
-// reserve is left to the driver, cuBLAS and cuDNN, which load their kernels when they are first called, hundreds of MiB, after free memory was asked for.
+// reserve is left to the driver, cuBLAS and cuDNN, which load their kernels when they are first called, hundreds of
+// MiB, after free memory was asked for.
 func (c *card) reserve() int64 { return max(512<<20, c.info.Memory*3/100) }
 
-// trial is what the waiting nets would need if they had so many rows at most, as the plan of nets compiled anew has it, which allocate nothing: memory does not
-// just grow with the rows, for cuDNN chooses algorithms with another workspace. Of parameters it counts all, also those that are allocated already.
+// trial is what the waiting nets would need if they had so many rows at most, as the plan of nets compiled anew has it,
+// which allocate nothing: memory does not just grow with the rows, for cuDNN chooses algorithms with another workspace.
+// Of parameters it counts all, also those that are allocated already.
 func (c *card) trial(rows int) (bytes int64, err error) {
 	devs, params := map[*Device]*Device{}, map[*Params]*Params{}
 	for _, n := range c.waiting {

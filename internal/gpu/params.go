@@ -62,7 +62,8 @@ type layoutOf struct {
 	blocks []block
 }
 
-// settle fixes how a parameter lies. Nets after the first must want the same, which they do where they split layers alike.
+// settle fixes how a parameter lies. Nets after the first must want the same, which they do where they split layers
+// alike.
 func (p *Params) settle(q *param, want layoutOf) error {
 	if q.settled {
 		if q.len != want.len || !slices.Equal(q.blocks, want.blocks) {

@@ -28,8 +28,9 @@ func (s access) told(a, b *card) string {
 	return fmt.Sprintf("what crosses between cuda:%d and cuda:%d goes through the host's memory: %s", a.Ordinal, b.Ordinal, s.note)
 }
 
-// reaches looks at a pair of GPUs, once. That the driver promises access is not enough: on some machines it cannot be enabled, on others copies arrive damaged
-// (pytorch/pytorch#84803, NVIDIA/open-gpu-kernel-modules#1257). So a pattern goes both ways first. The context of the first is current then.
+// reaches looks at a pair of GPUs, once. That the driver promises access is not enough: on some machines it cannot be
+// enabled, on others copies arrive damaged (pytorch/pytorch#84803, NVIDIA/open-gpu-kernel-modules#1257). So a pattern
+// goes both ways first. The context of the first is current then.
 func (c *card) reaches(other *card) access {
 	if s, known := c.peers[other]; known {
 		return s

@@ -10,7 +10,8 @@ import (
 	"alexnet/internal/gpu/cuda"
 )
 
-// replay is a step as a CUDA graph: one call enqueues it. Its launches have the same arguments each time, for what changes lies in device memory.
+// replay is a step as a CUDA graph: one call enqueues it. Its launches have the same arguments each time, for what
+// changes lies in device memory.
 type replay struct {
 	seen      int // calls
 	capturing bool
@@ -19,8 +20,9 @@ type replay struct {
 	refused   bool // a capture failed: no other is tried
 }
 
-// Replay does what enqueue does. The first time it does just that, for libraries load what they need when they are first called, which they must not during
-// a capture; the second time it captures, and from then on it launches what was captured. Where that fails it goes on as it began.
+// Replay does what enqueue does. The first time it does just that, for libraries load what they need when they are
+// first called, which they must not during a capture; the second time it captures, and from then on it launches what
+// was captured. Where that fails it goes on as it began.
 func (n *Net) Replay(enqueue func()) {
 	r := &n.replay
 	r.seen++
@@ -44,7 +46,8 @@ func (n *Net) Replay(enqueue func()) {
 	}))
 }
 
-// capture makes the graph. Nothing runs meanwhile, so what fails leaves no trace. The goroutine stays on its thread: captures belong to threads.
+// capture makes the graph. Nothing runs meanwhile, so what fails leaves no trace. The goroutine stays on its thread:
+// captures belong to threads.
 func (n *Net) capture(enqueue func()) error {
 	r := &n.replay
 	return n.dev.do(func() error {

@@ -24,8 +24,9 @@ import (
 	"alexnet/internal/reference"
 )
 
-// columnsPage has everything that the two columns' training has: convolutions and units of their own column and of both, a first convolution that rounds up,
-// normalisation that stops at the border, overlapping pooling, dropout, an activation that stands alone.
+// columnsPage has everything that the two columns' training has: convolutions and units of their own column and of
+// both, a first convolution that rounds up, normalisation that stops at the border, overlapping pooling, dropout, an
+// activation that stands alone.
 const columnsPage = `
 model:
   columns: 2
@@ -144,8 +145,8 @@ func after(t *testing.T, devs []device.Device) map[string][]float32 {
 	return tr.tensors()
 }
 
-// Twenty steps on two GPUs, on one, on two logical devices of one, on the CPU and on the reference are one training: every weight and momentum within 1e-4,
-// relative norm.
+// Twenty steps on two GPUs, on one, on two logical devices of one, on the CPU and on the reference are one training:
+// every weight and momentum within 1e-4, relative norm.
 func TestTwentySteps(t *testing.T) {
 	want := after(t, reference.Open(1))
 	runs := map[string]func(t *testing.T) []device.Device{
@@ -222,8 +223,8 @@ type counts struct {
 
 func emulated() bool { return strings.Contains(os.Getenv("LD_LIBRARY_PATH"), "softgpu") }
 
-// child runs a test of this binary in a process of its own with other settings of the emulated GPUs, and returns what they counted. It is skipped on others.
-// Whatever the test, nothing may cross but by the exchange's own copies.
+// child runs a test of this binary in a process of its own with other settings of the emulated GPUs, and returns what
+// they counted. It is skipped on others. Whatever the test, nothing may cross but by the exchange's own copies.
 func child(t *testing.T, test string, settings ...string) (stats counts) {
 	t.Helper()
 	if !emulated() {
@@ -258,7 +259,8 @@ func inChild(t *testing.T) {
 	}
 }
 
-// paperExchange is what crosses between the devices in a step of the paper's net, a picture: forward as much as backward.
+// paperExchange is what crosses between the devices in a step of the paper's net, a picture: forward as much as
+// backward.
 const paperExchange = 468992
 
 func TestPaperStep(t *testing.T) {
@@ -281,17 +283,20 @@ func TestPaperStep(t *testing.T) {
 	}
 }
 
-// One step of the paper's net moves between the GPUs what it should and not a byte more, as the emulated GPUs count it themselves.
+// One step of the paper's net moves between the GPUs what it should and not a byte more, as the emulated GPUs count it
+// themselves.
 func TestPaperBytes(t *testing.T) {
 	if testing.Short() {
 		t.Skip("the paper's net, in a short run")
 	}
 	stats := child(t, "TestPaperStep")
-	// As much each way: the halves there, their gradients back. fc7 goes from GPU 1 to 0 alone, its gradient from 0 to 1.
+	// As much each way: the halves there, their gradients back. fc7 goes from GPU 1 to 0 alone, its gradient from 0
+	// to 1.
 	crossed(t, stats, patternBytes+paperExchange, patternBytes+paperExchange)
 }
 
-// crossed wants the emulated GPUs to have counted so many bytes from 0 to 1, and from 1 to 0: patternBytes where the way was tried, and what steps moved.
+// crossed wants the emulated GPUs to have counted so many bytes from 0 to 1, and from 1 to 0: patternBytes where the
+// way was tried, and what steps moved.
 func crossed(t *testing.T, stats counts, there, back int64) {
 	t.Helper()
 	if stats.Peer[0][1] != there || stats.Peer[1][0] != back {
@@ -318,7 +323,8 @@ func TestWithoutPeerAccess(t *testing.T) {
 	child(t, "TestStagedDevices", "SOFTGPU_PEER=0")
 }
 
-// Whatever order the GPUs work in, as far as events leave it open, the result is the same: a wait that is missing shows as wrong numbers.
+// Whatever order the GPUs work in, as far as events leave it open, the result is the same: a wait that is missing shows
+// as wrong numbers.
 func TestSchedules(t *testing.T) {
 	if testing.Short() {
 		t.Skip("some processes, in a short run")
@@ -361,8 +367,8 @@ model:
 
 const homeRows, homePasses = 4, 8
 
-// Passes that are enqueued one behind the other do not overtake: what device 1 computes for the next pass waits until device 0 has fetched what it computed for
-// this one.
+// Passes that are enqueued one behind the other do not overtake: what device 1 computes for the next pass waits until
+// device 0 has fetched what it computed for this one.
 func TestPassesInFlight(t *testing.T) {
 	inChild(t)
 	const rows = homeRows
@@ -402,11 +408,12 @@ func TestPassesInFlight(t *testing.T) {
 	}
 }
 
-// A step that was captured is what the ops are one by one, checks included: after twenty steps, fewer rows now and then, all bits are the same, and a gradient out of
-// range is found in its step.
+// A step that was captured is what the ops are one by one, checks included: after twenty steps, fewer rows now and
+// then, all bits are the same, and a gradient out of range is found in its step.
 func TestReplay(t *testing.T) {
 	if os.Getenv("ALEXNET_CHILD") == "" && emulated() {
-		// The first step goes op by op, the second is captured and launched, as are the eighteen behind it and the one that fails.
+		// The first step goes op by op, the second is captured and launched, as are the eighteen behind it and the one
+		// that fails.
 		if stats := child(t, "TestReplay"); stats.GraphLaunches < 20 {
 			t.Errorf("%d launches of a graph in 21 steps", stats.GraphLaunches)
 		}

@@ -10,9 +10,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Acquire opens the file for reading and writing, creates it if need be, and locks it without waiting: ErrLocked where somebody else
-// has it. Its content is left alone. Closing the file, or the end of the process, gives the lock back. Who holds the lock may
-// rename or remove the file.
+// Acquire opens the file for reading and writing, creates it if need be, and locks it without waiting: ErrLocked where
+// somebody else has it. Its content is left alone. Closing the file, or the end of the process, gives the lock back.
+// Who holds the lock may rename or remove the file.
 func Acquire(path string) (*os.File, error) {
 	for {
 		f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o644)

@@ -59,8 +59,8 @@ func memory() Memory {
 	return m
 }
 
-// groupLimit is the least memory limit of the process's control group (version 2) and of those around it, and what that group uses. Inside a
-// container its own group is the root.
+// groupLimit is the least memory limit of the process's control group (version 2) and of those around it, and what that
+// group uses. Inside a container its own group is the root.
 func groupLimit(root, self string) (limit, used int64) {
 	at := "/"
 	for line := range strings.Lines(self) {

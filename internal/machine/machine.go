@@ -1,5 +1,5 @@
-// Package machine tells what the computer at hand is and what of it this process may use, for reports that people paste. What cannot be found out is
-// left empty, or 0: nothing here fails. It imports nothing of the program.
+// Package machine tells what the computer at hand is and what of it this process may use, for reports that people
+// paste. What cannot be found out is left empty, or 0: nothing here fails. It imports nothing of the program.
 package machine
 
 import (

@@ -1,11 +1,13 @@
-// Package model turns a page of package config into a net that runs: it resolves shapes, spreads the columns over one or two devices, and
-// writes one device.Program for each.
+// Package model turns a page of package config into a net that runs: it resolves shapes, spreads the columns over one
+// or two devices, and writes one device.Program for each.
 //
-// Columns are architecture, devices are placement. On one device a single tensor holds all columns side by side, and a layer that reads
-// only its own column is a grouped convolution; on as many devices as columns each holds one, and what the other columns must see
-// crosses as a Send and a Recv before the layers that say `inputs: both`. The two are the same net: same weights, same draws, same names.
+// Columns are architecture, devices are placement. On one device a single tensor holds all columns side by side, and a
+// layer that reads only its own column is a grouped convolution; on as many devices as columns each holds one, and what
+// the other columns must see crosses as a Send and a Recv before the layers that say `inputs: both`. The two are the
+// same net: same weights, same draws, same names.
 //
-// The package imports the contract (device) and never a backend; it holds no arithmetic besides shapes and the initial weights.
+// The package imports the contract (device) and never a backend; it holds no arithmetic besides shapes and the initial
+// weights.
 package model
 
 import (
@@ -39,7 +41,8 @@ const (
 	home                 // whole on device 0: the last layer with weights and all after it, as in the 2012 code
 )
 
-// ParamInfo is one weight or bias tensor of the whole net, in logical order, merged over columns along its first dimension.
+// ParamInfo is one weight or bias tensor of the whole net, in logical order, merged over columns along its first
+// dimension.
 type ParamInfo struct {
 	Name  string // "conv1.weight", "conv1.bias"
 	Shape []int  // conv (kernels, channels a kernel sees, height, width), fc (units, inputs a unit sees), bias (n)
@@ -56,8 +59,8 @@ type ParamInfo struct {
 // Len is the number of elements.
 func (p *ParamInfo) Len() int { return device.ParamSpec{Shape: p.Shape}.Len() }
 
-// Of resolves the net of a page for data of so many classes (0: no data at hand), with or without its dropout layers as the page says. Errors
-// are *config.Error.
+// Of resolves the net of a page for data of so many classes (0: no data at hand), with or without its dropout layers as
+// the page says. Errors are *config.Error.
 func Of(page *config.Config, classes int) (*Arch, error) {
 	m, err := page.Model.ForClasses(classes)
 	if err != nil {
@@ -66,8 +69,9 @@ func Of(page *config.Config, classes int) (*Arch, error) {
 	return New(m, page.Train.Dropout)
 }
 
-// New resolves a net. Classes must be set (config.Model.ForClasses). With dropout false the dropout layers are left out, in training and in
-// use: the paper's form multiplies by 1-rate in use, which would be wrong for weights that never saw a mask. Errors are *config.Error.
+// New resolves a net. Classes must be set (config.Model.ForClasses). With dropout false the dropout layers are left
+// out, in training and in use: the paper's form multiplies by 1-rate in use, which would be wrong for weights that
+// never saw a mask. Errors are *config.Error.
 func New(cfg config.Model, dropout bool) (*Arch, error) {
 	if cfg.Classes < 2 {
 		return nil, config.Errorf("model.classes", "is %d, must be at least 2", cfg.Classes)

@@ -40,8 +40,9 @@ func summary(t *testing.T, a *Arch, devices, batch int) Summary {
 	return s
 }
 
-// Parameters and multiply-adds of the nets; the paper's are 60,965,224 and 0.724 G, the merged net's 62,378,344 and 1.135 G.
-// torchvision's documentation gives 61,100,840 and 0.71 G for its own. The paper speaks of 650,000 neurons: 96x55x55 + 256x27x27 + 2 x 384x13x13 + 256x13x13 + 2 x 4096 + 1000.
+// Parameters and multiply-adds of the nets; the paper's are 60,965,224 and 0.724 G, the merged net's 62,378,344 and
+// 1.135 G. torchvision's documentation gives 61,100,840 and 0.71 G for its own. The paper speaks of 650,000 neurons:
+// 96x55x55 + 256x27x27 + 2 x 384x13x13 + 256x13x13 + 2 x 4096 + 1000.
 func TestSizes(t *testing.T) {
 	for _, c := range []struct {
 		name                  string
@@ -49,13 +50,15 @@ func TestSizes(t *testing.T) {
 	}{
 		{"alexnet", 60_965_224, 724_406_816, 659_272},
 		{"alexnet-merged", 62_378_344, 1_135_256_096, 659_272},
-		// 48x3x121+48, 128x48x25+128, 192x128x9+192, 192x192x9+192, 256x192x9+256, 9216x4096+4096, 4096x4096+4096, 4096x1000+1000
+		// 48x3x121+48, 128x48x25+128, 192x128x9+192, 192x192x9+192, 256x192x9+256, 9216x4096+4096, 4096x4096+4096,
+		// 4096x1000+1000
 		{"alexnet-one-column", 17_472 + 153_728 + 221_376 + 331_968 + 442_624 + 37_752_832 + 16_781_312 + 4_097_000, 391_514_384, 355_864},
 		// 32x3x25+32, 32x32x25+32, 64x32x25+64, 1024x10+10
 		{"fig1", 2_432 + 25_632 + 51_264 + 10_250, 2_400*1024 + 25_600*256 + 51_200*64 + 10_240, 32*1024 + 32*256 + 64*64 + 10},
 		// the two-column net's: groups of 2 see as little as its columns do, and a 227 input has the same maps
 		{"caffenet", 60_965_224, 724_406_816, 659_272},
-		// 64x3x121+64, 192x64x25+192, 384x192x9+384, 256x384x9+256, 256x256x9+256, 9216x4096+4096, 4096x4096+4096, 4096x1000+1000
+		// 64x3x121+64, 192x64x25+192, 384x192x9+384, 256x384x9+256, 256x256x9+256, 9216x4096+4096, 4096x4096+4096,
+		// 4096x1000+1000
 		{
 			"torchvision", 23_296 + 307_392 + 663_936 + 884_992 + 590_080 + 37_752_832 + 16_781_312 + 4_097_000,
 			23_232*3025 + 307_200*729 + (663_552+884_736+589_824)*169 + 37_748_736 + 16_777_216 + 4_096_000, // = 714,188,480

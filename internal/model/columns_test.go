@@ -15,8 +15,9 @@ import (
 	"alexnet/internal/reference"
 )
 
-// twoColumns has one of everything: kernels and fully connected units that read their own column or both, grouped kernels inside a
-// column, normalisation at the column border, overlapping pooling, dropout in both places, an activation that stands alone.
+// twoColumns has one of everything: kernels and fully connected units that read their own column or both, grouped
+// kernels inside a column, normalisation at the column border, overlapping pooling, dropout in both places, an
+// activation that stands alone.
 const twoColumns = `
 model:
   columns: 2
@@ -101,7 +102,8 @@ type trainee struct {
 	decay []float32
 }
 
-// newTrainee makes one on reference devices, with both ends of every exchange among the values to keep, so that a test may tamper with them.
+// newTrainee makes one on reference devices, with both ends of every exchange among the values to keep, so that a test
+// may tamper with them.
 func newTrainee(t *testing.T, a *Arch, devices int) *trainee {
 	t.Helper()
 	plan, err := newPlan(a, devices, staged(a, testRows, true))
@@ -237,8 +239,9 @@ func relative(x, y []float32) float64 {
 // tolerance between one device and two after 20 steps: the sums run in another order, nothing else differs.
 const tolerance = 1e-4
 
-// One device and two train the same net: same crops and flips bit for bit, same dropout masks, weights and momentum to within rounding.
-// With these seeds no ReLU, and no maximum, comes so near to a kink that the two fall on different sides of it, on either backend.
+// One device and two train the same net: same crops and flips bit for bit, same dropout masks, weights and momentum to
+// within rounding. With these seeds no ReLU, and no maximum, comes so near to a kink that the two fall on different
+// sides of it, on either backend.
 func TestOneDeviceAgainstTwo(t *testing.T) {
 	for name, backend := range backends() {
 		t.Run(name, func(t *testing.T) { oneAgainstTwo(t, backend) })
@@ -306,8 +309,8 @@ func TestPrecisionRefused(t *testing.T) {
 	}
 }
 
-// The comparison above would notice any exchange whose data does not arrive: zeros sent on any one Link, forward or backward, give
-// another net than the one device's within a single step.
+// The comparison above would notice any exchange whose data does not arrive: zeros sent on any one Link, forward or
+// backward, give another net than the one device's within a single step.
 func TestEverySendMatters(t *testing.T) {
 	a := twoColumnNet(t)
 	one := newTrainee(t, a, 1)
@@ -409,8 +412,8 @@ func TestBytesCounted(t *testing.T) {
 	}
 }
 
-// Nets for use share the weights of the training net; on two devices they give what they give on one, gradient of the input included,
-// and values come back in column order under their names.
+// Nets for use share the weights of the training net; on two devices they give what they give on one, gradient of the
+// input included, and values come back in column order under their names.
 func TestInferenceOnTwoDevices(t *testing.T) {
 	a := twoColumnNet(t)
 	names := a.Names()

@@ -65,8 +65,8 @@ func (m mistaken) Compile(p device.Program) (device.Net, error) {
 	return m.Device.Compile(p)
 }
 
-// A golden that lets a mistake pass is worth nothing. Each of these is one that implementations have made, and the ten steps must be off by ten
-// times a gate or more.
+// A golden that lets a mistake pass is worth nothing. Each of these is one that implementations have made, and the ten
+// steps must be off by ten times a gate or more.
 func TestGoldenNotices(t *testing.T) {
 	for _, c := range []struct {
 		mistake string

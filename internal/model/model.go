@@ -75,8 +75,8 @@ func (a *Arch) localParams(devices int) [][]device.Param {
 	return local
 }
 
-// paramSpecs are device d's shares, in the order of localParams. A share is a run of whole slices along the first dimension, thus
-// contiguous in logical order.
+// paramSpecs are device d's shares, in the order of localParams. A share is a run of whole slices along the first
+// dimension, thus contiguous in logical order.
 func (a *Arch) paramSpecs(devices, d int) []device.ParamSpec {
 	var specs []device.ParamSpec
 	for i := range a.Layers {
@@ -128,8 +128,9 @@ func (m *Model) each(param int, data []float32, do func(d int, p device.Param, s
 	return nil
 }
 
-// Init stores the initial weights of a seed: normal numbers by parameter name and logical element, so the same net on any devices, and
-// the same layers whatever layers are around them. Momentum is left alone. It needs memory, so it comes after the first Alloc.
+// Init stores the initial weights of a seed: normal numbers by parameter name and logical element, so the same net on
+// any devices, and the same layers whatever layers are around them. Momentum is left alone. It needs memory, so it
+// comes after the first Alloc.
 func (m *Model) Init(seed uint64) error {
 	largest := 0
 	for i := range m.arch.Params {

@@ -38,8 +38,8 @@ type Net struct {
 	step   func()        // enqueues all ops; in a net that trains, back and the update too
 }
 
-// Compile makes a net that runs on the model's parameters. At most one net may be a Train net, and it must be compiled first. It takes
-// no memory for tensors. Errors about Keep and the devices are *config.Error.
+// Compile makes a net that runs on the model's parameters. At most one net may be a Train net, and it must be compiled
+// first. It takes no memory for tensors. Errors about Keep and the devices are *config.Error.
 func (m *Model) Compile(o Options) (*Net, error) {
 	plan, err := newPlan(m.arch, len(m.devs), o)
 	if err != nil {
@@ -113,7 +113,8 @@ func (n *Net) forward() {
 	}
 }
 
-// Step is Forward and, in a net that trains, Backward and Update. A device that can replay what it was given before does.
+// Step is Forward and, in a net that trains, Backward and Update. A device that can replay what it was given before
+// does.
 func (n *Net) Step(b *device.Batch, p Pass) {
 	n.Begin(b, p)
 	if r, ok := n.nets[0].(device.Replayer); ok && len(n.nets) == 1 {
@@ -123,8 +124,8 @@ func (n *Net) Step(b *device.Batch, p Pass) {
 	n.step()
 }
 
-// Begin enqueues the upload alone. With ForwardStep and BackwardStep it is Forward and Backward taken apart, for those who measure or check
-// single ops.
+// Begin enqueues the upload alone. With ForwardStep and BackwardStep it is Forward and Backward taken apart, for those
+// who measure or check single ops.
 func (n *Net) Begin(b *device.Batch, p Pass) {
 	n.rows = p.Rows
 	for d, net := range n.nets {
@@ -224,8 +225,9 @@ func (n *Net) find(name string, grad bool, numbers int) (spread, error) {
 	return s, nil
 }
 
-// Fetch reads a value, or with grad its gradient, of the last pass's rows into dst: (rows, C, H, W), columns merged in their order. It waits.
-// Besides input and prob, a value must be in Options.Keep. The gradient of what every device holds whole is summed over the devices.
+// Fetch reads a value, or with grad its gradient, of the last pass's rows into dst: (rows, C, H, W), columns merged in
+// their order. It waits. Besides input and prob, a value must be in Options.Keep. The gradient of what every device
+// holds whole is summed over the devices.
 func (n *Net) Fetch(name string, grad bool, dst []float32) error {
 	s, err := n.find(name, grad, len(dst))
 	switch {
@@ -255,8 +257,8 @@ func (n *Net) Fetch(name string, grad bool, dst []float32) error {
 	return nil
 }
 
-// Store writes a value, or with grad its gradient: what Fetch reads. What every device holds whole is written on each; its gradient, of which
-// each device has a share of the sum, on device 0, and 0 elsewhere.
+// Store writes a value, or with grad its gradient: what Fetch reads. What every device holds whole is written on each;
+// its gradient, of which each device has a share of the sum, on device 0, and 0 elsewhere.
 func (n *Net) Store(name string, grad bool, src []float32) error {
 	s, err := n.find(name, grad, len(src))
 	if err != nil {
@@ -299,7 +301,8 @@ func (n *Net) Choices() uint64 {
 	return 0
 }
 
-// StepName names the layer that step i of the plan's order belongs to; for the steps of an exchange: what crosses, and exchange is true.
+// StepName names the layer that step i of the plan's order belongs to; for the steps of an exchange: what crosses, and
+// exchange is true.
 func (p *Plan) StepName(i int) (name string, exchange bool) {
 	s := p.Order[i]
 	var link *device.Link
@@ -314,7 +317,8 @@ func (p *Plan) StepName(i int) (name string, exchange bool) {
 	return p.sources[slices.Index(p.Links, link)], true
 }
 
-// Idle tells that step i of the plan's order has nothing to do, forward or backward: see device.Accountant. False where the device does not tell.
+// Idle tells that step i of the plan's order has nothing to do, forward or backward: see device.Accountant. False where
+// the device does not tell.
 func (n *Net) Idle(i int, backward bool) bool {
 	s := n.plan.Order[i]
 	a, ok := n.nets[s.Device].(device.Accountant)
@@ -383,8 +387,8 @@ func (n *Net) Sync() error {
 	return n.all(device.Net.Sync)
 }
 
-// Close frees the net on all devices, once all of them are done: one may still read what another sent from that one's memory. What fails
-// meanwhile is not told: who closes without a Sync has no use for it.
+// Close frees the net on all devices, once all of them are done: one may still read what another sent from that one's
+// memory. What fails meanwhile is not told: who closes without a Sync has no use for it.
 func (n *Net) Close() error {
 	_ = n.Sync()
 	err := n.all(device.Net.Close)
@@ -392,7 +396,8 @@ func (n *Net) Close() error {
 	return err
 }
 
-// all calls every device, whatever fails. When one device fails the others fail for lack of its data: each failure is told once.
+// all calls every device, whatever fails. When one device fails the others fail for lack of its data: each failure is
+// told once.
 func (n *Net) all(call func(device.Net) error) error {
 	var failed []error
 	for _, net := range n.nets {

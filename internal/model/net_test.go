@@ -153,7 +153,8 @@ func TestInit(t *testing.T) {
 	}
 }
 
-// Known elements, from an independent implementation of the counter's definition: weights of a seed are part of what a version promises.
+// Known elements, from an independent implementation of the counter's definition: weights of a seed are part of what a
+// version promises.
 func TestInitKnown(t *testing.T) {
 	p := ParamInfo{Name: "conv1.weight", Shape: []int{1 << 17}, Std: 1}
 	got := make([]float32, p.Len())

@@ -10,9 +10,10 @@ import (
 	"alexnet/internal/device"
 )
 
-// TestEveryLayerOff switches off each layer of each page, one at a time, as --set model.conv4=off does: what is left must be a net whose
-// programs hold together, on one device and on one a column. Only a softmax and the last layer with weights, which gives a number a class, cannot
-// go, and a grouped convolution that is left with channels that do not divide says so under its own key.
+// TestEveryLayerOff switches off each layer of each page, one at a time, as --set model.conv4=off does: what is left
+// must be a net whose programs hold together, on one device and on one a column. Only a softmax and the last layer with
+// weights, which gives a number a class, cannot go, and a grouped convolution that is left with channels that do not
+// divide says so under its own key.
 func TestEveryLayerOff(t *testing.T) {
 	refused := map[string]string{
 		"caffenet conv1": "model.conv2.groups is 2, must divide the 3 channels and the 256 kernels of a column",

@@ -13,8 +13,8 @@ import (
 // Plan is what runs: one program a device, and the order in which one goroutine enqueues their ops.
 type Plan struct {
 	Programs []device.Program
-	// Order is the forward pass; backward is its exact reverse. All Sends of an exchange come before its Recvs, so that a device that
-	// works at once, without a queue, never waits for what was not sent yet.
+	// Order is the forward pass; backward is its exact reverse. All Sends of an exchange come before its Recvs, so that
+	// a device that works at once, without a queue, never waits for what was not sent yet.
 	Order []Step
 	Links []*device.Link // "pool2 0>1"
 
@@ -87,7 +87,8 @@ func (a *Arch) checkKeep(names []string) error {
 	return nil
 }
 
-// Names are those of all values that can be kept and fetched: input, every layer's output, "conv1.pre" before the activation, prob.
+// Names are those of all values that can be kept and fetched: input, every layer's output, "conv1.pre" before the
+// activation, prob.
 func (a *Arch) Names() []string {
 	names := []string{"input"}
 	for i := range a.Layers {
@@ -222,8 +223,8 @@ func activation(name string) device.Activation {
 	return device.Linear
 }
 
-// weighted adds a conv or fc layer, the exchange before it, and, where the value before the activation is to be kept, an activation
-// that stands alone.
+// weighted adds a conv or fc layer, the exchange before it, and, where the value before the activation is to be kept,
+// an activation that stands alone.
 func (p *planner) weighted(l *Layer, in spread) spread {
 	reads := p.reads(l, in)
 	act, pre := activation(l.Act), l.Name+".pre"
@@ -286,8 +287,8 @@ func (p *planner) kernel(l *Layer, op device.Op, d int, act device.Activation) d
 	return &device.FC{Op: op, Weight: w, Bias: b, Act: act, Int8: p.int8}
 }
 
-// reads is what each device's part of a layer reads: its own part of the input, or every part in column order. What a device lacks
-// crosses; a value has one reader, so nothing crosses twice to the same device.
+// reads is what each device's part of a layer reads: its own part of the input, or every part in column order. What a
+// device lacks crosses; a value has one reader, so nothing crosses twice to the same device.
 func (p *planner) reads(l *Layer, in spread) [][]device.Value {
 	reads := make([][]device.Value, len(p.Programs))
 	for d := range reads {

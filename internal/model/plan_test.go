@@ -11,7 +11,8 @@ import (
 	"alexnet/internal/device"
 )
 
-// Every page compiles on one device and, where it has two columns, on two, for training and for use, with everything kept or nothing.
+// Every page compiles on one device and, where it has two columns, on two, for training and for use, with everything
+// kept or nothing.
 func TestProgramsCheck(t *testing.T) {
 	for _, name := range config.Names() {
 		a := load(t, name)
@@ -115,7 +116,8 @@ func TestGroupsOnOneDevice(t *testing.T) {
 	}
 }
 
-// With Int8 all fully connected layers have int8 weights, on either device; Program.Check lets no net with gradients have them.
+// With Int8 all fully connected layers have int8 weights, on either device; Program.Check lets no net with gradients
+// have them.
 func TestInt8(t *testing.T) {
 	a := load(t, "alexnet")
 	for devices := 1; devices <= 2; devices++ {

@@ -44,8 +44,8 @@ type MemorySummary struct {
 	Bytes   int64  `json:"bytes"`
 }
 
-// ExchangeRow is what crosses between devices before one layer, forward, in fp32 bytes, all directions summed. Its gradients cross
-// backward in the same number of bytes.
+// ExchangeRow is what crosses between devices before one layer, forward, in fp32 bytes, all directions summed. Its
+// gradients cross backward in the same number of bytes.
 type ExchangeRow struct {
 	Value      string `json:"value"`  // "pool2"; dropout between the layer and the crossing is passed over
 	Reader     string `json:"reader"` // "conv3"
@@ -53,8 +53,8 @@ type ExchangeRow struct {
 	PerBatch   int64  `json:"bytes_per_batch"`
 }
 
-// Summary describes the net on so many devices, trained with a batch of so many pictures. It plans as Compile does, so what it says is
-// what will run.
+// Summary describes the net on so many devices, trained with a batch of so many pictures. It plans as Compile does, so
+// what it says is what will run.
 func (a *Arch) Summary(devices, batch int) (Summary, error) {
 	plan, err := newPlan(a, devices, Options{Rows: batch, Train: true})
 	if err != nil {

@@ -1,9 +1,10 @@
-// Package philox holds the program's only source of randomness: Philox4x32-10, a counter-based generator (Salmon, Moraes, Dror,
-// Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC 2011). A draw depends on nothing but its key and counter, so it can be
-// made anywhere, in any order, again: a resumed run draws what the undisturbed one drew, and two devices draw what one would.
+// Package philox holds the program's only source of randomness: Philox4x32-10, a counter-based generator (Salmon,
+// Moraes, Dror, Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC 2011). A draw depends on nothing but its key
+// and counter, so it can be made anywhere, in any order, again: a resumed run draws what the undisturbed one drew, and
+// two devices draw what one would.
 //
-// Every use of randomness has its own Purpose, mixed into the key, so that no two uses ever share a number. The C and CUDA backends
-// repeat this arithmetic; devicetest holds them to it.
+// Every use of randomness has its own Purpose, mixed into the key, so that no two uses ever share a number. The C and
+// CUDA backends repeat this arithmetic; devicetest holds them to it.
 package philox
 
 import (
@@ -73,7 +74,8 @@ func Normals(w [4]uint32) [4]float64 {
 	return n
 }
 
-// Source draws words in sequence from one key and the upper half of a counter, for uses that are sequential anyway (a shuffle).
+// Source draws words in sequence from one key and the upper half of a counter, for uses that are sequential anyway (a
+// shuffle).
 type Source struct {
 	key  [2]uint32
 	ctr  [4]uint32

@@ -25,8 +25,8 @@ func activate[T Float](act device.Activation, x, y []T) {
 	}
 }
 
-// activateBackward writes the gradient ahead of an activation that gave y: ReLU passes dy where y is not 0, tanh' = 1 - y^2.
-// dx gives the number of elements.
+// activateBackward writes the gradient ahead of an activation that gave y: ReLU passes dy where y is not 0, tanh' = 1 -
+// y^2. dx gives the number of elements.
 func activateBackward[T Float](act device.Activation, y, dy, dx []T) {
 	y, dy = y[:len(dx)], dy[:len(dx)]
 	switch act {

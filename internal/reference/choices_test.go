@@ -6,7 +6,8 @@ import (
 	"alexnet/internal/device"
 )
 
-// TestChoices: a ReLU that switches and a maximum that moves change the fingerprint, other numbers do not. In float64 a value is read as it is.
+// TestChoices: a ReLU that switches and a maximum that moves change the fingerprint, other numbers do not. In float64 a
+// value is read as it is.
 func TestChoices(t *testing.T) {
 	d := Open64()
 	params, err := d.NewParams([]device.ParamSpec{{Name: "w", Shape: []int{1, 1, 1, 1}}, {Name: "b", Shape: []int{1}}})

@@ -2,15 +2,16 @@ package reference
 
 import "alexnet/internal/device"
 
-// conv is the geometry of a convolution. A picture is unrolled so that the sum over channels and kernel becomes a matrix product (im2col):
-// column p of col holds the pixels that output pixel p sees.
+// conv is the geometry of a convolution. A picture is unrolled so that the sum over channels and kernel becomes a
+// matrix product (im2col): column p of col holds the pixels that output pixel p sees.
 type conv[T Float] struct {
 	*device.Conv
 	in  []device.Shape // of the inputs, whose channels follow one another
 	out device.Shape
 }
 
-// scratch is working memory that belongs to no value: an area for each worker, one for each share, and one for the whole op.
+// scratch is working memory that belongs to no value: an area for each worker, one for each share, and one for the
+// whole op.
 type scratch[T Float] struct {
 	worker, share [][]T
 	whole         []T
@@ -31,8 +32,8 @@ func (c *conv[T]) taps() int { return c.channels() * c.Kernel * c.Kernel }
 // pixels is the size of an output map.
 func (c *conv[T]) pixels() int { return c.out.H * c.out.W }
 
-// scratchSizes are the lengths that forward and backward need: a worker has col, its gradient and the gradient ahead of the activation; a
-// share has its part of the gradients of weight and bias.
+// scratchSizes are the lengths that forward and backward need: a worker has col, its gradient and the gradient ahead of
+// the activation; a share has its part of the gradients of weight and bias.
 func (c *conv[T]) scratchSizes(backward bool) (worker, share int) {
 	col := c.taps() * c.pixels()
 	if !backward {
@@ -55,7 +56,8 @@ func (c *conv[T]) plane(x [][]T, r, ch int) []T {
 	return x[i][at : at+hw]
 }
 
-// eachTap calls f for every row of col of one group: the input channel, the offset (dy, dx) at which the kernel looks, and the number of the row.
+// eachTap calls f for every row of col of one group: the input channel, the offset (dy, dx) at which the kernel looks,
+// and the number of the row.
 func (c *conv[T]) eachTap(group int, f func(ch, dy, dx, row int)) {
 	row := 0
 	for ch := range c.channels() {
@@ -131,7 +133,8 @@ func (c *conv[T]) forward(rows int, x [][]T, w, b, y []T, s *scratch[T]) {
 	})
 }
 
-// backward writes the gradients of weight and bias (dw nil: not wanted) and of the inputs (dx, or one of them, nil: not wanted) from y and its gradient dy.
+// backward writes the gradients of weight and bias (dw nil: not wanted) and of the inputs (dx, or one of them, nil: not
+// wanted) from y and its gradient dy.
 func (c *conv[T]) backward(rows int, x [][]T, w, y, dy []T, dx [][]T, dw, db []T, s *scratch[T]) {
 	kernels, taps, pixels := c.out.C/c.Groups, c.taps(), c.pixels()
 	if dw != nil {

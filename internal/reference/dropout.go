@@ -5,8 +5,8 @@ import (
 	"alexnet/internal/philox"
 )
 
-// dropout zeroes units of x (rows, units) in training and scales all of them in inference. The gradient goes the same way: with dy
-// as x it writes dx.
+// dropout zeroes units of x (rows, units) in training and scales all of them in inference. The gradient goes the same
+// way: with dy as x it writes dx.
 func dropout[T Float](d *device.Dropout, train bool, pass device.Pass, units, workers int, x, y []T) {
 	below := philox.Threshold(d.Rate)
 	forShares(pass.Rows, workers, func(_, _, from, to int) {

@@ -56,8 +56,8 @@ func (f *fc[T]) rounded(w, memory []T) []T {
 	return memory[:len(w)]
 }
 
-// backward writes the gradients of weight and bias (dw nil: not wanted) and of each input (dx nil, or dx[i] nil: not wanted). dz is
-// working memory for rows x units numbers.
+// backward writes the gradients of weight and bias (dw nil: not wanted) and of each input (dx nil, or dx[i] nil: not
+// wanted). dz is working memory for rows x units numbers.
 func (f *fc[T]) backward(rows int, x [][]T, w, y, dy []T, dx [][]T, dw, db, dz []T) {
 	activateBackward(f.Act, y, dy, dz[:rows*f.units])
 	z := mat(rows, f.units, dz)

@@ -41,7 +41,8 @@ func (m matrix[T]) double() blas64.General {
 	return blas64.General{Rows: m.rows, Cols: m.cols, Stride: m.stride, Data: any(m.data).([]float64)}
 }
 
-// gemm is c = a b + beta c. gonum cuts c into blocks of fixed size and sums each in a fixed order: the bits do not depend on the cores.
+// gemm is c = a b + beta c. gonum cuts c into blocks of fixed size and sums each in a fixed order: the bits do not
+// depend on the cores.
 func gemm[T Float](a, b matrix[T], beta T, c matrix[T]) {
 	if _, ok := any(c.data).([]float32); ok {
 		blas32.Gemm(a.op(), b.op(), 1, a.single(), b.single(), float32(beta), c.single())

@@ -9,12 +9,14 @@ import (
 	"alexnet/internal/philox"
 )
 
-// Central differences, (f(x+h) - f(x-h)) / 2h, in float64: with h = 1e-5 the error is about h^2 = 1e-10 from what is cut off and 1e-16/h = 1e-11 from
-// rounding, relative to values of size 1. The gate leaves room for sums and for steep ops.
+// Central differences, (f(x+h) - f(x-h)) / 2h, in float64: with h = 1e-5 the error is about h^2 = 1e-10 from what is
+// cut off and 1e-16/h = 1e-11 from rounding, relative to values of size 1. The gate leaves room for sums and for steep
+// ops.
 const (
 	stepSize = 1e-5
 	gate     = 1e-6
-	// Nearer to a kink than this a step might cross it: inputs move by stepSize, what is computed of them by a few times that.
+	// Nearer to a kink than this a step might cross it: inputs move by stepSize, what is computed of them by a few
+	// times that.
 	kink = 1e-3
 )
 

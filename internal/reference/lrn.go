@@ -43,8 +43,8 @@ func power[T Float](scale T, beta float32) T {
 	return T(math.Pow(float64(scale), -float64(beta)))
 }
 
-// forward computes y = x scale^-Beta, where scale = K + Alpha/Size sum x^2: a/n as in the 2012 code. It keeps scale, of x's shape, for backward,
-// unless that is nil.
+// forward computes y = x scale^-Beta, where scale = K + Alpha/Size sum x^2: a/n as in the 2012 code. It keeps scale, of
+// x's shape, for backward, unless that is nil.
 func (l *lrn[T]) forward(rows int, x, y, scale []T, s *scratch[T]) {
 	n := l.shape.Len()
 	forShares(rows, len(s.worker), func(worker, _, from, to int) {

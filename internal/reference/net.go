@@ -64,7 +64,8 @@ func (n *net[T]) pictureBytes() int {
 	return in.Height * in.Width * in.Channels
 }
 
-// Alloc takes all memory: parameters if no net did so before, values, gradients, working memory, and the parcels of links.
+// Alloc takes all memory: parameters if no net did so before, values, gradients, working memory, and the parcels of
+// links.
 func (n *net[T]) Alloc() error {
 	switch {
 	case n.closed:
@@ -157,7 +158,8 @@ func (n *net[T]) checkBegin(b *device.Batch, pass *device.Pass) error {
 	return n.prog.CheckPass(b, pass)
 }
 
-// Forward runs one op. After a failure only links still move, so that the device at the other end does not wait in vain.
+// Forward runs one op. After a failure only links still move, so that the device at the other end does not wait in
+// vain.
 func (n *net[T]) Forward(i int) { n.run(i, false) }
 
 // Backward runs the gradient of one op.

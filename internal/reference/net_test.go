@@ -140,8 +140,8 @@ func TestMemoryPlan(t *testing.T) {
 	}
 }
 
-// TestInferenceReusesMemory: values of an inference net that are never alive together share their place: here lrn1 and what follows it
-// fit beside conv1.
+// TestInferenceReusesMemory: values of an inference net that are never alive together share their place: here lrn1 and
+// what follows it fit beside conv1.
 func TestInferenceReusesMemory(t *testing.T) {
 	d := New()
 	p := program(t, d, false)

@@ -76,8 +76,8 @@ func pick[T Float](tensors [][]T, vs []device.Value) [][]T {
 	return out
 }
 
-// inputGrads are the tensors that take the gradients of an op's inputs; nil where they are not wanted, as for the picture. All of them are
-// nil where none is.
+// inputGrads are the tensors that take the gradients of an op's inputs; nil where they are not wanted, as for the
+// picture. All of them are nil where none is.
 func (n *net[T]) inputGrads(vs []device.Value) [][]T {
 	grads := pick(n.grad, vs)
 	for _, g := range grads {

@@ -10,8 +10,8 @@ import (
 // Float is the arithmetic that an op runs in: float32, or float64 where rounding must not show.
 type Float interface{ float32 | float64 }
 
-// shares is the number of parts that a batch is cut into. It bounds the cores in use and is fixed, so that sums over the batch, which are
-// taken share by share and then in the shares' order, do not depend on the machine.
+// shares is the number of parts that a batch is cut into. It bounds the cores in use and is fixed, so that sums over
+// the batch, which are taken share by share and then in the shares' order, do not depend on the machine.
 const shares = 16
 
 // share is the range of rows of one share.
@@ -20,7 +20,8 @@ func share(rows, s int) (from, to int) { return rows * s / shares, rows * (s + 1
 // workers is the number of goroutines that forShares uses at most.
 func workers() int { return min(runtime.GOMAXPROCS(0), shares) }
 
-// forShares calls f once for every share that has rows. Calls run side by side; worker, below workers, tells them apart, for scratch memory.
+// forShares calls f once for every share that has rows. Calls run side by side; worker, below workers, tells them
+// apart, for scratch memory.
 func forShares(rows, workers int, f func(worker, share, from, to int)) {
 	var next atomic.Int32
 	var wg sync.WaitGroup
@@ -42,7 +43,8 @@ func forShares(rows, workers int, f func(worker, share, from, to int)) {
 	wg.Wait()
 }
 
-// aligned is a slice that starts at a multiple of 64 bytes: gonum's vector loops take a different order of sums at odd addresses.
+// aligned is a slice that starts at a multiple of 64 bytes: gonum's vector loops take a different order of sums at odd
+// addresses.
 func aligned[T Float](n int) []T {
 	if n == 0 {
 		return nil

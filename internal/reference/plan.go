@@ -2,8 +2,8 @@ package reference
 
 import "alexnet/internal/device"
 
-// plan says which memory each value and gradient of a program gets. Tensors whose lives do not meet share a slot: in inference most values, in
-// training the gradients.
+// plan says which memory each value and gradient of a program gets. Tensors whose lives do not meet share a slot: in
+// inference most values, in training the gradients.
 type plan struct {
 	value, grad []int          // slot of each device.Value, or -1
 	slots       []int          // elements of each slot
@@ -59,7 +59,8 @@ func newPlan(p *device.Program, backward bool) *plan {
 	return pl
 }
 
-// firstWriters finds the Sends that write a gradient before anything else does, and the values to which nothing writes one.
+// firstWriters finds the Sends that write a gradient before anything else does, and the values to which nothing writes
+// one.
 func (pl *plan) firstWriters(p *device.Program) {
 	has := make([]bool, len(p.Values))
 	for _, s := range p.Ops {

@@ -14,7 +14,8 @@ func (p *pool[T]) span(i, n int) (from, to int) {
 	return max(at, 0), min(at+p.Window, n)
 }
 
-// eachWindow calls f for every window of one map: the number of the output, and the rows and columns of the map that it covers.
+// eachWindow calls f for every window of one map: the number of the output, and the rows and columns of the map that it
+// covers.
 func (p *pool[T]) eachWindow(f func(at, top, bottom, left, right int)) {
 	for i := range p.out.H {
 		top, bottom := p.span(i, p.in.H)
@@ -34,7 +35,8 @@ func (p *pool[T]) maps(rows, workers int, f func(in, out int)) {
 	})
 }
 
-// forward computes y of x. For Max, best (nil: not wanted) gets the place of each maximum within its map: the first of equals, row by row.
+// forward computes y of x. For Max, best (nil: not wanted) gets the place of each maximum within its map: the first of
+// equals, row by row.
 func (p *pool[T]) forward(rows, workers int, x, y []T, best []int32) {
 	p.maps(rows, workers, func(in, out int) {
 		x := x[in : in+p.in.H*p.in.W]

@@ -1,12 +1,13 @@
-// Package reference is a device in plain Go: every op as the loops of its definition, so that fast backends have something obvious to
-// disagree with, and so that the program runs where nothing else is installed. Convolutions and fully connected layers go through gonum's
-// matrix product, which makes it slow but usable (some thirtieth of a good library's speed on a wide vector unit).
+// Package reference is a device in plain Go: every op as the loops of its definition, so that fast backends have
+// something obvious to disagree with, and so that the program runs where nothing else is installed. Convolutions and
+// fully connected layers go through gonum's matrix product, which makes it slow but usable (some thirtieth of a good
+// library's speed on a wide vector unit).
 //
-// Ops run at once, in the caller's goroutine, spread over the cores by rows of the batch. What a core works on, and the order of every
-// sum, is fixed by the shapes alone: the same step gives the same bits, however many cores take part.
+// Ops run at once, in the caller's goroutine, spread over the cores by rows of the batch. What a core works on, and the
+// order of every sum, is fixed by the shapes alone: the same step gives the same bits, however many cores take part.
 //
-// Each op's arithmetic is a function over float32 or float64, one op a file. The device uses float32; the same in float64, [Open64], is
-// there to hold gradients against finite differences, and other devices' rounding against.
+// Each op's arithmetic is a function over float32 or float64, one op a file. The device uses float32; the same in
+// float64, [Open64], is there to hold gradients against finite differences, and other devices' rounding against.
 //
 // It may import package device and gonum's BLAS, nothing else of the program except philox.
 package reference
@@ -26,8 +27,8 @@ type Device struct {
 // New gives a device named "reference".
 func New() *Device { return &Device{name: "reference"} }
 
-// Open gives n devices: "reference", or where there are several "reference:0", "reference:1" and so on. They are the same but for their
-// names; all run in the goroutine that calls them.
+// Open gives n devices: "reference", or where there are several "reference:0", "reference:1" and so on. They are the
+// same but for their names; all run in the goroutine that calls them.
 func Open(n int) []device.Device {
 	if n == 1 {
 		return []device.Device{New()}
@@ -39,8 +40,9 @@ func Open(n int) []device.Device {
 	return all
 }
 
-// Open64 gives the device "reference64", which computes in float64: what the gradients and the rounding of other devices are held against. What
-// crosses package device's border is float32 all the same, but for its nets' Fetch64 (device.Precise).
+// Open64 gives the device "reference64", which computes in float64: what the gradients and the rounding of other
+// devices are held against. What crosses package device's border is float32 all the same, but for its nets' Fetch64
+// (device.Precise).
 func Open64() device.Device { return &Device{name: "reference64", double: true} }
 
 // Name is "reference", or "reference:0" of several.

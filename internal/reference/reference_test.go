@@ -31,8 +31,8 @@ func TestInt8(t *testing.T) {
 	devicetest.RunInt8(t, func(t *testing.T, n int) []device.Device { return devicetest.CloseLater(t, Open(n)) }, device.FP32)
 }
 
-// TestDevice64: what is held to PyTorch and the part of the suite about two devices, in float64. Two such devices are made by hand, as Open64
-// gives one. The rest of the suite counts on float32's range.
+// TestDevice64: what is held to PyTorch and the part of the suite about two devices, in float64. Two such devices are
+// made by hand, as Open64 gives one. The rest of the suite counts on float32's range.
 func TestDevice64(t *testing.T) {
 	open := func(t *testing.T, n int) []device.Device {
 		var devs []device.Device

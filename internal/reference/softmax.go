@@ -2,8 +2,8 @@ package reference
 
 import "math"
 
-// softmax writes the probabilities p (rows, classes) of the logits x and, for rows with a label, the three statistics: -log p of the label,
-// whether it is not the first, whether it is not among the first five.
+// softmax writes the probabilities p (rows, classes) of the logits x and, for rows with a label, the three statistics:
+// -log p of the label, whether it is not the first, whether it is not among the first five.
 func softmax[T Float](rows, classes int, x []T, labels []int32, p, stats []T) {
 	for r := range rows {
 		x, p := x[r*classes:(r+1)*classes], p[r*classes:(r+1)*classes]

@@ -39,8 +39,8 @@ var (
 	gridGrey   = color.RGBA{228, 228, 228, 255}
 )
 
-// Curves draws a run over its steps into a PNG at path, written whole or not at all: the loss, the errors, and the learning rate on a
-// logarithmic panel of its own. A panel without numbers is left out; without any the error says so.
+// Curves draws a run over its steps into a PNG at path, written whole or not at all: the loss, the errors, and the
+// learning rate on a logarithmic panel of its own. A panel without numbers is left out; without any the error says so.
 func Curves(path, title string, ms []Metrics) error {
 	panels, err := makePanels(ms)
 	if err != nil {
@@ -365,8 +365,8 @@ func lowest(xys plotter.XYs) float64 {
 	return low
 }
 
-// most is as high as an axis must reach for a noisy curve: a few wild steps, such as the first ones, may leave the picture rather than
-// press all the others flat.
+// most is as high as an axis must reach for a noisy curve: a few wild steps, such as the first ones, may leave the
+// picture rather than press all the others flat.
 func most(xys plotter.XYs) float64 {
 	if len(xys) == 0 {
 		return 0
@@ -422,7 +422,8 @@ func stepTicks(_, end float64) []plot.Tick {
 	return ticks
 }
 
-// rateTicks are powers of ten; where the range is so narrow that fewer than two of them fall into it, also twice and five times these.
+// rateTicks are powers of ten; where the range is so narrow that fewer than two of them fall into it, also twice and
+// five times these.
 func rateTicks(low, high float64) []plot.Tick {
 	first, last := int(math.Ceil(math.Log10(low))), int(math.Floor(math.Log10(high)))
 	factors, every := []float64{1}, max(1, (last-first+4)/4) // at most four powers

@@ -14,8 +14,8 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
-// A TensorBoard event file is a sequence of TFRecords, each the bytes of a tensorflow.Event (tensorflow/core/util/event.proto).
-// The fields in use, with their numbers:
+// A TensorBoard event file is a sequence of TFRecords, each the bytes of a tensorflow.Event
+// (tensorflow/core/util/event.proto). The fields in use, with their numbers:
 const (
 	eventWallTime    = 1 // double, seconds since 1970
 	eventStep        = 2 // int64
@@ -132,8 +132,8 @@ func record(data []byte) []byte {
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// masked is TFRecord's checksum: CRC-32C rotated right by 15 bits, plus a constant, so that checksums of data with checksums in them
-// do not degenerate (tensorflow/core/lib/hash/crc32c.h).
+// masked is TFRecord's checksum: CRC-32C rotated right by 15 bits, plus a constant, so that checksums of data with
+// checksums in them do not degenerate (tensorflow/core/lib/hash/crc32c.h).
 func masked(b []byte) uint32 {
 	crc := crc32.Checksum(b, castagnoli)
 	return (crc>>15 | crc<<17) + 0xa282ead8

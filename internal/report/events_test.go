@@ -113,7 +113,8 @@ func fields(t *testing.T, b []byte, each func(num protowire.Number, v []byte, x 
 	}
 }
 
-// Each resumption has a file of its own, even within a second, which begins by taking back what came after the checkpoint.
+// Each resumption has a file of its own, even within a second, which begins by taking back what came after the
+// checkpoint.
 func TestEventsOfAResumedRun(t *testing.T) {
 	dir := t.TempDir()
 	write(t, dir, 0, undisturbed()...)

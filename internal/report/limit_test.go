@@ -9,7 +9,8 @@ import (
 	"testing"
 )
 
-// A full disk (here a limit on the length of files) may take half a line; that half must not stay, or the next line would be joined to it.
+// A full disk (here a limit on the length of files) may take half a line; that half must not stay, or the next line
+// would be joined to it.
 func TestHalfWrittenLineIsTakenBack(t *testing.T) {
 	dir := t.TempDir()
 	w, err := NewWriter(dir, 0)

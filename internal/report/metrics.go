@@ -1,5 +1,6 @@
-// Package report writes what a run has to say about itself: metrics.jsonl, one JSON object a line; a TensorBoard event file with the same
-// numbers; and curves.png, drawn from them. It knows nothing of training: it is given numbers and steps.
+// Package report writes what a run has to say about itself: metrics.jsonl, one JSON object a line; a TensorBoard event
+// file with the same numbers; and curves.png, drawn from them. It knows nothing of training: it is given numbers and
+// steps.
 package report
 
 import (
@@ -14,8 +15,8 @@ import (
 	"time"
 )
 
-// Metrics is one line of metrics.jsonl: of a step, or of an epoch's end (then without LR). What it has nothing to say about is nil and left
-// out. Errors are fractions, 0..1.
+// Metrics is one line of metrics.jsonl: of a step, or of an epoch's end (then without LR). What it has nothing to say
+// about is nil and left out. Errors are fractions, 0..1.
 type Metrics struct {
 	Step  uint64 `json:"step"`  // steps done when the line was written
 	Epoch int    `json:"epoch"` // from 1
@@ -68,10 +69,10 @@ type line struct {
 	m  Metrics
 }
 
-// NewWriter opens the metrics of a run for appending, in its folder dir. Lines of steps after step, and a line torn by a kill, are cut:
-// 0 begins anew, a resumed run gives its checkpoint's step. So the file becomes what an undisturbed run writes, apart from times.
-// Write a step's lines before the checkpoint of that step. The events go to a new file, as is TensorBoard's custom; what older ones say of later
-// steps it then forgets.
+// NewWriter opens the metrics of a run for appending, in its folder dir. Lines of steps after step, and a line torn by
+// a kill, are cut: 0 begins anew, a resumed run gives its checkpoint's step. So the file becomes what an undisturbed
+// run writes, apart from times. Write a step's lines before the checkpoint of that step. The events go to a new file,
+// as is TensorBoard's custom; what older ones say of later steps it then forgets.
 func NewWriter(dir string, step uint64) (*Writer, error) {
 	f, err := os.OpenFile(filepath.Join(dir, fileName), os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o666)
 	if err != nil {
@@ -103,8 +104,8 @@ func (w *Writer) cut(step uint64) error {
 	return w.file.Truncate(w.size)
 }
 
-// scan calls each for the lines up to step and tells where they end. A last line that was not finished is left out. Damage in the middle is
-// an error; what follows it could not be trusted either.
+// scan calls each for the lines up to step and tells where they end. A last line that was not finished is left out.
+// Damage in the middle is an error; what follows it could not be trusted either.
 func scan(r io.Reader, step uint64, each func(line)) (end int64, err error) {
 	in := bufio.NewReaderSize(r, 1<<16)
 	var damage error
@@ -134,8 +135,9 @@ func scan(r io.Reader, step uint64, each func(line)) (end int64, err error) {
 	}
 }
 
-// Append writes one line and the event of the same numbers. Numbers that are not finite are an error. Where a run goes on from a checkpoint
-// that was written between an epoch's last step and its end, the end is on file already: its line is then replaced, not doubled.
+// Append writes one line and the event of the same numbers. Numbers that are not finite are an error. Where a run goes
+// on from a checkpoint that was written between an epoch's last step and its end, the end is on file already: its line
+// is then replaced, not doubled.
 func (w *Writer) Append(m Metrics) error {
 	text, err := json.Marshal(m)
 	if err != nil {

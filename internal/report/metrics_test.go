@@ -85,7 +85,8 @@ func TestResumedFileEqualsUndisturbed(t *testing.T) {
 		done := 0 // lines that the checkpoint covers
 		for range rapid.IntRange(1, 4).Draw(t, "kills") {
 			write(t, dir, stepOf(ms, done), ms[done:]...)
-			// The checkpoint is written after the lines of its step; an epoch's end may follow a checkpoint of the same step.
+			// The checkpoint is written after the lines of its step; an epoch's end may follow a checkpoint of the same
+			// step.
 			done = rapid.IntRange(done, len(ms)).Draw(t, "lines before the checkpoint")
 			size := int64(len(strings.Join(strings.SplitAfter(want, "\n")[:done], "")))
 			if err := os.Truncate(path, rapid.Int64Range(size, int64(len(want))).Draw(t, "killed at byte")); err != nil {
@@ -106,7 +107,8 @@ func stepOf(ms []Metrics, lines int) uint64 {
 	return ms[lines-1].Step
 }
 
-// What follows a checkpoint of the same step is written again, not twice: but another step's, or a step's own line, takes nothing away.
+// What follows a checkpoint of the same step is written again, not twice: but another step's, or a step's own line,
+// takes nothing away.
 func TestEpochEndIsReplacedOnlyByItself(t *testing.T) {
 	for name, c := range map[string]struct{ then, want []Metrics }{
 		"itself":         {[]Metrics{epochEnd(3), step(4)}, []Metrics{step(3), epochEnd(3), step(4)}},

@@ -1,8 +1,8 @@
 // Package run keeps the numbered folders of training runs: which is new, which is the newest, who is writing to it.
 //
-// A run's folder holds config.yaml, metrics.jsonl, curves.png, TensorBoard's event files and checkpoints/{last,best}.safetensors. While a
-// process trains in it, it also holds the file lock with the process's number in it, under flock: a second trainer gets a [*LockedError],
-// and the lock of a killed process is no obstacle.
+// A run's folder holds config.yaml, metrics.jsonl, curves.png, TensorBoard's event files and
+// checkpoints/{last,best}.safetensors. While a process trains in it, it also holds the file lock with the process's
+// number in it, under flock: a second trainer gets a [*LockedError], and the lock of a killed process is no obstacle.
 package run
 
 import (
@@ -59,8 +59,8 @@ type Dir struct {
 	made  []string // the folders that it made for it, outermost first
 }
 
-// Create makes a new run folder with a checkpoints folder in it, and locks it. out is the folder itself, new or empty; "" takes the next of
-// runs/train, runs/train2, ... On an error nothing is left behind.
+// Create makes a new run folder with a checkpoints folder in it, and locks it. out is the folder itself, new or empty;
+// "" takes the next of runs/train, runs/train2, ... On an error nothing is left behind.
 func Create(out string) (*Dir, error) {
 	if out != "" {
 		return createAt(filepath.Clean(out))
@@ -91,8 +91,8 @@ func createAt(out string) (*Dir, error) {
 		return nil, cannotMake(out, err)
 	}
 	d := &Dir{path: out, made: made}
-	// Looking before locking keeps the lock file out of folders that are not ours; one that holds a lock may be in use by a trainer,
-	// and that is the better thing to say.
+	// Looking before locking keeps the lock file out of folders that are not ours; one that holds a lock may be in use
+	// by a trainer, and that is the better thing to say.
 	if err := d.wantEmpty(); err != nil && !exists(filepath.Join(out, lockName)) {
 		remove(made)
 		return nil, err
@@ -135,8 +135,8 @@ func (d *Dir) wantEmpty() error {
 	return nil
 }
 
-// Open locks an existing run to go on with it: its folder, or "last", the run under runs/ whose last checkpoint was written last. Where
-// there is none the error is an ErrNoRun.
+// Open locks an existing run to go on with it: its folder, or "last", the run under runs/ whose last checkpoint was
+// written last. Where there is none the error is an ErrNoRun.
 func Open(path string) (*Dir, error) {
 	if path == Last {
 		checkpoint, err := newest(Last)
@@ -168,8 +168,9 @@ func Open(path string) (*Dir, error) {
 	return d, nil
 }
 
-// Newest is the checkpoint to use of the run that wrote one last: its best or, where it has none because it had no pictures to validate
-// on, its last; of two of one moment, that of the higher number. Where there is none the error is an ErrNoRun.
+// Newest is the checkpoint to use of the run that wrote one last: its best or, where it has none because it had no
+// pictures to validate on, its last; of two of one moment, that of the higher number. Where there is none the error is
+// an ErrNoRun.
 func Newest() (checkpoint string, err error) { return newest(Best, Last) }
 
 // ToUse is the checkpoint that Newest would take of the run at path, or "" where it has none.

@@ -28,8 +28,8 @@ type opCase struct {
 	exact   bool     // not for bf16: rounding in the middle decides what comes out
 }
 
-// front gives an op 16 channels in two columns; what it computes is not looked at. wide gives it 64: whole vectors of channels in each column, as the
-// nets have, for which backends have other code.
+// front gives an op 16 channels in two columns; what it computes is not looked at. wide gives it 64: whole vectors of
+// channels in each column, as the nets have, for which backends have other code.
 const (
 	front = "{name: front, kind: conv, kernels: 16, size: 1}"
 	wide  = "{name: front, kind: conv, kernels: 64, size: 1}"
@@ -73,7 +73,8 @@ func (c *opCase) page() string {
 		side, strings.Join(layers, "\n    - "))
 }
 
-// preprocess is how the case's pictures become its input: where they count they are larger than it, with a mean image and a scale for each colour.
+// preprocess is how the case's pictures become its input: where they count they are larger than it, with a mean image
+// and a scale for each colour.
 func (c *opCase) preprocess() model.Preprocess {
 	if !c.picture {
 		return model.Preprocess{Height: side, Width: side}

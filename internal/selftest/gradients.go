@@ -12,8 +12,9 @@ import (
 	"alexnet/internal/philox"
 )
 
-// A central difference's error is about h^2 = 6e-11 from what is cut off and 1e-15/h = 1e-10 from rounding of the loss: see the tests of package
-// reference, whose step is 1e-5. A power of two is exact on the float32 that parameters are stored as.
+// A central difference's error is about h^2 = 6e-11 from what is cut off and 1e-15/h = 1e-10 from rounding of the loss:
+// see the tests of package reference, whose step is 1e-5. A power of two is exact on the float32 that parameters are
+// stored as.
 const (
 	stepSize       = 1. / (1 << 17) // 7.6e-6
 	differenceGate = 1e-6
@@ -23,7 +24,8 @@ const (
 	pictures    = 2
 	leastChecks = 4   // of each tensor, or all its numbers
 	mostChecks  = 100 // of each tensor
-	// effort is how many multiply-adds the differences of a net may take, if leastChecks do not take more: some seconds.
+	// effort is how many multiply-adds the differences of a net may take, if leastChecks do not take more: some
+	// seconds.
 	effort = 12e9
 	draws  = 5 // see Gradients
 )
@@ -43,8 +45,8 @@ type GradientCheck struct {
 	Numbers int    `json:"numbers"` // in the tensor
 	Checked int    `json:"checked"` // by differences
 	Skipped int    `json:"skipped"` // their step switched a ReLU or a maximum
-	// Difference compares float64 gradients and differences, over the numbers checked; Device the device's fp32 gradients and the float64
-	// ones, over all.
+	// Difference compares float64 gradients and differences, over the numbers checked; Device the device's fp32
+	// gradients and the float64 ones, over all.
 	Difference Deviation `json:"difference"`
 	Device     Deviation `json:"device"`
 	Verdict    string    `json:"verdict"`
@@ -57,9 +59,10 @@ const (
 	Undecided = "undecided"
 )
 
-// Gradients checks a net's gradients, tensor by tensor. A device may fail by bad luck: where a ReLU's input is closer to 0 than fp32 can
-// tell, or two pixels of a window that close to each other, one unit among 1e5 switches and the gradient is off by 1e-3. So weights are drawn
-// anew, up to five times, until the device is right; a device that computes wrong is so with all of them. drawn tells how many times it took.
+// Gradients checks a net's gradients, tensor by tensor. A device may fail by bad luck: where a ReLU's input is closer
+// to 0 than fp32 can tell, or two pixels of a window that close to each other, one unit among 1e5 switches and the
+// gradient is off by 1e-3. So weights are drawn anew, up to five times, until the device is right; a device that
+// computes wrong is so with all of them. drawn tells how many times it took.
 func Gradients(ctx context.Context, o GradientOptions) (checks []GradientCheck, drawn int, err error) {
 	g, err := openGradients(o)
 	if err != nil {
@@ -141,8 +144,8 @@ func lastLayer(a *model.Arch) *model.Layer {
 	return last
 }
 
-// draw sets the float64 net to weights of a seed, of which every layer's output is about as large as its input and the logits about 1, and
-// computes its gradients.
+// draw sets the float64 net to weights of a seed, of which every layer's output is about as large as its input and the
+// logits about 1, and computes its gradients.
 func (g *gradients) draw(seed uint64) error {
 	g.weights = make([][]float32, len(g.arch.Params))
 	for i := range g.arch.Layers {
@@ -293,8 +296,8 @@ func (g *gradients) firstStep(layer string) int {
 	return 0
 }
 
-// sample chooses n different numbers of a tensor, or all where there are no more: half of them anywhere, half those with the largest gradients
-// among many, for a tensor behind dropout and ReLU may have none in most places.
+// sample chooses n different numbers of a tensor, or all where there are no more: half of them anywhere, half those
+// with the largest gradients among many, for a tensor behind dropout and ReLU may have none in most places.
 func (g *gradients) sample(p, n int) []int {
 	size := g.arch.Params[p].Len()
 	if size <= n {
@@ -374,7 +377,8 @@ func (c *GradientCheck) judge(diff, norm float64) {
 	}
 }
 
-// loss computes it anew from a step on, with parameter p as g.weights has it, and tells whether the choices are those of the analytic gradient.
+// loss computes it anew from a step on, with parameter p as g.weights has it, and tells whether the choices are those
+// of the analytic gradient.
 func (g *gradients) loss(p, from int) (loss float64, same bool, err error) {
 	if err := g.double.model.Store(p, device.Weight, g.weights[p]); err != nil {
 		return 0, false, err

@@ -1,9 +1,10 @@
-// Package selftest holds the devices of the machine at hand to the reference in float64, op by op, and the reference's gradients to finite
-// differences. It is what alexnet doctor runs: the same questions as the backends' tests ask, few enough for a user to wait for, on the very
-// library and processor that the user has.
+// Package selftest holds the devices of the machine at hand to the reference in float64, op by op, and the reference's
+// gradients to finite differences. It is what alexnet doctor runs: the same questions as the backends' tests ask, few
+// enough for a user to wait for, on the very library and processor that the user has.
 //
-// Each op is a small net of its own, written as a page of configuration and built by package model. Its input and the gradient of its output are
-// stored, not computed, and are numbers that the precision holds exactly: what is compared is one op on equal inputs.
+// Each op is a small net of its own, written as a page of configuration and built by package model. Its input and the
+// gradient of its output are stored, not computed, and are numbers that the precision holds exactly: what is compared
+// is one op on equal inputs.
 //
 // It imports the contract (device) and model, never a backend: the command gives it devices.
 package selftest
@@ -20,8 +21,9 @@ import (
 	"alexnet/internal/philox"
 )
 
-// Gates are relative norms, |got - want| / |want| over a whole tensor, against float64: those of the backends' tests for fp32 (PyTorch has
-// 2.8e-7 forward and 9.4e-7 backward), and for bf16, whose eight bits round each number by up to 2^-9, six times PyTorch's 3.3e-3.
+// Gates are relative norms, |got - want| / |want| over a whole tensor, against float64: those of the backends' tests
+// for fp32 (PyTorch has 2.8e-7 forward and 9.4e-7 backward), and for bf16, whose eight bits round each number by up to
+// 2^-9, six times PyTorch's 3.3e-3.
 const (
 	forwardGate  = 1e-5
 	gradientGate = 1e-4
@@ -56,8 +58,8 @@ type Deviation struct {
 
 func (d *Deviation) ok() bool { return d == nil || d.Relative <= d.Gate } // NaN is not
 
-// Ops checks every op on one backend in one precision. oracle computes in float64. Only a device that does not open is an error: what fails on
-// it is in the checks.
+// Ops checks every op on one backend in one precision. oracle computes in float64. Only a device that does not open is
+// an error: what fails on it is in the checks.
 func Ops(b Backend, p device.Precision, oracle device.Device) ([]Check, error) {
 	var checks []Check
 	for count := 1; count <= 2; count++ {
@@ -206,7 +208,8 @@ func (c *opCase) run(devs []device.Device, p device.Precision, grain float32) (o
 	return s.op(c)
 }
 
-// begin starts a pass over black pictures, whose place the stored input takes, or where they count over pictures of noise.
+// begin starts a pass over black pictures, whose place the stored input takes, or where they count over pictures of
+// noise.
 func (s *small) begin(c *opCase) {
 	b, n := s.net.Stage(), len(s.model.Arch().Params)
 	for r := range b.Labels {
@@ -365,8 +368,9 @@ func (s *small) update() (*outcome, error) {
 	return out, nil
 }
 
-// grainOf is what the numbers of numbers are multiples of, but for a power of two: 1 where they must fit into bf16, and else a number whose products do
-// not fit into fp32, so that there is something to round; tf32 has to round the numbers themselves.
+// grainOf is what the numbers of numbers are multiples of, but for a power of two: 1 where they must fit into bf16, and
+// else a number whose products do not fit into fp32, so that there is something to round; tf32 has to round the numbers
+// themselves.
 func grainOf(p device.Precision) float32 {
 	if p != device.BF16 {
 		return .93
@@ -374,8 +378,8 @@ func grainOf(p device.Precision) float32 {
 	return 1
 }
 
-// numbers draws n of them, k times unit, k a whole number of -125 .. 125 but not 0. Eight bits hold k. No two of 250 that follow each other are
-// equal: there are no ties in a window.
+// numbers draws n of them, k times unit, k a whole number of -125 .. 125 but not 0. Eight bits hold k. No two of 250
+// that follow each other are equal: there are no ties in a window.
 func numbers(stream uint32, n int, unit float32) []float32 {
 	const values = 250
 	order := make([]int, values)

@@ -61,8 +61,9 @@ type BenchResult struct {
 // benchSteps are measured where nothing is said.
 const benchSteps = 20
 
-// Bench measures steps. Weights start from the seed and the mean is a constant: neither changes the time. The time of a step runs from
-// the end of the one before it to its own, with the next one already under way, as in Run; only the last has none behind it.
+// Bench measures steps. Weights start from the seed and the mean is a constant: neither changes the time. The time of a
+// step runs from the end of the one before it to its own, with the next one already under way, as in Run; only the last
+// has none behind it.
 func Bench(ctx context.Context, o BenchOptions) (*BenchResult, error) {
 	if o.Steps == 0 {
 		o.Steps = benchSteps
@@ -302,8 +303,8 @@ func median(x []float64) float64 {
 	return (s[(len(s)-1)/2] + s[len(s)/2]) / 2
 }
 
-// preprocess is of the configuration's shape and cost, with grey for a mean and ImageNet's spread of colours along the axes: statistics of
-// real pictures would take a pass over all of them.
+// preprocess is of the configuration's shape and cost, with grey for a mean and ImageNet's spread of colours along the
+// axes: statistics of real pictures would take a pass over all of them.
 func (b *bench) preprocess() (weights.Preprocess, error) {
 	in := b.cfg.Model.Input
 	p := weights.Preprocess{

@@ -10,21 +10,24 @@ import (
 	"alexnet/internal/model"
 )
 
-// A dead start: the loss stays where guessing has it. With a softmax over C classes an untrained net has a loss near ln C, and one whose
-// hidden units are all off can still learn the bias of its last layer, that is, how frequent each class is: its loss falls to the
-// entropy of the labels and no further. So that entropy (ln C where classes are equally frequent) is the level to compare with.
+// A dead start: the loss stays where guessing has it. With a softmax over C classes an untrained net has a loss near ln
+// C, and one whose hidden units are all off can still learn the bias of its last layer, that is, how frequent each
+// class is: its loss falls to the entropy of the labels and no further. So that entropy (ln C where classes are equally
+// frequent) is the level to compare with.
 //
-// The loss is judged over the last quarter of a window: one epoch, but at least deadMin steps, since momentum .9 alone takes tens of
-// steps to get to speed and tiny data has epochs of a few steps, and at most deadMax, a fifth of an epoch of ImageNet: bad news should
-// not wait a day. A run that ends before is judged at its end, unless it is shorter than deadFloor: that is too early to expect anything.
-// A mean not below 99% of the level is a dead start. While a net only guesses, the loss of every picture is close to the level, so the
-// mean of some 50 batches scatters by far less than that 1%.
+// The loss is judged over the last quarter of a window: one epoch, but at least deadMin steps, since momentum .9 alone
+// takes tens of steps to get to speed and tiny data has epochs of a few steps, and at most deadMax, a fifth of an epoch
+// of ImageNet: bad news should not wait a day. A run that ends before is judged at its end, unless it is shorter than
+// deadFloor: that is too early to expect anything. A mean not below 99% of the level is a dead start. While a net only
+// guesses, the loss of every picture is close to the level, so the mean of some 50 batches scatters by far less than
+// that 1%.
 const (
 	deadFloor = 40
 	deadMin   = 200
 	deadMax   = 2000
 	deadShare = .99
-	// deadRows is on how many pictures units are looked at. A unit is dead if it was 0 on all of them; of a convolution, everywhere.
+	// deadRows is on how many pictures units are looked at. A unit is dead if it was 0 on all of them; of a
+	// convolution, everywhere.
 	deadRows = 64
 	// deadLayer is the share of dead units from which on a layer lets nothing through.
 	deadLayer = .99
@@ -32,7 +35,8 @@ const (
 	deadHigh = 1.02
 )
 
-// deadState watches the loss at the start of a run. It goes into the checkpoint, so that a resumed run judges as an undisturbed one.
+// deadState watches the loss at the start of a run. It goes into the checkpoint, so that a resumed run judges as an
+// undisturbed one.
 type deadState struct {
 	From  uint64  `json:"from"` // the step after which losses count
 	To    uint64  `json:"to"`   // the step that ends the window; 0: not planned
@@ -40,8 +44,8 @@ type deadState struct {
 	Steps int     `json:"steps"`
 }
 
-// plan sets the window of a run with `first` steps behind it that is to end after `end` steps; one that is set stays. A run of a
-// checkpoint that knows of no window is judged over the steps that follow. asked replaces the usual window.
+// plan sets the window of a run with `first` steps behind it that is to end after `end` steps; one that is set stays. A
+// run of a checkpoint that knows of no window is judged over the steps that follow. asked replaces the usual window.
 func (d *deadState) plan(epoch, first, end, asked uint64) {
 	if d.To != 0 || end <= first {
 		return
@@ -55,7 +59,8 @@ func (d *deadState) plan(epoch, first, end, asked uint64) {
 	d.From, d.To = first+window-window/4, first+window
 }
 
-// add takes the loss of a step, counted from 1, and tells, once, that the start is dead: no better than guessing, which has the loss level.
+// add takes the loss of a step, counted from 1, and tells, once, that the start is dead: no better than guessing, which
+// has the loss level.
 func (d *deadState) add(step uint64, good bool, loss, level float64) bool {
 	if step <= d.From || step > d.To {
 		return false
@@ -170,10 +175,11 @@ func deadShareOf(net *model.Net, l model.Layer, rows int) (float64, error) {
 	return float64(n) / float64(l.Out.C), nil
 }
 
-// deadWarning says what was seen and what to try. Where a layer is off as a whole nothing behind it can learn, whatever the rate: its bias
-// and spread come first, with what Caffe's AlexNet changed in the paper's net against this very trouble, biases of .1 where the paper has 1
-// and a standard deviation of .005 in the fully connected layers where it has .01. Where units are alive and the loss is flat, steps are
-// too short; where it is above guessing, too long, and that comes first.
+// deadWarning says what was seen and what to try. Where a layer is off as a whole nothing behind it can learn, whatever
+// the rate: its bias and spread come first, with what Caffe's AlexNet changed in the paper's net against this very
+// trouble, biases of .1 where the paper has 1 and a standard deviation of .005 in the fully connected layers where it
+// has .01. Where units are alive and the loss is flat, steps are too short; where it is above guessing, too long, and
+// that comes first.
 func deadWarning(d *deadState, level float64, dead []deadUnits, lr float64) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "warning: the loss was %s over steps %d to %d, no better than guessing (%s): the net has not begun to learn.",

@@ -7,9 +7,9 @@ import (
 	"alexnet/internal/data"
 )
 
-// The demo net learns the generated pictures: at most 10% of the held-out ones are misnamed after the page's own epochs. With the training
-// labels alone shuffled, and the held-out ones true, the same net stays at chance, 90%, for as many epochs: what it learns is in the
-// pictures, and nothing of the held-out part leaks in.
+// The demo net learns the generated pictures: at most 10% of the held-out ones are misnamed after the page's own
+// epochs. With the training labels alone shuffled, and the held-out ones true, the same net stays at chance, 90%, for
+// as many epochs: what it learns is in the pictures, and nothing of the held-out part leaks in.
 func TestDemoLearns(t *testing.T) {
 	if testing.Short() {
 		t.Skip("trains the demo net twice, about a minute")

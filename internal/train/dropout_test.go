@@ -11,8 +11,9 @@ import (
 	"alexnet/internal/reference"
 )
 
-// behindDropout is a net whose fc2 has the keys that the pages torchvision and caffenet give a layer behind dropout: twice the init.std,
-// four times lr, a quarter of weight_decay and of bias_lr. Decays are large, so that they show within a few steps.
+// behindDropout is a net whose fc2 has the keys that the pages torchvision and caffenet give a layer behind dropout:
+// twice the init.std, four times lr, a quarter of weight_decay and of bias_lr. Decays are large, so that they show
+// within a few steps.
 const behindDropout = `
 model:
   classes: 4
@@ -31,9 +32,9 @@ const (
 	doubledSteps = 6
 )
 
-// TestDropoutThatDoubles: PyTorch and Caffe double the units that dropout keeps, in training, and leave all alone in use. A net of that form,
-// computed here in plain float64, and ours with the pages' keys take the same steps: after each, fc2's weights are twice the other's and all
-// else is equal, and so is what the two say in use.
+// TestDropoutThatDoubles: PyTorch and Caffe double the units that dropout keeps, in training, and leave all alone in
+// use. A net of that form, computed here in plain float64, and ours with the pages' keys take the same steps: after
+// each, fc2's weights are twice the other's and all else is equal, and so is what the two say in use.
 func TestDropoutThatDoubles(t *testing.T) {
 	cfg, err := config.Parse([]byte(behindDropout), nil)
 	if err != nil {

@@ -36,11 +36,11 @@ const evalRows = 128
 // tenViews is how many views of a picture the paper averages.
 const tenViews = 10
 
-// Evaluate scores a checkpoint on pictures. Pictures that cannot be read are left out (Score.Images counts the others) and told to
-// OnBad, or with Strict end it with a *data.BadPicture.
+// Evaluate scores a checkpoint on pictures. Pictures that cannot be read are left out (Score.Images counts the others)
+// and told to OnBad, or with Strict end it with a *data.BadPicture.
 //
-// With 10 crops a picture's probabilities are the mean of the softmax outputs over its ten views, as in the paper; errors and loss (-log
-// of the label's mean probability) are taken from these means.
+// With 10 crops a picture's probabilities are the mean of the softmax outputs over its ten views, as in the paper;
+// errors and loss (-log of the label's mean probability) are taken from these means.
 func Evaluate(ctx context.Context, o EvalOptions) (result *Score, err error) {
 	labels, err := matchClasses(o.Checkpoint, o.Classes)
 	if err != nil {
@@ -85,7 +85,8 @@ func evalBatch(asked, configured int) int {
 	return min(configured, evalRows)
 }
 
-// matchClasses gives the checkpoint's label for each class of the data, by name. Data of other classes is a *weights.BadFile.
+// matchClasses gives the checkpoint's label for each class of the data, by name. Data of other classes is a
+// *weights.BadFile.
 func matchClasses(c *weights.Checkpoint, classes []string) ([]int32, error) {
 	advice := "give the data it was trained on, or another checkpoint"
 	if len(classes) != len(c.Classes) {
@@ -138,8 +139,8 @@ type inference struct {
 	rows    int
 }
 
-// open makes the checkpoint's net on the devices, with its weights. rows chooses the batch, given the configuration's; keep names layers to
-// be read.
+// open makes the checkpoint's net on the devices, with its weights. rows chooses the batch, given the configuration's;
+// keep names layers to be read.
 func open(c *weights.Checkpoint, devs []device.Device, rows func(int) int, keep []string, int8 bool) (*inference, error) {
 	cfg, err := config.Parse(c.Config, nil)
 	if err != nil {
@@ -231,8 +232,8 @@ func (s scorer) averaged(ctx context.Context, views, classes, rows int) (Score, 
 	return sum.score(), err
 }
 
-// each runs all pictures through the net. enqueue asks for what it wants of a batch, turn 0 and 1 alternating, and returns what to do when
-// that is there.
+// each runs all pictures through the net. enqueue asks for what it wants of a batch, turn 0 and 1 alternating, and
+// returns what to do when that is there.
 func (s scorer) each(ctx context.Context, views int, enqueue func(turn int, info data.Info, b *device.Batch) (device.Ticket, func())) error {
 	var ticket device.Ticket
 	var use func()
@@ -290,8 +291,8 @@ func average(mean []float64, prob []float32) {
 // topK is the 5 of top-5.
 const topK = 5
 
-// addPicture scores one picture by its probabilities. The label's rank is the number of classes that are more probable, or equally
-// probable and of lower number, as in device.SoftmaxLoss.
+// addPicture scores one picture by its probabilities. The label's rank is the number of classes that are more probable,
+// or equally probable and of lower number, as in device.SoftmaxLoss.
 func (t *tally) addPicture(prob []float64, label int) {
 	rank := 0
 	for i, p := range prob {

@@ -115,7 +115,8 @@ func viewsByHand(t *testing.T, c *weights.Checkpoint, crop [2]int32, flip bool) 
 	return prob
 }
 
-// scoreByHand scores mean probabilities by sorting them: slower than what Evaluate does, and written without looking at it.
+// scoreByHand scores mean probabilities by sorting them: slower than what Evaluate does, and written without looking at
+// it.
 func scoreByHand(prob []float64, classes int) Score {
 	var s Score
 	set := pictures().Val
@@ -153,8 +154,8 @@ func sameScore(t *testing.T, what string, got *Score, want Score) {
 	}
 }
 
-// TestEvaluate holds both ways of scoring against probabilities of single views, put together by hand: the centre of 16x16 at 14x14
-// is (1, 1), the corners are (0, 0), (0, 2), (2, 0), (2, 2).
+// TestEvaluate holds both ways of scoring against probabilities of single views, put together by hand: the centre of
+// 16x16 at 14x14 is (1, 1), the corners are (0, 0), (0, 2), (2, 0), (2, 2).
 func TestEvaluate(t *testing.T) {
 	t.Parallel()
 	c := checkpoint(t)
@@ -349,8 +350,8 @@ func TestStrict(t *testing.T) {
 	}
 }
 
-// TestFeatures: outputs come in the order of the pictures, whatever the batches, with the shapes of the layers; "input" is the centre crop
-// minus the mean.
+// TestFeatures: outputs come in the order of the pictures, whatever the batches, with the shapes of the layers; "input"
+// is the centre crop minus the mean.
 func TestFeatures(t *testing.T) {
 	t.Parallel()
 	c := checkpoint(t)

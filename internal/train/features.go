@@ -15,7 +15,8 @@ type Features struct {
 	Bad    []*data.BadPicture // the unreadable ones
 }
 
-// Features reads the output of a layer (one of PredictOptions.Layers, or "input", which is what the first layer sees) for each picture.
+// Features reads the output of a layer (one of PredictOptions.Layers, or "input", which is what the first layer sees)
+// for each picture.
 func (p *Predictor) Features(ctx context.Context, images []string, layer string) (*Features, error) {
 	shape, err := p.net.net.Shape(layer)
 	if err != nil {

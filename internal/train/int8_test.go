@@ -23,7 +23,8 @@ type form struct {
 	int8      bool
 }
 
-// TestInt8Answers: the built-in net errs as often with int8 weights as without, and gives nearly all of CIFAR-10's test pictures the same name.
+// TestInt8Answers: the built-in net errs as often with int8 weights as without, and gives nearly all of CIFAR-10's test
+// pictures the same name.
 func TestInt8Answers(t *testing.T) {
 	set := cifar(t)
 	devs := cpus(t)
@@ -52,7 +53,8 @@ func TestInt8Answers(t *testing.T) {
 	}
 }
 
-// cifar are the test pictures of CIFAR-10, from the folder that ALEXNET_TEST_DATA names or shared/data beside the repository; skipped without them.
+// cifar are the test pictures of CIFAR-10, from the folder that ALEXNET_TEST_DATA names or shared/data beside the
+// repository; skipped without them.
 func cifar(t *testing.T) *data.Set {
 	t.Helper()
 	path := filepath.Join(cmp.Or(os.Getenv("ALEXNET_TEST_DATA"), "../../../shared/data"), "cifar10-test.tar")

@@ -8,8 +8,8 @@ import (
 	"alexnet/internal/model"
 )
 
-// LayerTime is the time of one layer, of one exchange, of the upload ("input") or of the update: medians over the steps, of a batch, on all
-// devices together.
+// LayerTime is the time of one layer, of one exchange, of the upload ("input") or of the update: medians over the
+// steps, of a batch, on all devices together.
 type LayerTime struct {
 	Name           string  `json:"name"`
 	Kind           string  `json:"kind"` // of the layer; or exchange, upload, update
@@ -74,7 +74,8 @@ func newLayerClock(net *model.Net, arch *model.Arch) *layerClock {
 	return c
 }
 
-// describe looks up the layer, which may have int8 weights. The first with weights has no gradient of its data: that is the picture.
+// describe looks up the layer, which may have int8 weights. The first with weights has no gradient of its data: that is
+// the picture.
 func (s *span) describe(c *layerClock, int8 bool) {
 	first := true
 	for i := range c.arch.Layers {

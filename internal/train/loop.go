@@ -20,9 +20,10 @@ import (
 
 // Run trains until the configuration's epochs or Options.Steps are reached.
 //
-// When ctx is cancelled, it finishes the step in flight, writes a checkpoint and returns an *Interrupted. When a device met NaN or Inf it
-// returns a *Stopped and writes nothing more. Unreadable pictures are counted, or with Strict end the run with a *data.BadPicture. Other
-// errors are those of the packages that failed; the last checkpoint stands in every case.
+// When ctx is cancelled, it finishes the step in flight, writes a checkpoint and returns an *Interrupted. When a device
+// met NaN or Inf it returns a *Stopped and writes nothing more. Unreadable pictures are counted, or with Strict end the
+// run with a *data.BadPicture. Other errors are those of the packages that failed; the last checkpoint stands in every
+// case.
 func Run(ctx context.Context, o Options) (result *Result, err error) {
 	if r, err := finishedBefore(&o); r != nil || err != nil {
 		return r, err
@@ -60,8 +61,8 @@ func (t *trainer) announce() {
 	})
 }
 
-// howToValidate says what would give validation pictures: a share of each class that rounds to at least one picture of the smallest class
-// that can spare one, else of the largest.
+// howToValidate says what would give validation pictures: a share of each class that rounds to at least one picture of
+// the smallest class that can spare one, else of the largest.
 func (t *trainer) howToValidate() string {
 	count := make([]int, len(t.o.Source.Classes))
 	for i := range t.o.Source.Train.Len() {
@@ -93,8 +94,8 @@ func (o *Options) plannedSteps() uint64 {
 	return n
 }
 
-// finishedBefore is the result of a run to resume that has nothing left to do, else nil. Where Steps is just the present step there is one
-// thing left, unless it was done: the validation that ends a run.
+// finishedBefore is the result of a run to resume that has nothing left to do, else nil. Where Steps is just the
+// present step there is one thing left, unless it was done: the validation that ends a run.
 func finishedBefore(o *Options) (*Result, error) {
 	c := o.Resume
 	if c == nil {
@@ -119,8 +120,8 @@ func finishedBefore(o *Options) (*Result, error) {
 	return r, nil
 }
 
-// loop takes steps. An epoch's end is a turn of its own: a run that was interrupted between the last step and the end of the validation
-// does the validation when it is resumed.
+// loop takes steps. An epoch's end is a turn of its own: a run that was interrupted between the last step and the end
+// of the validation does the validation when it is resumed.
 func (t *trainer) loop(ctx context.Context) error {
 	for {
 		var err error
@@ -224,8 +225,8 @@ func (t *trainer) append(m report.Metrics) error {
 	return t.metrics.Append(m)
 }
 
-// warnDead looks for dead units and warns. A step may be in flight; it is over before the pictures looked at are. Where there is no memory
-// to look, the warning does without: the run is not to end for it.
+// warnDead looks for dead units and warns. A step may be in flight; it is over before the pictures looked at are. Where
+// there is no memory to look, the warning does without: the run is not to end for it.
 func (t *trainer) warnDead() {
 	dead, err := t.findDead()
 	if err != nil {
@@ -262,8 +263,8 @@ func (t *trainer) endEpoch(ctx context.Context) error {
 	return t.setRates()
 }
 
-// validate scores the validation pictures, writes the line of the epoch under way or just over, and keeps the best net so far. Best is
-// chosen on these pictures alone. whole counts the epochs that are over. Nothing is in flight.
+// validate scores the validation pictures, writes the line of the epoch under way or just over, and keeps the best net
+// so far. Best is chosen on these pictures alone. whole counts the epochs that are over. Nothing is in flight.
 func (t *trainer) validate(ctx context.Context, whole int) error {
 	state := &t.sched.state
 	m := report.Metrics{Step: t.steps.pass.Step, Epoch: state.Validated + 1, BadPictures: t.bad}
@@ -311,9 +312,9 @@ func bestScore(b *weights.Best) *Score {
 	return &Score{Top1Error: b.Top1Error, Top5Error: b.Top5Error, Loss: b.Loss}
 }
 
-// countExchange writes the traffic between the devices, the mean of the steps since the last such line; a smaller batch at an epoch's end
-// sends less. Nothing is in flight: inside an epoch
-// a step is always under way, and its traffic half counted.
+// countExchange writes the traffic between the devices, the mean of the steps since the last such line; a smaller batch
+// at an epoch's end sends less. Nothing is in flight: inside an epoch a step is always under way, and its traffic half
+// counted.
 func (t *trainer) countExchange(m *report.Metrics) {
 	all := t.net.Exchange()
 	if len(all) == 0 || t.stepsSince == 0 {
@@ -345,7 +346,8 @@ func (t *trainer) curves() {
 	}
 }
 
-// saveLast writes the checkpoint to go on from. Nothing is in flight and the devices reported no failure: what is bad is never written.
+// saveLast writes the checkpoint to go on from. Nothing is in flight and the devices reported no failure: what is bad
+// is never written.
 func (t *trainer) saveLast() error {
 	state := t.sched.marshal()
 	if t.o.Dir == nil || t.saved != "" && t.savedAt == t.steps.pass.Step && bytes.Equal(state, t.savedState) {
@@ -419,8 +421,8 @@ func (t *trainer) interrupt() error {
 	return &Interrupted{Step: t.steps.pass.Step, Checkpoint: t.saved}
 }
 
-// finish validates once more if the run ends inside an epoch. The schedule does not see that: a run that is prolonged later goes on as
-// if it had never ended.
+// finish validates once more if the run ends inside an epoch. The schedule does not see that: a run that is prolonged
+// later goes on as if it had never ended.
 func (t *trainer) finish(ctx context.Context) error {
 	if err := t.drain(); err != nil {
 		return err

@@ -15,8 +15,8 @@ import (
 
 // Guards against slower steps that need no clock: what a step allocates, and what it moves without computing anything.
 
-// stepCase is a net on cpu devices that learns, or predicts. moves are those on AVX-512 (with bf16), with oneDNN 2.x; in bf16 with AMX, those of
-// stepTiles.
+// stepCase is a net on cpu devices that learns, or predicts. moves are those on AVX-512 (with bf16), with oneDNN 2.x;
+// in bf16 with AMX, those of stepTiles.
 type stepCase struct {
 	mode      string
 	net       string
@@ -48,15 +48,17 @@ const (
 	copy32 = 32 * 2 * 4
 )
 
-// transformed is what the paper's five convolutions read and write of their weights: for each pair of an input and an output the kernel and 49 points, twice,
-// but conv1's once, where 16 pixels of a colour are inputs. After each point of a group comes a line of 64 bytes more.
+// transformed is what the paper's five convolutions read and write of their weights: for each pair of an input and an
+// output the kernel and 49 points, twice, but conv1's once, where 16 pixels of a colour are inputs. After each point of
+// a group comes a line of 64 bytes more.
 const transformed = 4*(96*3*11*11+96*48*49) + 2*4*(256*48*(25+49)+(384*256+384*192+256*192)*(9+49))
 
 const lines = 49 * 64
 
 var stepCases = []stepCase{
 	{mode: BenchTrain, net: "alexnet", devices: 1, precision: "fp32", rows: 8, moves: device.Moves{
-		// pool5 becomes a vector for fc6, its gradient a map; all convolutions are Winograd's, the first without a gradient of its input.
+		// pool5 becomes a vector for fc6, its gradient a map; all convolutions are Winograd's, the first without a
+		// gradient of its input.
 		Reorders:      2 + 1 + 2*4,
 		BetweenOps:    copy8 * 2 * 256 * 6 * 6,
 		PackedWeights: transformed + lines*(1+2*(2+1+2+2)),
@@ -65,24 +67,27 @@ var stepCases = []stepCase{
 	{mode: BenchTrain, net: "alexnet", devices: 2, precision: "fp32", rows: 8, moves: device.Moves{
 		// On each device: the halves of pool5, one's own and the received one, there and back; weights as above.
 		Reorders: 2*2*2 + 2*(1+2*4),
-		// Before conv3, fc6 and fc7 each device joins two halves and splits their gradient, and each half is posted and got, there and back: 8 and 8, of
-		// which fc6's joins are among the reorders. fc8 reads on device 0 alone: 4 and 4.
+		// Before conv3, fc6 and fc7 each device joins two halves and splits their gradient, and each half is posted and
+		// got, there and back: 8 and 8, of which fc6's joins are among the reorders. fc8 reads on device 0 alone: 4
+		// and 4.
 		Copies: 16 + 8 + 16 + 8,
 		// What is joined: on two devices pool2, pool5 and fc6, on one fc7; there and back.
 		BetweenOps:    copy8 * 2 * (2*256*13*13 + 2*256*6*6 + 2*4096 + 4096),
 		PackedWeights: transformed + 2*lines*(1+2*4),
-		// 468,992 bytes a picture cross, half of them forward: posted and got, so four times. Gradients but for fc7's are added to what is there.
+		// 468,992 bytes a picture cross, half of them forward: posted and got, so four times. Gradients but for fc7's
+		// are added to what is there.
 		Exchange: 8*4*468_992 + 8*(468_992/2-4*2048),
 		Upload:   2 * 8 * 3 * 224 * 224 * (1 + 4),
 	}},
 	{mode: BenchTrain, net: "alexnet", devices: 1, precision: "bf16", rows: 32, moves: device.Moves{
-		// All convolutions are Winograd's as above; the update packs the three other weights, of which oneDNN pads some.
+		// All convolutions are Winograd's as above; the update packs the three other weights, of which oneDNN pads
+		// some.
 		Reorders: 2 + 1 + 2*4, BetweenOps: copy32 / 2 * 2 * 256 * 6 * 6, PackedWeights: 228_433_984,
 		Upload: 32 * 3 * 224 * 224 * (1 + 2),
 	}},
 	{mode: BenchTrain, net: "alexnet", devices: 2, precision: "bf16", rows: 4, moves: device.Moves{
-		// conv2 is Winograd's; conv1 with half of its kernels is not at 4 rows. Other convolutions' weights are packed for forward, conv3's to conv5's for the
-		// data gradient too: oneDNN pads some.
+		// conv2 is Winograd's; conv1 with half of its kernels is not at 4 rows. Other convolutions' weights are packed
+		// for forward, conv3's to conv5's for the data gradient too: oneDNN pads some.
 		Reorders: 2*2*2 + 2*(2+1+3+3), Copies: 48, BetweenOps: copy4 / 2 * 2 * (2*256*13*13 + 2*256*6*6 + 2*4096 + 4096), PackedWeights: 148_847_744,
 		Exchange: (4*4*468_992 + 4*(468_992/2-4*2048)) / 2, Upload: 2 * 4 * 3 * 224 * 224 * (1 + 2),
 	}},
@@ -92,9 +97,11 @@ var stepCases = []stepCase{
 		Upload: 16 * 3 * 28 * 28 * (1 + 4),
 	}},
 	{mode: BenchTrain, net: "demo", devices: 2, precision: "fp32", rows: 16, moves: device.Moves{
-		// conv2's inputs have 8 channels of a block of 16 each: 8 of its joins and gets fill blocks with both, pool3 for fc4 takes 8; conv2's and conv3's weights.
+		// conv2's inputs have 8 channels of a block of 16 each: 8 of its joins and gets fill blocks with both, pool3
+		// for fc4 takes 8; conv2's and conv3's weights.
 		Reorders: 8 + 8 + 4, Copies: 8 + 8 + 8,
-		// What is joined, as above, there and back; half-filled blocks count whole: one side of 6 of conv2's joins, and 14 times in pool1's exchange.
+		// What is joined, as above, there and back; half-filled blocks count whole: one side of 6 of conv2's joins, and
+		// 14 times in pool1's exchange.
 		BetweenOps:    copy16*2*(2*16*14*14+2*64*3*3+128) + copy16/2*6*8*14*14,
 		PackedWeights: 2 * 4 * (32 + 64) * 16 * 9,
 		Exchange:      2*4*16*4*(16*14*14+64*3*3+64) + 16*4*(16*14*14+64*3*3) + 14*16*4*8*14*14,
@@ -119,8 +126,9 @@ var stepCases = []stepCase{
 	}},
 }
 
-// stepTiles are the moves where values have channels last. Convolutions' weights are packed for the forward pass and, but for the first layer's, which is folded
-// (its input and the gradient of its weights are laid out anew), for the data gradient; fully connected ones by the update, which no reorder counts.
+// stepTiles are the moves where values have channels last. Convolutions' weights are packed for the forward pass and,
+// but for the first layer's, which is folded (its input and the gradient of its weights are laid out anew), for the
+// data gradient; fully connected ones by the update, which no reorder counts.
 var stepTiles = map[string]device.Moves{
 	"train: alexnet on 1 in bf16, 32": {
 		Reorders: 2 + 5 + 4 + 2, BetweenOps: copy32/2*2*256*6*6 + 2*32*(3*224*224+48*57*57), PackedWeights: 145_707_456,
@@ -182,8 +190,8 @@ func (c *stepCase) open(t *testing.T, src *data.Source) *stepper {
 	return s
 }
 
-// TestStepMoves: each step moves what the table says; Go allocates nothing, and the process does not grow, so that neither oneDNN nor the C code keeps
-// memory or takes large pieces anew. One device and two start with the same loss.
+// TestStepMoves: each step moves what the table says; Go allocates nothing, and the process does not grow, so that
+// neither oneDNN nor the C code keeps memory or takes large pieces anew. One device and two start with the same loss.
 func TestStepMoves(t *testing.T) {
 	if !cpu.Built {
 		t.Skip(cpu.Available())
@@ -264,7 +272,8 @@ func next(t *testing.T, s *stepper) {
 	}
 }
 
-// leastFaults is the number of pages that the process gets in a step, the least of five: Go's own memory may come and go.
+// leastFaults is the number of pages that the process gets in a step, the least of five: Go's own memory may come and
+// go.
 func leastFaults(t *testing.T, step func()) int64 {
 	t.Helper()
 	least := int64(math.MaxInt64)

@@ -21,14 +21,15 @@ type PredictOptions struct {
 	Strict     bool     // an unreadable picture ends Predict and Features at once, with its *data.BadPicture
 }
 
-// Predictor is a checkpoint's net, ready to look at pictures in files. Pictures are prepared as the checkpoint says: its size, centre
-// crop, its mean.
+// Predictor is a checkpoint's net, ready to look at pictures in files. Pictures are prepared as the checkpoint says:
+// its size, centre crop, its mean.
 type Predictor struct {
 	net    *inference
 	strict bool
 }
 
-// NewPredictor opens the net on the devices, which stay the caller's. A layer that the net does not have is a *config.Error.
+// NewPredictor opens the net on the devices, which stay the caller's. A layer that the net does not have is a
+// *config.Error.
 func NewPredictor(o PredictOptions) (*Predictor, error) {
 	n, err := open(o.Checkpoint, o.Devices, func(int) int { return max(o.Batch, 1) }, o.Layers, false)
 	if err != nil {
@@ -54,8 +55,8 @@ type ClassProbability struct {
 	Probability float64 `json:"probability"`
 }
 
-// Predict names the `top` most probable classes of each picture, in the order given. An unreadable picture has its Err set and
-// stops nothing, unless PredictOptions.Strict.
+// Predict names the `top` most probable classes of each picture, in the order given. An unreadable picture has its Err
+// set and stops nothing, unless PredictOptions.Strict.
 func (p *Predictor) Predict(ctx context.Context, images []string, top int) ([]Prediction, error) {
 	classes := p.net.arch.Classes
 	prob := make([]float32, p.net.rows*classes)
@@ -76,7 +77,8 @@ func (p *Predictor) Predict(ctx context.Context, images []string, top int) ([]Pr
 	return all, err
 }
 
-// each runs readable pictures through the net, a batch at a time, and calls done with the numbers of the pictures in the rows.
+// each runs readable pictures through the net, a batch at a time, and calls done with the numbers of the pictures in
+// the rows.
 func (p *Predictor) each(ctx context.Context, images []string, done func(rows []int) error, bad func(int, *data.BadPicture)) error {
 	var b *device.Batch
 	for next := 0; next < len(images); {

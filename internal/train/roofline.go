@@ -8,9 +8,9 @@ import (
 	"alexnet/internal/model"
 )
 
-// Roofline is how near a step comes to what the devices do at most: see Williams, Waterman and Patterson, "Roofline: an insightful visual
-// performance model for multicore architectures", 2009. A layer cannot take less time than its operations do at the peak, nor than its bytes do
-// at the bandwidth.
+// Roofline is how near a step comes to what the devices do at most: see Williams, Waterman and Patterson, "Roofline: an
+// insightful visual performance model for multicore architectures", 2009. A layer cannot take less time than its
+// operations do at the peak, nor than its bytes do at the bandwidth.
 type Roofline struct {
 	Instructions  string   `json:"instructions"` // of the peak: "AVX-512"
 	PeakGFLOPS    float64  `json:"peak_gflops"`  // multiply-adds in registers, on all devices together
@@ -23,9 +23,9 @@ type Roofline struct {
 	MemoryBound   []string `json:"memory_bound"`                // layers: "fc6", or "fc6 forward" where backward is not
 }
 
-// Roof is the least that a layer does in one direction, and how near it comes to the least time. Operations are those of the direct algorithm,
-// padding included: a layer may pass the peak where Winograd's algorithm does fewer, or where kernels leave out those with the zeros of the padding (a
-// tenth of the paper's conv3).
+// Roof is the least that a layer does in one direction, and how near it comes to the least time. Operations are those
+// of the direct algorithm, padding included: a layer may pass the peak where Winograd's algorithm does fewer, or where
+// kernels leave out those with the zeros of the padding (a tenth of the paper's conv3).
 type Roof struct {
 	Bytes           int64   `json:"bytes"`                         // each weight, value and gradient read or written once, in the precision of the net
 	Intensity       float64 `json:"flop_per_byte,omitempty"`       // operations a byte
@@ -119,8 +119,9 @@ type traffic struct{ forward, backward, out float64 } // out: its value alone
 // full is the size of a number in gradients of weights, momentum, and weights where they are updated.
 const full = 4
 
-// layerTraffic counts values and weights once where they are read and once where they are written, in numbers of so many bytes; int8 weights
-// are a byte each, their scales and the biases floats. The first layer with weights, and those before it, give no gradient of their input.
+// layerTraffic counts values and weights once where they are read and once where they are written, in numbers of so
+// many bytes; int8 weights are a byte each, their scales and the biases floats. The first layer with weights, and those
+// before it, give no gradient of their input.
 func layerTraffic(a *model.Arch, l *model.Layer, rows, size int, int8, first bool) traffic {
 	in, out := float64(rows*l.In.Len()*size), float64(rows*l.Out.Len()*size)
 	params := 0.
@@ -171,8 +172,8 @@ func (c *layerClock) roofs(v *speed, rows []LayerTime, train bool) {
 	}
 }
 
-// joinIdle counts normalisation and pooling that the device does in one pass as one: the value between stays in the cache. They stand in the row
-// of the one that has something to do.
+// joinIdle counts normalisation and pooling that the device does in one pass as one: the value between stays in the
+// cache. They stand in the row of the one that has something to do.
 func (c *layerClock) joinIdle() {
 	for i := range c.spans[:len(c.spans)-1] {
 		a, b := c.spans[i], c.spans[i+1]

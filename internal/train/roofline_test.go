@@ -12,7 +12,8 @@ import (
 	"alexnet/internal/reference"
 )
 
-// probed is a reference device that says what it could do at most, and whose nets do normalisation and pooling in one pass, as they say.
+// probed is a reference device that says what it could do at most, and whose nets do normalisation and pooling in one
+// pass, as they say.
 type probed struct{ device.Device }
 
 func (d probed) Probe(device.Precision) (device.Probe, error) { return fakeProbe{}, nil }
@@ -50,7 +51,8 @@ func (n *counting) Idle(op int, backward bool) bool {
 	return false
 }
 
-// TestRoofline: what each row moves at least, by hand, and that all else follows from it, from what was counted and from what was measured.
+// TestRoofline: what each row moves at least, by hand, and that all else follows from it, from what was counted and
+// from what was measured.
 func TestRoofline(t *testing.T) {
 	cfg, err := config.Load("demo", []string{"train.batch=2"})
 	if err != nil {

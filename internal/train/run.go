@@ -1,13 +1,13 @@
-// Package train runs a net: the training loop with its schedule, validation, checkpoints and resume; evaluation, prediction and
-// features from a checkpoint; and the bench, which takes the very step of the loop.
+// Package train runs a net: the training loop with its schedule, validation, checkpoints and resume; evaluation,
+// prediction and features from a checkpoint; and the bench, which takes the very step of the loop.
 //
-// It joins model (what is computed), data (what is fed), weights, run and report (what is written), and knows devices only through
-// their contract: it imports no backend. One goroutine enqueues everything; while the devices compute one step, the loop already
-// fills the next batch and looks at a step's results only when the next step is under way.
+// It joins model (what is computed), data (what is fed), weights, run and report (what is written), and knows devices
+// only through their contract: it imports no backend. One goroutine enqueues everything; while the devices compute one
+// step, the loop already fills the next batch and looks at a step's results only when the next step is under way.
 //
-// A step depends on the seed, the number of the step and the numbers of its samples alone, and a checkpoint holds weights, momentum,
-// these numbers and the schedule's state. So a resumed run repeats the undisturbed one bit for bit (same binary, devices and
-// thread count).
+// A step depends on the seed, the number of the step and the numbers of its samples alone, and a checkpoint holds
+// weights, momentum, these numbers and the schedule's state. So a resumed run repeats the undisturbed one bit for bit
+// (same binary, devices and thread count).
 package train
 
 import (
@@ -30,8 +30,8 @@ import (
 type Options struct {
 	Config  *config.Config
 	Devices []device.Device // stay open
-	// Device and Threads say in words and number what Devices are ("cpu,cpu", 8). They go into the checkpoints: only the same
-	// devices with the same threads repeat a run bit for bit.
+	// Device and Threads say in words and number what Devices are ("cpu,cpu", 8). They go into the checkpoints: only
+	// the same devices with the same threads repeat a run bit for bit.
 	Device  string
 	Threads int
 	Source  *data.Source
@@ -39,7 +39,8 @@ type Options struct {
 
 	// Resume continues the run of this checkpoint, exactly; Init starts a new run from its weights. At most one is set.
 	Resume, Init *weights.Checkpoint
-	// OwnPreprocess, with Init, computes mean and colour statistics of this data, as the configuration says; otherwise the file's are kept.
+	// OwnPreprocess, with Init, computes mean and colour statistics of this data, as the configuration says; otherwise
+	// the file's are kept.
 	OwnPreprocess bool
 
 	Steps  int  // stop when the run has taken this many steps in total; 0: Config.Train.Epochs alone decides
@@ -150,7 +151,8 @@ func (e *OtherData) Error() string {
 		"give the same data, or begin a new run from these weights", e.Path, e.Began)
 }
 
-// Stopped is a run that met NaN or Inf on a device. The step in question changed no weights on disk: the last good checkpoint stands.
+// Stopped is a run that met NaN or Inf on a device. The step in question changed no weights on disk: the last good
+// checkpoint stands.
 type Stopped struct {
 	Step       uint64 // the step it appeared in, counted from 1 as in metrics.jsonl
 	Tensors    []string
@@ -196,7 +198,8 @@ func shellWord(s string) string {
 	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }
 
-// plain writes a number with so many significant digits, and without an exponent where people would not write one either.
+// plain writes a number with so many significant digits, and without an exponent where people would not write one
+// either.
 func plain(x float64, digits int) string {
 	short, err := strconv.ParseFloat(strconv.FormatFloat(x, 'g', digits, 64), 64)
 	if a := math.Abs(short); err != nil || a != 0 && (a < 1e-6 || a >= 1e9) {

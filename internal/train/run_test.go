@@ -68,8 +68,9 @@ func line(m report.Metrics) [9]float64 {
 	}
 }
 
-// TestResume stops a run after each of its steps, in the middle of epochs and at their ends, and goes on with it in another process's
-// place: a new trainer, devices and folder handle. Weights, momentum, cursor, schedule and metrics are those of the undisturbed run.
+// TestResume stops a run after each of its steps, in the middle of epochs and at their ends, and goes on with it in
+// another process's place: a new trainer, devices and folder handle. Weights, momentum, cursor, schedule and metrics
+// are those of the undisturbed run.
 func TestResume(t *testing.T) {
 	t.Parallel()
 	const steps = 3*tinySteps + 2
@@ -158,7 +159,8 @@ func TestResumeAfterEnd(t *testing.T) {
 	sameLines(t, timeless(t, o.Dir), lines)
 }
 
-// TestResumeBeyondSteps: a run that has taken as many steps as it is asked for, or more, is finished; one step more is training.
+// TestResumeBeyondSteps: a run that has taken as many steps as it is asked for, or more, is finished; one step more is
+// training.
 func TestResumeBeyondSteps(t *testing.T) {
 	t.Parallel()
 	o, _ := options(t)
@@ -249,7 +251,8 @@ func TestResumeRefuses(t *testing.T) {
 	}
 }
 
-// TestInit: a run from a file's weights begins where the file's run was, with its preprocessing, and a run for other classes is refused.
+// TestInit: a run from a file's weights begins where the file's run was, with its preprocessing, and a run for other
+// classes is refused.
 func TestInit(t *testing.T) {
 	t.Parallel()
 	o, _ := options(t)
@@ -370,7 +373,8 @@ func TestLearns(t *testing.T) {
 	}
 }
 
-// TestBest: the best checkpoint is the one whose validation was the best, whatever the training loss, and holds the net of that moment.
+// TestBest: the best checkpoint is the one whose validation was the best, whatever the training loss, and holds the net
+// of that moment.
 func TestBest(t *testing.T) {
 	t.Parallel()
 	o, l := options(t, "train.epochs=8", "train.lr=0.02", "train.schedule.kind=constant")
@@ -397,8 +401,8 @@ func TestBest(t *testing.T) {
 	}
 }
 
-// TestTwoDevices: after 20 steps with dropout and augmentation, columns on two devices are the net that one device trains, and what
-// crossed was counted.
+// TestTwoDevices: after 20 steps with dropout and augmentation, columns on two devices are the net that one device
+// trains, and what crossed was counted.
 func TestTwoDevices(t *testing.T) {
 	t.Parallel()
 	var weight, momentum [2]map[string][]float32
@@ -417,7 +421,8 @@ func TestTwoDevices(t *testing.T) {
 		if i == 0 {
 			continue
 		}
-		// pool1 (2 x 4 x 7 x 7) crosses both ways before fc2, fc2's 12 units one way before fc3; the gradients come back: fp32, 15 rows.
+		// pool1 (2 x 4 x 7 x 7) crosses both ways before fc2, fc2's 12 units one way before fc3; the gradients come
+		// back: fp32, 15 rows.
 		want := float64(2 * 15 * 4 * (8*7*7 + 12))
 		for _, m := range l.epochs {
 			if m.ExchangeBytes == nil || *m.ExchangeBytes != want {
@@ -564,8 +569,8 @@ func TestStall(t *testing.T) {
 	}
 }
 
-// TestNonFinite poisons a weight between two steps: the run stops in the next step, names what it saw, and leaves the last good
-// checkpoint as it was.
+// TestNonFinite poisons a weight between two steps: the run stops in the next step, names what it saw, and leaves the
+// last good checkpoint as it was.
 func TestNonFinite(t *testing.T) {
 	t.Parallel()
 	o, l := options(t, "train.checkpoint_steps=2")
@@ -603,8 +608,8 @@ func TestNonFinite(t *testing.T) {
 	same(t, "checkpoint", state(t, o.Dir.Checkpoint(run.Last)), good)
 }
 
-// TestNonFiniteTwoDevices poisons one half of a parameter, the one on the first device or the one on the second, before different steps:
-// the run stops in that step, names the parameter, keeps the last good checkpoint, and both devices
+// TestNonFiniteTwoDevices poisons one half of a parameter, the one on the first device or the one on the second, before
+// different steps: the run stops in that step, names the parameter, keeps the last good checkpoint, and both devices
 // come to rest.
 func TestNonFiniteTwoDevices(t *testing.T) {
 	t.Parallel()
@@ -730,8 +735,8 @@ func TestBadPictures(t *testing.T) {
 	}
 }
 
-// TestDeadStart: a net whose biases switch every hidden unit off stays at guessing, and the run says so once, with shares and advice;
-// one that learns is left in peace.
+// TestDeadStart: a net whose biases switch every hidden unit off stays at guessing, and the run says so once, with
+// shares and advice; one that learns is left in peace.
 func TestDeadStart(t *testing.T) {
 	t.Parallel()
 	o, l := options(t, "train.epochs=5", "model.conv1.init.bias=-100", "model.fc2.init.bias=-1", "train.schedule.kind=constant")
@@ -752,8 +757,8 @@ func TestDeadStart(t *testing.T) {
 	}
 }
 
-// TestDeadWindow: the window is an epoch within bounds, no longer than the run; shorter runs are not judged, and a resumed run keeps
-// its window and what it has seen.
+// TestDeadWindow: the window is an epoch within bounds, no longer than the run; shorter runs are not judged, and a
+// resumed run keeps its window and what it has seen.
 func TestDeadWindow(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -809,7 +814,8 @@ func TestDeadStartResumed(t *testing.T) {
 	}
 }
 
-// TestDeadAdvice: what is off as a whole comes first; where all is alive and nothing moves the rate is too low; numbers are plain.
+// TestDeadAdvice: what is off as a whole comes first; where all is alive and nothing moves the rate is too low; numbers
+// are plain.
 func TestDeadAdvice(t *testing.T) {
 	t.Parallel()
 	early := deadState{From: 68, To: 90, Sum: 22, Steps: 22}

@@ -9,8 +9,8 @@ import (
 	"alexnet/internal/model"
 )
 
-// The authors' schedule by hand (authors2012), after the notes with net 145 of their 2012 source, for ILSVRC-2010: what changed, and
-// after how many whole passes over the data. Factors are of train.lr, .01 in the paper.
+// The authors' schedule by hand (authors2012), after the notes with net 145 of their 2012 source, for ILSVRC-2010: what
+// changed, and after how many whole passes over the data. Factors are of train.lr, .01 in the paper.
 //
 //	epochs done   weights' lr    conv1's weights        colour noise
 //	 0            lr     1e-2    as the others          on
@@ -21,9 +21,9 @@ import (
 //	78            lr/1000 1e-5   frozen (biases too)    off
 //	93            they stopped: set train.epochs to 93
 //
-// The notes say that the biases' lr did not follow each drop, not which it followed; here it follows none and stays train.lr * bias_lr.
-// The table is a record of one run and is not scaled to other values of train.epochs: a shorter run sees the changes that lie in it,
-// at these epochs. "conv1" is the net's first layer with weights, whatever its name.
+// The notes say that the biases' lr did not follow each drop, not which it followed; here it follows none and stays
+// train.lr * bias_lr. The table is a record of one run and is not scaled to other values of train.epochs: a shorter run
+// sees the changes that lie in it, at these epochs. "conv1" is the net's first layer with weights, whatever its name.
 const (
 	authorsDrop1  = 23
 	authorsDrop2  = 51
@@ -40,8 +40,8 @@ const (
 	kindAuthors  = "authors2012"
 )
 
-// minImprovement is what a validation error must fall by to count as better, for plateau and for the best checkpoint: any fall counts, but
-// not the last bit of a division.
+// minImprovement is what a validation error must fall by to count as better, for plateau and for the best checkpoint:
+// any fall counts, but not the last bit of a division.
 const minImprovement = 1e-9
 
 // schedule decides the rates of every step. Its state goes into the checkpoint.
@@ -84,8 +84,9 @@ func (s *schedule) marshal() []byte {
 	return b
 }
 
-// validated ends an epoch. With plateau, when the top-1 error has not reached a new low for Patience validations, the rate drops, Drops
-// times at most; after a drop patience starts anew against the same lowest error. It tells whether the rate dropped.
+// validated ends an epoch. With plateau, when the top-1 error has not reached a new low for Patience validations, the
+// rate drops, Drops times at most; after a drop patience starts anew against the same lowest error. It tells whether
+// the rate dropped.
 func (s *schedule) validated(top1 float64) bool {
 	st := &s.state
 	if s.cfg.Kind != kindPlateau {
@@ -148,8 +149,9 @@ func authors2012(done int) rates {
 	return r
 }
 
-// apply writes lr and decay of every parameter, by index in arch.Params, for the device's update v = momentum v - decay lr w - lr g.
-// Biases take bias_lr times the rate and their own decay; a layer's `lr` multiplies, its `bias_lr` and `weight_decay` replace.
+// apply writes lr and decay of every parameter, by index in arch.Params, for the device's update v = momentum v - decay
+// lr w - lr g. Biases take bias_lr times the rate and their own decay; a layer's `lr` multiplies, its `bias_lr` and
+// `weight_decay` replace.
 func (r rates) apply(arch *model.Arch, t config.Train, lr, decay []float32) {
 	for i, p := range arch.Params {
 		first := p.Layer == arch.Params[0].Layer

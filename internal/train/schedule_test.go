@@ -10,8 +10,8 @@ import (
 
 func near(a, b float64) bool { return math.Abs(a-b) <= 1e-6*math.Abs(b) }
 
-// rateRow is what a schedule must say from some epoch on, as absolute rates for train.lr .01 and bias_lr 2, which reaches the first layer's
-// and the other layers' weights and biases.
+// rateRow is what a schedule must say from some epoch on, as absolute rates for train.lr .01 and bias_lr 2, which
+// reaches the first layer's and the other layers' weights and biases.
 type rateRow struct {
 	done                                 int
 	conv1, conv1Bias, others, othersBias float64
@@ -93,7 +93,8 @@ func TestConstant(t *testing.T) {
 	checkRates(t, s, rateRow{50, 1e-2, 2e-2, 1e-2, 2e-2, true})
 }
 
-// TestPlateau walks through a validation curve by hand: patience 2, at most 3 drops. A run that is resumed after any epoch goes on alike.
+// TestPlateau walks through a validation curve by hand: patience 2, at most 3 drops. A run that is resumed after any
+// epoch goes on alike.
 func TestPlateau(t *testing.T) {
 	cfg := config.Schedule{Kind: "plateau", Factor: .1, Patience: 2, Drops: 3}
 	s, err := newSchedule(cfg, nil)

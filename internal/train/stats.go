@@ -17,8 +17,9 @@ const (
 	meanChannel = "channel"
 )
 
-// statistics goes over the training pictures once and settles how pictures become the net's input: their size, the mean that is subtracted,
-// and the principal components of colour for the noise. With strict, the first unreadable picture ends it.
+// statistics goes over the training pictures once and settles how pictures become the net's input: their size, the mean
+// that is subtracted, and the principal components of colour for the noise. With strict, the first unreadable picture
+// ends it.
 func statistics(ctx context.Context, cfg *config.Config, set *data.Set, strict bool, onBad func(*data.BadPicture)) (weights.Preprocess, error) {
 	prep := data.Prep{Resize: cfg.Data.Resize, Channels: cfg.Model.Input.Channels}
 	ctx, cancel := context.WithCancelCause(ctx)
@@ -90,8 +91,8 @@ func loaderOptions(p *weights.Preprocess, crop, rows, workers int) data.LoaderOp
 	return data.LoaderOptions{Batch: rows, Prep: prep(p), Height: p.Height, Width: p.Width, Crop: crop, Workers: workers}
 }
 
-// Precision is that in which a trained net computes on devices: its configuration's, or fp32 and the reason where they lack that. Its weights
-// are fp32 in any case.
+// Precision is that in which a trained net computes on devices: its configuration's, or fp32 and the reason where they
+// lack that. Its weights are fp32 in any case.
 func Precision(cfg *config.Config, devs []device.Device) (p device.Precision, lacking, err error) {
 	if p, err = precision(cfg.Train.Precision); err != nil {
 		return p, nil, err

@@ -13,8 +13,8 @@ type feeder interface {
 	Next(dst data.Rows) (data.Info, error)
 }
 
-// stepper takes training steps: Run's and bench's. After a step is enqueued it waits for the one before, so that the devices always
-// have a step to work on while the host fills the next batch and writes metrics.
+// stepper takes training steps: Run's and bench's. After a step is enqueued it waits for the one before, so that the
+// devices always have a step to work on while the host fills the next batch and writes metrics.
 type stepper struct {
 	net  *model.Net
 	feed feeder
@@ -50,8 +50,9 @@ func newStepper(net *model.Net, feed feeder, rows int) *stepper {
 	return &stepper{net: net, feed: feed, stats: [2][]float32{make([]float32, 3*rows), make([]float32, 3*rows)}}
 }
 
-// step enqueues one step (fill the batch, forward, backward, update) and returns the step before, which the next call overwrites, or nil where
-// there is none in flight. The mean of loss and gradient is over the pictures that could be read.
+// step enqueues one step (fill the batch, forward, backward, update) and returns the step before, which the next call
+// overwrites, or nil where there is none in flight. The mean of loss and gradient is over the pictures that could be
+// read.
 func (s *stepper) step() (*taken, error) {
 	if s.landed.IsZero() {
 		s.landed = time.Now()
@@ -89,10 +90,12 @@ func (s *stepper) drain() (*taken, error) {
 // rest forgets the clock: what comes between (validation, a checkpoint) belongs to no step.
 func (s *stepper) rest() { s.landed, s.stall = time.Time{}, 0 }
 
-// stillBusy is how long a wait for the devices must last to show that they were at work while the loop waited for pictures.
+// stillBusy is how long a wait for the devices must last to show that they were at work while the loop waited for
+// pictures.
 const stillBusy = time.Millisecond
 
-// land waits for a step. The loop had just waited so long for the next step's pictures; that was a stall only if the devices were done by then.
+// land waits for a step. The loop had just waited so long for the next step's pictures; that was a stall only if the
+// devices were done by then.
 func (s *stepper) land(f *flight, waited time.Duration) (*taken, error) {
 	if f == nil {
 		s.stall += waited.Seconds()

@@ -19,7 +19,8 @@ import (
 	"alexnet/internal/weights"
 )
 
-// tinyPage is a two-column net with all kinds of layers, dropout and exchange, small enough to train for tens of steps in a test.
+// tinyPage is a two-column net with all kinds of layers, dropout and exchange, small enough to train for tens of steps
+// in a test.
 const tinyPage = `
 model:
   columns: 2
@@ -58,8 +59,8 @@ func page(t testing.TB, sets ...string) *config.Config {
 	return cfg
 }
 
-// pictures are 60 to train on, thus four batches an epoch, the last one of 12, and 20 for validation. They are made once: a source keeps
-// what was decoded.
+// pictures are 60 to train on, thus four batches an epoch, the last one of 12, and 20 for validation. They are made
+// once: a source keeps what was decoded.
 var pictures = sync.OnceValue(func() *data.Source {
 	s, err := data.DemoSource(data.DemoOptions{Train: 6, Val: 2, Size: 16, Seed: 1})
 	if err != nil {
@@ -147,7 +148,8 @@ func mustRun(t testing.TB, o Options) *Result {
 	return r
 }
 
-// state is all that a checkpoint has to say about where a run is: every bit of weights and momentum, the cursor, schedule and best.
+// state is all that a checkpoint has to say about where a run is: every bit of weights and momentum, the cursor,
+// schedule and best.
 func state(t testing.TB, path string) string {
 	t.Helper()
 	c := load(t, path)

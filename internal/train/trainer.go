@@ -202,8 +202,8 @@ func (t *trainer) restore(context.Context) (err error) {
 	return nil
 }
 
-// checkInit refuses a file of another net before anything else is compared with it, and tells where the net will not behave as in
-// the file's run.
+// checkInit refuses a file of another net before anything else is compared with it, and tells where the net will not
+// behave as in the file's run.
 func (t *trainer) checkInit() error {
 	c := t.o.Init
 	if c == nil {
@@ -249,8 +249,9 @@ func numbered(n int) []string {
 	return names
 }
 
-// compareDropout tells of weights that were trained with dropout and now go on without, or the reverse. In the paper's form outputs are
-// multiplied by 1-rate in use; a net without the layer passes them on whole, twice as large at the rate .5.
+// compareDropout tells of weights that were trained with dropout and now go on without, or the reverse. In the paper's
+// form outputs are multiplied by 1-rate in use; a net without the layer passes them on whole, twice as large at the
+// rate .5.
 func (t *trainer) compareDropout(c *weights.Checkpoint) {
 	file, err := config.Parse(c.Config, nil)
 	if err != nil || file.Train.Dropout == t.cfg.Train.Dropout {

@@ -9,7 +9,8 @@ import (
 	"strings"
 )
 
-// Checkpoint is a net in a file and all that a run needs to go on from there, or that eval and predict need to treat pictures alike.
+// Checkpoint is a net in a file and all that a run needs to go on from there, or that eval and predict need to treat
+// pictures alike.
 type Checkpoint struct {
 	Path   string // of the file it was loaded from
 	Step   uint64 // steps done
@@ -17,7 +18,8 @@ type Checkpoint struct {
 	Seed   uint64
 	Epoch  int    // epochs finished
 	Config []byte // the resolved configuration, YAML
-	// Classes are the names in the order of the net's outputs. A name that is not UTF-8 comes back with U+FFFD for each bad byte.
+	// Classes are the names in the order of the net's outputs. A name that is not UTF-8 comes back with U+FFFD for each
+	// bad byte.
 	Classes    []string
 	Data       Data
 	Device     string         // the devices that trained it, as the user named them ("cpu,cpu"); empty: unknown, in older files
@@ -34,8 +36,9 @@ type Checkpoint struct {
 	file *Reader
 }
 
-// DropoutPaper is the 2012 form of dropout: a mask in training, outputs times 1-rate at test. The other form in use ("inverted": times
-// 1/(1-rate) in training) is the same net with other weights after each dropout layer, so a file must say which.
+// DropoutPaper is the 2012 form of dropout: a mask in training, outputs times 1-rate at test. The other form in use
+// ("inverted": times 1/(1-rate) in training) is the same net with other weights after each dropout layer, so a file
+// must say which.
 const DropoutPaper = "paper"
 
 // Data tells where the pictures came from.
@@ -88,7 +91,8 @@ type preprocess struct {
 	Stdev    [3]float64    `json:"stdev"`
 }
 
-// Save writes a checkpoint to path: whole, or not at all. The tensors' Fill are called in order, with one buffer as long as the longest.
+// Save writes a checkpoint to path: whole, or not at all. The tensors' Fill are called in order, with one buffer as
+// long as the longest.
 func Save(path string, c *Checkpoint) error {
 	meta, err := c.meta()
 	if err != nil {
@@ -169,8 +173,9 @@ func (p *Preprocess) check() error {
 	return fmt.Errorf("a mean of shape %s for pictures of %dx%dx%d", shapeString(p.MeanShape), p.Channels, p.Height, p.Width)
 }
 
-// Load opens a checkpoint and reads all but the tensors of the net, which stay in the file: their Fill reads them, one at a time and checked
-// against its CRC32C, until Close. A file that is no sound checkpoint is a *BadFile. The file may be replaced meanwhile; what is read is what was there.
+// Load opens a checkpoint and reads all but the tensors of the net, which stay in the file: their Fill reads them, one
+// at a time and checked against its CRC32C, until Close. A file that is no sound checkpoint is a *BadFile. The file may
+// be replaced meanwhile; what is read is what was there.
 func Load(path string) (*Checkpoint, error) {
 	r, err := Open(path)
 	if err != nil {
@@ -234,7 +239,8 @@ func (c *Checkpoint) read(r *Reader) error {
 	return nil
 }
 
-// setMeta reads the metadata back. The header's checksum was right, so an error here is a writer's mistake, but a file is a file.
+// setMeta reads the metadata back. The header's checksum was right, so an error here is a writer's mistake, but a file
+// is a file.
 func (c *Checkpoint) setMeta(meta map[string]string) error {
 	c.Config, c.Dropout, c.Device, c.Hardware = []byte(meta["config"]), meta["dropout"], meta["device"], meta["hardware"]
 	for name, n := range map[string]*uint64{"step": &c.Step, "sample": &c.Sample, "seed": &c.Seed} {
@@ -271,8 +277,9 @@ func (c *Checkpoint) setMeta(meta map[string]string) error {
 	return nil
 }
 
-// Compact is the checkpoint for use alone, to be saved elsewhere: without momentum and what else only a resumed run needs, without the
-// path of its data, which means nothing on another machine, and with its parameters as dtype: F32 or F16.
+// Compact is the checkpoint for use alone, to be saved elsewhere: without momentum and what else only a resumed run
+// needs, without the path of its data, which means nothing on another machine, and with its parameters as dtype: F32 or
+// F16.
 func (c *Checkpoint) Compact(dtype string) *Checkpoint {
 	compact := *c
 	compact.Data.Path, compact.Device, compact.Threads, compact.Schedule, compact.Momentum, compact.file = "", "", 0, nil, nil, nil

@@ -120,7 +120,8 @@ func TestCheckpointRoundTrip(t *testing.T) {
 	}
 }
 
-// A compact checkpoint is for use on any machine: what only the run needs is gone, all else is there, weights rounded to binary16.
+// A compact checkpoint is for use on any machine: what only the run needs is gone, all else is there, weights rounded
+// to binary16.
 func TestCompact(t *testing.T) {
 	got := loaded(t, saved(t, loaded(t, saved(t, example(1.0/3))).Compact("F16")))
 	want := example(1)

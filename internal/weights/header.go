@@ -39,8 +39,8 @@ type Info struct {
 // Len is the number of elements.
 func (i Info) Len() int { return Tensor{Shape: i.Shape}.Len() }
 
-// Keys of the checksums in the header's metadata. The header's own stands first, at a fixed place, and covers the length before the header and
-// the whole header with these eight digits as zeros.
+// Keys of the checksums in the header's metadata. The header's own stands first, at a fixed place, and covers the
+// length before the header and the whole header with these eight digits as zeros.
 const (
 	sumHeader  = "crc32c"
 	sumPrefix  = "crc32c." // + a tensor's name
@@ -57,8 +57,9 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli) // computed by the processor'
 
 func sumString(crc uint32) string { return fmt.Sprintf("%08x", crc) }
 
-// layout is the header of a file to be written, with its length in front: tensors in order, contiguous, all checksums zero. These have
-// a fixed width, so the header can be written last, when they are known, into room left for it: one pass over the tensors is enough.
+// layout is the header of a file to be written, with its length in front: tensors in order, contiguous, all checksums
+// zero. These have a fixed width, so the header can be written last, when they are known, into room left for it: one
+// pass over the tensors is enough.
 type layout struct {
 	text []byte
 	at   []int // of each tensor's checksum in text
@@ -296,7 +297,8 @@ func (h *Header) decode(dec *json.Decoder, name string) error {
 	return nil
 }
 
-// checkSums compares the header with its own checksum, and sees that each tensor has one. text begins with the header's length.
+// checkSums compares the header with its own checksum, and sees that each tensor has one. text begins with the header's
+// length.
 func (h *Header) checkSums(text []byte) error {
 	at := lengthSize + len(opening)
 	if !bytes.HasPrefix(text[lengthSize:], []byte(opening)) || len(text) < at+len(zeroSum) {
@@ -315,8 +317,8 @@ func (h *Header) checkSums(text []byte) error {
 	return nil
 }
 
-// checkPlaces sees that the tensors fill the file from start to size, without gap or overlap (as the format demands), and makes offsets
-// those in the file.
+// checkPlaces sees that the tensors fill the file from start to size, without gap or overlap (as the format demands),
+// and makes offsets those in the file.
 func (h *Header) checkPlaces(start, size int64) error {
 	order := make([]*Info, len(h.Tensors))
 	for i := range h.Tensors {

@@ -18,7 +18,8 @@ type Reader struct {
 	file io.Closer
 }
 
-// Open opens a safetensors file, ours or another program's, and checks its header. A file that is none, or damaged, is a *BadFile.
+// Open opens a safetensors file, ours or another program's, and checks its header. A file that is none, or damaged, is
+// a *BadFile.
 func Open(path string) (*Reader, error) {
 	f, err := os.Open(path)
 	if err != nil {

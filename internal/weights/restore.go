@@ -6,8 +6,9 @@ import (
 	"strings"
 )
 
-// Restore copies the checkpoint into a net: params from Params and, where momentum is not nil, momentum from Momentum, by name. Before
-// it stores anything it compares all names and shapes, and fails with a *Mismatch where file and net are not the same.
+// Restore copies the checkpoint into a net: params from Params and, where momentum is not nil, momentum from Momentum,
+// by name. Before it stores anything it compares all names and shapes, and fails with a *Mismatch where file and net
+// are not the same.
 func (c *Checkpoint) Restore(params, momentum []Slot) error {
 	if err := c.compare(c.Params, params, ""); err != nil {
 		return err
@@ -28,8 +29,8 @@ func (c *Checkpoint) Restore(params, momentum []Slot) error {
 	return copyAll(c.Momentum, momentum, buf)
 }
 
-// Fits compares names and shapes alone: a *Mismatch tells the first difference between the file's parameters and a net's. The slots need
-// no Store.
+// Fits compares names and shapes alone: a *Mismatch tells the first difference between the file's parameters and a
+// net's. The slots need no Store.
 func (c *Checkpoint) Fits(params []Slot) error { return c.compare(c.Params, params, "") }
 
 func copyAll(from []Tensor, to []Slot, buf []float32) error {

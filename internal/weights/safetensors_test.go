@@ -53,8 +53,8 @@ func readAll(b []byte) (*Reader, [][]float32, error) {
 	return r, all, nil
 }
 
-// The bytes on disk are a promise to every reader of the format and to our own later versions; testdata/golden.py wrote the file,
-// from the description alone.
+// The bytes on disk are a promise to every reader of the format and to our own later versions; testdata/golden.py wrote
+// the file, from the description alone.
 func TestGoldenBytes(t *testing.T) {
 	got := encoded(t, map[string]string{"step": "7", "classes": `["<cat>"]`}, []Tensor{
 		Of("conv1.weight", []int{2, 1}, []float32{1, -0.5}),

@@ -1,15 +1,18 @@
-// Package weights keeps nets in files: the safetensors format, written and read by hand, and on top of it the checkpoint.
+// Package weights keeps nets in files: the safetensors format, written and read by hand, and on top of it the
+// checkpoint.
 //
-// A safetensors file is eight bytes of header length (little endian), a JSON header that gives each tensor's type, shape and place, and then
-// the tensors' bytes (https://github.com/huggingface/safetensors, "Format"). Any reader of the format can open ours. What ours have besides
-// is a CRC32C of each tensor and one of the header, in the header's metadata, so that no damaged file is ever taken for a net: on reading,
-// every flipped bit and every missing byte is found, and is a [*BadFile].
+// A safetensors file is eight bytes of header length (little endian), a JSON header that gives each tensor's type,
+// shape and place, and then the tensors' bytes (https://github.com/huggingface/safetensors, "Format"). Any reader of
+// the format can open ours. What ours have besides is a CRC32C of each tensor and one of the header, in the header's
+// metadata, so that no damaged file is ever taken for a net: on reading, every flipped bit and every missing byte is
+// found, and is a [*BadFile].
 //
-// A file is written whole or not at all. It grows under a temporary name in the same folder, tensor by tensor through one buffer, is synced,
-// takes its name by rename, and the folder is synced: whatever kills the writer, the name holds the old file or the new one.
+// A file is written whole or not at all. It grows under a temporary name in the same folder, tensor by tensor through
+// one buffer, is synced, takes its name by rename, and the folder is synced: whatever kills the writer, the name holds
+// the old file or the new one.
 //
-// The package knows neither model nor device. Tensors come from and go to callbacks, in logical order (conv OIHW, fc (out, in)), fp32;
-// files of half the size, F16, can be written and read.
+// The package knows neither model nor device. Tensors come from and go to callbacks, in logical order (conv OIHW, fc
+// (out, in)), fp32; files of half the size, F16, can be written and read.
 package weights
 
 import (
@@ -22,8 +25,8 @@ type Tensor struct {
 	Name  string // "conv1.weight"
 	Shape []int  // (96, 3, 11, 11); empty for a single number
 	DType string // of the file that Write makes: F32, also where it is empty, or F16; of no meaning in what was read
-	// Fill writes the values to dst, which has Len elements, in row-major order. Of a tensor from Load it fails with a *BadFile
-	// where the bytes are damaged.
+	// Fill writes the values to dst, which has Len elements, in row-major order. Of a tensor from Load it fails with a
+	// *BadFile where the bytes are damaged.
 	Fill func(dst []float32) error
 }
 
@@ -79,7 +82,8 @@ func (e *BadFile) Error() string {
 	return s
 }
 
-// Mismatch is a sound checkpoint of another net: a tensor is missing, is one too many, or has another shape. The command exits with 12.
+// Mismatch is a sound checkpoint of another net: a tensor is missing, is one too many, or has another shape. The
+// command exits with 12.
 type Mismatch struct {
 	Path   string
 	Tensor string

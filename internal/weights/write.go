@@ -14,9 +14,10 @@ import (
 // chunk is how many bytes are converted and checked at a time: they stay in the cache between the two.
 const chunk = 256 << 10
 
-// Write makes a safetensors file of tensors, in their order, with meta and the checksums in its metadata. It appears at path whole
-// or not at all; on an error what was at path is untouched. Fill of each tensor is called once, in order, with one buffer for all. F32 tensors
-// lie at multiples of 4, as readers like them, where they come before those of F16.
+// Write makes a safetensors file of tensors, in their order, with meta and the checksums in its metadata. It appears at
+// path whole or not at all; on an error what was at path is untouched. Fill of each tensor is called once, in order,
+// with one buffer for all. F32 tensors lie at multiples of 4, as readers like them, where they come before those of
+// F16.
 func Write(path string, meta map[string]string, tensors []Tensor) error {
 	l, err := newLayout(meta, tensors)
 	if err != nil {
@@ -89,7 +90,8 @@ var encoders = map[string]func(b []byte, v []float32) error{
 	},
 }
 
-// toHalf rounds to the nearest binary16, of two equally near to the even one; see half. Not ok: infinite, NaN, or it would become infinite.
+// toHalf rounds to the nearest binary16, of two equally near to the even one; see half. Not ok: infinite, NaN, or it
+// would become infinite.
 func toHalf(x float32) (h uint16, ok bool) {
 	bits := math.Float32bits(x)
 	sign, abs := uint16(bits>>16)&(1<<15), bits&^(1<<31)

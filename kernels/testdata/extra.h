@@ -1,4 +1,5 @@
-// Kernels for the tests alone: with errors, which host.h and the tests' guards must notice, and one that shows what Divider does.
+// Kernels for the tests alone: with errors, which host.h and the tests' guards must notice, and one that shows what
+// Divider does.
 KERNEL bad_exit(float *x) { // half of the threads leave before the barrier
 	if (threadIdx.x < THREADS / 2) return;
 	__syncthreads();

@@ -1,4 +1,5 @@
-// Runs kernels on the CPU for the tests: requests on standard input, answers on standard output, all numbers of 8 bytes.
+// Runs kernels on the CPU for the tests: requests on standard input, answers on standard output, all numbers of 8
+// bytes.
 //
 //	request: length of the name, name, blocks, backwards, number of buffers, for each size and bytes; number of addresses in buffers, for each buffer, place,
 //	         target buffer; number of arguments, for each 0 and the 8 bytes, or 1, buffer and offset

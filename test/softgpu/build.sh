@@ -1,6 +1,7 @@
 #!/bin/sh
-# Builds the emulated GPUs into build/softgpu: libcuda.so.1, libcublas.so.13 and .12, libcudnn.so.9, and the kernels compiled for the host (libsoftkernels.so);
-# and what only their tests use: selftest, and testkernels.so with the kernels of testkernels.cu. Needs g++ and NVIDIA's headers (scripts/cuda.sh).
+# Builds the emulated GPUs into build/softgpu: libcuda.so.1, libcublas.so.13 and .12, libcudnn.so.9, and the kernels
+# compiled for the host (libsoftkernels.so); and what only their tests use: selftest, and testkernels.so with the
+# kernels of testkernels.cu. Needs g++ and NVIDIA's headers (scripts/cuda.sh).
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
@@ -8,7 +9,8 @@ out=$root/build/softgpu
 cxx=${CXX:-g++}
 [ -n "${ALEXNET_CUDA:-}" ] || { settings=$("$root/scripts/cuda.sh" env); eval "$settings"; }
 
-# The folders of the real headers, without the one that adapts them to gorgonia, and the compiler's own, which must keep its place.
+# The folders of the real headers, without the one that adapts them to gorgonia, and the compiler's own, which must keep
+# its place.
 eval "set -- $CGO_CFLAGS"
 include=
 for flag; do

@@ -1,4 +1,5 @@
-// Initialisation, devices, contexts, peer access. Memory, streams, events and modules belong to the context that made them; a call under another context refuses them.
+// Initialisation, devices, contexts, peer access. Memory, streams, events and modules belong to the context that made
+// them; a call under another context refuses them.
 #include "driver.h"
 
 #include <cstdio>

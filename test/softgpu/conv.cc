@@ -1,4 +1,5 @@
-// Convolutions as matrix products, picture by picture and group by group: taps (channels x h x w of the filter, positions) is the picture's matrix.
+// Convolutions as matrix products, picture by picture and group by group: taps (channels x h x w of the filter,
+// positions) is the picture's matrix.
 #include "conv.h"
 #include "gemm.h"
 
@@ -6,7 +7,8 @@
 
 namespace softgpu {
 
-// Calls f(element, i, h, w) with the number of each element of (count, h, w) and where it is in the tensor, from index (n, first) on.
+// Calls f(element, i, h, w) with the number of each element of (count, h, w) and where it is in the tensor, from index
+// (n, first) on.
 template <class F> static void each(const Tensor &t, size_t n, size_t first, size_t count, F f) {
     size_t i = 0;
     for (size_t c = first; c < first + count; c++)
@@ -50,8 +52,9 @@ static Group groupOf(const Tensor &x, const Tensor &w, const Tensor &y, const Sh
     return g;
 }
 
-// Calls f(tap's row, input's row) for every channel, row of the filter and row of the output, with first..last, the columns of the output whose tap lies in the input,
-// and where the first of these lies; input is null where the whole row is margin.
+// Calls f(tap's row, input's row) for every channel, row of the filter and row of the output, with first..last, the
+// columns of the output whose tap lies in the input, and where the first of these lies; input is null where the whole
+// row is margin.
 template <class F> static void rows(const Group &g, const Shape &s, F f) {
     for (size_t c = 0; c < g.channels; c++)
         for (size_t r = 0; r < g.filterHeight; r++)

@@ -1,6 +1,8 @@
-// Copies and fills. A copy between pinned memory and a device happens when its turn in the stream comes, so that memory used again too early shows; what is not pinned
-// is read at the call, and written before it returns, as the real driver does. Device memory need not be written when cuMemcpyHtoD returns: what was read is on its way
-// in the default stream, for which streams that do not block do not wait ("API synchronization behavior" in NVIDIA's documentation of the driver).
+// Copies and fills. A copy between pinned memory and a device happens when its turn in the stream comes, so that memory
+// used again too early shows; what is not pinned is read at the call, and written before it returns, as the real driver
+// does. Device memory need not be written when cuMemcpyHtoD returns: what was read is on its way in the default stream,
+// for which streams that do not block do not wait ("API synchronization behavior" in NVIDIA's documentation of the
+// driver).
 #include "driver.h"
 
 #include <cstring>

@@ -1,5 +1,6 @@
-// cuDNN's convolutions: which algorithms there are, the workspace they want, and the three calls. Every algorithm is the same sum in here; what differs is what a
-// caller must mind: workspace, determinism, and where each is refused, after the tables in NVIDIA's documentation of cudnnConvolutionForward and its two gradients.
+// cuDNN's convolutions: which algorithms there are, the workspace they want, and the three calls. Every algorithm is
+// the same sum in here; what differs is what a caller must mind: workspace, determinism, and where each is refused,
+// after the tables in NVIDIA's documentation of cudnnConvolutionForward and its two gradients.
 #include "cudnn.h"
 
 #include <algorithm>

@@ -1,4 +1,5 @@
-// The parts of the emulated libcuda.so.1 among themselves. Every entry point holds one lock, so nothing in here is touched by two threads at once.
+// The parts of the emulated libcuda.so.1 among themselves. Every entry point holds one lock, so nothing in here is
+// touched by two threads at once.
 #pragma once
 
 #include "softgpu.h"

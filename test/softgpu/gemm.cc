@@ -1,5 +1,6 @@
-// A matrix product in the manner of Goto and van de Geijn, "Anatomy of High-Performance Matrix Multiplication" (2008): blocks of a and b are copied into the order in
-// which a small kernel of 6 x 16 sums in registers reads them. One thread; the compiler makes a version for each kind of vector.
+// A matrix product in the manner of Goto and van de Geijn, "Anatomy of High-Performance Matrix Multiplication" (2008):
+// blocks of a and b are copied into the order in which a small kernel of 6 x 16 sums in registers reads them. One
+// thread; the compiler makes a version for each kind of vector.
 #include "gemm.h"
 
 #include <algorithm>
@@ -29,7 +30,8 @@ __attribute__((target_clones("avx512f", "fma", "default"))) static void kernel(s
     memcpy(sums, all, sizeof all);
 }
 
-// Panels of `width` columns of a (k, n) matrix; in the last one what is beyond n is left as it was: its sums are not stored.
+// Panels of `width` columns of a (k, n) matrix; in the last one what is beyond n is left as it was: its sums are not
+// stored.
 template <size_t width> static void pack(size_t k, size_t n, Matrix x, float *to) {
     for (size_t j = 0; j < n; j += width) {
         size_t used = std::min(width, n - j);

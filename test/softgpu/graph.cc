@@ -1,5 +1,6 @@
-// Stream capture and graphs. Under capture a stream's work becomes nodes, events carry the nodes that they stand for, and a stream that waits for such an event joins.
-// A launch queues every node anew behind what the stream holds; two launches of one graph never overlap.
+// Stream capture and graphs. Under capture a stream's work becomes nodes, events carry the nodes that they stand for,
+// and a stream that waits for such an event joins. A launch queues every node anew behind what the stream holds; two
+// launches of one graph never overlap.
 #include "driver.h"
 
 #include <algorithm>

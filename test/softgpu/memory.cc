@@ -1,7 +1,9 @@
-// Device memory lies in address space that cuInit reserves, a tebibyte a device: an address tells its device, and no host pointer is taken for one. It begins at
-// 0x100000000000, or behind what is there already, such as Go's heap, which begins anywhere (Go 1.26); far from there is where Go's race detector keeps its shadow
-// memory (0x200000000000). Each allocation ends within 255 bytes of a page that cannot be touched, and begins behind one. What is left of its pages holds a mark that
-// is looked at when the memory is freed and after every kernel that was given it. Addresses are never used again.
+// Device memory lies in address space that cuInit reserves, a tebibyte a device: an address tells its device, and no
+// host pointer is taken for one. It begins at 0x100000000000, or behind what is there already, such as Go's heap, which
+// begins anywhere (Go 1.26); far from there is where Go's race detector keeps its shadow memory (0x200000000000). Each
+// allocation ends within 255 bytes of a page that cannot be touched, and begins behind one. What is left of its pages
+// holds a mark that is looked at when the memory is freed and after every kernel that was given it. Addresses are never
+// used again.
 #include "driver.h"
 
 #include <cstring>
@@ -58,7 +60,8 @@ CUresult mayTouch(CUcontext context, CUdeviceptr at, size_t bytes, const char *w
                   (unsigned long long)at, a->context->device);
 }
 
-// NaN and 8e37, as fp32 and as bf16, in turn: what is read without having been written is neither zero nor small, and a maximum does not hide both.
+// NaN and 8e37, as fp32 and as bf16, in turn: what is read without having been written is neither zero nor small, and a
+// maximum does not hide both.
 static void fillWithGarbage(void *p, size_t bytes) {
     static const uint32_t pattern[2] = {0x7E7E7E7E, 0xFFFFFFFF};
     uint64_t word;

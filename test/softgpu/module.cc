@@ -1,5 +1,6 @@
-// Modules and launches. The program's real image is parsed for what it holds (PTX, or a cubin), so a kernel that it lacks is refused, as is an image that the device or
-// the driver could not run; the code that runs is the same source, compiled for the host into libsoftkernels.so, which lies beside this library.
+// Modules and launches. The program's real image is parsed for what it holds (PTX, or a cubin), so a kernel that it
+// lacks is refused, as is an image that the device or the driver could not run; the code that runs is the same source,
+// compiled for the host into libsoftkernels.so, which lies beside this library.
 #include "driver.h"
 #include "kernel.h"
 

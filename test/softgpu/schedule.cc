@@ -1,7 +1,9 @@
-// The scheduler. Whatever is queued is an op that waits for other ops: the one before it in its stream, and those that events name. Nothing runs by itself: ops run in
-// the threads that wait, or, as the seed wills, in those that queue. Of the ops that are ready the one whose lane has the highest priority runs; priorities are drawn
-// from the seed and now and then drawn anew (after Burckhardt, Kothari, Musuvathi, Nagarakatte, "A Randomized Scheduler with Probabilistic Guarantees of Finding Bugs",
-// 2010). So a stream may be starved for as long as the program's own events and waits allow, which is when a missing one shows.
+// The scheduler. Whatever is queued is an op that waits for other ops: the one before it in its stream, and those that
+// events name. Nothing runs by itself: ops run in the threads that wait, or, as the seed wills, in those that queue. Of
+// the ops that are ready the one whose lane has the highest priority runs; priorities are drawn from the seed and now
+// and then drawn anew (after Burckhardt, Kothari, Musuvathi, Nagarakatte, "A Randomized Scheduler with Probabilistic
+// Guarantees of Finding Bugs", 2010). So a stream may be starved for as long as the program's own events and waits
+// allow, which is when a missing one shows.
 #include "driver.h"
 
 #include <algorithm>
@@ -76,7 +78,8 @@ void drain() {
     }
 }
 
-// Seed 0 runs all at once: streams without delay. Half of the others run nothing before somebody waits; the rest, some of what is ready whenever something is queued.
+// Seed 0 runs all at once: streams without delay. Half of the others run nothing before somebody waits; the rest, some
+// of what is ready whenever something is queued.
 void progress() {
     static const uint64_t levels[4] = {0, 0, 1, 3};
     static const uint64_t eager = levels[draw() % 4];

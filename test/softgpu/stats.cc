@@ -1,5 +1,5 @@
-// Counters, in the file that SOFTGPU_STATS names. Go programs leave by a system call that runs no exit handlers, so the file is mapped and its text, of fixed length,
-// is written anew whenever a counter changes.
+// Counters, in the file that SOFTGPU_STATS names. Go programs leave by a system call that runs no exit handlers, so the
+// file is mapped and its text, of fixed length, is written anew whenever a counter changes.
 #include "driver.h"
 
 #include <cstdio>

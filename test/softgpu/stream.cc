@@ -1,5 +1,6 @@
-// Streams and events. A stream is the op it ends with; an event is the op its stream ended with when it was recorded. The default stream is the legacy one: it waits
-// for what the context's other streams hold, and they for it, but for those made with CU_STREAM_NON_BLOCKING.
+// Streams and events. A stream is the op it ends with; an event is the op its stream ended with when it was recorded.
+// The default stream is the legacy one: it waits for what the context's other streams hold, and they for it, but for
+// those made with CU_STREAM_NON_BLOCKING.
 #include "driver.h"
 
 namespace softgpu {

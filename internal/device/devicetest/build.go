@@ -7,14 +7,15 @@ import (
 	"alexnet/internal/philox"
 )
 
-// builder writes one device's program by hand: each method adds an op, works out the shape of what it gives, and declares its parameters.
+// builder writes one device's program by hand: each method adds an op, works out the shape of what it gives, and
+// declares its parameters.
 type builder struct {
 	device.Program
 	specs []device.ParamSpec
 }
 
-// newProgram starts a program for an input of channels x height x width. Pictures are a little larger than that, so that every case crops,
-// and pixels reach the net as (p-128)/64: about -2..2.
+// newProgram starts a program for an input of channels x height x width. Pictures are a little larger than that, so
+// that every case crops, and pixels reach the net as (p-128)/64: about -2..2.
 func newProgram(channels, height, width, rows int) *builder {
 	b := &builder{}
 	b.Rows = rows
@@ -82,7 +83,8 @@ func (b *builder) activate(name string, act device.Activation, in device.Value) 
 	return b.add(&device.Activate{Op: b.same(name, in), Act: act})
 }
 
-// lrn adds a normalisation with the paper's constants made stronger (alpha 1e-4 moves nothing that single precision could resolve).
+// lrn adds a normalisation with the paper's constants made stronger (alpha 1e-4 moves nothing that single precision
+// could resolve).
 func (b *builder) lrn(name string, size, groups int, in device.Value) device.Value {
 	return b.add(&device.LRN{Op: b.same(name, in), Size: size, Alpha: .5, Beta: .75, K: 2, Groups: groups})
 }

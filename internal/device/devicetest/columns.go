@@ -75,7 +75,8 @@ func columnCases() []netCase {
 	return []netCase{
 		{"conv of both columns", 4, 0, crossing(16, joinConv)},
 		{"conv of both columns, odd channels, fewer rows", 4, 3, crossing(13, joinConv)},
-		// Large enough for Winograd's algorithm, which wants channels in blocks of 16: only both columns together fill one.
+		// Large enough for Winograd's algorithm, which wants channels in blocks of 16: only both columns together fill
+		// one.
 		{"conv of both columns, each half a block", 4, 0, func() ([]*builder, [][]device.Value) {
 			bs := pair(3, 12, 11, 4)
 			both := exchange(bs, each(bs, inputs(bs), conv("conv1", 8)))
@@ -120,7 +121,8 @@ func columnCases() []netCase {
 	}
 }
 
-// sentTwice has a value that crosses on two links and is read at home, and one that crosses on two and is not: three and two gradients add up.
+// sentTwice has a value that crosses on two links and is read at home, and one that crosses on two and is not: three
+// and two gradients add up.
 func sentTwice() ([]*builder, [][]device.Value) {
 	bs := pair(3, 5, 4, 3)
 	relu := device.Conv{Kernel: 3, Pad: 1, Act: device.ReLU}
@@ -133,8 +135,9 @@ func sentTwice() ([]*builder, [][]device.Value) {
 	return bs, [][]device.Value{nil, {x, y}}
 }
 
-// columnsNet is the paper's net in small, on one device (columns as groups) or two. Parameters have the same names and order on every device;
-// the last layer lies whole on device 0. rows 4 and more are not needed: what matters is what crosses.
+// columnsNet is the paper's net in small, on one device (columns as groups) or two. Parameters have the same names and
+// order on every device; the last layer lies whole on device 0. rows 4 and more are not needed: what matters is what
+// crosses.
 func columnsNet(devices, rows int) (bs []*builder, prob device.Value) {
 	n := 2 / devices // columns on each
 	for range devices {
@@ -178,8 +181,8 @@ func columnsNet(devices, rows int) (bs []*builder, prob device.Value) {
 	return bs, bs[0].softmax(bs[0].fc("fc8", 5, device.Linear, last...))
 }
 
-// testSameNet trains columnsNet for three steps on one device and on two, from the same weights, and compares every tensor. A device's share
-// of a parameter is the half of its first axis; fc8 lies whole on device 0.
+// testSameNet trains columnsNet for three steps on one device and on two, from the same weights, and compares every
+// tensor. A device's share of a parameter is the half of its first axis; fc8 lies whole on device 0.
 func testSameNet(t *testing.T, open opener) {
 	const rows, steps = 4, 3
 	build := func(devices int) []*builder {

@@ -36,8 +36,9 @@ func labelled(r *rig, b *device.Batch) {
 	}
 }
 
-// testNonFinite: NaN and Inf are reported by the Update of the step in which they came up, with the tensor's name. oneDNN's fused ReLU and its
-// max pooling, for one, turn NaN into a number, so that the loss stays finite: each tensor has to be looked at.
+// testNonFinite: NaN and Inf are reported by the Update of the step in which they came up, with the tensor's name.
+// oneDNN's fused ReLU and its max pooling, for one, turn NaN into a number, so that the loss stays finite: each tensor
+// has to be looked at.
 func testNonFinite(t *testing.T, open opener) {
 	nan, inf := float32(math.NaN()), float32(math.Inf(1))
 	weight := func(name string, x float32) func(r *rig, pass *device.Pass) {
@@ -54,7 +55,8 @@ func testNonFinite(t *testing.T, open opener) {
 		value  func(r *rig) // between the first pool and conv2
 		// One of them must be named; which depends on how far NaN gets.
 		tensors []string
-		// Nothing may have changed: so it is where loss or a gradient is not finite. A weight that the update itself spoils is found too late.
+		// Nothing may have changed: so it is where loss or a gradient is not finite. A weight that the update itself
+		// spoils is found too late.
 		unchanged bool
 	}{
 		{"NaN in a weight", weight("conv1.weight", nan), nil, []string{"conv1.weight", "gradient of conv1.weight", "loss"}, false},
@@ -182,7 +184,8 @@ func testNonFiniteInference(t *testing.T, open opener) {
 	r.close()
 }
 
-// testSticky: after the first failure every wait reports it, nothing changes, other nets of the device go on, and Close still works.
+// testSticky: after the first failure every wait reports it, nothing changes, other nets of the device go on, and Close
+// still works.
 func testSticky(t *testing.T, open opener) {
 	devs := open(t, 1)
 	r := newRig(t, 1, trainee(2, true), devs)

@@ -46,8 +46,8 @@ func RunGolden(t *testing.T, open func(t *testing.T, n int) []device.Device) {
 	}
 }
 
-// run stores the case's input behind a convolution that feeds it (an op's input then lies in the layout in which it does in a net, and may have any
-// number of channels), runs the op, stores the gradient of its output and runs it back.
+// run stores the case's input behind a convolution that feeds it (an op's input then lies in the layout in which it
+// does in a net, and may have any number of channels), runs the op, stores the gradient of its output and runs it back.
 func (c goldenCase) run(t *testing.T, f *golden.File, dev device.Device) {
 	b, feed, out := c.program()
 	params, err := dev.NewParams(b.specs)

@@ -17,9 +17,10 @@ func stepwise(open opener, fuses bool) runner {
 	}
 }
 
-// runStepwise compares what each op makes with what the oracle makes of the same inputs, and lets the oracle go on from what the device made.
-// Every value is kept, or every one but what normalisation gives, so that a backend may fuse that with its consumer. Last it runs the program that
-// keeps nothing, whose gradients must be those of the first, and before that those for use.
+// runStepwise compares what each op makes with what the oracle makes of the same inputs, and lets the oracle go on from
+// what the device made. Every value is kept, or every one but what normalisation gives, so that a backend may fuse that
+// with its consumer. Last it runs the program that keeps nothing, whose gradients must be those of the first, and
+// before that those for use.
 func (c netCase) runStepwise(t *testing.T, open opener, fuses bool) {
 	r := c.followed(t, open, halfTolerance, func(device.Spec) bool { return true })
 	defer r.close()
@@ -46,7 +47,8 @@ func (c netCase) runStepwise(t *testing.T, open opener, fuses bool) {
 	fused.close()
 }
 
-// inferHalf compares a program for use that keeps nothing with one that keeps everything, whose every op is compared with the oracle's.
+// inferHalf compares a program for use that keeps nothing with one that keeps everything, whose every op is compared
+// with the oracle's.
 func (c netCase) inferHalf(r *rig) {
 	r.t.Helper()
 	kept, fused := r.shadow(c.inHalf(c.programs(false, true))), r.shadow(c.inHalf(c.programs(false, false)))

@@ -8,8 +8,9 @@ import (
 	"alexnet/internal/device"
 )
 
-// RunInt8 holds fully connected layers with int8 weights to the oracle, in fp32 or bf16, each on what the device itself made so far: on parameters of their
-// own, which may lie as these programs want them, and on those of a program that trains.
+// RunInt8 holds fully connected layers with int8 weights to the oracle, in fp32 or bf16, each on what the device itself
+// made so far: on parameters of their own, which may lie as these programs want them, and on those of a program that
+// trains.
 func RunInt8(t *testing.T, open func(t *testing.T, n int) []device.Device, p device.Precision) {
 	for _, c := range int8Cases() {
 		t.Run(c.name, func(t *testing.T) {
@@ -37,8 +38,8 @@ func RunInt8(t *testing.T, open func(t *testing.T, n int) []device.Device, p dev
 	}
 }
 
-// int8Cases are all cases of fully connected layers, one with so many weights that a backend may go through them part by part, and one with so many inputs that
-// a part holds no unit.
+// int8Cases are all cases of fully connected layers, one with so many weights that a backend may go through them part
+// by part, and one with so many inputs that a part holds no unit.
 func int8Cases() []netCase {
 	cases := fcCases()
 	for _, c := range columnCases() {
@@ -83,7 +84,8 @@ func (c netCase) runInt8(r *rig, p device.Precision) {
 	}
 }
 
-// unevenWeights stores other weights: those of each first unit are 0, and each second's lie in the middle between two numbers of int8, of which the even one is right.
+// unevenWeights stores other weights: those of each first unit are 0, and each second's lie in the middle between two
+// numbers of int8, of which the even one is right.
 func (r *rig) unevenWeights() {
 	r.t.Helper()
 	for d, p := range r.progs {

@@ -10,8 +10,8 @@ import (
 type netCase struct {
 	name       string
 	rows, used int // of the program and of the pass; used 0: all
-	// build writes the programs, and gives for each device the values to keep even where nothing else is: results that take a
-	// gradient from outside, where the net ends in no loss.
+	// build writes the programs, and gives for each device the values to keep even where nothing else is: results that
+	// take a gradient from outside, where the net ends in no loss.
 	build func() ([]*builder, [][]device.Value)
 }
 
@@ -22,7 +22,8 @@ func (c netCase) pass(r *rig, step int) device.Pass {
 	return r.defaultPass(step, c.used)
 }
 
-// programs builds the case. full: everything is kept, gradients included, so that nothing may be fused away; else only the result.
+// programs builds the case. full: everything is kept, gradients included, so that nothing may be fused away; else only
+// the result.
 func (c netCase) programs(train, full bool) []*builder {
 	bs, results := c.build()
 	for i, b := range bs {
@@ -37,8 +38,8 @@ func (c netCase) programs(train, full bool) []*builder {
 	return bs
 }
 
-// run compares forward and gradients in a program that keeps everything and in one that keeps nothing, and the forward of an inference
-// net on the same parameters.
+// run compares forward and gradients in a program that keeps everything and in one that keeps nothing, and the forward
+// of an inference net on the same parameters.
 func (c netCase) run(t *testing.T, open opener) {
 	for _, full := range []bool{true, false} {
 		name := map[bool]string{true: "kept", false: "fused"}[full]
@@ -115,7 +116,8 @@ func convCases() []netCase {
 		convCase("one channel", 1, 7, 9, 2, 0, 5, device.Conv{Kernel: 3, Pad: 1}),
 		convCase("relu", 3, 8, 8, 3, 0, 16, device.Conv{Kernel: 3, Pad: 1, Act: relu}),
 		convCase("tanh", 3, 8, 8, 3, 0, 16, device.Conv{Kernel: 3, Pad: 1, Act: tanh}),
-		// 35 = ceil((35-11)/4)+1 = 7 exactly; 38: 7.75 -> 8 rounded up, 7 down; 36: 7.25 -> 8, the paper's 224 -> 54.25 -> 55
+		// 35 = ceil((35-11)/4)+1 = 7 exactly; 38: 7.75 -> 8 rounded up, 7 down; 36: 7.25 -> 8, the paper's 224 -> 54.25
+		// -> 55
 		convCase("11x11 stride 4 exact", 3, 35, 35, 2, 0, 8, device.Conv{Kernel: 11, Stride: 4, Act: relu}),
 		convCase("11x11 stride 4 up", 3, 36, 38, 2, 0, 24, device.Conv{Kernel: 11, Stride: 4, RoundUp: true, Act: relu}),
 		convCase("11x11 stride 4 down", 3, 36, 38, 2, 0, 24, device.Conv{Kernel: 11, Stride: 4, Act: relu}),
@@ -131,7 +133,8 @@ func convCases() []netCase {
 		after("groups of odd channels", 10, 7, 6, 2, 0, behind(14, device.Conv{Kernel: 5, Pad: 2, Groups: 2, Act: relu})),
 		after("five groups", 15, 6, 6, 2, 0, behind(20, device.Conv{Kernel: 3, Groups: 5, Act: tanh})),
 		after("groups, fewer rows", 8, 7, 7, 5, 2, behind(8, device.Conv{Kernel: 3, Pad: 1, Groups: 2})),
-		// Where there are many pixels or channels a backend may take Winograd's algorithm, and for a stride of 4 as many phases.
+		// Where there are many pixels or channels a backend may take Winograd's algorithm, and for a stride of 4 as
+		// many phases.
 		after("3x3, many pixels", 32, 17, 16, 2, 0, behind(48, device.Conv{Kernel: 3, Pad: 1, Act: relu})),
 		after("3x3, many pixels, two groups", 64, 13, 13, 5, 4, behind(32, device.Conv{Kernel: 3, Pad: 1, Groups: 2, Act: relu})),
 		after("3x3, many pixels, no pad, three groups", 48, 15, 19, 3, 0, behind(96, device.Conv{Kernel: 3, Groups: 3, Act: tanh})),
@@ -230,7 +233,8 @@ func poolCases() []netCase {
 		after("avg 3/2 pad 1 up", 6, 8, 8, 2, 0, pool(device.Pool{Kind: device.Avg, Window: 3, Stride: 2, Pad: 1, RoundUp: true})),
 		after("avg 2/2", 32, 6, 6, 2, 1, pool(device.Pool{Kind: device.Avg, Window: 2, Stride: 2})),
 		after("avg 2/1", 3, 4, 5, 2, 0, pool(device.Pool{Kind: device.Avg, Window: 2, Stride: 1})),
-		// Out of 5 with window 2, stride 3, pad 1, rounded up, a third window would start at row 5, beyond the map: it is dropped.
+		// Out of 5 with window 2, stride 3, pad 1, rounded up, a third window would start at row 5, beyond the map: it
+		// is dropped.
 		after("last window dropped", 4, 5, 5, 2, 0, pool(device.Pool{Window: 2, Stride: 3, Pad: 1, RoundUp: true})),
 	}
 }

@@ -6,7 +6,8 @@ import (
 	"alexnet/internal/device"
 )
 
-// oracle runs programs in float64 with loops that follow the definitions in package device word by word. It shares no code with any backend.
+// oracle runs programs in float64 with loops that follow the definitions in package device word by word. It shares no
+// code with any backend.
 type oracle struct {
 	progs    []*device.Program
 	values   [][][]float64 // by device and value: (rows, C, H, W)
@@ -19,8 +20,9 @@ type oracle struct {
 	written  []map[device.Value]bool // gradients written in this pass, by device
 	bytes    map[*device.Link][2]int64
 	pass     device.Pass
-	// margin is how near the pass came to a kink: the least distance of a ReLU's input from 0 and of a maximum from the runner-up (equal
-	// ones apart). Nearer than single precision resolves, two correct implementations may go separate ways, and the case says nothing.
+	// margin is how near the pass came to a kink: the least distance of a ReLU's input from 0 and of a maximum from the
+	// runner-up (equal ones apart). Nearer than single precision resolves, two correct implementations may go separate
+	// ways, and the case says nothing.
 	margin float64
 }
 

@@ -32,8 +32,8 @@ type rig struct {
 	wild   bool // fill rows out of use with what would be seen in any sum
 }
 
-// play runs script twice: first with oracles alone, under one seed after the other until no ReLU or maximum is closer to a kink than single
-// precision can tell; then on devices.
+// play runs script twice: first with oracles alone, under one seed after the other until no ReLU or maximum is closer
+// to a kink than single precision can tell; then on devices.
 func play(t *testing.T, open opener, build func() []*builder, script func(r *rig)) {
 	t.Helper()
 	const margin = 2e-5 // values are of size 1: twenty times what fp32 loses in such short sums
@@ -87,7 +87,8 @@ func compile(t testing.TB, devs []device.Device, progs []*device.Program) []devi
 	return nets
 }
 
-// shadow compiles other programs on the parameters of r: an inference net beside a training net. Order of parameters is that of r.
+// shadow compiles other programs on the parameters of r: an inference net beside a training net. Order of parameters is
+// that of r.
 func (r *rig) shadow(built []*builder) *rig {
 	r.t.Helper()
 	s := &rig{t: r.t, seed: r.seed, devs: r.devs, params: r.params}
@@ -104,8 +105,8 @@ func (r *rig) shadow(built []*builder) *rig {
 	return s
 }
 
-// planOrder is an order in which one goroutine may enqueue the ops of all devices: each Send before its Recv. Walked from its end it has each
-// Recv's Backward before that of its Send.
+// planOrder is an order in which one goroutine may enqueue the ops of all devices: each Send before its Recv. Walked
+// from its end it has each Recv's Backward before that of its Send.
 func planOrder(progs []*device.Program) []place {
 	var order []place
 	next := make([]int, len(progs))
@@ -178,7 +179,8 @@ func normals(src *philox.Source, n int, scale float64) []float32 {
 	return x[:n]
 }
 
-// randomWeights stores normal weights of standard deviation 1/sqrt(inputs), and biases of .3. They follow the parameter's name.
+// randomWeights stores normal weights of standard deviation 1/sqrt(inputs), and biases of .3. They follow the
+// parameter's name.
 func (r *rig) randomWeights() {
 	r.t.Helper()
 	for d, specs := range r.specs {
@@ -212,8 +214,8 @@ func doubles(x []float32) []float64 {
 	return y
 }
 
-// defaultPass is step number step over rows rows, with other rates for each parameter; there are rates for as many as any device has.
-// The batch is three rows larger than what is here, as if another replica had them.
+// defaultPass is step number step over rows rows, with other rates for each parameter; there are rates for as many as
+// any device has. The batch is three rows larger than what is here, as if another replica had them.
 func (r *rig) defaultPass(step, rows int) device.Pass {
 	p := device.Pass{
 		Seed: r.seed, Step: uint64(step), First: 1000 + uint64(step*rows), Rows: rows, Divisor: float32(rows + 3), Momentum: .9 - .2*float32(step%2),
@@ -323,7 +325,8 @@ func (r *rig) update() {
 	}
 }
 
-// seedGradients stores random gradients into values that nothing reads; where a net ends in a SoftmaxLoss there are none.
+// seedGradients stores random gradients into values that nothing reads; where a net ends in a SoftmaxLoss there are
+// none.
 func (r *rig) seedGradients() {
 	for d, p := range r.progs {
 		for _, v := range p.Keep {

@@ -74,7 +74,8 @@ func testFewerRows(t *testing.T, open opener) {
 	})
 }
 
-// testFrozen: with lr 0 neither weight nor momentum changes by a bit, though the gradient is there, and the others go on.
+// testFrozen: with lr 0 neither weight nor momentum changes by a bit, though the gradient is there, and the others go
+// on.
 func testFrozen(t *testing.T, open opener) {
 	play(t, open, func() []*builder { return trainee(3, true) }, func(r *rig) {
 		trainSteps(r, 3, 1)
@@ -149,7 +150,8 @@ func testRepeated(t *testing.T, open opener, build func() []*builder) {
 	}
 }
 
-// testBeside: inference nets of other batch sizes share the parameters; they see each Update and each Store, and leave no trace.
+// testBeside: inference nets of other batch sizes share the parameters; they see each Update and each Store, and leave
+// no trace.
 func testBeside(t *testing.T, open opener) {
 	play(t, open, func() []*builder { return trainee(4, true) }, func(r *rig) {
 		one, many := r.shadow(trainee(1, false)), r.shadow(trainee(6, false))
@@ -210,7 +212,8 @@ func testSaliency(t *testing.T, open opener) {
 	})
 }
 
-// testStagedAhead: what Begin was given may be overwritten at once: both slots, as soon as Stage gives them, and the rates of the pass.
+// testStagedAhead: what Begin was given may be overwritten at once: both slots, as soon as Stage gives them, and the
+// rates of the pass.
 func testStagedAhead(t *testing.T, open opener) {
 	play(t, open, func() []*builder { return trainee(4, true) }, func(r *rig) {
 		for s := range 3 {
@@ -274,7 +277,8 @@ func testQueue(t *testing.T, open opener) {
 	})
 }
 
-// testParams: every part of every parameter comes out as it went in, whatever the private layout, also after a pass used it.
+// testParams: every part of every parameter comes out as it went in, whatever the private layout, also after a pass
+// used it.
 func testParams(t *testing.T, open opener) {
 	play(t, open, func() []*builder { return trainee(2, true) }, func(r *rig) {
 		if r.nets == nil {

@@ -31,7 +31,8 @@ type Want struct {
 	Number        int // this one where cuDNN offers it; -1: any
 }
 
-// Choose asks cuDNN's heuristics, which run nothing, for the algorithms of a direction that will do: the one wanted, then the fastest first. There is at least one.
+// Choose asks cuDNN's heuristics, which run nothing, for the algorithms of a direction that will do: the one wanted,
+// then the fastest first. There is at least one.
 func (c *Conv) Choose(d *DNN, dir Direction, want Want) (fit []Algorithm, err error) {
 	offered, err := c.offered(d, dir)
 	if err != nil {
@@ -74,8 +75,8 @@ var winograd = [...]int{
 	C.CUDNN_CONVOLUTION_FWD_ALGO_WINOGRAD_NONFUSED, C.CUDNN_CONVOLUTION_BWD_DATA_ALGO_WINOGRAD_NONFUSED, C.CUDNN_CONVOLUTION_BWD_FILTER_ALGO_WINOGRAD_NONFUSED,
 }
 
-// allows keeps tensor cores away from fp32, where they would round its factors, and Winograd's large tiles, whose transforms magnify rounding; and from tf32 and bf16
-// the conversion to fp16.
+// allows keeps tensor cores away from fp32, where they would round its factors, and Winograd's large tiles, whose
+// transforms magnify rounding; and from tf32 and bf16 the conversion to fp16.
 func (s Convolution) allows(dir Direction, a Algorithm) bool {
 	if s.Math != Full {
 		return a.math != C.CUDNN_TENSOR_OP_MATH_ALLOW_CONVERSION

@@ -55,7 +55,8 @@ func (b *BLAS) Close() error {
 	return cublasError("cublasDestroy", b.own.Close())
 }
 
-// SetWorkspace gives cuBLAS memory to work in, so that it takes none by itself and its sums are the same from run to run.
+// SetWorkspace gives cuBLAS memory to work in, so that it takes none by itself and its sums are the same from run to
+// run.
 func (b *BLAS) SetWorkspace(p cu.DevicePtr, bytes int64) error {
 	return cublasStatus("cublasSetWorkspace", C.cublasSetWorkspace(b.c(), pointer(p), C.size_t(bytes)))
 }
@@ -92,8 +93,8 @@ func (m Matrix) op() C.cublasOperation_t {
 	return C.CUBLAS_OP_N
 }
 
-// Gemm computes c (m, n) = a (m, k) b (k, n), or adds that to c. Sums are fp32; with tf32 the factors are rounded to that. cuBLAS counts columns first: it is asked for
-// the transpose, which is b' a'.
+// Gemm computes c (m, n) = a (m, k) b (k, n), or adds that to c. Sums are fp32; with tf32 the factors are rounded to
+// that. cuBLAS counts columns first: it is asked for the transpose, which is b' a'.
 func (b *BLAS) Gemm(m, n, k int, a, x Matrix, add bool, c Matrix, tf32 bool) error {
 	compute := C.cublasComputeType_t(C.CUBLAS_COMPUTE_32F)
 	if tf32 {
@@ -104,5 +105,6 @@ func (b *BLAS) Gemm(m, n, k int, a, x Matrix, add bool, c Matrix, tf32 bool) err
 		pointer(c.Data), c.Type.blas(), C.int(c.Stride), compute, C.CUBLAS_GEMM_DEFAULT))
 }
 
-// pointer is a device pointer as the libraries take it. It is an address of no memory of this process: nothing looks behind it.
+// pointer is a device pointer as the libraries take it. It is an address of no memory of this process: nothing looks
+// behind it.
 func pointer(p cu.DevicePtr) unsafe.Pointer { return *(*unsafe.Pointer)(unsafe.Pointer(&p)) }

@@ -65,7 +65,8 @@ func CanAccess(from, to int) (bool, error) {
 	return yes != 0, Wrap("cuDeviceCanAccessPeer", err)
 }
 
-// Context is a GPU's primary context: that of the runtime library and of other frameworks in the process. It is retained while open.
+// Context is a GPU's primary context: that of the runtime library and of other frameworks in the process. It is
+// retained while open.
 type Context struct {
 	Ordinal int
 	ctx     cu.CUContext

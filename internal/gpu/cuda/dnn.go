@@ -66,7 +66,8 @@ const (
 
 func (l Layout) dnn() cudnn.TensorFormat { return [...]cudnn.TensorFormat{cudnn.NCHW, cudnn.NHWC}[l] }
 
-// Convolution is cross-correlation of x (rows, channels, height, width) with w (kernels, channels/groups, size, size), without bias.
+// Convolution is cross-correlation of x (rows, channels, height, width) with w (kernels, channels/groups, size, size),
+// without bias.
 type Convolution struct {
 	Rows, Channels, Height, Width int
 	Kernels, Size, Stride, Pad    int
@@ -91,7 +92,8 @@ func (d Direction) String() string {
 	return [...]string{"forward", "data gradient", "weight gradient"}[d]
 }
 
-// Conv is a convolution as cuDNN describes it. gorgonia destroys descriptors when nothing refers to them: they live as long as this does.
+// Conv is a convolution as cuDNN describes it. gorgonia destroys descriptors when nothing refers to them: they live as
+// long as this does.
 type Conv struct {
 	spec  Convolution
 	x, y  *cudnn.TensorDescriptor

@@ -10,7 +10,8 @@ import (
 	"gorgonia.org/cu"
 )
 
-// Launch is a kernel with its arguments, to be launched as often as wanted. Each argument has a cell of 8 bytes, for gorgonia.org/cu reads 8 of each.
+// Launch is a kernel with its arguments, to be launched as often as wanted. Each argument has a cell of 8 bytes, for
+// gorgonia.org/cu reads 8 of each.
 type Launch struct {
 	call    string // for errors
 	fn      cu.Function

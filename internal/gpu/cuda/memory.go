@@ -66,8 +66,9 @@ func Free(p cu.DevicePtr) error {
 	return Wrap("cuMemFree", cu.MemFree(p))
 }
 
-// Write copies memory that is not pinned into the device, in the stream's order, and waits for it. cuMemcpyHtoD would return as soon as it has read the source, and a stream
-// that does not block does not wait for what is left of the copy.
+// Write copies memory that is not pinned into the device, in the stream's order, and waits for it. cuMemcpyHtoD would
+// return as soon as it has read the source, and a stream that does not block does not wait for what is left of the
+// copy.
 func Write(to cu.DevicePtr, from unsafe.Pointer, bytes int64, s cu.Stream) error {
 	if err := cu.MemcpyHtoDAsync(to, from, bytes, s); err != nil {
 		return Wrap("cuMemcpyHtoDAsync", err)

@@ -27,7 +27,8 @@ type Error struct {
 func (e *Error) Error() string { return fmt.Sprintf("%s: %v", e.Call, e.Err) }
 func (e *Error) Unwrap() error { return e.Err }
 
-// Wrap names the function that err, one of gorgonia.org/cu's, came from. A function that the driver lacks is told by name.
+// Wrap names the function that err, one of gorgonia.org/cu's, came from. A function that the driver lacks is told by
+// name.
 func Wrap(call string, err error) error {
 	if err == nil {
 		return nil
@@ -79,7 +80,8 @@ func cudnnStatus(call string, status C.cudnnStatus_t) error {
 	return &Error{call, errors.New(text)}
 }
 
-// cublasError names the function that err, one of gorgonia.org/cu/blas's, came from; its texts know few of cuBLAS's statuses.
+// cublasError names the function that err, one of gorgonia.org/cu/blas's, came from; its texts know few of cuBLAS's
+// statuses.
 func cublasError(call string, err error) error {
 	var status cublas.Status
 	if errors.As(err, &status) {

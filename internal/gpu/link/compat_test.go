@@ -10,7 +10,8 @@ import (
 	"testing"
 )
 
-// What CUDA 13's cuda.h makes of names that gorgonia.org/cu calls, whatever headers this is built with; and the functions that drivers for CUDA 12.0 have.
+// What CUDA 13's cuda.h makes of names that gorgonia.org/cu calls, whatever headers this is built with; and the
+// functions that drivers for CUDA 12.0 have.
 var renamed = map[string]struct{ to, want string }{
 	"cuCtxCreate":            {"cuCtxCreate_v4", "cuCtxCreate_v2"},
 	"cuEventElapsedTime":     {"cuEventElapsedTime_v2", "cuEventElapsedTime"},

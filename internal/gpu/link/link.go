@@ -55,7 +55,8 @@ func (l Library) open() error {
 	return nil
 }
 
-// Oldest is the least version of CUDA whose drivers run this program, 1000 major + 10 minor: cuBLAS 12 and cuDNN 9 want it.
+// Oldest is the least version of CUDA whose drivers run this program, 1000 major + 10 minor: cuBLAS 12 and cuDNN 9 want
+// it.
 const Oldest = 12000
 
 // oldestCUDNN is cuDNN 9.0.0 as the library says it.
@@ -69,7 +70,8 @@ const (
 		"outside of the system's folders name its folder in LD_LIBRARY_PATH"
 )
 
-// Init opens the driver and starts it. It must have succeeded before anything of cu, cu/blas or cu/dnn is used. An error is an *Error.
+// Init opens the driver and starts it. It must have succeeded before anything of cu, cu/blas or cu/dnn is used. An
+// error is an *Error.
 var Init = sync.OnceValue(func() error {
 	if err := CUDA.open(); err != nil {
 		return &Error{"no CUDA driver", err, installDriver}
@@ -102,8 +104,9 @@ func Lacks(l Library) error {
 	return &Error{l.String() + " is too old", err, "install a newer " + l.String()}
 }
 
-// MissingSymbol names the function that was called last of those that the library lacks although it is there: the cause of CUDA_ERROR_SHARED_OBJECT_SYMBOL_NOT_FOUND,
-// CUBLAS_STATUS_NOT_SUPPORTED and CUDNN_STATUS_SUBLIBRARY_VERSION_MISMATCH, where it is not "".
+// MissingSymbol names the function that was called last of those that the library lacks although it is there: the cause
+// of CUDA_ERROR_SHARED_OBJECT_SYMBOL_NOT_FOUND, CUBLAS_STATUS_NOT_SUPPORTED and
+// CUDNN_STATUS_SUBLIBRARY_VERSION_MISMATCH, where it is not "".
 func (l Library) MissingSymbol() string {
 	return C.GoString(C.alexnet_missing_symbol(C.enum_alexnet_library(l)))
 }
@@ -145,6 +148,7 @@ func CheckCUDNN() error {
 // CUDNNVersion is the library's version, 9.27.0 as 92700; 0 where there is none.
 func CUDNNVersion() int { return int(C.cudnnGetVersion()) }
 
-// Raw is the C handle that an object of gorgonia's packages keeps in its first field: for the calls that those packages lack. The layouts are those of
-// gorgonia.org/cu v0.9.6; a test holds them. The object must outlive the handle's use (runtime.KeepAlive): its finalizer destroys the handle.
+// Raw is the C handle that an object of gorgonia's packages keeps in its first field: for the calls that those packages
+// lack. The layouts are those of gorgonia.org/cu v0.9.6; a test holds them. The object must outlive the handle's use
+// (runtime.KeepAlive): its finalizer destroys the handle.
 func Raw[T any](p *T) unsafe.Pointer { return *(*unsafe.Pointer)(unsafe.Pointer(p)) }

@@ -20,7 +20,8 @@ import (
 	"alexnet/internal/gpu/link/linktest"
 )
 
-// A process opens each library once. So every case starts this program anew, with the folder of libraries that it is about, and a question.
+// A process opens each library once. So every case starts this program anew, with the folder of libraries that it is
+// about, and a question.
 func TestMain(m *testing.M) {
 	if q := os.Getenv("LINK_QUESTION"); q != "" {
 		answers[q]()
@@ -212,8 +213,8 @@ func TestCUDNNVersion(t *testing.T) {
 		"libcudnn.so.9 says that it is version 8907, 90000 or newer is needed 8907")
 }
 
-// The first call of a function goes through the resolver, which must leave its arguments alone: integers and floating-point numbers in registers,
-// and those on the stack.
+// The first call of a function goes through the resolver, which must leave its arguments alone: integers and
+// floating-point numbers in registers, and those on the stack.
 func TestArgumentsOfFirstCall(t *testing.T) {
 	dnn := `
 		int cudnnCreateLRNDescriptor(void **made) { *made = (void *)0x1230; return 0; }

@@ -16,8 +16,8 @@ import (
 	"alexnet/internal/gpu/link/linktest"
 )
 
-// Raw reads the first field of structs that are gorgonia's own. This is what they look like in v0.9.6; with another version, look again, at the fields and at
-// what compat/ promises, and change the number here.
+// Raw reads the first field of structs that are gorgonia's own. This is what they look like in v0.9.6; with another
+// version, look again, at the fields and at what compat/ promises, and change the number here.
 func TestLayoutOfGorgonia(t *testing.T) {
 	mod, err := os.ReadFile("../../../go.mod")
 	if err != nil {

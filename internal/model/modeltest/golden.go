@@ -1,5 +1,5 @@
-// Package modeltest holds the model, on the devices of any backend, to PyTorch: the paper's net, forward and every gradient, and ten
-// steps of training of a small one. A backend's test calls RunGolden.
+// Package modeltest holds the model, on the devices of any backend, to PyTorch: the paper's net, forward and every
+// gradient, and ten steps of training of a small one. A backend's test calls RunGolden.
 package modeltest
 
 import (
@@ -26,7 +26,8 @@ var smallPage []byte
 // Opener gives n fresh devices of one kind and closes them when the test ends.
 type Opener func(t *testing.T, n int) []device.Device
 
-// RunGolden runs all goldens on one device and on two: the same net. The paper's takes seconds and, for its weights, momentum and gradients, 0.8 GB.
+// RunGolden runs all goldens on one device and on two: the same net. The paper's takes seconds and, for its weights,
+// momentum and gradients, 0.8 GB.
 func RunGolden(t *testing.T, open Opener) {
 	for n := 1; n <= 2; n++ {
 		t.Run(fmt.Sprintf("steps on %d", n), func(t *testing.T) {
@@ -107,8 +108,8 @@ func (g *opened) value(n *model.Net, rows int, name string, grad bool) []float32
 	return x
 }
 
-// paper is configs/alexnet.yaml without dropout, with .03 in conv3..5 as in the 2012 code (see scripts/golden.py: paper_net), on the file's 4
-// pictures.
+// paper is configs/alexnet.yaml without dropout, with .03 in conv3..5 as in the 2012 code (see scripts/golden.py:
+// paper_net), on the file's 4 pictures.
 func paper(t *testing.T, devs []device.Device, p device.Precision) (g *opened, o model.Options, size int) {
 	t.Helper()
 	f := golden.Open(t, paperFile)
@@ -141,8 +142,9 @@ func Paper(t *testing.T, devs []device.Device) {
 	t.Logf("deviation of the logits %.2g, of the worst gradient %.2g, of the worst layer's values %.2g", logits, worst, g.everyLayer(o, size))
 }
 
-// Half runs the paper's net in bf16. Rounding decides ReLUs and maxima otherwise at every layer, so the gradients of the first layers are far
-// from the truth, PyTorch's as well as these: no logit or gradient may be more than 1.25 times as far as PyTorch's own bf16 is.
+// Half runs the paper's net in bf16. Rounding decides ReLUs and maxima otherwise at every layer, so the gradients of
+// the first layers are far from the truth, PyTorch's as well as these: no logit or gradient may be more than 1.25 times
+// as far as PyTorch's own bf16 is.
 func Half(t *testing.T, devs []device.Device) {
 	g, _, size := paper(t, devs, device.BF16)
 	defer g.close()
@@ -164,7 +166,8 @@ func Half(t *testing.T, devs []device.Device) {
 	}
 }
 
-// crossed checks the bytes that the devices counted in a step: what the summary foretells, the paper's 468,992 a picture on two.
+// crossed checks the bytes that the devices counted in a step: what the summary foretells, the paper's 468,992 a
+// picture on two.
 func (g *opened) crossed(devices, rows int) {
 	g.t.Helper()
 	s, err := g.model.Arch().Summary(devices, rows)
@@ -205,7 +208,8 @@ func (g *opened) pass(n *model.Net, size int) {
 	n.Forward(b, model.Pass{Rows: len(names), Divisor: float32(len(names))})
 }
 
-// everyLayer checks each layer's value in a net that keeps them all, the loss, and the gradient of the input. It returns the worst value's deviation.
+// everyLayer checks each layer's value in a net that keeps them all, the loss, and the gradient of the input. It
+// returns the worst value's deviation.
 func (g *opened) everyLayer(o model.Options, size int) float64 {
 	g.t.Helper()
 	o.Train, o.InputGrad, o.Keep = false, true, nil
@@ -241,8 +245,8 @@ func (g *opened) loss(n *model.Net, rows int) float64 {
 	return sum / float64(rows)
 }
 
-// Deviations are those of ten steps: of the loss of each, relative, and of what changed in each parameter and of its momentum at the end,
-// relative norms.
+// Deviations are those of ten steps: of the loss of each, relative, and of what changed in each parameter and of its
+// momentum at the end, relative norms.
 type Deviations struct {
 	Loss             []float64
 	Change, Momentum map[string]float64

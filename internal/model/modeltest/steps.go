@@ -29,8 +29,8 @@ func readTrail(t testing.TB, f *golden.File) trail {
 	return r
 }
 
-// Steps trains testdata/small.yaml for ten steps: crops, flips, colour, a mean image, dropout, momentum, decay, the biases' own rate. sets
-// change the page as --set does, to see what the golden notices.
+// Steps trains testdata/small.yaml for ten steps: crops, flips, colour, a mean image, dropout, momentum, decay, the
+// biases' own rate. sets change the page as --set does, to see what the golden notices.
 func Steps(t testing.TB, devs []device.Device, sets []string) *Deviations {
 	t.Helper()
 	f := golden.Open(t, stepsFile)

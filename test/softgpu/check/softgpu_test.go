@@ -1,7 +1,7 @@
 //go:build cuda
 
-// Package check tests the emulated GPUs themselves: build/softgpu/selftest runs one case a process, in the environment that the case is about. cuDNN's and cuBLAS's
-// results are held to what PyTorch computed.
+// Package check tests the emulated GPUs themselves: build/softgpu/selftest runs one case a process, in the environment
+// that the case is about. cuDNN's and cuBLAS's results are held to what PyTorch computed.
 package check
 
 import (
@@ -170,7 +170,8 @@ func TestDevices(t *testing.T) {
 	}
 }
 
-// Every function that the program calls is there under the name that the headers give it (cuMemAlloc is cuMemAlloc_v2), and nothing else is shown.
+// Every function that the program calls is there under the name that the headers give it (cuMemAlloc is cuMemAlloc_v2),
+// and nothing else is shown.
 func TestSymbols(t *testing.T) {
 	selftest(t, nil, "list") // skips where nothing is built
 	for library, want := range map[string]string{
@@ -272,7 +273,8 @@ func half(x float32) float32 {
 	return math.Float32frombits((w + 0x7FFF + w>>16&1) &^ 0xFFFF)
 }
 
-// compare wants equality to the bit where inputs are multiples of 2^-7 and so all sums are exact; elsewhere a distance between two bounds.
+// compare wants equality to the bit where inputs are multiples of 2^-7 and so all sums are exact; elsewhere a distance
+// between two bounds.
 func compare(t *testing.T, g *golden.File, name string, got []float32, exact, rounded bool, least, most float64) {
 	t.Helper()
 	if !exact {

@@ -369,7 +369,8 @@ static const char *seen(bool wait) {
 CASE(event_missing) { puts(seen(false)); }
 CASE(event_present) { puts(seen(true)); }
 
-// Two devices that exchange a number a step, each over a copy stream of its own; with every event in place the numbers are right under any seed. SKIP leaves one out.
+// Two devices that exchange a number a step, each over a copy stream of its own; with every event in place the numbers
+// are right under any seed. SKIP leaves one out.
 CASE(exchange) {
     const char *skip = getenv("SKIP");
     CUcontext c[2];

@@ -1,5 +1,5 @@
-// Convolutions and products as numbers on standard input say, results to standard output: softgpu_test.go compares them with what PyTorch computed. And what the two
-// libraries refuse.
+// Convolutions and products as numbers on standard input say, results to standard output: softgpu_test.go compares them
+// with what PyTorch computed. And what the two libraries refuse.
 #include "selftest.h"
 
 #include "../number.h"
@@ -53,7 +53,8 @@ static std::vector<float> download(CUdeviceptr p, size_t n, bool half) {
     return x;
 }
 
-// A tensor (n, c, h, w) in device memory, in either layout, as a slice of the channels of a wider one: margin channels lie on either side of it.
+// A tensor (n, c, h, w) in device memory, in either layout, as a slice of the channels of a wider one: margin channels
+// lie on either side of it.
 struct DeviceTensor {
     long size[4], stride[4], margin;
     bool half;
@@ -128,7 +129,8 @@ static Convolution readConvolution(long *margin) {
     return c;
 }
 
-// Runs one pass by every algorithm that is offered, into fresh memory, and once more added to itself; all must agree. Returns the result.
+// Runs one pass by every algorithm that is offered, into fresh memory, and once more added to itself; all must agree.
+// Returns the result.
 template <class Perf, class Run> static std::vector<float> every(const Convolution &c, const std::vector<Perf> &offers, const DeviceTensor &first, Run run) {
     std::vector<float> result;
     for (auto &o : offers) {

@@ -1,4 +1,5 @@
-// Tests of the default stream, events, and graphs. Each number is wrong under some seed if what it waits for is not kept.
+// Tests of the default stream, events, and graphs. Each number is wrong under some seed if what it waits for is not
+// kept.
 #include "selftest.h"
 
 static void set(CUdeviceptr p, unsigned value, CUstream s) { OK(cuMemsetD32Async(p, value, 1, s)); }

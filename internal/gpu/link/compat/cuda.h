@@ -1,6 +1,8 @@
-// Stands before NVIDIA's cuda.h, so that gorgonia.org/cu v0.9.6 compiles unmodified against the headers of CUDA 13 too. They gave five names that it calls
-// to newer functions with other parameters, and cuEventElapsedTime to one that only drivers from CUDA 12.8 on have. The old functions are still in the driver: here the names are theirs again, so that a program built
-// with headers of CUDA 13 calls what one built with those of CUDA 12 does, and runs with the same drivers.
+// Stands before NVIDIA's cuda.h, so that gorgonia.org/cu v0.9.6 compiles unmodified against the headers of CUDA 13 too.
+// They gave five names that it calls to newer functions with other parameters, and cuEventElapsedTime to one that only
+// drivers from CUDA 12.8 on have. The old functions are still in the driver: here the names are theirs again, so that a
+// program built with headers of CUDA 13 calls what one built with those of CUDA 12 does, and runs with the same
+// drivers.
 #ifndef ALEXNET_COMPAT_CUDA_H
 #define ALEXNET_COMPAT_CUDA_H
 #include_next <cuda.h>

@@ -1,5 +1,6 @@
-// Stands before NVIDIA's cudnn.h, so that gorgonia.org/cu/dnn v0.9.6, written for cuDNN 8, compiles unmodified against cuDNN 9.
-// What cuDNN 9 took away (algorithm descriptors, persistent RNN plans, an RNN setter) exists here as functions that refuse: this program calls none of them.
+// Stands before NVIDIA's cudnn.h, so that gorgonia.org/cu/dnn v0.9.6, written for cuDNN 8, compiles unmodified against
+// cuDNN 9. What cuDNN 9 took away (algorithm descriptors, persistent RNN plans, an RNN setter) exists here as functions
+// that refuse: this program calls none of them.
 #ifndef ALEXNET_COMPAT_CUDNN_H
 #define ALEXNET_COMPAT_CUDNN_H
 #include_next <cudnn.h>
@@ -35,8 +36,8 @@ GONE cudnnSetRNNMatrixMathType(cudnnRNNDescriptor_t rnn, cudnnMathType_t math) R
 #undef GONE
 #undef REFUSE
 
-// dnn.result makes NotSupported of every status above this one, the last of cuDNN 8. In cuDNN 9 that is 1007, and bad parameters, internal errors and
-// failed executions come after it (2000 to 5999): above them all, it lets them through.
+// dnn.result makes NotSupported of every status above this one, the last of cuDNN 8. In cuDNN 9 that is 1007, and bad
+// parameters, internal errors and failed executions come after it (2000 to 5999): above them all, it lets them through.
 #define CUDNN_STATUS_RUNTIME_FP_OVERFLOW 9999
 
 #endif

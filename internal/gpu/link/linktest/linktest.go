@@ -1,6 +1,7 @@
 //go:build cuda
 
-// Package linktest finds NVIDIA's cuDNN and calls functions of NVIDIA's libraries for the tests of package link: tests cannot contain cgo.
+// Package linktest finds NVIDIA's cuDNN and calls functions of NVIDIA's libraries for the tests of package link: tests
+// cannot contain cgo.
 package linktest
 
 /*
@@ -43,8 +44,8 @@ import (
 	"unsafe"
 )
 
-// CUDNN is the folder of NVIDIA's own cuDNN 9, which without a GPU makes and checks descriptors, but computes nothing: ALEXNET_CUDNN, where it must be, or the one in the
-// cache folder, without which the test is skipped.
+// CUDNN is the folder of NVIDIA's own cuDNN 9, which without a GPU makes and checks descriptors, but computes nothing:
+// ALEXNET_CUDNN, where it must be, or the one in the cache folder, without which the test is skipped.
 func CUDNN(t testing.TB) string {
 	t.Helper()
 	folder := os.Getenv("ALEXNET_CUDNN")

@@ -1,9 +1,10 @@
 #!/bin/sh
-# Reads NVIDIA's headers and prints a line for each function that they declare: F(number, name, library, what it returns). entry.S and resolve.c include it.
-# usage: functions.sh C-COMPILER FLAGS... (flags: where the headers are)
+# Reads NVIDIA's headers and prints a line for each function that they declare: F(number, name, library, what it
+# returns). entry.S and resolve.c include it. usage: functions.sh C-COMPILER FLAGS... (flags: where the headers are)
 set -eu
-# cuda.h gives the functions of older versions only to the driver's own sources: under that macro, the plain names of renamed functions are those of the first
-# version (cuMemAlloc), without it they are the current ones (cuMemAlloc_v2). Both are in the driver.
+# cuda.h gives the functions of older versions only to the driver's own sources: under that macro, the plain names of
+# renamed functions are those of the first version (cuMemAlloc), without it they are the current ones (cuMemAlloc_v2).
+# Both are in the driver.
 headers() {
 	printf '#include <cuda.h>\n#include <cublas_v2.h>\n#include <cublasLt.h>\n#include <cudnn.h>\n' | "$@" -E -P -x c - &&
 	printf '#define __CUDA_API_VERSION_INTERNAL\n#include <cuda.h>\n' | "$@" -E -P -x c -

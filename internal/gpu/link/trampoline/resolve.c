@@ -1,5 +1,5 @@
-// Finds the functions behind the entries of entry.S, when they are first called. Where a library is missing, or lacks a function, the call returns a status
-// like any other failure: no call through these entries ends the program.
+// Finds the functions behind the entries of entry.S, when they are first called. Where a library is missing, or lacks a
+// function, the call returns a status like any other failure: no call through these entries ends the program.
 #define _GNU_SOURCE
 #include <cublas_v2.h>
 #include <cuda.h>
@@ -85,11 +85,12 @@ int alexnet_init(void) {
 	return CUDA_ERROR_SHARED_OBJECT_SYMBOL_NOT_FOUND;
 }
 
-// gorgonia's package cu calls cuInit when the program starts, whatever it is going to do, and ends it where that fails. So cuInit does nothing:
-// the program calls alexnet_init when it wants a GPU.
+// gorgonia's package cu calls cuInit when the program starts, whatever it is going to do, and ends it where that fails.
+// So cuInit does nothing: the program calls alexnet_init when it wants a GPU.
 static CUresult promise(unsigned flags) { return CUDA_SUCCESS; }
 
-// What stands in for a function that is not there. A status tells a missing library from a function that an older library lacks.
+// What stands in for a function that is not there. A status tells a missing library from a function that an older
+// library lacks.
 static CUresult no_cuda(void) { return CUDA_ERROR_SHARED_OBJECT_INIT_FAILED; }
 static CUresult old_cuda(void) { return CUDA_ERROR_SHARED_OBJECT_SYMBOL_NOT_FOUND; }
 static cublasStatus_t no_cublas(void) { return CUBLAS_STATUS_NOT_INITIALIZED; }
@@ -114,7 +115,8 @@ static void *instead(unsigned i, int there) {
 	return (there ? old : no)[functions[i].library];
 }
 
-// The address of function i, from entry.S. What is missing is not written into the table, so that each call of it comes here and leaves its name.
+// The address of function i, from entry.S. What is missing is not written into the table, so that each call of it comes
+// here and leaves its name.
 __attribute__((visibility("hidden"))) void *alexnet_resolve(unsigned i) {
 	enum alexnet_library which = functions[i].library;
 	if (!strcmp(functions[i].name, "cuInit")) return promise;
