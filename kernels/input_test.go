@@ -74,7 +74,8 @@ func TestInput(t *testing.T) {
 				x := k.write(unwritten(rows * c.depth * c.oh * c.ow))
 				run(t, "input_"+layout+"_"+k.name, int64(rows*c.oh*c.ow), pixels, i32(crop), flips, f32(color), optional(in.Mean), len(in.Mean), optional(in.Scale),
 					x, rows, c.channels, c.height, c.width, c.h, c.w, c.depth, c.oh, c.ow, pass(Pass{Rows: used}))
-				near(t, fmt.Sprint(layout, k.name, c), unlay(layout, k.read(x), c.depth, c.oh*c.ow), want, k.relative, 1e-5) // 255 - mean cancels
+				// 255 - mean cancels
+				near(t, fmt.Sprint(layout, k.name, c), unlay(layout, k.read(x), c.depth, c.oh*c.ow), want, k.relative, 1e-5)
 			}
 		}
 	}

@@ -138,7 +138,8 @@ func TestDropout(t *testing.T) {
 		for _, k := range kinds {
 			for _, layout := range layouts {
 				const rows, rate = 7, .4
-				p := device.Pass{Seed: 1<<63 + 12345, Step: 77, First: 1<<32 - 3} // the sample's number leaves 32 bits on the way
+				// the sample's number leaves 32 bits on the way
+				p := device.Pass{Seed: 1<<63 + 12345, Step: 77, First: 1<<32 - 3}
 				op := func(op device.Op) device.Spec {
 					return &device.Dropout{Op: op, Rate: rate, Stream: philox.Stream("fc6"), FirstUnit: c.first}
 				}

@@ -24,7 +24,8 @@ template <class T> __device__ void softmax(const T *x, const int *labels, float 
 		top = reduce(top, tops, [](float a, float b) { return fmaxf(a, b); });
 		ahead = sum(ahead, counts);
 		double total = 0;
-		for (i64 k = threadIdx.x; k < classes; k += THREADS) total += expf(get(row[k]) - top); // NaN and infinity come out as NaN
+		// NaN and infinity come out as NaN
+		for (i64 k = threadIdx.x; k < classes; k += THREADS) total += expf(get(row[k]) - top);
 		total = sum(total, sums);
 		for (i64 k = threadIdx.x; k < classes; k += THREADS) p[r * classes + k] = expf(get(row[k]) - top) / (float)total;
 		if (threadIdx.x == 0 && label >= 0) {

@@ -31,7 +31,8 @@ func newTable(lengths ...int) *table {
 				b.tensors.addresses[i*TensorSize+8*field] = to
 			}
 		}
-		data, _ := binary.Append(nil, binary.LittleEndian, Tensor{Len: int64(n), FirstChunk: b.chunks}) // of fixed size: never fails
+		// of fixed size: never fails
+		data, _ := binary.Append(nil, binary.LittleEndian, Tensor{Len: int64(n), FirstChunk: b.chunks})
 		b.tensors.data = append(b.tensors.data, data...)
 		b.weight, b.momentum = append(b.weight, w), append(b.momentum, v)
 		b.gradient, b.half = append(b.gradient, g), append(b.half, h)

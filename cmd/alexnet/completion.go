@@ -135,7 +135,8 @@ func completeAll(root *cobra.Command) {
 			return checkpoints(c, typed)
 		}
 	}
-	if root.ValidArgsFunction == nil && root.Args != nil && root.Args(root, []string{"x"}) != nil { // takes no arguments
+	// takes no arguments
+	if root.ValidArgsFunction == nil && root.Args != nil && root.Args(root, []string{"x"}) != nil {
 		root.ValidArgsFunction = cobra.NoFileCompletions
 	}
 }
@@ -168,7 +169,8 @@ func going(values []string, typed string) []string {
 
 // resumable are last and the folders of runs.
 func resumable() []string {
-	checkpoints, _ := filepath.Glob(filepath.Join("runs", "*", "checkpoints", run.Last+".safetensors")) // fails for bad patterns alone
+	// fails for bad patterns alone
+	checkpoints, _ := filepath.Glob(filepath.Join("runs", "*", "checkpoints", run.Last+".safetensors"))
 	names := []string{"last"}
 	for _, path := range checkpoints {
 		names = append(names, filepath.Dir(filepath.Dir(path)))

@@ -30,7 +30,8 @@ func TestConfigInNarrowTerminals(t *testing.T) {
 			t.Errorf("width %d: sources %v, want %v\n%s", c.width, got, c.sources, b.String())
 		}
 		for _, line := range strings.Split(b.String(), "\n") {
-			if n := utf8.RuneCountInString(line); c.width > 0 && n > max(c.width, 35) { // 35: model.conv1.weight_decay: 0.0005 and the like
+			// 35: model.conv1.weight_decay: 0.0005 and the like
+			if n := utf8.RuneCountInString(line); c.width > 0 && n > max(c.width, 35) {
 				t.Errorf("width %d: a line of %d: %s", c.width, n, line)
 			}
 		}

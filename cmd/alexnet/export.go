@@ -34,7 +34,8 @@ type exportResult struct {
 	DType      string `json:"dtype"`
 	Parameters int64  `json:"parameters"`
 	Bytes      int64  `json:"bytes"`
-	MeanImage  string `json:"mean_image,omitempty"` // file of the mean image, where the net has one and the target no place for it
+	// file of the mean image, where the net has one and the target no place for it
+	MeanImage string `json:"mean_image,omitempty"`
 }
 
 // exportTargets are the values of --to that are files for other programs; checkpoint comes on top.

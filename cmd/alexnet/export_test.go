@@ -76,7 +76,8 @@ func TestExportPlain(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer r.Close()
-	factors := map[string]float32{"conv1.weight": 1, "conv1.bias": 1, "fc2.weight": 1, "fc2.bias": 1, "fc3.weight": 0.5, "fc3.bias": 1} // drop2 before fc3
+	// drop2 before fc3
+	factors := map[string]float32{"conv1.weight": 1, "conv1.bias": 1, "fc2.weight": 1, "fc2.bias": 1, "fc3.weight": 0.5, "fc3.bias": 1}
 	if len(r.Tensors) != len(factors) {
 		t.Errorf("tensors %+v", r.Tensors)
 	}

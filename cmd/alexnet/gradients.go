@@ -16,7 +16,8 @@ type gradientsResult struct {
 	Devices []string                 `json:"devices"`
 	Tensors []selftest.GradientCheck `json:"tensors"`
 	Failed  int                      `json:"failed"`
-	Drawn   int                      `json:"drawn"` // times that weights were drawn until the device agreed, see selftest.Gradients
+	// times that weights were drawn until the device agreed, see selftest.Gradients
+	Drawn int `json:"drawn"`
 }
 
 func runGradients(ctx context.Context, o doctorOptions, t *terminal) error {

@@ -71,7 +71,8 @@ func TestBarFitsTheTerminal(t *testing.T) {
 		{36, nil},
 	} {
 		shown := onTerminal(t, dir, uint16(test.columns), nil, "train", "--config", "tiny.yaml", "--data", "shapes", "--device", "reference",
-			"--set", "model.conv1.kernels=1024", "--epochs", "1", "--batch", "8") // long enough for some bars to be drawn
+			// long enough for some bars to be drawn
+			"--set", "model.conv1.kernels=1024", "--epochs", "1", "--batch", "8")
 		bars := 0
 		for _, line := range strings.Split(strings.ReplaceAll(escapes.ReplaceAllString(shown, ""), "\r", ""), "\n") {
 			if !strings.Contains(line, "─") && !strings.Contains(line, "━") {

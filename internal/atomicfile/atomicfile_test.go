@@ -72,7 +72,8 @@ func (f *faulty) Sync() error {
 func TestFailureAtEveryCall(t *testing.T) {
 	content := func(f File) error {
 		for range 3 {
-			if _, err := f.Write([]byte("new content ")); err != nil { // not io.WriteString: os.File has a way of its own for it
+			// not io.WriteString: os.File has a way of its own for it
+			if _, err := f.Write([]byte("new content ")); err != nil {
 				return fmt.Errorf("tensor conv1.weight: %w", err)
 			}
 		}

@@ -48,21 +48,23 @@ type Input struct {
 // Layer is one layer. Which of the keys are legal depends on Kind. Kernels and Units count the whole net: 96 are 2
 // columns of 48.
 type Layer struct {
-	Name        string   `yaml:"name"`
-	Kind        string   `yaml:"kind"`         // conv | fc | lrn | pool | dropout | activation | softmax
-	Inputs      string   `yaml:"inputs"`       // conv, fc: own (each column reads itself) | both (reads every column: the exchange)
-	Kernels     int      `yaml:"kernels"`      // conv
-	Units       int      `yaml:"units"`        // fc; 0 in the last layer: model.classes
-	Pool        string   `yaml:"pool"`         // pool: max | avg
-	Size        int      `yaml:"size"`         // conv, pool: window; lrn: neighbours, itself included
-	Stride      int      `yaml:"stride"`       // conv: 1 if absent; pool: size if absent
-	Pad         int      `yaml:"pad"`          // conv, pool
-	Round       string   `yaml:"round"`        // conv, pool: output size rounded down | up
-	Groups      int      `yaml:"groups"`       // conv: inside a column
-	Act         string   `yaml:"act"`          // conv, fc, activation: relu | tanh | none; "": model.act
-	Init        Init     `yaml:"init"`         // conv, fc
-	LR          *float64 `yaml:"lr"`           // conv, fc: times train.lr, for weights and biases
-	BiasLR      *float64 `yaml:"bias_lr"`      // conv, fc: instead of train.bias_lr; for biases, times train.lr and this layer's lr
+	Name string `yaml:"name"`
+	Kind string `yaml:"kind"` // conv | fc | lrn | pool | dropout | activation | softmax
+	// conv, fc: own (each column reads itself) | both (reads every column: the exchange)
+	Inputs  string   `yaml:"inputs"`
+	Kernels int      `yaml:"kernels"` // conv
+	Units   int      `yaml:"units"`   // fc; 0 in the last layer: model.classes
+	Pool    string   `yaml:"pool"`    // pool: max | avg
+	Size    int      `yaml:"size"`    // conv, pool: window; lrn: neighbours, itself included
+	Stride  int      `yaml:"stride"`  // conv: 1 if absent; pool: size if absent
+	Pad     int      `yaml:"pad"`     // conv, pool
+	Round   string   `yaml:"round"`   // conv, pool: output size rounded down | up
+	Groups  int      `yaml:"groups"`  // conv: inside a column
+	Act     string   `yaml:"act"`     // conv, fc, activation: relu | tanh | none; "": model.act
+	Init    Init     `yaml:"init"`    // conv, fc
+	LR      *float64 `yaml:"lr"`      // conv, fc: times train.lr, for weights and biases
+	// conv, fc: instead of train.bias_lr; for biases, times train.lr and this layer's lr
+	BiasLR      *float64 `yaml:"bias_lr"`
 	WeightDecay *float64 `yaml:"weight_decay"` // conv, fc: instead of train.weight_decay
 	Alpha       float64  `yaml:"alpha"`        // lrn, as are the next two: see device.LRN
 	Beta        float64  `yaml:"beta"`

@@ -94,7 +94,8 @@ func TestKeysCanBeSet(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if diff := cmp.Diff(layerNames(base.Model.Layers)[:len(base.Model.Layers)-2], layers); diff != "" { // all but fc8 and prob
+		// all but fc8 and prob
+		if diff := cmp.Diff(layerNames(base.Model.Layers)[:len(base.Model.Layers)-2], layers); diff != "" {
 			t.Error(diff)
 		}
 		for _, e := range entries {

@@ -93,7 +93,8 @@ void cpu_parallel(cpu_part f, const void *args, int64_t n, int64_t align, int64_
 typedef struct {
 	int64_t row; // numbers from one row to the next
 	int64_t channels, pixels, block;
-	int64_t pitch; // numbers from one pixel to the next: block, or more for some channels of a tensor with channels last
+	// numbers from one pixel to the next: block, or more for some channels of a tensor with channels last
+	int64_t pitch;
 	int half;
 } cpu_view;
 

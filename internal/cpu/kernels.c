@@ -567,7 +567,8 @@ INLINE void pool_block_backward_of(const cpu_pool *p, void *dx, int64_t xp, cons
 	else pool_backward_1(p, dx, xp, xh, dy, yp, yh, winner);
 }
 
-INLINE int64_t pool_pitch(const cpu_pool *p) { return p->last ? p->channels : p->block; } // numbers from one pixel to the next
+// numbers from one pixel to the next
+INLINE int64_t pool_pitch(const cpu_pool *p) { return p->last ? p->channels : p->block; }
 INLINE int64_t pool_in(const cpu_pool *p) { return p->height * p->width * p->block; }          // numbers of a block
 INLINE int64_t pool_out(const cpu_pool *p) { return p->out_height * p->out_width * p->block; } // numbers of a block
 
@@ -738,7 +739,8 @@ CLONES static void quantize_part(const void *args, int thread, int64_t begin, in
 		}
 		for (int64_t i = 0; i < a->inputs; i++) {
 			float x = w[i] / scale;
-			x = x > 127 ? 127 : x < -127 ? -127 : x; // where weights and scale are so small that the quotient is not exact
+			// where weights and scale are so small that the quotient is not exact
+			x = x > 127 ? 127 : x < -127 ? -127 : x;
 			x += 12582912; // 1.5 2^23: the last bits are the whole number, to even where two are as near
 			int32_t bits;
 			memcpy(&bits, &x, sizeof bits);

@@ -107,7 +107,8 @@ func (l *layer) window() {
 	l.desc.stride, l.desc.pad = C.int64_t(k.Stride), C.int64_t(k.Pad)
 	l.desc.pad_bottom, l.desc.pad_right = l.desc.pad, l.desc.pad
 	if k.RoundUp {
-		l.desc.pad_bottom = C.int64_t((l.out.shape.H-1)*k.Stride + k.Kernel - l.shape.H - k.Pad) // 3 = 54*4 + 11 - 224 in the paper's conv1
+		// 3 = 54*4 + 11 - 224 in the paper's conv1
+		l.desc.pad_bottom = C.int64_t((l.out.shape.H-1)*k.Stride + k.Kernel - l.shape.H - k.Pad)
 		l.desc.pad_right = C.int64_t((l.out.shape.W-1)*k.Stride + k.Kernel - l.shape.W - k.Pad)
 	}
 }

@@ -109,7 +109,8 @@ func (g *get) read(n *Net, parcel *device.Parcel) error {
 	if g.add { // reads what it adds to
 		n.moves.Exchange += bytesOf(&g.dst.view, n.pass.Rows)
 	}
-	if rest := (g.rows - n.pass.Rows) * g.dst.row(); rest > 0 && !g.add { // rows that take no part are zero, whatever was in the memory
+	// rows that take no part are zero, whatever was in the memory
+	if rest := (g.rows - n.pass.Rows) * g.dst.row(); rest > 0 && !g.add {
 		C.cpu_zero(g.dst.at(n.pass.Rows), C.int64_t(size(g.dst.half())*rest))
 	}
 	return nil
@@ -170,7 +171,8 @@ func (o *recv) backward(c *compiler) error {
 
 // post plans a parcel and emits the step that fills and sends it.
 func (c *compiler) post(mail *device.Mailbox, peer *any, data *buffer, v *value, half bool) {
-	parcel := c.always(c.buffer(device.PurposeExchange, 4*c.prog.Rows*v.row())) // floats: what any other kind of device would get
+	// floats: what any other kind of device would get
+	parcel := c.always(c.buffer(device.PurposeExchange, 4*c.prog.Rows*v.row()))
 	p := &post{mail: mail, peer: peer, parcel: parcel, src: whole(data, v.shape, v.block, half)}
 	c.posts = append(c.posts, p)
 	c.emit(p)

@@ -36,7 +36,8 @@ INLINE void NAME(max_block_backward, LANES)(const cpu_pool *p, void *dx, int64_t
 	for (int64_t h = 0, oh0 = 0, oh1 = 0; h < p->height; h++) {
 		outputs(p, h, p->out_height, &oh0, &oh1);
 		for (int64_t w0 = 0; w0 < p->width; w0 += POOL_PIXELS) {
-			const int64_t w1 = min64(p->width, w0 + POOL_PIXELS), first = max64(0, (w0 + p->pad - p->window) / p->stride); // window that may touch w0
+			// window that may touch w0
+			const int64_t w1 = min64(p->width, w0 + POOL_PIXELS), first = max64(0, (w0 + p->pad - p->window) / p->stride);
 			memset(sum, 0, (size_t)(w1 - w0) * sizeof *sum);
 			for (int64_t oh = oh0; oh < oh1; oh++)
 				for (int64_t ow = first; ow < p->out_width && ow * p->stride - p->pad < w1; ow++) {

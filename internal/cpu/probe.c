@@ -11,8 +11,11 @@
 #endif
 
 enum {
-	SUMS = 12, // independent: a multiply-add takes 4 or 5 cycles and two begin in each; with two factors they fill 14 of AVX2's 16 registers
-	ROUNDS = 3000000, // of SUMS multiply-adds, on each thread: 12 ms where one of AVX-512 begins in each of 3e9 cycles a second
+	// independent: a multiply-add takes 4 or 5 cycles and two begin in each; with two factors they fill 14 of AVX2's 16
+	// registers
+	SUMS = 12,
+	// of SUMS multiply-adds, on each thread: 12 ms where one of AVX-512 begins in each of 3e9 cycles a second
+	ROUNDS = 3000000,
 	MANY = 1 << 30, // a job of any size goes to the whole team
 };
 
@@ -39,7 +42,8 @@ __attribute__((target("avx512f,prefer-vector-width=512"))) MULTIPLY(multiply_avx
 __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512bf16,prefer-vector-width=512")))
 static void multiply_bf16(const void *sink, int thread, int64_t begin, int64_t end) {
 	__m512 x[SUMS];
-	const __m512bh a = (__m512bh)_mm512_set1_epi32(0x3f803f80), b = (__m512bh)_mm512_set1_epi32((int)0xbf803f80); // (1, 1), (1, -1)
+	// (1, 1), (1, -1)
+	const __m512bh a = (__m512bh)_mm512_set1_epi32(0x3f803f80), b = (__m512bh)_mm512_set1_epi32((int)0xbf803f80);
 	for (int i = 0; i < SUMS; i++) x[i] = _mm512_set1_ps((float)i);
 	for (int64_t n = begin; n < end; n++)
 		_Pragma("GCC unroll 12") for (int i = 0; i < SUMS; i++) x[i] = _mm512_dpbf16_ps(x[i], a, b);
@@ -101,7 +105,8 @@ int64_t cpu_probe_bytes(void) {
 	cache = sysconf(_SC_LEVEL3_CACHE_SIZE);
 #endif
 	const int64_t bytes = cache < least / 4 ? least : cache > most / 4 ? most : 4 * cache;
-	return bytes - (16 << 10); // arrays that lie a power of two apart meet in the same places of memory: 40 instead of 46 to 80 GB/s on a Zen 4
+	// arrays that lie a power of two apart meet in the same places of memory: 40 instead of 46 to 80 GB/s on a Zen 4
+	return bytes - (16 << 10);
 }
 
 typedef struct {

@@ -33,7 +33,8 @@ func (d *Device) Probe(p device.Precision) (device.Probe, error) {
 	if b.arrays = (*C.float)(C.cpu_arena(3 * b.bytes)); b.arrays == nil {
 		return nil, fmt.Errorf("%s: no memory: %d MiB for measuring memory", d.name, 3*b.bytes>>20)
 	}
-	d.do(func() { C.cpu_zero(unsafe.Pointer(b.arrays), 3*b.bytes) }) // until it is written all of it is one page of zeros
+	// until it is written all of it is one page of zeros
+	d.do(func() { C.cpu_zero(unsafe.Pointer(b.arrays), 3*b.bytes) })
 	return b, nil
 }
 

@@ -49,17 +49,22 @@ enum {
 	TALL = 8,   // tiles and
 	BROAD = 3,  // blocks of outputs that a product holds in registers: 24 sums, 3 factors and one more of 32 registers
 	CHAIN = 4,  // blocks of inputs summed up in one go: long chains of sums are what most of the error comes from
-	DEEP = 256, // tiles that the weights' gradient is summed over in one go: two panels of them stay in the second-level cache
+	// tiles that the weights' gradient is summed over in one go: two panels of them stay in the second-level cache
+	DEEP = 256,
 };
 
 // ---- transforms of seven values, one dimension
 
 // of_inputs is B': the products of all x - p but one, as polynomials in the place of a value.
 INNER void of_inputs(vec d[N]) {
-	const vec a = d[5] - 5 * d[3] + 4 * d[1], a1 = d[6] - 5 * d[4] + 4 * d[2], b = d[4] - 5 * d[2] + 4 * d[0]; // (x^2 - 1)(x^2 - 4)
-	const vec c = d[3] - 4 * d[1], c1 = d[4] - 4 * d[2], c2 = d[5] - 4 * d[3];                                 // x^2 - 4
-	const vec s = d[3] - d[1], s1 = d[4] - d[2], s2 = d[5] - d[3];                                             // x^2 - 1
-	const vec e = 3 * c1 - c, e1 = 3 * c2 - c1, g = 3 * s1 - s, g1 = 3 * s2 - s1;                              // times 3x - 1
+	// (x^2 - 1)(x^2 - 4)
+	const vec a = d[5] - 5 * d[3] + 4 * d[1], a1 = d[6] - 5 * d[4] + 4 * d[2], b = d[4] - 5 * d[2] + 4 * d[0];
+	// x^2 - 4
+	const vec c = d[3] - 4 * d[1], c1 = d[4] - 4 * d[2], c2 = d[5] - 4 * d[3];
+	// x^2 - 1
+	const vec s = d[3] - d[1], s1 = d[4] - d[2], s2 = d[5] - d[3];
+	// times 3x - 1
+	const vec e = 3 * c1 - c, e1 = 3 * c2 - c1, g = 3 * s1 - s, g1 = 3 * s2 - s1;
 	d[0] = 3 * a - b, d[1] = e1 + e, d[2] = e1 - e, d[3] = g1 + 2 * g, d[4] = g1 - 2 * g, d[5] = a, d[6] = 3 * a1 - a;
 }
 

@@ -27,7 +27,8 @@ func (l *layer) suitsWinograd(train bool) bool {
 	if C.cpu_winograd_runs() == 0 || out.half != l.half() || out.halfGrad != l.half() {
 		return false
 	}
-	if lastAlways || (l.half() && amx() && !winogradAlways) { // tiles multiply sixteen times in the time of one of Winograd's multiplications
+	// tiles multiply sixteen times in the time of one of Winograd's multiplications
+	if lastAlways || (l.half() && amx() && !winogradAlways) {
 		return false
 	}
 	if l.phases() {
@@ -43,7 +44,8 @@ func (l *layer) suitsWinograd(train bool) bool {
 const (
 	pointCost = 20   // a value at a point, there or back
 	packCost  = 4096 // a weight, transformed in each pass of a step
-	readCost  = 480  // a weight, transformed once and for all: 49 floats are read instead of the 9 that stay in the cache
+	// a weight, transformed once and for all: 49 floats are read instead of the 9 that stay in the cache
+	readCost = 480
 )
 
 // winogradAlways is for tests: it pays everywhere.

@@ -8,10 +8,12 @@ import (
 
 // Augment says what is drawn for each training picture.
 type Augment struct {
-	Crop  string  // "random" (or empty): anywhere; "center"
-	Flip  bool    // mirror left and right in half of the cases
-	Color float64 // standard deviation of the colour noise, in units of the training set's own along each principal component; .1 in the paper, 0: none
-	Stats *Stats  // where Color is not 0: the principal components
+	Crop string // "random" (or empty): anywhere; "center"
+	Flip bool   // mirror left and right in half of the cases
+	// standard deviation of the colour noise, in units of the training set's own along each principal component; .1 in
+	// the paper, 0: none
+	Color float64
+	Stats *Stats // where Color is not 0: the principal components
 }
 
 func (a *Augment) check(train bool) error {

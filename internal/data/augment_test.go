@@ -73,7 +73,8 @@ func TestDrawsAreInRange(t *testing.T) {
 func TestDrawsAreFair(t *testing.T) {
 	s := &Stats{Stdev: [3]float64{2, 5, 20}}
 	r := math.Sqrt2 / 2
-	s.Eigvec = [3][3]float64{{r, -r, 0}, {r, r, 0}, {0, 0, 1}} // vectors are columns: not symmetric, so that rows would show
+	// vectors are columns: not symmetric, so that rows would show
+	s.Eigvec = [3][3]float64{{r, -r, 0}, {r, r, 0}, {0, 0, 1}}
 	a := Augment{Flip: true, Color: .1, Stats: s}
 	const n = 40000
 	count := map[[2]int32]int{}

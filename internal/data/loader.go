@@ -18,10 +18,12 @@ type LoaderOptions struct {
 	Augment       Augment // where Train
 	Views         int     // rows of each picture in evaluation: 1 (or 0), or 10
 	Seed          uint64
-	Workers       int               // goroutines that decode; 0: one for each core
-	Strict        bool              // the first picture that cannot be read is an error
-	OnBad         func(*BadPicture) // told of each picture that cannot be read, once in a run, by the goroutine that calls Next; or nil
-	CacheBytes    int64             // pictures stay in memory if the whole set fits: 0: min(2 GiB, a quarter of the memory); negative: never
+	Workers       int  // goroutines that decode; 0: one for each core
+	Strict        bool // the first picture that cannot be read is an error
+	// told of each picture that cannot be read, once in a run, by the goroutine that calls Next; or nil
+	OnBad func(*BadPicture)
+	// pictures stay in memory if the whole set fits: 0: min(2 GiB, a quarter of the memory); negative: never
+	CacheBytes int64
 }
 
 // Rows is where a batch goes; the layouts are those of device.Batch.

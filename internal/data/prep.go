@@ -10,7 +10,9 @@ const DefaultMaxPixels = 100_000_000
 
 // Prep says how a file becomes a picture of the size that the net is trained on.
 type Prep struct {
-	Resize    int // the shorter side is made this long, then the centre square is cut out; 0: pictures keep their size, which must be the same for all
+	// the shorter side is made this long, then the centre square is cut out; 0: pictures keep their size, which must be
+	// the same for all
+	Resize    int
 	Channels  int // 3 (RGB) or 1 (luma); 0 means 3
 	MaxPixels int // pictures whose header announces more are refused before they are decoded; 0 means DefaultMaxPixels
 }

@@ -123,7 +123,8 @@ func sniffTar(f *os.File, size int64) error {
 	if err != nil && err != io.EOF {
 		return err
 	}
-	for _, magic := range []string{"\x1f\x8b", "BZh", "\xfd7zXZ", "\x28\xb5\x2f\xfd", "PK\x03\x04"} { // gzip, bzip2, xz, zstd, zip
+	// gzip, bzip2, xz, zstd, zip
+	for _, magic := range []string{"\x1f\x8b", "BZh", "\xfd7zXZ", "\x28\xb5\x2f\xfd", "PK\x03\x04"} {
 		if bytes.HasPrefix(head[:n], []byte(magic)) {
 			return errCompressed
 		}

@@ -72,7 +72,8 @@ func (v *view) load(i int, dst []uint8, d *decoder) *BadPicture {
 		defer v.set.mu.Unlock()
 		return v.set.bad[i]
 	}
-	pic, err := d.load(v.set, i, v.prep, dst[:len(dst):len(dst)]) // a larger picture must not reach into what lies behind
+	// a larger picture must not reach into what lies behind
+	pic, err := d.load(v.set, i, v.prep, dst[:len(dst):len(dst)])
 	if err == nil && (pic.Height != v.height || pic.Width != v.width) {
 		err = fmt.Errorf("is %dx%d, the others are %dx%d: data.resize makes all pictures one size", pic.Width, pic.Height, v.width, v.height)
 	}

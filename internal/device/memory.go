@@ -19,10 +19,12 @@ const (
 	PurposeActivations = "activations"    // values kept or reused
 	PurposeBackward    = "activation gradients"
 	PurposeWorkspace   = "workspace"
-	PurposeStaging     = "staging"            // the two upload slots and the mean
-	PurposeExchange    = "exchange"           // what crosses between devices
-	PurposeReserve     = "reserve"            // what libraries take of a GPU by themselves; in no net's plan, but in what is refused
-	PurposePinned      = "pinned host memory" // of a device that has a memory of its own: what it reads and writes by itself
+	PurposeStaging     = "staging"  // the two upload slots and the mean
+	PurposeExchange    = "exchange" // what crosses between devices
+	// what libraries take of a GPU by themselves; in no net's plan, but in what is refused
+	PurposeReserve = "reserve"
+	// of a device that has a memory of its own: what it reads and writes by itself
+	PurposePinned = "pinned host memory"
 )
 
 // Add is the plan with an item more; what is for the same purpose is one item.

@@ -46,9 +46,10 @@ type Program struct {
 	Ops       []Spec // in forward order; Backward is called in the reverse order
 	Params    Params
 	Precision Precision
-	Rows      int     // largest batch; fewer rows run on the same net
-	Train     bool    // with gradients, dropout and update
-	InputGrad bool    // also the gradient of the input value (saliency); legal without Train: then parameters get no gradient
+	Rows      int  // largest batch; fewer rows run on the same net
+	Train     bool // with gradients, dropout and update
+	// also the gradient of the input value (saliency); legal without Train: then parameters get no gradient
+	InputGrad bool
 	Keep      []Value // values to be read later: neither reused nor fused away, gradients included where there are any
 }
 

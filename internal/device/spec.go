@@ -15,9 +15,11 @@ type Spec interface {
 
 // Op is what all specs have.
 type Op struct {
-	Name string  // the layer's name, "conv1"
-	In   []Value // Conv and FC: the input's channels in column order, several values when columns lie on several devices; others: one
-	Out  Value
+	Name string // the layer's name, "conv1"
+	// Conv and FC: the input's channels in column order, several values when columns lie on several devices; others:
+	// one
+	In  []Value
+	Out Value
 }
 
 // Base returns the common part.
@@ -43,8 +45,9 @@ type Conv struct {
 	Weight, Bias        Param
 	Kernel, Stride, Pad int
 	Groups              int
-	RoundUp             bool // output size rounded up; the pixels missing at the right and bottom are zero (the 2012 code's conv1)
-	Act                 Activation
+	// output size rounded up; the pixels missing at the right and bottom are zero (the 2012 code's conv1)
+	RoundUp bool
+	Act     Activation
 }
 
 // FC multiplies the inputs, flattened C, H, W and concatenated in order, by a weight of (units, inputs).

@@ -103,7 +103,8 @@ func TestDropoutAnywhere(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for i, want := range []float32{0.375, 1, 0.5, 1} { // both dropout layers before conv1; through relu and pooling to fc2
+	// both dropout layers before conv1; through relu and pooling to fc2
+	for i, want := range []float32{0.375, 1, 0.5, 1} {
 		if params[i].Factor != want {
 			t.Errorf("%s times %g, want %g", params[i].Name, params[i].Factor, want)
 		}
@@ -148,7 +149,8 @@ func TestTorchvision(t *testing.T) {
 			t.Errorf("%s: %v", sets, err)
 		}
 	}
-	for _, sets := range []string{"model.drop6=off", "model.drop5.rate=0.25", "model.input.size=227", "model.conv2.round=up"} { // the same net in use
+	// the same net in use
+	for _, sets := range []string{"model.drop6=off", "model.drop5.rate=0.25", "model.input.size=227", "model.conv2.round=up"} {
 		if _, err = Torchvision(arch(t, "torchvision", sets)); err != nil {
 			t.Errorf("%s: %v", sets, err)
 		}

@@ -74,7 +74,8 @@ func TestPeerAccessTried(t *testing.T) {
 		"cuCtxEnablePeerAccess":                       "SOFTGPU_PEER_FAULT=enable",
 		"copies from cuda:0 to cuda:1 arrive damaged": "SOFTGPU_PEER_FAULT=copies",
 		"ALEXNET_PEER=0":                              "ALEXNET_PEER=0",
-		"":                                            "SOFTGPU_PEER=0", // the driver says so itself: summary and doctor tell
+		// the driver says so itself: summary and doctor tell
+		"": "SOFTGPU_PEER=0",
 	} {
 		child(t, "TestFewSteps", setting, "ALEXNET_WAY=staged", "ALEXNET_NOTE="+note)
 		again(t, "TestPathsTold", setting, "ALEXNET_WAY=staged", "ALEXNET_NOTE="+note)

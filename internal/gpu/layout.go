@@ -35,9 +35,10 @@ func (b *block) each(f func(private, logical int)) {
 
 // value is a tensor of the program. Its gradient, where there is one, lies alike.
 type value struct {
-	name                 string
-	shape                device.Shape
-	depth, height, width int // as it lies: the input may have a margin of zeros at the right and bottom, and channels of zeros
+	name  string
+	shape device.Shape
+	// as it lies: the input may have a margin of zeros at the right and bottom, and channels of zeros
+	depth, height, width int
 	layout               cuda.Layout
 	typ, gradType        cuda.Type
 	data, grad           *buffer

@@ -13,11 +13,12 @@ import (
 
 // Facts are about one machine, at one moment.
 type Facts struct {
-	Platform string          `json:"platform"`         // "linux/amd64"
-	System   string          `json:"system,omitempty"` // "Debian GNU/Linux 12 (bookworm)"
-	Kernel   string          `json:"kernel,omitempty"`
-	CPU      string          `json:"cpu,omitempty"`    // its model
-	NVIDIA   string          `json:"nvidia,omitempty"` // version of NVIDIA's kernel module, which nvidia-smi calls the driver's: "570.86.15"
+	Platform string `json:"platform"`         // "linux/amd64"
+	System   string `json:"system,omitempty"` // "Debian GNU/Linux 12 (bookworm)"
+	Kernel   string `json:"kernel,omitempty"`
+	CPU      string `json:"cpu,omitempty"` // its model
+	// version of NVIDIA's kernel module, which nvidia-smi calls the driver's: "570.86.15"
+	NVIDIA   string          `json:"nvidia,omitempty"`
 	Cores    Cores           `json:"cores"`
 	Features map[string]bool `json:"features"` // instruction sets that matter here
 	Memory   Memory          `json:"memory"`

@@ -90,7 +90,8 @@ func (a *Arch) paramSpecs(devices, d int) []device.ParamSpec {
 				shape[0] /= devices
 			}
 			if l.Kind == "fc" && !a.Params[p].Bias && l.own() && devices == 1 && a.Columns > 1 {
-				shape = []int{shape[0], l.In.C / a.Columns, l.In.H, l.In.W} // see planner.kernel: the same numbers in the same order
+				// see planner.kernel: the same numbers in the same order
+				shape = []int{shape[0], l.In.C / a.Columns, l.In.H, l.In.W}
 			}
 			specs = append(specs, device.ParamSpec{Name: a.Params[p].Name, Shape: shape})
 		}

@@ -15,7 +15,9 @@ type Options struct {
 	Rows      int // largest batch
 	Train     bool
 	InputGrad bool // the gradient of the input too, with or without Train
-	Int8      bool // fully connected layers as device.FC says, where they are no grouped convolution on one device; with neither of the two
+	// fully connected layers as device.FC says, where they are no grouped convolution on one device; with neither of
+	// the two
+	Int8      bool
 	Precision device.Precision
 	Keep      []string // names (Arch.Names) to be fetched later
 	Input     Preprocess

@@ -107,7 +107,8 @@ func (p specsOnly) Specs() []device.ParamSpec { return p.specs }
 // What reads a layer that is gone takes the shape of the one before it.
 func TestOffShapes(t *testing.T) {
 	for _, c := range []struct{ page, off, layer, in, weight string }{
-		{"alexnet", "conv1", "conv2", "3x111x111", "[256 3 5 5]"}, // both columns read the picture, after lrn1 and pool1
+		// both columns read the picture, after lrn1 and pool1
+		{"alexnet", "conv1", "conv2", "3x111x111", "[256 3 5 5]"},
 		{"alexnet", "conv4", "conv5", "384x13x13", "[256 192 3 3]"},
 		{"alexnet", "pool5", "fc6", "256x13x13", "[4096 43264]"},
 		{"alexnet", "fc6", "fc7", "256x6x6", "[4096 9216]"},

@@ -281,7 +281,8 @@ func (p *planner) kernel(l *Layer, op device.Op, d int, act device.Activation) d
 			Op: op, Weight: w, Bias: b, Kernel: l.Size, Stride: l.Stride, Pad: l.Pad, Groups: groups * l.Groups,
 			RoundUp: l.Round == "up", Act: act,
 		}
-	case groups > 1: // columns of fully connected units side by side: a grouped convolution whose kernel is the whole map
+	case groups > 1:
+		// columns of fully connected units side by side: a grouped convolution whose kernel is the whole map
 		return &device.Conv{Op: op, Weight: w, Bias: b, Kernel: l.In.H, Stride: 1, Groups: groups, Act: act}
 	}
 	return &device.FC{Op: op, Weight: w, Bias: b, Act: act, Int8: p.int8}

@@ -5,11 +5,12 @@ import "alexnet/internal/device"
 // plan says which memory each value and gradient of a program gets. Tensors whose lives do not meet share a slot: in
 // inference most values, in training the gradients.
 type plan struct {
-	value, grad []int          // slot of each device.Value, or -1
-	slots       []int          // elements of each slot
-	values      int            // elements of the slots that hold values; the others hold gradients
-	firstSend   []bool         // by op: a Send whose Backward writes (=) its value's gradient, because no local consumer does
-	loose       []device.Value // whose gradient no op writes, only a Store
+	value, grad []int // slot of each device.Value, or -1
+	slots       []int // elements of each slot
+	values      int   // elements of the slots that hold values; the others hold gradients
+	// by op: a Send whose Backward writes (=) its value's gradient, because no local consumer does
+	firstSend []bool
+	loose     []device.Value // whose gradient no op writes, only a Store
 }
 
 // life is the first and the last op, in the order of execution, that a tensor is needed for.

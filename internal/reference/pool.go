@@ -48,7 +48,8 @@ func (p *pool[T]) forward(rows, workers int, x, y []T, best []int32) {
 			first := top*p.in.W + left
 			for i := top; i < bottom; i++ {
 				for j := left; j < right; j++ {
-					if v := x[i*p.in.W+j]; v > x[first] || v != v { // NaN is kept: hiding it would hide where it came from
+					// NaN is kept: hiding it would hide where it came from
+					if v := x[i*p.in.W+j]; v > x[first] || v != v {
 						first = i*p.in.W + j
 					}
 				}

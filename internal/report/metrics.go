@@ -29,14 +29,17 @@ type Metrics struct {
 	DataStall       *float64 `json:"data_stall,omitempty"` // share of the time spent waiting for pictures, 0..1
 	BadPictures     int      `json:"bad_pictures,omitempty"`
 
-	TrainLoss    *float64 `json:"train_loss,omitempty"` // of an epoch's line: mean over its steps so far, those before a resume included
+	// of an epoch's line: mean over its steps so far, those before a resume included
+	TrainLoss    *float64 `json:"train_loss,omitempty"`
 	ValLoss      *float64 `json:"val_loss,omitempty"`
 	ValTop1Error *float64 `json:"val_top1_error,omitempty"`
 	ValTop5Error *float64 `json:"val_top5_error,omitempty"`
 
-	ExchangeBytes   *float64 `json:"exchange_bytes,omitempty"`   // between devices, both ways, a step: the mean over the epoch's
+	// between devices, both ways, a step: the mean over the epoch's
+	ExchangeBytes   *float64 `json:"exchange_bytes,omitempty"`
 	ExchangeSeconds *float64 `json:"exchange_seconds,omitempty"` // time spent copying them
-	ExchangeWay     string   `json:"exchange_way,omitempty"`     // between GPUs: peer, staged through the host's memory, or inside of the same GPU
+	// between GPUs: peer, staged through the host's memory, or inside of the same GPU
+	ExchangeWay string `json:"exchange_way,omitempty"`
 }
 
 // Bytes writes a size with a binary unit: "243.9 MiB".

@@ -45,9 +45,10 @@ type Check struct {
 	Precision string     `json:"precision"`
 	Op        string     `json:"op"`
 	Forward   *Deviation `json:"forward,omitempty"`
-	Gradient  *Deviation `json:"gradient,omitempty"` // the worst of the input's, the weight's and the bias's; absent where the op has none
-	Pass      bool       `json:"pass"`
-	Error     string     `json:"error,omitempty"` // why it could not run
+	// the worst of the input's, the weight's and the bias's; absent where the op has none
+	Gradient *Deviation `json:"gradient,omitempty"`
+	Pass     bool       `json:"pass"`
+	Error    string     `json:"error,omitempty"` // why it could not run
 }
 
 // Deviation is a relative norm and what it may be.

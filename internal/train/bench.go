@@ -39,23 +39,26 @@ type BenchOptions struct {
 
 // BenchResult holds medians over the steps; in mode BenchData means, for there batches become ready in bursts.
 type BenchResult struct {
-	Mode                string         `json:"mode"`
-	Devices             []string       `json:"devices,omitempty"`
-	Precision           string         `json:"precision,omitempty"`
-	Int8                bool           `json:"int8,omitempty"` // weights of fully connected layers
-	Batch               int            `json:"batch"`
-	Steps               int            `json:"steps"`
-	Data                string         `json:"data"` // "synthetic", or where the pictures are
-	ImagesPerSecond     float64        `json:"images_per_second"`
-	MillisecondsPerStep float64        `json:"milliseconds_per_step"`
-	DataStall           float64        `json:"data_stall"`                               // share of the whole time
-	ExchangeMS          float64        `json:"exchange_milliseconds_per_step,omitempty"` // spent copying between devices, beside other work or not
-	ExchangeWay         string         `json:"exchange_way,omitempty"`                   // see report.Metrics
-	Layers              []LayerTime    `json:"layers,omitempty"`
-	LayersStepMS        float64        `json:"layers_milliseconds_per_step,omitempty"` // of the steps measured layer by layer, waits included
-	Roofline            *Roofline      `json:"roofline,omitempty"`                     // where the devices can be measured
-	Moves               *Moves         `json:"moves_per_step,omitempty"`               // where they count them
-	Memory              []DeviceMemory `json:"-"`
+	Mode                string   `json:"mode"`
+	Devices             []string `json:"devices,omitempty"`
+	Precision           string   `json:"precision,omitempty"`
+	Int8                bool     `json:"int8,omitempty"` // weights of fully connected layers
+	Batch               int      `json:"batch"`
+	Steps               int      `json:"steps"`
+	Data                string   `json:"data"` // "synthetic", or where the pictures are
+	ImagesPerSecond     float64  `json:"images_per_second"`
+	MillisecondsPerStep float64  `json:"milliseconds_per_step"`
+	DataStall           float64  `json:"data_stall"` // share of the whole time
+	// spent copying between devices, beside other work or not
+	ExchangeMS  float64     `json:"exchange_milliseconds_per_step,omitempty"`
+	ExchangeWay string      `json:"exchange_way,omitempty"` // see report.Metrics
+	Layers      []LayerTime `json:"layers,omitempty"`
+	// of the steps measured layer by layer, waits included
+	LayersStepMS float64 `json:"layers_milliseconds_per_step,omitempty"`
+	// where the devices can be measured
+	Roofline *Roofline      `json:"roofline,omitempty"`
+	Moves    *Moves         `json:"moves_per_step,omitempty"` // where they count them
+	Memory   []DeviceMemory `json:"-"`
 }
 
 // benchSteps are measured where nothing is said.

@@ -219,7 +219,8 @@ func (s scorer) averaged(ctx context.Context, views, classes, rows int) (Score, 
 	mean := make([]float64, classes)
 	err := s.each(ctx, views, func(turn int, info data.Info, b *device.Batch) (device.Ticket, func()) {
 		buf[turn] = grow(buf[turn], info.Rows*classes)
-		labels := append(make([]int32, 0, rows), b.Labels[:info.Rows]...) // the slot is filled anew before the probabilities are there
+		// the slot is filled anew before the probabilities are there
+		labels := append(make([]int32, 0, rows), b.Labels[:info.Rows]...)
 		return s.net.Probabilities(buf[turn]), func() {
 			for r := 0; r < info.Rows; r += views {
 				if labels[r] >= 0 {
@@ -301,7 +302,8 @@ func (t *tally) addPicture(prob []float64, label int) {
 		}
 	}
 	t.images++
-	t.loss -= math.Log(max(prob[label], math.SmallestNonzeroFloat32)) // a probability that fp32 rounds to 0 is not infinitely wrong
+	// a probability that fp32 rounds to 0 is not infinitely wrong
+	t.loss -= math.Log(max(prob[label], math.SmallestNonzeroFloat32))
 	if rank >= 1 {
 		t.top1++
 	}

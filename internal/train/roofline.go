@@ -12,22 +12,24 @@ import (
 // insightful visual performance model for multicore architectures", 2009. A layer cannot take less time than its
 // operations do at the peak, nor than its bytes do at the bandwidth.
 type Roofline struct {
-	Instructions  string   `json:"instructions"` // of the peak: "AVX-512"
-	PeakGFLOPS    float64  `json:"peak_gflops"`  // multiply-adds in registers, on all devices together
-	Bandwidth     float64  `json:"bandwidth_gb_per_second"`
-	Ridge         float64  `json:"ridge_flop_per_byte"` // layers of fewer operations a byte are bound by memory
-	StepGFLOP     float64  `json:"step_gflop"`
-	StepGFLOPS    float64  `json:"step_gflops"` // of the steps that were not taken apart
-	StepPeakShare float64  `json:"step_share_of_peak"`
-	LeastMS       float64  `json:"least_milliseconds_per_step"` // of the sum of the rows, if each that is below its roof ran at it
-	MemoryBound   []string `json:"memory_bound"`                // layers: "fc6", or "fc6 forward" where backward is not
+	Instructions  string  `json:"instructions"` // of the peak: "AVX-512"
+	PeakGFLOPS    float64 `json:"peak_gflops"`  // multiply-adds in registers, on all devices together
+	Bandwidth     float64 `json:"bandwidth_gb_per_second"`
+	Ridge         float64 `json:"ridge_flop_per_byte"` // layers of fewer operations a byte are bound by memory
+	StepGFLOP     float64 `json:"step_gflop"`
+	StepGFLOPS    float64 `json:"step_gflops"` // of the steps that were not taken apart
+	StepPeakShare float64 `json:"step_share_of_peak"`
+	// of the sum of the rows, if each that is below its roof ran at it
+	LeastMS     float64  `json:"least_milliseconds_per_step"`
+	MemoryBound []string `json:"memory_bound"` // layers: "fc6", or "fc6 forward" where backward is not
 }
 
 // Roof is the least that a layer does in one direction, and how near it comes to the least time. Operations are those
 // of the direct algorithm, padding included: a layer may pass the peak where Winograd's algorithm does fewer, or where
 // kernels leave out those with the zeros of the padding (a tenth of the paper's conv3).
 type Roof struct {
-	Bytes           int64   `json:"bytes"`                         // each weight, value and gradient read or written once, in the precision of the net
+	// each weight, value and gradient read or written once, in the precision of the net
+	Bytes           int64   `json:"bytes"`
 	Intensity       float64 `json:"flop_per_byte,omitempty"`       // operations a byte
 	PeakShare       float64 `json:"share_of_peak,omitempty"`       // of GFLOP/s
 	Attainable      float64 `json:"attainable_gflops,omitempty"`   // the lower of the peak and what the bytes allow
@@ -168,7 +170,8 @@ func (c *layerClock) roofs(v *speed, rows []LayerTime, train bool) {
 			params += c.arch.Params[i].Len()
 		}
 		last := &rows[len(rows)-1]
-		last.Forward = v.roof(0, float64(5*full*params), last.ForwardMS) // weight and momentum read and written, gradient read
+		// weight and momentum read and written, gradient read
+		last.Forward = v.roof(0, float64(5*full*params), last.ForwardMS)
 	}
 }
 

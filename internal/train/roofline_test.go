@@ -67,7 +67,8 @@ func TestRoofline(t *testing.T) {
 		t.Fatal(err)
 	}
 	f := b.Roofline
-	if f == nil || f.Instructions != "fingers" || !(f.PeakGFLOPS > 0 && f.PeakGFLOPS <= 2) || !(f.Bandwidth > 0 && f.Bandwidth <= .2) { // two devices
+	// two devices
+	if f == nil || f.Instructions != "fingers" || !(f.PeakGFLOPS > 0 && f.PeakGFLOPS <= 2) || !(f.Bandwidth > 0 && f.Bandwidth <= .2) {
 		t.Fatalf("%+v", f)
 	}
 	const z = 4

@@ -283,7 +283,8 @@ func TestInit(t *testing.T) {
 		t.Errorf("mean of kind %s and %d numbers, asked for a channel mean", got.MeanKind, len(got.Mean))
 	}
 
-	o, _ = options(t, "model.conv1.kernels=16", "model.input.size=20", "data.resize=20") // the net comes first: what else differs follows from it
+	// the net comes first: what else differs follows from it
+	o, _ = options(t, "model.conv1.kernels=16", "model.input.size=20", "data.resize=20")
 	o.Init = c
 	var mismatch *weights.Mismatch
 	if _, err := Run(context.Background(), o); !errors.As(err, &mismatch) || mismatch.Tensor != "conv1.weight" {
@@ -407,7 +408,8 @@ func TestTwoDevices(t *testing.T) {
 	t.Parallel()
 	var weight, momentum [2]map[string][]float32
 	for i := range weight {
-		o, l := options(t, "train.batch=15", "train.epochs=5", "train.schedule.kind=constant") // four whole batches an epoch
+		// four whole batches an epoch
+		o, l := options(t, "train.batch=15", "train.epochs=5", "train.schedule.kind=constant")
 		o.Devices = references(i + 1)
 		o.afterStep = func(tr *trainer) {
 			if tr.steps.pass.Step == 20 {
@@ -629,7 +631,8 @@ func TestNonFiniteTwoDevices(t *testing.T) {
 					t.Error(err)
 				}
 				good = state(t, o.Dir.Checkpoint(run.Last))
-				v := tensorsOf(t, tr.model, device.Weight)["conv1.weight"] // the first half of the kernels is on the first device
+				// the first half of the kernels is on the first device
+				v := tensorsOf(t, tr.model, device.Weight)["conv1.weight"]
 				v[c.half*len(v)/2+1] = float32(math.NaN())
 				if err := tr.model.Store(0, device.Weight, v); err != nil {
 					t.Error(err)

@@ -52,8 +52,9 @@ type schedule struct {
 
 // scheduleState is what a resumed run must know.
 type scheduleState struct {
-	Validated   int     `json:"validated"`        // whole epochs whose end (validation, plateau) is behind us
-	ValidatedAt uint64  `json:"validated_at"`     // steps taken at the last epoch line, that at the end of a run included
+	Validated int `json:"validated"` // whole epochs whose end (validation, plateau) is behind us
+	// steps taken at the last epoch line, that at the end of a run included
+	ValidatedAt uint64  `json:"validated_at"`
 	Last        *Score  `json:"last,omitempty"`   // of the validation then; nil: no pictures for it
 	Seen        int     `json:"seen,omitempty"`   // validations that plateau has seen
 	Lowest      float64 `json:"lowest,omitempty"` // lowest top-1 error among them

@@ -20,11 +20,13 @@ type Checkpoint struct {
 	Config []byte // the resolved configuration, YAML
 	// Classes are the names in the order of the net's outputs. A name that is not UTF-8 comes back with U+FFFD for each
 	// bad byte.
-	Classes    []string
-	Data       Data
-	Device     string         // the devices that trained it, as the user named them ("cpu,cpu"); empty: unknown, in older files
-	Threads    int            // and their threads; 0: unknown
-	Hardware   string         // what they were, where a name does not say it ("NVIDIA H100 80GB HBM3, cuDNN 9.27.0"); empty: a CPU, or unknown
+	Classes []string
+	Data    Data
+	// the devices that trained it, as the user named them ("cpu,cpu"); empty: unknown, in older files
+	Device  string
+	Threads int // and their threads; 0: unknown
+	// what they were, where a name does not say it ("NVIDIA H100 80GB HBM3, cuDNN 9.27.0"); empty: a CPU, or unknown
+	Hardware   string
 	Algorithms map[string]int // that they chose where several differ in the last bits; see device.Chooser
 	Preprocess Preprocess
 	Dropout    string          // DropoutPaper
@@ -54,11 +56,12 @@ type Preprocess struct {
 	Crop          int // side of what the net sees
 	Channels      int // 3: RGB, 1: grey
 	MeanKind      string
-	Mean          []float32     // 0..255; (Channels, Height, Width), or (Channels), or none. In the file the tensor preprocess.mean
-	MeanShape     []int         // of Mean; no dimensions: there is none
-	Scale         []float32     // (Channels), after the mean was subtracted; nil: 1
-	Eigvec        [3][3]float64 // colour noise: eigenvectors of the covariance of RGB, in columns
-	Stdev         [3]float64    // roots of its eigenvalues, in units of 0..255
+	// 0..255; (Channels, Height, Width), or (Channels), or none. In the file the tensor preprocess.mean
+	Mean      []float32
+	MeanShape []int         // of Mean; no dimensions: there is none
+	Scale     []float32     // (Channels), after the mean was subtracted; nil: 1
+	Eigvec    [3][3]float64 // colour noise: eigenvectors of the covariance of RGB, in columns
+	Stdev     [3]float64    // roots of its eigenvalues, in units of 0..255
 }
 
 // Best is the validation that chose the best checkpoint.

@@ -19,7 +19,8 @@ import (
 
 // The test binary runs itself as a child that saves and is killed. A child's orders are in these variables.
 const (
-	orderEnv = "WEIGHTS_TEST_CHILD" // "stop N": hang at tensor N; "loop": save again and again; "limit N": no file longer than N bytes
+	// "stop N": hang at tensor N; "loop": save again and again; "limit N": no file longer than N bytes
+	orderEnv = "WEIGHTS_TEST_CHILD"
 	pathEnv  = "WEIGHTS_TEST_PATH"
 )
 

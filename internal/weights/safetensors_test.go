@@ -175,7 +175,8 @@ func TestHalfFile(t *testing.T) {
 	if i := r.Tensors[1]; i.DType != "F16" || i.Bytes != 12 || r.Tensors[0].DType != "F32" || !r.Checked() {
 		t.Errorf("tensors %+v, checked %v", r.Tensors, r.Checked())
 	}
-	if want := []float32{1, -2, 0.5, 2. / (1 << 24), -65504, 0.099975586}; !reflect.DeepEqual(got[1], want) { // 1e-7 is 1.7 of the smallest
+	// 1e-7 is 1.7 of the smallest
+	if want := []float32{1, -2, 0.5, 2. / (1 << 24), -65504, 0.099975586}; !reflect.DeepEqual(got[1], want) {
 		t.Errorf("w is %v, want %v", got[1], want)
 	}
 	if !reflect.DeepEqual(got[2], long) || got[0][2] != 1e9 {

@@ -106,6 +106,7 @@ func toHalf(x float32) (h uint16, ok bool) {
 		return sign | uint16(math.RoundToEven(float64(math.Float32frombits(abs))*(1<<24))), true
 	}
 	abs -= (127 - 15) << 23
-	abs += 1<<12 - 1 + abs>>13&1 // half of the last bit kept, less one where it is even; a carry into the exponent is right
+	// half of the last bit kept, less one where it is even; a carry into the exponent is right
+	abs += 1<<12 - 1 + abs>>13&1
 	return sign | uint16(abs>>13), true
 }

@@ -28,7 +28,8 @@ template <class T> static void storeAs(const Tensor &t, size_t n, size_t first, 
     T *to = (T *)t.at;
     each(t, n, first, count, [&](size_t i, size_t at) {
         float sum = blend.alpha * from[i];
-        if (blend.beta != 0) sum += blend.beta * toFloat(to[at]); // with beta 0 what was there does not matter, NaN or not
+        // with beta 0 what was there does not matter, NaN or not
+        if (blend.beta != 0) sum += blend.beta * toFloat(to[at]);
         to[at] = fromFloat<T>(sum);
     });
 }

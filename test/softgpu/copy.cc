@@ -94,7 +94,8 @@ static CUresult copyNow(CUcontext context, const Rows &c) {
     if (!c.width || !c.rows) return CUDA_SUCCESS;
     if (check(c)) return CUDA_ERROR_INVALID_VALUE;
     if (c.from.context || !pageable(c, c.from)) return enqueueAndWait(context, {c.what, context, [c] { return perform(c); }});
-    CUresult status = enqueueAndWait(context, {c.what, context, nullptr}); // the stream's end, before the source is read
+    // the stream's end, before the source is read
+    CUresult status = enqueueAndWait(context, {c.what, context, nullptr});
     return status ? status : enqueue(context->legacy, {c.what, context, ofSnapshot(c)});
 }
 

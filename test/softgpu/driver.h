@@ -90,9 +90,11 @@ bool breakCapture(CUstream stream, CUresult why); // true, and the capture is in
 struct Stats {
     uint64_t h2d[MaxDevices], d2h[MaxDevices], d2d[MaxDevices]; // bytes, by the visible number of the device
     uint64_t peer[MaxDevices][MaxDevices];                      // bytes, from, to
-    uint64_t peerUnmapped;                                      // bytes of them without peer access: a real driver stages these
+    // bytes of them without peer access: a real driver stages these
+    uint64_t peerUnmapped;
     uint64_t launches[MaxDevices], libraryCalls[MaxDevices];
-    uint64_t peerArguments;                                     // launches and calls that were given another context's memory
+    // launches and calls that were given another context's memory
+    uint64_t peerArguments;
     uint64_t graphLaunches;
     uint64_t allocated[MaxDevices], peak[MaxDevices];
 };
@@ -120,7 +122,8 @@ CUcontext current();       // of this thread, or null
 bool peerEnabled(CUcontext from, CUcontext to);
 
 // stream.cc
-CUresult streamOf(CUcontext context, CUstream handle, CUstream *stream); // resolves the default stream, refuses another context's
+// resolves the default stream, refuses another context's
+CUresult streamOf(CUcontext context, CUstream handle, CUstream *stream);
 CUresult enqueue(CUstream stream, Work work);
 CUresult enqueueAndWait(CUcontext context, Work work);   // on the default stream
 void forget(CUcontext context);                          // its streams and events

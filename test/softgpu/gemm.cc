@@ -59,7 +59,8 @@ void multiply(size_t m, size_t n, size_t k, Matrix a, Matrix b, float *c, bool a
             pack<Columns>(depth, columns, {b.at + p0 * b.row + j0 * b.column, b.row, b.column}, packedB.data());
             for (size_t i0 = 0; i0 < m; i0 += BlockRows) {
                 size_t rows = std::min<size_t>(BlockRows, m - i0);
-                pack<Rows>(depth, rows, {a.at + i0 * a.row + p0 * a.column, a.column, a.row}, packedA.data()); // transposed
+                // transposed
+                pack<Rows>(depth, rows, {a.at + i0 * a.row + p0 * a.column, a.column, a.row}, packedA.data());
                 for (size_t j = 0; j < columns; j += Columns)
                     for (size_t i = 0; i < rows; i += Rows) {
                         kernel(depth, &packedA[i * depth], &packedB[j * depth], sums);

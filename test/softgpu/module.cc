@@ -98,7 +98,8 @@ static CUresult readPTX(const char *text, std::map<std::string, int> &kernels) {
 
 static CUresult readCubin(const char *image, std::map<std::string, int> &kernels) {
     auto &elf = *(const Elf64_Ehdr *)image;
-    if (elf.e_ident[EI_CLASS] != ELFCLASS64 || elf.e_machine != 190) return refuse(CUDA_ERROR_INVALID_IMAGE, "an ELF file, but no cubin"); // 190: EM_CUDA
+    // 190: EM_CUDA
+    if (elf.e_ident[EI_CLASS] != ELFCLASS64 || elf.e_machine != 190) return refuse(CUDA_ERROR_INVALID_IMAGE, "an ELF file, but no cubin");
     int sm = elf.e_ident[EI_ABIVERSION] >= 8 ? elf.e_flags >> 8 & 0xFF : elf.e_flags & 0xFF; // CUDA 13 moved it
     if (sm / 10 != capability() / 10 || sm > capability())
         return refuse(CUDA_ERROR_NO_BINARY_FOR_GPU, "a cubin for sm_%d, the device is sm_%d", sm, capability());

@@ -31,7 +31,8 @@ CUresult submit(CUcontext owner, CUstream stream, const char *what, const std::v
 
 int capability();      // of the current context's device, 80 for 8.0
 int driverVersion();   // as cuDriverGetVersion
-int cudnnMath(int otherwise);                // the math type that cuDNN's heuristics name: that of SOFTGPU_CUDNN_MATH where it is set
+// the math type that cuDNN's heuristics name: that of SOFTGPU_CUDNN_MATH where it is set
+int cudnnMath(int otherwise);
 bool cudnnFails(const char *algorithm);      // whether SOFTGPU_CUDNN_FAILS has it: "forward/1"
 uint64_t draw();       // of the scheduler's random numbers
 

@@ -20,7 +20,8 @@ func RunInt8(t *testing.T, open func(t *testing.T, n int) []device.Device, p dev
 				c.runInt8(r, p)
 				r.close()
 			})
-			t.Run("beside training", func(t *testing.T) { // and beside another of its kind, with which it shares the weights
+			// and beside another of its kind, with which it shares the weights
+			t.Run("beside training", func(t *testing.T) {
 				bs := c.programs(true, false)
 				for _, b := range bs {
 					b.Precision = p

@@ -208,7 +208,8 @@ func TestCUDNNVersion(t *testing.T) {
 	compare(t, ask(t, fakes(t, map[string]string{"libcuda.so.1": driver(12080), "libcudnn.so.9": dnn}), "dnn"),
 		"was made with CUDA 13.0, the driver is for CUDA 12.8 92700")
 	compare(t, ask(t, fakes(t, map[string]string{"libcuda.so.1": driver(13000), "libcudnn.so.9": dnn}), "dnn"), "<nil> 92700")
-	old := "long cudnnGetCudartVersion(void) { return 12010; } long cudnnGetVersion(void) { return 8907; }" // 8.9.7 under the name of 9
+	// 8.9.7 under the name of 9
+	old := "long cudnnGetCudartVersion(void) { return 12010; } long cudnnGetVersion(void) { return 8907; }"
 	compare(t, ask(t, fakes(t, map[string]string{"libcuda.so.1": driver(13000), "libcudnn.so.9": old}), "dnn"),
 		"libcudnn.so.9 says that it is version 8907, 90000 or newer is needed 8907")
 }
@@ -227,7 +228,8 @@ func TestArgumentsOfFirstCall(t *testing.T) {
 			return !f && x == 1 && y == 2 && z == 3 && bx == 4 && by == 5 && bz == 6 && shared == 7 && !stream && args && args[0] && !extra ? 0 : 1;
 		}`
 	compare(t, ask(t, fakes(t, map[string]string{"libcuda.so.1": driver(12080, launch), "libcudnn.so.9": dnn}), "numbers"),
-		"<nil> true", "BadParam", "<nil>") // cuDNN 9's 2000, which gorgonia takes for NotSupported unless compat/cudnn.h is there
+		// cuDNN 9's 2000, which gorgonia takes for NotSupported unless compat/cudnn.h is there
+		"<nil> true", "BadParam", "<nil>")
 }
 
 // The program needs libc alone, and shows none of the trampolines to libraries that are opened later.

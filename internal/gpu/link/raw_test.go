@@ -44,7 +44,8 @@ func TestLayoutOfGorgonia(t *testing.T) {
 		{cudnn.LRN{}, "cudnnLRNDescriptor_t"},
 	} {
 		f := reflect.TypeOf(c.object).Field(0)
-		if f.Offset != 0 || f.Type.Size() != 8 || !strings.HasSuffix(f.Type.String(), "._Ctype_"+c.handle) { // cgo's name for a type of C
+		// cgo's name for a type of C
+		if f.Offset != 0 || f.Type.Size() != 8 || !strings.HasSuffix(f.Type.String(), "._Ctype_"+c.handle) {
 			t.Errorf("%T begins with %s %v of %d bytes, want a %s", c.object, f.Name, f.Type, f.Type.Size(), c.handle)
 		}
 	}

@@ -264,7 +264,8 @@ CASE(rounding) {
     TRUE(product(1 + power(-11) - power(-20), 1, false, CUBLAS_COMPUTE_32F_FAST_TF32) == 1);
     TRUE(product(1 + power(-8), 1, true, CUBLAS_COMPUTE_32F) == 1); // a tie goes to even
     TRUE(product(1 + 3 * power(-8), 1, true, CUBLAS_COMPUTE_32F) == 1 + 4 * power(-8));
-    TRUE(product(1 + power(-7), 1 + power(-7), true, CUBLAS_COMPUTE_32F) == (1 + power(-7)) * (1 + power(-7))); // the product is not rounded
+    // the product is not rounded
+    TRUE(product(1 + power(-7), 1 + power(-7), true, CUBLAS_COMPUTE_32F) == (1 + power(-7)) * (1 + power(-7)));
     TRUE(product(1 + power(-8) + power(-20), 1, false, CUBLAS_COMPUTE_32F_FAST_16BF) == 1 + power(-7));
     BLAS(cublasSetMathMode(handle, CUBLAS_TF32_TENSOR_OP_MATH));
     TRUE(product(fine, 1, false, CUBLAS_COMPUTE_32F) == 1);
