@@ -94,7 +94,8 @@ func LRNTiles(rows, channels, plane, groups int) int64 {
 // none has little to do.
 func BiasSplits(outer, channels, inner int) int {
 	const enough, least = 1024, 8192
-	return int(min(max(enough/biasTiles(channels, inner), 1), max(ceil(int64(outer)*int64(inner), least/biasWidth(inner)), 1)))
+	return int(min(max(enough/biasTiles(channels, inner), 1),
+		max(ceil(int64(outer)*int64(inner), least/biasWidth(inner)), 1)))
 }
 
 // BiasTiles is the number of items of a bias_backward kernel.

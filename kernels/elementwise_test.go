@@ -57,7 +57,8 @@ func TestScale(t *testing.T) {
 // fp32 and the least.
 var corners = []float64{
 	1, 1 + 0x1p-8, 1 + 3*0x1p-8, 1 + 0x1p-8 + 0x1p-20, 1 + 0x1p-8 - 0x1p-20, -1 - 0x1p-8, 0, math.Copysign(0, -1),
-	math.Inf(1), math.Inf(-1), math.NaN(), math.MaxFloat32, math.SmallestNonzeroFloat32, 0x1p-126, -0x1.fp-130, 3.3895e38,
+	math.Inf(1), math.Inf(-1), math.NaN(), math.MaxFloat32, math.SmallestNonzeroFloat32, 0x1p-126, -0x1.fp-130,
+	3.3895e38,
 }
 
 func TestConvert(t *testing.T) {
@@ -96,7 +97,8 @@ func TestCopy(t *testing.T) {
 			want[i0*to[0]+i1*to[1]+i2*to[2]+i3*to[3]] = k.round(src[i0*from[0]+i1*from[1]+i2*from[2]+i3*from[3]])
 		}
 		dst := k.write(unwritten(len(want)))
-		run(t, "copy_"+k.name, n, k.write(src), dst, d[0], d[1], d[2], d[3], from[0], from[1], from[2], from[3], to[0], to[1], to[2], to[3])
+		run(t, "copy_"+k.name, n, k.write(src), dst, d[0], d[1], d[2], d[3], from[0], from[1], from[2], from[3], to[0],
+			to[1], to[2], to[3])
 		near(t, "copy", k.read(dst), want, 0, 0)
 	}
 }
@@ -110,7 +112,9 @@ func TestActivate(t *testing.T) {
 	n := rows * in.Len()
 	for _, k := range kinds {
 		for _, act := range activations {
-			o := newOracle(t, rows, in, in, func(op device.Op) device.Spec { return &device.Activate{Op: op, Act: act} }, false, nil, device.Pass{})
+			o := newOracle(t, rows, in, in, func(op device.Op) device.Spec {
+				return &device.Activate{Op: op, Act: act}
+			}, false, nil, device.Pass{})
 			x, dy := k.random(1, n), k.random(2, n)
 			y, dx := k.write(x), k.write(dy)
 			want := o.forward(x, n)
@@ -186,7 +190,8 @@ func TestBiasBackward(t *testing.T) {
 					if act == device.Linear {
 						yb = nil
 					}
-					run(t, "bias_backward_"+k.name, BiasTiles(c[1], c[2], splits), yb, dx, dx, partial, c[0], c[1], c[2], int(act), splits)
+					run(t, "bias_backward_"+k.name, BiasTiles(c[1], c[2], splits), yb, dx, dx, partial, c[0], c[1],
+						c[2], int(act), splits)
 					near(t, what, k.read(dx), want, k.relative, 1e-7)
 					run(t, "bias_sum", int64(c[1]), partial, sums, c[1], splits)
 					for i, got := range sums.f32() { // in fp32, before anything is rounded to bf16

@@ -23,7 +23,8 @@ func TestPTX(t *testing.T) {
 	}
 	for _, k := range List {
 		if got, ok := found[k.Name]; !ok || got != k.Count() {
-			t.Errorf("%s has %d arguments in the PTX, %d in the list: is kernels/built older than the sources? scripts/kernels.sh", k.Name, got, k.Count())
+			t.Errorf("%s has %d arguments in the PTX, %d in the list: is kernels/built older than the sources? "+
+				"scripts/kernels.sh", k.Name, got, k.Count())
 		}
 		delete(found, k.Name)
 	}
@@ -34,8 +35,18 @@ func TestPTX(t *testing.T) {
 
 func TestImages(t *testing.T) {
 	first := func(major, minor int) []byte { return Images(major, minor)[0] }
-	for _, c := range []struct{ major, minor, of int }{{7, 5, 75}, {8, 0, 80}, {8, 6, 86}, {8, 7, 86}, {8, 9, 89}, {9, 0, 90}, {10, 3, 100}, {12, 1, 120}} {
-		if !bytes.Equal(first(c.major, c.minor), first(c.of/10, c.of%10)) || !bytes.HasPrefix(first(c.major, c.minor), []byte("\x7fELF")) {
+	for _, c := range []struct{ major, minor, of int }{
+		{7, 5, 75},
+		{8, 0, 80},
+		{8, 6, 86},
+		{8, 7, 86},
+		{8, 9, 89},
+		{9, 0, 90},
+		{10, 3, 100},
+		{12, 1, 120},
+	} {
+		if !bytes.Equal(first(c.major, c.minor), first(c.of/10, c.of%10)) || !bytes.HasPrefix(first(c.major, c.minor),
+			[]byte("\x7fELF")) {
 			t.Errorf("compute capability %d.%d does not get the machine code of sm_%d", c.major, c.minor, c.of)
 		}
 	}

@@ -73,8 +73,9 @@ func build() (path string, err error) {
 	}
 	path = filepath.Join(buildDir, "run")
 	// Undefined behaviour, out of an array's bounds for one, is an illegal instruction.
-	out, err := exec.Command("g++", "-O1", "-g", "-std=c++17", "-Wall", "-Wextra", "-Werror", "-Wno-unknown-pragmas", "-fsanitize=undefined",
-		"-fsanitize-undefined-trap-on-error", "-I.", "-I"+buildDir, "testdata/run.cc", "-o", path).CombinedOutput()
+	out, err := exec.Command("g++", "-O1", "-g", "-std=c++17", "-Wall", "-Wextra", "-Werror", "-Wno-unknown-pragmas",
+		"-fsanitize=undefined", "-fsanitize-undefined-trap-on-error", "-I.", "-I"+buildDir, "testdata/run.cc", "-o",
+		path).CombinedOutput()
 	if err != nil {
 		return "", fmt.Errorf("g++ on the kernels: %w\n%s", err, out)
 	}
@@ -225,7 +226,8 @@ func (h *host) died(err error) error {
 	h.in.Close()
 	status := h.cmd.Wait()
 	theHost = nil
-	return fmt.Errorf("the kernel crashed, by memory that is not its own or undefined behaviour: %w, %w\n%s", err, status, h.stderr.String())
+	return fmt.Errorf("the kernel crashed, by memory that is not its own or undefined behaviour: %w, %w\n%s", err,
+		status, h.stderr.String())
 }
 
 // run runs a kernel of the list on so many items, three times: on the grid that Blocks gives, on two blocks, and with
@@ -272,18 +274,21 @@ var extra = []string{"good_barriers", "bad_exit", "bad_branch", "bad_race", "bad
 
 func TestHostNoticesErrors(t *testing.T) {
 	for name, want := range map[string]string{
-		"bad_exit": "128 of 256 threads wait", "bad_branch": "128 of 256 threads wait", "bad_write": "wrote beside", "good_barriers": "",
+		"bad_exit": "128 of 256 threads wait", "bad_branch": "128 of 256 threads wait", "bad_write": "wrote beside",
+		"good_barriers": "",
 	} {
 		err := start(t).call(name, 2, false, f32(make([]float64, Threads)))
 		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
 			t.Errorf("%s: %v, want %q", name, err, want)
 		}
 	}
-	if err := start(t).call("bad_narrow", 1, false, f32(make([]float64, 1)), 1); err == nil || !strings.Contains(err.Error(), "8 bytes") {
+	if err := start(t).call("bad_narrow", 1, false, f32(make([]float64, 1)), 1); err == nil ||
+		!strings.Contains(err.Error(), "8 bytes") {
 		t.Errorf("an argument of 4 bytes: %v", err)
 	}
 	forward, backward := f32(make([]float64, Threads)), f32(make([]float64, Threads))
-	if err := errors.Join(start(t).call("bad_race", 1, false, forward), start(t).call("bad_race", 1, true, backward)); err != nil {
+	if err := errors.Join(start(t).call("bad_race", 1, false, forward),
+		start(t).call("bad_race", 1, true, backward)); err != nil {
 		t.Fatal(err)
 	}
 	if bytes.Equal(forward.data, backward.data) {
@@ -357,7 +362,10 @@ func (b *buf) bf16() []float64 {
 
 // TestDivider: every divisor's least and largest quotients' borders, up to the largest number it is for.
 func TestDivider(t *testing.T) {
-	for _, by := range []uint32{1, 2, 3, 5, 7, 10, 55 * 55, 641, 65535, 65536, 65537, 9216, 1<<30 - 1, 1 << 30, 1<<31 - 1} {
+	for _, by := range []uint32{
+		1, 2, 3, 5, 7, 10, 55 * 55, 641, 65535, 65536, 65537, 9216, 1<<30 - 1, 1 << 30,
+		1<<31 - 1,
+	} {
 		const most = 1<<31 - 1
 		last := most / by * by
 		n := []uint32{0, 1, by - 1, by, last - 1, last, most - 1, most, most / 2, most/2/by*by - 1}

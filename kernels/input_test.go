@@ -72,10 +72,12 @@ func TestInput(t *testing.T) {
 		for _, k := range kinds {
 			for _, layout := range layouts {
 				x := k.write(unwritten(rows * c.depth * c.oh * c.ow))
-				run(t, "input_"+layout+"_"+k.name, int64(rows*c.oh*c.ow), pixels, i32(crop), flips, f32(color), optional(in.Mean), len(in.Mean), optional(in.Scale),
-					x, rows, c.channels, c.height, c.width, c.h, c.w, c.depth, c.oh, c.ow, pass(Pass{Rows: used}))
+				run(t, "input_"+layout+"_"+k.name, int64(rows*c.oh*c.ow), pixels, i32(crop), flips, f32(color),
+					optional(in.Mean), len(in.Mean), optional(in.Scale), x, rows, c.channels, c.height, c.width, c.h,
+					c.w, c.depth, c.oh, c.ow, pass(Pass{Rows: used}))
 				// 255 - mean cancels
-				near(t, fmt.Sprint(layout, k.name, c), unlay(layout, k.read(x), c.depth, c.oh*c.ow), want, k.relative, 1e-5)
+				near(t, fmt.Sprint(layout, k.name, c), unlay(layout, k.read(x), c.depth, c.oh*c.ow), want, k.relative,
+					1e-5)
 			}
 		}
 	}
@@ -90,8 +92,8 @@ func pictures(t *testing.T, rows int, in device.Input, s device.Shape) device.Ne
 		t.Fatal(err)
 	}
 	net, err := dev.Compile(device.Program{
-		Values: []device.ValueInfo{{Name: "input", Shape: s}, {Name: "out", Shape: s}}, Input: in, Params: params, Rows: rows,
-		Ops: []device.Spec{&device.Activate{Op: device.Op{Name: "op", In: []device.Value{0}, Out: 1}}},
+		Values: []device.ValueInfo{{Name: "input", Shape: s}, {Name: "out", Shape: s}}, Input: in, Params: params,
+		Rows: rows, Ops: []device.Spec{&device.Activate{Op: device.Op{Name: "op", In: []device.Value{0}, Out: 1}}},
 	})
 	if err == nil {
 		err = net.Alloc()

@@ -113,10 +113,22 @@ var List = []Kernel{
 	// flip (uint8: rows), color (fp32: rows, 3); mean is fp32 of means numbers (0, channels, or channels x height x
 	// width), scale fp32 of channels, or 0. x is (rows, depth, oh, ow), at least as large as the crop of channels x h x
 	// w: what is beyond is 0 (a first convolution that rounds up; channels that fill a vector). Items: pixels of x.
-	{"input_nchw_f32", "pixels crop flip color mean means scale x rows channels height width h w depth oh ow pass", one},
-	{"input_nchw_bf16", "pixels crop flip color mean means scale x rows channels height width h w depth oh ow pass", one},
-	{"input_nhwc_f32", "pixels crop flip color mean means scale x rows channels height width h w depth oh ow pass", one},
-	{"input_nhwc_bf16", "pixels crop flip color mean means scale x rows channels height width h w depth oh ow pass", one},
+	{
+		"input_nchw_f32", "pixels crop flip color mean means scale x rows channels height width h w depth oh ow pass",
+		one,
+	},
+	{
+		"input_nchw_bf16", "pixels crop flip color mean means scale x rows channels height width h w depth oh ow pass",
+		one,
+	},
+	{
+		"input_nhwc_f32", "pixels crop flip color mean means scale x rows channels height width h w depth oh ow pass",
+		one,
+	},
+	{
+		"input_nhwc_bf16", "pixels crop flip color mean means scale x rows channels height width h w depth oh ow pass",
+		one,
+	},
 
 	// update.cu, in this order: check_loss and check set flags, update changes weights and momentum unless FlagStop is
 	// set. check_loss: is anything in stats not finite? One block.

@@ -26,7 +26,8 @@ func TestList(t *testing.T) {
 		if _, err := os.ReadFile(f); err != nil { // tells go test what a cached result depends on
 			t.Fatal(err)
 		}
-		if include := fmt.Sprintf("#include %q", f); filepath.Ext(f) == ".cu" && f != "all.cu" && !strings.Contains(string(all), include) {
+		if include := fmt.Sprintf("#include %q", f); filepath.Ext(f) == ".cu" && f != "all.cu" &&
+			!strings.Contains(string(all), include) {
 			t.Errorf("all.cu lacks %s", include)
 		}
 	}
@@ -39,7 +40,8 @@ func TestList(t *testing.T) {
 	}
 	declared := map[string]string{}
 	parameter := regexp.MustCompile(`^(?:[\w ]+ \*|i64 |double )(\w+)$`)
-	for _, m := range regexp.MustCompile(`extern "C" __global__ void __launch_bounds__\(256, 3\)\s+(\w+)\(([^)]*)\)`).FindAllStringSubmatch(string(out), -1) {
+	for _, m := range regexp.MustCompile(`extern "C" __global__ void __launch_bounds__\(256, `+
+		`3\)\s+(\w+)\(([^)]*)\)`).FindAllStringSubmatch(string(out), -1) {
 		var names []string
 		for _, p := range strings.Split(m[2], ",") {
 			p = strings.Join(strings.Fields(p), " ")

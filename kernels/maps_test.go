@@ -28,7 +28,10 @@ func TestLRN(t *testing.T) {
 			for _, layout := range layouts {
 				n, plane := c.rows*c.in.Len(), c.in.H*c.in.W
 				op := func(op device.Op) device.Spec {
-					return &device.LRN{Op: op, Size: c.size, Alpha: float32(c.alpha), Beta: float32(c.beta), K: float32(c.k), Groups: c.groups}
+					return &device.LRN{
+						Op: op, Size: c.size, Alpha: float32(c.alpha), Beta: float32(c.beta), K: float32(c.k),
+						Groups: c.groups,
+					}
 				}
 				o := newOracle(t, c.rows, c.in, c.in, op, false, nil, device.Pass{})
 				x, dy := k.random(1, n), k.random(2, n)
@@ -42,7 +45,8 @@ func TestLRN(t *testing.T) {
 				run(t, "lrn_"+layout+"_"+k.name, tiles, append([]any{xb, y}, args...)...)
 				near(t, what, unlay(layout, k.read(y), c.in.C, plane), o.forward(x, n), k.relative, 0)
 				dx := k.write(unwritten(n))
-				run(t, "lrn_backward_"+layout+"_"+k.name, tiles, append([]any{xb, k.write(lay(layout, dy, c.in.C, plane)), dx}, args...)...)
+				run(t, "lrn_backward_"+layout+"_"+k.name, tiles,
+					append([]any{xb, k.write(lay(layout, dy, c.in.C, plane)), dx}, args...)...)
 				near(t, what+" gradient", unlay(layout, k.read(dx), c.in.C, plane), o.backward(dy, n), k.relative, 2e-6)
 			}
 		}
@@ -68,9 +72,14 @@ func TestPool(t *testing.T) {
 		for _, k := range kinds {
 			for _, layout := range layouts {
 				for _, kind := range []device.PoolKind{device.Max, device.Avg} {
-					out := device.Shape{C: c.in.C, H: device.PoolSize(c.in.H, c.window, c.stride, c.pad, c.up), W: device.PoolSize(c.in.W, c.window, c.stride, c.pad, c.up)}
+					out := device.Shape{
+						C: c.in.C, H: device.PoolSize(c.in.H, c.window, c.stride, c.pad, c.up),
+						W: device.PoolSize(c.in.W, c.window, c.stride, c.pad, c.up),
+					}
 					op := func(op device.Op) device.Spec {
-						return &device.Pool{Op: op, Kind: kind, Window: c.window, Stride: c.stride, Pad: c.pad, RoundUp: c.up}
+						return &device.Pool{
+							Op: op, Kind: kind, Window: c.window, Stride: c.stride, Pad: c.pad, RoundUp: c.up,
+						}
 					}
 					o := newOracle(t, c.rows, c.in, out, op, false, nil, device.Pass{})
 					n, m := c.rows*c.in.Len(), c.rows*out.Len()
@@ -88,8 +97,10 @@ func TestPool(t *testing.T) {
 					}
 					run(t, fmt.Sprintf("pool_%v_%s_%s", kind, layout, k.name), int64(m), append(to, args...)...)
 					near(t, what, unlay(layout, k.read(y), c.in.C, out.H*out.W), o.forward(x, m), k.relative, 1e-7)
-					run(t, fmt.Sprintf("pool_%v_backward_%s_%s", kind, layout, k.name), int64(n), append(back, args...)...)
-					near(t, what+" gradient", unlay(layout, k.read(dx), c.in.C, c.in.H*c.in.W), o.backward(dy, n), k.relative, 5e-7)
+					run(t, fmt.Sprintf("pool_%v_backward_%s_%s", kind, layout, k.name), int64(n),
+						append(back, args...)...)
+					near(t, what+" gradient", unlay(layout, k.read(dx), c.in.C, c.in.H*c.in.W), o.backward(dy, n),
+						k.relative, 5e-7)
 				}
 			}
 		}
@@ -147,8 +158,10 @@ func TestDropout(t *testing.T) {
 				n, plane := rows*c.in.Len(), c.in.H*c.in.W
 				x := k.random(1, n)
 				y := k.write(lay(layout, x, c.in.C, plane))
-				run(t, "dropout_"+layout+"_"+k.name, int64(n), y, y, rows, c.in.C, plane, int(philox.Stream("fc6")), c.first, int(philox.Threshold(rate)),
-					pass(Pass{Seed: p.Seed, Step: p.Step, First: p.First, Rows: rows}))
+				run(t, "dropout_"+layout+"_"+k.name, int64(n), y, y, rows, c.in.C, plane, int(philox.Stream("fc6")),
+					c.first, int(philox.Threshold(rate)), pass(Pass{
+						Seed: p.Seed, Step: p.Step, First: p.First, Rows: rows,
+					}))
 				near(t, fmt.Sprint(layout, k.name, c), unlay(layout, k.read(y), c.in.C, plane), o.forward(x, n), 0, 0)
 			}
 		}

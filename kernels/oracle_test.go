@@ -108,16 +108,25 @@ type oracle struct {
 
 // newOracle builds it: a convolution of 1x1 makes a value of the wanted shape, into which tests then write what they
 // like.
-func newOracle(t *testing.T, rows int, in, out device.Shape, op func(device.Op) device.Spec, train bool, labels []int32, pass device.Pass) *oracle {
+func newOracle(t *testing.T, rows int, in, out device.Shape, op func(device.Op) device.Spec, train bool, labels []int32,
+	pass device.Pass,
+) *oracle {
 	t.Helper()
 	dev := reference.Open64()
 	o := &oracle{t: t, op: 1, in: 1, out: 2, stats: 3, rows: rows}
 	specs := []device.ParamSpec{{Name: "weight", Shape: []int{in.C, 1, 1, 1}}, {Name: "bias", Shape: []int{in.C}}}
 	p := device.Program{
-		Values: []device.ValueInfo{{Name: "input", Shape: device.Shape{C: 1, H: in.H, W: in.W}}, {Name: "in", Shape: in}, {Name: "out", Shape: out}},
-		Input:  device.Input{Channels: 1, Height: in.H, Width: in.W},
+		Values: []device.ValueInfo{
+			{Name: "input", Shape: device.Shape{C: 1, H: in.H, W: in.W}}, {Name: "in", Shape: in}, {
+				Name: "out", Shape: out,
+			},
+		},
+		Input: device.Input{Channels: 1, Height: in.H, Width: in.W},
 		Ops: []device.Spec{
-			&device.Conv{Op: device.Op{Name: "feed", In: []device.Value{0}, Out: 1}, Weight: 0, Bias: 1, Kernel: 1, Stride: 1, Groups: 1},
+			&device.Conv{
+				Op: device.Op{Name: "feed", In: []device.Value{0}, Out: 1}, Weight: 0, Bias: 1, Kernel: 1, Stride: 1,
+				Groups: 1,
+			},
 			op(device.Op{Name: "op", In: []device.Value{1}, Out: 2}),
 		},
 		Rows: rows, Train: train, InputGrad: true, Keep: []device.Value{1, 2},

@@ -22,7 +22,8 @@ func TestSoftmax(t *testing.T) {
 				x[i] = k.round(math.Round(4 * x[i])) // ties, and losses from 0 to 20
 			}
 			what := fmt.Sprint(k.name, c)
-			o := newOracle(t, c.rows, in, in, func(op device.Op) device.Spec { return &device.SoftmaxLoss{Op: op} }, true, labels, device.Pass{Divisor: 6})
+			o := newOracle(t, c.rows, in, in, func(op device.Op) device.Spec { return &device.SoftmaxLoss{Op: op} },
+				true, labels, device.Pass{Divisor: 6})
 			p, stats, dx := f32(unwritten(n)), f32(unwritten(3*c.rows)), k.write(unwritten(n))
 			now := pass(Pass{Rows: int64(c.rows), Divisor: 6})
 			run(t, "softmax_"+k.name, int64(c.rows), k.write(x), i32(labels), p, stats, c.rows, c.classes, now)
@@ -39,7 +40,8 @@ func TestSoftmaxCertain(t *testing.T) {
 	stats := f32(unwritten(6))
 	x := f32([]float64{18, 0, 0, 30})
 	run(t, "softmax_f32", 2, x, i32([]int{0, 0}), f32(unwritten(4)), stats, 2, 2, pass(Pass{Rows: 2}))
-	near(t, "stats", stats.f32(), []float64{math.Log1p(math.Exp(-18)), 0, 0, 30 + math.Log1p(math.Exp(-30)), 1, 0}, 2e-6, 0)
+	near(t, "stats", stats.f32(), []float64{math.Log1p(math.Exp(-18)), 0, 0, 30 + math.Log1p(math.Exp(-30)), 1, 0},
+		2e-6, 0)
 }
 
 // TestSoftmaxRows: what is in rows beyond those in use, here NaN and labels of no class, adds nothing.

@@ -21,7 +21,8 @@ type table struct {
 func newTable(lengths ...int) *table {
 	b := &table{tensors: &buf{addresses: map[int]*buf{}}, flags: i32(make([]int32, FlagCount(len(lengths))))}
 	for i, n := range lengths {
-		w, v, g := f32(kinds[0].random(uint64(3*i), n)), f32(kinds[0].random(uint64(3*i+1), n)), f32(kinds[0].random(uint64(3*i+2), n))
+		w, v, g := f32(kinds[0].random(uint64(3*i), n)), f32(kinds[0].random(uint64(3*i+1), n)),
+			f32(kinds[0].random(uint64(3*i+2), n))
 		h := bf16(unwritten(n))
 		if i%2 == 1 {
 			h = nil
@@ -48,7 +49,8 @@ func (b *table) check(t *testing.T) {
 
 func (b *table) update(t *testing.T, lr, decay []float64, momentum float32) {
 	t.Helper()
-	run(t, "update", b.chunks, b.tensors, len(b.weight), int(b.chunks), f32(lr), f32(decay), pass(Pass{Momentum: momentum}), b.flags)
+	run(t, "update", b.chunks, b.tensors, len(b.weight), int(b.chunks), f32(lr), f32(decay),
+		pass(Pass{Momentum: momentum}), b.flags)
 }
 
 // flagged lists the flags that are set.
@@ -63,7 +65,8 @@ func (b *table) flagged() []int {
 }
 
 func TestStructs(t *testing.T) {
-	if PassSize != int(unsafe.Sizeof(Pass{})) || PassSize != binary.Size(Pass{}) || TensorSize != binary.Size(Tensor{}) {
+	if PassSize != int(unsafe.Sizeof(Pass{})) || PassSize != binary.Size(Pass{}) ||
+		TensorSize != binary.Size(Tensor{}) {
 		t.Errorf("Pass takes %d bytes and Tensor %d: their fields do not fill them", PassSize, TensorSize)
 	}
 }

@@ -69,12 +69,14 @@ With --int8 one picture at a time, or a few, is predicted faster, and from some 
 				return usageError(help, "--layers: reading pictures has no layers")
 			}
 			if o.device.int8 && o.mode != train.BenchInfer {
-				return usageError("leave --int8 away, or measure predicting: --mode infer", "--int8 goes with --mode infer: int8 weights are for predicting alone")
+				return usageError("leave --int8 away, or measure predicting: --mode infer",
+					"--int8 goes with --mode infer: int8 weights are for predicting alone")
 			}
 			if o.mode == train.BenchData {
 				for _, name := range []string{"device", "gpus", "deterministic", "graphs"} {
 					if c.Flags().Changed(name) {
-						return usageError("leave --"+name+" away: the processor alone reads pictures", "--mode data goes without --%s", name)
+						return usageError("leave --"+name+" away: the processor alone reads pictures",
+							"--mode data goes without --%s", name)
 					}
 				}
 			}
@@ -114,7 +116,9 @@ func runBench(ctx context.Context, o benchOptions, t *terminal) error {
 	if err != nil {
 		return err
 	}
-	bo := train.BenchOptions{Config: cfg, Mode: o.mode, Steps: o.steps, Warmup: o.warmup, Layers: o.layers, Int8: o.device.int8}
+	bo := train.BenchOptions{
+		Config: cfg, Mode: o.mode, Steps: o.steps, Warmup: o.warmup, Layers: o.layers, Int8: o.device.int8,
+	}
 	switch {
 	case o.data != "":
 		bo.Source, err = scan(ctx, o.data, 0, cfg.Train.Seed)
@@ -139,7 +143,9 @@ func runBench(ctx context.Context, o benchOptions, t *terminal) error {
 	}
 	bar := newProgress(t)
 	bo.Progress = func(done, total int) {
-		bar.update(status{label: "measuring", done: int64(done), all: int64(total), left: int64(total - done), loss: -1, stall: -1})
+		bar.update(status{
+			label: "measuring", done: int64(done), all: int64(total), left: int64(total - done), loss: -1, stall: -1,
+		})
 	}
 	r, err := train.Bench(ctx, bo)
 	bar.clear()
@@ -179,7 +185,10 @@ func printBench(w *bytes.Buffer, r benchResult, width int) {
 func printLayers(w *bytes.Buffer, r benchResult, width int) {
 	fmt.Fprintf(w, "\nlayer by layer, %s a step with its waits\n", milliseconds(r.LayersStepMS)+" ms")
 	limits := r.Roofline != nil
-	tab := &table{columns: append([]column{{head: "layer"}, {head: "kind", drop: 5}}, directionColumns("forward ms", limits, 2)...)}
+	tab := &table{
+		columns: append([]column{{head: "layer"}, {head: "kind", drop: 5}},
+			directionColumns("forward ms", limits, 2)...),
+	}
 	tab.columns = append(tab.columns, directionColumns("backward ms", limits, 1)...)
 	tab.columns = append(tab.columns, column{head: "share", right: true})
 	var forward, backward float64
@@ -200,7 +209,9 @@ func printLayers(w *bytes.Buffer, r benchResult, width int) {
 func directionColumns(head string, limits bool, drop int) []column {
 	c := []column{{head: head, right: true}, {head: "GFLOP/s", right: true, drop: drop + 2}}
 	if limits {
-		c = append(c, column{head: "peak", right: true, drop: drop}, column{head: "FLOP/B", right: true, drop: drop + 6},
+		c = append(c, column{head: "peak", right: true, drop: drop}, column{
+			head: "FLOP/B", right: true, drop: drop + 6,
+		},
 			column{head: "roof", right: true, drop: drop})
 	}
 	return c
@@ -227,8 +238,9 @@ func directionCells(ms, rate float64, roof *train.Roof, limits bool) []string {
 // printRoofline sums up how near the step comes to what the processor does at most.
 func printRoofline(w *bytes.Buffer, r benchResult) {
 	if m := r.Moves; m != nil {
-		fmt.Fprintf(w, "\na step moves without computing: %.3g copies between layouts, %.3g others; %s between ops, %s of packed weights, %s exchanged, %s uploaded\n",
-			m.Reorders, m.Copies, megabytes(m.BetweenOps), megabytes(m.PackedWeights), megabytes(m.Exchange), megabytes(m.Upload))
+		fmt.Fprintf(w, "\na step moves without computing: %.3g copies between layouts, %.3g others; %s between ops, "+
+			"%s of packed weights, %s exchanged, %s uploaded\n", m.Reorders, m.Copies, megabytes(m.BetweenOps),
+			megabytes(m.PackedWeights), megabytes(m.Exchange), megabytes(m.Upload))
 	}
 	f := r.Roofline
 	if f == nil {
@@ -237,13 +249,14 @@ func printRoofline(w *bytes.Buffer, r benchResult) {
 	}
 	fmt.Fprintf(w, "\nmeasured: %.0f GFLOP/s at most (%s, %s), %.1f GB/s (triad); the ridge is at %.1f FLOP a byte\n",
 		f.PeakGFLOPS, r.Precision, f.Instructions, f.Bandwidth, f.Ridge)
-	fmt.Fprintf(w, "the step: %.4g GFLOP at %.1f GFLOP/s, %s of the peak; with each row that is below its roof at it, the sum would be %s ms\n",
-		f.StepGFLOP, f.StepGFLOPS, percent(f.StepPeakShare), milliseconds(f.LeastMS))
+	fmt.Fprintf(w, "the step: %.4g GFLOP at %.1f GFLOP/s, %s of the peak; with each row that is below its roof at "+
+		"it, the sum would be %s ms\n", f.StepGFLOP, f.StepGFLOPS, percent(f.StepPeakShare), milliseconds(f.LeastMS))
 	if len(f.MemoryBound) > 0 {
 		fmt.Fprintf(w, "bound by memory: %s\n", strings.Join(f.MemoryBound, ", "))
 	}
 	if names := beyondRoof(r.Layers); len(names) > 0 {
-		fmt.Fprintf(w, "above 100%%: %s; counted is the direct algorithm with the zeros around a map: Winograd's does fewer multiplications,\n"+
+		fmt.Fprintf(w, "above 100%%: %s; counted is the direct algorithm with the zeros around a map: Winograd's "+
+			"does fewer multiplications,\n"+
 			"and kernels leave the zeros out; small values may still be in the cache\n", strings.Join(names, ", "))
 	}
 }

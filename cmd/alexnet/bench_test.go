@@ -14,7 +14,8 @@ import (
 func TestPrintLayersFits(t *testing.T) {
 	roof := &train.Roof{Bytes: 1e9, Intensity: 1234.5, PeakShare: 1.83, AttainableShare: 1.83, Bound: "compute"}
 	r := benchResult{BenchResult: &train.BenchResult{Roofline: &train.Roofline{}, Layers: []train.LayerTime{{
-		Name: "conv1", Kind: "exchange", ForwardMS: 1234.567, BackwardMS: 2345.678, GFLOPSForward: 1234.5, GFLOPSBackward: 1234.5, Forward: roof, Backward: roof,
+		Name: "conv1", Kind: "exchange", ForwardMS: 1234.567, BackwardMS: 2345.678, GFLOPSForward: 1234.5,
+		GFLOPSBackward: 1234.5, Forward: roof, Backward: roof,
 	}}}}
 	for width, want := range map[int]string{
 		0:  "layer kind forward ms GFLOP/s peak FLOP/B roof backward ms GFLOP/s peak FLOP/B roof share",

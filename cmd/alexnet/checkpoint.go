@@ -19,7 +19,8 @@ type weightsOption struct{ path string }
 
 func (o *weightsOption) addFlag(c *cobra.Command) {
 	c.Flags().StringVar(&o.path, "weights", "", "checkpoint `FILE`, a run folder, or "+builtin.Name+
-		", the small net in the program (default: the best checkpoint of the newest run; without a run "+builtin.Name+")")
+		", the small net in the program (default: the best checkpoint of the newest run; without a run "+builtin.Name+
+		")")
 }
 
 // load opens the checkpoint; without --weights the best one of the newest run or, where there is none, the net in the
@@ -57,7 +58,8 @@ func loadBuiltin(t *terminal, more string) (*weights.Checkpoint, error) {
 	}
 	c, err := builtin.Load()
 	if err == nil {
-		t.note("net: %s, built in (%s of %s; %s of its test pictures right)%s", builtin.Net, classes(len(c.Classes)), builtin.Data, percent(1-m.Top1Error), more)
+		t.note("net: %s, built in (%s of %s; %s of its test pictures right)%s", builtin.Net, classes(len(c.Classes)),
+			builtin.Data, percent(1-m.Top1Error), more)
 	}
 	return c, err
 }
@@ -104,9 +106,11 @@ func noCheckpoint(path string, err error) error {
 	case err == nil:
 		return nil
 	case errors.Is(missing, fs.ErrNotExist):
-		return advise(exitCheckpoint, "ls runs/*/checkpoints, or alexnet train to make one", fmt.Errorf("%s: there is no such checkpoint", path))
+		return advise(exitCheckpoint, "ls runs/*/checkpoints, or alexnet train to make one",
+			fmt.Errorf("%s: there is no such checkpoint", path))
 	case missing == nil && info.IsDir():
-		return advise(exitCheckpoint, "ls runs/*/checkpoints, or alexnet train to make one", fmt.Errorf("%s: a folder without a checkpoint of a run", path))
+		return advise(exitCheckpoint, "ls runs/*/checkpoints, or alexnet train to make one",
+			fmt.Errorf("%s: a folder without a checkpoint of a run", path))
 	}
 	return err
 }

@@ -65,8 +65,8 @@ The example's line switches it on in the shell at hand; in the shell's start-up 
 			},
 		})
 	}
-	return newGroup("completion", "Write a shell's completion script", `Write the script that lets a shell complete alexnet's commands, flags and values. bash needs its package bash-completion.`,
-		children...)
+	return newGroup("completion", "Write a shell's completion script", `Write the script that lets a shell complete `+
+		`alexnet's commands, flags and values. bash needs its package bash-completion.`, children...)
 }
 
 // completer gives the values that a flag may have, those that go on from what is typed, and what the shell is to do
@@ -123,9 +123,10 @@ func completeAll(root *cobra.Command) {
 		if !ok {
 			return
 		}
-		err := root.RegisterFlagCompletionFunc(f.Name, func(c *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
-			return complete(c, typed)
-		})
+		err := root.RegisterFlagCompletionFunc(f.Name,
+			func(c *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
+				return complete(c, typed)
+			})
 		if err != nil { // the flag is there and nobody else registers
 			panic(err)
 		}

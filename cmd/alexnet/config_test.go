@@ -26,7 +26,8 @@ func TestConfigInNarrowTerminals(t *testing.T) {
 	}{{0, true}, {200, true}, {80, true}, {44, false}, {30, false}} {
 		var b bytes.Buffer
 		printConfig(&b, keys, c.width)
-		if got := strings.Contains(b.String(), "alexnet-one-column.yaml"); got != c.sources || strings.Contains(b.String(), "…") {
+		if got := strings.Contains(b.String(), "alexnet-one-column.yaml"); got != c.sources ||
+			strings.Contains(b.String(), "…") {
 			t.Errorf("width %d: sources %v, want %v\n%s", c.width, got, c.sources, b.String())
 		}
 		for _, line := range strings.Split(b.String(), "\n") {

@@ -16,7 +16,8 @@ import (
 )
 
 func newDataCommand(t *terminal) *cobra.Command {
-	return newGroup("data", "Make and inspect pictures for training", `Make and inspect pictures for training. Data is a folder or a tar of class folders, or of train/ and val/ with class folders in them.`,
+	return newGroup("data", "Make and inspect pictures for training", `Make and inspect pictures for training. Data `+
+		`is a folder or a tar of class folders, or of train/ and val/ with class folders in them.`,
 		newDataDemoCommand(t), newDataInfoCommand(t))
 }
 
@@ -80,8 +81,8 @@ func runDataDemo(ctx context.Context, o dataDemoOptions, t *terminal) error {
 	defer done(source)
 	r := dataDemoResult{o.out, source.Classes, source.Train.Len(), source.Val.Len()}
 	return t.result(r, func(w *bytes.Buffer) {
-		fmt.Fprintf(w, "%s: %s to train on, %s for validation, %s\n", r.Out, counted(r.Train, "picture"), grouped(int64(r.Val)),
-			strings.Join(r.Classes, " "))
+		fmt.Fprintf(w, "%s: %s to train on, %s for validation, %s\n", r.Out, counted(r.Train, "picture"),
+			grouped(int64(r.Val)), strings.Join(r.Classes, " "))
 	})
 }
 
@@ -110,8 +111,10 @@ would hold out), their formats, colours and sizes. Pictures that cannot be read 
 			return runDataInfo(c.Context(), o, t)
 		},
 	}
-	c.Flags().Float64Var(&o.share, "val-share", 0.1, "`SHARE` held out of each class where there is no val/ (data.val_share)")
-	c.Flags().Uint64Var(&o.seed, "seed", 1, "`N`, the number that the choice of held-out pictures starts from (train.seed)")
+	c.Flags().Float64Var(&o.share, "val-share", 0.1,
+		"`SHARE` held out of each class where there is no val/ (data.val_share)")
+	c.Flags().Uint64Var(&o.seed, "seed", 1,
+		"`N`, the number that the choice of held-out pictures starts from (train.seed)")
 	return c
 }
 
@@ -123,7 +126,9 @@ func runDataInfo(ctx context.Context, o dataInfoOptions, t *terminal) error {
 	defer done(source)
 	bar := newProgress(t)
 	info, err := data.Inspect(ctx, source, 0, 0, func(done, total int) {
-		bar.update(status{label: "reading", done: int64(done), all: int64(total), left: int64(total - done), loss: -1, stall: -1})
+		bar.update(status{
+			label: "reading", done: int64(done), all: int64(total), left: int64(total - done), loss: -1, stall: -1,
+		})
 	})
 	bar.clear()
 	if err != nil {

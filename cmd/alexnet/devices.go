@@ -26,7 +26,8 @@ type deviceOptions struct {
 
 func (o *deviceOptions) addFlags(c *cobra.Command) {
 	f := c.Flags()
-	f.StringVar(&o.device, "device", "", "`NAMES`: cpu (default) or reference; two of them, as in cpu,cpu, hold a column each")
+	f.StringVar(&o.device, "device", "",
+		"`NAMES`: cpu (default) or reference; two of them, as in cpu,cpu, hold a column each")
 	f.StringVar(&o.gpus, "gpus", "", gpusHelp())
 }
 
@@ -40,13 +41,15 @@ func gpusHelp() string {
 
 // addPrecision adds the flag of the commands that train; the others compute as the checkpoint's configuration says.
 func (o *deviceOptions) addPrecision(c *cobra.Command) {
-	c.Flags().StringVar(&o.precision, "precision", "", "`TYPE` that ops compute in: fp32, or bf16 where the processor has it, and on GPUs tf32 (train.precision)")
+	c.Flags().StringVar(&o.precision, "precision", "",
+		"`TYPE` that ops compute in: fp32, or bf16 where the processor has it, and on GPUs tf32 (train.precision)")
 }
 
 // addInt8 adds the flag of eval and bench. predict reads a checkpoint's weights once and uses them once, so it has
 // nothing to gain.
 func (o *deviceOptions) addInt8(c *cobra.Command) {
-	c.Flags().BoolVar(&o.int8, "int8", false, "weights of fully connected layers as int8 with a scale a unit, on the CPU")
+	c.Flags().BoolVar(&o.int8, "int8", false,
+		"weights of fully connected layers as int8 with a scale a unit, on the CPU")
 }
 
 // addChoices adds the flags of training and measuring that choose among ways to the same result.
@@ -56,7 +59,9 @@ func (o *deviceOptions) addChoices(c *cobra.Command) {
 	c.Flags().BoolVar(&o.choice.Graphs, "graphs", false, "on one GPU, capture a step as a CUDA graph and replay it")
 }
 
-var precisions = map[string]device.Precision{"": device.FP32, "fp32": device.FP32, "tf32": device.TF32, "bf16": device.BF16}
+var precisions = map[string]device.Precision{
+	"": device.FP32, "fp32": device.FP32, "tf32": device.TF32, "bf16": device.BF16,
+}
 
 // check refuses values that no machine understands.
 func (o *deviceOptions) check(c *cobra.Command) error {
@@ -94,7 +99,8 @@ func (o *deviceOptions) checkChoices() error {
 	switch {
 	case o.gpus != "":
 	case o.choice.Deterministic:
-		return usageError("leave --deterministic away: these devices give the same bits anyway", "--deterministic goes with --gpus")
+		return usageError("leave --deterministic away: these devices give the same bits anyway",
+			"--deterministic goes with --gpus")
 	case o.choice.Graphs:
 		return usageError("leave --graphs away, or name a GPU: --gpus 0", "--graphs goes with --gpus")
 	}
@@ -155,7 +161,8 @@ func (o *deviceOptions) named(t *terminal) (devices []device.Device, name string
 			return devices, several(kind, n), err
 		}
 		if !cpu.Built {
-			t.note("this program was built without oneDNN and computes with the slower reference backend; make build says what it needs")
+			t.note("this program was built without oneDNN and computes with the slower reference backend; make build " +
+				"says what it needs")
 		} else {
 			t.note("%v; computing with the slower reference backend", missing)
 		}

@@ -92,7 +92,8 @@ Any failure: exit code 1.`,
 			case c.Flags().Changed("gradients") && o.gradients == "":
 				return usageError(c.CommandPath()+" --help", "--gradients needs a value")
 			case o.gradients == "" && len(o.net.set) > 0:
-				return usageError("alexnet doctor --gradients demo --set "+quoted(o.net.set[0]), "--set goes with --gradients")
+				return usageError("alexnet doctor --gradients demo --set "+quoted(o.net.set[0]),
+					"--set goes with --gradients")
 			case o.gradients != "":
 				return runGradients(c.Context(), o, t)
 			}
@@ -100,7 +101,8 @@ Any failure: exit code 1.`,
 		},
 	}
 	o.device.addFlags(c)
-	c.Flags().StringVar(&o.gradients, "gradients", "", "check the gradients of the net of this configuration, by `NAME` or file")
+	c.Flags().StringVar(&o.gradients, "gradients", "",
+		"check the gradients of the net of this configuration, by `NAME` or file")
 	c.Flags().StringArrayVar(&o.net.set, "set", nil, "override `KEY=VALUE` of that configuration (may be repeated)")
 	return c
 }
@@ -138,7 +140,8 @@ func (r *doctorResult) verdict() error {
 			next = append(next, without)
 		}
 	}
-	return advise(exitFailed, "report it with this output; "+strings.Join(next, "; "), fmt.Errorf("%s failed", counted(r.Failed, "check")))
+	return advise(exitFailed, "report it with this output; "+strings.Join(next, "; "),
+		fmt.Errorf("%s failed", counted(r.Failed, "check")))
 }
 
 func program() programFacts {
@@ -178,7 +181,9 @@ func backendsOf(o *deviceOptions) []selftest.Backend {
 		all = append(all, selftest.Backend{Name: "cpu", Int8: true, Open: cpu.Open})
 	}
 	if o.device == "" || kind == "reference" || len(all) == 0 {
-		all = append(all, selftest.Backend{Name: "reference", Int8: true, Open: func(n int) ([]device.Device, error) { return reference.Open(n), nil }})
+		all = append(all, selftest.Backend{
+			Name: "reference", Int8: true, Open: func(n int) ([]device.Device, error) { return reference.Open(n), nil },
+		})
 	}
 	return all
 }
@@ -256,7 +261,9 @@ func (r *doctorResult) facts() [][2]string {
 		lines = append(lines, [2]string{"memory", memoryFacts(m.Memory)})
 	}
 	for _, d := range m.Disks {
-		lines = append(lines, [2]string{"disk", fmt.Sprintf("%s free for the %s, %s", report.Bytes(d.Free), d.Use, d.Path)})
+		lines = append(lines, [2]string{
+			"disk", fmt.Sprintf("%s free for the %s, %s", report.Bytes(d.Free), d.Use, d.Path),
+		})
 	}
 	for _, f := range r.Precisions {
 		text := "yes"
@@ -284,7 +291,8 @@ func (f *oneDNNFacts) line() string {
 	if !f.Found {
 		return "none: " + f.Missing + "; the reference backend takes its place"
 	}
-	return listed(strings.TrimPrefix(f.Version, "oneDNN ")+labelled(" from", f.File), labelled("compiled for", f.Headers), labelled("uses at most", f.ISA))
+	return listed(strings.TrimPrefix(f.Version, "oneDNN ")+labelled(" from", f.File),
+		labelled("compiled for", f.Headers), labelled("uses at most", f.ISA))
 }
 
 func coresLine(c machine.Cores) string {
@@ -292,7 +300,8 @@ func coresLine(c machine.Cores) string {
 	if c.OMPThreads != "" {
 		limit = c.OMPThreads
 	}
-	text := fmt.Sprintf("%d of the machine's %d by affinity, GOMAXPROCS %d, OMP_NUM_THREADS %s", c.Affinity, c.Machine, c.GOMAXPROCS, limit)
+	text := fmt.Sprintf("%d of the machine's %d by affinity, GOMAXPROCS %d, OMP_NUM_THREADS %s", c.Affinity, c.Machine,
+		c.GOMAXPROCS, limit)
 	if n := cpu.Threads(); n > 0 {
 		text += fmt.Sprintf("; device cpu uses %d", n)
 	}
@@ -318,7 +327,8 @@ func featuresLine(features map[string]bool) string {
 func memoryFacts(m machine.Memory) string {
 	text := fmt.Sprintf("%s, %s available", report.Bytes(m.Total), report.Bytes(m.Available))
 	if m.Limit > 0 {
-		text += fmt.Sprintf("; this process's group may use %s and uses %s", report.Bytes(m.Limit), report.Bytes(m.Used))
+		text += fmt.Sprintf("; this process's group may use %s and uses %s", report.Bytes(m.Limit),
+			report.Bytes(m.Used))
 	}
 	return text
 }

@@ -53,7 +53,8 @@ warning.
 	o.device.addFlags(c)
 	o.device.addInt8(c)
 	f := c.Flags()
-	f.StringVar(&o.data, "data", "", "`PATH` of a folder or tar of labelled pictures (default: the data that the checkpoint names)")
+	f.StringVar(&o.data, "data", "",
+		"`PATH` of a folder or tar of labelled pictures (default: the data that the checkpoint names)")
 	f.IntVar(&o.crops, "crops", 1, "`N` views of each picture: 1 or 10")
 	f.BoolVar(&o.strict, "strict", false, "stop at the first picture that cannot be read")
 	return c
@@ -78,8 +79,8 @@ func runEval(ctx context.Context, o evalOptions, t *terminal) error {
 	computesAnyway(devices, checkpoint, t)
 	bar, bad, start := newProgress(t), 0, time.Now()
 	score, err := train.Evaluate(ctx, train.EvalOptions{
-		Checkpoint: checkpoint, Devices: devices, Set: set, Classes: source.Classes, Crops: o.crops, Strict: o.strict, Int8: o.device.int8,
-		OnBad: func(b *data.BadPicture) { bad++; bar.note("%v", b) },
+		Checkpoint: checkpoint, Devices: devices, Set: set, Classes: source.Classes, Crops: o.crops, Strict: o.strict,
+		Int8: o.device.int8, OnBad: func(b *data.BadPicture) { bad++; bar.note("%v", b) },
 		Progress: func(done, total int) {
 			bar.update(status{
 				label: "evaluating", done: int64(done), all: int64(total), left: int64(total - done),
@@ -92,7 +93,8 @@ func runEval(ctx context.Context, o evalOptions, t *terminal) error {
 		return stopAtBad(err)
 	}
 	err = t.result(score, func(w *bytes.Buffer) {
-		fmt.Fprintf(w, "%s: errors %s, loss %.4f\n", counted(score.Images, "picture"), errorsOf(score, len(source.Classes)), score.Loss)
+		fmt.Fprintf(w, "%s: errors %s, loss %.4f\n", counted(score.Images, "picture"),
+			errorsOf(score, len(source.Classes)), score.Loss)
 	})
 	if err != nil {
 		return err

@@ -48,7 +48,8 @@ func exampleFolder(t *testing.T) string {
 	for _, data := range []string{"photos", "imagenet", "cifar10"} {
 		finish(t, dir, "data", "demo", "--out", data, "--train", "2", "--val", "1")
 	}
-	if out, err := exec.Command("tar", "-C", dir, "-cf", filepath.Join(dir, "cifar10.tar"), "cifar10").CombinedOutput(); err != nil {
+	if out, err := exec.Command("tar", "-C", dir, "-cf", filepath.Join(dir, "cifar10.tar"),
+		"cifar10").CombinedOutput(); err != nil {
 		t.Fatalf("tar: %v\n%s", err, out)
 	}
 	for _, name := range []string{"cat.jpg", "dog.jpg"} {

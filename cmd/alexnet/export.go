@@ -39,7 +39,9 @@ type exportResult struct {
 }
 
 // exportTargets are the values of --to that are files for other programs; checkpoint comes on top.
-var exportTargets = map[string]func(*model.Arch) ([]export.Param, error){"plain": export.Plain, "torchvision": export.Torchvision}
+var exportTargets = map[string]func(*model.Arch) ([]export.Param, error){
+	"plain": export.Plain, "torchvision": export.Torchvision,
+}
 
 // toCheckpoint is the value of --to for a file of our own.
 const toCheckpoint = "checkpoint"
@@ -120,7 +122,8 @@ func runWeightsExport(ctx context.Context, o exportOptions, path string, t *term
 	}
 	r.Bytes = info.Size()
 	return t.result(r, func(w *bytes.Buffer) {
-		fmt.Fprintf(w, "%s: %s, %s parameters as %s, %s\n", r.Out, r.To, grouped(r.Parameters), r.DType, report.Bytes(r.Bytes))
+		fmt.Fprintf(w, "%s: %s, %s parameters as %s, %s\n", r.Out, r.To, grouped(r.Parameters), r.DType,
+			report.Bytes(r.Bytes))
 		if r.MeanImage != "" {
 			fmt.Fprintf(w, "%s: the mean image, which metadata cannot hold; its mean colour is there\n", r.MeanImage)
 		}
@@ -157,7 +160,9 @@ func exportForeign(ctx context.Context, c *weights.Checkpoint, o exportOptions, 
 	}
 	var tensors []weights.Tensor
 	for _, p := range params {
-		from := c.Params[slices.IndexFunc(c.Params, func(t weights.Tensor) bool { return t.Name == arch.Params[p.Index].Name })]
+		from := c.Params[slices.IndexFunc(c.Params, func(t weights.Tensor) bool {
+			return t.Name == arch.Params[p.Index].Name
+		})]
 		tensors = append(tensors, weights.Tensor{
 			Name: p.Name, Shape: from.Shape, DType: r.DType, Fill: untilDone(ctx, times(p.Factor, from.Fill)),
 		})
@@ -181,7 +186,8 @@ func newFile(path string, force bool) error {
 		return err
 	}
 	if _, err := os.Stat(path); err == nil && !force {
-		return advise(exitFailed, "another name for --out, or --force to overwrite it", fmt.Errorf("%s is there already", path))
+		return advise(exitFailed, "another name for --out, or --force to overwrite it",
+			fmt.Errorf("%s is there already", path))
 	}
 	return nil
 }
@@ -252,8 +258,8 @@ func exportMeta(c *weights.Checkpoint, to, meanImage string) (map[string]string,
 	}
 	meta := map[string]string{
 		"format":          "pt", // by custom: for PyTorch
-		weights.ExportKey: to, weights.SourceKey: source, "dropout": weights.DropoutInverted, "config": string(c.Config),
-		"step": strconv.FormatUint(c.Step, 10), "preprocess_in_words": in.words(),
+		weights.ExportKey: to, weights.SourceKey: source, "dropout": weights.DropoutInverted,
+		"config": string(c.Config), "step": strconv.FormatUint(c.Step, 10), "preprocess_in_words": in.words(),
 	}
 	for key, v := range map[string]any{"classes": c.Classes, "preprocess": in} {
 		text, err := json.Marshal(v)
@@ -291,7 +297,8 @@ func inputOf(p *weights.Preprocess) exportedInput {
 func (in *exportedInput) words() string {
 	steps := []string{in.Color + " of 0..255"}
 	if in.Resize > 0 {
-		steps = append(steps, fmt.Sprintf("shorter side to %d (bilinear, antialiased; the longer rounded down), centre square", in.Resize))
+		steps = append(steps, fmt.Sprintf("shorter side to %d (bilinear, antialiased; the longer rounded down), "+
+			"centre square", in.Resize))
 	}
 	crop := fmt.Sprintf("centre crop of %d", in.Crop)
 	if in.MeanImage != "" {

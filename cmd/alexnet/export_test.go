@@ -38,10 +38,14 @@ func counting(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &weights.Checkpoint{Config: page, Dropout: weights.DropoutPaper, Classes: []string{"cat", "dog", "emu"}, Data: weights.Data{Path: "/home/me/photos", Fingerprint: "1"}}
+	c := &weights.Checkpoint{
+		Config: page, Dropout: weights.DropoutPaper, Classes: []string{"cat", "dog", "emu"}, Data: weights.Data{
+			Path: "/home/me/photos", Fingerprint: "1",
+		},
+	}
 	c.Preprocess = weights.Preprocess{
-		Resize: 16, Height: 16, Width: 16, Crop: 14, Channels: 3, MeanKind: "image", Mean: counted32(3 * 256), MeanShape: []int{3, 16, 16},
-		Scale: []float32{0.5, 0.25, 1. / 64},
+		Resize: 16, Height: 16, Width: 16, Crop: 14, Channels: 3, MeanKind: "image", Mean: counted32(3 * 256),
+		MeanShape: []int{3, 16, 16}, Scale: []float32{0.5, 0.25, 1. / 64},
 	}
 	for i := range arch.Params {
 		p := &arch.Params[i]
@@ -68,7 +72,8 @@ func counted32(n int) []float32 {
 func TestExportPlain(t *testing.T) {
 	from, out := counting(t), filepath.Join(t.TempDir(), "net.safetensors")
 	var text bytes.Buffer
-	if err := runWeightsExport(context.Background(), exportOptions{to: "plain", dtype: "f32", out: out}, from, &terminal{out: &text, err: &text}); err != nil {
+	if err := runWeightsExport(context.Background(), exportOptions{to: "plain", dtype: "f32", out: out}, from,
+		&terminal{out: &text, err: &text}); err != nil {
 		t.Fatal(err)
 	}
 	r, err := weights.Open(out)
@@ -77,7 +82,9 @@ func TestExportPlain(t *testing.T) {
 	}
 	defer r.Close()
 	// drop2 before fc3
-	factors := map[string]float32{"conv1.weight": 1, "conv1.bias": 1, "fc2.weight": 1, "fc2.bias": 1, "fc3.weight": 0.5, "fc3.bias": 1}
+	factors := map[string]float32{
+		"conv1.weight": 1, "conv1.bias": 1, "fc2.weight": 1, "fc2.bias": 1, "fc3.weight": 0.5, "fc3.bias": 1,
+	}
 	if len(r.Tensors) != len(factors) {
 		t.Errorf("tensors %+v", r.Tensors)
 	}
@@ -96,11 +103,13 @@ func TestExportPlain(t *testing.T) {
 	if err := json.Unmarshal([]byte(r.Meta["preprocess"]), &in); err != nil {
 		t.Fatal(err)
 	}
-	if in.Shape != [3]int{3, 14, 14} || in.Color != "RGB" || in.Resize != 16 || in.Crop != 14 || in.MeanImage != "net.mean.npy" ||
+	if in.Shape != [3]int{3, 14, 14} || in.Color != "RGB" || in.Resize != 16 || in.Crop != 14 ||
+		in.MeanImage != "net.mean.npy" ||
 		!slices.Equal(in.Mean, []float32{128.5, 384.5, 640.5}) || !slices.Equal(in.Std, []float32{2, 4, 64}) {
 		t.Errorf("preprocess %+v", in)
 	}
-	if r.Meta["classes"] != `["cat","dog","emu"]` || r.Meta["dropout"] != "inverted" || strings.Contains(strings.Join(slices.Collect(maps.Values(r.Meta)), " "), "/home/me") {
+	if r.Meta["classes"] != `["cat","dog","emu"]` || r.Meta["dropout"] != "inverted" ||
+		strings.Contains(strings.Join(slices.Collect(maps.Values(r.Meta)), " "), "/home/me") {
 		t.Errorf("metadata %q", r.Meta)
 	}
 	checkNPY(t, strings.TrimSuffix(out, ".safetensors")+".mean.npy", []int{3, 16, 16}, counted32(3*256))
@@ -131,7 +140,9 @@ func TestExportedInput(t *testing.T) {
 	if got := in.words(); got != "grey of 0..255; centre crop of 28; minus mean; divided by std; NCHW" {
 		t.Errorf("in words: %s", got)
 	}
-	in = inputOf(&weights.Preprocess{Resize: 256, Height: 256, Width: 256, Crop: 224, Channels: 3, Mean: []float32{1, 2, 3}, MeanShape: []int{3}})
+	in = inputOf(&weights.Preprocess{
+		Resize: 256, Height: 256, Width: 256, Crop: 224, Channels: 3, Mean: []float32{1, 2, 3}, MeanShape: []int{3},
+	})
 	if !slices.Equal(in.Mean, []float32{1, 2, 3}) || in.MeanImage != "" {
 		t.Errorf("%+v", in)
 	}
@@ -141,7 +152,8 @@ func TestExportedInput(t *testing.T) {
 func TestShowForeign(t *testing.T) {
 	header := `{"__metadata__":{"format":"pt"},"features.0.bias":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}`
 	path := filepath.Join(t.TempDir(), "foreign.safetensors")
-	file := append(binary.LittleEndian.AppendUint64(nil, uint64(len(header))), header+"\x00\x00\x80\x3f\x00\x00\x00\x00"...)
+	file := append(binary.LittleEndian.AppendUint64(nil, uint64(len(header))),
+		header+"\x00\x00\x80\x3f\x00\x00\x00\x00"...)
 	if err := os.WriteFile(path, file, 0o666); err != nil {
 		t.Fatal(err)
 	}
@@ -149,7 +161,8 @@ func TestShowForeign(t *testing.T) {
 	if err := runWeightsShow(context.Background(), path, &terminal{out: &text, err: &text}); err != nil {
 		t.Fatal(err)
 	}
-	if got := text.String(); !strings.Contains(got, "features.0.bias") || !strings.Contains(got, "2 parameters; no checksums, it is another program's\n") ||
+	if got := text.String(); !strings.Contains(got, "features.0.bias") ||
+		!strings.Contains(got, "2 parameters; no checksums, it is another program's\n") ||
 		!strings.Contains(got, "format: pt\n") {
 		t.Errorf("shows\n%s", got)
 	}

@@ -39,7 +39,8 @@ that cannot be read are named and left out, and the exit code is 3; --strict sto
 		Args: wantArgs("a picture or several", 0),
 		RunE: func(c *cobra.Command, images []string) error {
 			if o.layer == "" || o.out == "" {
-				return usageError("alexnet features IMAGE... --layer fc7 --out fc7.npy", "features needs --layer and --out")
+				return usageError("alexnet features IMAGE... --layer fc7 --out fc7.npy",
+					"features needs --layer and --out")
 			}
 			if err := o.device.check(c); err != nil {
 				return err
@@ -77,7 +78,8 @@ func runFeatures(ctx context.Context, o featuresOptions, images []string, t *ter
 		t.note("%s", unread(b.Name, b, "alexnet features"))
 	}
 	if len(f.Images) == 0 {
-		return advise(exitUnreadable, "name other pictures, or repair these", fmt.Errorf("none of the pictures can be read; %s was not written", o.out))
+		return advise(exitUnreadable, "name other pictures, or repair these",
+			fmt.Errorf("none of the pictures can be read; %s was not written", o.out))
 	}
 	if err := writeNPY(o.out, f.Data, f.Shape); err != nil {
 		return err

@@ -25,7 +25,8 @@ func gpuNumbers(text string) ([]int, error) {
 	for _, word := range strings.Split(text, ",") {
 		n, err := strconv.Atoi(word)
 		if err != nil || n < 0 {
-			return nil, fmt.Errorf("--gpus %s: %q is no number of a GPU; want numbers from 0 on, as in 0,1, or all", text, word)
+			return nil, fmt.Errorf("--gpus %s: %q is no number of a GPU; want numbers from 0 on, as in 0,1, or all",
+				text, word)
 		}
 		numbers = append(numbers, n)
 	}
@@ -69,7 +70,8 @@ func (o *deviceOptions) openGPUs(t *terminal) ([]device.Device, string, error) {
 		return refuse("alexnet doctor shows the GPUs", err)
 	}
 	if o.choice.Graphs && len(numbers) > 1 {
-		return nil, "", usageError("leave --graphs away, or --gpus 0", "--gpus %s --graphs: a CUDA graph holds the step of one device, these are two", o.gpus)
+		return nil, "", usageError("leave --graphs away, or --gpus 0",
+			"--gpus %s --graphs: a CUDA graph holds the step of one device, these are two", o.gpus)
 	}
 	choice := o.choice
 	choice.Note = func(text string) { t.warn("%s", text) }
@@ -123,11 +125,13 @@ func tooMany(numbers []int) error {
 	times := map[int]int{}
 	for _, n := range numbers {
 		if times[n]++; times[n] > 2 {
-			return fmt.Errorf("GPU %d is named %d times: a net has two columns, so a GPU holds two devices at most", n, times[n])
+			return fmt.Errorf("GPU %d is named %d times: a net has two columns, so a GPU holds two devices at most", n,
+				times[n])
 		}
 	}
 	return fmt.Errorf("%d GPUs are named: a net has two columns, so it trains on one GPU or on two; "+
-		"further pairs would train replicas of it side by side on parts of each batch, which this version does not do", len(numbers))
+		"further pairs would train replicas of it side by side on parts of each batch, which this version does not do",
+		len(numbers))
 }
 
 // lookAtGPUs notes what GPUs there are, or why there are none.
@@ -141,8 +145,8 @@ func (r *doctorResult) lookAtGPUs() {
 }
 
 func (r *doctorResult) gpuLine(f *gpu.Facts) string {
-	return listed(counted(len(f.GPUs), "GPU"), "driver"+labelled("", r.Machine.NVIDIA)+" for CUDA "+f.Driver, "cuDNN "+f.CUDNN,
-		labelled("cuBLAS", f.CUBLAS), labelled("kernels as", f.Kernels))
+	return listed(counted(len(f.GPUs), "GPU"), "driver"+labelled("", r.Machine.NVIDIA)+" for CUDA "+f.Driver,
+		"cuDNN "+f.CUDNN, labelled("cuBLAS", f.CUBLAS), labelled("kernels as", f.Kernels))
 }
 
 // gpuLines tell of each GPU, and of the ways between them.
@@ -163,7 +167,10 @@ func gpuLines(f *gpu.Facts) (lines [][2]string) {
 		if !p.Peer {
 			how = "through the host"
 		}
-		lines = append(lines, [2]string{fmt.Sprintf("cuda:%d to cuda:%d", p.From, p.To), listed(how, report.Bytes(int64(p.BytesPerSecond))+"/s", p.Note)})
+		lines = append(lines, [2]string{
+			fmt.Sprintf("cuda:%d to cuda:%d", p.From, p.To), listed(how, report.Bytes(int64(p.BytesPerSecond))+"/s",
+				p.Note),
+		})
 	}
 	return lines
 }

@@ -23,7 +23,8 @@ func TestBatchThatFits(t *testing.T) {
 		t.Run(c.gpus+" "+c.memory, func(t *testing.T) {
 			dir := t.TempDir()
 			train := func(args ...string) (string, error) {
-				x := exec.Command("alexnet", append([]string{"train", "--config", "demo", "--steps", "1", "--gpus", c.gpus}, args...)...)
+				x := exec.Command("alexnet",
+					append([]string{"train", "--config", "demo", "--steps", "1", "--gpus", c.gpus}, args...)...)
 				x.Dir, x.Env = dir, append(os.Environ(), "SOFTGPU_MEMORY="+c.memory)
 				out, err := x.CombinedOutput()
 				return string(out), err
@@ -51,7 +52,8 @@ func TestBatchThatFits(t *testing.T) {
 func TestGPULine(t *testing.T) {
 	f := &gpu.Facts{Driver: "12.8", CUDNN: "9.27.0", CUBLAS: "12.8.4", Kernels: "PTX", GPUs: make([]gpu.Fact, 1)}
 	r := doctorResult{Machine: machine.Facts{NVIDIA: "570.86.15"}}
-	if got, want := r.gpuLine(f), "1 GPU, driver 570.86.15 for CUDA 12.8, cuDNN 9.27.0, cuBLAS 12.8.4, kernels as PTX"; got != want {
+	if got, want := r.gpuLine(f),
+		"1 GPU, driver 570.86.15 for CUDA 12.8, cuDNN 9.27.0, cuBLAS 12.8.4, kernels as PTX"; got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
 	r = doctorResult{}

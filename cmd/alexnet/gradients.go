@@ -38,7 +38,10 @@ func runGradients(ctx context.Context, o doctorOptions, t *terminal) error {
 	bar := newProgress(t)
 	r.Tensors, r.Drawn, err = selftest.Gradients(ctx, selftest.GradientOptions{
 		Config: cfg, Double: reference.Open64(), Devices: devices, Progress: func(done, total int) {
-			bar.update(status{label: "differences", done: int64(done), all: int64(total), left: int64(total - done), loss: -1, stall: -1})
+			bar.update(status{
+				label: "differences", done: int64(done), all: int64(total), left: int64(total - done), loss: -1,
+				stall: -1,
+			})
 		},
 	})
 	bar.clear()
@@ -54,7 +57,8 @@ func runGradients(ctx context.Context, o doctorOptions, t *terminal) error {
 		return err
 	}
 	if r.Failed > 0 {
-		return advise(exitFailed, "report it with this output and that of alexnet doctor", fmt.Errorf("gradients of %s are wrong", counted(r.Failed, "tensor")))
+		return advise(exitFailed, "report it with this output and that of alexnet doctor",
+			fmt.Errorf("gradients of %s are wrong", counted(r.Failed, "tensor")))
 	}
 	return nil
 }
@@ -72,13 +76,14 @@ func printGradients(w *bytes.Buffer, r *gradientsResult, width int) {
 	}}
 	for _, c := range r.Tensors {
 		shape := strings.Trim(strings.ReplaceAll(fmt.Sprint(c.Shape), " ", "x"), "[]")
-		tab.add(c.Name, shape, grouped(int64(c.Checked)), some(int64(c.Skipped)), fmt.Sprintf("%.1e", c.Difference.Relative),
-			fmt.Sprintf("%.1e", c.Device.Relative), c.Verdict)
+		tab.add(c.Name, shape, grouped(int64(c.Checked)), some(int64(c.Skipped)),
+			fmt.Sprintf("%.1e", c.Difference.Relative), fmt.Sprintf("%.1e", c.Device.Relative), c.Verdict)
 	}
 	tab.write(w, width)
-	fmt.Fprintf(w, "\n%s: gradients in float64 against central differences, at most %.0e off in relative norm; fp32 against float64, at most %.0e\n",
-		r.Config, r.Tensors[0].Difference.Gate, r.Tensors[0].Device.Gate)
+	fmt.Fprintf(w, "\n%s: gradients in float64 against central differences, at most %.0e off in relative norm; fp32 "+
+		"against float64, at most %.0e\n", r.Config, r.Tensors[0].Difference.Gate, r.Tensors[0].Device.Gate)
 	if r.Drawn > 1 {
-		fmt.Fprintf(w, "weights were drawn %d times: with the ones before, %s was off, as one ReLU or maximum too close to call makes it\n", r.Drawn, device)
+		fmt.Fprintf(w, "weights were drawn %d times: with the ones before, %s was off, as one ReLU or maximum too "+
+			"close to call makes it\n", r.Drawn, device)
 	}
 }

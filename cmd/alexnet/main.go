@@ -79,9 +79,9 @@ func newRootCommand(t *terminal) *cobra.Command {
 	root.SetFlagErrorFunc(flagError)
 	root.SetHelpTemplate(root.HelpTemplate() + "{{if not .HasParent}}\n" + exitHelp + "{{end}}")
 	root.SetHelpCommand(newHelpCommand())
-	root.AddCommand(newTrainCommand(t), newEvalCommand(t), newPredictCommand(t), newFeaturesCommand(t), newSummaryCommand(t),
-		newConfigCommand(t), newDataCommand(t), newWeightsCommand(t), newBenchCommand(t), newDoctorCommand(t), newVersionCommand(t),
-		newCompletionCommand(t), newManCommand(t))
+	root.AddCommand(newTrainCommand(t), newEvalCommand(t), newPredictCommand(t), newFeaturesCommand(t),
+		newSummaryCommand(t), newConfigCommand(t), newDataCommand(t), newWeightsCommand(t), newBenchCommand(t),
+		newDoctorCommand(t), newVersionCommand(t), newCompletionCommand(t), newManCommand(t))
 	root.CompletionOptions.DisableDefaultCmd = true // ours keeps the rules of output and exit codes
 	completeAll(root)
 	return root

@@ -48,7 +48,8 @@ func runMan(root *cobra.Command, out string, t *terminal) error {
 	long := root.Long
 	root.Long += "\n\n```\n" + exitHelp + "```\n" // where the help shows it from its template
 	defer func() { root.Long = long }()
-	if err := doc.GenManTree(root, &doc.GenManHeader{Section: "1", Source: "alexnet", Manual: "alexnet"}, out); err != nil {
+	if err := doc.GenManTree(root, &doc.GenManHeader{Section: "1", Source: "alexnet", Manual: "alexnet"},
+		out); err != nil {
 		return err
 	}
 	r := manResult{Out: out, Pages: manPages(root)}
@@ -58,8 +59,8 @@ func runMan(root *cobra.Command, out string, t *terminal) error {
 		}
 	}
 	return t.result(r, func(w *bytes.Buffer) {
-		fmt.Fprintf(w, "%s: %s, from %s to %s; man %s shows the first\n", out, counted(len(r.Pages), "page"), r.Pages[0], r.Pages[len(r.Pages)-1],
-			quoted(filepath.Join(out, r.Pages[0])))
+		fmt.Fprintf(w, "%s: %s, from %s to %s; man %s shows the first\n", out, counted(len(r.Pages), "page"),
+			r.Pages[0], r.Pages[len(r.Pages)-1], quoted(filepath.Join(out, r.Pages[0])))
 	})
 }
 

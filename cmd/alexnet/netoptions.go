@@ -25,7 +25,8 @@ type netOptions struct {
 func (o *netOptions) addFlags(c *cobra.Command) {
 	f := c.Flags()
 	f.StringVar(&o.config, "config", "", "configuration, by `NAME` ("+strings.Join(config.Names(), ", ")+") or file")
-	f.StringArrayVar(&o.set, "set", nil, "override `KEY=VALUE`, as in train.lr=0.001, model.conv3.kernels=256, model.conv4=off (may be repeated)")
+	f.StringArrayVar(&o.set, "set", nil,
+		"override `KEY=VALUE`, as in train.lr=0.001, model.conv3.kernels=256, model.conv4=off (may be repeated)")
 }
 
 func (o *netOptions) addBatch(c *cobra.Command) {

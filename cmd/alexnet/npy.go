@@ -23,14 +23,17 @@ func writable(path string) error {
 	info, err := os.Stat(dir)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return advise(exitFailed, "mkdir -p "+quoted(dir), fmt.Errorf("cannot write %s: there is no folder %s", path, dir))
+		return advise(exitFailed, "mkdir -p "+quoted(dir), fmt.Errorf("cannot write %s: there is no folder %s", path,
+			dir))
 	case err != nil:
 		return fmt.Errorf("cannot write %s: %w", path, err)
 	case !info.IsDir():
-		return advise(exitFailed, "name another file with --out", fmt.Errorf("cannot write %s: %s is no folder", path, dir))
+		return advise(exitFailed, "name another file with --out", fmt.Errorf("cannot write %s: %s is no folder", path,
+			dir))
 	}
 	if info, err := os.Stat(path); err == nil && info.IsDir() {
-		return advise(exitFailed, "name a file in it: --out "+quoted(filepath.Join(path, "NAME")), fmt.Errorf("cannot write %s: it is a folder", path))
+		return advise(exitFailed, "name a file in it: --out "+quoted(filepath.Join(path, "NAME")),
+			fmt.Errorf("cannot write %s: it is a folder", path))
 	}
 	return nil
 }

@@ -14,7 +14,9 @@ import (
 )
 
 func TestTableFitsTheTerminal(t *testing.T) {
-	tab := &table{columns: []column{{head: "layer"}, {head: "parameters", right: true}, {head: "notes", drop: 2}, {head: "output", drop: 1}}}
+	tab := &table{columns: []column{
+		{head: "layer"}, {head: "parameters", right: true}, {head: "notes", drop: 2}, {head: "output", drop: 1},
+	}}
 	tab.add("conv1", "34,944", "both columns see the picture", "96x55x55")
 	tab.add("a_layer_with_quite_a_long_name", "7", "", "1x1x1")
 	for _, test := range []struct {
@@ -50,8 +52,8 @@ func TestTableFitsTheTerminal(t *testing.T) {
 func TestNearest(t *testing.T) {
 	commands := []string{"train", "eval", "predict", "features", "summary", "data", "weights", "bench", "version"}
 	for typed, want := range map[string]string{
-		"tarin": "train", "trian": "train", "Eval": "eval", "evaluate": "eval", "sum": "summary", "predcit": "predict", "feature": "features",
-		"dat": "data", "xyzzy": "", "benhc": "bench",
+		"tarin": "train", "trian": "train", "Eval": "eval", "evaluate": "eval", "sum": "summary", "predcit": "predict",
+		"feature": "features", "dat": "data", "xyzzy": "", "benhc": "bench",
 	} {
 		if got := config.Nearest(typed, commands); got != want {
 			t.Errorf("config.Nearest(%q) = %q, want %q", typed, got, want)
@@ -94,10 +96,12 @@ func TestResult(t *testing.T) {
 		t.Errorf("text: %q, %v", out.String(), err)
 	}
 	out.Reset()
-	if err := (&terminal{out: &out, json: true}).result(value, text); err != nil || out.String() != "{\n  \"name\": \"<a>\",\n  \"things\": 42\n}\n" {
+	if err := (&terminal{out: &out, json: true}).result(value, text); err != nil ||
+		out.String() != "{\n  \"name\": \"<a>\",\n  \"things\": 42\n}\n" {
 		t.Errorf("JSON: %q, %v", out.String(), err)
 	}
-	if err := (&terminal{out: fullWriter{}}).result(value, text); err == nil || !strings.Contains(err.Error(), "no space left") {
+	if err := (&terminal{out: fullWriter{}}).result(value, text); err == nil ||
+		!strings.Contains(err.Error(), "no space left") {
 		t.Errorf("a result that could not be written: %v", err)
 	}
 }
@@ -126,7 +130,9 @@ func TestProgressParts(t *testing.T) {
 	if got, want := p.line(s), "epoch 1/3  10/40  812 images/s  loss 1.2500  ETA 01:50  stall 2%"; got != want {
 		t.Errorf("line %q, want %q", got, want)
 	}
-	for width, want := range map[int]string{1: "10/40", 21: "10/40  812 images/s", 34: "10/40  812 images/s  loss 1.2500"} {
+	for width, want := range map[int]string{
+		1: "10/40", 21: "10/40  812 images/s", 34: "10/40  812 images/s  loss 1.2500",
+	} {
 		if got := p.parts(s, width); got != want {
 			t.Errorf("%d characters: %q, want %q", width, got, want)
 		}

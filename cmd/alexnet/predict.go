@@ -63,7 +63,8 @@ which knows ten classes, those of CIFAR-10.`,
 const predictBatch = 64
 
 func runPredict(ctx context.Context, o predictOptions, images []string, t *terminal) error {
-	p, end, err := openPredictor(&o.weights, &o.device, train.PredictOptions{Batch: min(len(images), predictBatch), Strict: o.strict}, t)
+	p, end, err := openPredictor(&o.weights, &o.device,
+		train.PredictOptions{Batch: min(len(images), predictBatch), Strict: o.strict}, t)
 	if err != nil {
 		return err
 	}
@@ -90,13 +91,16 @@ func runPredict(ctx context.Context, o predictOptions, images []string, t *termi
 // unread says why a picture is left out, and of a folder how its pictures are named.
 func unread(path string, err error, command string) string {
 	if info, e := os.Stat(path); e == nil && info.IsDir() {
-		return fmt.Sprintf("cannot read picture %s: it is a folder; its pictures: %s %s", path, command, filepath.Join(path, "*"))
+		return fmt.Sprintf("cannot read picture %s: it is a folder; its pictures: %s %s", path, command,
+			filepath.Join(path, "*"))
 	}
 	return err.Error()
 }
 
 // openPredictor opens checkpoint and devices, and the net of po on them.
-func openPredictor(wo *weightsOption, do *deviceOptions, po train.PredictOptions, t *terminal) (p *train.Predictor, end func(), err error) {
+func openPredictor(wo *weightsOption, do *deviceOptions, po train.PredictOptions,
+	t *terminal,
+) (p *train.Predictor, end func(), err error) {
 	checkpoint, err := wo.load(t)
 	if err != nil {
 		return nil, nil, err

@@ -63,7 +63,9 @@ func (p *progress) update(s status) {
 		p.bar = p.bars.New(s.all, mpb.BarStyle().Lbound("").Filler("━").Tip("━").Padding("─").Rbound(""),
 			mpb.BarWidth(30),
 			mpb.PrependDecorators(decor.Any(func(decor.Statistics) string { return "\r" + p.current().label })),
-			mpb.AppendDecorators(decor.Any(func(st decor.Statistics) string { return p.parts(p.current(), max(1, st.AvailableWidth-12)) })))
+			mpb.AppendDecorators(decor.Any(func(st decor.Statistics) string {
+				return p.parts(p.current(), max(1, st.AvailableWidth-12))
+			})))
 	}
 	p.bar.SetTotal(s.all, false)
 	p.bar.SetCurrent(min(s.done, s.all-1)) // mpb ends a bar that is full; clear does that here

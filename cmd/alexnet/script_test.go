@@ -50,7 +50,9 @@ func TestScripts(t *testing.T) {
 			}
 			return nil
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "flip": flip, "cut": cutFile, "lacks": lacks, "near": near},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"exits": exits, "flip": flip, "cut": cutFile, "lacks": lacks, "near": near,
+		},
 		Condition: func(name string) (bool, error) {
 			switch name {
 			case "full":

@@ -16,7 +16,9 @@ type interrupted struct{ signal syscall.Signal }
 
 func (e *interrupted) Error() string { return "interrupted (" + signalNames[e.signal] + ")" }
 
-var signalNames = map[syscall.Signal]string{syscall.SIGINT: "SIGINT", syscall.SIGTERM: "SIGTERM", syscall.SIGHUP: "SIGHUP"}
+var signalNames = map[syscall.Signal]string{
+	syscall.SIGINT: "SIGINT", syscall.SIGTERM: "SIGTERM", syscall.SIGHUP: "SIGHUP",
+}
 
 // untilSignal ends the context at the first SIGINT, SIGTERM or SIGHUP (the terminal was closed; under nohup it is
 // ignored). At a second one the process says its last words and ends on the spot.
@@ -62,7 +64,8 @@ func outliveReaders() { signal.Ignore(syscall.SIGPIPE) }
 // interruption tells which signal an error follows from, or 0.
 func interruption(ctx context.Context, err error) syscall.Signal {
 	var cause *interrupted
-	if errors.As(context.Cause(ctx), &cause) && (errors.Is(err, context.Canceled) || errors.Is(err, train.ErrInterrupted) || errors.As(err, &cause)) {
+	if errors.As(context.Cause(ctx), &cause) && (errors.Is(err, context.Canceled) ||
+		errors.Is(err, train.ErrInterrupted) || errors.As(err, &cause)) {
 		return cause.signal
 	}
 	return 0

@@ -45,13 +45,16 @@ func openData(ctx context.Context, path string, cfg *config.Config) (*data.Sourc
 		if err == nil && len(source.Classes) < 2 {
 			defer done(source)
 			return nil, advise(exitNoData, "give data with a folder for each class, two or more",
-				fmt.Errorf("data %s: holds one class (%s), and a net needs another to tell it from", path, source.Classes[0]))
+				fmt.Errorf("data %s: holds one class (%s), and a net needs another to tell it from", path,
+					source.Classes[0]))
 		}
 		return source, err
 	}
 	if size := cfg.Model.Input.Size; size > generatedSize {
-		return nil, advise(exitNoData, "alexnet train --data DIR, a folder of class folders; or the demo net: alexnet train",
-			fmt.Errorf("no data: this net sees %dx%d pixels, the generated pictures have %dx%[3]d", size, size, generatedSize))
+		return nil, advise(exitNoData,
+			"alexnet train --data DIR, a folder of class folders; or the demo net: alexnet train",
+			fmt.Errorf("no data: this net sees %dx%d pixels, the generated pictures have %dx%[3]d", size, size,
+				generatedSize))
 	}
 	return data.DemoSource(data.DemoOptions{})
 }
@@ -108,7 +111,8 @@ func evalData(ctx context.Context, path string, c *weights.Checkpoint, t *termin
 	}
 	trained := source.Fingerprint == c.Data.Fingerprint
 	if path == "" && !trained {
-		t.warn("the pictures in %s have changed since the training; some of these may have been trained on", source.Path)
+		t.warn("the pictures in %s have changed since the training; some of these may have been trained on",
+			source.Path)
 	}
 	set, what := source.Val, "validation part of "+source.Path
 	if source.Split {

@@ -87,7 +87,8 @@ the paper's training would last at that speed, for nets that see as much of a pi
 	o.net.addFlags(c)
 	o.net.addBatch(c)
 	o.device.addFlags(c)
-	c.Flags().BoolVar(&o.measure, "measure", false, "take some training steps and tell how long the paper's training would last")
+	c.Flags().BoolVar(&o.measure, "measure", false,
+		"take some training steps and tell how long the paper's training would last")
 	return c
 }
 
@@ -124,7 +125,10 @@ func measure(ctx context.Context, cfg *config.Config, devices []device.Device, t
 	bar := newProgress(t)
 	b, err := train.Bench(ctx, train.BenchOptions{
 		Config: cfg, Devices: devices, Mode: train.BenchTrain, Steps: 3, Warmup: 1, Progress: func(done, total int) {
-			bar.update(status{label: "measuring", done: int64(done), all: int64(total), left: int64(total - done), loss: -1, stall: -1})
+			bar.update(status{
+				label: "measuring", done: int64(done), all: int64(total), left: int64(total - done), loss: -1,
+				stall: -1,
+			})
 		},
 	})
 	bar.clear()
@@ -173,7 +177,9 @@ func summaryOf(cfg *config.Config, devices []device.Device) (*summaryResult, err
 
 // compiled compiles the training net, which allocates nothing, and asks it what memory it takes and how what crosses
 // gets there.
-func compiled(arch *model.Arch, cfg *config.Config, devices []device.Device) (memory []device.MemoryPlan, way string, err error) {
+func compiled(arch *model.Arch, cfg *config.Config, devices []device.Device) (memory []device.MemoryPlan, way string,
+	err error,
+) {
 	m, err := model.Open(arch, devices)
 	if err != nil {
 		return nil, "", err
@@ -208,17 +214,20 @@ func printSummary(w *bytes.Buffer, r *summaryResult, width int) {
 		{head: "multiply-adds", right: true, drop: 1},
 	}}
 	for i, l := range r.Layers {
-		layers.add(l.Name, l.Kind, inputsOf(r, i), fmt.Sprintf("%dx%dx%d", l.Output[0], l.Output[1], l.Output[2]), some(l.Parameters), some(l.MultiplyAdds))
+		layers.add(l.Name, l.Kind, inputsOf(r, i), fmt.Sprintf("%dx%dx%d", l.Output[0], l.Output[1], l.Output[2]),
+			some(l.Parameters), some(l.MultiplyAdds))
 	}
 	layers.add("total", "", "", "", grouped(r.Parameters), grouped(r.MultiplyAdds))
 	layers.write(w, width)
-	fmt.Fprintf(w, "\n%s parameters, %.3f G multiply-adds a picture (forward), %s neurons (outputs of conv and fc layers)\n",
+	fmt.Fprintf(w,
+		"\n%s parameters, %.3f G multiply-adds a picture (forward), %s neurons (outputs of conv and fc layers)\n",
 		grouped(r.Parameters), float64(r.MultiplyAdds)/1e9, grouped(r.Neurons))
 	printMeasured(w, r)
 	printMemory(w, r, width)
 	if r.Split != nil {
-		printExchange(w, r.Split.Exchange, r.Batch, width, fmt.Sprintf("between devices, if each of the %d columns had its own (here both are on %s: nothing crosses)",
-			r.Columns, r.Devices[0].Name))
+		printExchange(w, r.Split.Exchange, r.Batch, width,
+			fmt.Sprintf("between devices, if each of the %d columns had its own (here both are on %s: nothing crosses)",
+				r.Columns, r.Devices[0].Name))
 	} else if len(r.Devices) > 1 {
 		printExchange(w, r.Exchange, r.Batch, width, "between devices"+ways[r.Way])
 		if m := r.Measured; m != nil {
@@ -243,13 +252,14 @@ func printMeasured(w *bytes.Buffer, r *summaryResult) {
 	for i, d := range r.Devices {
 		names[i] = d.Name
 	}
-	where := fmt.Sprintf("measured on %s, median of %s of %s", strings.Join(names, " and "), counted(m.Steps, "step"), counted(r.Batch, "picture"))
+	where := fmt.Sprintf("measured on %s, median of %s of %s", strings.Join(names, " and "), counted(m.Steps, "step"),
+		counted(r.Batch, "picture"))
 	if m.Days == 0 {
 		fmt.Fprintf(w, "training: %s, %s\n", speed(m.ImagesPerSecond), where)
 		return
 	}
-	fmt.Fprintf(w, "%d epochs of ImageNet (%s pictures, ILSVRC-2012): %s days at %s, %s\n", m.Epochs, grouped(int64(m.Pictures)),
-		strconv.FormatFloat(m.Days, 'f', 1, 64), speed(m.ImagesPerSecond), where)
+	fmt.Fprintf(w, "%d epochs of ImageNet (%s pictures, ILSVRC-2012): %s days at %s, %s\n", m.Epochs,
+		grouped(int64(m.Pictures)), strconv.FormatFloat(m.Days, 'f', 1, 64), speed(m.ImagesPerSecond), where)
 }
 
 // inputsOf shows the exchange in the table: which layers read the other column. The first layer with weights reads the

@@ -45,7 +45,8 @@ func onTerminal(t *testing.T, dir string, columns uint16, env []string, args ...
 	master, slave := openTerminal(t, columns)
 	defer done(master)
 	c := exec.Command("alexnet", args...)
-	c.Dir, c.Env, c.Stdout, c.Stderr = dir, append(append(os.Environ(), "TERM=xterm", "NO_COLOR="), env...), slave, slave
+	c.Dir, c.Env, c.Stdout, c.Stderr = dir, append(append(os.Environ(), "TERM=xterm", "NO_COLOR="), env...), slave,
+		slave
 	if err := c.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -70,7 +71,8 @@ func TestBarFitsTheTerminal(t *testing.T) {
 		{100, []string{"images/s", "loss", "ETA", "stall"}},
 		{36, nil},
 	} {
-		shown := onTerminal(t, dir, uint16(test.columns), nil, "train", "--config", "tiny.yaml", "--data", "shapes", "--device", "reference",
+		shown := onTerminal(t, dir, uint16(test.columns), nil, "train", "--config", "tiny.yaml", "--data", "shapes",
+			"--device", "reference",
 			// long enough for some bars to be drawn
 			"--set", "model.conv1.kernels=1024", "--epochs", "1", "--batch", "8")
 		bars := 0
@@ -141,8 +143,8 @@ func TestInterruptOnTerminals(t *testing.T) {
 	finish(t, dir, "data", "demo", "--out", "shapes", "--train", "16", "--val", "2", "--size", "16")
 	master, slave := openTerminal(t, 100)
 	defer done(master)
-	c := exec.Command("alexnet", "train", "--config", "tiny.yaml", "--data", "shapes", "--device", "reference", "--epochs", "100000",
-		"--set", "model.conv1.kernels=512", "--out", "run")
+	c := exec.Command("alexnet", "train", "--config", "tiny.yaml", "--data", "shapes", "--device", "reference",
+		"--epochs", "100000", "--set", "model.conv1.kernels=512", "--out", "run")
 	c.Dir, c.Env, c.Stdin, c.Stdout, c.Stderr = dir, append(os.Environ(), "TERM=xterm"), slave, slave, slave
 	c.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true} // of the terminal on its standard input
 	if err := c.Start(); err != nil {

@@ -89,7 +89,8 @@ to the very weights that the undisturbed run would have had, on the device that 
 	f.StringVar(&o.data, "data", "", "`PATH` of a folder or tar of pictures (default: generated pictures)")
 	f.IntVar(&o.epochs, "epochs", 0, "`N` passes over the data, in all (train.epochs)")
 	f.IntVar(&o.steps, "steps", 0, "stop after `N` steps, in all")
-	f.StringVar(&o.init, "init", "", "start from the weights and the preprocessing of this checkpoint `FILE`, of a run folder, or of "+builtin.Name)
+	f.StringVar(&o.init, "init", "",
+		"start from the weights and the preprocessing of this checkpoint `FILE`, of a run folder, or of "+builtin.Name)
 	f.StringVar(&o.out, "out", "", "run folder `DIR`, new or empty (default: runs/train, runs/train2, ...)")
 	f.StringVar(&o.resume, "resume", "", "go on with this `RUN`: its folder, or last")
 	f.BoolVar(&o.strict, "strict", false, "stop at the first picture that cannot be read")
@@ -116,7 +117,8 @@ func (o *trainOptions) check(c *cobra.Command) error {
 		}
 		for _, name := range []string{"config", "set", "batch", "seed", "precision", "init", "out"} {
 			if c.Flags().Changed(name) {
-				return usageError("leave --"+name+" away to go on with the run as it is, or start a new run without --resume",
+				return usageError("leave --"+name+" away to go on with the run as it is, or start a new run "+
+					"without --resume",
 					"--resume goes on with a run's own configuration and weights; --%s would make it another run", name)
 			}
 		}
@@ -263,7 +265,8 @@ func (o *trainOptions) openDevices(to *train.Options, t *terminal) error {
 	}
 	to.Devices, to.Device = devices, name
 	if err := computes(devices, to.Config); err != nil && c != nil {
-		return advise(exitUsage, "alexnet train --init "+quoted(to.Dir.Path())+" --precision fp32 begins a new run from its weights", err)
+		return advise(exitUsage, "alexnet train --init "+quoted(to.Dir.Path())+" --precision fp32 begins a new run "+
+			"from its weights", err)
 	} else if err != nil {
 		return err
 	}
@@ -273,11 +276,14 @@ func (o *trainOptions) openDevices(to *train.Options, t *terminal) error {
 	switch {
 	case c == nil || c.Device == "":
 	case c.Device != name:
-		t.warn("the run so far was computed on %s, from here on it is on %s: not bit for bit what it would have been", c.Device, name)
+		t.warn("the run so far was computed on %s, from here on it is on %s: not bit for bit what it would have been",
+			c.Device, name)
 	case c.Threads != to.Threads:
-		t.warn("the run so far was computed on %s, now there are %d: not bit for bit what it would have been", counted(c.Threads, "core"), to.Threads)
+		t.warn("the run so far was computed on %s, now there are %d: not bit for bit what it would have been",
+			counted(c.Threads, "core"), to.Threads)
 	case c.Hardware != hardware(devices):
-		t.warn("the run so far was computed on %s, from here on it is on %s: not bit for bit what it would have been", c.Hardware, hardware(devices))
+		t.warn("the run so far was computed on %s, from here on it is on %s: not bit for bit what it would have been",
+			c.Hardware, hardware(devices))
 	}
 	return nil
 }
@@ -366,8 +372,9 @@ func (o *trainOptions) failure(err error, dir *run.Dir) error {
 	var other *train.OtherData
 	switch {
 	case errors.As(err, &other):
-		return advise(exitFailed, fromWeights(other, dir), fmt.Errorf("the data at %s is not what the run began with (%s): pictures came, went or changed sides",
-			other.Path, other.Began))
+		return advise(exitFailed, fromWeights(other, dir),
+			fmt.Errorf("the data at %s is not what the run began with (%s): pictures came, went or changed sides",
+				other.Path, other.Began))
 	case errors.Is(err, train.ErrInterrupted):
 		return advise(exitFailed, again, err)
 	case isFull(err):
@@ -392,8 +399,9 @@ func reportTraining(r *train.Result, to *train.Options, t *terminal) error {
 	dir := to.Dir
 	folder, curves := dir.Path(), dir.Curves()
 	out := trainResult{
-		Run: folder, Steps: r.Steps, Epochs: r.Epochs, Loss: r.Loss, Last: r.LastPath, Best: r.BestPath, Unreadable: r.Bad,
-		Warnings: append([]string{}, r.Warnings...), ExchangeBytesPerStep: r.ExchangeBytesPerStep, Devices: memoryOf(r.Memory),
+		Run: folder, Steps: r.Steps, Epochs: r.Epochs, Loss: r.Loss, Last: r.LastPath, Best: r.BestPath,
+		Unreadable: r.Bad, Warnings: append([]string{}, r.Warnings...),
+		ExchangeBytesPerStep: r.ExchangeBytesPerStep, Devices: memoryOf(r.Memory),
 	}
 	if r.Last != nil {
 		out.ValTop1Error, out.ValTop5Error = &r.Last.Top1Error, &r.Last.Top5Error
@@ -404,7 +412,8 @@ func reportTraining(r *train.Result, to *train.Options, t *terminal) error {
 	err := t.result(out, func(w *bytes.Buffer) {
 		if r.Finished {
 			fmt.Fprintf(w, "%s is finished: %d of %s, %d of %s; nothing was done\n", folder, r.Steps,
-				counted(int(max(r.PlannedSteps, r.Steps)), "step"), r.Epochs, counted(max(r.PlannedEpochs, r.Epochs), "epoch"))
+				counted(int(max(r.PlannedSteps, r.Steps)), "step"), r.Epochs,
+				counted(max(r.PlannedEpochs, r.Epochs), "epoch"))
 			return
 		}
 		fmt.Fprintf(w, "trained %s, %s", counted(int(r.Steps), "step"), counted(r.Epochs, "epoch"))

@@ -33,7 +33,8 @@ const fewClasses = 5
 func (p *trainProgress) Start(s train.Start) {
 	p.ahead = s
 	p.note("run folder: %s", p.dir)
-	text := fmt.Sprintf("%s, batches of %d: %s an epoch", counted(s.Pictures, "picture"), s.Batch, counted(int(s.StepsPerEpoch), "step"))
+	text := fmt.Sprintf("%s, batches of %d: %s an epoch", counted(s.Pictures, "picture"), s.Batch,
+		counted(int(s.StepsPerEpoch), "step"))
 	if s.First > 0 {
 		text += fmt.Sprintf("; going on after step %d", s.First)
 	}
@@ -52,8 +53,8 @@ func (p *trainProgress) Step(m report.Metrics) {
 	first := uint64(m.Epoch-1) * p.ahead.StepsPerEpoch // step before the epoch's first
 	p.update(status{
 		label: fmt.Sprintf("epoch %d/%d", m.Epoch, p.ahead.Epochs),
-		done:  int64(m.Step - first), all: int64(min(p.ahead.StepsPerEpoch, p.ahead.Steps-first)), left: int64(p.ahead.Steps - m.Step),
-		rate: 1 / p.pace, loss: or(m.Loss, -1), stall: or(m.DataStall, -1),
+		done:  int64(m.Step - first), all: int64(min(p.ahead.StepsPerEpoch, p.ahead.Steps-first)),
+		left: int64(p.ahead.Steps - m.Step), rate: 1 / p.pace, loss: or(m.Loss, -1), stall: or(m.DataStall, -1),
 	})
 }
 

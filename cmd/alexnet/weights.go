@@ -50,7 +50,8 @@ the same whatever the devices. A net whose number of classes follows the data ge
 		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if o.net.config == "" || o.out == "" {
-				return usageError("alexnet weights init --config alexnet --out start.safetensors", "weights init needs --config and --out")
+				return usageError("alexnet weights init --config alexnet --out start.safetensors",
+					"weights init needs --config and --out")
 			}
 			if err := o.net.check(c, nil); err != nil {
 				return err
@@ -93,12 +94,17 @@ func runWeightsInit(ctx context.Context, o weightsInitOptions, t *terminal) erro
 	if err != nil {
 		return err
 	}
-	c := &weights.Checkpoint{Seed: cfg.Train.Seed, Config: page, Dropout: weights.DropoutPaper, Classes: numbered(cfg.Model.Classes)}
+	c := &weights.Checkpoint{
+		Seed: cfg.Train.Seed, Config: page, Dropout: weights.DropoutPaper, Classes: numbered(cfg.Model.Classes),
+	}
 	side := cfg.Data.Resize
 	if side == 0 {
 		side = arch.Input.H
 	}
-	c.Preprocess = weights.Preprocess{Resize: cfg.Data.Resize, Height: side, Width: side, Crop: arch.Input.H, Channels: arch.Input.C, Scale: train.Scale(cfg)}
+	c.Preprocess = weights.Preprocess{
+		Resize: cfg.Data.Resize, Height: side, Width: side, Crop: arch.Input.H, Channels: arch.Input.C,
+		Scale: train.Scale(cfg),
+	}
 	r := weightsInitResult{Out: o.out, Seed: cfg.Train.Seed}
 	for i := range arch.Params {
 		p := &arch.Params[i]
@@ -183,13 +189,16 @@ func decoded(text string) any {
 }
 
 func printWeights(w *bytes.Buffer, r weightsShowResult, meta map[string]string, width int) {
-	tab := &table{columns: []column{{head: "tensor"}, {head: "type", drop: 1}, {head: "shape"}, {head: "values", right: true, drop: 2}}}
+	tab := &table{columns: []column{
+		{head: "tensor"}, {head: "type", drop: 1}, {head: "shape"}, {head: "values", right: true, drop: 2},
+	}}
 	for _, tensor := range r.Tensors {
 		values := int64(1)
 		for _, d := range tensor.Shape {
 			values *= int64(d)
 		}
-		tab.add(tensor.Name, tensor.DType, strings.Trim(strings.Join(strings.Fields(fmt.Sprint(tensor.Shape)), "x"), "[]"), grouped(values))
+		tab.add(tensor.Name, tensor.DType, strings.Trim(strings.Join(strings.Fields(fmt.Sprint(tensor.Shape)), "x"),
+			"[]"), grouped(values))
 	}
 	tab.write(w, width)
 	sums := "every checksum agrees"

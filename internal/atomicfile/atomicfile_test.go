@@ -114,7 +114,8 @@ func (f noClose) Close() error { return errors.Join(f.File.Close(), syscall.EIO)
 func TestCloseFails(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "f")
 	err := write(path, text("new"), func(f *os.File) file { return noClose{f} })
-	if !errors.Is(err, syscall.EIO) || !strings.Contains(err.Error(), path+" is written") || strings.Contains(err.Error(), "nothing was changed") {
+	if !errors.Is(err, syscall.EIO) || !strings.Contains(err.Error(), path+" is written") ||
+		strings.Contains(err.Error(), "nothing was changed") {
 		t.Errorf("error %v", err)
 	}
 	wantFiles(t, filepath.Dir(path), map[string]string{"f": "new"})
@@ -123,7 +124,8 @@ func TestCloseFails(t *testing.T) {
 func TestLeftoversAreTakenOver(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "f")
-	if err := os.WriteFile(filepath.Join(dir, ".f.tmp"), []byte(strings.Repeat("a killed writer's ", 100)), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, ".f.tmp"), []byte(strings.Repeat("a killed writer's ", 100)),
+		0o600); err != nil {
 		t.Fatal(err)
 	}
 	if err := Write(path, text("short")); err != nil {
@@ -136,7 +138,8 @@ func TestTwoWritersAtOnce(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "f")
 	err := Write(path, func(f File) error {
-		if err := Write(path, text("second")); err == nil || !strings.Contains(err.Error(), path+": another process is writing it") {
+		if err := Write(path, text("second")); err == nil ||
+			!strings.Contains(err.Error(), path+": another process is writing it") {
 			t.Errorf("second writer: %v", err)
 		}
 		return text("first")(f)

@@ -25,8 +25,10 @@ func TestFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	if c.Data.Path != "" || len(c.Data.Fingerprint) == 0 || c.Device != "" || len(c.Momentum) > 0 || c.Schedule != nil || c.Best == nil {
-		t.Errorf("not compact: data %+v, device %q, %d momenta, schedule %s, best %+v", c.Data, c.Device, len(c.Momentum), c.Schedule, c.Best)
+	if c.Data.Path != "" || len(c.Data.Fingerprint) == 0 || c.Device != "" || len(c.Momentum) > 0 ||
+		c.Schedule != nil || c.Best == nil {
+		t.Errorf("not compact: data %+v, device %q, %d momenta, schedule %s, best %+v", c.Data, c.Device,
+			len(c.Momentum), c.Schedule, c.Best)
 	}
 	if p := c.Preprocess; p.Resize != 32 || p.Crop != 28 || len(p.Mean) != 3*32*32 || len(p.Scale) != 3 {
 		t.Errorf("pictures are prepared as %+v", p)
@@ -49,10 +51,13 @@ func TestFile(t *testing.T) {
 	var slots []weights.Slot
 	stored := 0
 	for i := range arch.Params {
-		slots = append(slots, weights.Slot{Name: arch.Params[i].Name, Shape: arch.Params[i].Shape, Store: func(v []float32) error {
-			stored += len(v)
-			return nil
-		}})
+		slots = append(slots, weights.Slot{
+			Name: arch.Params[i].Name, Shape: arch.Params[i].Shape,
+			Store: func(v []float32) error {
+				stored += len(v)
+				return nil
+			},
+		})
 	}
 	if err := c.Restore(slots, nil); err != nil || arch.Columns != 2 || stored != 447_210 {
 		t.Errorf("%d parameters in %d columns: %v", stored, arch.Columns, err)
@@ -69,7 +74,8 @@ func TestMeasured(t *testing.T) {
 	if m.SHA256 != hex.EncodeToString(sum[:]) {
 		t.Errorf("cifar10.json was measured with another file: run make builtin")
 	}
-	if m.Images != 10_000 || !(m.Top1Error > 0 && m.Top1Error < 0.5) || !(m.Top5Error > 0 && m.Top5Error < m.Top1Error) || !(m.Loss > 0 && m.Loss < 2) {
+	if m.Images != 10_000 || !(m.Top1Error > 0 && m.Top1Error < 0.5) ||
+		!(m.Top5Error > 0 && m.Top5Error < m.Top1Error) || !(m.Loss > 0 && m.Loss < 2) {
 		t.Errorf("measured %+v", m)
 	}
 }

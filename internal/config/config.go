@@ -131,7 +131,8 @@ func (m Model) ForClasses(data int) (Model, error) {
 	case m.Classes == 0:
 		m.Classes = data
 	case data != 0 && m.Classes != data:
-		return m, Errorf("model.classes", "is %d, but the data has %d classes; --set model.classes=0 lets it follow the data", m.Classes, data)
+		return m, Errorf("model.classes",
+			"is %d, but the data has %d classes; --set model.classes=0 lets it follow the data", m.Classes, data)
 	}
 	return m, nil
 }
@@ -200,7 +201,8 @@ func read(nameOrPath string) (file string, page []byte, err error) {
 }
 
 func notFound(name string, err error) error {
-	if looksLikePath := path.Ext(name) != "" || strings.ContainsAny(name, `/\`); looksLikePath || !errors.Is(err, fs.ErrNotExist) {
+	if looksLikePath := path.Ext(name) != "" || strings.ContainsAny(name, `/\`); looksLikePath ||
+		!errors.Is(err, fs.ErrNotExist) {
 		var pe *fs.PathError
 		if errors.As(err, &pe) {
 			err = pe.Err
@@ -252,9 +254,9 @@ func defaults() *Config {
 	return &Config{
 		Model: Model{Columns: 1, DefaultClasses: 1000, Act: "none", Input: Input{Channels: 3, Size: 224}},
 		Train: Train{
-			Epochs: 90, Batch: 128, LR: 0.01, Momentum: 0.9, WeightDecay: 0.0005, BiasLR: 2, Dropout: true, Precision: "fp32", Seed: 1,
-			Schedule: Schedule{Kind: "plateau", Factor: 0.1, Patience: 5, Drops: 3},
-			Augment:  Augment{Crop: "random", Flip: true, Color: 0.1},
+			Epochs: 90, Batch: 128, LR: 0.01, Momentum: 0.9, WeightDecay: 0.0005, BiasLR: 2, Dropout: true,
+			Precision: "fp32", Seed: 1, Schedule: Schedule{Kind: "plateau", Factor: 0.1, Patience: 5, Drops: 3},
+			Augment: Augment{Crop: "random", Flip: true, Color: 0.1},
 		},
 		Data: Data{ValShare: 0.1, Resize: 256, Mean: "image"},
 	}

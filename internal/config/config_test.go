@@ -34,28 +34,53 @@ func TestBadPages(t *testing.T) {
 		{"columns: 2", "columns: 1.5", "page.yaml:2:12: model.columns is 1.5, must be a whole number"},
 		{"columns: 2", "columns: 0", "page.yaml:2:3: model.columns is 0, must be 1 to 64"},
 		{"columns: 2", "columns:", "page.yaml:2:11: model.columns is empty, must be a whole number"},
-		{"columns: 2", "columns: 2\n  columns: 2", `page.yaml:3:3: YAML: mapping key "columns" already defined at [2:3]`},
+		{
+			"columns: 2", "columns: 2\n  columns: 2",
+			`page.yaml:3:3: YAML: mapping key "columns" already defined at [2:3]`,
+		},
 		{"columns: 2", "default_classes: 0", "page.yaml:2:3: model.default_classes is 0, must be at least 2"},
 		{"columns: 2", "classes: 1", "page.yaml:2:3: model.classes is 1, must be 0 (follow the data) or at least 2"},
-		{"kind: conv", "kind: covn", `page.yaml:5:27: model.layers[0].kind is "covn", must be one of conv, fc, lrn, pool, dropout, activation, softmax; nearest: conv`},
+		{"kind: conv", "kind: covn", `page.yaml:5:27: model.layers[0].kind is "covn", must be one of conv, fc, lrn, ` +
+			`pool, dropout, activation, softmax; nearest: conv`},
 		{"name: conv1, ", "", "page.yaml:5:7: model.layers[0] must have a name and a kind"},
 		{"name: conv1", "name: 7", "page.yaml:5:14: model.7.name is 7, must be a word"},
-		{"name: conv1", "name: Conv1", "page.yaml:5:7: model.Conv1 is not a name for a layer: lower-case letters, digits and _, a letter first"},
-		{"name: conv1", "name: input", "page.yaml:5:7: model.input is not a name for a layer: the word has another meaning"},
+		{
+			"name: conv1", "name: Conv1",
+			"page.yaml:5:7: model.Conv1 is not a name for a layer: lower-case letters, digits and _, a letter first",
+		},
+		{
+			"name: conv1", "name: input",
+			"page.yaml:5:7: model.input is not a name for a layer: the word has another meaning",
+		},
 		{"name: pool1", "name: conv1", "page.yaml:6:7: model.conv1 is there twice"},
 		{"kernels: 4", "kernel: 4", "page.yaml:5:33: model.conv1.kernel is not a key; nearest: model.conv1.kernels"},
 		{"kernels: 4, ", "", "page.yaml:5:7: model.conv1.kernels is 0, must be 1 to 1048576"},
 		{"size: 3, act", "size: 0, act", "page.yaml:5:45: model.conv1.size is 0, must be 1 to 4096"},
-		{"act: relu", "act: rleu", `page.yaml:5:54: model.conv1.act is "rleu", must be one of relu, tanh, none; nearest: relu`},
+		{
+			"act: relu", "act: rleu",
+			`page.yaml:5:54: model.conv1.act is "rleu", must be one of relu, tanh, none; nearest: relu`,
+		},
 		{"act: relu", "init: {std: -1}", "page.yaml:5:61: model.conv1.init.std is -1, must not be negative"},
 		{"act: relu", "init: 0.01", "page.yaml:5:60: model.conv1.init is 0.01, must be keys with values"},
 		{"act: relu", "bias_lr: -1", "page.yaml:5:54: model.conv1.bias_lr is -1, must not be negative"},
 		{"act: relu", "weight_decay: -1", "page.yaml:5:54: model.conv1.weight_decay is -1, must not be negative"},
-		{"stride: 2", "kernels: 2", "page.yaml:6:42: model.pool1.kernels is not a key; there are name, kind, pool, size, stride, pad, round"},
+		{
+			"stride: 2", "kernels: 2",
+			"page.yaml:6:42: model.pool1.kernels is not a key; there are name, kind, pool, size, stride, pad, round",
+		},
 		{"stride: 2", "pad: 2", "page.yaml:6:42: model.pool1.pad is 2, must be at most half of the size, 3"},
-		{"{name: prob, kind: softmax}", "{name: prob, kind: dropout}", "page.yaml:8:7: model.prob is not a name for a layer of kind dropout: it is the softmax layer's"},
-		{"{name: prob, kind: softmax}", "{name: drop, kind: dropout, rate: 1}", "page.yaml:8:7: model.drop is of kind dropout: the last layer, and no other, must be softmax"},
-		{"{name: prob, kind: softmax}", "prob", `page.yaml:8:7: model.layers[3] is "prob", must be {name: ..., kind: ..., ...}`},
+		{
+			"{name: prob, kind: softmax}", "{name: prob, kind: dropout}",
+			"page.yaml:8:7: model.prob is not a name for a layer of kind dropout: it is the softmax layer's",
+		},
+		{
+			"{name: prob, kind: softmax}", "{name: drop, kind: dropout, rate: 1}",
+			"page.yaml:8:7: model.drop is of kind dropout: the last layer, and no other, must be softmax",
+		},
+		{
+			"{name: prob, kind: softmax}", "prob",
+			`page.yaml:8:7: model.layers[3] is "prob", must be {name: ..., kind: ..., ...}`,
+		},
 		{"lr: 0.1", "lr: 0", "page.yaml:10:3: train.lr is 0, must be above 0"},
 		{"lr: 0.1", "lr: .inf", "page.yaml:10:7: train.lr is .inf, must be a number"},
 		{"lr: 0.1", `lr: "0.1"`, `page.yaml:10:7: train.lr is "0.1", must be a number`},
@@ -63,25 +88,49 @@ func TestBadPages(t *testing.T) {
 		{"lr: 0.1", "dropout: no", `page.yaml:10:12: train.dropout is "no", must be true or false`},
 		{"lr: 0.1", "seed: -1", "page.yaml:10:9: train.seed is -1, must be a whole number from 0"},
 		{"lr: 0.1", "batch: 3000000000", "page.yaml:10:10: train.batch is 3000000000, must be a whole number"},
-		{"lr: 0.1", "precision: fp23", `page.yaml:10:3: train.precision is "fp23", must be one of fp32, tf32, bf16; nearest: fp32`},
+		{
+			"lr: 0.1", "precision: fp23",
+			`page.yaml:10:3: train.precision is "fp23", must be one of fp32, tf32, bf16; nearest: fp32`,
+		},
 		{"epochs: [2, 4]", "epochs: [4, 2]", "page.yaml:11:27: train.schedule.epochs has 2 after 4, must rise"},
-		{"epochs: [2, 4]", "epochs: [2, x]", `page.yaml:11:39: train.schedule.epochs[1] is "x", must be a whole number`},
+		{
+			"epochs: [2, 4]", "epochs: [2, x]",
+			`page.yaml:11:39: train.schedule.epochs[1] is "x", must be a whole number`,
+		},
 		{"epochs: [2, 4]", "epochs: 2", "page.yaml:11:35: train.schedule.epochs is 2, must be a list"},
-		{", epochs: [2, 4]", "", "page.yaml:11:3: train.schedule.epochs is empty: kind steps needs the epochs of the drops, as in [30, 60, 80]"},
-		{"resize: 8", "resize: 7", "page.yaml:12:8: data.resize is 7, must be 0 (keep the size) or at least model.input.size, 8"},
+		{", epochs: [2, 4]", "", "page.yaml:11:3: train.schedule.epochs is empty: kind steps needs the epochs of the " +
+			"drops, as in [30, 60, 80]"},
+		{
+			"resize: 8", "resize: 7",
+			"page.yaml:12:8: data.resize is 7, must be 0 (keep the size) or at least model.input.size, 8",
+		},
 		{"resize: 8", "mean: picture", `page.yaml:12:8: data.mean is "picture", must be one of image, channel`},
 		{"data: {resize: 8}", "dat: {resize: 8}", "page.yaml:12:1: dat is not a key; nearest: data"},
 		{"data: {resize: 8}", "data: {resize: 8, std: 64}", "page.yaml:12:24: data.std is 64, must be a list"},
-		{"data: {resize: 8}", "data: {resize: 8, std: [1, 2]}", "page.yaml:12:19: data.std has 2 numbers, must have one, or one for each of the 3 channels"},
+		{
+			"data: {resize: 8}", "data: {resize: 8, std: [1, 2]}",
+			"page.yaml:12:19: data.std has 2 numbers, must have one, or one for each of the 3 channels",
+		},
 		{"data: {resize: 8}", "data: {resize: 8, std: [0]}", "page.yaml:12:19: data.std has 0, must be above 0"},
 		{"data: {resize: 8}", "data: [1", "page.yaml:12:7: YAML: sequence end token ']' not found"},
 		{page, "", "page.yaml: is empty"},
 		{page, "# nothing", "page.yaml: is empty"},
 		{page, "- 1", "page.yaml:1:1: is no configuration: it holds a list, a page holds keys with values"},
-		{page, strings.Repeat("root:x:0:0:root:/bin/sh\n", 50), "page.yaml:1:1: is no configuration: it holds plain text, a page holds keys with values"},
-		{"columns: 2", "columns: " + strings.Repeat("long", 50), `page.yaml:2:12: model.columns is "longlonglonglonglonglonglonglonglonglong...", must be a whole number`},
-		{"columns: 2", strings.Repeat("long", 50) + ": 2", "page.yaml:2:3: model.longlonglonglonglonglonglonglonglonglong... is not a key; there are columns, classes, default_classes, act, input, layers"},
-		{"columns: 2", "\"\\e[31m\": 2", "page.yaml:2:3: model.\uFFFD[31m is not a key; there are columns, classes, default_classes, act, input, layers"},
+		{
+			page, strings.Repeat("root:x:0:0:root:/bin/sh\n", 50),
+			"page.yaml:1:1: is no configuration: it holds plain text, a page holds keys with values",
+		},
+		{
+			"columns: 2", "columns: " + strings.Repeat("long", 50),
+			`page.yaml:2:12: model.columns is "longlonglonglonglonglonglonglonglonglong...", must be a whole number`,
+		},
+		{
+			"columns: 2", strings.Repeat("long", 50) + ": 2",
+			"page.yaml:2:3: model.longlonglonglonglonglonglonglonglonglong... is not a key; there are columns, " +
+				"classes, default_classes, act, input, layers",
+		},
+		{"columns: 2", "\"\\e[31m\": 2", "page.yaml:2:3: model.\uFFFD[31m is not a key; there are columns, classes, " +
+			"default_classes, act, input, layers"},
 		{page, page + "---\n" + page, "page.yaml:14:6: there is more than one YAML document"},
 	} {
 		bad := strings.Replace(page, c.old, c.bad, 1)
@@ -115,15 +164,23 @@ func TestBadSets(t *testing.T) {
 		{"train.lr.x=3", "train.lr.x is not a key; train.lr has no keys"},
 		{"train.schedule.epochs=[3", "YAML: sequence end token ']' not found"},
 		{"model.cnov4=off", "model.cnov4 is not a key; nearest: model.conv4"},
-		{"model.conv4=none", `model.conv4 is "none", can only be off, which removes the layer; its keys: inputs, kernels, size, stride, pad, round, groups, act, init, lr, bias_lr, weight_decay`},
+		{"model.conv4=none", `model.conv4 is "none", can only be off, which removes the layer; its keys: inputs, ` +
+			`kernels, size, stride, pad, round, groups, act, init, lr, bias_lr, weight_decay`},
 		{"model.conv4.kernel=3", "model.conv4.kernel is not a key; nearest: model.conv4.kernels"},
-		{"model.conv4.kind=fc", "model.conv4.kind is not a key; there are inputs, kernels, size, stride, pad, round, groups, act, init, lr, bias_lr, weight_decay"},
+		{"model.conv4.kind=fc", "model.conv4.kind is not a key; there are inputs, kernels, size, stride, pad, round, " +
+			"groups, act, init, lr, bias_lr, weight_decay"},
 		{"model.conv4.init.sdt=3", "model.conv4.init.sdt is not a key; nearest: model.conv4.init.std"},
 		{"model.lrn1.size=4", "model.lrn1.size is 4, must be odd and at least 1"},
 		{"model.layers=[]", "model.layers cannot be set; name the layer, as in model.conv1.act=tanh"},
 		{"model.input.size=300", "data.resize is 256, must be 0 (keep the size) or at least model.input.size, 300"},
-		{"train.schedule={kind: stepz}", `train.schedule.kind is "stepz", must be one of constant, steps, plateau, authors2012; nearest: steps`},
-		{"train.schedule.kind=steps", "train.schedule.epochs is empty: kind steps needs the epochs of the drops, as in [30, 60, 80]"},
+		{
+			"train.schedule={kind: stepz}",
+			`train.schedule.kind is "stepz", must be one of constant, steps, plateau, authors2012; nearest: steps`,
+		},
+		{
+			"train.schedule.kind=steps",
+			"train.schedule.epochs is empty: kind steps needs the epochs of the drops, as in [30, 60, 80]",
+		},
 		{"data.resize=100", "data.resize is 100, must be 0 (keep the size) or at least model.input.size, 224"},
 	} {
 		check(t, c.set, func() (*Config, error) { return Load("alexnet", []string{c.set}) }, "--set "+c.set+": "+c.want)
@@ -137,7 +194,8 @@ func TestSets(t *testing.T) {
 	}
 	c, err := Load("alexnet", []string{
 		"train.lr=1e-3", "train.schedule={kind: steps, epochs: [20, 40]}", "model.conv4=off", "model.lrn1=off",
-		"model.conv3.kernels=256", "model.fc6.init.bias=.1", "model.conv1.weight_decay=0", "train.seed=18446744073709551615", "train.dropout=false",
+		"model.conv3.kernels=256", "model.fc6.init.bias=.1", "model.conv1.weight_decay=0",
+		"train.seed=18446744073709551615", "train.dropout=false",
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -157,9 +215,16 @@ func TestSets(t *testing.T) {
 		t.Error("conv4 and lrn1, and only they, must be gone")
 	}
 	got := []any{
-		layer("conv3").Kernels, layer("fc6").Init, *layer("conv1").WeightDecay, c.Train.LR, c.Train.Schedule, c.Train.Seed, c.Train.Dropout,
+		layer("conv3").Kernels, layer("fc6").Init, *layer("conv1").WeightDecay, c.Train.LR, c.Train.Schedule,
+		c.Train.Seed, c.Train.Dropout,
 	}
-	want := []any{256, Init{.01, .1}, 0., 1e-3, Schedule{Kind: "steps", Factor: .1, Patience: 5, Drops: 3, Epochs: []int{20, 40}}, ^uint64(0), false}
+	want := []any{
+		256,
+		Init{.01, .1},
+		0., 1e-3,
+		Schedule{Kind: "steps", Factor: .1, Patience: 5, Drops: 3, Epochs: []int{20, 40}},
+		^uint64(0), false,
+	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
@@ -169,7 +234,11 @@ func TestSets(t *testing.T) {
 func TestRoundTrip(t *testing.T) {
 	sets := [][]string{
 		nil,
-		{"train.lr=1.23456789012e-7", "model.conv1.lr=0", "model.conv1.bias_lr=0.25", "model.conv1.weight_decay=1e-5", "model.classes=2", "train.schedule.epochs=[1, 5]", "model.conv1.init.bias=-3"},
+		{
+			"train.lr=1.23456789012e-7", "model.conv1.lr=0", "model.conv1.bias_lr=0.25",
+			"model.conv1.weight_decay=1e-5", "model.classes=2", "train.schedule.epochs=[1, 5]",
+			"model.conv1.init.bias=-3",
+		},
 	}
 	for _, name := range Names() {
 		for _, s := range sets {
@@ -202,8 +271,9 @@ func TestPaperPage(t *testing.T) {
 		t.Fatal(err)
 	}
 	train := Train{
-		Epochs: 90, Batch: 128, LR: .01, Momentum: .9, WeightDecay: .0005, BiasLR: 2, BiasDecay: 0, Dropout: true, Precision: "fp32", Seed: 1,
-		Schedule: Schedule{Kind: "plateau", Factor: .1, Patience: 5, Drops: 3}, Augment: Augment{Crop: "random", Flip: true, Color: .1},
+		Epochs: 90, Batch: 128, LR: .01, Momentum: .9, WeightDecay: .0005, BiasLR: 2, BiasDecay: 0, Dropout: true,
+		Precision: "fp32", Seed: 1, Schedule: Schedule{Kind: "plateau", Factor: .1, Patience: 5, Drops: 3},
+		Augment: Augment{Crop: "random", Flip: true, Color: .1},
 	}
 	if diff := cmp.Diff(train, c.Train); diff != "" {
 		t.Error(diff)
@@ -214,7 +284,8 @@ func TestPaperPage(t *testing.T) {
 	bias := map[string]float64{"conv2": 1, "conv4": 1, "conv5": 1, "fc6": 1, "fc7": 1}
 	both := map[string]bool{"conv3": true, "fc6": true, "fc7": true, "fc8": true}
 	for _, l := range c.Model.Layers {
-		if (l.Kind == "conv" || l.Kind == "fc") && (l.Init != Init{.01, bias[l.Name]} || (l.Inputs == "both") != both[l.Name]) {
+		if (l.Kind == "conv" || l.Kind == "fc") && (l.Init != Init{.01, bias[l.Name]} ||
+			(l.Inputs == "both") != both[l.Name]) {
 			t.Errorf("%s: init %v, inputs %s", l.Name, l.Init, l.Inputs)
 		}
 		if l.Kind == "lrn" && (l.Size != 5 || l.Alpha != 1e-4 || l.Beta != .75 || l.K != 2) {
@@ -231,8 +302,9 @@ func TestPaperPage(t *testing.T) {
 // TestDropoutThatDoubles takes the steps).
 func TestDropoutOfOthers(t *testing.T) {
 	std := map[string]float64{ // as published; of torchvision 1/sqrt(3 inputs)
-		"torchvision conv1": 1. / 33, "torchvision conv2": 1 / math.Sqrt(4800), "torchvision conv3": 1. / 72, "torchvision conv4": 1 / math.Sqrt(10368),
-		"torchvision conv5": 1 / math.Sqrt(6912), "torchvision fc6": 1 / math.Sqrt(27648), "torchvision fc7": 1 / math.Sqrt(12288),
+		"torchvision conv1": 1. / 33, "torchvision conv2": 1 / math.Sqrt(4800), "torchvision conv3": 1. / 72,
+		"torchvision conv4": 1 / math.Sqrt(10368), "torchvision conv5": 1 / math.Sqrt(6912),
+		"torchvision fc6": 1 / math.Sqrt(27648), "torchvision fc7": 1 / math.Sqrt(12288),
 		"torchvision fc8": 1 / math.Sqrt(12288), "caffenet fc6": .005, "caffenet fc7": .005,
 	}
 	for _, name := range []string{"torchvision", "caffenet"} {
@@ -254,7 +326,8 @@ func TestDropoutOfOthers(t *testing.T) {
 					t.Errorf("%s: %s starts at %g, want %g", name, l.Name, l.Init.Std, want)
 				}
 				given := l.LR != nil && l.BiasLR != nil && l.WeightDecay != nil
-				if given != behind || behind && (*l.LR != 4 || *l.BiasLR != c.Train.BiasLR/4 || *l.WeightDecay != c.Train.WeightDecay/4) {
+				if given != behind || behind && (*l.LR != 4 || *l.BiasLR != c.Train.BiasLR/4 ||
+					*l.WeightDecay != c.Train.WeightDecay/4) {
 					t.Errorf("%s: rates of %s: %+v", name, l.Name, l)
 				}
 			}
@@ -265,7 +338,8 @@ func TestDropoutOfOthers(t *testing.T) {
 
 func TestNamesAndPaths(t *testing.T) {
 	if diff := cmp.Diff([]string{
-		"demo", "fig1", "alexnet", "cifar10", "caffenet", "torchvision", "cifar10-quick", "alexnet-merged", "alexnet-one-column",
+		"demo", "fig1", "alexnet", "cifar10", "caffenet", "torchvision", "cifar10-quick", "alexnet-merged",
+		"alexnet-one-column",
 	}, Names()); diff != "" {
 		t.Error(diff)
 	}
@@ -289,15 +363,23 @@ func TestNamesAndPaths(t *testing.T) {
 			t.Errorf("%s: %+v, %v", path, c, err)
 		}
 	}
-	const all = "there are demo, fig1, alexnet, cifar10, caffenet, torchvision, cifar10-quick, alexnet-merged, alexnet-one-column; the path of a YAML file works too"
-	check(t, "a misspelt name", func() (*Config, error) { return Load("alexnte", nil) }, `no configuration is called "alexnte"; nearest: alexnet; `+all)
-	check(t, "a strange name", func() (*Config, error) { return Load("vgg", nil) }, `no configuration is called "vgg"; `+all)
-	check(t, "no file", func() (*Config, error) { return Load("my.yaml", nil) }, "my.yaml: cannot read the configuration: no such file or directory")
+	const all = "there are demo, fig1, alexnet, cifar10, caffenet, torchvision, cifar10-quick, alexnet-merged, " +
+		"alexnet-one-column; the path of a YAML file works too"
+	check(t, "a misspelt name", func() (*Config, error) {
+		return Load("alexnte", nil)
+	}, `no configuration is called "alexnte"; nearest: alexnet; `+all)
+	check(t, "a strange name", func() (*Config, error) {
+		return Load("vgg", nil)
+	}, `no configuration is called "vgg"; `+all)
+	check(t, "no file", func() (*Config, error) {
+		return Load("my.yaml", nil)
+	}, "my.yaml: cannot read the configuration: no such file or directory")
 }
 
 func TestForClasses(t *testing.T) {
 	for _, c := range []struct{ page, data, want int }{{0, 0, 20}, {0, 7, 7}, {10, 0, 10}, {10, 10, 10}} {
-		if m, err := (Model{Classes: c.page, DefaultClasses: 20}).ForClasses(c.data); err != nil || m.Classes != c.want {
+		if m, err := (Model{Classes: c.page, DefaultClasses: 20}).ForClasses(c.data); err != nil ||
+			m.Classes != c.want {
 			t.Errorf("page %d, data %d: %d, %v; want %d", c.page, c.data, m.Classes, err, c.want)
 		}
 	}
@@ -334,7 +416,8 @@ func TestPagesFollowTheData(t *testing.T) {
 }
 
 func ExampleNearest() {
-	fmt.Println(Nearest("bacth", []string{"epochs", "batch", "lr"}), Nearest("quite different", []string{"batch"}) == "")
+	fmt.Println(Nearest("bacth", []string{"epochs", "batch", "lr"}),
+		Nearest("quite different", []string{"batch"}) == "")
 	// Output: batch true
 }
 

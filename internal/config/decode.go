@@ -176,7 +176,8 @@ func (d *decoder) sequence(n ast.Node, v reflect.Value, key string) error {
 func (d *decoder) layer(n ast.Node, l *Layer, i int) error {
 	kv, ok := pairs(n)
 	if !ok {
-		return d.fail(n, Errorf(fmt.Sprintf("model.layers[%d]", i), "is %s, must be {name: ..., kind: ..., ...}", show(n)))
+		return d.fail(n, Errorf(fmt.Sprintf("model.layers[%d]", i), "is %s, must be {name: ..., kind: ..., ...}",
+			show(n)))
 	}
 	kind, name, err := d.identity(n, kv, i)
 	if err != nil {
@@ -185,7 +186,8 @@ func (d *decoder) layer(n ast.Node, l *Layer, i int) error {
 	*l = layerDefaults(kind)
 	path := "model." + name
 	d.at[path] = d.place(n)
-	if err := d.mapping(n, reflect.ValueOf(l).Elem(), path, append([]string{"name", "kind"}, layerKeys[kind]...)); err != nil {
+	if err := d.mapping(n, reflect.ValueOf(l).Elem(), path,
+		append([]string{"name", "kind"}, layerKeys[kind]...)); err != nil {
 		return err
 	}
 	if _, given := d.at[path+".stride"]; kind == "pool" && !given {
@@ -200,7 +202,8 @@ func (d *decoder) identity(n ast.Node, kv []*ast.MappingValueNode, i int) (kind,
 		case "kind":
 			kind = pair.Value.GetToken().Value
 			if _, known := layerKeys[kind]; !known {
-				return "", "", d.fail(pair.Value, Errorf(fmt.Sprintf("model.layers[%d].kind", i), "is %q%s", brief(kind, 40), oneOf(kind, layerKinds)))
+				return "", "", d.fail(pair.Value, Errorf(fmt.Sprintf("model.layers[%d].kind", i), "is %q%s",
+					brief(kind, 40), oneOf(kind, layerKinds)))
 			}
 		case "name":
 			name = pair.Value.GetToken().Value

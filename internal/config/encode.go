@@ -64,7 +64,8 @@ func flowLayer(l *Layer) string {
 	keys := []string{"name", "kind"}
 	for _, key := range layerKeys[l.Kind] {
 		unset := key == "act" && l.Act == "" || key == "units" && l.Units == 0 ||
-			key == "lr" && l.LR == nil || key == "bias_lr" && l.BiasLR == nil || key == "weight_decay" && l.WeightDecay == nil
+			key == "lr" && l.LR == nil || key == "bias_lr" && l.BiasLR == nil || key == "weight_decay" &&
+			l.WeightDecay == nil
 		if !unset {
 			keys = append(keys, key)
 		}

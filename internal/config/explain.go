@@ -49,7 +49,8 @@ func (d *decoder) explain(v reflect.Value, path string, valid []string, to *[]En
 		if layers, ok := f.Interface().([]Layer); ok {
 			for i := range layers {
 				l := &layers[i]
-				d.explain(reflect.ValueOf(l).Elem(), "model."+l.Name, append([]string{"kind"}, layerKeys[l.Kind]...), to)
+				d.explain(reflect.ValueOf(l).Elem(), "model."+l.Name, append([]string{"kind"}, layerKeys[l.Kind]...),
+					to)
 			}
 			continue
 		}

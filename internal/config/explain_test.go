@@ -13,7 +13,8 @@ import (
 // "default".
 func TestExplain(t *testing.T) {
 	c, entries, err := Explain("caffenet", []string{
-		"train.batch=32", "train.batch=64", "train.schedule={kind: steps, epochs: [3]}", "model.conv1.init.std=0.02", "model.conv4=off", "model.fc6.lr=0",
+		"train.batch=32", "train.batch=64", "train.schedule={kind: steps, epochs: [3]}", "model.conv1.init.std=0.02",
+		"model.conv4=off", "model.fc6.lr=0",
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -28,12 +29,15 @@ func TestExplain(t *testing.T) {
 	}
 	for key, want := range map[string]string{
 		"model.columns": "1 caffenet.yaml", "model.classes": "0 default", "model.input.size": "227 caffenet.yaml",
-		"model.conv1.kernels": "96 caffenet.yaml", "model.conv1.kind": "conv caffenet.yaml", "model.conv1.groups": "1 default",
-		"model.conv1.init.std": "0.02 --set model.conv1.init.std=0.02", "model.conv1.init.bias": "0 caffenet.yaml",
-		"model.conv1.lr": "1 default", "model.conv1.weight_decay": "0.0005 train.weight_decay", "model.conv1.bias_lr": "2 train.bias_lr",
-		"model.fc6.lr": "0 --set model.fc6.lr=0", "model.fc7.bias_lr": "0.5 caffenet.yaml", "model.fc8.units": "0 model.classes",
-		"model.lrn1.k": "1 caffenet.yaml", "model.drop6.rate": "0.5 caffenet.yaml", "model.prob.kind": "softmax caffenet.yaml",
-		"train.batch": "64 --set train.batch=64", "train.schedule.epochs": "[3] --set train.schedule={kind", "train.schedule.patience": "5 default",
+		"model.conv1.kernels": "96 caffenet.yaml", "model.conv1.kind": "conv caffenet.yaml",
+		"model.conv1.groups": "1 default", "model.conv1.init.std": "0.02 --set model.conv1.init.std=0.02",
+		"model.conv1.init.bias": "0 caffenet.yaml",
+		"model.conv1.lr":        "1 default", "model.conv1.weight_decay": "0.0005 train.weight_decay",
+		"model.conv1.bias_lr": "2 train.bias_lr", "model.fc6.lr": "0 --set model.fc6.lr=0",
+		"model.fc7.bias_lr": "0.5 caffenet.yaml", "model.fc8.units": "0 model.classes",
+		"model.lrn1.k": "1 caffenet.yaml", "model.drop6.rate": "0.5 caffenet.yaml",
+		"model.prob.kind": "softmax caffenet.yaml", "train.batch": "64 --set train.batch=64",
+		"train.schedule.epochs": "[3] --set train.schedule={kind", "train.schedule.patience": "5 default",
 		"train.seed": "1 caffenet.yaml", "data.std": "[] default",
 	} {
 		if got[key] != want {
@@ -43,7 +47,9 @@ func TestExplain(t *testing.T) {
 	if slices.ContainsFunc(entries, func(e Entry) bool { return strings.HasPrefix(e.Key, "model.conv4.") }) {
 		t.Error("conv4 is off, and told of")
 	}
-	again, err := Load("caffenet", []string{"train.batch=64", "train.schedule.epochs=[3]", "model.conv1.init.std=0.02", "model.conv4=off", "model.fc6.lr=0"})
+	again, err := Load("caffenet", []string{
+		"train.batch=64", "train.schedule.epochs=[3]", "model.conv1.init.std=0.02", "model.conv4=off", "model.fc6.lr=0",
+	})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,7 +8,9 @@ import (
 
 // layerKeys are the keys that a kind of layer has besides name and kind, in the order in which they are written out.
 var layerKeys = map[string][]string{
-	"conv":       {"inputs", "kernels", "size", "stride", "pad", "round", "groups", "act", "init", "lr", "bias_lr", "weight_decay"},
+	"conv": {
+		"inputs", "kernels", "size", "stride", "pad", "round", "groups", "act", "init", "lr", "bias_lr", "weight_decay",
+	},
 	"fc":         {"inputs", "units", "act", "init", "lr", "bias_lr", "weight_decay"},
 	"lrn":        {"size", "alpha", "beta", "k"},
 	"pool":       {"pool", "size", "stride", "pad", "round"},

@@ -39,7 +39,8 @@ func (d *decoder) assign(c *Config, path string, n ast.Node) error {
 			return d.assignLayer(&c.Model, i, parts[2:], path, n)
 		}
 		if parts[1] == "layers" {
-			return d.fail(n, Errorf(path, "cannot be set; name the layer, as in model.%s.act=tanh", firstName(c.Model.Layers)))
+			return d.fail(n, Errorf(path, "cannot be set; name the layer, as in model.%s.act=tanh",
+				firstName(c.Model.Layers)))
 		}
 	}
 	v := reflect.ValueOf(c).Elem()
@@ -67,7 +68,8 @@ func (d *decoder) assignLayer(m *Model, i int, keys []string, path string, n ast
 	valid := layerKeys[l.Kind]
 	if len(keys) == 0 {
 		if n.GetToken().Value != "off" {
-			return d.fail(n, Errorf(path, "is %s, can only be off, which removes the layer; its keys: %s", show(n), strings.Join(valid, ", ")))
+			return d.fail(n, Errorf(path, "is %s, can only be off, which removes the layer; its keys: %s", show(n),
+				strings.Join(valid, ", ")))
 		}
 		m.Layers = slices.Delete(slices.Clone(m.Layers), i, i+1)
 		return nil

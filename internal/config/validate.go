@@ -9,7 +9,10 @@ import (
 var layerName = regexp.MustCompile(`^[a-z][a-z0-9_]*$`)
 
 // reserved cannot name a layer: they are keys of model, names of values, or words that YAML reads as something else.
-var reserved = []string{"columns", "classes", "default_classes", "act", "input", "layers", "stats", "true", "false", "null", "on", "off", "yes", "no"}
+var reserved = []string{
+	"columns", "classes", "default_classes", "act", "input", "layers", "stats", "true", "false", "null", "on", "off",
+	"yes", "no",
+}
 
 // checker keeps the first thing found wrong.
 type checker struct{ err *Error }
@@ -51,7 +54,8 @@ func validate(cfg *Config) *Error {
 		"is %d, must be 0 (keep the size) or at least model.input.size, %d", d.Resize, cfg.Model.Input.Size)
 	c.word("data.mean", d.Mean, "image", "channel")
 	n := len(d.Std)
-	c.need(n <= 1 || n == cfg.Model.Input.Channels, "data.std", "has %d numbers, must have one, or one for each of the %d channels", n, cfg.Model.Input.Channels)
+	c.need(n <= 1 || n == cfg.Model.Input.Channels, "data.std",
+		"has %d numbers, must have one, or one for each of the %d channels", n, cfg.Model.Input.Channels)
 	for _, s := range d.Std {
 		c.need(s > 0, "data.std", "has %g, must be above 0", s)
 	}
@@ -61,20 +65,25 @@ func validate(cfg *Config) *Error {
 
 func (c *checker) model(m *Model) {
 	c.within("model.columns", m.Columns, 1, 64)
-	c.need(m.Classes == 0 || m.Classes >= 2, "model.classes", "is %d, must be 0 (follow the data) or at least 2", m.Classes)
+	c.need(m.Classes == 0 || m.Classes >= 2, "model.classes", "is %d, must be 0 (follow the data) or at least 2",
+		m.Classes)
 	c.need(m.DefaultClasses >= 2, "model.default_classes", "is %d, must be at least 2", m.DefaultClasses)
 	c.word("model.act", m.Act, "relu", "tanh", "none")
-	c.need(m.Input.Channels == 1 || m.Input.Channels == 3, "model.input.channels", "is %d, must be 1 or 3", m.Input.Channels)
+	c.need(m.Input.Channels == 1 || m.Input.Channels == 3, "model.input.channels", "is %d, must be 1 or 3",
+		m.Input.Channels)
 	c.within("model.input.size", m.Input.Size, 1, 4096)
 	c.need(len(m.Layers) > 0, "model.layers", "is empty")
 	last := lastWeighted(m.Layers)
 	for i := range m.Layers {
 		l, key := &m.Layers[i], "model."+m.Layers[i].Name
-		c.need(layerName.MatchString(l.Name), key, "is not a name for a layer: lower-case letters, digits and _, a letter first")
+		c.need(layerName.MatchString(l.Name), key,
+			"is not a name for a layer: lower-case letters, digits and _, a letter first")
 		c.need(!slices.Contains(reserved, l.Name), key, "is not a name for a layer: the word has another meaning")
 		c.need(!slices.Contains(layerNames(m.Layers[:i]), l.Name), key, "is there twice")
-		c.need(l.Name != "prob" || l.Kind == "softmax", key, "is not a name for a layer of kind %s: it is the softmax layer's", l.Kind)
-		c.need((l.Kind == "softmax") == (i == len(m.Layers)-1), key, "is of kind %s: the last layer, and no other, must be softmax", l.Kind)
+		c.need(l.Name != "prob" || l.Kind == "softmax", key,
+			"is not a name for a layer of kind %s: it is the softmax layer's", l.Kind)
+		c.need((l.Kind == "softmax") == (i == len(m.Layers)-1), key,
+			"is of kind %s: the last layer, and no other, must be softmax", l.Kind)
 		c.layer(l, key, m, i == last)
 	}
 	c.need(last >= 0, "model.layers", "has no layer of kind conv or fc")
@@ -160,7 +169,8 @@ func (c *checker) schedule(s *Schedule) {
 	c.need(s.Factor > 0 && s.Factor < 1, key+".factor", "is %g, must be above 0 and below 1", s.Factor)
 	c.atLeast(key+".patience", s.Patience, 1)
 	c.atLeast(key+".drops", s.Drops, 0)
-	c.need(s.Kind != "steps" || len(s.Epochs) > 0, key+".epochs", "is empty: kind steps needs the epochs of the drops, as in [30, 60, 80]")
+	c.need(s.Kind != "steps" || len(s.Epochs) > 0, key+".epochs",
+		"is empty: kind steps needs the epochs of the drops, as in [30, 60, 80]")
 	for i, e := range s.Epochs {
 		c.atLeast(key+".epochs", e, 1)
 		c.need(i == 0 || e > s.Epochs[i-1], key+".epochs", "has %d after %d, must rise", e, s.Epochs[max(i-1, 0)])

@@ -105,7 +105,8 @@ func newCompiler(n *Net) *compiler {
 	c.scratch = c.always(c.buffer(device.PurposeWorkspace, 0))
 	for i, info := range n.prog.Values {
 		c.values = append(c.values, &value{
-			name: info.Name, shape: info.Shape, kept: n.prog.Kept(device.Value(i)), input: device.Value(i) == n.prog.Input.Value,
+			name: info.Name, shape: info.Shape, kept: n.prog.Kept(device.Value(i)),
+			input: device.Value(i) == n.prog.Input.Value,
 		})
 	}
 	for _, spec := range n.prog.Ops {

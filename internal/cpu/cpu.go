@@ -24,7 +24,8 @@ const Built = true
 // load opens oneDNN once.
 var load = sync.OnceValue(func() error {
 	if reason := C.cpu_load(); reason != nil {
-		return fmt.Errorf("%w: oneDNN does not load (%s); Debian and Ubuntu have it in libdnnl-dev", ErrUnavailable, C.GoString(reason))
+		return fmt.Errorf("%w: oneDNN does not load (%s); Debian and Ubuntu have it in libdnnl-dev", ErrUnavailable,
+			C.GoString(reason))
 	}
 	return nil
 })

@@ -112,7 +112,9 @@ func TestHalfToOthers(t *testing.T) {
 	w.Values = []device.ValueInfo{{Name: "input", Shape: device.Shape{C: 3, H: 8, W: 8}}}
 	w.conv("conv1", 20, 3, 1, 1, 1, false)
 	link := device.NewLink("conv1 0>1", 0, 1, w.Values[w.at].Shape)
-	w.Ops = append(w.Ops, &device.Send{Op: device.Op{Name: "send", In: []device.Value{w.at}, Out: device.None}, Link: link})
+	w.Ops = append(w.Ops, &device.Send{
+		Op: device.Op{Name: "send", In: []device.Value{w.at}, Out: device.None}, Link: link,
+	})
 	w.Keep = []device.Value{w.at}
 	r := newRig(t, d, w)
 	r.net.Begin(r.net.Stage(), r.pass)
@@ -159,7 +161,8 @@ func TestUpdatePacks(t *testing.T) {
 			t.Errorf("%s: the update packed other numbers than packing does", q.spec.Name)
 		}
 	}
-	if isa := ISA(); seen != 2 && strings.HasPrefix(Version(), "oneDNN 2.") && strings.Contains(isa, "bf16") || seen > 2 {
+	if isa := ISA(); seen != 2 && strings.HasPrefix(Version(), "oneDNN 2.") && strings.Contains(isa, "bf16") ||
+		seen > 2 {
 		t.Errorf("the update packs %d weights, want fc6's and fc8's (%s)", seen, isa)
 	}
 }
@@ -214,7 +217,8 @@ func TestReorders(t *testing.T) {
 	evaluation := r.compile(r.net.dev, paper(8, false))
 	for _, m := range evaluation.Memory() {
 		// 49 floats for each pair of channels, 16 times 3 in conv1; in huge pages
-		points := winograd && m.Purpose == device.PurposePacked && m.Bytes == roundUp(4*49*(48*96+2*48*128+256*384+2*192*192+2*192*128), hugePage)
+		points := winograd && m.Purpose == device.PurposePacked &&
+			m.Bytes == roundUp(4*49*(48*96+2*48*128+256*384+2*192*192+2*192*128), hugePage)
 		if m.Purpose == device.PurposePacked && !points || m.Purpose == device.PurposeWeights {
 			t.Errorf("evaluation takes %d bytes more for %s", m.Bytes, m.Purpose)
 		}
@@ -326,7 +330,8 @@ func TestPack(t *testing.T) {
 		for range rapid.IntRange(1, 20).Draw(t, "buffers") {
 			first := rapid.IntRange(0, 20).Draw(t, "first")
 			a.buffers = append(a.buffers, &buffer{
-				bytes: rapid.Int64Range(1, 200000).Draw(t, "bytes"), first: first, last: first + rapid.IntRange(0, 10).Draw(t, "more"),
+				bytes: rapid.Int64Range(1, 200000).Draw(t, "bytes"), first: first,
+				last: first + rapid.IntRange(0, 10).Draw(t, "more"),
 			})
 		}
 		a.pack()
@@ -335,7 +340,8 @@ func TestPack(t *testing.T) {
 				t.Errorf("buffer at %d of %d bytes in an arena of %d", x.offset, x.bytes, a.bytes)
 			}
 			for _, y := range a.buffers[:i] {
-				if x.first <= y.last && y.first <= x.last && x.offset < y.offset+y.bytes && y.offset < x.offset+x.bytes {
+				if x.first <= y.last && y.first <= x.last && x.offset < y.offset+y.bytes && y.offset < x.offset+
+					x.bytes {
 					t.Errorf("%+v and %+v share memory", x, y)
 				}
 			}
@@ -350,13 +356,17 @@ func TestRefuses(t *testing.T) {
 		change func(*writer)
 		want   string
 	}{
-		{"tf32", func(w *writer) { w.Precision = device.TF32 }, "cpu: tf32 is not available: it is a format of CUDA's tensor cores"},
+		{"tf32", func(w *writer) {
+			w.Precision = device.TF32
+		}, "cpu: tf32 is not available: it is a format of CUDA's tensor cores"},
 		{"wide maximum", func(w *writer) {
 			p := w.Ops[2].(*device.Pool)
 			p.Window, p.Stride = 17, 1
 			w.Values[p.Out].Shape = device.Shape{C: 32, H: 15, W: 15}
 		}, "max pooling with window 17 is not available (at most 15)"},
-		{"wide normalisation", func(w *writer) { w.Ops[1].(*device.LRN).Size = 131 }, "normalisation of size 131 is not available (at most 129)"},
+		{"wide normalisation", func(w *writer) {
+			w.Ops[1].(*device.LRN).Size = 131
+		}, "normalisation of size 131 is not available (at most 129)"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			w := narrow(2, true)
@@ -379,7 +389,8 @@ func TestRefuses(t *testing.T) {
 // Devices share the cores without overlap; each worker, and so its team, stays on its own.
 func TestShare(t *testing.T) {
 	cores := []int{0, 1, 4, 5, 6}
-	if a, b := share(cores, 0, 2), share(cores, 1, 2); !slices.Equal(a, []int{0, 1}) || !slices.Equal(b, []int{4, 5, 6}) {
+	if a, b := share(cores, 0, 2), share(cores, 1, 2); !slices.Equal(a, []int{0, 1}) ||
+		!slices.Equal(b, []int{4, 5, 6}) {
 		t.Errorf("two devices have cores %v and %v", a, b)
 	}
 	if a, b := share([]int{3}, 0, 2), share([]int{3}, 1, 2); !slices.Equal(a, b) || !slices.Equal(a, []int{3}) {

@@ -244,7 +244,9 @@ func (l *layer) layouts(c *compiler, wants C.cpu_desc) error {
 
 // primitive makes the primitive that pd describes, with scratchpad and weights: their gradient, or the weight itself,
 // packed where need be.
-func (l *layer) primitive(c *compiler, pd C.dnnl_primitive_desc_t, query C.dnnl_query_t, id C.int, gradient bool) (*primitive, error) {
+func (l *layer) primitive(c *compiler, pd C.dnnl_primitive_desc_t, query C.dnnl_query_t, id C.int,
+	gradient bool,
+) (*primitive, error) {
 	var weights, scratch C.cpu_desc
 	C.cpu_wants(pd, query, &weights)
 	C.cpu_wants(pd, C.dnnl_query_scratchpad_md, &scratch)
@@ -286,7 +288,10 @@ func (l *layer) join(c *compiler) *buffer {
 	}
 	l.joined = c.buffer(device.PurposeActivations, size(l.half())*c.prog.Rows*l.row())
 	l.parts(l.joined, func(v *value, joined endpoint) {
-		c.emit(&copyStep{dst: joined, src: whole(c.read(v), v.shape, v.block, v.half), rows: c.prog.Rows, reorder: v.block != l.blockOf(v)})
+		c.emit(&copyStep{
+			dst: joined, src: whole(c.read(v), v.shape, v.block, v.half), rows: c.prog.Rows,
+			reorder: v.block != l.blockOf(v),
+		})
 	})
 	return l.joined
 }
@@ -345,7 +350,9 @@ func (l *layer) masked(c *compiler) *buffer {
 	if l.out.kept {
 		dx = c.buffer(device.PurposeBackward, int(g.bytes))
 	}
-	c.emit(&activateBackward{act: l.act, dx: dx, dy: g, y: c.read(l.out), n: c.prog.Rows * l.out.row(), half: l.out.half})
+	c.emit(&activateBackward{
+		act: l.act, dx: dx, dy: g, y: c.read(l.out), n: c.prog.Rows * l.out.row(), half: l.out.half,
+	})
 	return dx
 }
 
@@ -405,7 +412,10 @@ func (l *layer) inputGrad(c *compiler) (dx *buffer, part func()) {
 	return dx, func() {
 		l.parts(dx, func(v *value, part endpoint) {
 			if v.wants {
-				c.emit(&copyStep{dst: whole(c.writeGrad(v), v.shape, v.block, v.halfGrad), src: part, rows: c.prog.Rows, reorder: v.block != l.blockOf(v)})
+				c.emit(&copyStep{
+					dst: whole(c.writeGrad(v), v.shape, v.block, v.halfGrad), src: part, rows: c.prog.Rows,
+					reorder: v.block != l.blockOf(v),
+				})
 			}
 		})
 	}

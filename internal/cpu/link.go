@@ -103,7 +103,8 @@ func (g *get) read(n *Net, parcel *device.Parcel) error {
 		return fmt.Errorf("%d numbers came, %d rows of %v were expected", len(parcel.Data), n.pass.Rows, src.shape)
 	}
 	g.view = src.view
-	C.cpu_copy(g.dst.first(), &g.dst.view, unsafe.Pointer(unsafe.SliceData(parcel.Data)), &g.view, C.int64_t(n.pass.Rows), flag(g.add))
+	C.cpu_copy(g.dst.first(), &g.dst.view, unsafe.Pointer(unsafe.SliceData(parcel.Data)), &g.view,
+		C.int64_t(n.pass.Rows), flag(g.add))
 	n.copied(came.block != g.dst.block())
 	n.moves.Exchange += bytesOf(&g.view, n.pass.Rows) + bytesOf(&g.dst.view, n.pass.Rows)
 	if g.add { // reads what it adds to

@@ -55,8 +55,9 @@ func roundUp(n, to int64) int64 { return (n + to - 1) / to * to }
 func arenas(buffers []*buffer) []*arena {
 	var all []*arena
 	for _, purpose := range []string{
-		device.PurposeWeights, device.PurposeMomentum, device.PurposeGradients, device.PurposePacked, device.PurposeActivations,
-		device.PurposeBackward, device.PurposeWorkspace, device.PurposeStaging, device.PurposeExchange,
+		device.PurposeWeights, device.PurposeMomentum, device.PurposeGradients, device.PurposePacked,
+		device.PurposeActivations, device.PurposeBackward, device.PurposeWorkspace, device.PurposeStaging,
+		device.PurposeExchange,
 	} {
 		a := &arena{purpose: purpose}
 		for _, b := range buffers {
@@ -92,7 +93,9 @@ func (a *arena) pack() {
 			}
 			b.offset = max(b.offset, roundUp(p.offset+p.bytes, align))
 		}
-		at, _ := slices.BinarySearchFunc(placed, b.offset, func(p *buffer, offset int64) int { return int(p.offset - offset) })
+		at, _ := slices.BinarySearchFunc(placed, b.offset, func(p *buffer, offset int64) int {
+			return int(p.offset - offset)
+		})
 		placed = slices.Insert(placed, at, b)
 		a.bytes = max(a.bytes, b.offset+b.bytes)
 	}

@@ -82,8 +82,9 @@ func (c *compiler) stage() {
 		mean = in.Height * in.Width
 	}
 	c.input = C.cpu_input{
-		rows: C.int64_t(c.prog.Rows), channels: C.int64_t(in.Channels), height: C.int64_t(v.shape.H), width: C.int64_t(v.shape.W),
-		picture_height: C.int64_t(in.Height), picture_width: C.int64_t(in.Width), mean_pixels: C.int64_t(mean), half: flag(v.half),
+		rows: C.int64_t(c.prog.Rows), channels: C.int64_t(in.Channels), height: C.int64_t(v.shape.H),
+		width: C.int64_t(v.shape.W), picture_height: C.int64_t(in.Height), picture_width: C.int64_t(in.Width),
+		mean_pixels: C.int64_t(mean), half: flag(v.half),
 	}
 	c.later = append(c.later, func() { // only its reader knows the layout
 		c.settle(v, 1)
@@ -268,8 +269,8 @@ func (n *Net) begin(i int) {
 	b := s.batch
 	n.input.used = C.int64_t(n.pass.Rows)
 	n.input.mean, n.input.scale = n.mean.floats(), n.scale.floats()
-	C.cpu_input_rows(&n.input, n.values[n.prog.Input.Value].data.data, (*C.uint8_t)(n.pixels[i].data), (*C.int32_t)(&b.Crop[0][0]),
-		(*C.uint8_t)(unsafe.Pointer(&b.Flip[0])), (*C.float)(&b.Color[0][0]))
+	C.cpu_input_rows(&n.input, n.values[n.prog.Input.Value].data.data, (*C.uint8_t)(n.pixels[i].data),
+		(*C.int32_t)(&b.Crop[0][0]), (*C.uint8_t)(unsafe.Pointer(&b.Flip[0])), (*C.float)(&b.Color[0][0]))
 }
 
 // tensor finds what a Fetch or Store means.

@@ -110,12 +110,12 @@ func (o *pool) forward(c *compiler) error {
 	}
 	c.settle(o.out, o.in.block)
 	o.args = C.cpu_pool{
-		rows: C.int64_t(c.prog.Rows), channels: C.int64_t(o.in.channels()), block: C.int64_t(o.lanes()), last: flag(o.in.block == o.in.shape.C),
-		height: C.int64_t(o.in.shape.H), width: C.int64_t(o.in.shape.W),
+		rows: C.int64_t(c.prog.Rows), channels: C.int64_t(o.in.channels()), block: C.int64_t(o.lanes()),
+		last: flag(o.in.block == o.in.shape.C), height: C.int64_t(o.in.shape.H), width: C.int64_t(o.in.shape.W),
 		out_height: C.int64_t(o.out.shape.H), out_width: C.int64_t(o.out.shape.W),
 		window: C.int64_t(o.spec.Window), stride: C.int64_t(o.spec.Stride), pad: C.int64_t(o.spec.Pad),
-		average: flag(o.spec.Kind == device.Avg), relu: flag(o.spec.Kind == device.Max && o.lrn == nil && o.in.takesMask()),
-		half_x: flag(o.in.half && o.lrn == nil), half_y: flag(o.out.half),
+		average: flag(o.spec.Kind == device.Avg), relu: flag(o.spec.Kind == device.Max && o.lrn == nil &&
+			o.in.takesMask()), half_x: flag(o.in.half && o.lrn == nil), half_y: flag(o.out.half),
 	}
 	if c.backward {
 		o.winner = c.buffer(device.PurposeWorkspace, c.prog.Rows*o.out.row())

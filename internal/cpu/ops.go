@@ -25,7 +25,8 @@ type endpoint struct {
 func whole(b *buffer, s device.Shape, block int, half bool) endpoint {
 	row := (s.C + block - 1) / block * block * s.H * s.W
 	return endpoint{data: b, shape: s, view: C.cpu_view{
-		row: C.int64_t(row), channels: C.int64_t(s.C), pixels: C.int64_t(s.H * s.W), block: C.int64_t(block), pitch: C.int64_t(block), half: flag(half),
+		row: C.int64_t(row), channels: C.int64_t(s.C), pixels: C.int64_t(s.H * s.W), block: C.int64_t(block),
+		pitch: C.int64_t(block), half: flag(half),
 	}}
 }
 
@@ -92,7 +93,9 @@ func (o *activate) backward(c *compiler) error {
 		return nil
 	}
 	dy := c.readGrad(o.out)
-	c.emit(&activateBackward{act: o.act, dx: c.writeGrad(o.in), dy: dy, y: c.read(o.out), n: c.prog.Rows * o.out.row(), half: o.out.half})
+	c.emit(&activateBackward{
+		act: o.act, dx: c.writeGrad(o.in), dy: dy, y: c.read(o.out), n: c.prog.Rows * o.out.row(), half: o.out.half,
+	})
 	return nil
 }
 
@@ -188,7 +191,9 @@ func (o *dropout) backward(c *compiler) error {
 		if !c.prog.Train {
 			factor = 1 - o.spec.Rate
 		}
-		c.emit(&reluDropBackward{dx: dx, dy: dy, y: c.read(o.out), factor: factor, n: c.prog.Rows * o.in.shape.Len(), half: o.in.half})
+		c.emit(&reluDropBackward{
+			dx: dx, dy: dy, y: c.read(o.out), factor: factor, n: c.prog.Rows * o.in.shape.Len(), half: o.in.half,
+		})
 	} else {
 		c.emit(o.step(c, dx, dy))
 	}
@@ -251,7 +256,9 @@ func (o *loss) backward(c *compiler) error {
 		return nil
 	}
 	dx, done := c.plainGrad(o.in)
-	c.emit(&softmaxBackward{dx: dx, half: o.in.halfGrad, p: c.read(o.out), rows: c.prog.Rows, classes: o.in.shape.Len()})
+	c.emit(&softmaxBackward{
+		dx: dx, half: o.in.halfGrad, p: c.read(o.out), rows: c.prog.Rows, classes: o.in.shape.Len(),
+	})
 	done()
 	return nil
 }
@@ -284,7 +291,7 @@ type softmaxBackward struct {
 }
 
 func (s *softmaxBackward) run(n *Net) error {
-	C.cpu_softmax_backward(s.dx.data, flag(s.half), s.p.floats(), (*C.int32_t)(&n.labels[0]), C.float(n.pass.Divisor), C.int64_t(n.pass.Rows),
-		C.int64_t(s.rows), C.int64_t(s.classes))
+	C.cpu_softmax_backward(s.dx.data, flag(s.half), s.p.floats(), (*C.int32_t)(&n.labels[0]), C.float(n.pass.Divisor),
+		C.int64_t(n.pass.Rows), C.int64_t(s.rows), C.int64_t(s.classes))
 	return nil
 }

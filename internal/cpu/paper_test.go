@@ -26,7 +26,9 @@ func (w *writer) value(name string, s device.Shape) device.Op {
 
 func (w *writer) params(name string, shape ...int) (weight, bias device.Param) {
 	weight = device.Param(len(w.specs))
-	w.specs = append(w.specs, device.ParamSpec{Name: name + ".weight", Shape: shape}, device.ParamSpec{Name: name + ".bias", Shape: shape[:1]})
+	w.specs = append(w.specs, device.ParamSpec{Name: name + ".weight", Shape: shape}, device.ParamSpec{
+		Name: name + ".bias", Shape: shape[:1],
+	})
 	return weight, weight + 1
 }
 
@@ -41,22 +43,30 @@ func (w *writer) conv(name string, kernels, kernel, stride, pad, groups int, up 
 }
 
 func (w *writer) lrn(name string) {
-	w.Ops = append(w.Ops, &device.LRN{Op: w.value(name, w.Values[w.at].Shape), Size: 5, Alpha: 1e-4, Beta: .75, K: 2, Groups: 2})
+	w.Ops = append(w.Ops, &device.LRN{
+		Op: w.value(name, w.Values[w.at].Shape), Size: 5, Alpha: 1e-4, Beta: .75, K: 2, Groups: 2,
+	})
 }
 
 func (w *writer) pool(name string) {
 	in := w.Values[w.at].Shape
 	size := device.PoolSize(in.H, 3, 2, 0, false)
-	w.Ops = append(w.Ops, &device.Pool{Op: w.value(name, device.Shape{C: in.C, H: size, W: size}), Window: 3, Stride: 2})
+	w.Ops = append(w.Ops, &device.Pool{
+		Op: w.value(name, device.Shape{C: in.C, H: size, W: size}), Window: 3, Stride: 2,
+	})
 }
 
 func (w *writer) fc(name string, units int, act device.Activation) {
 	weight, bias := w.params(name, units, w.Values[w.at].Shape.Len())
-	w.Ops = append(w.Ops, &device.FC{Op: w.value(name, device.Shape{C: units, H: 1, W: 1}), Weight: weight, Bias: bias, Act: act})
+	w.Ops = append(w.Ops, &device.FC{
+		Op: w.value(name, device.Shape{C: units, H: 1, W: 1}), Weight: weight, Bias: bias, Act: act,
+	})
 }
 
 func (w *writer) dropout(name string) {
-	w.Ops = append(w.Ops, &device.Dropout{Op: w.value(name, w.Values[w.at].Shape), Rate: .5, Stream: philox.Stream(name)})
+	w.Ops = append(w.Ops, &device.Dropout{
+		Op: w.value(name, w.Values[w.at].Shape), Rate: .5, Stream: philox.Stream(name),
+	})
 }
 
 func (w *writer) loss(classes int) {

@@ -137,8 +137,8 @@ func (p *Params) packInt8(q *param, dims []int) (*packed, *buffer, error) {
 	}
 	units, inputs := int64(dims[0]), int64(dims[1])
 	q.int8 = &quantize{
-		packed: &packed{param: q, data: p.planBytes(device.PurposePacked, units*inputs)}, scale: p.planBytes(device.PurposePacked, 4*units),
-		from: q.weight, units: units, inputs: inputs,
+		packed: &packed{param: q, data: p.planBytes(device.PurposePacked, units*inputs)},
+		scale:  p.planBytes(device.PurposePacked, 4*units), from: q.weight, units: units, inputs: inputs,
 	}
 	if from != nil {
 		q.int8.from, q.int8.first = from.data, &refresh{from}
@@ -211,7 +211,8 @@ func (p *Params) tensor(id device.Param, part device.Part) (*param, *buffer, err
 	q := p.params[id]
 	b := [...]*buffer{q.weight, q.momentum, q.gradient}[part]
 	if b == nil || b.data == nil {
-		return nil, nil, fmt.Errorf("%s: %s has no %v: no program that was allocated uses it so", p.dev.name, q.spec.Name, part)
+		return nil, nil, fmt.Errorf("%s: %s has no %v: no program that was allocated uses it so", p.dev.name,
+			q.spec.Name, part)
 	}
 	return q, b, nil
 }
@@ -299,7 +300,8 @@ func (s *quantize) run(n *Net) error {
 	}
 	n.copied(true)
 	n.moves.PackedWeights += s.from.bytes + s.packed.data.bytes + s.scale.bytes
-	C.cpu_quantize((*C.int8_t)(s.packed.data.data), s.scale.floats(), s.from.floats(), C.int64_t(s.inputs), C.int64_t(s.units))
+	C.cpu_quantize((*C.int8_t)(s.packed.data.data), s.scale.floats(), s.from.floats(), C.int64_t(s.inputs),
+		C.int64_t(s.units))
 	return nil
 }
 

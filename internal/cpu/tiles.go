@@ -18,7 +18,8 @@ var tileChunk = 5 << 18
 // tiled tells that the gradient of the weights is by our own code, with tiles: see tiles.c.
 func (l *layer) tiled() bool {
 	k, out := l.conv, l.out
-	if k == nil || !l.half() || !out.halfGrad || !amx() && !lastAlways || !l.last() || out.block != out.shape.C || out.shape.C/k.Groups%16 != 0 {
+	if k == nil || !l.half() || !out.halfGrad || !amx() && !lastAlways || !l.last() || out.block != out.shape.C ||
+		out.shape.C/k.Groups%16 != 0 {
 		return false
 	}
 	return k.Stride == 1 && l.shape.C/k.Groups%16 == 0 || l.folds()
@@ -52,8 +53,9 @@ func (l *layer) backwardTiles(c *compiler, g *buffer) {
 	k, out := l.conv, l.out.shape
 	s := &tilesWeights{
 		args: C.cpu_tiles{
-			rows: C.int64_t(l.src[0]), groups: C.int64_t(k.Groups), in: C.int64_t(l.shape.C / k.Groups), out: C.int64_t(out.C / k.Groups),
-			height: C.int64_t(l.shape.H), width: C.int64_t(l.shape.W), out_height: C.int64_t(out.H), out_width: C.int64_t(out.W),
+			rows: C.int64_t(l.src[0]), groups: C.int64_t(k.Groups), in: C.int64_t(l.shape.C / k.Groups),
+			out: C.int64_t(out.C / k.Groups), height: C.int64_t(l.shape.H), width: C.int64_t(l.shape.W),
+			out_height: C.int64_t(out.H), out_width: C.int64_t(out.W),
 			taps: C.int64_t(k.Kernel), columns: C.int64_t(k.Kernel), pad: C.int64_t(k.Pad), plain: flag(!amx()),
 		},
 		weights: l.weights.gradient, bias: l.biases.gradient, x: l.input(c), dy: g,
@@ -65,7 +67,10 @@ func (l *layer) backwardTiles(c *compiler, g *buffer) {
 	f := l.fold()
 	folded := device.Shape{C: int(f.folded), H: int(f.out_height), W: int(f.out_width)}
 	input := &foldInput{args: f, x: s.x, y: c.buffer(device.PurposeWorkspace, size(true)*l.src[0]*folded.Len())}
-	weights := &foldWeights{args: f, weights: s.weights, folded: c.buffer(device.PurposeWorkspace, size(false)*int(f.kernels*f.folded*f.taps*f.columns))}
+	weights := &foldWeights{
+		args: f, weights: s.weights, folded: c.buffer(device.PurposeWorkspace,
+			size(false)*int(f.kernels*f.folded*f.taps*f.columns)),
+	}
 	s.args.in, s.args.height, s.args.width = f.folded, f.out_height, f.out_width
 	s.args.taps, s.args.columns, s.args.pad = f.taps, f.columns, 0
 	s.x, s.weights = input.y, weights.folded
@@ -82,8 +87,9 @@ func (l *layer) fold() C.cpu_fold {
 		wide, columns = k.Kernel, 1
 	}
 	return C.cpu_fold{
-		rows: C.int64_t(l.src[0]), channels: C.int64_t(l.shape.C), height: C.int64_t(l.shape.H), width: C.int64_t(l.shape.W),
-		kernels: C.int64_t(out.C), kernel: C.int64_t(k.Kernel), stride: C.int64_t(k.Stride), pad: C.int64_t(k.Pad),
+		rows: C.int64_t(l.src[0]), channels: C.int64_t(l.shape.C), height: C.int64_t(l.shape.H),
+		width: C.int64_t(l.shape.W), kernels: C.int64_t(out.C), kernel: C.int64_t(k.Kernel),
+		stride: C.int64_t(k.Stride), pad: C.int64_t(k.Pad),
 		wide: C.int64_t(wide), taps: C.int64_t(taps), columns: C.int64_t(columns),
 		out_height: C.int64_t(out.H - 1 + taps), out_width: C.int64_t(out.W - 1 + columns),
 		folded: C.int64_t(roundUp(int64(k.Stride*wide*l.shape.C), 16)),

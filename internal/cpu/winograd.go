@@ -35,8 +35,8 @@ func (l *layer) suitsWinograd(train bool) bool {
 		return out.shape.C%16 == 0 && !l.wanted() && l.winogradPays(train)
 	}
 	l.block = 16
-	return k.Stride == 1 && (k.Kernel == 3 || k.Kernel == 5) && l.shape.C/k.Groups%16 == 0 && out.shape.C/k.Groups%16 == 0 && l.joinable() &&
-		l.winogradPays(train)
+	return k.Stride == 1 && (k.Kernel == 3 || k.Kernel == 5) && l.shape.C/k.Groups%16 == 0 &&
+		out.shape.C/k.Groups%16 == 0 && l.joinable() && l.winogradPays(train)
 }
 
 // What transforms cost, in multiply-adds that would take as long; measured on two cores of a Zen 4 with the paper's net
@@ -99,7 +99,9 @@ func (o *winograd) forward(c *compiler) error {
 	if err != nil {
 		return err
 	}
-	c.emit(&winogradConvolve{args: o.args, y: y, x: x, points: points, bias: o.biases.weight, scratch: o.scratch(c, o.args.convolve_floats)})
+	c.emit(&winogradConvolve{
+		args: o.args, y: y, x: x, points: points, bias: o.biases.weight, scratch: o.scratch(c, o.args.convolve_floats),
+	})
 	if o.act == device.Tanh {
 		c.emit(&activateForward{act: o.act, y: y, x: y, n: c.prog.Rows * o.out.row(), half: o.out.half})
 	}
@@ -118,8 +120,9 @@ func (o *winograd) wants() (md C.cpu_desc, err error) {
 func (o *winograd) describe(threads int) {
 	k, out := o.conv, o.out.shape
 	o.args = C.cpu_winograd{
-		rows: C.int64_t(o.src[0]), groups: C.int64_t(k.Groups), in: C.int64_t(o.shape.C / k.Groups), out: C.int64_t(out.C / k.Groups),
-		height: C.int64_t(o.shape.H), width: C.int64_t(o.shape.W), out_height: C.int64_t(out.H), out_width: C.int64_t(out.W),
+		rows: C.int64_t(o.src[0]), groups: C.int64_t(k.Groups), in: C.int64_t(o.shape.C / k.Groups),
+		out: C.int64_t(out.C / k.Groups), height: C.int64_t(o.shape.H), width: C.int64_t(o.shape.W),
+		out_height: C.int64_t(out.H), out_width: C.int64_t(out.W),
 		taps: C.int64_t(k.Kernel), pad: C.int64_t(k.Pad), half: flag(o.half()), relu: flag(o.act == device.ReLU),
 	}
 	if o.phases() {
@@ -164,7 +167,8 @@ func (o *winograd) backward(c *compiler) error {
 	g := o.masked(c)
 	if c.prog.Train {
 		c.emit(&winogradWeights{
-			args: o.args, weights: o.weights.gradient, bias: o.biases.gradient, x: o.input(c), dy: g, scratch: o.scratch(c, o.args.weights_floats),
+			args: o.args, weights: o.weights.gradient, bias: o.biases.gradient, x: o.input(c), dy: g,
+			scratch: o.scratch(c, o.args.weights_floats),
 		})
 	}
 	if o.wanted() {
@@ -176,7 +180,8 @@ func (o *winograd) backward(c *compiler) error {
 // backwardData is a convolution of the gradient, with the weights turned by 180 degrees.
 func (o *winograd) backwardData(c *compiler, g *buffer) error {
 	a := o.args
-	a.in, a.out, a.height, a.width, a.out_height, a.out_width = a.out, a.in, a.out_height, a.out_width, a.height, a.width
+	a.in, a.out, a.height, a.width, a.out_height, a.out_width = a.out, a.in, a.out_height, a.out_width, a.height,
+		a.width
 	a.pad, a.relu = a.taps-1-a.pad, 0
 	C.cpu_winograd_plan(&a, C.int(c.dev.threads))
 	points, err := o.points(c, true)

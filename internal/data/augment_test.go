@@ -53,7 +53,8 @@ func TestDrawsAreInRange(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		h, w := rapid.IntRange(1, 300).Draw(t, "height"), rapid.IntRange(1, 300).Draw(t, "width")
 		crop := rapid.IntRange(1, min(h, w)).Draw(t, "crop")
-		seed, epoch, index := rapid.Uint64().Draw(t, "seed"), rapid.Uint64().Draw(t, "epoch"), rapid.IntRange(0, 1<<31-1).Draw(t, "index")
+		seed, epoch, index := rapid.Uint64().Draw(t, "seed"), rapid.Uint64().Draw(t, "epoch"),
+			rapid.IntRange(0, 1<<31-1).Draw(t, "index")
 		a := Augment{Crop: "random", Flip: true}
 		d := a.draw(seed, epoch, index, h, w, crop)
 		if y, x := int(d.crop[0]), int(d.crop[1]); y < 0 || x < 0 || y+crop > h || x+crop > w {
@@ -63,7 +64,8 @@ func TestDrawsAreInRange(t *testing.T) {
 			t.Fatal("drawn twice, two draws")
 		}
 		still := Augment{Crop: "center"}
-		if c := still.draw(seed, epoch, index, h, w, crop); c.crop != centre(h, w, crop) || c.flip || c.color != [3]float32{} {
+		if c := still.draw(seed, epoch, index, h, w, crop); c.crop != centre(h, w, crop) || c.flip ||
+			c.color != [3]float32{} {
 			t.Fatalf("nothing to draw, but %+v", c)
 		}
 	})

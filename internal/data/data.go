@@ -73,10 +73,13 @@ func list(path string) (*listing, error) {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, &SourceError{
 			Path: path, Problem: "no such file or folder",
-			Next: fmt.Sprintf("check the path, or make generated pictures there with: alexnet data demo --out %s", path),
+			Next: fmt.Sprintf("check the path, or make generated pictures there with: alexnet data demo --out %s",
+				path),
 		}
 	case err != nil:
-		return nil, &SourceError{Path: path, Problem: "cannot be opened", Next: "check the path and its permissions", Err: err}
+		return nil, &SourceError{
+			Path: path, Problem: "cannot be opened", Next: "check the path and its permissions", Err: err,
+		}
 	case info.IsDir():
 		return listFolder(path)
 	default:

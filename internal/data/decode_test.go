@@ -68,7 +68,8 @@ func TestDecodeFormats(t *testing.T) {
 					want := c.want(i%pic.Width, i/pic.Width)
 					for k := range 3 {
 						if diff := int(pic.Pixels[3*i+k]) - want[k]; diff < -c.within || diff > c.within {
-							t.Fatalf("pixel %d,%d channel %d is %d, want %d", i%pic.Width, i/pic.Width, k, pic.Pixels[3*i+k], want[k])
+							t.Fatalf("pixel %d,%d channel %d is %d, want %d", i%pic.Width, i/pic.Width, k,
+								pic.Pixels[3*i+k], want[k])
 						}
 					}
 				}
@@ -165,7 +166,10 @@ func TestDecodeFile(t *testing.T) {
 	if err != nil || pic.Height != 7 || pic.Width != 7 || pic.Channels != 1 || len(pic.Pixels) != 49 {
 		t.Errorf("a picture of one pixel: %dx%dx%d, %v", pic.Height, pic.Width, pic.Channels, err)
 	}
-	for path, says := range map[string]string{"testdata/gone.jpg": "no such file", "testdata": "is not a file", "testdata/truncated.jpg": "cut off"} {
+	for path, says := range map[string]string{
+		"testdata/gone.jpg": "no such file", "testdata": "is not a file",
+		"testdata/truncated.jpg": "cut off",
+	} {
 		_, err := DecodeFile(path, Prep{})
 		var bad *BadPicture
 		if !errors.As(err, &bad) || bad.Name != path || !strings.Contains(err.Error(), says) {
@@ -243,7 +247,17 @@ func TestResizeMatchesPillow(t *testing.T) {
 
 // The resize is an own one for speed; the library's is what it must equal, at any scale.
 func TestResizeMatchesLibrary(t *testing.T) {
-	for _, c := range []struct{ w, h, size int }{{61, 47, 20}, {47, 61, 46}, {61, 47, 47}, {61, 47, 100}, {500, 3, 9}, {3, 500, 2}, {1, 1, 5}, {700, 640, 7}, {32, 32, 32}} {
+	for _, c := range []struct{ w, h, size int }{
+		{61, 47, 20},
+		{47, 61, 46},
+		{61, 47, 47},
+		{61, 47, 100},
+		{500, 3, 9},
+		{3, 500, 2},
+		{1, 1, 5},
+		{700, 640, 7},
+		{32, 32, 32},
+	} {
 		rgb := make([]uint8, c.w*c.h*3)
 		for i := range rgb {
 			rgb[i] = uint8(i * i * 31 >> 3)

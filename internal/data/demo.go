@@ -39,7 +39,8 @@ func (o *DemoOptions) fill() error {
 		}
 	}
 	if o.Train < 1 || o.Val < 1 || max(o.Train, o.Val) > 1<<20 || o.Size < 16 || o.Size > 1024 {
-		return fmt.Errorf("generated pictures: %d and %d of each class, %dx%d: want at least 1 of each, of 16x16 to 1024x1024", o.Train, o.Val, o.Size, o.Size)
+		return fmt.Errorf("generated pictures: %d and %d of each class, %dx%d: want at least 1 of each, of 16x16 to "+
+			"1024x1024", o.Train, o.Val, o.Size, o.Size)
 	}
 	return nil
 }
@@ -139,12 +140,14 @@ func (o *DemoOptions) each(save func(name string, raw []byte) error) error {
 	for p, perClass := range []int{o.Train, o.Val} {
 		deal := o.deal(p, perClass)
 		for i, to := range deal {
-			img := drawFigure(&figures[i/perClass], o.Size, philox.NewSource(o.Seed, philox.PurposeDemo, uint32(i/perClass), uint32(p<<24|i%perClass)))
+			img := drawFigure(&figures[i/perClass], o.Size, philox.NewSource(o.Seed, philox.PurposeDemo,
+				uint32(i/perClass), uint32(p<<24|i%perClass)))
 			raw.Reset()
 			if err := encoder.Encode(&raw, img); err != nil {
 				return err
 			}
-			name := path.Join([]string{"train", "val"}[p], figures[int(to)/perClass].name, fileNumber(int(to)%perClass)+".png")
+			name := path.Join([]string{"train", "val"}[p], figures[int(to)/perClass].name, fileNumber(int(to)%perClass)+
+				".png")
 			if err := save(name, bytes.Clone(raw.Bytes())); err != nil {
 				return err
 			}
@@ -226,7 +229,9 @@ func drawFigure(f *figure, size int, src *philox.Source) *image.NRGBA {
 			along := .5 + ((float64(x)/s-.5)*math.Cos(slope)+(float64(y)/s-.5)*math.Sin(slope))/math.Sqrt2
 			c := from.mix(to, along).mix(ink, coverage(f, float64(x)-cx, float64(y)-cy, sin, cos, radius))
 			n := src.Normals()
-			img.SetNRGBA(x, y, color.NRGBA{clamp(c[0] + noise*n[0]), clamp(c[1] + noise*n[1]), clamp(c[2] + noise*n[2]), 255})
+			img.SetNRGBA(x, y, color.NRGBA{
+				clamp(c[0] + noise*n[0]), clamp(c[1] + noise*n[1]), clamp(c[2] + noise*n[2]), 255,
+			})
 		}
 	}
 	return img

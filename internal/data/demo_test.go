@@ -40,7 +40,8 @@ func TestDemoFolderEqualsMemory(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if disk.Fingerprint != memory.Fingerprint || !slices.Equal(disk.Classes, memory.Classes) || disk.Split || memory.Split {
+	if disk.Fingerprint != memory.Fingerprint || !slices.Equal(disk.Classes, memory.Classes) || disk.Split ||
+		memory.Split {
 		t.Errorf("%+v\n%+v", disk, memory)
 	}
 	for _, sets := range [][2]*Set{{disk.Train, memory.Train}, {disk.Val, memory.Val}} {

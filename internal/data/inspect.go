@@ -45,10 +45,13 @@ type Unreadable struct {
 // Inspect decodes every picture once, with workers goroutines (0: one for each core), and reports what there is.
 // maxPixels is as in Prep. It fails only when ctx ends; progress, where not nil, is called now and then with the number
 // of pictures seen so far.
-func Inspect(ctx context.Context, src *Source, workers, maxPixels int, progress func(done, total int)) (*SourceInfo, error) {
+func Inspect(ctx context.Context, src *Source, workers, maxPixels int, progress func(done, total int)) (
+	*SourceInfo, error,
+) {
 	info := &SourceInfo{
 		Path: src.Path, Fingerprint: src.Fingerprint, HeldOut: src.Split, Train: src.Train.Len(), Val: src.Val.Len(),
-		Classes: make([]ClassInfo, len(src.Classes)), Formats: map[string]int{}, Colors: map[string]int{}, Unreadable: []Unreadable{},
+		Classes: make([]ClassInfo, len(src.Classes)), Formats: map[string]int{}, Colors: map[string]int{},
+		Unreadable: []Unreadable{},
 	}
 	for k, name := range src.Classes {
 		info.Classes[k].Name = name
@@ -74,7 +77,9 @@ type examined struct {
 }
 
 // examine decodes all pictures, training set first.
-func examine(ctx context.Context, src *Source, workers, maxPixels int, progress func(done, total int)) ([]examined, error) {
+func examine(ctx context.Context, src *Source, workers, maxPixels int, progress func(done, total int)) (
+	[]examined, error,
+) {
 	files := make([]examined, src.Train.Len()+src.Val.Len())
 	var (
 		next atomic.Int64

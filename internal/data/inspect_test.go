@@ -10,8 +10,9 @@ import (
 
 func TestInspect(t *testing.T) {
 	dir := folder(t, map[string][]byte{
-		"train/a/1.jpg": testFile(t, "rgb.jpg"), "train/a/2.JPEG": testFile(t, "png_named.JPEG"), "train/b/1.jpg": testFile(t, "cmyk.jpg"),
-		"train/b/2.jpg": testFile(t, "truncated.jpg"), "val/b/1.jpg": testFile(t, "grey.jpg"), "val/b/2.jpg": []byte("text"), "val/b/3.png": testFile(t, "one.png"),
+		"train/a/1.jpg": testFile(t, "rgb.jpg"), "train/a/2.JPEG": testFile(t, "png_named.JPEG"),
+		"train/b/1.jpg": testFile(t, "cmyk.jpg"), "train/b/2.jpg": testFile(t, "truncated.jpg"),
+		"val/b/1.jpg": testFile(t, "grey.jpg"), "val/b/2.jpg": []byte("text"), "val/b/3.png": testFile(t, "one.png"),
 	})
 	src := open(t, dir, .1, 1)
 	var last [2]int
@@ -48,7 +49,8 @@ func TestInspectPhotos(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if info.Colors["grey"] != 8 || info.Colors["cmyk"] != 0 || len(info.Unreadable) != 0 || info.Formats["jpeg"] != 106 {
+	if info.Colors["grey"] != 8 || info.Colors["cmyk"] != 0 || len(info.Unreadable) != 0 ||
+		info.Formats["jpeg"] != 106 {
 		t.Errorf("%v %v %v", info.Formats, info.Colors, info.Unreadable)
 	}
 	t.Logf("width %+v, height %+v", info.Width, info.Height)

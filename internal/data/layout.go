@@ -23,8 +23,8 @@ type listing struct {
 var (
 	ignoredNames = []string{"thumbs.db", "desktop.ini", "makefile", "readme", "license"}
 	ignoredExts  = []string{
-		".txt", ".csv", ".tsv", ".md", ".rst", ".json", ".jsonl", ".xml", ".yaml", ".yml", ".html", ".pdf", ".log", ".db", ".ini",
-		".py", ".sh", ".npy", ".npz", ".mat", ".pkl", ".zip", ".gz", ".tgz", ".tar",
+		".txt", ".csv", ".tsv", ".md", ".rst", ".json", ".jsonl", ".xml", ".yaml", ".yml", ".html", ".pdf", ".log",
+		".db", ".ini", ".py", ".sh", ".npy", ".npz", ".mat", ".pkl", ".zip", ".gz", ".tgz", ".tar",
 	}
 )
 
@@ -45,7 +45,8 @@ func arrange(root string, l *listing, valShare float64, seed uint64) (*Source, e
 	if len(l.files) == 0 {
 		return nil, &SourceError{
 			Path: root, Problem: "holds no pictures",
-			Next: "put pictures into class folders (" + path.Join(root, "cat/1.jpg") + "), or make some: alexnet data demo --out " + root,
+			Next: "put pictures into class folders (" + path.Join(root, "cat/1.jpg") +
+				"), or make some: alexnet data demo --out " + root,
 		}
 	}
 	l.unwrap()
@@ -184,8 +185,8 @@ func (p *part) label(root string, classes []string) error {
 		k, ok := slices.BinarySearch(classes, p.class(f.name))
 		if !ok {
 			return &SourceError{
-				Path: root, Problem: fmt.Sprintf("class folder %q has no counterpart in train/", p.prefix+p.class(f.name)),
-				Next: "remove it, or add the class to train/",
+				Path: root, Problem: fmt.Sprintf("class folder %q has no counterpart in train/",
+					p.prefix+p.class(f.name)), Next: "remove it, or add the class to train/",
 			}
 		}
 		f.label = int32(k)

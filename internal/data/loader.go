@@ -113,7 +113,9 @@ func NewLoader(set *Set, o LoaderOptions) (*Loader, error) {
 		l.eval = views(o.Views, o.Height, o.Width, o.Crop)
 	}
 	for range ahead {
-		l.free = append(l.free, &slot{pixels: make([]uint8, l.batch*v.size()), bad: make([]*BadPicture, l.batch), done: make(chan struct{}, 1)})
+		l.free = append(l.free, &slot{
+			pixels: make([]uint8, l.batch*v.size()), bad: make([]*BadPicture, l.batch), done: make(chan struct{}, 1),
+		})
 	}
 	l.jobs = make(chan job, ahead*l.batch) // holds all that can be under way, so that handing out work never waits
 	for range min(workerCount(o.Workers), ahead*l.batch) {
@@ -248,7 +250,8 @@ func (l *Loader) Next(dst Rows) (Info, error) {
 }
 
 func (l *Loader) fits(dst Rows, rows int) error {
-	if len(dst.Pixels) < rows*l.view.size() || min(len(dst.Labels), len(dst.Crop), len(dst.Flip), len(dst.Color)) < rows {
+	if len(dst.Pixels) < rows*l.view.size() || min(len(dst.Labels), len(dst.Crop), len(dst.Flip),
+		len(dst.Color)) < rows {
 		return fmt.Errorf("batch of %d rows does not fit where it should go", rows)
 	}
 	return nil

@@ -50,7 +50,10 @@ func take(t interface {
 		if dst.Labels[r] >= 0 {
 			good++
 		}
-		rows[r] = row{info.First + uint64(r/l.o.Views), info.Epoch, pixels[0], dst.Labels[r], dst.Crop[r], dst.Flip[r], dst.Color[r]}
+		rows[r] = row{
+			info.First + uint64(r/l.o.Views), info.Epoch, pixels[0], dst.Labels[r], dst.Crop[r], dst.Flip[r],
+			dst.Color[r],
+		}
 	}
 	if good != info.Good {
 		t.Fatalf("%d rows have a label, Info says %d", good, info.Good)
@@ -131,7 +134,10 @@ func TestLoaderTenViews(t *testing.T) {
 	}
 	all := views(10, 5, 6, 3)
 	for r, have := range got {
-		want := row{Sample: uint64(r / 10), Value: uint8(r / 10), Label: int32(r / 10), Crop: all[r%10].crop, Flip: all[r%10].flip}
+		want := row{
+			Sample: uint64(r / 10), Value: uint8(r / 10), Label: int32(r / 10), Crop: all[r%10].crop,
+			Flip: all[r%10].flip,
+		}
 		if r/10 == 1 {
 			want.Value, want.Label = 0, -1
 		}
@@ -196,7 +202,8 @@ func TestLoaderBadPictures(t *testing.T) {
 	for range 3 { // three epochs
 		for range 2 {
 			for _, r := range take(t, l) {
-				if bad := r.Sample%6 == 1 || r.Sample%6 == 4; bad && (r.Label != -1 || r.Value != 0) || !bad && r.Label < 0 {
+				if bad := r.Sample%6 == 1 || r.Sample%6 == 4; bad && (r.Label != -1 || r.Value != 0) ||
+					!bad && r.Label < 0 {
 					t.Errorf("row %+v", r)
 				}
 			}
@@ -207,7 +214,8 @@ func TestLoaderBadPictures(t *testing.T) {
 		t.Errorf("told of %v, want each once: %v", told, want)
 	}
 	bad := set.Bad()
-	if len(bad) != 2 || bad[0].Name != "0002" || bad[1].Name != "0005" || !strings.Contains(bad[0].Error(), "no picture in a known format") {
+	if len(bad) != 2 || bad[0].Name != "0002" || bad[1].Name != "0005" ||
+		!strings.Contains(bad[0].Error(), "no picture in a known format") {
 		t.Errorf("Bad() is %v", bad)
 	}
 }
@@ -233,7 +241,8 @@ func TestLoaderLooksAhead(t *testing.T) {
 		take(t, eval)
 		take(t, training)
 		if len(eval.queue) != want || len(training.queue) != ahead {
-			t.Errorf("after batch %d: %d batches under way in evaluation, want %d; %d in training, want %d", n, len(eval.queue), want, len(training.queue), ahead)
+			t.Errorf("after batch %d: %d batches under way in evaluation, want %d; %d in training, want %d", n,
+				len(eval.queue), want, len(training.queue), ahead)
 		}
 	}
 	eval.Seek(4)
@@ -368,7 +377,9 @@ func TestLoaderAllocates(t *testing.T) {
 
 func BenchmarkLoader(b *testing.B) {
 	src := open(b, sharedData(b, "cifar10-test.tar"), 0, 1)
-	l, err := NewLoader(src.Train, LoaderOptions{Batch: 128, Height: 32, Width: 32, Crop: 28, Train: true, Augment: Augment{Flip: true}})
+	l, err := NewLoader(src.Train, LoaderOptions{
+		Batch: 128, Height: 32, Width: 32, Crop: 28, Train: true, Augment: Augment{Flip: true},
+	})
 	if err != nil {
 		b.Fatal(err)
 	}

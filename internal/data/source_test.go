@@ -28,23 +28,73 @@ func TestOpenLayouts(t *testing.T) {
 	}{
 		{
 			"train and val",
-			[]string{"train/dog/1.jpg", "train/cat/2.jpg", "train/cat/1.jpg", "val/dog/9.png", "test/dog/3.jpg", "extra/x/1.jpg"},
+			[]string{
+				"train/dog/1.jpg", "train/cat/2.jpg", "train/cat/1.jpg", "val/dog/9.png", "test/dog/3.jpg",
+				"extra/x/1.jpg",
+			},
 			.5,
 			[]string{"cat", "dog"},
 			[]string{"train/cat/1.jpg", "train/cat/2.jpg", "train/dog/1.jpg"},
 			[]string{"val/dog/9.png"},
 		},
-		{"train alone, nothing held out", []string{"train/b/1.jpg", "train/a/1.jpg", "test/a/1.jpg"}, 0, []string{"a", "b"}, []string{"train/a/1.jpg", "train/b/1.jpg"}, []string{}},
-		{"val alone", []string{"val/b/1.jpg", "val/a/1.jpg"}, 0, []string{"a", "b"}, []string{}, []string{"val/a/1.jpg", "val/b/1.jpg"}},
+		{
+			"train alone, nothing held out",
+			[]string{"train/b/1.jpg", "train/a/1.jpg", "test/a/1.jpg"},
+			0,
+			[]string{"a", "b"},
+			[]string{"train/a/1.jpg", "train/b/1.jpg"},
+			[]string{},
+		},
+		{"val alone", []string{"val/b/1.jpg", "val/a/1.jpg"}, 0, []string{"a", "b"}, []string{}, []string{
+			"val/a/1.jpg", "val/b/1.jpg",
+		}},
 		{"flat", []string{"b/1.jpg", "a/2"}, 0, []string{"a", "b"}, []string{"a/2", "b/1.jpg"}, []string{}},
-		{"class order is not path order", []string{"a-b/1.jpg", "a/1.jpg"}, 0, []string{"a", "a-b"}, []string{"a/1.jpg", "a-b/1.jpg"}, []string{}},
-		{"a class called train", []string{"train/1.jpg", "car/1.jpg"}, 0, []string{"car", "train"}, []string{"car/1.jpg", "train/1.jpg"}, []string{}},
-		{"deeper", []string{"train/a/images/1.jpg", "train/b/images/1.jpg"}, 0, []string{"a", "b"}, []string{"train/a/images/1.jpg", "train/b/images/1.jpg"}, []string{}},
-		{"wrapped", []string{"set/v1/a/1.jpg", "set/v1/b/1.jpg"}, 0, []string{"a", "b"}, []string{"a/1.jpg", "b/1.jpg"}, []string{}},
-		{"one each, half held out", []string{"a/1.jpg", "b/1.jpg"}, .5, []string{"a", "b"}, []string{"a/1.jpg", "b/1.jpg"}, []string{}},
+		{
+			"class order is not path order",
+			[]string{"a-b/1.jpg", "a/1.jpg"},
+			0,
+			[]string{"a", "a-b"},
+			[]string{"a/1.jpg", "a-b/1.jpg"},
+			[]string{},
+		},
+		{
+			"a class called train",
+			[]string{"train/1.jpg", "car/1.jpg"},
+			0,
+			[]string{"car", "train"},
+			[]string{"car/1.jpg", "train/1.jpg"},
+			[]string{},
+		},
+		{
+			"deeper",
+			[]string{"train/a/images/1.jpg", "train/b/images/1.jpg"},
+			0,
+			[]string{"a", "b"},
+			[]string{"train/a/images/1.jpg", "train/b/images/1.jpg"},
+			[]string{},
+		},
+		{
+			"wrapped",
+			[]string{"set/v1/a/1.jpg", "set/v1/b/1.jpg"},
+			0,
+			[]string{"a", "b"},
+			[]string{"a/1.jpg", "b/1.jpg"},
+			[]string{},
+		},
+		{
+			"one each, half held out",
+			[]string{"a/1.jpg", "b/1.jpg"},
+			.5,
+			[]string{"a", "b"},
+			[]string{"a/1.jpg", "b/1.jpg"},
+			[]string{},
+		},
 		{
 			"ignored files",
-			[]string{"a/1.jpg", "a/.2.jpg", "a/list.txt", "a/Thumbs.db", ".git/b/1.jpg", "__MACOSX/a/1.jpg", "a/._1.jpg", "LICENSE", "top.jpg"},
+			[]string{
+				"a/1.jpg", "a/.2.jpg", "a/list.txt", "a/Thumbs.db", ".git/b/1.jpg", "__MACOSX/a/1.jpg", "a/._1.jpg",
+				"LICENSE", "top.jpg",
+			},
 			0,
 			[]string{"a"},
 			[]string{"a/1.jpg"},
@@ -65,7 +115,8 @@ func TestOpenLayouts(t *testing.T) {
 					t.Errorf("classes, training and validation pictures (-want +got):\n%s", d)
 				}
 				for i := range src.Train.Len() {
-					if class := src.Classes[src.Train.Label(i)]; !strings.Contains("/"+src.Train.Name(i), "/"+class+"/") {
+					if class := src.Classes[src.Train.Label(i)]; !strings.Contains("/"+src.Train.Name(i),
+						"/"+class+"/") {
 						t.Errorf("%s is labelled %s", src.Train.Name(i), class)
 					}
 				}
@@ -81,7 +132,8 @@ func TestOpenLayouts(t *testing.T) {
 // Training with --data . leaves its run beside the classes; the next one must not learn its curves.
 func TestRunsAreNoClass(t *testing.T) {
 	dir := folder(t, map[string][]byte{
-		"cat/1.png": anyFile, "dog/1.png": anyFile, "runs/train/metrics.jsonl": anyFile, "runs/train/curves.png": anyFile,
+		"cat/1.png": anyFile, "dog/1.png": anyFile, "runs/train/metrics.jsonl": anyFile,
+		"runs/train/curves.png": anyFile,
 	})
 	if s := open(t, dir, 0, 1); !slices.Equal(s.Classes, []string{"cat", "dog"}) {
 		t.Errorf("classes %v", s.Classes)
@@ -100,16 +152,26 @@ func TestOpenErrors(t *testing.T) {
 		name, path string
 		says       []string
 	}{
-		{"missing", filepath.Join(t.TempDir(), "nowhere"), []string{"nowhere", "no such file", "alexnet data demo --out "}},
+		{"missing", filepath.Join(t.TempDir(), "nowhere"), []string{
+			"nowhere", "no such file", "alexnet data demo --out ",
+		}},
 		{"empty folder", t.TempDir(), []string{"holds no pictures", "class folders"}},
 		{"no class folders", folder(t, map[string][]byte{"1.jpg": anyFile}), []string{"no class folders", "cat/1.jpg"}},
 		{"only text", folder(t, map[string][]byte{"a/1.txt": anyFile}), []string{"holds no pictures"}},
-		{"empty class", folder(t, map[string][]byte{"a/1.jpg": anyFile, "b/": nil}), []string{`class folder "b" holds no pictures`, "remove it"}},
-		{"class in val only", folder(t, map[string][]byte{"train/a/1.jpg": anyFile, "val/b/1.jpg": anyFile}), []string{"val/b", "train/"}},
+		{"empty class", folder(t, map[string][]byte{"a/1.jpg": anyFile, "b/": nil}), []string{
+			`class folder "b" holds no pictures`, "remove it",
+		}},
+		{"class in val only", folder(t, map[string][]byte{"train/a/1.jpg": anyFile, "val/b/1.jpg": anyFile}), []string{
+			"val/b", "train/",
+		}},
 		{"no tar", write(t, "x.tar", bytes.Repeat([]byte("nonsense"), 200)), []string{"neither a folder nor a tar"}},
-		{"a picture", write(t, "cat.png", pngOf(t, 700, 700, 3)), []string{"is a picture (png)", "folder of class folders"}},
+		{"a picture", write(t, "cat.png", pngOf(t, 700, 700, 3)), []string{
+			"is a picture (png)", "folder of class folders",
+		}},
 		{"empty file", write(t, "x.tar", nil), []string{"empty file"}},
-		{"compressed", write(t, "x.tar.gz", []byte("\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03")), []string{"is compressed", "unpack"}},
+		{"compressed", write(t, "x.tar.gz", []byte("\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03")), []string{
+			"is compressed", "unpack",
+		}},
 		{"cut in contents", write(t, "x.tar", good[:len(good)-1024-1000]), []string{"cut off", "tar tf"}},
 		{"cut in a header", write(t, "x.tar", good[:512+1024+100]), []string{"cut off"}},
 		{"cut between entries", write(t, "x.tar", good[:512+1024]), []string{"cut off"}},
@@ -202,7 +264,8 @@ func TestSplit(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if !slices.Equal(names(src.Val), names(again.Val)) || !slices.Equal(names(src.Train), names(again.Train)) || src.Fingerprint != again.Fingerprint {
+		if !slices.Equal(names(src.Val), names(again.Val)) || !slices.Equal(names(src.Train), names(again.Train)) ||
+			src.Fingerprint != again.Fingerprint {
 			t.Fatalf("the order of files changed the split")
 		}
 		all := append(names(src.Train), names(src.Val)...)

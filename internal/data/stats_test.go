@@ -18,7 +18,8 @@ func TestStatsByHand(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !slices.Equal(bad, []string{"0003"}) || s.Pictures != 4 || s.Height != 5 || s.Width != 6 || len(s.MeanImage) != 3*5*6 {
+	if !slices.Equal(bad, []string{"0003"}) || s.Pictures != 4 || s.Height != 5 || s.Width != 6 ||
+		len(s.MeanImage) != 3*5*6 {
 		t.Errorf("bad %v, %d pictures of %dx%d", bad, s.Pictures, s.Width, s.Height)
 	}
 	for _, m := range append(s.MeanImage, s.MeanChannel...) {
@@ -61,7 +62,9 @@ func TestStatsAgainstDefinition(t *testing.T) {
 		}
 		first += float64(pic.Pixels[(5*12+7)*3+1]) / float64(src.Train.Len())
 		for k := 0; k < len(pic.Pixels); k += 3 {
-			pixels = append(pixels, [3]float64{float64(pic.Pixels[k]), float64(pic.Pixels[k+1]), float64(pic.Pixels[k+2])})
+			pixels = append(pixels, [3]float64{
+				float64(pic.Pixels[k]), float64(pic.Pixels[k+1]), float64(pic.Pixels[k+2]),
+			})
 		}
 	}
 	if got := s.MeanImage[12*12+5*12+7]; math.Abs(float64(got)-first) > 1e-4 {
@@ -95,7 +98,8 @@ func TestStatsAgainstDefinition(t *testing.T) {
 			}
 		}
 		if math.Abs(math.Sqrt(variance)-s.Stdev[k]) > 1e-6 || math.Abs(length-1) > 1e-12 || largest < 0 {
-			t.Errorf("component %d: stdev %g, measured %g; length^2 %g, largest %g", k, s.Stdev[k], math.Sqrt(variance), length, largest)
+			t.Errorf("component %d: stdev %g, measured %g; length^2 %g, largest %g", k, s.Stdev[k], math.Sqrt(variance),
+				length, largest)
 		}
 	}
 	if !(s.Stdev[0] <= s.Stdev[1] && s.Stdev[1] <= s.Stdev[2]) {
@@ -125,7 +129,8 @@ func TestStatsDoNotDependOnWorkers(t *testing.T) {
 
 func TestStatsOfGrey(t *testing.T) {
 	s, err := ComputeStats(t.Context(), numbered(t, 3), Prep{Channels: 1}, 1, nil)
-	if err != nil || len(s.MeanImage) != 30 || len(s.MeanChannel) != 1 || s.MeanChannel[0] != 1 || s.Stdev != [3]float64{} {
+	if err != nil || len(s.MeanImage) != 30 || len(s.MeanChannel) != 1 || s.MeanChannel[0] != 1 ||
+		s.Stdev != [3]float64{} {
 		t.Errorf("%+v, %v", s, err)
 	}
 }
@@ -136,7 +141,8 @@ func TestStatsErrors(t *testing.T) {
 	}
 	for _, p := range []Prep{{}, {Resize: 8}} {
 		_, err := ComputeStats(t.Context(), numbered(t, 2, 0, 1), p, 1, nil)
-		if !errors.Is(err, ErrNoData) || !strings.Contains(err.Error(), "none of 2 pictures") || !strings.Contains(err.Error(), "0001") {
+		if !errors.Is(err, ErrNoData) || !strings.Contains(err.Error(), "none of 2 pictures") ||
+			!strings.Contains(err.Error(), "0001") {
 			t.Errorf("all unreadable, %+v: error %v", p, err)
 		}
 	}

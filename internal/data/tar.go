@@ -52,13 +52,18 @@ var (
 
 // tarError says what is wrong with the file in the user's words.
 func tarError(name string, err error) error {
-	e := &SourceError{Path: name, Problem: "is neither a folder nor a tar", Next: "give a folder of class folders or an uncompressed .tar", Err: err}
+	e := &SourceError{
+		Path: name, Problem: "is neither a folder nor a tar",
+		Next: "give a folder of class folders or an uncompressed .tar", Err: err,
+	}
 	switch {
 	case errors.Is(err, errCompressed):
 		e.Problem, e.Err = "is compressed", nil
-		e.Next = "unpack it and give the folder: pictures are read from where they lie in a tar, which compression prevents"
+		e.Next = "unpack it and give the folder: pictures are read from where they lie in a tar, which " +
+			"compression prevents"
 	case errors.Is(err, errPicture):
-		e.Problem, e.Next, e.Err = "is "+err.Error(), "give a folder of class folders, such as one with cat/1.jpg in it, or an uncompressed .tar", nil
+		e.Problem, e.Next, e.Err = "is "+err.Error(),
+			"give a folder of class folders, such as one with cat/1.jpg in it, or an uncompressed .tar", nil
 	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, errNoEnd):
 		e.Problem, e.Next = "the tar is cut off", "copy or download it again; check it with: tar tf "+name
 	case errors.Is(err, tar.ErrHeader):
@@ -186,6 +191,8 @@ func (l *listing) resolve(links [][2]string) {
 
 // dedupe keeps the last of several entries of one name, as tar does when it unpacks.
 func (l *listing) dedupe() {
-	slices.SortFunc(l.files, func(a, b entry) int { return cmp.Or(cmp.Compare(a.name, b.name), cmp.Compare(b.off, a.off)) })
+	slices.SortFunc(l.files, func(a, b entry) int {
+		return cmp.Or(cmp.Compare(a.name, b.name), cmp.Compare(b.off, a.off))
+	})
 	l.files = slices.CompactFunc(l.files, func(a, b entry) bool { return a.name == b.name })
 }

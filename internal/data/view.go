@@ -38,7 +38,8 @@ func (s *Set) view(p Prep, height, width int, cacheBytes int64) (*view, error) {
 		return nil, err
 	}
 	if height < 1 || width < 1 || (p.Resize > 0 && (height != p.Resize || width != p.Resize)) {
-		return nil, fmt.Errorf("pictures of %dx%d asked for, preparation makes them %dx%d", width, height, p.Resize, p.Resize)
+		return nil, fmt.Errorf("pictures of %dx%d asked for, preparation makes them %dx%d", width, height, p.Resize,
+			p.Resize)
 	}
 	if cacheBytes == 0 {
 		cacheBytes = defaultCache()
@@ -75,7 +76,8 @@ func (v *view) load(i int, dst []uint8, d *decoder) *BadPicture {
 	// a larger picture must not reach into what lies behind
 	pic, err := d.load(v.set, i, v.prep, dst[:len(dst):len(dst)])
 	if err == nil && (pic.Height != v.height || pic.Width != v.width) {
-		err = fmt.Errorf("is %dx%d, the others are %dx%d: data.resize makes all pictures one size", pic.Width, pic.Height, v.width, v.height)
+		err = fmt.Errorf("is %dx%d, the others are %dx%d: data.resize makes all pictures one size", pic.Width,
+			pic.Height, v.width, v.height)
 	}
 	if err != nil {
 		return v.condemn(i, err)

@@ -51,7 +51,8 @@ func (e *MemoryError) Error() string {
 	if e.Fits > 0 {
 		fits = fmt.Sprintf("a batch of %d fits", e.Fits)
 	}
-	return fmt.Sprintf("batches of %d need %s, %s are free: %s; %s", e.Rows, mebibytes(e.Plan.Total()), mebibytes(e.Free), strings.Join(parts, ", "), fits)
+	return fmt.Sprintf("batches of %d need %s, %s are free: %s; %s", e.Rows, mebibytes(e.Plan.Total()),
+		mebibytes(e.Free), strings.Join(parts, ", "), fits)
 }
 
 func mebibytes(n int64) string { return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20)) }

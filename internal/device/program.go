@@ -84,7 +84,8 @@ func (p *Program) CheckPass(b *Batch, pass *Pass) error {
 	in, s := p.Input, p.Values[p.Input.Value].Shape
 	for r, at := range b.Crop[:pass.Rows] {
 		if at[0] < 0 || at[1] < 0 || int(at[0])+s.H > in.Height || int(at[1])+s.W > in.Width {
-			return fmt.Errorf("row %d: the crop at %d, %d leaves the picture of %dx%d", r, at[0], at[1], in.Height, in.Width)
+			return fmt.Errorf("row %d: the crop at %d, %d leaves the picture of %dx%d", r, at[0], at[1], in.Height,
+				in.Width)
 		}
 	}
 	return nil
@@ -126,14 +127,15 @@ func (p *Program) Check() error {
 			}
 			_, send := spec.(*Send)
 			if send && consumer[v] != "" {
-				return fmt.Errorf("op %d (%s) stands behind %s, which reads the same value and would overwrite the gradient that came home",
-					i, op.Name, consumer[v])
+				return fmt.Errorf("op %d (%s) stands behind %s, which reads the same value and would overwrite the "+
+					"gradient that came home", i, op.Name, consumer[v])
 			}
 			if send {
 				continue
 			}
 			if consumer[v] != "" {
-				return fmt.Errorf("value %s has two consumers, %s and %s: only Sends may share a value", p.Values[v].Name, consumer[v], op.Name)
+				return fmt.Errorf("value %s has two consumers, %s and %s: only Sends may share a value",
+					p.Values[v].Name, consumer[v], op.Name)
 			}
 			consumer[v] = op.Name
 		}

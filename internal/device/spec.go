@@ -178,7 +178,8 @@ func PoolSize(in, window, stride, pad int, up bool) int {
 
 func (o *Conv) check(p *Program) error {
 	if len(o.In) == 0 || o.Kernel < 1 || o.Stride < 1 || o.Pad < 0 || o.Groups < 1 {
-		return fmt.Errorf("convolution with %d inputs, kernel %d, stride %d, pad %d, groups %d", len(o.In), o.Kernel, o.Stride, o.Pad, o.Groups)
+		return fmt.Errorf("convolution with %d inputs, kernel %d, stride %d, pad %d, groups %d", len(o.In), o.Kernel,
+			o.Stride, o.Pad, o.Groups)
 	}
 	in := p.Values[o.In[0]].Shape
 	for _, v := range o.In[1:] {
@@ -212,7 +213,8 @@ func (o *FC) check(p *Program) error {
 		return errors.New("no input")
 	}
 	if o.Int8 && (p.Train || p.InputGrad) {
-		return errors.New("int8 weights in a program with gradients: compile another one on the same Params, without Train and InputGrad")
+		return errors.New("int8 weights in a program with gradients: compile another one on the same Params, without " +
+			"Train and InputGrad")
 	}
 	n := 0
 	for _, v := range o.In {

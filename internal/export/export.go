@@ -59,9 +59,10 @@ func inverted(a *model.Arch) ([]float32, error) {
 			factor = 1
 		case factor != 1 && !homogeneous(l):
 			return nil, &Refused{
-				Target: "a net with inverted dropout", Advice: "train without that dropout layer: --set model." + dropout + "=off",
-				Reason: fmt.Sprintf("%s (%s) stands between %s and the next weights, and what it does to outputs times %g no weights can do",
-					l.Name, what(l), dropout, factor),
+				Target: "a net with inverted dropout", Advice: "train without that dropout layer: --set model." +
+					dropout + "=off",
+				Reason: fmt.Sprintf("%s (%s) stands between %s and the next weights, and what it does to outputs "+
+					"times %g no weights can do", l.Name, what(l), dropout, factor),
 			}
 		}
 	}

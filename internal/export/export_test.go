@@ -53,8 +53,9 @@ func halved(t *testing.T, params []Param) string {
 // Every page goes out under its own names, and the weights behind dropout halved, the biases not.
 func TestPlain(t *testing.T) {
 	behind := map[string]string{
-		"alexnet": "fc7.weight fc8.weight", "alexnet-merged": "fc7.weight fc8.weight", "alexnet-one-column": "fc7.weight fc8.weight",
-		"caffenet": "fc7.weight fc8.weight", "torchvision": "fc6.weight fc7.weight", "cifar10": "fc7.weight fc8.weight", "demo": "fc5.weight",
+		"alexnet": "fc7.weight fc8.weight", "alexnet-merged": "fc7.weight fc8.weight",
+		"alexnet-one-column": "fc7.weight fc8.weight", "caffenet": "fc7.weight fc8.weight",
+		"torchvision": "fc6.weight fc7.weight", "cifar10": "fc7.weight fc8.weight", "demo": "fc5.weight",
 	}
 	for _, page := range config.Names() {
 		a := arch(t, page)
@@ -110,12 +111,16 @@ func TestDropoutAnywhere(t *testing.T) {
 		}
 	}
 	for _, c := range []struct{ sets, reason, advice string }{
-		{"model.between.act=tanh model.last=off", "between (tanh) stands between drop1 and the next weights", "model.drop1=off"},
+		{
+			"model.between.act=tanh model.last=off", "between (tanh) stands between drop1 and the next weights",
+			"model.drop1=off",
+		},
 		{"model.between.act=relu", "prob (softmax) stands between last and the next weights", "model.last=off"},
 	} {
 		_, err := Plain(arch(t, strange, strings.Fields(c.sets)...))
 		var refused *Refused
-		if !errors.As(err, &refused) || !strings.Contains(err.Error(), c.reason) || !strings.Contains(refused.Advice, c.advice) {
+		if !errors.As(err, &refused) || !strings.Contains(err.Error(), c.reason) ||
+			!strings.Contains(refused.Advice, c.advice) {
 			t.Errorf("%s: error %v", c.sets, err)
 		}
 	}
@@ -133,10 +138,12 @@ func TestTorchvision(t *testing.T) {
 		got = append(got, p.Name+" "+fmt.Sprint(a.Params[p.Index].Shape))
 	}
 	want := []string{
-		"features.0.weight [64 3 11 11]", "features.0.bias [64]", "features.3.weight [192 64 5 5]", "features.3.bias [192]",
-		"features.6.weight [384 192 3 3]", "features.6.bias [384]", "features.8.weight [256 384 3 3]", "features.8.bias [256]",
-		"features.10.weight [256 256 3 3]", "features.10.bias [256]", "classifier.1.weight [4096 9216]", "classifier.1.bias [4096]",
-		"classifier.4.weight [4096 4096]", "classifier.4.bias [4096]", "classifier.6.weight [7 4096]", "classifier.6.bias [7]",
+		"features.0.weight [64 3 11 11]", "features.0.bias [64]", "features.3.weight [192 64 5 5]",
+		"features.3.bias [192]", "features.6.weight [384 192 3 3]", "features.6.bias [384]",
+		"features.8.weight [256 384 3 3]", "features.8.bias [256]",
+		"features.10.weight [256 256 3 3]", "features.10.bias [256]", "classifier.1.weight [4096 9216]",
+		"classifier.1.bias [4096]", "classifier.4.weight [4096 4096]", "classifier.4.bias [4096]",
+		"classifier.6.weight [7 4096]", "classifier.6.bias [7]",
 	}
 	if fmt.Sprint(got) != fmt.Sprint(want) {
 		t.Errorf("parameters %q\nwant       %q", got, want)
@@ -145,12 +152,15 @@ func TestTorchvision(t *testing.T) {
 		t.Errorf("%q halved", h)
 	}
 	for _, sets := range []string{"train.dropout=false", "model.drop5=off model.drop6=off"} {
-		if params, err = Torchvision(arch(t, "torchvision", strings.Fields(sets)...)); err != nil || halved(t, params) != "" {
+		if params, err = Torchvision(arch(t, "torchvision", strings.Fields(sets)...)); err != nil ||
+			halved(t, params) != "" {
 			t.Errorf("%s: %v", sets, err)
 		}
 	}
 	// the same net in use
-	for _, sets := range []string{"model.drop6=off", "model.drop5.rate=0.25", "model.input.size=227", "model.conv2.round=up"} {
+	for _, sets := range []string{
+		"model.drop6=off", "model.drop5.rate=0.25", "model.input.size=227", "model.conv2.round=up",
+	} {
 		if _, err = Torchvision(arch(t, "torchvision", sets)); err != nil {
 			t.Errorf("%s: %v", sets, err)
 		}
@@ -165,7 +175,10 @@ func TestTorchvisionRefuses(t *testing.T) {
 		{"fig1", "", "conv1.size is 5, of features.0 there it is 11"},
 		{"torchvision", "model.conv1.kernels=96", "conv1.weight is 96x3x11x11, features.0.weight there is 64x3x11x11"},
 		{"torchvision", "model.conv2.groups=2", "conv2.weight is 192x32x5x5, features.3.weight there is 192x64x5x5"},
-		{"torchvision", "model.input.channels=1 data.std=[58]", "conv1.weight is 64x1x11x11, features.0.weight there is 64x3x11x11"},
+		{
+			"torchvision", "model.input.channels=1 data.std=[58]",
+			"conv1.weight is 64x1x11x11, features.0.weight there is 64x3x11x11",
+		},
 		{"torchvision", "model.input.size=256", "fc6.weight is 4096x12544, classifier.1.weight there is 4096x9216"},
 		{"torchvision", "model.conv3.act=tanh", "conv3.act is tanh, of features.6 there it is relu"},
 		{"torchvision", "model.fc8.act=relu", "fc8.act is relu, of classifier.6 there it is none"},
@@ -179,7 +192,8 @@ func TestTorchvisionRefuses(t *testing.T) {
 	} {
 		params, err := Torchvision(arch(t, c.page, strings.Fields(c.sets)...))
 		var refused *Refused
-		if !errors.As(err, &refused) || !strings.Contains(err.Error(), c.want) || !strings.Contains(refused.Advice, "--to plain") {
+		if !errors.As(err, &refused) || !strings.Contains(err.Error(), c.want) ||
+			!strings.Contains(refused.Advice, "--to plain") {
 			t.Errorf("%s %s: error %v, want %s", c.page, c.sets, err, c.want)
 		}
 		if params != nil {
@@ -203,19 +217,24 @@ func TestTorchvisionOrder(t *testing.T) {
 	}
 	a := arch(t, "torchvision")
 	late := *a // dropout after fc7 too, as in the paper
-	late.Layers = slices.Insert(slices.Clone(a.Layers), len(a.Layers)-2, model.Layer{Layer: config.Layer{Name: "drop7", Kind: "dropout", Rate: 0.5}})
-	if _, err := Torchvision(&late); err == nil || !strings.Contains(err.Error(), "drop7 (dropout) stands where that one has classifier.6 (fc)") {
+	late.Layers = slices.Insert(slices.Clone(a.Layers), len(a.Layers)-2, model.Layer{Layer: config.Layer{
+		Name: "drop7", Kind: "dropout", Rate: 0.5,
+	}})
+	if _, err := Torchvision(&late); err == nil ||
+		!strings.Contains(err.Error(), "drop7 (dropout) stands where that one has classifier.6 (fc)") {
 		t.Errorf("error %v", err)
 	}
 	more := *a
 	softmax := a.Layers[len(a.Layers)-1]
 	more.Layers = append(slices.Clone(a.Layers), softmax)
-	if _, err := Torchvision(&more); err == nil || !strings.Contains(err.Error(), "prob (softmax) comes after all of its layers") {
+	if _, err := Torchvision(&more); err == nil ||
+		!strings.Contains(err.Error(), "prob (softmax) comes after all of its layers") {
 		t.Errorf("error %v", err)
 	}
 	fewer := *a
 	fewer.Layers = append(slices.Clone(a.Layers[:len(a.Layers)-2]), softmax)
-	if _, err := Torchvision(&fewer); err == nil || !strings.Contains(err.Error(), "this net has no layer for classifier.6") {
+	if _, err := Torchvision(&fewer); err == nil ||
+		!strings.Contains(err.Error(), "this net has no layer for classifier.6") {
 		t.Errorf("error %v", err)
 	}
 }

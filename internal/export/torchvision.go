@@ -18,7 +18,9 @@ type torchvisionLayer struct {
 }
 
 func conv(name string, kernels, inputs, size, stride, pad int) torchvisionLayer {
-	return torchvisionLayer{name, config.Layer{Kind: "conv", Kernels: kernels, Size: size, Stride: stride, Pad: pad, Act: "relu"}, inputs}
+	return torchvisionLayer{
+		name, config.Layer{Kind: "conv", Kernels: kernels, Size: size, Stride: stride, Pad: pad, Act: "relu"}, inputs,
+	}
 }
 
 func pool(name string) torchvisionLayer {
@@ -44,7 +46,8 @@ func torchvisionLayers(classes int) []torchvisionLayer {
 	}
 }
 
-const torchvisionAdvice = "export it under its own names: --to plain; the net that torchvision has is trained by alexnet train --config torchvision"
+const torchvisionAdvice = "export it under its own names: --to plain; the net that torchvision has is trained by " +
+	"alexnet train --config torchvision"
 
 // Torchvision is the net under the names of torchvision.models.alexnet, with num_classes as the net's. A net of another
 // architecture is a *Refused. Dropout layers may be missing, both or one (they do nothing in use), but there may be
@@ -92,7 +95,8 @@ func torchvisionNames(a *model.Arch) (all []Param, differs string) {
 // differs tells what of a layer is not as there; "" where all is.
 func (w *torchvisionLayer) differs(l *model.Layer, a *model.Arch) string {
 	if l.Kind != w.layer.Kind {
-		return fmt.Sprintf("%s (%s) stands where that one has %s (%s)", l.Name, what(l), w.name, what(&model.Layer{Layer: w.layer}))
+		return fmt.Sprintf("%s (%s) stands where that one has %s (%s)", l.Name, what(l), w.name,
+			what(&model.Layer{Layer: w.layer}))
 	}
 	mismatch := func(key string, is, want any) string {
 		return fmt.Sprintf("%s.%s is %v, of %s there it is %v", l.Name, key, is, w.name, want)

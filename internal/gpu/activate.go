@@ -22,7 +22,8 @@ func (o *activate) backward(c *compiler) error {
 		return nil
 	}
 	n := c.elements(o.in)
-	c.launch("activate_backward"+suffix(o.in.gradType), int64(n), c.read(o.out), c.readGrad(o.out), c.writeGrad(o.in), n, int(o.act))
+	c.launch("activate_backward"+suffix(o.in.gradType), int64(n), c.read(o.out), c.readGrad(o.out), c.writeGrad(o.in),
+		n, int(o.act))
 	c.wrote(o.in)
 	return nil
 }

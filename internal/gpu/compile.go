@@ -125,8 +125,8 @@ func newCompiler(n *Net) *compiler {
 	for i, info := range n.prog.Values {
 		s := info.Shape
 		v := &value{
-			name: info.Name, shape: s, depth: s.C, height: s.H, width: s.W, layout: n.params.layout, typ: typ, gradType: typ,
-			kept: n.prog.Kept(device.Value(i)), input: device.Value(i) == n.prog.Input.Value,
+			name: info.Name, shape: s, depth: s.C, height: s.H, width: s.W, layout: n.params.layout, typ: typ,
+			gradType: typ, kept: n.prog.Kept(device.Value(i)), input: device.Value(i) == n.prog.Input.Value,
 		}
 		v.wants = c.backward && (!v.input || n.prog.InputGrad)
 		c.values = append(c.values, v)

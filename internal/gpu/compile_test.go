@@ -64,7 +64,9 @@ func compiled(t *testing.T, d *Device) (*Net, map[string]int) {
 	must(t, err)
 	m, err := model.Open(arch, []device.Device{d})
 	must(t, err)
-	net, err := m.Compile(model.Options{Rows: trainingRows, Train: true, Input: model.Preprocess{Height: trainingSide, Width: trainingSide}})
+	net, err := m.Compile(model.Options{
+		Rows: trainingRows, Train: true, Input: model.Preprocess{Height: trainingSide, Width: trainingSide},
+	})
 	must(t, err)
 	t.Cleanup(func() { must(t, net.Close()); must(t, m.Close()) })
 	return d.waiting[0], maps.Clone(d.Algorithms())
@@ -109,7 +111,8 @@ func TestWorkspaceBudget(t *testing.T) {
 				for dir, fit := range p.algos {
 					for _, a := range fit {
 						if most = max(most, a.Workspace); a.Workspace > memory/16 {
-							t.Errorf("%v: %d bytes of workspace, %d allowed", cuda.Direction(dir), a.Workspace, memory/16)
+							t.Errorf("%v: %d bytes of workspace, %d allowed", cuda.Direction(dir), a.Workspace,
+								memory/16)
 						}
 					}
 				}

@@ -63,8 +63,9 @@ func (o *conv) describe(c *compiler) error {
 	for _, x := range o.in {
 		p := &convPart{x: x, h: reach(s, x.height, o.out.height), w: reach(s, x.width, o.out.width), at: want.len}
 		p.settings = cuda.Convolution{
-			Rows: c.prog.Rows, Channels: x.depth, Height: p.h, Width: p.w, Kernels: o.out.depth, Size: s.Kernel, Stride: s.Stride, Pad: s.Pad,
-			Groups: s.Groups, OutHeight: o.out.height, OutWidth: o.out.width, Type: x.typ, Math: c.math(), Layout: x.layout,
+			Rows: c.prog.Rows, Channels: x.depth, Height: p.h, Width: p.w, Kernels: o.out.depth, Size: s.Kernel,
+			Stride: s.Stride, Pad: s.Pad, Groups: s.Groups, OutHeight: o.out.height, OutWidth: o.out.width,
+			Type: x.typ, Math: c.math(), Layout: x.layout,
 		}
 		if err := c.countable(x.depth*p.h*p.w, o.out.row()); err != nil {
 			return err
@@ -97,7 +98,8 @@ func (c *compiler) countable(in, out int) error {
 	if c.prog.Rows*row < 1<<31 {
 		return nil
 	}
-	return fmt.Errorf("a batch of %d has %d numbers in one tensor, of which cuDNN takes less than 2^31; --batch %d (train.batch) is the largest", c.prog.Rows, c.prog.Rows*row, (1<<31-1)/row)
+	return fmt.Errorf("a batch of %d has %d numbers in one tensor, of which cuDNN takes less than 2^31; --batch %d "+
+		"(train.batch) is the largest", c.prog.Rows, c.prog.Rows*row, (1<<31-1)/row)
 }
 
 // math is what convolutions may do in the net's precision.
@@ -223,7 +225,9 @@ func (o *conv) choose(c *compiler, p *convPart, dir cuda.Direction, input int) e
 	}
 	fit, err := p.Choose(d.dnn, dir, want)
 	if err != nil && p.x.layout == cuda.NHWC {
-		return &device.PrecisionError{Precision: c.prog.Precision, Reason: fmt.Sprintf("%v, with values in NHWC, %d groups", err, o.spec.Groups)}
+		return &device.PrecisionError{
+			Precision: c.prog.Precision, Reason: fmt.Sprintf("%v, with values in NHWC, %d groups", err, o.spec.Groups),
+		}
 	}
 	if err != nil {
 		return err
@@ -276,14 +280,17 @@ func (s *convolve) try(n *Net, op string) error {
 	err := s.run(n)
 	for first := err; err != nil; err = s.run(n) {
 		failed := p.algos[s.dir][0].Number
-		p.algos[s.dir] = slices.DeleteFunc(p.algos[s.dir][1:], func(a cuda.Algorithm) bool { return a.Workspace > s.work.bytes })
+		p.algos[s.dir] = slices.DeleteFunc(p.algos[s.dir][1:], func(a cuda.Algorithm) bool {
+			return a.Workspace > s.work.bytes
+		})
 		if len(p.algos[s.dir]) == 0 {
 			return first
 		}
 		if err := p.use(n, s.dir); err != nil {
 			return err
 		}
-		n.dev.note(fmt.Sprintf("%s: %s: cuDNN's algorithm %d for its %v fails, number %d is tried: %v", n.dev.name, op, failed, s.dir, p.algos[s.dir][0].Number, err))
+		n.dev.note(fmt.Sprintf("%s: %s: cuDNN's algorithm %d for its %v fails, number %d is tried: %v", n.dev.name, op,
+			failed, s.dir, p.algos[s.dir][0].Number, err))
 	}
 	return nil
 }

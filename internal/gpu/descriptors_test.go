@@ -23,7 +23,8 @@ func TestRealDescriptors(t *testing.T) {
 
 func TestDescriptors(t *testing.T) {
 	inChild(t)
-	if folder, err := filepath.EvalSymlinks(filepath.Dir(link.CUDNN.Path())); err != nil || link.CUDNNVersion() < 90000 {
+	if folder, err := filepath.EvalSymlinks(filepath.Dir(link.CUDNN.Path())); err != nil ||
+		link.CUDNNVersion() < 90000 {
 		t.Fatalf("cuDNN %d in %s: %v", link.CUDNNVersion(), folder, err)
 	}
 	for _, name := range config.Names() {
@@ -50,7 +51,9 @@ func programs(t *testing.T, page *config.Config, devices int) []device.Program {
 	m, err := model.Open(arch, reference.Open(devices))
 	must(t, err)
 	in := arch.Input
-	net, err := m.Compile(model.Options{Rows: page.Train.Batch, Train: true, Input: model.Preprocess{Height: in.H, Width: in.W}})
+	net, err := m.Compile(model.Options{
+		Rows: page.Train.Batch, Train: true, Input: model.Preprocess{Height: in.H, Width: in.W},
+	})
 	must(t, err)
 	return net.Plan().Programs
 }

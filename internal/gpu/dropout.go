@@ -34,6 +34,6 @@ func (o *dropout) apply(c *compiler, from, to *buffer) {
 		c.launch("scale"+suffix(v.typ), int64(n), from, to, n, 1-s.Rate)
 		return
 	}
-	c.launch("dropout"+order(v.layout)+suffix(v.typ), int64(n), from, to, c.prog.Rows, v.depth, v.plane(), s.Stream, s.FirstUnit,
-		philox.Threshold(s.Rate), c.passed)
+	c.launch("dropout"+order(v.layout)+suffix(v.typ), int64(n), from, to, c.prog.Rows, v.depth, v.plane(), s.Stream,
+		s.FirstUnit, philox.Threshold(s.Rate), c.passed)
 }

@@ -56,14 +56,16 @@ func lookAt(ordinal int) (*Device, Fact, error) {
 		return nil, Fact{}, err
 	}
 	f := Fact{
-		Ordinal: i.Ordinal, Name: i.Name, Memory: i.Memory, Capability: fmt.Sprintf("%d.%d", i.Major, i.Minor), PCI: i.PCI, Processors: i.Processors,
+		Ordinal: i.Ordinal, Name: i.Name, Memory: i.Memory, Capability: fmt.Sprintf("%d.%d", i.Major, i.Minor),
+		PCI: i.PCI, Processors: i.Processors,
 	}
 	d, err := open(ordinal, fmt.Sprintf("cuda:%d", ordinal), 0, Options{})
 	if err != nil {
 		f.Missing = strings.TrimPrefix(Reason(err), fmt.Sprintf("cuda:%d: ", ordinal))
 		return nil, f, nil
 	}
-	if err := d.do(func() (err error) { f.Free, _, err = cu.MemInfo(); return cuda.Wrap("cuMemGetInfo", err) }); err != nil {
+	if err := d.do(func() (err error) { f.Free, _, err = cu.MemInfo(); return cuda.Wrap("cuMemGetInfo", err) }); err !=
+		nil {
 		return nil, f, errors.Join(err, d.Close())
 	}
 	return d, f, nil

@@ -32,7 +32,9 @@ func (o *fc) forward(c *compiler) error {
 		x := o.in[i]
 		c.emit(&gemm{
 			m: c.prog.Rows, n: o.out.shape.C, k: x.row(), add: n > 0, tf32: c.prog.Precision == device.TF32,
-			a: matrix{c.read(x), x.typ, x.row(), false}, b: o.weight(c, i, true), c: matrix{sums, sumType, o.out.shape.C, false},
+			a: matrix{c.read(x), x.typ, x.row(), false}, b: o.weight(c, i, true), c: matrix{
+				sums, sumType, o.out.shape.C, false,
+			},
 		})
 	}
 	c.activate(sums, sumType, o.bias.weight, o.out, o.spec.Act)
@@ -93,7 +95,9 @@ func (o *fc) backward(c *compiler) error {
 		}
 		c.emit(&gemm{
 			m: c.prog.Rows, n: x.row(), k: units, tf32: tf32,
-			a: matrix{dz, o.out.gradType, units, false}, b: o.weight(c, i, false), c: matrix{c.writeGrad(x), x.gradType, x.row(), false},
+			a: matrix{dz, o.out.gradType, units, false}, b: o.weight(c, i, false), c: matrix{
+				c.writeGrad(x), x.gradType, x.row(), false,
+			},
 		})
 		c.wrote(x)
 	}

@@ -87,8 +87,8 @@ func use(ordinal int) (*card, error) {
 		return nil, err
 	}
 	if info.Major*10+info.Minor < oldestMajor*10+oldestMinor {
-		return nil, fmt.Errorf("%w: %s (number %d) has compute capability %d.%d, the program's kernels want %d.%d", ErrUnavailable,
-			info.Name, ordinal, info.Major, info.Minor, oldestMajor, oldestMinor)
+		return nil, fmt.Errorf("%w: %s (number %d) has compute capability %d.%d, the program's kernels want %d.%d",
+			ErrUnavailable, info.Name, ordinal, info.Major, info.Minor, oldestMajor, oldestMinor)
 	}
 	ctx, err := cuda.OpenContext(ordinal)
 	if err != nil {
@@ -225,8 +225,11 @@ func (d *Device) Supports(p device.Precision) error {
 	if p == device.FP32 || d.info.Major >= 8 {
 		return nil
 	}
-	return &device.PrecisionError{Precision: p, Reason: fmt.Sprintf("%s has compute capability %d.%d, its tensor cores know it from 8.0 on",
-		d.info.Name, d.info.Major, d.info.Minor)}
+	return &device.PrecisionError{
+		Precision: p,
+		Reason: fmt.Sprintf("%s has compute capability %d.%d, its tensor cores know it from 8.0 on", d.info.Name,
+			d.info.Major, d.info.Minor),
+	}
 }
 
 // Algorithms are those that training nets compiled so far chose, of each direction of each convolution, as cuDNN

@@ -45,7 +45,9 @@ func openOn(t testing.TB, o Options, numbers ...int) []device.Device {
 }
 
 func TestDevice(t *testing.T) {
-	devicetest.Run(t, func(t *testing.T, n int) []device.Device { return openDevices(t, Options{Deterministic: true}, n) })
+	devicetest.Run(t, func(t *testing.T, n int) []device.Device {
+		return openDevices(t, Options{Deterministic: true}, n)
+	})
 }
 
 func TestHalf(t *testing.T) {
@@ -58,15 +60,23 @@ func TestHalf(t *testing.T) {
 // Int8 weights are refused with the layer's name and what to do.
 func TestRefusesInt8(t *testing.T) {
 	d := openDevices(t, Options{}, 1)[0]
-	params, err := d.NewParams([]device.ParamSpec{{Name: "fc6.weight", Shape: []int{4, 12}}, {Name: "fc6.bias", Shape: []int{4}}})
+	params, err := d.NewParams([]device.ParamSpec{
+		{Name: "fc6.weight", Shape: []int{4, 12}}, {Name: "fc6.bias", Shape: []int{4}},
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer params.Close()
 	_, err = d.Compile(device.Program{
 		Rows: 1, Params: params, Input: device.Input{Channels: 3, Height: 2, Width: 2},
-		Values: []device.ValueInfo{{Name: "input", Shape: device.Shape{C: 3, H: 2, W: 2}}, {Name: "fc6", Shape: device.Shape{C: 4, H: 1, W: 1}}},
-		Ops:    []device.Spec{&device.FC{Op: device.Op{Name: "fc6", In: []device.Value{0}, Out: 1}, Weight: 0, Bias: 1, Int8: true}},
+		Values: []device.ValueInfo{
+			{Name: "input", Shape: device.Shape{C: 3, H: 2, W: 2}}, {
+				Name: "fc6", Shape: device.Shape{C: 4, H: 1, W: 1},
+			},
+		},
+		Ops: []device.Spec{&device.FC{
+			Op: device.Op{Name: "fc6", In: []device.Value{0}, Out: 1}, Weight: 0, Bias: 1, Int8: true,
+		}},
 	})
 	if err == nil || !strings.Contains(err.Error(), d.Name()+": fc6: GPUs have no int8 weights") {
 		t.Errorf("refusal of int8 weights: %v", err)
@@ -82,5 +92,7 @@ func TestOneGPU(t *testing.T) {
 
 // runColumns is the part of the suite that is about two devices.
 func runColumns(t *testing.T) {
-	devicetest.RunPairs(t, func(t *testing.T, n int) []device.Device { return openDevices(t, Options{Deterministic: true}, n) })
+	devicetest.RunPairs(t, func(t *testing.T, n int) []device.Device {
+		return openDevices(t, Options{Deterministic: true}, n)
+	})
 }

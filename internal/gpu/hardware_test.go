@@ -98,7 +98,8 @@ func TestPathsTold(t *testing.T) {
 // cuDNN's heuristics may name an algorithm that fails, or another math type than asked for, whose workspace is another.
 func TestAlgorithmsThatFail(t *testing.T) {
 	child(t, "TestFewSteps", "ALEXNET_WAY=peer", "SOFTGPU_CUDNN_MATH=0")
-	child(t, "TestFewSteps", "ALEXNET_WAY=peer", "SOFTGPU_CUDNN_FAILS=forward/7,forward/1,data/5,data/1,filter/5,filter/3",
+	child(t, "TestFewSteps", "ALEXNET_WAY=peer",
+		"SOFTGPU_CUDNN_FAILS=forward/7,forward/1,data/5,data/1,filter/5,filter/3",
 		"ALEXNET_NOTE=cuda:0: conv1: cuDNN's algorithm 1 for its forward fails, number 0 is tried")
 	child(t, "TestNoAlgorithmRuns", "SOFTGPU_CUDNN_FAILS=data/5,data/1,data/0")
 	child(t, "TestNoAlgorithmFits", "SOFTGPU_CUDNN_MATH=2")
@@ -114,7 +115,9 @@ func columnsNet(t *testing.T, rows int, p device.Precision) (*model.Net, error) 
 	m, err := model.Open(arch, openOn(t, Options{}, 0))
 	must(t, err)
 	t.Cleanup(func() { must(t, m.Close()) })
-	return m.Compile(model.Options{Rows: rows, Train: true, Precision: p, Input: model.Preprocess{Height: trainingSide, Width: trainingSide}})
+	return m.Compile(model.Options{
+		Rows: rows, Train: true, Precision: p, Input: model.Preprocess{Height: trainingSide, Width: trainingSide},
+	})
 }
 
 func TestNoAlgorithmRuns(t *testing.T) {
@@ -130,10 +133,12 @@ func TestNoAlgorithmRuns(t *testing.T) {
 func TestNoAlgorithmFits(t *testing.T) {
 	inChild(t)
 	var precision *device.PrecisionError
-	if _, err := columnsNet(t, trainingRows, device.TF32); !errors.As(err, &precision) || !strings.Contains(err.Error(), "conv1: tf32 is not available") {
+	if _, err := columnsNet(t, trainingRows, device.TF32); !errors.As(err, &precision) ||
+		!strings.Contains(err.Error(), "conv1: tf32 is not available") {
 		t.Errorf("in tf32 no algorithm is allowed: %v", err)
 	}
-	if _, err := columnsNet(t, trainingRows, device.FP32); errors.As(err, &precision) || err == nil || !strings.Contains(err.Error(), "conv1: cuDNN has no algorithm") {
+	if _, err := columnsNet(t, trainingRows, device.FP32); errors.As(err, &precision) || err == nil ||
+		!strings.Contains(err.Error(), "conv1: cuDNN has no algorithm") {
 		t.Errorf("in fp32 no algorithm is allowed: %v", err)
 	}
 }
@@ -145,7 +150,8 @@ func TestBatchTooLarge(t *testing.T) {
 		t.Error(err)
 	}
 	_, err := columnsNet(t, (1<<31-1)/row+1, device.FP32)
-	if want := fmt.Sprintf("conv1: a batch of %d has", (1<<31-1)/row+1); err == nil || !strings.Contains(err.Error(), want) ||
+	if want := fmt.Sprintf("conv1: a batch of %d has", (1<<31-1)/row+1); err == nil ||
+		!strings.Contains(err.Error(), want) ||
 		!strings.HasSuffix(err.Error(), fmt.Sprintf("--batch %d (train.batch) is the largest", (1<<31-1)/row)) {
 		t.Errorf("%v, want %s", err, want)
 	}
@@ -156,7 +162,8 @@ func TestFullPrecision(t *testing.T) {
 	const nonfused = 7
 	for size, want := range map[string]bool{"size: 3, pad: 1": true, "size: 5, pad: 2": false} {
 		devs := openOn(t, Options{}, 0)
-		newTraining(t, strings.Replace(columnsPage, "kernels: 16, size: 3, pad: 1,", "kernels: 16, "+size+",", 1), trainingRows, devs)
+		newTraining(t, strings.Replace(columnsPage, "kernels: 16, size: 3, pad: 1,", "kernels: 16, "+size+",", 1),
+			trainingRows, devs)
 		if got := devs[0].(*Device).Algorithms()["0 conv2/0 forward"]; (got == nonfused) != want {
 			t.Errorf("conv2 with %s is computed by algorithm %d", size, got)
 		}

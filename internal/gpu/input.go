@@ -69,7 +69,8 @@ func (c *compiler) stage() {
 				part{o.small, o.flip},
 				part{o.small, o.color},
 				o.mean, len(in.Mean), o.scale, x,
-				c.prog.Rows, in.Channels, in.Height, in.Width, v.shape.H, v.shape.W, v.depth, v.height, v.width, c.passed,
+				c.prog.Rows, in.Channels, in.Height, in.Width, v.shape.H, v.shape.W, v.depth, v.height, v.width,
+				c.passed,
 			},
 		}
 	}
@@ -150,7 +151,8 @@ func (o *input) fill(n *Net) error {
 		if len(c.from) == 0 {
 			continue
 		}
-		if err := cu.MemcpyHtoDAsync(c.to.ptr(), unsafe.Pointer(&c.from[0]), int64(4*len(c.from)), n.dev.main); err != nil {
+		if err := cu.MemcpyHtoDAsync(c.to.ptr(), unsafe.Pointer(&c.from[0]), int64(4*len(c.from)),
+			n.dev.main); err != nil {
 			return cuda.Wrap("cuMemcpyHtoDAsync", err)
 		}
 	}
@@ -162,7 +164,8 @@ func (n *Net) Stage() *device.Batch {
 	s := &n.input.slots[n.staged&1]
 	n.staged++
 	if s.begun {
-		if err := n.dev.do(func() error { return cuda.Wrap("cuEventSynchronize", s.consumed.Synchronize()) }); err != nil {
+		if err := n.dev.do(func() error { return cuda.Wrap("cuEventSynchronize", s.consumed.Synchronize()) }); err !=
+			nil {
 			n.fail("stage", err)
 		}
 	}
@@ -197,7 +200,8 @@ func (n *Net) begin(s *slot, pass *device.Pass) error {
 	small, o := s.small(n), &n.input
 	tensors := len(n.params.params)
 	cuda.Slice[kernels.Pass](n.pinned, small+o.pass, 1)[0] = kernels.Pass{
-		Seed: pass.Seed, Step: pass.Step, First: pass.First, Rows: int64(pass.Rows), Divisor: pass.Divisor, Momentum: pass.Momentum,
+		Seed: pass.Seed, Step: pass.Step, First: pass.First, Rows: int64(pass.Rows), Divisor: pass.Divisor,
+		Momentum: pass.Momentum,
 	}
 	copy(cuda.Slice[float32](n.pinned, small+o.rates, tensors), pass.LR)
 	copy(cuda.Slice[float32](n.pinned, small+o.rates+4*int64(tensors), tensors), pass.Decay)

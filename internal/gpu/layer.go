@@ -41,7 +41,8 @@ func (c *compiler) ahead(out *value, act device.Activation, bias *param) *buffer
 		if splits > 1 {
 			partial = c.buffer(device.PurposeWorkspace, 4*int64(splits)*int64(channels))
 		}
-		c.launch("bias_backward"+suffix(out.gradType), kernels.BiasTiles(channels, inner, splits), y, dy, dz, partial, rows, channels, inner, int(act), splits)
+		c.launch("bias_backward"+suffix(out.gradType), kernels.BiasTiles(channels, inner, splits), y, dy, dz, partial,
+			rows, channels, inner, int(act), splits)
 		if splits > 1 {
 			c.launch("bias_sum", int64(channels), partial, bias.gradient, channels, splits)
 		}

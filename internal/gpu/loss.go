@@ -11,7 +11,8 @@ type loss struct {
 
 func (o *loss) forward(c *compiler) error {
 	x, classes := c.read(o.in), o.in.shape.C
-	c.launch("softmax"+suffix(o.in.typ), int64(c.prog.Rows), x, c.labels, c.write(o.out), c.write(o.stats), c.prog.Rows, classes, c.passed)
+	c.launch("softmax"+suffix(o.in.typ), int64(c.prog.Rows), x, c.labels, c.write(o.out), c.write(o.stats), c.prog.Rows,
+		classes, c.passed)
 	c.classes = classes
 	c.lossOf = o.stats
 	if !c.prog.Train { // nothing else will look at it
@@ -25,7 +26,8 @@ func (o *loss) backward(c *compiler) error {
 	if !o.in.wants {
 		return nil
 	}
-	c.launch("softmax_backward"+suffix(o.in.gradType), int64(c.prog.Rows), c.read(o.out), c.labels, c.writeGrad(o.in), c.prog.Rows, o.in.shape.C, c.passed)
+	c.launch("softmax_backward"+suffix(o.in.gradType), int64(c.prog.Rows), c.read(o.out), c.labels, c.writeGrad(o.in),
+		c.prog.Rows, o.in.shape.C, c.passed)
 	c.wrote(o.in)
 	return nil
 }
@@ -51,7 +53,8 @@ func (c *compiler) update() {
 	}
 	chunks := c.params.chunks()
 	c.launch("check", chunks, c.params.table, tensors, chunks, c.flags)
-	c.launch("update", chunks, c.params.table, tensors, chunks, c.rates, part{c.rates.of, c.rates.at + 4*int64(tensors)}, c.passed, c.flags)
+	c.launch("update", chunks, c.params.table, tensors, chunks, c.rates,
+		part{c.rates.of, c.rates.at + 4*int64(tensors)}, c.passed, c.flags)
 	c.emit(&report{})
 }
 

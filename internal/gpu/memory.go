@@ -94,7 +94,9 @@ func (a *arena) pack() {
 			}
 			b.offset = max(b.offset, up(p.offset+p.bytes))
 		}
-		at, _ := slices.BinarySearchFunc(placed, b.offset, func(p *buffer, offset int64) int { return cmp.Compare(p.offset, offset) })
+		at, _ := slices.BinarySearchFunc(placed, b.offset, func(p *buffer, offset int64) int {
+			return cmp.Compare(p.offset, offset)
+		})
 		placed = slices.Insert(placed, at, b)
 		a.bytes = max(a.bytes, up(b.offset+b.bytes))
 	}

@@ -146,8 +146,8 @@ func (p *Params) fillTable() error {
 	chunks := int64(0)
 	for i, q := range p.params {
 		table[i] = kernels.Tensor{
-			Weight: uint64(q.weight.ptr()), Momentum: uint64(q.momentum.ptr()), Gradient: uint64(q.gradient.ptr()), Half: uint64(q.half.ptr()),
-			Len: int64(q.len), FirstChunk: chunks,
+			Weight: uint64(q.weight.ptr()), Momentum: uint64(q.momentum.ptr()), Gradient: uint64(q.gradient.ptr()),
+			Half: uint64(q.half.ptr()), Len: int64(q.len), FirstChunk: chunks,
 		}
 		chunks += kernels.Chunks(q.len)
 	}
@@ -199,7 +199,8 @@ func (p *Params) Fetch(id device.Param, part device.Part, dst []float32) error {
 		if q.blocks != nil {
 			x = make([]float32, q.len)
 		}
-		if err := cuda.Wrap("cuMemcpyDtoH", cu.MemcpyDtoH(unsafe.Pointer(&x[0]), b.ptr(), int64(4*len(x)))); err != nil {
+		if err := cuda.Wrap("cuMemcpyDtoH", cu.MemcpyDtoH(unsafe.Pointer(&x[0]), b.ptr(), int64(4*len(x)))); err !=
+			nil {
 			return err
 		}
 		for _, k := range q.blocks {
@@ -223,7 +224,8 @@ func (p *Params) Store(id device.Param, part device.Part, src []float32) error {
 				k.each(func(private, logical int) { x[private] = src[logical] })
 			}
 		}
-		if err := cuda.Write(b.ptr(), unsafe.Pointer(&x[0]), int64(4*len(x)), p.dev.main); err != nil || part != device.Weight {
+		if err := cuda.Write(b.ptr(), unsafe.Pointer(&x[0]), int64(4*len(x)), p.dev.main); err != nil ||
+			part != device.Weight {
 			return err
 		}
 		return p.copyHalf(q)

@@ -25,7 +25,8 @@ func (s access) told(a, b *card) string {
 	if s.note == "" {
 		return ""
 	}
-	return fmt.Sprintf("what crosses between cuda:%d and cuda:%d goes through the host's memory: %s", a.Ordinal, b.Ordinal, s.note)
+	return fmt.Sprintf("what crosses between cuda:%d and cuda:%d goes through the host's memory: %s", a.Ordinal,
+		b.Ordinal, s.note)
 }
 
 // reaches looks at a pair of GPUs, once. That the driver promises access is not enough: on some machines it cannot be

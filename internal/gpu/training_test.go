@@ -67,7 +67,9 @@ func newTraining(t *testing.T, page string, rows int, devs []device.Device) *tra
 	return trainingOf(t, cfg, rows, trainingSide, device.FP32, devs)
 }
 
-func trainingOf(t *testing.T, cfg *config.Config, rows, side int, precision device.Precision, devs []device.Device) *training {
+func trainingOf(t *testing.T, cfg *config.Config, rows, side int, precision device.Precision,
+	devs []device.Device,
+) *training {
 	t.Helper()
 	arch, err := model.Of(cfg, 0)
 	must(t, err)
@@ -75,7 +77,9 @@ func trainingOf(t *testing.T, cfg *config.Config, rows, side int, precision devi
 	tr.model, err = model.Open(arch, devs)
 	must(t, err)
 	tr.net, err = tr.model.Compile(model.Options{
-		Rows: rows, Train: true, Precision: precision, Input: model.Preprocess{Height: side, Width: side, Mean: []float32{120, 120, 120}},
+		Rows: rows, Train: true, Precision: precision, Input: model.Preprocess{
+			Height: side, Width: side, Mean: []float32{120, 120, 120},
+		},
 	})
 	must(t, err)
 	must(t, tr.net.Alloc())
@@ -116,8 +120,8 @@ func (tr *training) step(step, rows, room, classes int) {
 		b.Color[r] = [3]float32{float32(9 * n[0]), float32(9 * n[1]), float32(9 * n[2])}
 	}
 	tr.net.Step(b, model.Pass{
-		Seed: 3, Step: uint64(step), First: uint64(step * trainingRows), Rows: rows, Divisor: cmp.Or(tr.divisor, float32(rows)), Momentum: .9,
-		LR: tr.lr, Decay: tr.decay,
+		Seed: 3, Step: uint64(step), First: uint64(step * trainingRows), Rows: rows,
+		Divisor: cmp.Or(tr.divisor, float32(rows)), Momentum: .9, LR: tr.lr, Decay: tr.decay,
 	})
 }
 
@@ -236,7 +240,8 @@ func child(t *testing.T, test string, settings ...string) (stats counts) {
 	must(t, err)
 	must(t, json.Unmarshal(text, &stats))
 	if stats.Unmapped != 0 || stats.Arguments != 0 {
-		t.Errorf("%s: %d bytes crossed between GPUs that do not reach each other, %d calls were given the other GPU's memory", test, stats.Unmapped, stats.Arguments)
+		t.Errorf("%s: %d bytes crossed between GPUs that do not reach each other, %d calls were given the other "+
+			"GPU's memory", test, stats.Unmapped, stats.Arguments)
 	}
 	return stats
 }
@@ -300,7 +305,8 @@ func TestPaperBytes(t *testing.T) {
 func crossed(t *testing.T, stats counts, there, back int64) {
 	t.Helper()
 	if stats.Peer[0][1] != there || stats.Peer[1][0] != back {
-		t.Errorf("%d bytes went from GPU 0 to 1 and %d from 1 to 0, want %d and %d", stats.Peer[0][1], stats.Peer[1][0], there, back)
+		t.Errorf("%d bytes went from GPU 0 to 1 and %d from 1 to 0, want %d and %d", stats.Peer[0][1], stats.Peer[1][0],
+			there, back)
 	}
 }
 
@@ -379,7 +385,9 @@ func TestPassesInFlight(t *testing.T) {
 		must(t, err)
 		m, err := model.Open(arch, devs)
 		must(t, err)
-		net, err := m.Compile(model.Options{Rows: rows, Input: model.Preprocess{Height: trainingSide, Width: trainingSide}})
+		net, err := m.Compile(model.Options{
+			Rows: rows, Input: model.Preprocess{Height: trainingSide, Width: trainingSide},
+		})
 		must(t, err)
 		must(t, net.Alloc())
 		defer func() { must(t, net.Close()); must(t, m.Close()) }()

@@ -16,7 +16,8 @@ const Built = false
 // Available tells why no GPU can be used.
 func Available() error {
 	return fmt.Errorf("%w: %w", ErrUnavailable, &link.Error{
-		What: "this build computes on the CPU only", Err: errors.New("it holds no CUDA kernels"), Advice: "make cuda builds the program with CUDA (Linux on x86-64)",
+		What: "this build computes on the CPU only", Err: errors.New("it holds no CUDA kernels"),
+		Advice: "make cuda builds the program with CUDA (Linux on x86-64)",
 	})
 }
 

@@ -69,7 +69,8 @@ func groupLimit(root, self string) (limit, used int64) {
 		}
 	}
 	for ; ; at = path.Dir(at) {
-		if n, err := strconv.ParseInt(strings.TrimSpace(read(path.Join(root, at, "memory.max"))), 10, 64); err == nil && (limit == 0 || n < limit) {
+		if n, err := strconv.ParseInt(strings.TrimSpace(read(path.Join(root, at, "memory.max"))), 10, 64); err == nil &&
+			(limit == 0 || n < limit) {
 			limit = n
 			// 0 where it is not told
 			used, _ = strconv.ParseInt(strings.TrimSpace(read(path.Join(root, at, "memory.current"))), 10, 64)

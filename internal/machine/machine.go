@@ -53,7 +53,10 @@ func Look() Facts {
 	f := Facts{
 		Platform: runtime.GOOS + "/" + runtime.GOARCH,
 		System:   system(), Kernel: kernel(), CPU: model(), NVIDIA: nvidia(), Features: features(), Memory: memory(),
-		Cores: Cores{Machine: online(), Affinity: runtime.NumCPU(), GOMAXPROCS: runtime.GOMAXPROCS(0), OMPThreads: os.Getenv("OMP_NUM_THREADS")},
+		Cores: Cores{
+			Machine: online(), Affinity: runtime.NumCPU(), GOMAXPROCS: runtime.GOMAXPROCS(0),
+			OMPThreads: os.Getenv("OMP_NUM_THREADS"),
+		},
 	}
 	if dir, err := os.Getwd(); err == nil {
 		f.disk("working folder", dir)
@@ -84,7 +87,8 @@ func features() map[string]bool {
 	switch runtime.GOARCH {
 	case "amd64", "386":
 		return map[string]bool{
-			"avx2": cpu.X86.HasAVX2, "avx512f": cpu.X86.HasAVX512F, "avx512_bf16": cpu.X86.HasAVX512BF16, "amx_bf16": cpu.X86.HasAMXBF16,
+			"avx2": cpu.X86.HasAVX2, "avx512f": cpu.X86.HasAVX512F, "avx512_bf16": cpu.X86.HasAVX512BF16,
+			"amx_bf16": cpu.X86.HasAMXBF16,
 		}
 	case "arm64":
 		return map[string]bool{"neon": cpu.ARM64.HasASIMD, "sve": cpu.ARM64.HasSVE, "bf16": flag("bf16")}

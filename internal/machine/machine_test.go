@@ -10,7 +10,8 @@ func TestLook(t *testing.T) {
 	if f.Platform != runtime.GOOS+"/"+runtime.GOARCH || f.Cores.Affinity < 1 || f.Cores.GOMAXPROCS < 1 {
 		t.Errorf("%+v", f)
 	}
-	if runtime.GOOS == "linux" && (f.Kernel == "" || f.Memory.Total < 1<<20 || f.Cores.Machine < f.Cores.Affinity || len(f.Disks) == 0 || f.Disks[0].Free < 1) {
+	if runtime.GOOS == "linux" && (f.Kernel == "" || f.Memory.Total < 1<<20 || f.Cores.Machine < f.Cores.Affinity ||
+		len(f.Disks) == 0 || f.Disks[0].Free < 1) {
 		t.Errorf("%+v", f)
 	}
 }

@@ -76,7 +76,11 @@ func New(cfg config.Model, dropout bool) (*Arch, error) {
 	if cfg.Classes < 2 {
 		return nil, config.Errorf("model.classes", "is %d, must be at least 2", cfg.Classes)
 	}
-	a := &Arch{Columns: cfg.Columns, Classes: cfg.Classes, Input: device.Shape{C: cfg.Input.Channels, H: cfg.Input.Size, W: cfg.Input.Size}}
+	a := &Arch{
+		Columns: cfg.Columns, Classes: cfg.Classes, Input: device.Shape{
+			C: cfg.Input.Channels, H: cfg.Input.Size, W: cfg.Input.Size,
+		},
+	}
 	last := lastWeighted(cfg.Layers)
 	shape, at := a.Input, shared
 	for i, c := range cfg.Layers {
@@ -135,7 +139,8 @@ func (a *Arch) resolve(l *Layer) error {
 	case "pool":
 		up := l.Round == "up"
 		l.Out = device.Shape{
-			C: l.In.C, H: device.PoolSize(l.In.H, l.Size, l.Stride, l.Pad, up), W: device.PoolSize(l.In.W, l.Size, l.Stride, l.Pad, up),
+			C: l.In.C, H: device.PoolSize(l.In.H, l.Size, l.Stride, l.Pad, up),
+			W: device.PoolSize(l.In.W, l.Size, l.Stride, l.Pad, up),
 		}
 		return l.fits()
 	}
@@ -145,7 +150,8 @@ func (a *Arch) resolve(l *Layer) error {
 
 func (l *Layer) fits() error {
 	if l.Out.H < 1 || l.Out.W < 1 {
-		return config.Errorf("model."+l.Name+".size", "is %d, does not fit into maps of %dx%d with pad %d", l.Size, l.In.H, l.In.W, l.Pad)
+		return config.Errorf("model."+l.Name+".size", "is %d, does not fit into maps of %dx%d with pad %d", l.Size,
+			l.In.H, l.In.W, l.Pad)
 	}
 	return nil
 }
@@ -153,7 +159,8 @@ func (l *Layer) fits() error {
 func (a *Arch) conv(l *Layer) error {
 	up := l.Round == "up"
 	l.Out = device.Shape{
-		C: l.Kernels, H: device.ConvSize(l.In.H, l.Size, l.Stride, l.Pad, up), W: device.ConvSize(l.In.W, l.Size, l.Stride, l.Pad, up),
+		C: l.Kernels, H: device.ConvSize(l.In.H, l.Size, l.Stride, l.Pad, up),
+		W: device.ConvSize(l.In.W, l.Size, l.Stride, l.Pad, up),
 	}
 	if err := l.fits(); err != nil {
 		return err
@@ -163,10 +170,12 @@ func (a *Arch) conv(l *Layer) error {
 		return err
 	}
 	if l.Groups > 1 && a.Columns > 1 && !l.own() {
-		return config.Errorf("model."+l.Name+".groups", "is %d; groups divide a column, and this layer reads more than its own", l.Groups)
+		return config.Errorf("model."+l.Name+".groups",
+			"is %d; groups divide a column, and this layer reads more than its own", l.Groups)
 	}
 	if seen%l.Groups != 0 || l.Kernels/a.shares(l)%l.Groups != 0 {
-		return config.Errorf("model."+l.Name+".groups", "is %d, must divide the %d channels and the %d kernels of a column", l.Groups, seen, l.Kernels/a.shares(l))
+		return config.Errorf("model."+l.Name+".groups",
+			"is %d, must divide the %d channels and the %d kernels of a column", l.Groups, seen, l.Kernels/a.shares(l))
 	}
 	a.params(l, l.Kernels, seen/l.Groups, l.Size, l.Size)
 	return nil
@@ -205,7 +214,8 @@ func (a *Arch) seen(l *Layer, key string, outputs int) (int, error) {
 		return l.In.C, nil
 	}
 	if l.to == home {
-		return 0, config.Errorf("model."+l.Name+".inputs", "is own, must be both: the last layer with weights lies whole on one device and reads every column")
+		return 0, config.Errorf("model."+l.Name+".inputs",
+			"is own, must be both: the last layer with weights lies whole on one device and reads every column")
 	}
 	return l.In.C / a.Columns, nil
 }
@@ -217,8 +227,14 @@ func (a *Arch) params(l *Layer, outputs int, seen ...int) {
 		lr = *l.LR
 	}
 	l.Params = []int{len(a.Params), len(a.Params) + 1}
-	w := ParamInfo{Name: l.Name + ".weight", Layer: l.Name, Shape: append([]int{outputs}, seen...), Std: l.Init.Std, LR: lr, Decay: l.WeightDecay}
-	b := ParamInfo{Name: l.Name + ".bias", Layer: l.Name, Shape: []int{outputs}, Bias: true, Value: l.Init.Bias, LR: lr, BiasLR: l.BiasLR}
+	w := ParamInfo{
+		Name: l.Name + ".weight", Layer: l.Name, Shape: append([]int{outputs}, seen...), Std: l.Init.Std, LR: lr,
+		Decay: l.WeightDecay,
+	}
+	b := ParamInfo{
+		Name: l.Name + ".bias", Layer: l.Name, Shape: []int{outputs}, Bias: true, Value: l.Init.Bias, LR: lr,
+		BiasLR: l.BiasLR,
+	}
 	a.Params = append(a.Params, w, b)
 	l.MACs = int64(w.Len()) * int64(l.Out.H*l.Out.W)
 }
@@ -229,11 +245,14 @@ func (a *Arch) CheckDevices(n int) error {
 	case n == 1:
 		return nil
 	case a.Columns == 1:
-		return config.Errorf("", "the net has one column and cannot be spread over %d devices: give one device, or a net of %d columns (alexnet, cifar10, demo)", n, n)
+		return config.Errorf("", "the net has one column and cannot be spread over %d devices: give one device, or a "+
+			"net of %d columns (alexnet, cifar10, demo)", n, n)
 	case n != a.Columns:
-		return config.Errorf("", "the net has %d columns and cannot be spread over %d devices: give one device or %d", a.Columns, n, a.Columns)
+		return config.Errorf("", "the net has %d columns and cannot be spread over %d devices: give one device or %d",
+			a.Columns, n, a.Columns)
 	case len(a.Params) == 2:
-		return config.Errorf("", "the net has one layer with weights, which cannot be spread over %d devices: give one device", n)
+		return config.Errorf("",
+			"the net has one layer with weights, which cannot be spread over %d devices: give one device", n)
 	}
 	return nil
 }

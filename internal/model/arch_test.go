@@ -52,9 +52,15 @@ func TestSizes(t *testing.T) {
 		{"alexnet-merged", 62_378_344, 1_135_256_096, 659_272},
 		// 48x3x121+48, 128x48x25+128, 192x128x9+192, 192x192x9+192, 256x192x9+256, 9216x4096+4096, 4096x4096+4096,
 		// 4096x1000+1000
-		{"alexnet-one-column", 17_472 + 153_728 + 221_376 + 331_968 + 442_624 + 37_752_832 + 16_781_312 + 4_097_000, 391_514_384, 355_864},
+		{
+			"alexnet-one-column", 17_472 + 153_728 + 221_376 + 331_968 + 442_624 + 37_752_832 + 16_781_312 + 4_097_000,
+			391_514_384, 355_864,
+		},
 		// 32x3x25+32, 32x32x25+32, 64x32x25+64, 1024x10+10
-		{"fig1", 2_432 + 25_632 + 51_264 + 10_250, 2_400*1024 + 25_600*256 + 51_200*64 + 10_240, 32*1024 + 32*256 + 64*64 + 10},
+		{
+			"fig1", 2_432 + 25_632 + 51_264 + 10_250, 2_400*1024 + 25_600*256 + 51_200*64 + 10_240,
+			32*1024 + 32*256 + 64*64 + 10,
+		},
 		// the two-column net's: groups of 2 see as little as its columns do, and a 227 input has the same maps
 		{"caffenet", 60_965_224, 724_406_816, 659_272},
 		// 64x3x121+64, 192x64x25+192, 384x192x9+384, 256x384x9+256, 256x256x9+256, 9216x4096+4096, 4096x4096+4096,
@@ -73,14 +79,19 @@ func TestSizes(t *testing.T) {
 		// 64x3x25+64, 128x32x9+128, 128x128x9+128, 128x64x9+128, 96x64x9+96, 864x128+128, 128x128+128, 128x10+10
 		{
 			"cifar10", 4_864 + 36_992 + 147_584 + 73_856 + 55_392 + 110_720 + 16_512 + 1_290,
-			4_800*784 + 36_864*196 + (147_456+73_728+55_296)*49 + 110_592 + 16_384 + 1_280, 64*784 + 128*196 + (128+128+96)*49 + 128 + 128 + 10,
+			4_800*784 + 36_864*196 + (147_456+73_728+55_296)*49 + 110_592 + 16_384 + 1_280,
+			64*784 + 128*196 + (128+128+96)*49 + 128 + 128 + 10,
 		},
 		// 16x3x25+16, 32x16x9+32, 64x16x9+64, 576x128+128, 128x10+10
-		{"demo", 1_216 + 4_640 + 9_280 + 73_856 + 1_290, 1_200*784 + 4_608*196 + 9_216*49 + 73_728 + 1_280, 16*784 + 32*196 + 64*49 + 128 + 10},
+		{
+			"demo", 1_216 + 4_640 + 9_280 + 73_856 + 1_290, 1_200*784 + 4_608*196 + 9_216*49 + 73_728 + 1_280,
+			16*784 + 32*196 + 64*49 + 128 + 10,
+		},
 	} {
 		s := summary(t, load(t, c.name), 1, 128)
 		if s.Parameters != c.params || s.MultiplyAdds != c.macs || s.Neurons != c.neurons {
-			t.Errorf("%s: %d parameters, %d multiply-adds, %d neurons; want %+v", c.name, s.Parameters, s.MultiplyAdds, s.Neurons, c)
+			t.Errorf("%s: %d parameters, %d multiply-adds, %d neurons; want %+v", c.name, s.Parameters, s.MultiplyAdds,
+				s.Neurons, c)
 		}
 		if s.Exchange == nil || len(s.Exchange) != 0 || s.BytesPerStep != 0 {
 			t.Errorf("%s: exchange on one device: %+v", c.name, s.Exchange)
@@ -90,8 +101,9 @@ func TestSizes(t *testing.T) {
 
 func TestShapes(t *testing.T) {
 	want := map[string]string{
-		"conv1": "96x55x55", "lrn1": "96x55x55", "pool1": "96x27x27", "conv2": "256x27x27", "lrn2": "256x27x27", "pool2": "256x13x13",
-		"conv3": "384x13x13", "conv4": "384x13x13", "conv5": "256x13x13", "pool5": "256x6x6", "fc6": "4096x1x1", "drop6": "4096x1x1",
+		"conv1": "96x55x55", "lrn1": "96x55x55", "pool1": "96x27x27", "conv2": "256x27x27", "lrn2": "256x27x27",
+		"pool2": "256x13x13", "conv3": "384x13x13", "conv4": "384x13x13", "conv5": "256x13x13", "pool5": "256x6x6",
+		"fc6": "4096x1x1", "drop6": "4096x1x1",
 		"fc7": "4096x1x1", "drop7": "4096x1x1", "fc8": "1000x1x1", "prob": "1000x1x1",
 	}
 	got := map[string]string{}
@@ -107,10 +119,12 @@ func TestShapes(t *testing.T) {
 		params[p.Name] = fmt.Sprint(p.Shape, p.Std, p.Value)
 	}
 	wantParams := map[string]string{
-		"conv1.weight": "[96 3 11 11] 0.01 0", "conv1.bias": "[96] 0 0", "conv2.weight": "[256 48 5 5] 0.01 0", "conv2.bias": "[256] 0 1",
-		"conv3.weight": "[384 256 3 3] 0.01 0", "conv3.bias": "[384] 0 0", "conv4.weight": "[384 192 3 3] 0.01 0", "conv4.bias": "[384] 0 1",
-		"conv5.weight": "[256 192 3 3] 0.01 0", "conv5.bias": "[256] 0 1", "fc6.weight": "[4096 9216] 0.01 0", "fc6.bias": "[4096] 0 1",
-		"fc7.weight": "[4096 4096] 0.01 0", "fc7.bias": "[4096] 0 1", "fc8.weight": "[1000 4096] 0.01 0", "fc8.bias": "[1000] 0 0",
+		"conv1.weight": "[96 3 11 11] 0.01 0", "conv1.bias": "[96] 0 0", "conv2.weight": "[256 48 5 5] 0.01 0",
+		"conv2.bias": "[256] 0 1", "conv3.weight": "[384 256 3 3] 0.01 0", "conv3.bias": "[384] 0 0",
+		"conv4.weight": "[384 192 3 3] 0.01 0", "conv4.bias": "[384] 0 1",
+		"conv5.weight": "[256 192 3 3] 0.01 0", "conv5.bias": "[256] 0 1", "fc6.weight": "[4096 9216] 0.01 0",
+		"fc6.bias": "[4096] 0 1", "fc7.weight": "[4096 4096] 0.01 0", "fc7.bias": "[4096] 0 1",
+		"fc8.weight": "[1000 4096] 0.01 0", "fc8.bias": "[1000] 0 0",
 	}
 	if diff := cmp.Diff(wantParams, params); diff != "" {
 		t.Error(diff)
@@ -129,10 +143,13 @@ func TestExchangeOfThePaper(t *testing.T) {
 	if diff := cmp.Diff(want, s.Exchange); diff != "" {
 		t.Error(diff)
 	}
-	if s.ForwardBytes != 30_015_488 || s.BackwardBytes != 30_015_488 || s.BytesPerStep != 60_030_976 || s.BytesPerPicture != 468_992 {
-		t.Errorf("forward %d, backward %d, a step %d, a picture %d", s.ForwardBytes, s.BackwardBytes, s.BytesPerStep, s.BytesPerPicture)
+	if s.ForwardBytes != 30_015_488 || s.BackwardBytes != 30_015_488 || s.BytesPerStep != 60_030_976 ||
+		s.BytesPerPicture != 468_992 {
+		t.Errorf("forward %d, backward %d, a step %d, a picture %d", s.ForwardBytes, s.BackwardBytes, s.BytesPerStep,
+			s.BytesPerPicture)
 	}
-	if p := s.Devices[0].Parameters + s.Devices[1].Parameters; p != s.Parameters || s.Devices[0].Parameters-s.Devices[1].Parameters != 4_097_000 {
+	if p := s.Devices[0].Parameters + s.Devices[1].Parameters; p != s.Parameters ||
+		s.Devices[0].Parameters-s.Devices[1].Parameters != 4_097_000 {
 		t.Errorf("devices hold %+v: fc8, 4,097,000 parameters, is device 0's alone", s.Devices)
 	}
 	off, err := New(mustModel(t, "alexnet"), false)
@@ -159,14 +176,16 @@ func mustModel(t *testing.T, name string) config.Model {
 
 func TestSummaryJSON(t *testing.T) {
 	s := summary(t, load(t, "demo"), 2, 4)
-	s.Opened([]string{"a", "b"}, []device.MemoryPlan{{{Purpose: device.PurposeWeights, Bytes: 5}}, {{Purpose: device.PurposeWeights, Bytes: 7}}})
+	s.Opened([]string{"a", "b"}, []device.MemoryPlan{
+		{{Purpose: device.PurposeWeights, Bytes: 5}}, {{Purpose: device.PurposeWeights, Bytes: 7}},
+	})
 	text, err := json.Marshal(s)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, part := range []string{
-		`"parameters":`, `"multiply_adds":`, `"layers":[{"name":"conv1","kind":"conv","inputs":"own","output":[16,28,28],"parameters":1216,"multiply_adds":940800}`,
-		`"devices":[{"name":"a","parameters":`, `"memory":[{"purpose":"weights","bytes":7}],"memory_total":7}`, `"exchange_bytes_per_step":`,
+		`"parameters":`, `"multiply_adds":`,
+		`"layers":[{"name":"conv1","kind":"conv","inputs":"own","output":[16,28,28],"parameters":1216,"multiply_adds":940800}`, `"devices":[{"name":"a","parameters":`, `"memory":[{"purpose":"weights","bytes":7}],"memory_total":7}`, `"exchange_bytes_per_step":`,
 	} {
 		if !strings.Contains(string(text), part) {
 			t.Errorf("%s is not in %s", part, text)
@@ -182,11 +201,28 @@ func TestRefusals(t *testing.T) {
 	}{
 		{"alexnet", []string{"model.conv1.kernels=97"}, "model.conv1.kernels is 97, does not divide into 2 columns"},
 		{"alexnet", []string{"model.fc6.units=4095"}, "model.fc6.units is 4095, does not divide into 2 columns"},
-		{"alexnet", []string{"model.conv3.groups=2"}, "model.conv3.groups is 2; groups divide a column, and this layer reads more than its own"},
-		{"alexnet", []string{"model.conv2.groups=5"}, "model.conv2.groups is 5, must divide the 48 channels and the 128 kernels of a column"},
-		{"alexnet", []string{"model.conv5.size=16"}, "model.conv5.size is 16, does not fit into maps of 13x13 with pad 1"},
-		{"alexnet", []string{"model.pool5.size=14"}, "model.pool5.size is 14, does not fit into maps of 13x13 with pad 0"},
-		{"alexnet", []string{"model.fc8.inputs=own"}, "model.fc8.inputs is own, must be both: the last layer with weights lies whole on one device and reads every column"},
+		{
+			"alexnet",
+			[]string{"model.conv3.groups=2"},
+			"model.conv3.groups is 2; groups divide a column, and this layer reads more than its own",
+		},
+		{
+			"alexnet",
+			[]string{"model.conv2.groups=5"},
+			"model.conv2.groups is 5, must divide the 48 channels and the 128 kernels of a column",
+		},
+		{
+			"alexnet",
+			[]string{"model.conv5.size=16"},
+			"model.conv5.size is 16, does not fit into maps of 13x13 with pad 1",
+		},
+		{
+			"alexnet",
+			[]string{"model.pool5.size=14"},
+			"model.pool5.size is 14, does not fit into maps of 13x13 with pad 0",
+		},
+		{"alexnet", []string{"model.fc8.inputs=own"}, "model.fc8.inputs is own, must be both: the last layer with " +
+			"weights lies whole on one device and reads every column"},
 		{"alexnet", []string{"model.fc8=off"}, "model.prob gets 4096x1x1, must get 1000x1x1, one number a class"},
 	} {
 		cfg, err := config.Load(c.page, c.sets)
@@ -203,8 +239,10 @@ func TestRefusals(t *testing.T) {
 	_, err := New(config.Model{}, true)
 	wantUsage(t, err, "model.classes is 0, must be at least 2")
 	wantUsage(t, load(t, "alexnet-merged").CheckDevices(2),
-		"the net has one column and cannot be spread over 2 devices: give one device, or a net of 2 columns (alexnet, cifar10, demo)")
-	wantUsage(t, load(t, "alexnet").CheckDevices(3), "the net has 2 columns and cannot be spread over 3 devices: give one device or 2")
+		"the net has one column and cannot be spread over 2 devices: give one device, or a net of 2 columns "+
+			"(alexnet, cifar10, demo)")
+	wantUsage(t, load(t, "alexnet").CheckDevices(3),
+		"the net has 2 columns and cannot be spread over 3 devices: give one device or 2")
 	_, err = load(t, "demo").Summary(3, 1)
 	wantUsage(t, err, "the net has 2 columns and cannot be spread over 3 devices: give one device or 2")
 }

@@ -179,7 +179,8 @@ func (tr *trainee) forward(step uint64) {
 	b := tr.Stage()
 	fill(b, step, rows)
 	tr.Forward(b, Pass{
-		Seed: 9, Step: step, First: step * testRows, Rows: rows, Divisor: float32(rows), Momentum: .9, LR: tr.lr, Decay: tr.decay,
+		Seed: 9, Step: step, First: step * testRows, Rows: rows, Divisor: float32(rows), Momentum: .9, LR: tr.lr,
+		Decay: tr.decay,
 	})
 }
 
@@ -250,7 +251,8 @@ func TestOneDeviceAgainstTwo(t *testing.T) {
 
 func oneAgainstTwo(t *testing.T, backend func(t *testing.T, n int) []device.Device) {
 	a := twoColumnNet(t)
-	one, two := newTraineeOn(t, a, backend(t, 1), "input", "drop1", "drop5"), newTraineeOn(t, a, backend(t, 2), "input", "drop1", "drop5")
+	one, two := newTraineeOn(t, a, backend(t, 1), "input", "drop1", "drop5"), newTraineeOn(t, a, backend(t, 2), "input",
+		"drop1", "drop5")
 	dropped := 0
 	for step := range uint64(20) {
 		one.forward(step)
@@ -303,7 +305,8 @@ func TestPrecisionRefused(t *testing.T) {
 		o := staged(a, 1, true)
 		o.Precision = device.TF32
 		_, err := m.Compile(o)
-		if err == nil || !strings.HasPrefix(err.Error(), name+": tf32 is not available") || strings.Count(err.Error(), name) != 1 {
+		if err == nil || !strings.HasPrefix(err.Error(), name+": tf32 is not available") ||
+			strings.Count(err.Error(), name) != 1 {
 			t.Errorf("%s: error %v", name, err)
 		}
 	}
@@ -341,7 +344,9 @@ func (tr *trainee) tamperedStep(t *testing.T, i int, back bool) {
 	for d, net := range tr.nets {
 		b := net.Stage()
 		fill(b, 0, testRows)
-		net.Begin(b, tr.pass(d, Pass{Seed: 9, Rows: testRows, Divisor: testRows, Momentum: .9, LR: tr.lr, Decay: tr.decay}))
+		net.Begin(b, tr.pass(d, Pass{
+			Seed: 9, Rows: testRows, Divisor: testRows, Momentum: .9, LR: tr.lr, Decay: tr.decay,
+		}))
 	}
 	plan := tr.Plan()
 	run := func(s Step, backward bool) {
@@ -403,7 +408,8 @@ func TestBytesCounted(t *testing.T) {
 		t.Fatalf("%d and %d exchanges, want 3", len(got), len(s.Exchange))
 	}
 	for i, row := range s.Exchange {
-		if want := row.PerPicture * pictures; got[i].Name != row.Value || got[i].Forward != want || got[i].Backward != want {
+		if want := row.PerPicture * pictures; got[i].Name != row.Value || got[i].Forward != want ||
+			got[i].Backward != want {
 			t.Errorf("counted %+v, want %d bytes of %s each way", got[i], want, row.Value)
 		}
 	}

@@ -164,7 +164,8 @@ func copyRows(dst, src *device.Batch, rows int) {
 // pass is a Pass as device d sees it: rates by its own numbers of the parameters.
 func (n *Net) pass(d int, p Pass) device.Pass {
 	own := &n.passes[d]
-	own.Seed, own.Step, own.First, own.Rows, own.Divisor, own.Momentum = p.Seed, p.Step, p.First, p.Rows, p.Divisor, p.Momentum
+	own.Seed, own.Step, own.First, own.Rows, own.Divisor, own.Momentum = p.Seed, p.Step, p.First, p.Rows, p.Divisor,
+		p.Momentum
 	for i, local := range n.model.local {
 		if local[d] < 0 {
 			continue
@@ -345,7 +346,8 @@ func (n *Net) readable(name string, s spread, grad bool) error {
 	switch {
 	case !s.kept:
 		return fmt.Errorf("%s is not among the values to keep", name)
-	case grad && s.values[0] == n.plan.prob, grad && !prog.Train && !prog.InputGrad, grad && name == "input" && !prog.InputGrad:
+	case grad && s.values[0] == n.plan.prob, grad && !prog.Train && !prog.InputGrad, grad && name == "input" &&
+		!prog.InputGrad:
 		return fmt.Errorf("%s has no gradient in this net", name)
 	}
 	return nil

@@ -23,7 +23,8 @@ func TestForwardHandsOut(t *testing.T) {
 	}
 	for step := range uint64(3) {
 		b := n.Stage()
-		b.Pixels[0], b.Pixels[2*len(b.Pixels)/3-1], b.Labels[1], b.Crop[1], b.Flip[0], b.Color[1] = 7, 8, 9, [2]int32{1, 2}, true, [3]float32{1, 2, 3}
+		b.Pixels[0], b.Pixels[2*len(b.Pixels)/3-1], b.Labels[1], b.Crop[1], b.Flip[0], b.Color[1] = 7, 8, 9,
+			[2]int32{1, 2}, true, [3]float32{1, 2, 3}
 		n.Forward(b, Pass{Seed: 5, Step: step, First: 40, Rows: 2, Divisor: 2, Momentum: .9, LR: lr, Decay: decay})
 		one, two := fs[0].nets[0], fs[1].nets[0]
 		if one.batch != b || two.batch == b || one.batch.Slot() != two.batch.Slot() {
@@ -160,7 +161,8 @@ func TestInitKnown(t *testing.T) {
 	got := make([]float32, p.Len())
 	p.Initial(1, got)
 	for i, want := range map[int]float32{
-		0: 2.3975976363984546, 1: -1.0849932959659012, 2: -1.6343706414036911, 3: -0.5021520774872955, 4: 0.9885951910721402,
+		0: 2.3975976363984546, 1: -1.0849932959659012, 2: -1.6343706414036911, 3: -0.5021520774872955,
+		4:     0.9885951910721402,
 		65541: -0.8506632416101375, // of another chunk than the others
 	} {
 		if diff := got[i] - want; diff < -1e-6 || diff > 1e-6 {
@@ -227,7 +229,8 @@ func TestFailures(t *testing.T) {
 	fs[1].fail = ""
 	m := open(t, a, devs)
 	fs[1].fail = "compile"
-	if _, err := m.Compile(staged(a, 1, true)); err == nil || err.Error() != "fake:1: an op too many" || !fs[0].nets[0].closed {
+	if _, err := m.Compile(staged(a, 1, true)); err == nil || err.Error() != "fake:1: an op too many" ||
+		!fs[0].nets[0].closed {
 		t.Errorf("compile: %v", err)
 	}
 	fs[1].fail = ""
@@ -315,7 +318,8 @@ func TestStoreFetchValues(t *testing.T) {
 				}
 			}
 		}
-		if err := n.Store("conv1", false, nil); err == nil || !strings.Contains(err.Error(), "not among the values to keep") {
+		if err := n.Store("conv1", false, nil); err == nil ||
+			!strings.Contains(err.Error(), "not among the values to keep") {
 			t.Errorf("a value that is not kept: %v", err)
 		}
 		if err := n.Store("fc5", false, make([]float32, 3)); err == nil || !strings.Contains(err.Error(), "not 3") {

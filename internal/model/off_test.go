@@ -124,7 +124,8 @@ func TestOffShapes(t *testing.T) {
 		}
 		for _, l := range a.Layers {
 			if l.Name == c.layer && (l.In.String() != c.in || shapeOf(a, l.Params[0]) != c.weight) {
-				t.Errorf("%s without %s: %s gets %v, %s; want %s, %s", c.page, c.off, c.layer, l.In, shapeOf(a, l.Params[0]), c.in, c.weight)
+				t.Errorf("%s without %s: %s gets %v, %s; want %s, %s", c.page, c.off, c.layer, l.In,
+					shapeOf(a, l.Params[0]), c.in, c.weight)
 			}
 		}
 	}

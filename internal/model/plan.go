@@ -111,7 +111,8 @@ func (p *planner) input(o Options) spread {
 		prog := &p.Programs[d]
 		prog.Precision, prog.Rows, prog.Train, prog.InputGrad = o.Precision, o.Rows, o.Train, o.InputGrad
 		prog.Input = device.Input{
-			Value: s.values[d], Channels: in.C, Height: o.Input.Height, Width: o.Input.Width, Mean: o.Input.Mean, Scale: o.Input.Scale,
+			Value: s.values[d], Channels: in.C, Height: o.Input.Height, Width: o.Input.Width, Mean: o.Input.Mean,
+			Scale: o.Input.Scale,
 		}
 	}
 	s.kept = true
@@ -121,7 +122,9 @@ func (p *planner) input(o Options) spread {
 
 // new makes a value on every device that holds a part of it.
 func (p *planner) new(name string, whole device.Shape, at place) spread {
-	s := spread{shape: whole, at: at, values: make([]device.Value, len(p.Programs)), kept: slices.Contains(p.keep, name)}
+	s := spread{
+		shape: whole, at: at, values: make([]device.Value, len(p.Programs)), kept: slices.Contains(p.keep, name),
+	}
 	for d := range s.values {
 		s.values[d] = device.None
 		if at == home && d > 0 {
@@ -186,7 +189,10 @@ func (p *planner) layer(l *Layer, in spread) spread {
 func (p *planner) plain(l *Layer, op device.Op, d int) device.Spec {
 	switch l.Kind {
 	case "lrn":
-		return &device.LRN{Op: op, Size: l.Size, Alpha: float32(l.Alpha), Beta: float32(l.Beta), K: float32(l.K), Groups: p.columnsHere(l.to)}
+		return &device.LRN{
+			Op: op, Size: l.Size, Alpha: float32(l.Alpha), Beta: float32(l.Beta), K: float32(l.K),
+			Groups: p.columnsHere(l.to),
+		}
 	case "pool":
 		kind := device.Max
 		if l.Pool == "avg" {
@@ -309,8 +315,11 @@ func (p *planner) reads(l *Layer, in spread) [][]device.Value {
 			}
 			part := p.share(in)
 			link := device.NewLink(fmt.Sprintf("%s %d>%d", p.source, from, to), from, to, part)
-			p.Links, p.sources, p.readers = append(p.Links, link), append(p.sources, p.source), append(p.readers, l.Name)
-			p.op(from, &device.Send{Op: device.Op{Name: "send " + link.Name, In: []device.Value{v}, Out: device.None}, Link: link})
+			p.Links, p.sources, p.readers = append(p.Links, link), append(p.sources, p.source),
+				append(p.readers, l.Name)
+			p.op(from, &device.Send{
+				Op: device.Op{Name: "send " + link.Name, In: []device.Value{v}, Out: device.None}, Link: link,
+			})
 			arrivals = append(arrivals, func() {
 				got := p.value(to, fmt.Sprintf("%s@%d", p.source, from), part)
 				p.op(to, &device.Recv{Op: device.Op{Name: "recv " + link.Name, Out: got}, Link: link})

@@ -68,11 +68,14 @@ func TestPlanOfThePaper(t *testing.T) {
 		t.Fatal(err)
 	}
 	common := []string{"conv1", "lrn1", "pool1", "conv2", "lrn2", "pool2"}
-	first := append(slices.Clone(common), "send pool2 0>1", "recv pool2 1>0", "conv3", "conv4", "conv5", "pool5", "send pool5 0>1", "recv pool5 1>0",
-		"fc6", "drop6", "send fc6 0>1", "recv fc6 1>0", "fc7", "drop7", "recv fc7 1>0", "fc8", "prob")
-	second := append(slices.Clone(common), "send pool2 1>0", "recv pool2 0>1", "conv3", "conv4", "conv5", "pool5", "send pool5 1>0", "recv pool5 0>1",
-		"fc6", "drop6", "send fc6 1>0", "recv fc6 0>1", "fc7", "drop7", "send fc7 1>0")
-	if diff := cmp.Diff([][]string{first, second}, [][]string{specsOf(&plan.Programs[0]), specsOf(&plan.Programs[1])}); diff != "" {
+	first := append(slices.Clone(common), "send pool2 0>1", "recv pool2 1>0", "conv3", "conv4", "conv5", "pool5",
+		"send pool5 0>1", "recv pool5 1>0", "fc6", "drop6", "send fc6 0>1", "recv fc6 1>0", "fc7", "drop7",
+		"recv fc7 1>0", "fc8", "prob")
+	second := append(slices.Clone(common), "send pool2 1>0", "recv pool2 0>1", "conv3", "conv4", "conv5", "pool5",
+		"send pool5 1>0", "recv pool5 0>1", "fc6", "drop6", "send fc6 1>0", "recv fc6 0>1", "fc7", "drop7",
+		"send fc7 1>0")
+	if diff := cmp.Diff([][]string{first, second},
+		[][]string{specsOf(&plan.Programs[0]), specsOf(&plan.Programs[1])}); diff != "" {
 		t.Error(diff)
 	}
 	for d := range plan.Programs {
@@ -111,7 +114,10 @@ func TestGroupsOnOneDevice(t *testing.T) {
 			t.Errorf("%s on one device", op.Base().Name)
 		}
 	}
-	if diff := cmp.Diff(map[string]int{"conv1": 1, "lrn1": 2, "conv2": 2, "lrn2": 2, "conv3": 1, "conv4": 2, "conv5": 2}, got); diff != "" {
+	if diff := cmp.Diff(map[string]int{
+		"conv1": 1, "lrn1": 2, "conv2": 2, "lrn2": 2, "conv3": 1, "conv4": 2,
+		"conv5": 2,
+	}, got); diff != "" {
 		t.Error(diff)
 	}
 }
@@ -143,7 +149,8 @@ func TestInt8(t *testing.T) {
 	_, devs := fakes(1)
 	o := staged(a, 2, true)
 	o.Int8 = true
-	if _, err := open(t, a, devs).Compile(o); err == nil || !strings.Contains(err.Error(), "int8 weights in a program with gradients") {
+	if _, err := open(t, a, devs).Compile(o); err == nil ||
+		!strings.Contains(err.Error(), "int8 weights in a program with gradients") {
 		t.Errorf("a net that trains with int8 weights: %v", err)
 	}
 }
@@ -174,6 +181,7 @@ func TestKeepBeforeActivation(t *testing.T) {
 		}
 	}
 	_, err = newPlan(load(t, "fig1"), 1, Options{Rows: 1, Keep: []string{"conv4"}})
-	wantUsage(t, err, "the net has no layer conv4; nearest: conv1; there are input, conv1.pre, conv1, pool1, act1, conv2.pre, conv2, pool2, "+
+	wantUsage(t, err, "the net has no layer conv4; nearest: conv1; there are input, conv1.pre, conv1, pool1, act1, "+
+		"conv2.pre, conv2, pool2, "+
 		"conv3.pre, conv3, pool3, fc10.pre, fc10, prob")
 }

@@ -60,7 +60,10 @@ func (a *Arch) Summary(devices, batch int) (Summary, error) {
 	if err != nil {
 		return Summary{}, err
 	}
-	s := Summary{Columns: a.Columns, Classes: a.Classes, Batch: batch, Devices: make([]DeviceSummary, devices), Exchange: []ExchangeRow{}}
+	s := Summary{
+		Columns: a.Columns, Classes: a.Classes, Batch: batch, Devices: make([]DeviceSummary, devices),
+		Exchange: []ExchangeRow{},
+	}
 	for i := range a.Layers {
 		s.layer(a, &a.Layers[i])
 	}

@@ -46,7 +46,8 @@ func TestGolden(t *testing.T) {
 	}
 	for _, d := range g.Dropout {
 		if got := Dropout(seed(t, d.Seed), d.Step, Stream(d.Layer), d.Sample, d.Unit); got != d.Word {
-			t.Errorf("Dropout of seed %s, step %d, %s, sample %d, unit %d: %d, want %d", d.Seed, d.Step, d.Layer, d.Sample, d.Unit, got, d.Word)
+			t.Errorf("Dropout of seed %s, step %d, %s, sample %d, unit %d: %d, want %d", d.Seed, d.Step, d.Layer,
+				d.Sample, d.Unit, got, d.Word)
 		}
 	}
 	for _, w := range g.Words {

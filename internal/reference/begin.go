@@ -14,7 +14,8 @@ func prepare[T Float](in device.Input, s device.Shape, rows, workers int, b *dev
 						if b.Flip[r] {
 							px = int(b.Crop[r][1]) + s.W - 1 - j
 						}
-						v := T(b.Pixels[((r*in.Height+y)*in.Width+px)*in.Channels+c]) - meanAt[T](in, c, y, px) + T(b.Color[r][c])
+						v := T(b.Pixels[((r*in.Height+y)*in.Width+px)*in.Channels+c]) - meanAt[T](in, c, y, px) +
+							T(b.Color[r][c])
 						x[((r*s.C+c)*s.H+i)*s.W+j] = v * scaleOf[T](in, c)
 					}
 				}

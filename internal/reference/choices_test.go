@@ -16,10 +16,17 @@ func TestChoices(t *testing.T) {
 	}
 	map2 := device.Shape{C: 1, H: 2, W: 2}
 	p := device.Program{
-		Values: []device.ValueInfo{{Name: "input", Shape: map2}, {Name: "conv", Shape: map2}, {Name: "pool", Shape: device.Shape{C: 1, H: 1, W: 1}}},
-		Input:  device.Input{Value: 0, Channels: 1, Height: 2, Width: 2},
+		Values: []device.ValueInfo{
+			{Name: "input", Shape: map2}, {Name: "conv", Shape: map2}, {
+				Name: "pool", Shape: device.Shape{C: 1, H: 1, W: 1},
+			},
+		},
+		Input: device.Input{Value: 0, Channels: 1, Height: 2, Width: 2},
 		Ops: []device.Spec{
-			&device.Conv{Op: device.Op{Name: "conv", In: []device.Value{0}, Out: 1}, Weight: 0, Bias: 1, Kernel: 1, Stride: 1, Groups: 1, Act: device.ReLU},
+			&device.Conv{
+				Op: device.Op{Name: "conv", In: []device.Value{0}, Out: 1}, Weight: 0, Bias: 1, Kernel: 1, Stride: 1,
+				Groups: 1, Act: device.ReLU,
+			},
 			&device.Pool{Op: device.Op{Name: "pool", In: []device.Value{1}, Out: 2}, Window: 2, Stride: 2},
 		},
 		Params: params, Rows: 1, Train: true, Keep: []device.Value{1},

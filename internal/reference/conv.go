@@ -126,7 +126,8 @@ func (c *conv[T]) forward(rows int, x [][]T, w, b, y []T, s *scratch[T]) {
 			}
 			for g := range c.Groups {
 				c.im2col(x, r, g, col)
-				gemm(mat(kernels, taps, w[g*kernels*taps:]), mat(taps, pixels, col), 1, mat(kernels, pixels, row[g*kernels*pixels:]))
+				gemm(mat(kernels, taps, w[g*kernels*taps:]), mat(taps, pixels, col), 1,
+					mat(kernels, pixels, row[g*kernels*pixels:]))
 			}
 			activate(c.Act, row, row)
 		}

@@ -102,8 +102,12 @@ func seeds(t *testing.T, try func(d draws) bool) {
 	t.Fatal("no inputs away from kinks")
 }
 
-func convGeometry(act device.Activation, kernels, kernel, stride, pad, groups int, up bool, in ...device.Shape) *conv[float64] {
-	c := &conv[float64]{Conv: &device.Conv{Kernel: kernel, Stride: stride, Pad: pad, Groups: groups, RoundUp: up, Act: act}, in: in}
+func convGeometry(act device.Activation, kernels, kernel, stride, pad, groups int, up bool,
+	in ...device.Shape,
+) *conv[float64] {
+	c := &conv[float64]{
+		Conv: &device.Conv{Kernel: kernel, Stride: stride, Pad: pad, Groups: groups, RoundUp: up, Act: act}, in: in,
+	}
 	c.out = device.Shape{
 		C: kernels,
 		H: device.ConvSize(in[0].H, kernel, stride, pad, up),

@@ -37,7 +37,8 @@ func TestConvSameBitsOnAnyCores(t *testing.T) {
 		for range shares {
 			s.share = append(s.share, aligned[float32](share))
 		}
-		y, dx, dw, db := aligned[float32](len(dy)), aligned[float32](len(x)), aligned[float32](len(w)), aligned[float32](len(b))
+		y, dx, dw, db := aligned[float32](len(dy)), aligned[float32](len(x)), aligned[float32](len(w)),
+			aligned[float32](len(b))
 		c.forward(rows, [][]float32{x}, w, b, y, s)
 		c.backward(rows, [][]float32{x}, w, y, dy, [][]float32{dx}, dw, db, s)
 		got := [][]float32{y, dx, dw, db}
@@ -79,7 +80,9 @@ func program(t *testing.T, d *Device, train bool) device.Program {
 		},
 		Input: device.Input{Value: 0, Channels: 3, Height: 50, Width: 50},
 		Ops: []device.Spec{
-			&device.Conv{Op: op("conv1", 0, 1), Weight: 0, Bias: 1, Kernel: 5, Stride: 1, Pad: 2, Groups: 1, Act: device.ReLU},
+			&device.Conv{
+				Op: op("conv1", 0, 1), Weight: 0, Bias: 1, Kernel: 5, Stride: 1, Pad: 2, Groups: 1, Act: device.ReLU,
+			},
 			&device.LRN{Op: op("lrn1", 1, 2), Size: 5, Alpha: 1e-4, Beta: .75, K: 2, Groups: 2},
 			&device.Pool{Op: op("pool1", 2, 3), Window: 3, Stride: 2},
 			&device.FC{Op: op("fc2", 3, 4), Weight: 2, Bias: 3},

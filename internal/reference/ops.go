@@ -116,7 +116,8 @@ func (o *convOp[T]) forward(n *net[T]) error {
 
 func (o *convOp[T]) backward(n *net[T]) error {
 	w, _, dw, db := n.weights(o.Weight, o.Bias)
-	o.conv.backward(n.pass.Rows, pick(n.value, o.In), w, n.value[o.Out], n.grad[o.Out], n.inputGrads(o.In), dw, db, &n.scratch)
+	o.conv.backward(n.pass.Rows, pick(n.value, o.In), w, n.value[o.Out], n.grad[o.Out], n.inputGrads(o.In), dw, db,
+		&n.scratch)
 	return nil
 }
 
@@ -146,7 +147,8 @@ func (o *fcOp[T]) forward(n *net[T]) error {
 
 func (o *fcOp[T]) backward(n *net[T]) error {
 	w, _, dw, db := n.weights(o.Weight, o.Bias)
-	o.fc.backward(n.pass.Rows, pick(n.value, o.In), w, n.value[o.Out], n.grad[o.Out], n.inputGrads(o.In), dw, db, n.scratch.whole)
+	o.fc.backward(n.pass.Rows, pick(n.value, o.In), w, n.value[o.Out], n.grad[o.Out], n.inputGrads(o.In), dw, db,
+		n.scratch.whole)
 	return nil
 }
 

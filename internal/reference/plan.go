@@ -163,7 +163,8 @@ func (n *net[T]) Memory() device.MemoryPlan {
 	}
 	add(device.PurposeActivations, sizeOf[T]()*int64(n.plan.values))
 	add(device.PurposeBackward, sizeOf[T]()*int64(all-n.plan.values))
-	work, exchange := sizeOf[T]()*(int64(n.workers)*int64(n.need.worker)+shares*int64(n.need.share)+int64(n.need.whole)), int64(0)
+	work, exchange := sizeOf[T]()*(int64(n.workers)*int64(n.need.worker)+shares*int64(n.need.share)+
+		int64(n.need.whole)), int64(0)
 	for _, op := range n.ops {
 		work += op.workspace(n)
 		exchange += op.exchange(n)

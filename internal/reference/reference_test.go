@@ -28,7 +28,8 @@ func TestDevice(t *testing.T) {
 }
 
 func TestInt8(t *testing.T) {
-	devicetest.RunInt8(t, func(t *testing.T, n int) []device.Device { return devicetest.CloseLater(t, Open(n)) }, device.FP32)
+	devicetest.RunInt8(t, func(t *testing.T, n int) []device.Device { return devicetest.CloseLater(t, Open(n)) },
+		device.FP32)
 }
 
 // TestDevice64: what is held to PyTorch and the part of the suite about two devices, in float64. Two such devices are

@@ -113,7 +113,8 @@ func lossPanel(ms []Metrics) (*panel, error) {
 	train, each := thin(train)
 	p := newPanel("cross-entropy (nats)", 2.6*vg.Inch)
 	p.Y.Max = niceMax(max(most(train), highest(val)))
-	return p, errors.Join(p.noisy("training", train, each), p.marked("validation", val, vermillion, draw.CircleGlyph{}, nil))
+	return p, errors.Join(p.noisy("training", train, each), p.marked("validation", val, vermillion, draw.CircleGlyph{},
+		nil))
 }
 
 func errorPanel(ms []Metrics) (*panel, error) {
@@ -240,7 +241,9 @@ func drawPanels(c draw.Canvas, title string, panels []*panel) {
 	c.SetColor(color.White)
 	c.Fill(c.Path())
 	c = draw.Crop(c, margin, -margin-6, margin, -margin)
-	style := text.Style{Color: ink, Font: sans(13), XAlign: draw.XLeft, YAlign: draw.YTop, Handler: plot.DefaultTextHandler}
+	style := text.Style{
+		Color: ink, Font: sans(13), XAlign: draw.XLeft, YAlign: draw.YTop, Handler: plot.DefaultTextHandler,
+	}
 	style.Font.Weight = stdfont.WeightBold
 	parts := make([]draw.Canvas, len(panels))
 	top := c.Max.Y - titleHeight
@@ -267,7 +270,9 @@ func drawPanels(c draw.Canvas, title string, panels []*panel) {
 // drawKeys writes the keys in a row above the panel, from left on.
 func (p *panel) drawKeys(c draw.Canvas, left vg.Length) {
 	const thumb, gap, between = 20, 5, 16 // points
-	style := text.Style{Color: ink, Font: sans(10), XAlign: draw.XLeft, YAlign: draw.YCenter, Handler: plot.DefaultTextHandler}
+	style := text.Style{
+		Color: ink, Font: sans(10), XAlign: draw.XLeft, YAlign: draw.YCenter, Handler: plot.DefaultTextHandler,
+	}
 	x, y := left, c.Max.Y+keyHeight*0.45
 	for _, k := range p.keys {
 		icon := draw.Canvas{Canvas: c.Canvas, Rectangle: vg.Rectangle{

@@ -21,9 +21,13 @@ func course(n, val int) []Metrics {
 	for i := 1; i <= n; i++ {
 		x := math.Exp(-3 * float64(i) / float64(n))
 		noise := 1 + 0.2*math.Sin(float64(i*i))
-		ms = append(ms, Metrics{Step: uint64(i), Loss: new(2 * x * noise), Top1Error: new(0.8 * x * noise), LR: new(0.01)})
+		ms = append(ms, Metrics{
+			Step: uint64(i), Loss: new(2 * x * noise), Top1Error: new(0.8 * x * noise), LR: new(0.01),
+		})
 		if val > 0 && i%val == 0 {
-			ms = append(ms, Metrics{Step: uint64(i), ValLoss: new(2.1 * x), ValTop1Error: new(0.85 * x), ValTop5Error: new(0.4 * x)})
+			ms = append(ms, Metrics{
+				Step: uint64(i), ValLoss: new(2.1 * x), ValTop1Error: new(0.85 * x), ValTop5Error: new(0.4 * x),
+			})
 		}
 	}
 	return ms
@@ -67,13 +71,15 @@ func TestCurvesShowWhatThereIs(t *testing.T) {
 		height         int
 		blue, val, ink bool
 	}{
-		"everything":       {course(300, 50), 1253, true, true, true},
-		"one step":         {course(1, 1), 1253, true, true, true},
-		"many steps":       {course(5000, 500), 1253, true, true, true},
-		"no validation":    {course(300, 0), 1253, true, false, true},
-		"learning rate":    {rates, 340, false, false, true},
-		"a frozen net":     {[]Metrics{{Step: 5, Loss: new(0.0), LR: new(0.0)}}, 532, true, false, true},
-		"validation alone": {[]Metrics{{Step: 0, ValTop1Error: new(1.0), ValTop5Error: new(0.5)}}, 532, false, true, true},
+		"everything":    {course(300, 50), 1253, true, true, true},
+		"one step":      {course(1, 1), 1253, true, true, true},
+		"many steps":    {course(5000, 500), 1253, true, true, true},
+		"no validation": {course(300, 0), 1253, true, false, true},
+		"learning rate": {rates, 340, false, false, true},
+		"a frozen net":  {[]Metrics{{Step: 5, Loss: new(0.0), LR: new(0.0)}}, 532, true, false, true},
+		"validation alone": {
+			[]Metrics{{Step: 0, ValTop1Error: new(1.0), ValTop5Error: new(0.5)}}, 532, false, true, true,
+		},
 	} {
 		size, dots := drawn(t, c.ms, blue, vermillion, ink)
 		if size.X != 1200 || size.Y != c.height {
@@ -166,7 +172,8 @@ func TestThinAndSmooth(t *testing.T) {
 		t.Errorf("1000 points became %d, of %d each", len(xys), each)
 	}
 	xys, each := thin(line(2500))
-	if each != 3 || len(xys) != 834 || math.Abs(xys[1].X-4) > 1e-12 || math.Abs(xys[1].Y-12) > 1e-12 || xys[833].X != 2499 {
+	if each != 3 || len(xys) != 834 || math.Abs(xys[1].X-4) > 1e-12 || math.Abs(xys[1].Y-12) > 1e-12 ||
+		xys[833].X != 2499 {
 		t.Errorf("2500 points became %d, of %d each: %v ... %v", len(xys), each, xys[1], xys[len(xys)-1])
 	}
 	flat := smooth(line(100)) // of a straight line, itself, but for the ends, where the mean is that of what there is

@@ -133,7 +133,8 @@ func TestEventsOfAResumedRun(t *testing.T) {
 		all = append(all, decode(t, b))
 	}
 	first := all[0]
-	if len(first) != 1+6*4+2*3 || first[0] != "brain.Event:2" || first[1] != "1 train/loss" || first[len(first)-1] != "6 val/top5_error" {
+	if len(first) != 1+6*4+2*3 || first[0] != "brain.Event:2" || first[1] != "1 train/loss" ||
+		first[len(first)-1] != "6 val/top5_error" {
 		t.Errorf("first file: %q", first)
 	}
 	want := "[brain.Event:2 start at 5 5 train/loss 5 train/lr 5 speed/images_per_second 5 speed/data_stall]"

@@ -13,11 +13,16 @@ import (
 )
 
 func step(n uint64) Metrics {
-	return Metrics{Step: n, Epoch: int(n-1)/3 + 1, Loss: new(1 / float64(n)), LR: new(0.01), ImagesPerSecond: new(28.3), DataStall: new(0.0)}
+	return Metrics{
+		Step: n, Epoch: int(n-1)/3 + 1, Loss: new(1 / float64(n)), LR: new(0.01), ImagesPerSecond: new(28.3),
+		DataStall: new(0.0),
+	}
 }
 
 func epochEnd(n uint64) Metrics {
-	return Metrics{Step: n, Epoch: int(n) / 3, ValLoss: new(2 / float64(n)), ValTop1Error: new(0.5), ValTop5Error: new(0.25)}
+	return Metrics{
+		Step: n, Epoch: int(n) / 3, ValLoss: new(2 / float64(n)), ValTop1Error: new(0.5), ValTop5Error: new(0.25),
+	}
 }
 
 // undisturbed are the lines of a run of six steps with an epoch's end after each three.
@@ -52,8 +57,9 @@ func content(t interface{ Fatal(...any) }, dir string) string {
 func TestLines(t *testing.T) {
 	dir := t.TempDir()
 	all := Metrics{
-		Step: 300, Epoch: 2, Loss: new(6.5), Top1Error: new(0.75), Top5Error: new(0.5), LR: new(0.01), ImagesPerSecond: new(28.25), DataStall: new(0.125),
-		BadPictures: 3, ValLoss: new(6.25), ValTop1Error: new(0.0), ValTop5Error: new(0.25), ExchangeBytes: new(60030976.0), ExchangeSeconds: new(0.5),
+		Step: 300, Epoch: 2, Loss: new(6.5), Top1Error: new(0.75), Top5Error: new(0.5), LR: new(0.01),
+		ImagesPerSecond: new(28.25), DataStall: new(0.125), BadPictures: 3, ValLoss: new(6.25),
+		ValTop1Error: new(0.0), ValTop5Error: new(0.25), ExchangeBytes: new(60030976.0), ExchangeSeconds: new(0.5),
 	}
 	write(t, dir, 0, Metrics{Step: 1, Epoch: 1, Loss: new(6.9)}, all)
 	want := `{"step":1,"epoch":1,"loss":6.9}
@@ -89,7 +95,8 @@ func TestResumedFileEqualsUndisturbed(t *testing.T) {
 			// step.
 			done = rapid.IntRange(done, len(ms)).Draw(t, "lines before the checkpoint")
 			size := int64(len(strings.Join(strings.SplitAfter(want, "\n")[:done], "")))
-			if err := os.Truncate(path, rapid.Int64Range(size, int64(len(want))).Draw(t, "killed at byte")); err != nil {
+			if err := os.Truncate(path, rapid.Int64Range(size, int64(len(want))).Draw(t, "killed at byte")); err !=
+				nil {
 				t.Fatal(err)
 			}
 		}
@@ -158,7 +165,8 @@ func TestDamage(t *testing.T) {
 		}
 		w, err := NewWriter(dir, 2)
 		if c.kept == "-" {
-			if err == nil || !strings.Contains(err.Error(), path+": line ") || !strings.Contains(err.Error(), "move it away") {
+			if err == nil || !strings.Contains(err.Error(), path+": line ") ||
+				!strings.Contains(err.Error(), "move it away") {
 				t.Errorf("%q: NewWriter: %v", c.text, err)
 			}
 			if got := content(t, dir); got != c.text {
@@ -195,7 +203,8 @@ func TestAppendRefusesWhatIsNotFinite(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, x := range []float64{math.NaN(), math.Inf(1)} {
-		if err := w.Append(Metrics{Step: 7, Loss: &x}); err == nil || !strings.Contains(err.Error(), "metrics of step 7") {
+		if err := w.Append(Metrics{Step: 7, Loss: &x}); err == nil ||
+			!strings.Contains(err.Error(), "metrics of step 7") {
 			t.Errorf("loss %g: error %v", x, err)
 		}
 	}

@@ -48,7 +48,8 @@ func (e *LockedError) Error() string {
 	if e.PID != 0 {
 		who = fmt.Sprintf("process %d", e.PID)
 	}
-	return fmt.Sprintf("%s: %s is training in this folder; wait until it ends, or train elsewhere with --out", e.Path, who)
+	return fmt.Sprintf("%s: %s is training in this folder; wait until it ends, or train elsewhere with --out", e.Path,
+		who)
 }
 
 // Dir is a run folder, held by this process alone until Close.
@@ -128,7 +129,8 @@ func (d *Dir) wantEmpty() error {
 			continue
 		}
 		if exists(d.Checkpoint(Last)) {
-			return fmt.Errorf("%s: there is a run in this folder; go on with it by --resume %s, or name a new one with --out", d.path, d.path)
+			return fmt.Errorf("%s: there is a run in this folder; go on with it by --resume %s, or name a new one "+
+				"with --out", d.path, d.path)
 		}
 		return fmt.Errorf("%s: the folder is not empty (it holds %s); name a new one with --out", d.path, e.Name())
 	}
@@ -155,7 +157,8 @@ func Open(path string) (*Dir, error) {
 	case !info.IsDir():
 		return nil, fmt.Errorf("%w at %s: a run is a folder, such as runs/train", ErrNoRun, path)
 	}
-	nothing := fmt.Errorf("%w to go on with at %s: it holds no %s", ErrNoRun, path, filepath.Join(checkpoints, Last+".safetensors"))
+	nothing := fmt.Errorf("%w to go on with at %s: it holds no %s", ErrNoRun, path,
+		filepath.Join(checkpoints, Last+".safetensors"))
 	if !exists(d.Checkpoint(Last)) && !exists(filepath.Join(d.path, lockName)) {
 		return nil, nothing // without a lock file in a folder that is not ours
 	}
@@ -204,7 +207,8 @@ func newest(names ...string) (string, error) {
 		}
 	}
 	if len(all) == 0 {
-		return "", fmt.Errorf("%w under %s with a checkpoint %s.safetensors: train first, or name one", ErrNoRun, root, names[len(names)-1])
+		return "", fmt.Errorf("%w under %s with a checkpoint %s.safetensors: train first, or name one", ErrNoRun, root,
+			names[len(names)-1])
 	}
 	return slices.MaxFunc(all, func(a, b found) int {
 		return cmp.Or(a.written.Compare(b.written), cmp.Compare(a.number, b.number))

@@ -175,9 +175,10 @@ func TestOutThatIsTaken(t *testing.T) {
 	touch(t, "file", time.Now())
 	before := tree(t, ".")
 	for out, want := range map[string]string{
-		"photos":    "photos: the folder is not empty (it holds cat.jpg); name a new one with --out",
-		"old":       "old: there is a run in this folder; go on with it by --resume old, or name a new one with --out",
-		"file":      "cannot make the run folder file: mkdir file: a file is in the way; name one that can be written with --out",
+		"photos": "photos: the folder is not empty (it holds cat.jpg); name a new one with --out",
+		"old":    "old: there is a run in this folder; go on with it by --resume old, or name a new one with --out",
+		"file": "cannot make the run folder file: mkdir file: a file is in the way; name one that can be " +
+			"written with --out",
 		"file/deep": "cannot make the run folder file/deep: ",
 	} {
 		if _, err := Create(out); err == nil || !strings.HasPrefix(err.Error(), want) {
@@ -197,11 +198,13 @@ func TestUnwritableFolder(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, out := range []string{"", "new", "new/er"} {
-		if _, err := Create(out); !errors.Is(err, os.ErrPermission) || !strings.HasPrefix(err.Error(), "cannot make the run folder") {
+		if _, err := Create(out); !errors.Is(err, os.ErrPermission) ||
+			!strings.HasPrefix(err.Error(), "cannot make the run folder") {
 			t.Errorf("--out %q: error %v", out, err)
 		}
 	}
-	if _, err := Open("old"); !errors.Is(err, os.ErrPermission) || !strings.HasPrefix(err.Error(), "cannot write to the run folder") {
+	if _, err := Open("old"); !errors.Is(err, os.ErrPermission) ||
+		!strings.HasPrefix(err.Error(), "cannot write to the run folder") {
 		t.Errorf("--resume: error %v", err)
 	}
 	if err := errors.Join(os.Chmod("old", 0o755), os.Chmod(".", 0o755)); err != nil { // so that they can be removed
@@ -216,7 +219,8 @@ func TestSecondTrainer(t *testing.T) {
 	check := func(when string, err error, pid int) {
 		t.Helper()
 		var locked *LockedError
-		if !errors.As(err, &locked) || locked.Path != "a" || locked.PID != pid || !strings.Contains(err.Error(), fmt.Sprintf("process %d is training", pid)) {
+		if !errors.As(err, &locked) || locked.Path != "a" || locked.PID != pid ||
+			!strings.Contains(err.Error(), fmt.Sprintf("process %d is training", pid)) {
 			t.Errorf("%s: error %v, want locked by %d", when, err, pid)
 		}
 	}
@@ -333,8 +337,9 @@ func TestNewest(t *testing.T) {
 		t.Errorf("newest is %s (%v), want the last one of train12", got, err)
 	}
 	for path, want := range map[string]string{
-		"runs/train": "runs/train/checkpoints/best.safetensors", "runs/train12": "runs/train12/checkpoints/last.safetensors",
-		"runs/train11": "", "nowhere": "", "runs/notes.txt": "",
+		"runs/train":   "runs/train/checkpoints/best.safetensors",
+		"runs/train12": "runs/train12/checkpoints/last.safetensors", "runs/train11": "", "nowhere": "",
+		"runs/notes.txt": "",
 	} {
 		if got := ToUse(path); got != want {
 			t.Errorf("to use of %s: %q, want %q", path, got, want)
@@ -348,7 +353,8 @@ func TestCannotWrite(t *testing.T) {
 		syscall.ENOSPC: "free some space", syscall.EACCES: "make it writable", syscall.EROFS: "copy the run",
 	} {
 		err := cannotWrite(&os.PathError{Op: "open", Path: "runs/train/lock", Err: cause})
-		if !errors.Is(err, cause) || !strings.Contains(err.Error(), next) || !strings.Contains(err.Error(), "runs/train/lock") {
+		if !errors.Is(err, cause) || !strings.Contains(err.Error(), next) ||
+			!strings.Contains(err.Error(), "runs/train/lock") {
 			t.Errorf("%v: %v", cause, err)
 		}
 	}

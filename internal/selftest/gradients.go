@@ -121,7 +121,9 @@ func openWhole(arch *model.Arch, devs []device.Device) (*small, error) {
 	for range in.C { // pixels spread by 74; the input by 4.6, so that the normalisation's squares count
 		pre.Mean, pre.Scale = append(pre.Mean, 127.5), append(pre.Scale, 1./16)
 	}
-	s.net, err = s.model.Compile(model.Options{Rows: pictures, Train: true, Keep: []string{lastLayer(arch).Name}, Input: pre})
+	s.net, err = s.model.Compile(model.Options{
+		Rows: pictures, Train: true, Keep: []string{lastLayer(arch).Name}, Input: pre,
+	})
 	if err != nil {
 		_ = s.model.Close() // it holds nothing yet
 		return nil, err
@@ -247,7 +249,10 @@ func (g *gradients) compare() (right bool, err error) {
 	g.checks, right = nil, true
 	for i := range g.arch.Params {
 		info := &g.arch.Params[i]
-		c := GradientCheck{Name: info.Name, Shape: info.Shape, Numbers: info.Len(), Device: *deviation(got[i:i+1], g.grads[i:i+1], gradientGate)}
+		c := GradientCheck{
+			Name: info.Name, Shape: info.Shape, Numbers: info.Len(), Device: *deviation(got[i:i+1], g.grads[i:i+1],
+				gradientGate),
+		}
 		right = right && c.Device.ok()
 		g.checks = append(g.checks, c)
 	}

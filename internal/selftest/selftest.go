@@ -102,7 +102,8 @@ func (c *opCase) check(b Backend, devs []device.Device, p device.Precision, orac
 	if p == device.TF32 && !c.update && !c.picture { // tf32 rounds what is multiplied
 		forward, gradient = tf32Gate, tf32Gate
 	}
-	r.Forward, r.Gradient = deviation(got.forward, want.forward, forward), deviation(got.gradient, want.gradient, gradient)
+	r.Forward, r.Gradient = deviation(got.forward, want.forward, forward),
+		deviation(got.gradient, want.gradient, gradient)
 	r.Pass = r.Forward.ok() && r.Gradient.ok()
 	return r
 }
@@ -163,7 +164,8 @@ func open(c *opCase, devs []device.Device, p device.Precision) (*small, error) {
 		return nil, err
 	}
 	s.net, err = s.model.Compile(model.Options{
-		Rows: rows, Train: !c.use, InputGrad: !c.int8, Int8: c.int8, Precision: p, Keep: slices.Compact([]string{c.in, c.out}), Input: c.preprocess(),
+		Rows: rows, Train: !c.use, InputGrad: !c.int8, Int8: c.int8, Precision: p,
+		Keep: slices.Compact([]string{c.in, c.out}), Input: c.preprocess(),
 	})
 	if err != nil {
 		_ = s.model.Close() // it holds nothing yet
@@ -219,7 +221,10 @@ func (s *small) begin(c *opCase) {
 	if c.picture {
 		noise(b)
 	}
-	p := model.Pass{Seed: 1, Step: 2, First: 3, Rows: rows, Divisor: rows, Momentum: .9, LR: make([]float32, n), Decay: make([]float32, n)}
+	p := model.Pass{
+		Seed: 1, Step: 2, First: 3, Rows: rows, Divisor: rows, Momentum: .9, LR: make([]float32, n),
+		Decay: make([]float32, n),
+	}
 	for i := range n {
 		p.LR[i], p.Decay[i] = .01, .0005
 	}
@@ -348,7 +353,8 @@ func (s *small) update() (*outcome, error) {
 	params := s.model.Arch().Params
 	for i := range params {
 		for part := range 3 {
-			if err := s.model.Store(i, device.Part(part), numbers(uint32(10*i+part), params[i].Len(), s.grain/1024)); err != nil {
+			if err := s.model.Store(i, device.Part(part), numbers(uint32(10*i+part), params[i].Len(),
+				s.grain/1024)); err != nil {
 				return nil, err
 			}
 		}

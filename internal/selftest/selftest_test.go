@@ -9,7 +9,9 @@ import (
 )
 
 func referenceBackend() Backend {
-	return Backend{Name: "reference", Int8: true, Open: func(n int) ([]device.Device, error) { return reference.Open(n), nil }}
+	return Backend{
+		Name: "reference", Int8: true, Open: func(n int) ([]device.Device, error) { return reference.Open(n), nil },
+	}
 }
 
 func TestOps(t *testing.T) {
@@ -78,7 +80,8 @@ func TestWrongDevice(t *testing.T) {
 			if gradients && c.Gradient == nil { // the update and the input have none
 				continue
 			}
-			if c.Op != "update" && (c.Pass || c.Error != "" || c.Gradient.ok() == gradients || c.Forward.ok() != gradients) {
+			if c.Op != "update" && (c.Pass || c.Error != "" || c.Gradient.ok() == gradients ||
+				c.Forward.ok() != gradients) {
 				t.Errorf("gradients %v: %s: %+v", gradients, c.Op, c)
 			}
 		}

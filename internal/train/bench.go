@@ -72,7 +72,10 @@ func Bench(ctx context.Context, o BenchOptions) (*BenchResult, error) {
 		o.Steps = benchSteps
 	}
 	b := &bench{BenchOptions: o, cfg: *o.Config}
-	b.result = BenchResult{Mode: o.Mode, Precision: o.Config.Train.Precision, Int8: o.Int8, Batch: o.Config.Train.Batch, Steps: o.Steps, Data: "synthetic"}
+	b.result = BenchResult{
+		Mode: o.Mode, Precision: o.Config.Train.Precision, Int8: o.Int8, Batch: o.Config.Train.Batch, Steps: o.Steps,
+		Data: "synthetic",
+	}
 	classes := 0
 	if o.Source != nil {
 		classes, b.result.Data = len(o.Source.Classes), o.Source.Path
@@ -194,7 +197,9 @@ func (b *bench) build(arch *model.Arch, pre *weights.Preprocess) error {
 	if b.model, err = model.Open(arch, b.Devices); err != nil {
 		return err
 	}
-	o := model.Options{Rows: b.cfg.Train.Batch, Train: b.Mode == BenchTrain, Precision: p, Int8: b.Int8, Input: input(pre)}
+	o := model.Options{
+		Rows: b.cfg.Train.Batch, Train: b.Mode == BenchTrain, Precision: p, Int8: b.Int8, Input: input(pre),
+	}
 	if b.compiled, err = b.model.Compile(o); err != nil {
 		return err
 	}
@@ -311,8 +316,10 @@ func median(x []float64) float64 {
 func (b *bench) preprocess() (weights.Preprocess, error) {
 	in := b.cfg.Model.Input
 	p := weights.Preprocess{
-		Resize: b.cfg.Data.Resize, Crop: in.Size, Channels: in.Channels, MeanKind: b.cfg.Data.Mean, Scale: Scale(&b.cfg),
-		Eigvec: [3][3]float64{{1, 0, 0}, {0, 1, 0}, {0, 0, 1}}, Stdev: [3]float64{19.72, 37.09, 121.78},
+		Resize: b.cfg.Data.Resize, Crop: in.Size, Channels: in.Channels, MeanKind: b.cfg.Data.Mean,
+		Scale: Scale(&b.cfg), Eigvec: [3][3]float64{{1, 0, 0}, {0, 1, 0}, {0, 0, 1}}, Stdev: [3]float64{
+			19.72, 37.09, 121.78,
+		},
 	}
 	p.Height, p.Width = max(p.Resize, in.Size), max(p.Resize, in.Size)
 	if b.Source != nil {
@@ -336,7 +343,8 @@ func (b *bench) preprocess() (weights.Preprocess, error) {
 func (b *bench) feeder(p *weights.Preprocess, classes int) (feeder, func(), error) {
 	t := b.cfg.Train
 	if b.Source == nil {
-		return &synthetic{pre: p, classes: classes, batch: t.Batch, seed: t.Seed, filled: map[*uint8]bool{}}, func() {}, nil
+		return &synthetic{pre: p, classes: classes, batch: t.Batch, seed: t.Seed, filled: map[*uint8]bool{}}, func() {},
+			nil
 	}
 	o := loaderOptions(p, p.Crop, t.Batch, b.cfg.Data.Workers)
 	o.Seed, o.Train = t.Seed, b.Mode != BenchInfer
@@ -378,7 +386,9 @@ func (s *synthetic) Next(dst data.Rows) (data.Info, error) {
 	}
 	for i := range s.batch {
 		dst.Labels[i] = int32(r.Intn(s.classes))
-		dst.Crop[i] = [2]int32{int32(r.Intn(s.pre.Height - s.pre.Crop + 1)), int32(r.Intn(s.pre.Width - s.pre.Crop + 1))}
+		dst.Crop[i] = [2]int32{
+			int32(r.Intn(s.pre.Height - s.pre.Crop + 1)), int32(r.Intn(s.pre.Width - s.pre.Crop + 1)),
+		}
 		dst.Flip[i] = r.Intn(2) == 1
 	}
 	return info, nil

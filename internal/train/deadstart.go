@@ -125,7 +125,8 @@ func (t *trainer) findDead() (dead []deadUnits, err error) {
 	}
 	defer closeInto(&err, net.Close)
 	for _, m := range memoryOf(t.o.Devices, net) {
-		t.progress.Note("the loss is no better than guessing; looking at its units takes some more for a moment, " + m.String())
+		t.progress.Note("the loss is no better than guessing; looking at its units takes some more for a moment, " +
+			m.String())
 	}
 	if err := net.Alloc(); err != nil {
 		return nil, err
@@ -182,7 +183,8 @@ func deadShareOf(net *model.Net, l model.Layer, rows int) (float64, error) {
 // that comes first.
 func deadWarning(d *deadState, level float64, dead []deadUnits, lr float64) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "warning: the loss was %s over steps %d to %d, no better than guessing (%s): the net has not begun to learn.",
+	fmt.Fprintf(&b,
+		"warning: the loss was %s over steps %d to %d, no better than guessing (%s): the net has not begun to learn.",
 		plain(d.mean(), 4), d.From+1, d.To, plain(level, 4))
 	if d.To < deadMin {
 		fmt.Fprintf(&b, " (%d steps are few: it may only need more of them.)", d.To)
@@ -215,7 +217,8 @@ func deadWarning(d *deadState, level float64, dead []deadUnits, lr float64) stri
 	if blown && len(first) > 0 { // the rate switched them off
 		try[0], try[1] = try[1], try[0]
 	}
-	fmt.Fprintf(&b, " Try a new run with %s, or from weights that have learned something: --init FILE.", strings.Join(try, ", or with "))
+	fmt.Fprintf(&b, " Try a new run with %s, or from weights that have learned something: --init FILE.",
+		strings.Join(try, ", or with "))
 	return b.String()
 }
 

@@ -49,7 +49,11 @@ func TestDropoutThatDoubles(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer m.Close()
-	o := model.Options{Rows: doubledRows, Train: true, Input: model.Preprocess{Height: 3, Width: 3, Scale: []float32{1. / 128, 1. / 128, 1. / 128}}}
+	o := model.Options{
+		Rows: doubledRows, Train: true, Input: model.Preprocess{
+			Height: 3, Width: 3, Scale: []float32{1. / 128, 1. / 128, 1. / 128},
+		},
+	}
 	net := ready(t, m, o)
 	o.Train = false
 	use := ready(t, m, o)
@@ -61,7 +65,9 @@ func TestDropoutThatDoubles(t *testing.T) {
 		LR: make([]float32, len(arch.Params)), Decay: make([]float32, len(arch.Params)),
 	}
 	(&schedule{cfg: cfg.Train.Schedule}).at(0).apply(arch, cfg.Train, pass.LR, pass.Decay)
-	other := doubling{w1: fetched(t, m, 0), b1: fetched(t, m, 1), w2: fetched(t, m, 2), b2: fetched(t, m, 3), train: cfg.Train}
+	other := doubling{
+		w1: fetched(t, m, 0), b1: fetched(t, m, 1), w2: fetched(t, m, 2), b2: fetched(t, m, 3), train: cfg.Train,
+	}
 	for i := range other.w2.v {
 		other.w2.v[i] /= 2
 	}
@@ -117,7 +123,8 @@ func picturesOf(b *device.Batch, step uint64) [][]float64 {
 		x[r] = make([]float64, 27)
 		b.Labels[r] = int32(r % 4)
 		for i := range 27 {
-			v := uint8(philox.Block(philox.Key(7, philox.PurposeInit), [4]uint32{uint32(i), uint32(r), uint32(step), 0})[0])
+			v := uint8(philox.Block(philox.Key(7, philox.PurposeInit),
+				[4]uint32{uint32(i), uint32(r), uint32(step), 0})[0])
 			b.Pixels[27*r+i] = v
 			x[r][i%3*9+i/3] = float64(v) / 128 // pixels are (H, W, C)
 		}
@@ -196,7 +203,8 @@ func (d *doubling) step(x [][]float64, labels []int32, step uint64) {
 	for r := range x {
 		keep := make([]float64, 12)
 		for u := range keep {
-			if philox.Dropout(d.train.Seed, step, philox.Stream("drop1"), uint64(r), uint64(u)) >= philox.Threshold(0.5) {
+			if philox.Dropout(d.train.Seed, step, philox.Stream("drop1"), uint64(r), uint64(u)) >= philox.Threshold(
+				0.5) {
 				keep[u] = 2
 			}
 		}

@@ -50,7 +50,8 @@ func Evaluate(ctx context.Context, o EvalOptions) (result *Score, err error) {
 	if views != 1 && views != tenViews {
 		return nil, fmt.Errorf("%d crops: evaluation takes 1 or %d", views, tenViews)
 	}
-	n, err := open(o.Checkpoint, o.Devices, func(rows int) int { return max(evalBatch(o.Batch, rows), views) }, nil, o.Int8)
+	n, err := open(o.Checkpoint, o.Devices, func(rows int) int { return max(evalBatch(o.Batch, rows), views) }, nil,
+		o.Int8)
 	if err != nil {
 		return nil, err
 	}
@@ -90,8 +91,11 @@ func evalBatch(asked, configured int) int {
 func matchClasses(c *weights.Checkpoint, classes []string) ([]int32, error) {
 	advice := "give the data it was trained on, or another checkpoint"
 	if len(classes) != len(c.Classes) {
-		return nil, &weights.BadFile{Path: c.Path, Advice: advice, Reason: fmt.Sprintf("is for %d classes (%s), the data has %d (%s)",
-			len(c.Classes), weights.Examples(c.Classes), len(classes), weights.Examples(classes))}
+		return nil, &weights.BadFile{
+			Path: c.Path, Advice: advice,
+			Reason: fmt.Sprintf("is for %d classes (%s), the data has %d (%s)", len(c.Classes),
+				weights.Examples(c.Classes), len(classes), weights.Examples(classes)),
+		}
 	}
 	number := make(map[string]int32, len(c.Classes))
 	for i, name := range c.Classes {
@@ -107,8 +111,11 @@ func matchClasses(c *weights.Checkpoint, classes []string) ([]int32, error) {
 		labels[i] = n
 	}
 	if len(missing) > 0 {
-		return nil, &weights.BadFile{Path: c.Path, Advice: advice, Reason: fmt.Sprintf("does not know %d of the data's %d classes (%s); its own are %s",
-			len(missing), len(classes), weights.Examples(missing), weights.Examples(c.Classes))}
+		return nil, &weights.BadFile{
+			Path: c.Path, Advice: advice,
+			Reason: fmt.Sprintf("does not know %d of the data's %d classes (%s); its own are %s", len(missing),
+				len(classes), weights.Examples(missing), weights.Examples(c.Classes)),
+		}
 	}
 	return labels, nil
 }
@@ -141,7 +148,9 @@ type inference struct {
 
 // open makes the checkpoint's net on the devices, with its weights. rows chooses the batch, given the configuration's;
 // keep names layers to be read.
-func open(c *weights.Checkpoint, devs []device.Device, rows func(int) int, keep []string, int8 bool) (*inference, error) {
+func open(c *weights.Checkpoint, devs []device.Device, rows func(int) int, keep []string,
+	int8 bool,
+) (*inference, error) {
 	cfg, err := config.Parse(c.Config, nil)
 	if err != nil {
 		return nil, fmt.Errorf("%s: its configuration: %w", c.Path, err)
@@ -159,7 +168,9 @@ func open(c *weights.Checkpoint, devs []device.Device, rows func(int) int, keep 
 	return n, nil
 }
 
-func (n *inference) build(cfg *config.Config, c *weights.Checkpoint, devs []device.Device, keep []string, int8 bool) (err error) {
+func (n *inference) build(cfg *config.Config, c *weights.Checkpoint, devs []device.Device, keep []string,
+	int8 bool,
+) (err error) {
 	if err := fits(&n.pre, cfg.Model.Input); err != nil {
 		return fmt.Errorf("%s: %w", c.Path, err)
 	}
@@ -173,7 +184,9 @@ func (n *inference) build(cfg *config.Config, c *weights.Checkpoint, devs []devi
 	if n.model, err = model.Open(n.arch, devs); err != nil {
 		return err
 	}
-	if n.net, err = n.model.Compile(model.Options{Rows: n.rows, Precision: p, Int8: int8, Keep: keep, Input: input(&n.pre)}); err != nil {
+	if n.net, err = n.model.Compile(model.Options{
+		Rows: n.rows, Precision: p, Int8: int8, Keep: keep, Input: input(&n.pre),
+	}); err != nil {
 		return err
 	}
 	if err := n.net.Alloc(); err != nil {
@@ -235,7 +248,9 @@ func (s scorer) averaged(ctx context.Context, views, classes, rows int) (Score, 
 
 // each runs all pictures through the net. enqueue asks for what it wants of a batch, turn 0 and 1 alternating, and
 // returns what to do when that is there.
-func (s scorer) each(ctx context.Context, views int, enqueue func(turn int, info data.Info, b *device.Batch) (device.Ticket, func())) error {
+func (s scorer) each(ctx context.Context, views int,
+	enqueue func(turn int, info data.Info, b *device.Batch) (device.Ticket, func()),
+) error {
 	var ticket device.Ticket
 	var use func()
 	land := func() error {

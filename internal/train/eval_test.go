@@ -149,7 +149,8 @@ func scoreByHand(prob []float64, classes int) Score {
 
 func sameScore(t *testing.T, what string, got *Score, want Score) {
 	t.Helper()
-	if got.Images != want.Images || got.Top1Error != want.Top1Error || got.Top5Error != want.Top5Error || math.Abs(got.Loss-want.Loss) > 1e-5 {
+	if got.Images != want.Images || got.Top1Error != want.Top1Error || got.Top5Error != want.Top5Error ||
+		math.Abs(got.Loss-want.Loss) > 1e-5 {
 		t.Errorf("%s: %+v, want %+v", what, *got, want)
 	}
 }
@@ -197,7 +198,9 @@ func TestEvaluate(t *testing.T) {
 func TestEvaluateClasses(t *testing.T) {
 	t.Parallel()
 	c := checkpoint(t)
-	labels, err := matchClasses(&weights.Checkpoint{Classes: []string{"dog", "cat", "bird"}}, []string{"bird", "cat", "dog"})
+	labels, err := matchClasses(&weights.Checkpoint{Classes: []string{"dog", "cat", "bird"}}, []string{
+		"bird", "cat", "dog",
+	})
 	if err != nil || !slices.Equal(labels, []int32{2, 1, 0}) {
 		t.Errorf("labels %v, %v", labels, err)
 	}
@@ -206,7 +209,9 @@ func TestEvaluateClasses(t *testing.T) {
 		"other names": append([]string{"aardvark"}, c.Classes[1:]...),
 	} {
 		var bad *weights.BadFile
-		_, err := Evaluate(context.Background(), EvalOptions{Checkpoint: c, Devices: references(1), Set: pictures().Val, Classes: names})
+		_, err := Evaluate(context.Background(), EvalOptions{
+			Checkpoint: c, Devices: references(1), Set: pictures().Val, Classes: names,
+		})
 		if !errors.As(err, &bad) {
 			t.Errorf("%s: %v", what, err)
 		}
@@ -230,7 +235,9 @@ func TestEvaluateInterrupted(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	_, err := Evaluate(ctx, EvalOptions{Checkpoint: checkpoint(t), Devices: references(1), Set: pictures().Val, Classes: pictures().Classes})
+	_, err := Evaluate(ctx, EvalOptions{
+		Checkpoint: checkpoint(t), Devices: references(1), Set: pictures().Val, Classes: pictures().Classes,
+	})
 	if !errors.Is(err, context.Canceled) {
 		t.Error(err)
 	}
@@ -297,7 +304,9 @@ func checkPrediction(t *testing.T, got Prediction, prob []float32, names []strin
 		last = p.Probability
 	}
 	for i, p := range prob {
-		if listed := slices.ContainsFunc(got.Predictions, func(c ClassProbability) bool { return c.Index == i }); !listed && float64(p) > last+1e-6 {
+		if listed := slices.ContainsFunc(got.Predictions, func(c ClassProbability) bool {
+			return c.Index == i
+		}); !listed && float64(p) > last+1e-6 {
 			t.Errorf("%s: class %d with %g is missing", got.Image, i, p)
 		}
 	}
@@ -313,7 +322,9 @@ func TestStrict(t *testing.T) {
 	}
 	images := []string{shapes(t)[0], broken, filepath.Join(t.TempDir(), "missing.png")}
 	for _, batch := range []int{1, 4} {
-		p, err := NewPredictor(PredictOptions{Checkpoint: c, Devices: references(1), Batch: batch, Layers: []string{"fc2"}, Strict: true})
+		p, err := NewPredictor(PredictOptions{
+			Checkpoint: c, Devices: references(1), Batch: batch, Layers: []string{"fc2"}, Strict: true,
+		})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -358,7 +369,11 @@ func TestFeatures(t *testing.T) {
 	val := shapes(t)
 	images := append(slices.Clone(val[:5]), filepath.Join(t.TempDir(), "missing.png"))
 	read := func(batch int, layer string) *Features {
-		p, err := NewPredictor(PredictOptions{Checkpoint: c, Devices: references(1), Batch: batch, Layers: []string{"conv1", "conv1.pre", "fc2", "prob", "input"}})
+		p, err := NewPredictor(PredictOptions{
+			Checkpoint: c, Devices: references(1), Batch: batch, Layers: []string{
+				"conv1", "conv1.pre", "fc2", "prob", "input",
+			},
+		})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -374,7 +389,8 @@ func TestFeatures(t *testing.T) {
 	} {
 		one, two := read(1, layer), read(2, layer)
 		if !slices.Equal(one.Shape, shape) || len(one.Images) != 5 || len(one.Bad) != 1 {
-			t.Errorf("%s: shape %v, want %v; %d pictures, %d bad", layer, one.Shape, shape, len(one.Images), len(one.Bad))
+			t.Errorf("%s: shape %v, want %v; %d pictures, %d bad", layer, one.Shape, shape, len(one.Images),
+				len(one.Bad))
 		}
 		if !slices.EqualFunc(one.Data, two.Data, func(a, b float32) bool { return math.Abs(float64(a-b)) < 1e-5 }) {
 			t.Errorf("%s: depends on the batch", layer)
@@ -400,7 +416,9 @@ func TestFeatures(t *testing.T) {
 			}
 		}
 	}
-	if _, err := NewPredictor(PredictOptions{Checkpoint: c, Devices: references(1), Layers: []string{"conv9"}}); !errors.As(err, new(*config.Error)) {
+	if _, err := NewPredictor(PredictOptions{
+		Checkpoint: c, Devices: references(1), Layers: []string{"conv9"},
+	}); !errors.As(err, new(*config.Error)) {
 		t.Errorf("a layer that is not there: %v", err)
 	}
 }
@@ -421,7 +439,8 @@ func TestBench(t *testing.T) {
 			if err != nil {
 				t.Fatal(mode, err)
 			}
-			if r.Steps != 5 || r.Batch != 16 || !(r.ImagesPerSecond > 0) || !(r.MillisecondsPerStep > 0) || r.DataStall < 0 || r.DataStall > 1 {
+			if r.Steps != 5 || r.Batch != 16 || !(r.ImagesPerSecond > 0) || !(r.MillisecondsPerStep > 0) ||
+				r.DataStall < 0 || r.DataStall > 1 {
 				t.Errorf("%s: %+v", mode, r)
 			}
 		}

@@ -48,7 +48,8 @@ func TestInt8Answers(t *testing.T) {
 			exact = names
 		}
 		if wrong > len(names)/5 || others > len(names)/400 {
-			t.Errorf("%s, int8 %v: %d of %d wrong, %d others than in fp32", f.precision, f.int8, wrong, len(names), others)
+			t.Errorf("%s, int8 %v: %d of %d wrong, %d others than in fp32", f.precision, f.int8, wrong, len(names),
+				others)
 		}
 	}
 }
@@ -128,7 +129,10 @@ func answers(t *testing.T, devs []device.Device, f form, set *data.Set) []int {
 func TestInt8Loss(t *testing.T) {
 	c := checkpoint(t)
 	loss := func(devices int, int8 bool) float64 {
-		return evaluate(t, EvalOptions{Checkpoint: c, Devices: references(devices), Set: pictures().Val, Classes: pictures().Classes, Int8: int8}).Loss
+		return evaluate(t, EvalOptions{
+			Checkpoint: c, Devices: references(devices), Set: pictures().Val,
+			Classes: pictures().Classes, Int8: int8,
+		}).Loss
 	}
 	exact, one, two := loss(1, false), loss(1, true), loss(2, true)
 	if d := math.Abs(one - exact); d < 1e-6 || d > .05 {

@@ -28,14 +28,17 @@ func TestLayers(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := []string{
-		"input upload", "conv1 conv", "lrn1 lrn", "pool1 pool", "pool1 exchange", "conv2 conv", "pool2 pool", "conv3 conv", "pool3 pool",
-		"pool3 exchange", "fc4 fc", "drop4 dropout", "fc4 exchange", "fc5 fc", "prob softmax", "update update",
+		"input upload", "conv1 conv", "lrn1 lrn", "pool1 pool", "pool1 exchange", "conv2 conv", "pool2 pool",
+		"conv3 conv", "pool3 pool", "pool3 exchange", "fc4 fc", "drop4 dropout", "fc4 exchange", "fc5 fc",
+		"prob softmax", "update update",
 	}
 	if len(r.Layers) != len(want) || steps != 6 {
 		t.Fatalf("%d rows, want %d; %d steps", len(r.Layers), len(want), steps)
 	}
 	sum := 0.
-	macs := map[string]float64{"conv1": 16 * 75 * 784, "conv2": 32 * 144 * 196, "conv3": 64 * 144 * 49, "fc4": 128 * 576, "fc5": 10 * 128}
+	macs := map[string]float64{
+		"conv1": 16 * 75 * 784, "conv2": 32 * 144 * 196, "conv3": 64 * 144 * 49, "fc4": 128 * 576, "fc5": 10 * 128,
+	}
 	for i, l := range r.Layers {
 		if l.Name+" "+l.Kind != want[i] {
 			t.Errorf("row %d is %s %s, want %s", i, l.Name, l.Kind, want[i])

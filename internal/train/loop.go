@@ -45,8 +45,8 @@ func Run(ctx context.Context, o Options) (result *Result, err error) {
 
 func (t *trainer) announce() {
 	if k := t.cfg.Train.Schedule; k.Kind == kindAuthors && t.cfg.Train.Epochs <= authorsDrop3 {
-		t.progress.Note(fmt.Sprintf("schedule authors2012 goes by the authors' own epochs (%d, %d, ..., %d) and is not scaled to %d epochs",
-			authorsDrop1, authorsDrop2, authorsDrop3, t.cfg.Train.Epochs))
+		t.progress.Note(fmt.Sprintf("schedule authors2012 goes by the authors' own epochs (%d, %d, ..., %d) and is "+
+			"not scaled to %d epochs", authorsDrop1, authorsDrop2, authorsDrop3, t.cfg.Train.Epochs))
 	}
 	if t.valNet == nil {
 		text := "there are no validation pictures: no errors are measured, and no best checkpoint is chosen"
@@ -106,13 +106,14 @@ func finishedBefore(o *Options) (*Result, error) {
 		return nil, fmt.Errorf("%s: %w", c.Path, err)
 	}
 	at := uint64(o.Steps)
-	done := s.state.Validated >= o.Config.Train.Epochs || o.Steps > 0 && (c.Step > at || c.Step == at && s.state.ValidatedAt == at)
+	done := s.state.Validated >= o.Config.Train.Epochs || o.Steps > 0 &&
+		(c.Step > at || c.Step == at && s.state.ValidatedAt == at)
 	if !done {
 		return nil, nil
 	}
 	r := &Result{
-		Finished: true, Steps: c.Step, Epochs: s.state.Validated, PlannedSteps: o.plannedSteps(), PlannedEpochs: o.Config.Train.Epochs,
-		Last: s.state.Last, Best: bestScore(c.Best), LastPath: c.Path,
+		Finished: true, Steps: c.Step, Epochs: s.state.Validated, PlannedSteps: o.plannedSteps(),
+		PlannedEpochs: o.Config.Train.Epochs, Last: s.state.Last, Best: bestScore(c.Best), LastPath: c.Path,
 	}
 	if c.Best != nil && o.Dir != nil {
 		r.BestPath = o.Dir.Checkpoint(run.Best)
@@ -382,9 +383,11 @@ func (t *trainer) saveBest(epoch int) error {
 func (t *trainer) checkpoint(epoch int) *weights.Checkpoint {
 	c := &weights.Checkpoint{
 		Step: t.steps.pass.Step, Sample: t.steps.next, Seed: t.cfg.Train.Seed, Epoch: epoch, Config: t.yaml,
-		Classes: t.o.Source.Classes, Data: weights.Data{Path: whereabouts(t.o.Source.Path), Fingerprint: t.o.Source.Fingerprint},
-		Device: t.o.Device, Threads: t.o.Threads, Preprocess: t.pre, Dropout: weights.DropoutPaper, Schedule: t.sched.marshal(), Best: t.best,
-		Params: tensors(t.model, device.Weight),
+		Classes: t.o.Source.Classes, Data: weights.Data{
+			Path: whereabouts(t.o.Source.Path), Fingerprint: t.o.Source.Fingerprint,
+		},
+		Device: t.o.Device, Threads: t.o.Threads, Preprocess: t.pre, Dropout: weights.DropoutPaper,
+		Schedule: t.sched.marshal(), Best: t.best, Params: tensors(t.model, device.Weight),
 	}
 	for _, d := range t.o.Devices {
 		able, ok := d.(device.Chooser)
@@ -455,7 +458,9 @@ func (t *trainer) explain(err error) error {
 	if !errors.As(all, &bad) {
 		return err
 	}
-	s := &Stopped{Step: bad.Step + 1, Tensors: bad.Tensors, Checkpoint: t.saved, LR: t.cfg.Train.LR * t.rates.weights, err: bad}
+	s := &Stopped{
+		Step: bad.Step + 1, Tensors: bad.Tensors, Checkpoint: t.saved, LR: t.cfg.Train.LR * t.rates.weights, err: bad,
+	}
 	if t.o.Dir != nil {
 		s.config = t.o.Dir.Config()
 	}
@@ -467,8 +472,9 @@ func (t *trainer) explain(err error) error {
 
 func (t *trainer) result() *Result {
 	r := &Result{
-		Steps: t.steps.pass.Step, Epochs: t.sched.state.Validated, PlannedSteps: t.o.plannedSteps(), PlannedEpochs: t.cfg.Train.Epochs, Loss: t.loss, Last: t.last, Best: bestScore(t.best),
-		LastPath: t.saved, BestPath: t.bestPath, Bad: t.bad, Warnings: t.warnings, Memory: t.memory, Exchange: t.net.Exchange(),
+		Steps: t.steps.pass.Step, Epochs: t.sched.state.Validated, PlannedSteps: t.o.plannedSteps(),
+		PlannedEpochs: t.cfg.Train.Epochs, Loss: t.loss, Last: t.last, Best: bestScore(t.best), LastPath: t.saved,
+		BestPath: t.bestPath, Bad: t.bad, Warnings: t.warnings, Memory: t.memory, Exchange: t.net.Exchange(),
 	}
 	if n := r.Steps - t.firstStep; n > 0 {
 		for _, x := range r.Exchange {

@@ -88,13 +88,14 @@ var stepCases = []stepCase{
 	{mode: BenchTrain, net: "alexnet", devices: 2, precision: "bf16", rows: 4, moves: device.Moves{
 		// conv2 is Winograd's; conv1 with half of its kernels is not at 4 rows. Other convolutions' weights are packed
 		// for forward, conv3's to conv5's for the data gradient too: oneDNN pads some.
-		Reorders: 2*2*2 + 2*(2+1+3+3), Copies: 48, BetweenOps: copy4 / 2 * 2 * (2*256*13*13 + 2*256*6*6 + 2*4096 + 4096), PackedWeights: 148_847_744,
-		Exchange: (4*4*468_992 + 4*(468_992/2-4*2048)) / 2, Upload: 2 * 4 * 3 * 224 * 224 * (1 + 2),
+		Reorders: 2*2*2 + 2*(2+1+3+3), Copies: 48, BetweenOps: copy4 / 2 * 2 * (2*256*13*13 + 2*256*6*6 + 2*4096 +
+			4096), PackedWeights: 148_847_744, Exchange: (4*4*468_992 + 4*(468_992/2-4*2048)) / 2,
+		Upload: 2 * 4 * 3 * 224 * 224 * (1 + 2),
 	}},
 	{mode: BenchTrain, net: "demo", devices: 1, precision: "fp32", rows: 16, moves: device.Moves{
 		// pool3 for fc4, there and back; conv2 is Winograd's, conv3's weights are packed for the data gradient.
-		Reorders: 2 + 2 + 1, BetweenOps: copy16 * 2 * 64 * 3 * 3, PackedWeights: 2*4*32*16*(9+49) + 2*lines + 2*4*64*16*9,
-		Upload: 16 * 3 * 28 * 28 * (1 + 4),
+		Reorders: 2 + 2 + 1, BetweenOps: copy16 * 2 * 64 * 3 * 3, PackedWeights: 2*4*32*16*(9+49) + 2*lines +
+			2*4*64*16*9, Upload: 16 * 3 * 28 * 28 * (1 + 4),
 	}},
 	{mode: BenchTrain, net: "demo", devices: 2, precision: "fp32", rows: 16, moves: device.Moves{
 		// conv2's inputs have 8 channels of a block of 16 each: 8 of its joins and gets fill blocks with both, pool3
@@ -108,7 +109,8 @@ var stepCases = []stepCase{
 		Upload:        2 * 16 * 3 * 28 * 28 * (1 + 4),
 	}},
 	{mode: BenchTrain, net: "demo", devices: 1, precision: "bf16", rows: 16, moves: device.Moves{
-		Reorders: 2 + 5, BetweenOps: copy16 / 2 * 2 * 64 * 3 * 3, PackedWeights: 325_440, Upload: 16 * 3 * 28 * 28 * (1 + 2),
+		Reorders: 2 + 5, BetweenOps: copy16 / 2 * 2 * 64 * 3 * 3, PackedWeights: 325_440,
+		Upload: 16 * 3 * 28 * 28 * (1 + 2),
 	}},
 	{mode: BenchTrain, net: "fig1", devices: 1, precision: "fp32", rows: 16, moves: device.Moves{
 		// pool3 for fc10, there and back; conv2 and conv3 are Winograd's.
@@ -116,11 +118,16 @@ var stepCases = []stepCase{
 		Upload: 16 * 3 * 32 * 32 * (1 + 4),
 	}},
 	{mode: BenchTrain, net: "fig1", devices: 1, precision: "bf16", rows: 16, moves: device.Moves{
-		Reorders: 2 + 5, BetweenOps: copy16 / 2 * 2 * 64 * 4 * 4, PackedWeights: 970_368, Upload: 16 * 3 * 32 * 32 * (1 + 2),
+		Reorders: 2 + 5, BetweenOps: copy16 / 2 * 2 * 64 * 4 * 4, PackedWeights: 970_368,
+		Upload: 16 * 3 * 32 * 32 * (1 + 2),
 	}},
 	// Predicting, every weight was packed in the first pass.
-	{mode: BenchInfer, net: "alexnet", devices: 1, precision: "fp32", rows: 1, moves: device.Moves{Reorders: 1, BetweenOps: 2 * 4 * 256 * 6 * 6, Upload: 3 * 224 * 224 * (1 + 4)}},
-	{mode: BenchInfer, net: "alexnet", devices: 1, precision: "bf16", rows: 1, moves: device.Moves{Reorders: 1, BetweenOps: 2 * 2 * 256 * 6 * 6, Upload: 3 * 224 * 224 * (1 + 2)}},
+	{mode: BenchInfer, net: "alexnet", devices: 1, precision: "fp32", rows: 1, moves: device.Moves{
+		Reorders: 1, BetweenOps: 2 * 4 * 256 * 6 * 6, Upload: 3 * 224 * 224 * (1 + 4),
+	}},
+	{mode: BenchInfer, net: "alexnet", devices: 1, precision: "bf16", rows: 1, moves: device.Moves{
+		Reorders: 1, BetweenOps: 2 * 2 * 256 * 6 * 6, Upload: 3 * 224 * 224 * (1 + 2),
+	}},
 	{mode: BenchInfer, net: "alexnet", devices: 1, precision: "fp32", rows: 1, int8: true, moves: device.Moves{
 		Reorders: 1, BetweenOps: 2 * 4 * 256 * 6 * 6, Upload: 3 * 224 * 224 * (1 + 4),
 	}},
@@ -141,10 +148,12 @@ var stepTiles = map[string]device.Moves{
 		Exchange:      (4*4*468_992 + 4*(468_992/2-4*2048)) / 2, Upload: 2 * 4 * 3 * 224 * 224 * (1 + 2),
 	},
 	"train: demo on 1 in bf16, 16": {
-		Reorders: 2 + 3 + 2 + 2, BetweenOps: copy16/2*2*64*3*3 + 2*16*(3*28*28+16*32*28), PackedWeights: 334_240, Upload: 16 * 3 * 28 * 28 * (1 + 2),
+		Reorders: 2 + 3 + 2 + 2, BetweenOps: copy16/2*2*64*3*3 + 2*16*(3*28*28+16*32*28), PackedWeights: 334_240,
+		Upload: 16 * 3 * 28 * 28 * (1 + 2),
 	},
 	"train: fig1 on 1 in bf16, 16": {
-		Reorders: 2 + 3 + 2 + 2, BetweenOps: copy16/2*2*64*4*4 + 2*16*(3*32*32+16*36*32), PackedWeights: 987_968, Upload: 16 * 3 * 32 * 32 * (1 + 2),
+		Reorders: 2 + 3 + 2 + 2, BetweenOps: copy16/2*2*64*4*4 + 2*16*(3*32*32+16*36*32), PackedWeights: 987_968,
+		Upload: 16 * 3 * 32 * 32 * (1 + 2),
 	},
 	"infer: alexnet on 1 in bf16, 1": {Reorders: 1, BetweenOps: 2 * 2 * 256 * 6 * 6, Upload: 3 * 224 * 224 * (1 + 2)},
 }
@@ -168,7 +177,9 @@ func (c *stepCase) open(t *testing.T, src *data.Source) *stepper {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := &bench{BenchOptions: BenchOptions{Config: cfg, Devices: devs, Mode: c.mode, Source: src, Int8: c.int8}, cfg: *cfg}
+	b := &bench{
+		BenchOptions: BenchOptions{Config: cfg, Devices: devs, Mode: c.mode, Source: src, Int8: c.int8}, cfg: *cfg,
+	}
 	t.Cleanup(func() {
 		if err := b.close(); err != nil {
 			t.Error(err)

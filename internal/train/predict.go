@@ -79,7 +79,9 @@ func (p *Predictor) Predict(ctx context.Context, images []string, top int) ([]Pr
 
 // each runs readable pictures through the net, a batch at a time, and calls done with the numbers of the pictures in
 // the rows.
-func (p *Predictor) each(ctx context.Context, images []string, done func(rows []int) error, bad func(int, *data.BadPicture)) error {
+func (p *Predictor) each(ctx context.Context, images []string, done func(rows []int) error,
+	bad func(int, *data.BadPicture),
+) error {
 	var b *device.Batch
 	for next := 0; next < len(images); {
 		if b == nil {
@@ -120,8 +122,11 @@ func (n *inference) load(b *device.Batch, row int, path string) error {
 		return err
 	}
 	if pic.Height != n.pre.Height || pic.Width != n.pre.Width {
-		return &data.BadPicture{Name: path, Err: fmt.Errorf("it is %dx%d, and this net was trained on pictures of %dx%d without resizing",
-			pic.Width, pic.Height, n.pre.Width, n.pre.Height)}
+		return &data.BadPicture{
+			Name: path,
+			Err: fmt.Errorf("it is %dx%d, and this net was trained on pictures of %dx%d without resizing", pic.Width,
+				pic.Height, n.pre.Width, n.pre.Height),
+		}
 	}
 	size, in := len(pic.Pixels), n.arch.Input
 	copy(b.Pixels[row*size:], pic.Pixels)

@@ -69,7 +69,9 @@ func measure(devs []device.Device, p device.Precision) (*speed, error) {
 	if len(probes) == 0 {
 		return nil, nil
 	}
-	return &speed{probes[0].Instructions(), fastest(probes, device.Probe.Multiply), fastest(probes, device.Probe.Triad)}, nil
+	return &speed{
+		probes[0].Instructions(), fastest(probes, device.Probe.Multiply), fastest(probes, device.Probe.Triad),
+	}, nil
 }
 
 // fastest is the amount a second that all probes do side by side.
@@ -207,7 +209,8 @@ func (c *layerClock) idle(s *span, backward bool) bool {
 // summary is of rows with their limits and of a step of so many milliseconds.
 func (v *speed) summary(rows []LayerTime, stepMS float64) *Roofline {
 	r := &Roofline{
-		Instructions: v.instructions, PeakGFLOPS: 1e-9 * v.flops, Bandwidth: 1e-9 * v.bytes, Ridge: v.flops / v.bytes, MemoryBound: []string{},
+		Instructions: v.instructions, PeakGFLOPS: 1e-9 * v.flops, Bandwidth: 1e-9 * v.bytes, Ridge: v.flops / v.bytes,
+		MemoryBound: []string{},
 	}
 	for i := range rows {
 		l := &rows[i]

@@ -37,7 +37,9 @@ type counting struct {
 }
 
 func (n *counting) Update() {
-	n.moves = n.moves.Add(device.Moves{Reorders: 2, Copies: 3, BetweenOps: 10, PackedWeights: 200, Exchange: 3000, Upload: 40000})
+	n.moves = n.moves.Add(device.Moves{
+		Reorders: 2, Copies: 3, BetweenOps: 10, PackedWeights: 200, Exchange: 3000, Upload: 40000,
+	})
 	n.Net.Update()
 }
 func (n *counting) Moves() device.Moves { return n.moves }
@@ -62,13 +64,16 @@ func TestRoofline(t *testing.T) {
 	for _, d := range reference.Open(2) {
 		devs = append(devs, probed{d})
 	}
-	b, err := Bench(context.Background(), BenchOptions{Config: cfg, Devices: devs, Mode: BenchTrain, Steps: 2, Layers: true})
+	b, err := Bench(context.Background(), BenchOptions{
+		Config: cfg, Devices: devs, Mode: BenchTrain, Steps: 2, Layers: true,
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	f := b.Roofline
 	// two devices
-	if f == nil || f.Instructions != "fingers" || !(f.PeakGFLOPS > 0 && f.PeakGFLOPS <= 2) || !(f.Bandwidth > 0 && f.Bandwidth <= .2) {
+	if f == nil || f.Instructions != "fingers" || !(f.PeakGFLOPS > 0 && f.PeakGFLOPS <= 2) ||
+		!(f.Bandwidth > 0 && f.Bandwidth <= .2) {
 		t.Fatalf("%+v", f)
 	}
 	const z = 4
@@ -134,7 +139,11 @@ func TestRoofline(t *testing.T) {
 			t.Errorf("%s is not among %v", name, f.MemoryBound)
 		}
 	}
-	if m := b.Moves; m == nil || *m != (Moves{Reorders: 4, Copies: 6, BetweenOps: 20, PackedWeights: 400, Exchange: 6000, Upload: 80000, Bytes: 86420}) {
+	if m := b.Moves; m == nil ||
+		*m != (Moves{
+			Reorders: 4, Copies: 6, BetweenOps: 20, PackedWeights: 400, Exchange: 6000, Upload: 80000,
+			Bytes: 86420,
+		}) {
 		t.Errorf("moves %+v", m)
 	}
 }
@@ -146,7 +155,8 @@ func TestInt8Traffic(t *testing.T) {
 		t.Fatal(err)
 	}
 	b, err := Bench(context.Background(), BenchOptions{
-		Config: cfg, Devices: []device.Device{probed{references(1)[0]}}, Mode: BenchInfer, Steps: 1, Layers: true, Int8: true,
+		Config: cfg, Devices: []device.Device{probed{references(1)[0]}}, Mode: BenchInfer, Steps: 1, Layers: true,
+		Int8: true,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -170,10 +180,19 @@ func TestRoof(t *testing.T) {
 		flop, bytes, ms float64
 		want            Roof
 	}{
-		{2e9, 100e6, 40, Roof{Bytes: 100e6, Intensity: 20, PeakShare: .5, Attainable: 100, LeastMS: 20, AttainableShare: .5, Bound: "compute"}},
-		{2e9, 1e9, 400, Roof{Bytes: 1e9, Intensity: 2, PeakShare: .05, Attainable: 20, LeastMS: 100, AttainableShare: .25, Bound: "memory"}},
+		{2e9, 100e6, 40, Roof{
+			Bytes: 100e6, Intensity: 20, PeakShare: .5, Attainable: 100, LeastMS: 20, AttainableShare: .5,
+			Bound: "compute",
+		}},
+		{2e9, 1e9, 400, Roof{
+			Bytes: 1e9, Intensity: 2, PeakShare: .05, Attainable: 20, LeastMS: 100, AttainableShare: .25,
+			Bound: "memory",
+		}},
 		{0, 1e9, 100, Roof{Bytes: 1e9, LeastMS: 100, AttainableShare: 1, Bound: "memory"}},
-		{2e9, 200e6, 10, Roof{Bytes: 200e6, Intensity: 10, PeakShare: 2, Attainable: 100, LeastMS: 20, AttainableShare: 2, Bound: "compute"}},
+		{2e9, 200e6, 10, Roof{
+			Bytes: 200e6, Intensity: 10, PeakShare: 2, Attainable: 100, LeastMS: 20, AttainableShare: 2,
+			Bound: "compute",
+		}},
 	} {
 		got := v.roof(c.flop, c.bytes, c.ms)
 		if got.Bytes != c.want.Bytes || got.Bound != c.want.Bound {
@@ -203,7 +222,8 @@ func TestNoRoofline(t *testing.T) {
 		t.Fatal(err)
 	}
 	b, err := Bench(context.Background(), BenchOptions{
-		Config: cfg, Devices: []device.Device{probed{reference.New()}, reference.New()}, Mode: BenchInfer, Steps: 1, Layers: true,
+		Config: cfg, Devices: []device.Device{probed{reference.New()}, reference.New()}, Mode: BenchInfer, Steps: 1,
+		Layers: true,
 	})
 	if err != nil || b.Roofline != nil || b.Moves != nil {
 		t.Errorf("%v, %+v, %+v", err, b.Roofline, b.Moves)

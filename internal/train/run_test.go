@@ -63,8 +63,8 @@ func line(m report.Metrics) [9]float64 {
 		return *p
 	}
 	return [9]float64{
-		float64(m.Step), float64(m.Epoch), or(m.Loss), or(m.Top1Error), or(m.LR), or(m.ValLoss), or(m.ValTop1Error), or(m.ValTop5Error),
-		or(m.TrainLoss),
+		float64(m.Step), float64(m.Epoch), or(m.Loss), or(m.Top1Error), or(m.LR), or(m.ValLoss), or(m.ValTop1Error),
+		or(m.ValTop5Error), or(m.TrainLoss),
 	}
 }
 
@@ -152,7 +152,8 @@ func TestResumeAfterEnd(t *testing.T) {
 	if len(l.steps) != 0 || len(l.epochs) != 0 || r.Steps != tinySteps || r.Best == nil || r.BestPath == "" {
 		t.Errorf("%d steps and %d validations more: %+v", len(l.steps), len(l.epochs), r)
 	}
-	if !r.Finished || r.PlannedSteps != tinySteps || r.PlannedEpochs != 1 || r.Epochs != 1 || r.Loss != nil || r.Last == nil || *r.Last != last {
+	if !r.Finished || r.PlannedSteps != tinySteps || r.PlannedEpochs != 1 || r.Epochs != 1 || r.Loss != nil ||
+		r.Last == nil || *r.Last != last {
 		t.Errorf("%+v, want it finished with the last validation %+v", r, last)
 	}
 	same(t, "resumed after the end", state(t, r.LastPath), before)
@@ -192,7 +193,8 @@ func TestCurvesBlocked(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := mustRun(t, o)
-	if r.Epochs != 2 || r.LastPath == "" || r.BestPath == "" || len(r.Warnings) != 1 || !l.noted("no curves are drawn") {
+	if r.Epochs != 2 || r.LastPath == "" || r.BestPath == "" || len(r.Warnings) != 1 ||
+		!l.noted("no curves are drawn") {
 		t.Errorf("%+v, notes %q", r, l.notes)
 	}
 }
@@ -200,14 +202,16 @@ func TestCurvesBlocked(t *testing.T) {
 // TestWhere: a checkpoint says where its run computed, and where its pictures are from any folder.
 func TestWhere(t *testing.T) {
 	dir := t.TempDir()
-	if err := data.Demo(t.Context(), filepath.Join(dir, "shapes"), data.DemoOptions{Train: 6, Val: 2, Size: 16, Seed: 1}); err != nil {
+	if err := data.Demo(t.Context(), filepath.Join(dir, "shapes"),
+		data.DemoOptions{Train: 6, Val: 2, Size: 16, Seed: 1}); err != nil {
 		t.Fatal(err)
 	}
 	t.Chdir(dir)
 	o, _ := options(t, "train.epochs=1")
 	o.Dir, o.Source, o.Device, o.Threads = folder(t), openFolder(t, "shapes"), "cpu,cpu", 3
 	c := load(t, mustRun(t, o).LastPath)
-	if c.Device != "cpu,cpu" || c.Threads != 3 || !filepath.IsAbs(c.Data.Path) || filepath.Base(c.Data.Path) != "shapes" {
+	if c.Device != "cpu,cpu" || c.Threads != 3 || !filepath.IsAbs(c.Data.Path) ||
+		filepath.Base(c.Data.Path) != "shapes" {
 		t.Errorf("device %q, threads %d, data at %s", c.Device, c.Threads, c.Data.Path)
 	}
 	o, _ = options(t, "train.epochs=1")
@@ -321,7 +325,8 @@ func renamed(t *testing.T) *data.Source {
 		t.Fatal(err)
 	}
 	for _, part := range []string{"train", "val"} {
-		if err := os.Rename(filepath.Join(dir, part, pictures().Classes[0]), filepath.Join(dir, part, "aardvark")); err != nil {
+		if err := os.Rename(filepath.Join(dir, part, pictures().Classes[0]),
+			filepath.Join(dir, part, "aardvark")); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -358,8 +363,8 @@ func openFolder(t *testing.T, dir string) *data.Source {
 // TestLearns: on two classes of shapes the loss falls well below guessing, and validation agrees.
 func TestLearns(t *testing.T) {
 	t.Parallel()
-	o, l := options(t, "train.epochs=30", "train.batch=12", "train.lr=0.005", "train.schedule.kind=constant", "train.augment.color=0",
-		"model.conv1.init.std=0.01", "model.drop2=off", "train.augment.crop=center")
+	o, l := options(t, "train.epochs=30", "train.batch=12", "train.lr=0.005", "train.schedule.kind=constant",
+		"train.augment.color=0", "model.conv1.init.std=0.01", "model.drop2=off", "train.augment.crop=center")
 	o.Source = twoClasses(t)
 	r := mustRun(t, o)
 	losses := l.losses()
@@ -393,11 +398,14 @@ func TestBest(t *testing.T) {
 	if c.Step != m.Step || c.Best == nil || c.Best.Top1Error != *m.ValTop1Error || len(c.Momentum) != 0 {
 		t.Errorf("best checkpoint is of step %d (%+v), the best validation was at step %d", c.Step, c.Best, m.Step)
 	}
-	s, err := Evaluate(context.Background(), EvalOptions{Checkpoint: c, Devices: references(1), Set: pictures().Val, Classes: pictures().Classes})
+	s, err := Evaluate(context.Background(), EvalOptions{
+		Checkpoint: c, Devices: references(1), Set: pictures().Val, Classes: pictures().Classes,
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s.Images != pictures().Val.Len() || s.Top1Error != *m.ValTop1Error || s.Top5Error != *m.ValTop5Error || !near(s.Loss, *m.ValLoss) {
+	if s.Images != pictures().Val.Len() || s.Top1Error != *m.ValTop1Error || s.Top5Error != *m.ValTop5Error ||
+		!near(s.Loss, *m.ValLoss) {
 		t.Errorf("best checkpoint scores %+v, its validation was top-1 %g, loss %g", s, *m.ValTop1Error, *m.ValLoss)
 	}
 }
@@ -457,7 +465,8 @@ func distance(a, b []float32) float64 {
 // TestMetrics: what a run says of its steps and epochs.
 func TestMetrics(t *testing.T) {
 	t.Parallel()
-	o, l := options(t, "train.epochs=2", "train.schedule.kind=steps", "train.schedule.epochs=[1]", "train.schedule.factor=0.1")
+	o, l := options(t, "train.epochs=2", "train.schedule.kind=steps", "train.schedule.epochs=[1]",
+		"train.schedule.factor=0.1")
 	o.Dir = folder(t)
 	mustRun(t, o)
 	for i, m := range l.steps {
@@ -467,8 +476,10 @@ func TestMetrics(t *testing.T) {
 		if want := []float64{.01, .001}[i/tinySteps]; !near(*m.LR, want) {
 			t.Errorf("step %d: lr %g, want %g", m.Step, *m.LR, want)
 		}
-		if !(*m.Loss > 0) || *m.Top1Error < 0 || *m.Top1Error > 1 || !(*m.ImagesPerSecond > 0) || !(*m.DataStall >= 0 && *m.DataStall <= 1) {
-			t.Errorf("step %d: loss %g, error %g, %g images/s, stall %g", m.Step, *m.Loss, *m.Top1Error, *m.ImagesPerSecond, *m.DataStall)
+		if !(*m.Loss > 0) || *m.Top1Error < 0 || *m.Top1Error > 1 || !(*m.ImagesPerSecond > 0) ||
+			!(*m.DataStall >= 0 && *m.DataStall <= 1) {
+			t.Errorf("step %d: loss %g, error %g, %g images/s, stall %g", m.Step, *m.Loss, *m.Top1Error,
+				*m.ImagesPerSecond, *m.DataStall)
 		}
 	}
 	for i, m := range l.epochs {
@@ -476,10 +487,14 @@ func TestMetrics(t *testing.T) {
 			t.Errorf("validation %d is of step %d, epoch %d: %+v", i, m.Step, m.Epoch, m)
 		}
 	}
-	if want := (Start{Pictures: tinyTrain, Batch: 16, Epochs: 2, StepsPerEpoch: tinySteps, Steps: 2 * tinySteps}); len(l.start) != 1 || l.start[0] != want {
+	if want := (Start{Pictures: tinyTrain, Batch: 16, Epochs: 2, StepsPerEpoch: tinySteps, Steps: 2 * tinySteps}); len(
+		l.start) != 1 || l.start[0] != want {
 		t.Errorf("start %+v, want %+v", l.start, want)
 	}
-	for _, name := range []string{o.Dir.Config(), o.Dir.Metrics(), o.Dir.Curves(), o.Dir.Checkpoint(run.Last), o.Dir.Checkpoint(run.Best)} {
+	for _, name := range []string{
+		o.Dir.Config(), o.Dir.Metrics(), o.Dir.Curves(), o.Dir.Checkpoint(run.Last),
+		o.Dir.Checkpoint(run.Best),
+	} {
 		if _, err := os.Stat(name); err != nil {
 			t.Error(err)
 		}
@@ -595,7 +610,8 @@ func TestNonFinite(t *testing.T) {
 		t.Fatal(err)
 	}
 	var cause *device.NonFiniteError
-	if stop.Step != 4 || len(stop.Tensors) == 0 || stop.Checkpoint != o.Dir.Checkpoint(run.Last) || !errors.As(err, &cause) {
+	if stop.Step != 4 || len(stop.Tensors) == 0 || stop.Checkpoint != o.Dir.Checkpoint(run.Last) ||
+		!errors.As(err, &cause) {
 		t.Errorf("%+v", stop)
 	}
 	if len(l.steps) != 3 {
@@ -742,18 +758,20 @@ func TestBadPictures(t *testing.T) {
 // shares and advice; one that learns is left in peace.
 func TestDeadStart(t *testing.T) {
 	t.Parallel()
-	o, l := options(t, "train.epochs=5", "model.conv1.init.bias=-100", "model.fc2.init.bias=-1", "train.schedule.kind=constant")
+	o, l := options(t, "train.epochs=5", "model.conv1.init.bias=-100", "model.fc2.init.bias=-1",
+		"train.schedule.kind=constant")
 	o.deadSteps = 16
 	r := mustRun(t, o)
-	if len(r.Warnings) != 1 || !l.noted("has not begun to learn") || !l.noted("conv1 100%, fc2 100%") || !l.noted("--set model.conv1.init.bias=0.1") {
+	if len(r.Warnings) != 1 || !l.noted("has not begun to learn") || !l.noted("conv1 100%, fc2 100%") ||
+		!l.noted("--set model.conv1.init.bias=0.1") {
 		t.Errorf("warnings %q, notes %q", r.Warnings, l.notes)
 	}
 	if r.Steps != 5*tinySteps {
 		t.Errorf("stopped after %d steps", r.Steps)
 	}
 
-	o, l = options(t, "train.epochs=12", "train.batch=12", "train.lr=0.01", "train.schedule.kind=constant", "train.augment.color=0",
-		"model.drop2=off", "train.augment.crop=center")
+	o, l = options(t, "train.epochs=12", "train.batch=12", "train.lr=0.01", "train.schedule.kind=constant",
+		"train.augment.color=0", "model.drop2=off", "train.augment.crop=center")
 	o.Source, o.deadSteps = twoClasses(t), 12
 	if r := mustRun(t, o); len(r.Warnings) != 0 {
 		t.Errorf("a healthy net is warned of: %q; losses %.3g", r.Warnings, l.losses())
@@ -790,7 +808,9 @@ func TestDeadWindow(t *testing.T) {
 // TestDeadStartResumed: a run that is interrupted inside the window is judged when it goes on, over all of the window.
 func TestDeadStartResumed(t *testing.T) {
 	t.Parallel()
-	sets := []string{"train.epochs=12", "model.conv1.init.bias=-100", "model.fc2.init.bias=-1", "train.schedule.kind=constant"}
+	sets := []string{
+		"train.epochs=12", "model.conv1.init.bias=-100", "model.fc2.init.bias=-1", "train.schedule.kind=constant",
+	}
 	whole, _ := options(t, sets...) // 48 steps: judged over the last 12
 	want := mustRun(t, whole).Warnings
 	if len(want) != 1 {
@@ -838,12 +858,18 @@ func TestDeadAdvice(t *testing.T) {
 		{"alive and flat", 100, []deadUnits{conv}, 1e-5, "100 over steps 151 to 200, no better than guessing (100)"},
 		{"alive and flat", 100, []deadUnits{conv}, 1e-5, "Try a new run with --set train.lr=0.0001, or from weights"},
 		{"above guessing", 50, []deadUnits{conv}, 1000, "Try a new run with --set train.lr=100, or"},
-		{"above guessing, a layer off", 50, []deadUnits{conv, off}, 50, "Try a new run with --set train.lr=5, or with --set model.fc6.init.bias=0.1"},
+		{
+			"above guessing, a layer off", 50,
+			[]deadUnits{conv, off},
+			50,
+			"Try a new run with --set train.lr=5, or with --set model.fc6.init.bias=0.1",
+		},
 		{
 			"a layer off", 100,
 			[]deadUnits{conv, off},
 			.01,
-			"Try a new run with --set model.fc6.init.bias=0.1 --set model.fc6.init.std=0.005, or with --set train.lr=0.001, or from",
+			"Try a new run with --set model.fc6.init.bias=0.1 --set model.fc6.init.std=0.005, or with --set " +
+				"train.lr=0.001, or from",
 		},
 	} {
 		if text := deadWarning(&flat, c.level, c.dead, c.lr); !strings.Contains(text, c.want) {

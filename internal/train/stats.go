@@ -20,7 +20,9 @@ const (
 // statistics goes over the training pictures once and settles how pictures become the net's input: their size, the mean
 // that is subtracted, and the principal components of colour for the noise. With strict, the first unreadable picture
 // ends it.
-func statistics(ctx context.Context, cfg *config.Config, set *data.Set, strict bool, onBad func(*data.BadPicture)) (weights.Preprocess, error) {
+func statistics(ctx context.Context, cfg *config.Config, set *data.Set, strict bool, onBad func(*data.BadPicture)) (
+	weights.Preprocess, error,
+) {
 	prep := data.Prep{Resize: cfg.Data.Resize, Channels: cfg.Model.Input.Channels}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -67,10 +69,12 @@ func fits(p *weights.Preprocess, in config.Input) error {
 		if p.Resize > 0 {
 			key, is = "data.resize", p.Resize
 		}
-		return config.Errorf(key, "is %d: the net's input of %dx%d does not fit into pictures of %dx%d", is, in.Size, in.Size, p.Width, p.Height)
+		return config.Errorf(key, "is %d: the net's input of %dx%d does not fit into pictures of %dx%d", is, in.Size,
+			in.Size, p.Width, p.Height)
 	}
 	if p.Channels != in.Channels {
-		return config.Errorf("model.input.channels", "is %d, but the pictures are prepared with %d", in.Channels, p.Channels)
+		return config.Errorf("model.input.channels", "is %d, but the pictures are prepared with %d", in.Channels,
+			p.Channels)
 	}
 	return nil
 }
@@ -88,7 +92,9 @@ func colors(p *weights.Preprocess) *data.Stats { return &data.Stats{Eigvec: p.Ei
 
 // loaderOptions are what training, validation and evaluation have in common.
 func loaderOptions(p *weights.Preprocess, crop, rows, workers int) data.LoaderOptions {
-	return data.LoaderOptions{Batch: rows, Prep: prep(p), Height: p.Height, Width: p.Width, Crop: crop, Workers: workers}
+	return data.LoaderOptions{
+		Batch: rows, Prep: prep(p), Height: p.Height, Width: p.Width, Crop: crop, Workers: workers,
+	}
 }
 
 // Precision is that in which a trained net computes on devices: its configuration's, or fp32 and the reason where they

@@ -99,7 +99,8 @@ func (t *trainer) configure(context.Context) (err error) {
 	}
 	if t.cfg.Train.Schedule.Kind == kindPlateau && t.o.Source.Val.Len() == 0 {
 		t.cfg.Train.Schedule.Kind = kindConstant
-		t.progress.Note("schedule plateau follows the validation error, which cannot be measured here: the rate stays as it is")
+		t.progress.Note("schedule plateau follows the validation error, which cannot be measured here: the rate " +
+			"stays as it is")
 	}
 	if err := t.checkResume(); err != nil {
 		return err
@@ -120,7 +121,10 @@ func (t *trainer) checkResume() error {
 		return config.Errorf("train.seed", "is %d, but the run to resume has seed %d", t.cfg.Train.Seed, c.Seed)
 	}
 	if c.Data.Fingerprint != t.o.Source.Fingerprint {
-		return &OtherData{Path: t.o.Source.Path, Began: c.Data.Path, Checkpoint: c.Path, Fits: len(t.o.Source.Classes) == len(c.Classes)}
+		return &OtherData{
+			Path: t.o.Source.Path, Began: c.Data.Path, Checkpoint: c.Path,
+			Fits: len(t.o.Source.Classes) == len(c.Classes),
+		}
 	}
 	return nil
 }
@@ -180,7 +184,8 @@ func (t *trainer) restore(context.Context) (err error) {
 		}
 		state, t.best, t.firstStep = c.Schedule, c.Best, c.Step
 		t.saved, t.savedAt = c.Path, c.Step
-		if bytes.Equal(c.Config, t.yaml) && c.Data.Path == whereabouts(t.o.Source.Path) && c.Device == t.o.Device && c.Threads == t.o.Threads {
+		if bytes.Equal(c.Config, t.yaml) && c.Data.Path == whereabouts(t.o.Source.Path) && c.Device == t.o.Device &&
+			c.Threads == t.o.Threads {
 			t.savedState = c.Schedule // nothing to write before the next step
 		}
 		if t.best != nil && t.o.Dir != nil {
@@ -224,8 +229,9 @@ func (t *trainer) checkInit() error {
 	}
 	if n := len(c.Classes); n > 0 && n != t.arch.Classes {
 		return &weights.BadFile{
-			Path:   c.Path,
-			Reason: fmt.Sprintf("is for %d classes (%s), the data at %s has %d", n, weights.Examples(c.Classes), t.o.Source.Path, t.arch.Classes),
+			Path: c.Path,
+			Reason: fmt.Sprintf("is for %d classes (%s), the data at %s has %d", n, weights.Examples(c.Classes),
+				t.o.Source.Path, t.arch.Classes),
 			Advice: "give data with the classes of the file, or begin without --init",
 		}
 	}
@@ -233,8 +239,9 @@ func (t *trainer) checkInit() error {
 		return err
 	}
 	if !slices.Equal(c.Classes, t.o.Source.Classes) && !slices.Equal(c.Classes, numbered(len(c.Classes))) {
-		t.progress.Note(fmt.Sprintf("the classes of %s have other names (%s) than those of the data (%s): its last layer has to learn anew what is what",
-			c.Path, weights.Examples(c.Classes), weights.Examples(t.o.Source.Classes)))
+		t.progress.Note(fmt.Sprintf("the classes of %s have other names (%s) than those of the data (%s): its last "+
+			"layer has to learn anew what is what", c.Path, weights.Examples(c.Classes),
+			weights.Examples(t.o.Source.Classes)))
 	}
 	t.compareDropout(c)
 	return nil
@@ -257,7 +264,9 @@ func (t *trainer) compareDropout(c *weights.Checkpoint) {
 	if err != nil || file.Train.Dropout == t.cfg.Train.Dropout {
 		return // a configuration that is none says nothing about dropout
 	}
-	i := slices.IndexFunc(t.cfg.Model.Layers, func(l config.Layer) bool { return l.Kind == "dropout" && l.Rate > 0 && l.Rate < 1 })
+	i := slices.IndexFunc(t.cfg.Model.Layers, func(l config.Layer) bool {
+		return l.Kind == "dropout" && l.Rate > 0 && l.Rate < 1
+	})
 	if i < 0 {
 		return
 	}
@@ -266,8 +275,8 @@ func (t *trainer) compareDropout(c *weights.Checkpoint) {
 	if t.cfg.Train.Dropout {
 		was, is, times = is, was, 1-l.Rate
 	}
-	t.progress.Note(fmt.Sprintf("%s was trained %s dropout, this run is %s: what passes %s is %s times as large as its weights are used to",
-		c.Path, was, is, l.Name, plain(times, 3)))
+	t.progress.Note(fmt.Sprintf("%s was trained %s dropout, this run is %s: what passes %s is %s times as large as "+
+		"its weights are used to", c.Path, was, is, l.Name, plain(times, 3)))
 }
 
 // feed makes the loaders and the stepper.
@@ -383,7 +392,9 @@ func (t *trainer) onBad(b *data.BadPicture) {
 func slots(m *model.Model, part device.Part) []weights.Slot {
 	var all []weights.Slot
 	for i, p := range m.Arch().Params {
-		all = append(all, weights.Slot{Name: p.Name, Shape: p.Shape, Store: func(src []float32) error { return m.Store(i, part, src) }})
+		all = append(all, weights.Slot{
+			Name: p.Name, Shape: p.Shape, Store: func(src []float32) error { return m.Store(i, part, src) },
+		})
 	}
 	return all
 }
@@ -392,7 +403,9 @@ func slots(m *model.Model, part device.Part) []weights.Slot {
 func tensors(m *model.Model, part device.Part) []weights.Tensor {
 	var all []weights.Tensor
 	for i, p := range m.Arch().Params {
-		all = append(all, weights.Tensor{Name: p.Name, Shape: p.Shape, Fill: func(dst []float32) error { return m.Fetch(i, part, dst) }})
+		all = append(all, weights.Tensor{
+			Name: p.Name, Shape: p.Shape, Fill: func(dst []float32) error { return m.Fetch(i, part, dst) },
+		})
 	}
 	return all
 }

@@ -125,12 +125,15 @@ func (c *Checkpoint) meta() (map[string]string, error) {
 	}
 	meta := map[string]string{
 		"format": formatName, "format_version": strconv.Itoa(formatVersion),
-		"step": strconv.FormatUint(c.Step, 10), "sample": strconv.FormatUint(c.Sample, 10), "seed": strconv.FormatUint(c.Seed, 10),
-		"epoch": strconv.Itoa(c.Epoch), "config": string(c.Config), "dropout": c.Dropout,
+		"step": strconv.FormatUint(c.Step, 10), "sample": strconv.FormatUint(c.Sample, 10),
+		"seed": strconv.FormatUint(c.Seed, 10), "epoch": strconv.Itoa(c.Epoch), "config": string(c.Config),
+		"dropout": c.Dropout,
 	}
 	parts := map[string]any{
 		"classes": c.Classes, "data": c.Data,
-		"preprocess": preprocess{p.Resize, p.Height, p.Width, p.Crop, p.Channels, p.MeanKind, p.Scale, p.Eigvec, p.Stdev},
+		"preprocess": preprocess{
+			p.Resize, p.Height, p.Width, p.Crop, p.Channels, p.MeanKind, p.Scale, p.Eigvec, p.Stdev,
+		},
 	}
 	if c.Schedule != nil {
 		parts["schedule"] = c.Schedule
@@ -173,7 +176,8 @@ func (p *Preprocess) check() error {
 	case slices.Equal(p.MeanShape, []int{p.Channels}), slices.Equal(p.MeanShape, []int{p.Channels, p.Height, p.Width}):
 		return nil
 	}
-	return fmt.Errorf("a mean of shape %s for pictures of %dx%dx%d", shapeString(p.MeanShape), p.Channels, p.Height, p.Width)
+	return fmt.Errorf("a mean of shape %s for pictures of %dx%dx%d", shapeString(p.MeanShape), p.Channels, p.Height,
+		p.Width)
 }
 
 // Load opens a checkpoint and reads all but the tensors of the net, which stay in the file: their Fill reads them, one
@@ -245,7 +249,8 @@ func (c *Checkpoint) read(r *Reader) error {
 // setMeta reads the metadata back. The header's checksum was right, so an error here is a writer's mistake, but a file
 // is a file.
 func (c *Checkpoint) setMeta(meta map[string]string) error {
-	c.Config, c.Dropout, c.Device, c.Hardware = []byte(meta["config"]), meta["dropout"], meta["device"], meta["hardware"]
+	c.Config, c.Dropout, c.Device, c.Hardware = []byte(meta["config"]), meta["dropout"], meta["device"],
+		meta["hardware"]
 	for name, n := range map[string]*uint64{"step": &c.Step, "sample": &c.Sample, "seed": &c.Seed} {
 		var err error
 		if *n, err = strconv.ParseUint(meta[name], 10, 64); err != nil {
@@ -263,7 +268,8 @@ func (c *Checkpoint) setMeta(meta map[string]string) error {
 	}
 	var p preprocess
 	for name, v := range map[string]any{
-		"classes": &c.Classes, "data": &c.Data, "preprocess": &p, "schedule": &c.Schedule, "best": &c.Best, "algorithms": &c.Algorithms,
+		"classes": &c.Classes, "data": &c.Data, "preprocess": &p, "schedule": &c.Schedule, "best": &c.Best,
+		"algorithms": &c.Algorithms,
 	} {
 		text, there := meta[name]
 		if !there && (name == "schedule" || name == "best" || name == "algorithms") {
@@ -285,7 +291,8 @@ func (c *Checkpoint) setMeta(meta map[string]string) error {
 // F16.
 func (c *Checkpoint) Compact(dtype string) *Checkpoint {
 	compact := *c
-	compact.Data.Path, compact.Device, compact.Threads, compact.Schedule, compact.Momentum, compact.file = "", "", 0, nil, nil, nil
+	compact.Data.Path, compact.Device, compact.Threads, compact.Schedule, compact.Momentum, compact.file = "", "", 0,
+		nil, nil, nil
 	compact.Hardware, compact.Algorithms = "", nil
 	compact.Params = slices.Clone(c.Params)
 	for i := range compact.Params {

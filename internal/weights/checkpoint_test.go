@@ -33,8 +33,11 @@ func example(scale float32) *Checkpoint {
 		Data:    Data{Path: "pictures/train set.tar", Fingerprint: "0123abcd"},
 		Device:  "cpu,cpu", Threads: 8, Hardware: "a GPU", Algorithms: map[string]int{"0 conv1/0 forward": 1},
 		Preprocess: Preprocess{
-			Resize: 256, Height: 2, Width: 2, Crop: 1, Channels: 3, MeanKind: "image", Mean: mean, MeanShape: []int{3, 2, 2},
-			Scale: []float32{1, 0.5, 1.0 / 3}, Eigvec: [3][3]float64{{0.1, 1.0 / 3, -0.7}, {1, 2, 3}, {4, 5, 1e-300}}, Stdev: [3]float64{19.72, 37.09, 121.78},
+			Resize: 256, Height: 2, Width: 2, Crop: 1, Channels: 3, MeanKind: "image", Mean: mean, MeanShape: []int{
+				3, 2, 2,
+			},
+			Scale: []float32{1, 0.5, 1.0 / 3}, Eigvec: [3][3]float64{{0.1, 1.0 / 3, -0.7}, {1, 2, 3}, {4, 5, 1e-300}},
+			Stdev: [3]float64{19.72, 37.09, 121.78},
 		},
 		Dropout:  DropoutPaper,
 		Schedule: json.RawMessage(`{"drops":1,"best":0.25}`),
@@ -44,8 +47,9 @@ func example(scale float32) *Checkpoint {
 			Of("fc8.weight", []int{3, 2}, times(9, 10, 11, 12, 13, 14)), Of("fc8.bias", []int{3}, times(15, 16, 17)),
 		},
 		Momentum: []Tensor{
-			Of("conv1.weight", []int{2, 3, 1, 1}, times(-1, -2, -3, -4, -5, -6)), Of("conv1.bias", []int{2}, times(-7, -8)),
-			Of("fc8.weight", []int{3, 2}, times(-9, -10, -11, -12, -13, -14)), Of("fc8.bias", []int{3}, times(-15, -16, -17)),
+			Of("conv1.weight", []int{2, 3, 1, 1}, times(-1, -2, -3, -4, -5, -6)),
+			Of("conv1.bias", []int{2}, times(-7, -8)), Of("fc8.weight", []int{3, 2},
+				times(-9, -10, -11, -12, -13, -14)), Of("fc8.bias", []int{3}, times(-15, -16, -17)),
 		},
 	}
 }
@@ -160,7 +164,8 @@ func TestLoadFrom(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(plain(t, example(1)), plain(t, c), unexported); diff != "" || c.Path != "built in" || c.Close() != nil {
+	if diff := cmp.Diff(plain(t, example(1)), plain(t, c), unexported); diff != "" || c.Path != "built in" ||
+		c.Close() != nil {
 		t.Errorf("%s: came back differently:\n%s", c.Path, diff)
 	}
 	b[len(b)-1] ^= 1
@@ -175,11 +180,13 @@ func TestLoadFrom(t *testing.T) {
 
 func TestExportIsNoCheckpoint(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "f")
-	if err := Write(path, map[string]string{ExportKey: "plain", SourceKey: "runs/train/checkpoints/best.safetensors"}, example(1).Params); err != nil {
+	if err := Write(path, map[string]string{ExportKey: "plain", SourceKey: "runs/train/checkpoints/best.safetensors"},
+		example(1).Params); err != nil {
 		t.Fatal(err)
 	}
 	_, err := Load(path)
-	want := path + ": weights exported for other programs (plain), not a checkpoint; use the checkpoint that it was made from: runs/train/checkpoints/best.safetensors"
+	want := path + ": weights exported for other programs (plain), not a checkpoint; use the checkpoint that it was " +
+		"made from: runs/train/checkpoints/best.safetensors"
 	var bad *BadFile
 	if !errors.As(err, &bad) || err.Error() != want {
 		t.Errorf("error %v, want %s", err, want)
@@ -205,13 +212,15 @@ func TestNamesInFile(t *testing.T) {
 	for _, i := range h.Tensors {
 		names = append(names, i.Name)
 	}
-	want := "preprocess.mean conv1.weight conv1.bias fc8.weight fc8.bias optim.conv1.weight optim.conv1.bias optim.fc8.weight optim.fc8.bias"
+	want := "preprocess.mean conv1.weight conv1.bias fc8.weight fc8.bias optim.conv1.weight optim.conv1.bias " +
+		"optim.fc8.weight optim.fc8.bias"
 	if got := strings.Join(names, " "); got != want {
 		t.Errorf("tensors %s\nwant    %s", got, want)
 	}
 	for k, want := range map[string]string{
-		"format": "alexnet", "format_version": "1", "step": "9223372036854775813", "sample": "18446744073709551615", "seed": "42", "epoch": "3",
-		"classes": `["cat","dög","a \"quoted\", name"]`, "data": `{"path":"pictures/train set.tar","fingerprint":"0123abcd"}`, "dropout": "paper",
+		"format": "alexnet", "format_version": "1", "step": "9223372036854775813", "sample": "18446744073709551615",
+		"seed": "42", "epoch": "3", "classes": `["cat","dög","a \"quoted\", name"]`,
+		"data": `{"path":"pictures/train set.tar","fingerprint":"0123abcd"}`, "dropout": "paper",
 		"device": "cpu,cpu", "threads": "8",
 	} {
 		if h.Meta[k] != want {
@@ -222,19 +231,36 @@ func TestNamesInFile(t *testing.T) {
 
 func TestSaveRefuses(t *testing.T) {
 	for want, change := range map[string]func(*Checkpoint){
-		"a mean of 12 numbers in shape 3x2":                               func(c *Checkpoint) { c.Preprocess.MeanShape = []int{3, 2} },
-		"a mean of 12 numbers in shape ()":                                func(c *Checkpoint) { c.Preprocess.MeanShape = nil },
-		"a mean of shape 12 for pictures of 3x2x2":                        func(c *Checkpoint) { c.Preprocess.MeanShape = []int{12} },
-		"cannot be named optim.x":                                         func(c *Checkpoint) { c.Params[0].Name = "optim.x" },
-		"cannot be named preprocess.mean":                                 func(c *Checkpoint) { c.Params[0].Name = "preprocess.mean" },
-		"schedule: ":                                                      func(c *Checkpoint) { c.Schedule = json.RawMessage(`{`) },
-		"metadata \"config\" is not UTF-8":                                func(c *Checkpoint) { c.Config = []byte{0xff} },
-		"tensor name \"conv1.weight\" is empty, not UTF-8, or used twice": func(c *Checkpoint) { c.Params[1] = c.Params[0] },
+		"a mean of 12 numbers in shape 3x2": func(c *Checkpoint) {
+			c.Preprocess.MeanShape = []int{3, 2}
+		},
+		"a mean of 12 numbers in shape ()": func(c *Checkpoint) {
+			c.Preprocess.MeanShape = nil
+		},
+		"a mean of shape 12 for pictures of 3x2x2": func(c *Checkpoint) {
+			c.Preprocess.MeanShape = []int{12}
+		},
+		"cannot be named optim.x": func(c *Checkpoint) {
+			c.Params[0].Name = "optim.x"
+		},
+		"cannot be named preprocess.mean": func(c *Checkpoint) {
+			c.Params[0].Name = "preprocess.mean"
+		},
+		"schedule: ": func(c *Checkpoint) {
+			c.Schedule = json.RawMessage(`{`)
+		},
+		"metadata \"config\" is not UTF-8": func(c *Checkpoint) {
+			c.Config = []byte{0xff}
+		},
+		"tensor name \"conv1.weight\" is empty, not UTF-8, or used twice": func(c *Checkpoint) {
+			c.Params[1] = c.Params[0]
+		},
 	} {
 		c := example(1)
 		change(c)
 		path := filepath.Join(t.TempDir(), "f")
-		if err := Save(path, c); err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), path) {
+		if err := Save(path, c); err == nil || !strings.Contains(err.Error(), want) ||
+			!strings.Contains(err.Error(), path) {
 			t.Errorf("error %v, want %q", err, want)
 		}
 		if left, _ := os.ReadDir(filepath.Dir(path)); len(left) != 0 {
@@ -253,15 +279,23 @@ func TestLoadRefuses(t *testing.T) {
 	}
 	mean := Of(meanTensor, []int{3, 2, 2}, example(1).Preprocess.Mean)
 	for want, change := range map[string]func(map[string]string){
-		"not a checkpoint of this program":                           func(m map[string]string) { delete(m, "format") },
-		"format version 2; this program reads":                       func(m map[string]string) { m["format_version"] = "2" },
-		`metadata step is "many"`:                                    func(m map[string]string) { m["step"] = "many" },
-		`metadata sample is ""`:                                      func(m map[string]string) { delete(m, "sample") },
-		`metadata epoch is "x"`:                                      func(m map[string]string) { m["epoch"] = "x" },
-		"metadata classes: ":                                         func(m map[string]string) { m["classes"] = "cat" },
-		"metadata best: ":                                            func(m map[string]string) { m["best"] = "{" },
-		"metadata preprocess: ":                                      func(m map[string]string) { delete(m, "preprocess") },
-		"preprocessing: a mean of shape 3x2x2 for pictures of 0x0x0": func(m map[string]string) { m["preprocess"] = "{}" },
+		"not a checkpoint of this program": func(m map[string]string) { delete(m, "format") },
+		"format version 2; this program reads": func(m map[string]string) {
+			m["format_version"] = "2"
+		},
+		`metadata step is "many"`: func(m map[string]string) { m["step"] = "many" },
+		`metadata sample is ""`:   func(m map[string]string) { delete(m, "sample") },
+		`metadata epoch is "x"`:   func(m map[string]string) { m["epoch"] = "x" },
+		"metadata classes: ": func(m map[string]string) {
+			m["classes"] = "cat"
+		},
+		"metadata best: ": func(m map[string]string) { m["best"] = "{" },
+		"metadata preprocess: ": func(m map[string]string) {
+			delete(m, "preprocess")
+		},
+		"preprocessing: a mean of shape 3x2x2 for pictures of 0x0x0": func(m map[string]string) {
+			m["preprocess"] = "{}"
+		},
 	} {
 		meta := good()
 		change(meta)
@@ -297,8 +331,9 @@ func TestRestore(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := net{
-		"conv1.weight": {2, 4, 6, 8, 10, 12}, "conv1.bias": {14, 16}, "fc8.weight": {18, 20, 22, 24, 26, 28}, "fc8.bias": {30, 32, 34},
-		"v conv1.weight": {-2, -4, -6, -8, -10, -12}, "v conv1.bias": {-14, -16}, "v fc8.weight": {-18, -20, -22, -24, -26, -28}, "v fc8.bias": {-30, -32, -34},
+		"conv1.weight": {2, 4, 6, 8, 10, 12}, "conv1.bias": {14, 16}, "fc8.weight": {18, 20, 22, 24, 26, 28},
+		"fc8.bias": {30, 32, 34}, "v conv1.weight": {-2, -4, -6, -8, -10, -12}, "v conv1.bias": {-14, -16},
+		"v fc8.weight": {-18, -20, -22, -24, -26, -28}, "v fc8.bias": {-30, -32, -34},
 	}
 	if diff := cmp.Diff(want, n); diff != "" {
 		t.Errorf("stored (-want +got):\n%s", diff)
@@ -326,17 +361,42 @@ func TestRestoreMismatch(t *testing.T) {
 		want   []string
 	}{
 		"classes": {example(1), func(p, _ *[]Slot) { (*p)[2].Shape, (*p)[3].Shape = []int{10, 2}, []int{10} }, []string{
-			"fc8.weight is 3x2 in the file and 10x2 in the net", "for 3 classes (cat, dög, a \"quoted\", name), this net for 10", "--init",
+			"fc8.weight is 3x2 in the file and 10x2 in the net",
+			"for 3 classes (cat, dög, a \"quoted\", name), this net for 10", "--init",
 		}},
-		"classes without names": {nameless, func(p, _ *[]Slot) { (*p)[3].Shape = []int{1} }, []string{"fc8.bias is 3 in the file and 1 in the net", "for 3 classes, this net for 1"}},
-		"last layer's inputs":   {example(1), func(p, _ *[]Slot) { (*p)[2].Shape = []int{3, 4} }, []string{"fc8.weight is 3x2 in the file and 3x4 in the net", "another net"}},
+		"classes without names": {
+			nameless, func(p, _ *[]Slot) { (*p)[3].Shape = []int{1} }, []string{
+				"fc8.bias is 3 in the file and 1 in the net", "for 3 classes, this net for 1",
+			},
+		},
+		"last layer's inputs": {
+			example(1), func(p, _ *[]Slot) { (*p)[2].Shape = []int{3, 4} }, []string{
+				"fc8.weight is 3x2 in the file and 3x4 in the net", "another net",
+			},
+		},
 		"kernels": {example(1), func(p, _ *[]Slot) { (*p)[0].Shape = []int{4, 3, 1, 1} }, []string{
 			"conv1.weight is 2x3x1x1 in the file and 4x3x1x1 in the net", "weights show",
 		}},
-		"missing":        {example(1), func(p, _ *[]Slot) { *p = append(*p, Slot{Name: "fc9.bias", Shape: []int{7}}) }, []string{"holds no fc9.bias, the net has one of 7", "another net"}},
-		"one too many":   {example(1), func(p, _ *[]Slot) { *p = (*p)[:3] }, []string{"holds fc8.bias of 3, the net has none", "another net"}},
-		"no momentum":    {momentless, func(_, _ *[]Slot) {}, []string{"holds no optim.conv1.weight", "no momentum in it", "last.safetensors", "--init"}},
-		"other momentum": {example(1), func(_, v *[]Slot) { (*v)[1].Shape = []int{9} }, []string{"optim.conv1.bias is 2 in the file and 9 in the net"}},
+		"missing": {
+			example(1), func(p, _ *[]Slot) { *p = append(*p, Slot{Name: "fc9.bias", Shape: []int{7}}) }, []string{
+				"holds no fc9.bias, the net has one of 7", "another net",
+			},
+		},
+		"one too many": {
+			example(1), func(p, _ *[]Slot) { *p = (*p)[:3] }, []string{
+				"holds fc8.bias of 3, the net has none", "another net",
+			},
+		},
+		"no momentum": {
+			momentless, func(_, _ *[]Slot) {}, []string{
+				"holds no optim.conv1.weight", "no momentum in it", "last.safetensors", "--init",
+			},
+		},
+		"other momentum": {
+			example(1), func(_, v *[]Slot) {
+				(*v)[1].Shape = []int{9}
+			}, []string{"optim.conv1.bias is 2 in the file and 9 in the net"},
+		},
 	} {
 		path := saved(t, c.file)
 		n := net{}
@@ -399,7 +459,8 @@ func FuzzLoad(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	f.Add(meta["format_version"], meta["step"], meta["epoch"], meta["classes"], meta["preprocess"], meta["schedule"], meta["best"])
+	f.Add(meta["format_version"], meta["step"], meta["epoch"], meta["classes"], meta["preprocess"], meta["schedule"],
+		meta["best"])
 	f.Add("1", "0", "-1", "null", `{"channels":3,"height":2,"width":2}`, "null", "null")
 	f.Add("2", "", "x", "[1]", "{", "", "[]")
 	mean := Of(meanTensor, []int{3, 2, 2}, example(1).Preprocess.Mean)

@@ -17,5 +17,8 @@ func exported(meta map[string]string) error {
 	if from := meta[SourceKey]; from != "" {
 		advice += ": " + from
 	}
-	return &BadFile{Reason: fmt.Sprintf("weights exported for other programs (%s), not a checkpoint", meta[ExportKey]), Advice: advice}
+	return &BadFile{
+		Reason: fmt.Sprintf("weights exported for other programs (%s), not a checkpoint", meta[ExportKey]),
+		Advice: advice,
+	}
 }

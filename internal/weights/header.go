@@ -87,7 +87,8 @@ func newLayout(meta map[string]string, tensors []Tensor) (*layout, error) {
 		if err != nil {
 			return nil, err
 		}
-		l.add(fmt.Sprintf(`,%s:{"dtype":"%s","shape":%s,"data_offsets":[%d,%d]}`, quote(t.Name), t.dtype(), shape, offset, end))
+		l.add(fmt.Sprintf(`,%s:{"dtype":"%s","shape":%s,"data_offsets":[%d,%d]}`, quote(t.Name), t.dtype(), shape,
+			offset, end))
 		offset = end
 	}
 	l.add("}")
@@ -187,14 +188,18 @@ func damaged(format string, a ...any) *BadFile {
 func parse(r io.ReaderAt, size int64) (*Header, error) {
 	var prefix [lengthSize]byte
 	if size < lengthSize+2 {
-		return nil, &BadFile{Reason: fmt.Sprintf("%d bytes are too few for a safetensors file", size), Advice: adviceFormat}
+		return nil, &BadFile{
+			Reason: fmt.Sprintf("%d bytes are too few for a safetensors file", size), Advice: adviceFormat,
+		}
 	}
 	if _, err := r.ReadAt(prefix[:], 0); err != nil {
 		return nil, err
 	}
 	n := binary.LittleEndian.Uint64(prefix[:])
 	if n > headerCap {
-		return nil, &BadFile{Reason: fmt.Sprintf("not a safetensors file: a header of %d bytes", n), Advice: adviceFormat}
+		return nil, &BadFile{
+			Reason: fmt.Sprintf("not a safetensors file: a header of %d bytes", n), Advice: adviceFormat,
+		}
 	}
 	if int64(n) > size-lengthSize {
 		return nil, damaged("cut short: %d bytes of a header of %d", size-lengthSize, n)
@@ -291,9 +296,12 @@ func (h *Header) decode(dec *json.Decoder, name string) error {
 		return err
 	}
 	if e.Offsets[0] < 0 || e.Offsets[1] < e.Offsets[0] || e.Offsets[1]-e.Offsets[0] != bytes {
-		return fmt.Errorf("bytes %d to %d for %s of shape %s", e.Offsets[0], e.Offsets[1], *e.DType, shapeString(*e.Shape))
+		return fmt.Errorf("bytes %d to %d for %s of shape %s", e.Offsets[0], e.Offsets[1], *e.DType,
+			shapeString(*e.Shape))
 	}
-	h.Tensors = append(h.Tensors, Info{Name: name, DType: *e.DType, Shape: *e.Shape, Offset: e.Offsets[0], Bytes: bytes})
+	h.Tensors = append(h.Tensors, Info{
+		Name: name, DType: *e.DType, Shape: *e.Shape, Offset: e.Offsets[0], Bytes: bytes,
+	})
 	return nil
 }
 

@@ -194,7 +194,8 @@ func TestFullDisk(t *testing.T) {
 		cmd := exec.Command(os.Args[0])
 		cmd.Env = append(os.Environ(), orderEnv+"=limit "+fmt.Sprint(limit), pathEnv+"="+path)
 		out, err := cmd.Output()
-		if want := "cannot write " + path + ": file too large (nothing was changed)"; err == nil || !strings.HasPrefix(string(out), want) {
+		if want := "cannot write " + path + ": file too large (nothing was changed)"; err == nil ||
+			!strings.HasPrefix(string(out), want) {
 			t.Errorf("limit %d: %q (%v), want %q", limit, out, err, want)
 		}
 		if v := version(t, path); v != 1 {

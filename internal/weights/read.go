@@ -60,7 +60,9 @@ func (r *Reader) Close() error {
 // Tensor is tensor i of the header, to be read while the Reader is open.
 func (r *Reader) Tensor(i int) Tensor {
 	info := r.Tensors[i]
-	return Tensor{Name: info.Name, Shape: info.Shape, Fill: func(dst []float32) error { return at(r.path, r.read(info, dst)) }}
+	return Tensor{
+		Name: info.Name, Shape: info.Shape, Fill: func(dst []float32) error { return at(r.path, r.read(info, dst)) },
+	}
 }
 
 // at tells the path where the error does not. A file that ends early was cut by somebody after its size was read.
@@ -82,7 +84,10 @@ func at(path string, err error) error {
 func (r *Reader) read(t Info, dst []float32) error {
 	decode, known := decoders[t.DType]
 	if !known {
-		return &BadFile{Reason: fmt.Sprintf("tensor %s is of type %s", t.Name, t.DType), Advice: "floating-point tensors are needed: F32, F64, F16 or BF16"}
+		return &BadFile{
+			Reason: fmt.Sprintf("tensor %s is of type %s", t.Name, t.DType),
+			Advice: "floating-point tensors are needed: F32, F64, F16 or BF16",
+		}
 	}
 	if len(dst) != t.Len() {
 		return fmt.Errorf("tensor %s: %d values for shape %s", t.Name, len(dst), shapeString(t.Shape))

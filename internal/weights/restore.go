@@ -56,10 +56,15 @@ func (c *Checkpoint) compare(file []Tensor, net []Slot, prefix string) error {
 	for _, s := range net {
 		i := find(file, s.Name)
 		if i < 0 {
-			return &Mismatch{Path: c.Path, Tensor: prefix + s.Name, Net: s.Shape, Advice: c.adviceMissing(len(file), prefix)}
+			return &Mismatch{
+				Path: c.Path, Tensor: prefix + s.Name, Net: s.Shape, Advice: c.adviceMissing(len(file), prefix),
+			}
 		}
 		if !slices.Equal(file[i].Shape, s.Shape) {
-			return &Mismatch{Path: c.Path, Tensor: prefix + s.Name, File: file[i].Shape, Net: s.Shape, Advice: c.adviceShape(file, i, s)}
+			return &Mismatch{
+				Path: c.Path, Tensor: prefix + s.Name, File: file[i].Shape, Net: s.Shape,
+				Advice: c.adviceShape(file, i, s),
+			}
 		}
 	}
 	for _, t := range file {
@@ -81,11 +86,12 @@ func (c *Checkpoint) adviceMissing(n int, prefix string) string {
 // adviceShape tells a different number of classes, the usual case of --init, from a different net.
 func (c *Checkpoint) adviceShape(file []Tensor, i int, s Slot) string {
 	t, last := file[i], file[len(file)-1]
-	if layer(t.Name) != layer(last.Name) || len(t.Shape) == 0 || len(s.Shape) == 0 || !slices.Equal(t.Shape[1:], s.Shape[1:]) {
+	if layer(t.Name) != layer(last.Name) || len(t.Shape) == 0 || len(s.Shape) == 0 ||
+		!slices.Equal(t.Shape[1:], s.Shape[1:]) {
 		return c.adviceConfig()
 	}
-	return fmt.Sprintf("the file is for %d classes%s, this net for %d: give data with the classes of the file, or begin without it (no --init)",
-		t.Shape[0], c.examples(), s.Shape[0])
+	return fmt.Sprintf("the file is for %d classes%s, this net for %d: give data with the classes of the file, or "+
+		"begin without it (no --init)", t.Shape[0], c.examples(), s.Shape[0])
 }
 
 // examples is " (cat, dog, ...)", or nothing.
@@ -105,7 +111,8 @@ func Examples(names []string) string {
 }
 
 func (c *Checkpoint) adviceConfig() string {
-	return "it is another net: use the configuration that the file carries (alexnet weights show " + c.Path + "), or another file"
+	return "it is another net: use the configuration that the file carries (alexnet weights show " + c.Path +
+		"), or another file"
 }
 
 // layer is "fc8" of "fc8.weight".

@@ -101,7 +101,8 @@ func TestRoundTrip(t *testing.T) {
 			t.Fatalf("%d tensors, want %d", len(got), len(tensors))
 		}
 		for i, info := range r.Tensors {
-			if info.Name != tensors[i].Name || fmt.Sprint(info.Shape) != fmt.Sprint(append([]int{}, tensors[i].Shape...)) || info.Offset%4 != 0 {
+			if info.Name != tensors[i].Name ||
+				fmt.Sprint(info.Shape) != fmt.Sprint(append([]int{}, tensors[i].Shape...)) || info.Offset%4 != 0 {
 				t.Errorf("tensor %d is %+v, want %s %v", i, info, tensors[i].Name, tensors[i].Shape)
 			}
 			for j := range want[i] {
@@ -138,7 +139,8 @@ func TestHalfRounds(t *testing.T) {
 	}
 	for _, x := range []float32{
 		0, 1, 1 + 1./2048, 1 + 3./2048, math.Nextafter32(1+1./2048, 2), 0.1, 1. / 3, 65504, 65519.99,
-		6.103515625e-5, 6.1e-5, 6.1020255e-5 /* to the smallest normal */, 5.9604645e-8, 2.9802322e-8 /* half of that: to 0 */, 2.9802326e-8, 8.940697e-8, 1e-40,
+		6.103515625e-5, 6.1e-5, 6.1020255e-5 /* to the smallest normal */, 5.9604645e-8,
+		2.9802322e-8 /* half of that: to 0 */, 2.9802326e-8, 8.940697e-8, 1e-40,
 	} {
 		want := nearest(x)
 		if got, ok := toHalf(x); !ok || got != want {
@@ -166,7 +168,10 @@ func TestHalfFile(t *testing.T) {
 	for i := range long {
 		long[i] = float32(i%2048) / 8
 	}
-	tensors := []Tensor{Of("mean", []int{3}, []float32{1, 2, 1e9}), Of("w", []int{2, 3}, []float32{1, -2, 0.5, 1e-7, -65504, 0.1}), Of("long", []int{chunk}, long)}
+	tensors := []Tensor{
+		Of("mean", []int{3}, []float32{1, 2, 1e9}), Of("w", []int{2, 3}, []float32{1, -2, 0.5, 1e-7, -65504, 0.1}),
+		Of("long", []int{chunk}, long),
+	}
 	tensors[1].DType, tensors[2].DType = "F16", "F16"
 	r, got, err := readAll(encoded(t, nil, tensors))
 	if err != nil {
@@ -264,8 +269,9 @@ func foreign(header string, data ...byte) []byte {
 }
 
 func TestForeignFiles(t *testing.T) {
-	b := foreign(`{"b":{"dtype":"BF16","shape":[2],"data_offsets":[24,28]},"h":{"dtype":"F16","shape":[4],"data_offsets":[0,8]},`+
-		`"d":{"dtype":"F64","shape":[1,2],"data_offsets":[8,24]},"__metadata__":{"format":"pt"}}   `,
+	b := foreign(
+		`{"b":{"dtype":"BF16","shape":[2],"data_offsets":[24,28]},"h":{"dtype":"F16","shape":[4],"data_offsets":[0,8]},`+
+			`"d":{"dtype":"F64","shape":[1,2],"data_offsets":[8,24]},"__metadata__":{"format":"pt"}}   `,
 		0x00, 0x3c, 0x01, 0x80, 0x00, 0x7c, 0xff, 0xfb, // 1, -2^-24, Inf, -65504
 		0, 0, 0, 0, 0, 0, 0xf8, 0x3f, 0, 0, 0, 0, 0, 0, 0, 0xc0, // 1.5, -2
 		0x80, 0x3f, 0x49, 0xc0) // 1, -3.140625
@@ -319,21 +325,32 @@ func TestBadHeaders(t *testing.T) {
 		`{"a":{` + ok + `},"a":{}}`: `"a" is there twice`,
 		`{"__metadata__":{"a":1}}`:  "__metadata__: ",
 		`{"a":{"dtype":"F32"}}`:     "without dtype, shape or data_offsets",
-		`{"a":{"dtype":"F31","shape":[1],"data_offsets":[0,4]}}`:                                     `unknown type "F31"`,
-		`{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,4]}}`:                                     "bytes 0 to 4 for F32 of shape 2",
-		`{"a":{"dtype":"F32","shape":[-1],"data_offsets":[4,0]}}`:                                    "negative dimension",
-		`{"a":{"dtype":"F32","shape":[-1,-1],"data_offsets":[0,4]}}`:                                 "negative dimension",
-		`{"a":{"dtype":"F32","shape":[4611686018427387904,4],"data_offsets":[0,0]}}`:                 "too large",
-		`{"a":{"dtype":"F32","shape":[9223372036854775807,2],"data_offsets":[0,4]}}`:                 "too large",
-		`{"a":{"dtype":"F32","shape":[99999999999999999999],"data_offsets":[0,4]}}`:                  "a: ",
-		`{"a":{"dtype":"F32","shape":[1.5],"data_offsets":[0,4]}}`:                                   "a: ",
-		`{"a":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}}`:                                     "begins at byte 4, not 0",
-		`{"a":{` + ok + `},"b":{` + ok + `}}`:                                                        "begins at byte 0, not 4",
-		`{"a":{` + ok + `},"b":{"dtype":"F32","shape":[1],"data_offsets":[8,12]}}`:                   "begins at byte 8, not 4",
-		`{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}`:                                     "cut short: tensor a",
-		`{"a":{"dtype":"F32","shape":[2305843009213693951],"data_offsets":[0,9223372036854775804]}}`: "cut short: tensor a",
-		`{"__metadata__":{"crc32c.a":"00000000"},"a":{` + ok + `}}`:                                  "not in its place",
-		`{"__metadata__":{"crc32c":"00000000"},"a":{` + ok + `}}`:                                    "the header is damaged: its CRC32C",
+		`{"a":{"dtype":"F31","shape":[1],"data_offsets":[0,4]}}`: `unknown type ` +
+			`"F31"`,
+		`{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,4]}}`: "bytes 0 to 4 " +
+			"for F32 of shape 2",
+		`{"a":{"dtype":"F32","shape":[-1],"data_offsets":[4,0]}}`: "negative " +
+			"dimension",
+		`{"a":{"dtype":"F32","shape":[-1,-1],"data_offsets":[0,4]}}`: "negative " +
+			"dimension",
+		`{"a":{"dtype":"F32","shape":[4611686018427387904,4],"data_offsets":[0,0]}}`: "too large",
+		`{"a":{"dtype":"F32","shape":[9223372036854775807,2],"data_offsets":[0,4]}}`: "too large",
+		`{"a":{"dtype":"F32","shape":[99999999999999999999],"data_offsets":[0,4]}}`:  "a: ",
+		`{"a":{"dtype":"F32","shape":[1.5],"data_offsets":[0,4]}}`:                   "a: ",
+		`{"a":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}}`: "begins at " +
+			"byte 4, not 0",
+		`{"a":{` + ok + `},"b":{` + ok + `}}`: "begins at " +
+			"byte 0, not 4",
+		`{"a":{` + ok + `},"b":{"dtype":"F32","shape":[1],"data_offsets":[8,12]}}`: "begins at " +
+			"byte 8, not 4",
+		`{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}`: "cut " +
+			"short: tensor a",
+		`{"a":{"dtype":"F32","shape":[2305843009213693951],"data_offsets":[0,9223372036854775804]}}`: "cut " +
+			"short: tensor a",
+		`{"__metadata__":{"crc32c.a":"00000000"},"a":{` + ok +
+			`}}`: "not in its place",
+		`{"__metadata__":{"crc32c":"00000000"},"a":{` + ok + `}}`: "the header is " +
+			"damaged: its CRC32C",
 		`{}`: "4 bytes after the last tensor",
 	} {
 		b := foreign(header, 1, 2, 3, 4)
@@ -386,7 +403,9 @@ func TestWriteRefuses(t *testing.T) {
 		"\"\" is empty":             {tensors: []Tensor{Of("", []int{1}, one)}},
 		"negative":                  {tensors: []Tensor{Of("a", []int{-1}, one)}},
 		"1 values for shape 2":      {tensors: []Tensor{Of("a", []int{2}, one)}},
-		"device on fire":            {tensors: []Tensor{{Name: "a", Shape: []int{1}, Fill: func([]float32) error { return errors.New("device on fire") }}}},
+		"device on fire": {tensors: []Tensor{{
+			Name: "a", Shape: []int{1}, Fill: func([]float32) error { return errors.New("device on fire") },
+		}}},
 	} {
 		path := filepath.Join(t.TempDir(), "f")
 		err := Write(path, c.meta, c.tensors)
@@ -435,7 +454,8 @@ func TestCutWhileOpen(t *testing.T) {
 
 func TestHeader(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "f")
-	if err := Write(path, map[string]string{"step": "3"}, []Tensor{Of("a", []int{2, 2}, make([]float32, 4))}); err != nil {
+	if err := Write(path, map[string]string{"step": "3"}, []Tensor{Of("a", []int{2, 2}, make([]float32, 4))}); err !=
+		nil {
 		t.Fatal(err)
 	}
 	h, err := Open(path)
@@ -443,7 +463,8 @@ func TestHeader(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer h.Close()
-	if !reflect.DeepEqual(h.Meta, map[string]string{"step": "3"}) || len(h.Tensors) != 1 || h.Tensors[0].Len() != 4 || h.Tensors[0].DType != "F32" {
+	if !reflect.DeepEqual(h.Meta, map[string]string{"step": "3"}) || len(h.Tensors) != 1 || h.Tensors[0].Len() != 4 ||
+		h.Tensors[0].DType != "F32" {
 		t.Errorf("header %+v", h)
 	}
 }
@@ -473,7 +494,8 @@ func TestLongTensor(t *testing.T) {
 func FuzzRead(f *testing.F) {
 	f.Add([]byte{})
 	f.Add(foreign(`{"a":{"dtype":"F16","shape":[2],"data_offsets":[0,4]}}`, 1, 2, 3, 4))
-	f.Add(foreign(`{"__metadata__":{"a":"b"},"a":{"dtype":"F64","shape":[],"data_offsets":[0,8]}}`, 1, 2, 3, 4, 5, 6, 7, 8))
+	f.Add(foreign(`{"__metadata__":{"a":"b"},"a":{"dtype":"F64","shape":[],"data_offsets":[0,8]}}`, 1, 2, 3, 4, 5, 6, 7,
+		8))
 	f.Add(encoded(f, map[string]string{"step": "1"}, []Tensor{Of("conv1.bias", []int{2}, []float32{1, 2})}))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		r, values, err := readAll(b)

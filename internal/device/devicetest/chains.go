@@ -17,7 +17,8 @@ func testChains(t *testing.T, run runner) {
 			return b.conv("conv2", 24, device.Conv{Kernel: 3, Pad: 1, Groups: 2, Act: device.ReLU}, x)
 		}),
 		one("conv relu lrn of whole blocks, pool", 3, 15, 13, 3, 2, func(b *builder, x device.Value) device.Value {
-			return b.pool("pool1", up, b.lrn("lrn1", 5, 2, b.conv("conv1", 32, device.Conv{Kernel: 3, Act: device.ReLU}, x)))
+			return b.pool("pool1", up, b.lrn("lrn1", 5, 2, b.conv("conv1", 32, device.Conv{Kernel: 3, Act: device.ReLU},
+				x)))
 		}),
 		// Where conv2 looks beyond its map memory may hold what conv1 made.
 		one("conv pool conv rounded up", 3, 12, 12, 3, 0, func(b *builder, x device.Value) device.Value {

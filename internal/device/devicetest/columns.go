@@ -22,7 +22,9 @@ func each(bs []*builder, vs []device.Value, f func(b *builder, d int, v device.V
 }
 
 func inputs(bs []*builder) []device.Value {
-	return each(bs, make([]device.Value, len(bs)), func(b *builder, _ int, _ device.Value) device.Value { return b.Input.Value })
+	return each(bs, make([]device.Value, len(bs)), func(b *builder, _ int, _ device.Value) device.Value {
+		return b.Input.Value
+	})
 }
 
 // exchange gives both devices both halves of a value, in column order.
@@ -59,7 +61,8 @@ func columnCases() []netCase {
 			return b.conv(fmt.Sprintf("%s@%d", name, d), kernels, device.Conv{Kernel: 3, Pad: 1, Act: device.ReLU}, v)
 		}
 	}
-	crossing := func(channels int, then func(b *builder, d int, in []device.Value) device.Value) func() ([]*builder, [][]device.Value) {
+	crossing := func(channels int, then func(b *builder, d int, in []device.Value) device.Value) func() (
+		[]*builder, [][]device.Value) {
 		return func() ([]*builder, [][]device.Value) {
 			bs := pair(3, 7, 6, 4)
 			both := exchange(bs, each(bs, inputs(bs), conv("conv1", channels)))
@@ -81,29 +84,35 @@ func columnCases() []netCase {
 			bs := pair(3, 12, 11, 4)
 			both := exchange(bs, each(bs, inputs(bs), conv("conv1", 8)))
 			return bs, results(each(bs, make([]device.Value, 2), func(b *builder, d int, _ device.Value) device.Value {
-				return b.conv(fmt.Sprintf("conv2@%d", d), 32, device.Conv{Kernel: 3, Pad: 1, Act: device.ReLU}, both[d]...)
+				return b.conv(fmt.Sprintf("conv2@%d", d), 32, device.Conv{Kernel: 3, Pad: 1, Act: device.ReLU},
+					both[d]...)
 			}))
 		}},
 		{"strided conv of both columns", 4, 0, crossing(8, func(b *builder, d int, in []device.Value) device.Value {
-			return b.conv(fmt.Sprintf("conv3@%d", d), 9, device.Conv{Kernel: 4, Stride: 3, RoundUp: true, Act: device.Tanh}, in...)
+			return b.conv(fmt.Sprintf("conv3@%d", d), 9,
+				device.Conv{Kernel: 4, Stride: 3, RoundUp: true, Act: device.Tanh}, in...)
 		})},
 		{"fc of both columns", 4, 0, crossing(16, joinFC)},
 		{"fc of both columns, odd channels, one row", 4, 1, crossing(5, joinFC)},
 		{"fc of both columns' units", 4, 2, crossing(8, func(b *builder, d int, in []device.Value) device.Value {
 			// What crosses here are the inputs; the net of two hidden layers is "two columns" below.
-			return b.fc(fmt.Sprintf("fc7@%d", d), 7, device.Tanh, b.fc(fmt.Sprintf("fc6@%d", d), 33, device.ReLU, in...))
+			return b.fc(fmt.Sprintf("fc7@%d", d), 7, device.Tanh, b.fc(fmt.Sprintf("fc6@%d", d), 33, device.ReLU,
+				in...))
 		})},
 		{"unequal columns", 3, 0, func() ([]*builder, [][]device.Value) {
 			bs := pair(3, 6, 6, 3)
-			vs := each(bs, inputs(bs), func(b *builder, d int, v device.Value) device.Value { return conv("conv1", 5+12*d)(b, d, v) })
+			vs := each(bs, inputs(bs), func(b *builder, d int, v device.Value) device.Value {
+				return conv("conv1", 5+12*d)(b, d, v)
+			})
 			both := exchange(bs, vs)
 			return bs, results([]device.Value{joinConv(bs[0], 0, both[0]), joinFC(bs[1], 1, both[1])})
 		}},
 		{"sent home only", 3, 2, func() ([]*builder, [][]device.Value) {
 			bs := pair(3, 5, 5, 3)
-			in := home(bs, each(bs, each(bs, inputs(bs), conv("conv5", 8)), func(b *builder, d int, v device.Value) device.Value {
-				return b.fc(fmt.Sprintf("fc7@%d", d), 12+d, device.ReLU, v)
-			}))
+			in := home(bs, each(bs, each(bs, inputs(bs), conv("conv5", 8)),
+				func(b *builder, d int, v device.Value) device.Value {
+					return b.fc(fmt.Sprintf("fc7@%d", d), 12+d, device.ReLU, v)
+				}))
 			return bs, results([]device.Value{bs[0].softmax(bs[0].fc("fc8", 6, device.Linear, in...)), device.None})
 		}},
 		{"sent twice and read", 3, 0, sentTwice},
@@ -209,8 +218,8 @@ func testSameNet(t *testing.T, open opener) {
 		for p, s := range whole.specs[0] {
 			for _, part := range []device.Part{device.Weight, device.Momentum} {
 				for d, want := range shareOf(whole, split, device.Param(p), part) {
-					near(t, fmt.Sprintf("%v of %s on device %d of 2", part, s.Name, d), split.fetchParam(d, device.Param(p), part),
-						doubles(want), gradientTolerance)
+					near(t, fmt.Sprintf("%v of %s on device %d of 2", part, s.Name, d),
+						split.fetchParam(d, device.Param(p), part), doubles(want), gradientTolerance)
 				}
 			}
 		}

@@ -60,7 +60,8 @@ func testInput(t *testing.T, open opener) {
 				for step := range 3 {
 					r.begin(r.defaultPass(step, rows))
 					s := b.shape(b.Input.Value)
-					equal(t, "input", r.fetch(0, b.Input.Value, false), r.oracle.values[0][b.Input.Value][:rows*s.Len()])
+					equal(t, "input", r.fetch(0, b.Input.Value, false),
+						r.oracle.values[0][b.Input.Value][:rows*s.Len()])
 				}
 				r.close()
 			})
@@ -98,7 +99,8 @@ func testMasks(t *testing.T, open opener) {
 			want := make([]float64, len(ones))
 			n := b.shape(x).Len()
 			for i := range want {
-				if philox.Dropout(pass.Seed, pass.Step, philox.Stream("drop6"), pass.First+uint64(i/n), uint64(1021+i%n)) >= philox.Threshold(rate) {
+				if philox.Dropout(pass.Seed, pass.Step, philox.Stream("drop6"), pass.First+uint64(i/n),
+					uint64(1021+i%n)) >= philox.Threshold(rate) {
 					want[i] = 1
 				}
 			}
@@ -131,7 +133,8 @@ func testTies(t *testing.T, open opener) {
 			r.forwardOp(place{0, 1})
 			r.store(0, y, true, small(r.source("gradient", 0), 2*b.shape(y).Len(), 1, 9))
 			r.backwardOp(place{0, 1})
-			what := fmt.Sprintf("pool %d/%d pad %d up %v of %d channels", p.Window, p.Stride, p.Pad, p.RoundUp, channels)
+			what := fmt.Sprintf("pool %d/%d pad %d up %v of %d channels", p.Window, p.Stride, p.Pad, p.RoundUp,
+				channels)
 			equal(t, what, r.fetch(0, y, false), r.oracle.values[0][y])
 			equal(t, what+": gradient", r.fetch(0, x, true), r.oracle.grads[0][x])
 			r.close()
@@ -164,7 +167,8 @@ func testRanks(t *testing.T, open opener) {
 		stats := b.Ops[1].(*device.SoftmaxLoss).Stats
 		got, want := r.fetch(0, stats, false), r.oracle.values[0][stats]
 		for i := range rows {
-			equal(t, fmt.Sprintf("top-1 and top-5 error of row %d, label %d of %d", i, r.labels[i], classes), got[3*i+1:3*i+3], want[3*i+1:3*i+3])
+			equal(t, fmt.Sprintf("top-1 and top-5 error of row %d, label %d of %d", i, r.labels[i], classes),
+				got[3*i+1:3*i+3], want[3*i+1:3*i+3])
 		}
 		near(t, "stats", got, want, forwardTolerance)
 		// Logits far apart: the loss stays finite where the probability is too small for a float32.

@@ -59,8 +59,15 @@ func testNonFinite(t *testing.T, open opener) {
 		// spoils is found too late.
 		unchanged bool
 	}{
-		{"NaN in a weight", weight("conv1.weight", nan), nil, []string{"conv1.weight", "gradient of conv1.weight", "loss"}, false},
-		{"NaN in a bias", weight("conv2.bias", nan), nil, []string{"conv2.bias", "gradient of conv2.bias", "loss"}, false},
+		{"NaN in a weight", weight("conv1.weight", nan), nil, []string{
+			"conv1.weight", "gradient of conv1.weight",
+			"loss",
+		}, false},
+		{
+			"NaN in a bias", weight("conv2.bias", nan), nil,
+			[]string{"conv2.bias", "gradient of conv2.bias", "loss"},
+			false,
+		},
 		{"Inf in the last bias", weight("fc3.bias", inf), nil, []string{"loss"}, true},
 		{"NaN in a value", nil, func(r *rig) {
 			v := r.progs[0].Keep[0]
@@ -76,7 +83,9 @@ func testNonFinite(t *testing.T, open opener) {
 			}
 			r.nets[0].Store(v, false, x)
 		}, []string{"gradient of conv2.weight"}, true},
-		{"gradient out of range", func(_ *rig, pass *device.Pass) { pass.Divisor = 1e-44 }, nil, []string{"gradient of fc3.weight"}, true},
+		{"gradient out of range", func(_ *rig, pass *device.Pass) {
+			pass.Divisor = 1e-44
+		}, nil, []string{"gradient of fc3.weight"}, true},
 		{"update out of range", func(_ *rig, pass *device.Pass) {
 			for i := range pass.LR {
 				pass.LR[i], pass.Decay[i] = 3e38, 3e38
@@ -202,7 +211,8 @@ func testSticky(t *testing.T, open opener) {
 	r.forward()
 	r.backward()
 	r.update()
-	if err := r.nets[0].Fetch(r.progs[0].Keep[0], false, make([]float32, 2*7)).Wait(); err == nil || err.Error() != first.Error() {
+	if err := r.nets[0].Fetch(r.progs[0].Keep[0], false, make([]float32, 2*7)).Wait(); err == nil ||
+		err.Error() != first.Error() {
 		t.Errorf("a later Fetch reports %v, want the first failure, %v", err, first)
 	}
 	if err := failure(t, r.nets[0], devs[0].Name()); err.Error() != first.Error() {

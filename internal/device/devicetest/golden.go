@@ -93,7 +93,9 @@ func (c goldenCase) program() (b *builder, feed, out device.Value) {
 	b = newProgram(1, c.Input[1], c.Input[2], c.Rows)
 	b.Train = !c.Infer
 	feed = b.conv("feed", c.Input[0], device.Conv{Kernel: 1}, b.Input.Value)
-	act := map[string]device.Activation{"": device.Linear, "linear": device.Linear, "relu": device.ReLU, "tanh": device.Tanh}[c.Act]
+	act := map[string]device.Activation{
+		"": device.Linear, "linear": device.Linear, "relu": device.ReLU, "tanh": device.Tanh,
+	}[c.Act]
 	switch c.Op {
 	case "conv":
 		out = b.conv("op", c.Kernels, device.Conv{
@@ -104,12 +106,16 @@ func (c goldenCase) program() (b *builder, feed, out device.Value) {
 	case "activate":
 		out = b.activate("op", act, feed)
 	case "lrn":
-		out = b.add(&device.LRN{Op: b.same("op", feed), Size: c.Size, Alpha: c.Alpha, Beta: c.Beta, K: c.K, Groups: c.Groups})
+		out = b.add(&device.LRN{
+			Op: b.same("op", feed), Size: c.Size, Alpha: c.Alpha, Beta: c.Beta, K: c.K, Groups: c.Groups,
+		})
 	case "pool":
 		kind := map[string]device.PoolKind{"max": device.Max, "avg": device.Avg}[c.Kind]
 		out = b.pool("op", device.Pool{Kind: kind, Window: c.Window, Stride: c.Stride, Pad: c.Pad, RoundUp: c.Up}, feed)
 	case "dropout":
-		out = b.add(&device.Dropout{Op: b.same("op", feed), Rate: c.Rate, Stream: philox.Stream(c.Layer), FirstUnit: c.Unit})
+		out = b.add(&device.Dropout{
+			Op: b.same("op", feed), Rate: c.Rate, Stream: philox.Stream(c.Layer), FirstUnit: c.Unit,
+		})
 	case "softmax":
 		out = b.softmax(feed)
 	}

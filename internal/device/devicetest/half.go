@@ -40,7 +40,8 @@ func (c netCase) runStepwise(t *testing.T, open opener, fuses bool) {
 	for d, specs := range r.specs {
 		for p, spec := range specs {
 			want := doubles(r.fetchParam(d, device.Param(p), device.Gradient))
-			near(t, fmt.Sprintf("device %d: gradient of %s, fused", d, spec.Name), fused.fetchParam(d, device.Param(p), device.Gradient), want, halfTolerance)
+			near(t, fmt.Sprintf("device %d: gradient of %s, fused", d, spec.Name),
+				fused.fetchParam(d, device.Param(p), device.Gradient), want, halfTolerance)
 		}
 	}
 	fused.halved()
@@ -59,7 +60,8 @@ func (c netCase) inferHalf(r *rig) {
 	for d, p := range fused.progs {
 		for _, v := range p.Keep {
 			got := fused.fetch(d, v, false)
-			near(r.t, fmt.Sprintf("device %d: %s for use, fused", d, p.Values[v].Name), got, kept.oracle.values[d][v][:len(got)], halfTolerance)
+			near(r.t, fmt.Sprintf("device %d: %s for use, fused", d, p.Values[v].Name), got,
+				kept.oracle.values[d][v][:len(got)], halfTolerance)
 		}
 	}
 	kept.closeNets()
@@ -91,7 +93,9 @@ func (c netCase) followed(t *testing.T, open opener, gradients float64, keep fun
 	for _, b := range bs {
 		for _, op := range b.Ops {
 			if !keep(op) {
-				b.Keep = slices.DeleteFunc(b.Keep, func(v device.Value) bool { return v == op.Base().Out && !loose(&b.Program, v) })
+				b.Keep = slices.DeleteFunc(b.Keep, func(v device.Value) bool {
+					return v == op.Base().Out && !loose(&b.Program, v)
+				})
 			}
 		}
 	}
@@ -166,7 +170,8 @@ func (r *rig) halved() {
 		forward, _ := l.Forward.Traffic()
 		backward, _ := l.Backward.Traffic()
 		if forward != want[0]/2 || backward != want[1]/2 {
-			r.t.Errorf("link %s counted %d bytes forward and %d backward, want %d and %d", l.Name, forward, backward, want[0]/2, want[1]/2)
+			r.t.Errorf("link %s counted %d bytes forward and %d backward, want %d and %d", l.Name, forward, backward,
+				want[0]/2, want[1]/2)
 		}
 	}
 }

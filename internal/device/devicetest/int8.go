@@ -44,13 +44,17 @@ func RunInt8(t *testing.T, open func(t *testing.T, n int) []device.Device, p dev
 func int8Cases() []netCase {
 	cases := fcCases()
 	for _, c := range columnCases() {
-		if bs, _ := c.build(); slices.ContainsFunc(bs[0].Ops, func(s device.Spec) bool { _, fc := s.(*device.FC); return fc }) {
+		if bs, _ := c.build(); slices.ContainsFunc(bs[0].Ops, func(s device.Spec) bool {
+			_, fc := s.(*device.FC)
+			return fc
+		}) {
 			cases = append(cases, c)
 		}
 	}
-	return append(cases, one("many weights, many rows", 3, 46, 46, 7, 6, func(b *builder, in device.Value) device.Value {
-		return b.fc("fc6", 1500, device.ReLU, in)
-	}), one("many inputs", 3, 150, 150, 2, 2, func(b *builder, in device.Value) device.Value {
+	return append(cases, one("many weights, many rows", 3, 46, 46, 7, 6,
+		func(b *builder, in device.Value) device.Value {
+			return b.fc("fc6", 1500, device.ReLU, in)
+		}), one("many inputs", 3, 150, 150, 2, 2, func(b *builder, in device.Value) device.Value {
 		return b.fc("fc6", 6, device.Linear, in)
 	}))
 }

@@ -71,7 +71,9 @@ func testPrograms(t *testing.T, open opener) {
 		},
 		"link of another shape": func(b *builder) {
 			l := device.NewLink("odd", 0, 1, device.Shape{C: 1, H: 2, W: 3})
-			b.add(&device.Send{Op: device.Op{Name: "send", In: []device.Value{conv(b).In[0]}, Out: device.None}, Link: l})
+			b.add(&device.Send{
+				Op: device.Op{Name: "send", In: []device.Value{conv(b).In[0]}, Out: device.None}, Link: l,
+			})
 		},
 		"send behind the consumer": func(b *builder) { b.send(0, 1, conv(b).Out) },
 	} {
@@ -195,7 +197,9 @@ func testCalls(t *testing.T, open opener) {
 		"rows beyond the program's": func(n device.Net, _ *builder) {
 			n.Begin(n.Stage(), device.Pass{Rows: 3, Divisor: 3, LR: rates, Decay: rates})
 		},
-		"no rows": func(n device.Net, _ *builder) { n.Begin(n.Stage(), device.Pass{Divisor: 3, LR: rates, Decay: rates}) },
+		"no rows": func(n device.Net, _ *builder) {
+			n.Begin(n.Stage(), device.Pass{Divisor: 3, LR: rates, Decay: rates})
+		},
 		"fetch of too few numbers": func(n device.Net, b *builder) {
 			n.Begin(n.Stage(), device.Pass{Rows: 2, Divisor: 2, LR: rates, Decay: rates})
 			n.Fetch(b.Input.Value, false, make([]float32, 3))

@@ -119,30 +119,44 @@ func convCases() []netCase {
 		// 35 = ceil((35-11)/4)+1 = 7 exactly; 38: 7.75 -> 8 rounded up, 7 down; 36: 7.25 -> 8, the paper's 224 -> 54.25
 		// -> 55
 		convCase("11x11 stride 4 exact", 3, 35, 35, 2, 0, 8, device.Conv{Kernel: 11, Stride: 4, Act: relu}),
-		convCase("11x11 stride 4 up", 3, 36, 38, 2, 0, 24, device.Conv{Kernel: 11, Stride: 4, RoundUp: true, Act: relu}),
+		convCase("11x11 stride 4 up", 3, 36, 38, 2, 0, 24, device.Conv{
+			Kernel: 11, Stride: 4, RoundUp: true, Act: relu,
+		}),
 		convCase("11x11 stride 4 down", 3, 36, 38, 2, 0, 24, device.Conv{Kernel: 11, Stride: 4, Act: relu}),
 		convCase("pad and up", 3, 10, 7, 2, 0, 6, device.Conv{Kernel: 4, Stride: 3, Pad: 2, RoundUp: true}),
 		convCase("fewer rows", 3, 9, 9, 7, 3, 16, device.Conv{Kernel: 5, Pad: 2, Act: relu}),
 		convCase("one row of many", 3, 9, 9, 4, 1, 16, device.Conv{Kernel: 3, Act: relu}),
-		convCase("5x5 stride 2 up, 16 kernels", 3, 11, 12, 3, 0, 16, device.Conv{Kernel: 5, Stride: 2, Pad: 1, RoundUp: true, Act: relu}),
+		convCase("5x5 stride 2 up, 16 kernels", 3, 11, 12, 3, 0, 16, device.Conv{
+			Kernel: 5, Stride: 2, Pad: 1, RoundUp: true, Act: relu,
+		}),
 		convCase("3x3 grey, 16 kernels", 1, 9, 6, 2, 0, 16, device.Conv{Kernel: 3, Pad: 1, Act: relu}),
 		convCase("2x2 stride 3, 32 kernels", 3, 10, 8, 2, 0, 32, device.Conv{Kernel: 2, Stride: 3}),
 		after("5x5 of 48", 48, 7, 8, 2, 0, behind(24, device.Conv{Kernel: 5, Pad: 2, Act: relu})),
 		after("odd channels", 13, 6, 5, 3, 0, behind(21, device.Conv{Kernel: 3, Pad: 1, Act: relu})),
 		after("two groups", 32, 7, 7, 2, 0, behind(48, device.Conv{Kernel: 3, Pad: 1, Groups: 2, Act: relu})),
-		after("groups of odd channels", 10, 7, 6, 2, 0, behind(14, device.Conv{Kernel: 5, Pad: 2, Groups: 2, Act: relu})),
+		after("groups of odd channels", 10, 7, 6, 2, 0, behind(14, device.Conv{
+			Kernel: 5, Pad: 2, Groups: 2, Act: relu,
+		})),
 		after("five groups", 15, 6, 6, 2, 0, behind(20, device.Conv{Kernel: 3, Groups: 5, Act: tanh})),
 		after("groups, fewer rows", 8, 7, 7, 5, 2, behind(8, device.Conv{Kernel: 3, Pad: 1, Groups: 2})),
 		// Where there are many pixels or channels a backend may take Winograd's algorithm, and for a stride of 4 as
 		// many phases.
 		after("3x3, many pixels", 32, 17, 16, 2, 0, behind(48, device.Conv{Kernel: 3, Pad: 1, Act: relu})),
-		after("3x3, many pixels, two groups", 64, 13, 13, 5, 4, behind(32, device.Conv{Kernel: 3, Pad: 1, Groups: 2, Act: relu})),
-		after("3x3, many pixels, no pad, three groups", 48, 15, 19, 3, 0, behind(96, device.Conv{Kernel: 3, Groups: 3, Act: tanh})),
+		after("3x3, many pixels, two groups", 64, 13, 13, 5, 4, behind(32, device.Conv{
+			Kernel: 3, Pad: 1, Groups: 2, Act: relu,
+		})),
+		after("3x3, many pixels, no pad, three groups", 48, 15, 19, 3, 0, behind(96, device.Conv{
+			Kernel: 3, Groups: 3, Act: tanh,
+		})),
 		after("3x3, wide pad", 16, 4, 9, 2, 0, behind(80, device.Conv{Kernel: 3, Pad: 2, Act: relu})),
-		after("5x5, many channels, two groups", 96, 11, 13, 3, 2, behind(128, device.Conv{Kernel: 5, Pad: 2, Groups: 2, Act: relu})),
+		after("5x5, many channels, two groups", 96, 11, 13, 3, 2, behind(128, device.Conv{
+			Kernel: 5, Pad: 2, Groups: 2, Act: relu,
+		})),
 		after("5x5, many channels, little pad", 80, 9, 8, 2, 0, behind(112, device.Conv{Kernel: 5, Pad: 1, Act: tanh})),
 		after("3x3, many channels", 160, 6, 11, 2, 0, behind(144, device.Conv{Kernel: 3, Pad: 1, Act: relu})),
-		convCase("11x11 stride 4 up, many kernels", 3, 39, 36, 3, 2, 96, device.Conv{Kernel: 11, Stride: 4, RoundUp: true, Act: relu}),
+		convCase("11x11 stride 4 up, many kernels", 3, 39, 36, 3, 2, 96, device.Conv{
+			Kernel: 11, Stride: 4, RoundUp: true, Act: relu,
+		}),
 		convCase("11x11 stride 4, pad", 3, 40, 33, 2, 0, 64, device.Conv{Kernel: 11, Stride: 4, Pad: 2, Act: relu}),
 		convCase("9x9 stride 4, grey", 1, 31, 45, 2, 0, 32, device.Conv{Kernel: 9, Stride: 4, Pad: 3, Act: tanh}),
 		convCase("12x12 stride 4", 3, 27, 28, 2, 0, 48, device.Conv{Kernel: 12, Stride: 4}),
@@ -230,7 +244,9 @@ func poolCases() []netCase {
 		after("max fewer rows", 16, 7, 7, 5, 2, pool(device.Pool{Window: 3, Stride: 2})),
 		after("avg 3/2", 16, 7, 9, 2, 0, pool(device.Pool{Kind: device.Avg, Window: 3, Stride: 2})),
 		after("avg 3/2 up", 5, 8, 6, 3, 0, pool(device.Pool{Kind: device.Avg, Window: 3, Stride: 2, RoundUp: true})),
-		after("avg 3/2 pad 1 up", 6, 8, 8, 2, 0, pool(device.Pool{Kind: device.Avg, Window: 3, Stride: 2, Pad: 1, RoundUp: true})),
+		after("avg 3/2 pad 1 up", 6, 8, 8, 2, 0, pool(device.Pool{
+			Kind: device.Avg, Window: 3, Stride: 2, Pad: 1, RoundUp: true,
+		})),
 		after("avg 2/2", 32, 6, 6, 2, 1, pool(device.Pool{Kind: device.Avg, Window: 2, Stride: 2})),
 		after("avg 2/1", 3, 4, 5, 2, 0, pool(device.Pool{Kind: device.Avg, Window: 2, Stride: 1})),
 		// Out of 5 with window 2, stride 3, pad 1, rounded up, a third window would start at row 5, beyond the map: it

@@ -100,7 +100,8 @@ func (o *oracle) forward(d, op int, y labels) {
 	switch s := p.Ops[op].(type) {
 	case *device.Conv:
 		x, in := o.joinPlanes(d, s.In)
-		convForward(s, o.pass.Rows, in, p.Values[s.Out].Shape, x, o.weights[d][s.Weight], o.weights[d][s.Bias], val(s.Out))
+		convForward(s, o.pass.Rows, in, p.Values[s.Out].Shape, x, o.weights[d][s.Weight], o.weights[d][s.Bias],
+			val(s.Out))
 		o.activate(s.Act, val(s.Out), p.Values[s.Out].Shape.Len())
 	case *device.FC:
 		x, in := o.joinPlanes(d, s.In)
@@ -154,7 +155,8 @@ func (o *oracle) backward(d, op int, y labels) {
 	case *device.LRN:
 		o.write(d, s.In[0], lrnBackward(s, o.pass.Rows, p.Values[s.Out].Shape, val(s.In[0]), grad(s.Out)))
 	case *device.Pool:
-		o.write(d, s.In[0], poolBackward(s, o.pass.Rows, p.Values[s.In[0]].Shape, p.Values[s.Out].Shape, val(s.In[0]), grad(s.Out)))
+		o.write(d, s.In[0], poolBackward(s, o.pass.Rows, p.Values[s.In[0]].Shape, p.Values[s.Out].Shape, val(s.In[0]),
+			grad(s.Out)))
 	case *device.Dropout:
 		dx := make([]float64, len(grad(s.Out)))
 		dropout(s, p.Train, o.pass, p.Values[s.Out].Shape.Len(), grad(s.Out), dx)

@@ -203,7 +203,9 @@ func (r *rig) storeParam(d int, p device.Param, part device.Part, x []float32) {
 }
 
 func (o *oracle) part(p device.Part) [][][]float64 {
-	return map[device.Part][][][]float64{device.Weight: o.weights, device.Momentum: o.momentum, device.Gradient: o.gradient}[p]
+	return map[device.Part][][][]float64{
+		device.Weight: o.weights, device.Momentum: o.momentum, device.Gradient: o.gradient,
+	}[p]
 }
 
 func doubles(x []float32) []float64 {
@@ -218,7 +220,8 @@ func doubles(x []float32) []float64 {
 // any device has. The batch is three rows larger than what is here, as if another replica had them.
 func (r *rig) defaultPass(step, rows int) device.Pass {
 	p := device.Pass{
-		Seed: r.seed, Step: uint64(step), First: 1000 + uint64(step*rows), Rows: rows, Divisor: float32(rows + 3), Momentum: .9 - .2*float32(step%2),
+		Seed: r.seed, Step: uint64(step), First: 1000 + uint64(step*rows), Rows: rows, Divisor: float32(rows + 3),
+		Momentum: .9 - .2*float32(step%2),
 	}
 	n := 0
 	for _, s := range r.specs {
@@ -389,9 +392,11 @@ func (r *rig) compareValues(grads bool) {
 		for _, v := range readable(p) {
 			info := p.Values[v]
 			n := r.pass.Rows * info.Shape.Len()
-			near(r.t, fmt.Sprintf("device %d: %s", d, info.Name), r.fetch(d, v, false), r.oracle.values[d][v][:n], forwardTolerance)
+			near(r.t, fmt.Sprintf("device %d: %s", d, info.Name), r.fetch(d, v, false), r.oracle.values[d][v][:n],
+				forwardTolerance)
 			if grads && r.oracle.written[d][v] && (v != p.Input.Value || p.InputGrad) && p.Kept(v) {
-				near(r.t, fmt.Sprintf("device %d: gradient of %s", d, info.Name), r.fetch(d, v, true), r.oracle.grads[d][v][:n], gradientTolerance)
+				near(r.t, fmt.Sprintf("device %d: gradient of %s", d, info.Name), r.fetch(d, v, true),
+					r.oracle.grads[d][v][:n], gradientTolerance)
 			}
 		}
 	}
@@ -436,7 +441,8 @@ func near(t testing.TB, what string, got []float32, want []float64, tolerance fl
 		return
 	}
 	if rel := math.Sqrt(diff / norm); !(rel <= tolerance) { // not ">": NaN must fail
-		t.Errorf("%s: relative error %.3g, allowed %.1g (norm %.3g of %d numbers)", what, rel, tolerance, math.Sqrt(norm), len(want))
+		t.Errorf("%s: relative error %.3g, allowed %.1g (norm %.3g of %d numbers)", what, rel, tolerance,
+			math.Sqrt(norm), len(want))
 	}
 }
 

@@ -28,7 +28,8 @@ func trainee(rows int, train bool) []*builder {
 	x := b.conv("conv1", 16, device.Conv{Kernel: 5, Stride: 2, RoundUp: true, Act: device.ReLU}, b.Input.Value)
 	x = b.pool("pool1", device.Pool{Window: 3, Stride: 2}, b.lrn("lrn1", 5, 2, x))
 	x = b.conv("conv2", 20, device.Conv{Kernel: 3, Pad: 1, Groups: 2}, x)
-	x = b.pool("pool2", device.Pool{Kind: device.Avg, Window: 2, Stride: 2, RoundUp: true}, b.activate("tanh2", device.Tanh, x))
+	x = b.pool("pool2", device.Pool{Kind: device.Avg, Window: 2, Stride: 2, RoundUp: true},
+		b.activate("tanh2", device.Tanh, x))
 	x = b.dropout("drop3", .5, 0, b.fc("fc3", 30, device.ReLU, x))
 	b.Keep = []device.Value{b.softmax(b.fc("fc4", 7, device.Linear, x))}
 	b.Train = train

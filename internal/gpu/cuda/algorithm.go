@@ -40,7 +40,8 @@ func (c *Conv) Choose(d *DNN, dir Direction, want Want) (fit []Algorithm, err er
 	}
 	var refused error
 	for _, o := range offered {
-		if o.status != C.CUDNN_STATUS_SUCCESS || want.Deterministic && !o.Deterministic || !c.spec.allows(dir, o.Algorithm) {
+		if o.status != C.CUDNN_STATUS_SUCCESS || want.Deterministic && !o.Deterministic ||
+			!c.spec.allows(dir, o.Algorithm) {
 			continue
 		}
 		a := o.Algorithm
@@ -52,7 +53,8 @@ func (c *Conv) Choose(d *DNN, dir Direction, want Want) (fit []Algorithm, err er
 		}
 	}
 	if fit == nil {
-		err := fmt.Errorf("cuDNN has no algorithm for its %v in %d MiB of workspace (of %d offered)", dir, want.Workspace>>20, len(offered))
+		err := fmt.Errorf("cuDNN has no algorithm for its %v in %d MiB of workspace (of %d offered)", dir,
+			want.Workspace>>20, len(offered))
 		if refused != nil {
 			err = fmt.Errorf("%w: %w", err, refused)
 		}
@@ -72,7 +74,8 @@ func (c *Conv) Use(dir Direction, a Algorithm) error {
 
 // winograd are the numbers of the algorithm WINOGRAD_NONFUSED, which is also for 5x5 taps.
 var winograd = [...]int{
-	C.CUDNN_CONVOLUTION_FWD_ALGO_WINOGRAD_NONFUSED, C.CUDNN_CONVOLUTION_BWD_DATA_ALGO_WINOGRAD_NONFUSED, C.CUDNN_CONVOLUTION_BWD_FILTER_ALGO_WINOGRAD_NONFUSED,
+	C.CUDNN_CONVOLUTION_FWD_ALGO_WINOGRAD_NONFUSED, C.CUDNN_CONVOLUTION_BWD_DATA_ALGO_WINOGRAD_NONFUSED,
+	C.CUDNN_CONVOLUTION_BWD_FILTER_ALGO_WINOGRAD_NONFUSED,
 }
 
 // allows keeps tensor cores away from fp32, where they would round its factors, and Winograd's large tiles, whose
@@ -101,14 +104,16 @@ func (c *Conv) workspace(d *DNN, dir Direction, a Algorithm) (int64, error) {
 	var err error
 	switch dir {
 	case Forward:
-		err = cudnnStatus("cudnnGetConvolutionForwardWorkspaceSize", C.cudnnGetConvolutionForwardWorkspaceSize(d.c(), c.xDesc(), c.filter(), c.desc(dir), c.yDesc(),
-			C.cudnnConvolutionFwdAlgo_t(a.Number), &bytes))
+		err = cudnnStatus("cudnnGetConvolutionForwardWorkspaceSize", C.cudnnGetConvolutionForwardWorkspaceSize(d.c(),
+			c.xDesc(), c.filter(), c.desc(dir), c.yDesc(), C.cudnnConvolutionFwdAlgo_t(a.Number), &bytes))
 	case Data:
-		err = cudnnStatus("cudnnGetConvolutionBackwardDataWorkspaceSize", C.cudnnGetConvolutionBackwardDataWorkspaceSize(d.c(), c.filter(), c.yDesc(), c.desc(dir), c.xDesc(),
-			C.cudnnConvolutionBwdDataAlgo_t(a.Number), &bytes))
+		err = cudnnStatus("cudnnGetConvolutionBackwardDataWorkspaceSize",
+			C.cudnnGetConvolutionBackwardDataWorkspaceSize(d.c(), c.filter(), c.yDesc(), c.desc(dir), c.xDesc(),
+				C.cudnnConvolutionBwdDataAlgo_t(a.Number), &bytes))
 	case Filter:
-		err = cudnnStatus("cudnnGetConvolutionBackwardFilterWorkspaceSize", C.cudnnGetConvolutionBackwardFilterWorkspaceSize(d.c(), c.xDesc(), c.yDesc(), c.desc(dir), c.filter(),
-			C.cudnnConvolutionBwdFilterAlgo_t(a.Number), &bytes))
+		err = cudnnStatus("cudnnGetConvolutionBackwardFilterWorkspaceSize",
+			C.cudnnGetConvolutionBackwardFilterWorkspaceSize(d.c(), c.xDesc(), c.yDesc(), c.desc(dir), c.filter(),
+				C.cudnnConvolutionBwdFilterAlgo_t(a.Number), &bytes))
 	}
 	return int64(bytes), err
 }
@@ -117,7 +122,9 @@ const most = 32 // algorithms that cuDNN may offer: each of 8 in several math ty
 
 func (c *Conv) offered(d *DNN, dir Direction) (all []candidate, err error) {
 	var n C.int
-	add := func(number C.int, status C.cudnnStatus_t, memory C.size_t, det C.cudnnDeterminism_t, math C.cudnnMathType_t) {
+	add := func(number C.int, status C.cudnnStatus_t, memory C.size_t, det C.cudnnDeterminism_t,
+		math C.cudnnMathType_t,
+	) {
 		all = append(all, candidate{
 			Algorithm{int(number), int64(memory), det == C.CUDNN_DETERMINISTIC, math}, status,
 		})
@@ -126,21 +133,24 @@ func (c *Conv) offered(d *DNN, dir Direction) (all []candidate, err error) {
 	case Forward:
 		var perf [most]C.cudnnConvolutionFwdAlgoPerf_t
 		err = cudnnStatus("cudnnGetConvolutionForwardAlgorithm_v7",
-			C.cudnnGetConvolutionForwardAlgorithm_v7(d.c(), c.xDesc(), c.filter(), c.desc(dir), c.yDesc(), most, &n, &perf[0]))
+			C.cudnnGetConvolutionForwardAlgorithm_v7(d.c(), c.xDesc(), c.filter(), c.desc(dir), c.yDesc(), most, &n,
+				&perf[0]))
 		for _, p := range perf[:n] {
 			add(C.int(p.algo), p.status, p.memory, p.determinism, p.mathType)
 		}
 	case Data:
 		var perf [most]C.cudnnConvolutionBwdDataAlgoPerf_t
 		err = cudnnStatus("cudnnGetConvolutionBackwardDataAlgorithm_v7",
-			C.cudnnGetConvolutionBackwardDataAlgorithm_v7(d.c(), c.filter(), c.yDesc(), c.desc(dir), c.xDesc(), most, &n, &perf[0]))
+			C.cudnnGetConvolutionBackwardDataAlgorithm_v7(d.c(), c.filter(), c.yDesc(), c.desc(dir), c.xDesc(), most,
+				&n, &perf[0]))
 		for _, p := range perf[:n] {
 			add(C.int(p.algo), p.status, p.memory, p.determinism, p.mathType)
 		}
 	case Filter:
 		var perf [most]C.cudnnConvolutionBwdFilterAlgoPerf_t
 		err = cudnnStatus("cudnnGetConvolutionBackwardFilterAlgorithm_v7",
-			C.cudnnGetConvolutionBackwardFilterAlgorithm_v7(d.c(), c.xDesc(), c.yDesc(), c.desc(dir), c.filter(), most, &n, &perf[0]))
+			C.cudnnGetConvolutionBackwardFilterAlgorithm_v7(d.c(), c.xDesc(), c.yDesc(), c.desc(dir), c.filter(), most,
+				&n, &perf[0]))
 		for _, p := range perf[:n] {
 			add(C.int(p.algo), p.status, p.memory, p.determinism, p.mathType)
 		}

@@ -100,9 +100,9 @@ func (b *BLAS) Gemm(m, n, k int, a, x Matrix, add bool, c Matrix, tf32 bool) err
 	if tf32 {
 		compute = C.CUBLAS_COMPUTE_32F_FAST_TF32
 	}
-	return cublasStatus("cublasGemmEx", C.cublasGemmEx(b.c(), x.op(), a.op(), C.int(n), C.int(m), C.int(k), factor(true),
-		pointer(x.Data), x.Type.blas(), C.int(x.Stride), pointer(a.Data), a.Type.blas(), C.int(a.Stride), factor(add),
-		pointer(c.Data), c.Type.blas(), C.int(c.Stride), compute, C.CUBLAS_GEMM_DEFAULT))
+	return cublasStatus("cublasGemmEx", C.cublasGemmEx(b.c(), x.op(), a.op(), C.int(n), C.int(m), C.int(k),
+		factor(true), pointer(x.Data), x.Type.blas(), C.int(x.Stride), pointer(a.Data), a.Type.blas(), C.int(a.Stride),
+		factor(add), pointer(c.Data), c.Type.blas(), C.int(c.Stride), compute, C.CUBLAS_GEMM_DEFAULT))
 }
 
 // pointer is a device pointer as the libraries take it. It is an address of no memory of this process: nothing looks

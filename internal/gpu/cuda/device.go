@@ -45,14 +45,17 @@ func Describe(ordinal int) (i Info, err error) {
 		name cu.DeviceAttribute
 		to   *int
 	}{
-		{cu.ComputeCapabilityMajor, &i.Major}, {cu.ComputeCapabilityMinor, &i.Minor}, {cu.MultiprocessorCount, &i.Processors},
+		{cu.ComputeCapabilityMajor, &i.Major}, {cu.ComputeCapabilityMinor, &i.Minor}, {
+			cu.MultiprocessorCount, &i.Processors,
+		},
 	} {
 		if *a.to, err = d.Attribute(a.name); err != nil {
 			return i, Wrap("cuDeviceGetAttribute", err)
 		}
 	}
 	var bus [32]C.char
-	if err := driver("cuDeviceGetPCIBusId", C.cuDeviceGetPCIBusId(&bus[0], C.int(len(bus)), C.CUdevice(d))); err != nil {
+	if err := driver("cuDeviceGetPCIBusId", C.cuDeviceGetPCIBusId(&bus[0], C.int(len(bus)), C.CUdevice(d))); err !=
+		nil {
 		return i, err
 	}
 	i.PCI = C.GoString(&bus[0])

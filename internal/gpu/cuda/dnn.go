@@ -52,7 +52,10 @@ const (
 
 // Without FMA_MATH cuDNN takes TF32 for fp32 by itself, on GPUs that have it.
 func (m Math) dnn() cudnn.MathType {
-	return [...]cudnn.MathType{cudnn.MathType(C.CUDNN_FMA_MATH), cudnn.MathType(C.CUDNN_DEFAULT_MATH), cudnn.MathType(C.CUDNN_TENSOR_OP_MATH)}[m]
+	return [...]cudnn.MathType{
+		cudnn.MathType(C.CUDNN_FMA_MATH), cudnn.MathType(C.CUDNN_DEFAULT_MATH),
+		cudnn.MathType(C.CUDNN_TENSOR_OP_MATH),
+	}[m]
 }
 
 // Layout is the order of a map's numbers.
@@ -116,12 +119,13 @@ func NewConv(s Convolution) (*Conv, error) {
 	if err != nil {
 		return nil, cudnnError("cudnnSetTensor4dDescriptor", err)
 	}
-	if c.w, err = cudnn.NewFilter(s.Type.dnn(), s.Layout.dnn(), []int{s.Kernels, s.Channels / s.Groups, s.Size, s.Size}); err != nil {
+	if c.w, err = cudnn.NewFilter(s.Type.dnn(), s.Layout.dnn(),
+		[]int{s.Kernels, s.Channels / s.Groups, s.Size, s.Size}); err != nil {
 		return nil, cudnnError("cudnnSetFilter4dDescriptor", err)
 	}
 	for d := range c.convs {
-		c.convs[d], err = cudnn.NewConvolution(s.Math.dnn(), s.Groups, []int{s.Pad, s.Pad}, []int{s.Stride, s.Stride}, []int{1, 1},
-			cudnn.CrossCorrelation, cudnn.Float)
+		c.convs[d], err = cudnn.NewConvolution(s.Math.dnn(), s.Groups, []int{s.Pad, s.Pad}, []int{s.Stride, s.Stride},
+			[]int{1, 1}, cudnn.CrossCorrelation, cudnn.Float)
 		if err != nil {
 			return nil, cudnnError("cudnnSetConvolutionNdDescriptor", err)
 		}
@@ -133,8 +137,10 @@ func (c *Conv) checkOutput() error {
 	var n, k, h, w C.int
 	err := cudnnStatus("cudnnGetConvolution2dForwardOutputDim",
 		C.cudnnGetConvolution2dForwardOutputDim(c.desc(Forward), c.xDesc(), c.filter(), &n, &k, &h, &w))
-	if s := c.spec; err == nil && (int(n) != s.Rows || int(k) != s.Kernels || int(h) != s.OutHeight || int(w) != s.OutWidth) {
-		err = fmt.Errorf("cuDNN makes %dx%dx%dx%d of what should be %dx%dx%dx%d", n, k, h, w, s.Rows, s.Kernels, s.OutHeight, s.OutWidth)
+	if s := c.spec; err == nil && (int(n) != s.Rows || int(k) != s.Kernels || int(h) != s.OutHeight ||
+		int(w) != s.OutWidth) {
+		err = fmt.Errorf("cuDNN makes %dx%dx%dx%d of what should be %dx%dx%dx%d", n, k, h, w, s.Rows, s.Kernels,
+			s.OutHeight, s.OutWidth)
 	}
 	return err
 }
@@ -156,18 +162,21 @@ func (c *Conv) desc(d Direction) C.cudnnConvolutionDescriptor_t {
 
 // Forward computes y = w * x, or adds that to y.
 func (c *Conv) Forward(d *DNN, a Algorithm, x, w, work cu.DevicePtr, add bool, y cu.DevicePtr) error {
-	return cudnnStatus("cudnnConvolutionForward", C.cudnnConvolutionForward(d.c(), factor(true), c.xDesc(), pointer(x), c.filter(), pointer(w),
-		c.desc(Forward), C.cudnnConvolutionFwdAlgo_t(a.Number), pointer(work), C.size_t(a.Workspace), factor(add), c.yDesc(), pointer(y)))
+	return cudnnStatus("cudnnConvolutionForward", C.cudnnConvolutionForward(d.c(), factor(true), c.xDesc(), pointer(x),
+		c.filter(), pointer(w), c.desc(Forward), C.cudnnConvolutionFwdAlgo_t(a.Number), pointer(work),
+		C.size_t(a.Workspace), factor(add), c.yDesc(), pointer(y)))
 }
 
 // Data computes dx of dy.
 func (c *Conv) Data(d *DNN, a Algorithm, w, dy, work, dx cu.DevicePtr) error {
-	return cudnnStatus("cudnnConvolutionBackwardData", C.cudnnConvolutionBackwardData(d.c(), factor(true), c.filter(), pointer(w), c.yDesc(), pointer(dy),
-		c.desc(Data), C.cudnnConvolutionBwdDataAlgo_t(a.Number), pointer(work), C.size_t(a.Workspace), factor(false), c.xDesc(), pointer(dx)))
+	return cudnnStatus("cudnnConvolutionBackwardData", C.cudnnConvolutionBackwardData(d.c(), factor(true), c.filter(),
+		pointer(w), c.yDesc(), pointer(dy), c.desc(Data), C.cudnnConvolutionBwdDataAlgo_t(a.Number), pointer(work),
+		C.size_t(a.Workspace), factor(false), c.xDesc(), pointer(dx)))
 }
 
 // Filter computes dw of x and dy.
 func (c *Conv) Filter(d *DNN, a Algorithm, x, dy, work, dw cu.DevicePtr) error {
-	return cudnnStatus("cudnnConvolutionBackwardFilter", C.cudnnConvolutionBackwardFilter(d.c(), factor(true), c.xDesc(), pointer(x), c.yDesc(), pointer(dy),
-		c.desc(Filter), C.cudnnConvolutionBwdFilterAlgo_t(a.Number), pointer(work), C.size_t(a.Workspace), factor(false), c.filter(), pointer(dw)))
+	return cudnnStatus("cudnnConvolutionBackwardFilter", C.cudnnConvolutionBackwardFilter(d.c(), factor(true),
+		c.xDesc(), pointer(x), c.yDesc(), pointer(dy), c.desc(Filter), C.cudnnConvolutionBwdFilterAlgo_t(a.Number),
+		pointer(work), C.size_t(a.Workspace), factor(false), c.filter(), pointer(dw)))
 }

@@ -23,7 +23,10 @@ type Launch struct {
 
 // NewLaunch takes device pointers (cu.DevicePtr), integers and floats, which become doubles.
 func NewLaunch(name string, fn cu.Function, blocks, threads int, args ...any) *Launch {
-	l := &Launch{call: "cuLaunchKernel(" + name + ")", fn: fn, blocks: blocks, threads: threads, cells: make([]uint64, len(args)), args: make([]unsafe.Pointer, len(args))}
+	l := &Launch{
+		call: "cuLaunchKernel(" + name + ")", fn: fn, blocks: blocks, threads: threads,
+		cells: make([]uint64, len(args)), args: make([]unsafe.Pointer, len(args)),
+	}
 	for i, a := range args {
 		l.cells[i] = cell(a)
 		l.args[i] = unsafe.Pointer(&l.cells[i])

@@ -63,10 +63,13 @@ const Oldest = 12000
 const oldestCUDNN = 90000
 
 const (
-	installDriver = "install NVIDIA's driver, 525 or newer, and look whether nvidia-smi shows the GPUs (in a container: start it with --gpus all)"
-	installCUBLAS = "install cuBLAS, of CUDA 12 or, where the driver is for CUDA 13, of either (Python wheels: nvidia-cublas-cu12, nvidia-cublas); " +
+	installDriver = "install NVIDIA's driver, 525 or newer, and look whether nvidia-smi shows the GPUs (in a " +
+		"container: start it with --gpus all)"
+	installCUBLAS = "install cuBLAS, of CUDA 12 or, where the driver is for CUDA 13, of either (Python wheels: " +
+		"nvidia-cublas-cu12, nvidia-cublas); " +
 		"outside of the system's folders name its folder in LD_LIBRARY_PATH"
-	installCUDNN = "install cuDNN 9 for the CUDA that the driver is for (Python wheels: nvidia-cudnn-cu12, nvidia-cudnn-cu13) and libz.so.1, which it needs; " +
+	installCUDNN = "install cuDNN 9 for the CUDA that the driver is for (Python wheels: nvidia-cudnn-cu12, " +
+		"nvidia-cudnn-cu13) and libz.so.1, which it needs; " +
 		"outside of the system's folders name its folder in LD_LIBRARY_PATH"
 )
 
@@ -81,12 +84,21 @@ var Init = sync.OnceValue(func() error {
 	case C.CUDA_ERROR_SHARED_OBJECT_SYMBOL_NOT_FOUND:
 		return Lacks(CUDA)
 	case C.CUDA_ERROR_NO_DEVICE:
-		return &Error{"no GPU", statusError(status), "look whether nvidia-smi shows the GPUs, and whether CUDA_VISIBLE_DEVICES hides them"}
+		return &Error{
+			"no GPU", statusError(status),
+			"look whether nvidia-smi shows the GPUs, and whether CUDA_VISIBLE_DEVICES hides them",
+		}
 	default:
-		return &Error{"the CUDA driver does not start", statusError(status), "look whether nvidia-smi works; after an update of the driver restart the machine"}
+		return &Error{
+			"the CUDA driver does not start", statusError(status),
+			"look whether nvidia-smi works; after an update of the driver restart the machine",
+		}
 	}
 	if v := DriverVersion(); v < Oldest {
-		return &Error{"the CUDA driver is too old", fmt.Errorf("it is for CUDA %s, CUDA %s or newer is needed", Version(v), Version(Oldest)), installDriver}
+		return &Error{
+			"the CUDA driver is too old", fmt.Errorf("it is for CUDA %s, CUDA %s or newer is needed", Version(v),
+				Version(Oldest)), installDriver,
+		}
 	}
 	return nil
 })
@@ -137,10 +149,16 @@ func CheckCUDNN() error {
 		return &Error{"no cuDNN", err, installCUDNN}
 	}
 	if v := CUDNNVersion(); v < oldestCUDNN { // another one by that name; without cudnnGetVersion 0
-		return &Error{"cuDNN is too old", fmt.Errorf("%s says that it is version %d, %d or newer is needed", CUDNN.Path(), v, oldestCUDNN), installCUDNN}
+		return &Error{
+			"cuDNN is too old", fmt.Errorf("%s says that it is version %d, %d or newer is needed", CUDNN.Path(), v,
+				oldestCUDNN), installCUDNN,
+		}
 	}
 	if made, driver := int(C.cudnnGetCudartVersion()), DriverVersion(); driver != 0 && made/1000 > driver/1000 {
-		return &Error{"cuDNN is not for this driver", fmt.Errorf("%s was made with CUDA %s, the driver is for CUDA %s", CUDNN.Path(), Version(made), Version(driver)), installCUDNN}
+		return &Error{
+			"cuDNN is not for this driver", fmt.Errorf("%s was made with CUDA %s, the driver is for CUDA %s",
+				CUDNN.Path(), Version(made), Version(driver)), installCUDNN,
+		}
 	}
 	return nil
 }

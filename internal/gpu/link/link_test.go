@@ -58,7 +58,8 @@ var answers = map[string]func(){
 	},
 	"blas": func() {
 		status, version := linktest.CUBLASVersion()
-		fmt.Println(CheckCUBLAS(), filepath.Base(CUBLAS.Path()), status, version, filepath.Base(CUBLASLt.Path()), linktest.CUBLASLtVersion())
+		fmt.Println(CheckCUBLAS(), filepath.Base(CUBLAS.Path()), status, version, filepath.Base(CUBLASLt.Path()),
+			linktest.CUBLASLtVersion())
 	},
 	"paths": func() {
 		for _, l := range []Library{CUDA, CUBLAS, CUDNN} {
@@ -140,17 +141,21 @@ func compare(t *testing.T, got []string, want ...string) {
 }
 
 func TestNoDriver(t *testing.T) {
-	compare(t, ask(t, nothing(t), "init"), "no CUDA driver: libcuda.so.1: cannot open shared object file", "install NVIDIA's driver")
+	compare(t, ask(t, nothing(t), "init"), "no CUDA driver: libcuda.so.1: cannot open shared object file",
+		"install NVIDIA's driver")
 }
 
 func TestBrokenDriver(t *testing.T) {
 	for _, c := range []struct{ name, source, err, advice string }{
 		{"no GPU", "int cuInit(unsigned f) { return 100; }", "no GPU: ", "CUDA_VISIBLE_DEVICES"},
 		{
-			"not started", "int cuInit(unsigned f) { return 999; } int cuGetErrorName(int s, const char **t) { *t = \"CUDA_ERROR_UNKNOWN\"; return 0; }",
-			"the CUDA driver does not start: unknown", "nvidia-smi",
+			"not started", "int cuInit(unsigned f) { return 999; } int cuGetErrorName(int s, const char **t) { *t = " +
+				"\"CUDA_ERROR_UNKNOWN\"; return 0; }", "the CUDA driver does not start: unknown", "nvidia-smi",
 		},
-		{"old", driver(11040), "the CUDA driver is too old: it is for CUDA 11.4, CUDA 12.0 or newer is needed", "525 or newer"},
+		{
+			"old", driver(11040), "the CUDA driver is too old: it is for CUDA 11.4, CUDA 12.0 or newer is needed",
+			"525 or newer",
+		},
 		{"no cuInit", "int other;", "libcuda.so.1 has no cuInit", "525 or newer"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -162,7 +167,8 @@ func TestBrokenDriver(t *testing.T) {
 func TestMissingSymbol(t *testing.T) {
 	const lacks = "SharedObjectSymbolNotFound"
 	compare(t, ask(t, fakes(t, map[string]string{"libcuda.so.1": driver(12080)}), "stream"), "<nil>", lacks,
-		"libcuda.so.1 has no cuCtxGetStreamPriorityRange", "<nil> cuCtxGetStreamPriorityRange", lacks+" cuCtxGetStreamPriorityRange")
+		"libcuda.so.1 has no cuCtxGetStreamPriorityRange", "<nil> cuCtxGetStreamPriorityRange",
+		lacks+" cuCtxGetStreamPriorityRange")
 }
 
 func TestErrorTextsWithoutLibraries(t *testing.T) {
@@ -171,7 +177,8 @@ func TestErrorTextsWithoutLibraries(t *testing.T) {
 
 func TestCUBLASGeneration(t *testing.T) {
 	blas := func(version int) string {
-		return fmt.Sprintf("int cublasGetVersion_v2(void *h, int *v) { *v = %d; return 0; } long cublasLtGetVersion(void) { return -1; }", version)
+		return fmt.Sprintf("int cublasGetVersion_v2(void *h, int *v) { *v = %d; return 0; } long "+
+			"cublasLtGetVersion(void) { return -1; }", version)
 	}
 	lt := func(version int) string { return fmt.Sprintf("long cublasLtGetVersion(void) { return %d; }", version) }
 	both := []string{"libcublas.so.12", "libcublas.so.13", "libcublasLt.so.12", "libcublasLt.so.13"}
@@ -183,8 +190,14 @@ func TestCUBLASGeneration(t *testing.T) {
 		{12080, both, "<nil> libcublas.so.12 0 12 libcublasLt.so.12 12"},
 		{13000, both, "<nil> libcublas.so.13 0 13 libcublasLt.so.13 13"},
 		{13000, both[:1], "<nil> libcublas.so.12 0 12 . 0"},
-		{12080, both[1:2], "no cuBLAS: libcublas.so.12: cannot open shared object file: No such file or directory . 1 0 . 0"},
-		{0, both[1:2], "no cuBLAS: libcublas.so.12: cannot open shared object file: No such file or directory . 1 0 . 0"},
+		{
+			12080, both[1:2],
+			"no cuBLAS: libcublas.so.12: cannot open shared object file: No such file or directory . 1 0 . 0",
+		},
+		{
+			0, both[1:2],
+			"no cuBLAS: libcublas.so.12: cannot open shared object file: No such file or directory . 1 0 . 0",
+		},
 	} {
 		t.Run(fmt.Sprint(c.driver, c.have), func(t *testing.T) {
 			sources := map[string]string{"libcuda.so.1": driver(c.driver)}
@@ -207,7 +220,8 @@ func TestCUDNNVersion(t *testing.T) {
 	dnn := "long cudnnGetCudartVersion(void) { return 13000; } long cudnnGetVersion(void) { return 92700; }"
 	compare(t, ask(t, fakes(t, map[string]string{"libcuda.so.1": driver(12080), "libcudnn.so.9": dnn}), "dnn"),
 		"was made with CUDA 13.0, the driver is for CUDA 12.8 92700")
-	compare(t, ask(t, fakes(t, map[string]string{"libcuda.so.1": driver(13000), "libcudnn.so.9": dnn}), "dnn"), "<nil> 92700")
+	compare(t, ask(t, fakes(t, map[string]string{"libcuda.so.1": driver(13000), "libcudnn.so.9": dnn}), "dnn"),
+		"<nil> 92700")
 	// 8.9.7 under the name of 9
 	old := "long cudnnGetCudartVersion(void) { return 12010; } long cudnnGetVersion(void) { return 8907; }"
 	compare(t, ask(t, fakes(t, map[string]string{"libcuda.so.1": driver(13000), "libcudnn.so.9": old}), "dnn"),
@@ -227,7 +241,8 @@ func TestArgumentsOfFirstCall(t *testing.T) {
 		int cuLaunchKernel(void *f, unsigned x, unsigned y, unsigned z, unsigned bx, unsigned by, unsigned bz, unsigned shared, void *stream, void **args, void **extra) {
 			return !f && x == 1 && y == 2 && z == 3 && bx == 4 && by == 5 && bz == 6 && shared == 7 && !stream && args && args[0] && !extra ? 0 : 1;
 		}`
-	compare(t, ask(t, fakes(t, map[string]string{"libcuda.so.1": driver(12080, launch), "libcudnn.so.9": dnn}), "numbers"),
+	compare(t, ask(t, fakes(t, map[string]string{"libcuda.so.1": driver(12080, launch), "libcudnn.so.9": dnn}),
+		"numbers"),
 		// cuDNN 9's 2000, which gorgonia takes for NotSupported unless compat/cudnn.h is there
 		"<nil> true", "BadParam", "<nil>")
 }
@@ -248,7 +263,8 @@ func TestNeedsLibcOnly(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, l := range libraries {
-		if !slices.Contains([]string{"libc.so.6", "libm.so.6", "libdl.so.2", "libpthread.so.0", "ld-linux-x86-64.so.2"}, l) {
+		if !slices.Contains([]string{"libc.so.6", "libm.so.6", "libdl.so.2", "libpthread.so.0", "ld-linux-x86-64.so.2"},
+			l) {
 			t.Errorf("the program needs %s", l)
 		}
 	}

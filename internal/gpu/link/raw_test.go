@@ -57,7 +57,8 @@ func readHandles() {
 	fmt.Println(err, linktest.TensorBytes(Raw(x)))
 	w, err := cudnn.NewFilter(cudnn.Half, cudnn.NHWC, []int{256, 48, 5, 5})
 	fmt.Println(err, linktest.FilterBytes(Raw(w)))
-	c, err := cudnn.NewConvolution(cudnn.DefaultMath, 2, []int{2, 2}, []int{1, 1}, []int{1, 1}, cudnn.CrossCorrelation, cudnn.Float)
+	c, err := cudnn.NewConvolution(cudnn.DefaultMath, 2, []int{2, 2}, []int{1, 1}, []int{1, 1}, cudnn.CrossCorrelation,
+		cudnn.Float)
 	fmt.Println(err, linktest.Groups(Raw(c)))
 	n, err := cudnn.NewLRN(5, 1e-4, .75, 2)
 	fmt.Println(err, linktest.LRNSize(Raw(n)))

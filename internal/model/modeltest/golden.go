@@ -121,7 +121,11 @@ func paper(t *testing.T, devs []device.Device, p device.Precision) (g *opened, o
 	var mean []float32
 	f.Meta(t, "mean", &mean)
 	size = cfg.Model.Input.Size
-	o = model.Options{Rows: 4, Train: true, Precision: p, Keep: []string{"fc8"}, Input: model.Preprocess{Height: size, Width: size, Mean: mean}}
+	o = model.Options{
+		Rows: 4, Train: true, Precision: p, Keep: []string{"fc8"}, Input: model.Preprocess{
+			Height: size, Width: size, Mean: mean,
+		},
+	}
 	return open(t, f, cfg, devs, o), o, size
 }
 
@@ -137,9 +141,11 @@ func Paper(t *testing.T, devs []device.Device) {
 	logits := g.f.Check(t, "logits", g.value(g.train, 4, "fc8", false), golden.Forward)
 	worst := 0.0
 	for i := range g.model.Arch().Params {
-		worst = max(worst, g.f.Check(t, "grad."+g.model.Arch().Params[i].Name, g.param(i, device.Gradient), golden.Gradient))
+		worst = max(worst, g.f.Check(t, "grad."+g.model.Arch().Params[i].Name, g.param(i, device.Gradient),
+			golden.Gradient))
 	}
-	t.Logf("deviation of the logits %.2g, of the worst gradient %.2g, of the worst layer's values %.2g", logits, worst, g.everyLayer(o, size))
+	t.Logf("deviation of the logits %.2g, of the worst gradient %.2g, of the worst layer's values %.2g", logits, worst,
+		g.everyLayer(o, size))
 }
 
 // Half runs the paper's net in bf16. Rounding decides ReLUs and maxima otherwise at every layer, so the gradients of
@@ -265,7 +271,8 @@ func (d *Deviations) Worst() (loss, change, momentum float64) {
 
 func (d *Deviations) String() string {
 	loss, change, momentum := d.Worst()
-	return fmt.Sprintf("worst deviation of a loss %.2g, of a parameter's change %.2g, of momentum %.2g", loss, change, momentum)
+	return fmt.Sprintf("worst deviation of a loss %.2g, of a parameter's change %.2g, of momentum %.2g", loss, change,
+		momentum)
 }
 
 // Beyond names what is not within the gates: losses 1e-5, change and momentum 1e-4.
@@ -282,7 +289,8 @@ func (d *Deviations) Beyond() []string {
 	}{{"change", d.Change}, {"momentum", d.Momentum}} {
 		for name, v := range part.of {
 			if !(v <= golden.Gradient) {
-				over = append(over, fmt.Sprintf("%s of %s after the last step: %.3g from PyTorch, allowed %g", part.what, name, v, golden.Gradient))
+				over = append(over, fmt.Sprintf("%s of %s after the last step: %.3g from PyTorch, allowed %g",
+					part.what, name, v, golden.Gradient))
 			}
 		}
 	}

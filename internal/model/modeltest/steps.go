@@ -22,7 +22,8 @@ func readTrail(t testing.TB, f *golden.File) trail {
 	t.Helper()
 	r := trail{pictures: f.Text("pictures")}
 	for key, v := range map[string]any{
-		"steps": &r.steps, "batch": &r.batch, "pool": &r.pool, "height": &r.height, "width": &r.width, "scale": &r.scale,
+		"steps": &r.steps, "batch": &r.batch, "pool": &r.pool, "height": &r.height, "width": &r.width,
+		"scale": &r.scale,
 	} {
 		f.Meta(t, key, v)
 	}
@@ -37,7 +38,9 @@ func Steps(t testing.TB, devs []device.Device, sets []string) *Deviations {
 	cfg, err := config.Parse(smallPage, sets)
 	must(t, err)
 	r := readTrail(t, f)
-	in := model.Preprocess{Height: r.height, Width: r.width, Mean: r.mean(), Scale: []float32{r.scale, r.scale, r.scale}}
+	in := model.Preprocess{
+		Height: r.height, Width: r.width, Mean: r.mean(), Scale: []float32{r.scale, r.scale, r.scale},
+	}
 	g := open(t, f, cfg, devs, model.Options{Rows: r.batch, Train: true, Input: in})
 	defer g.close()
 	params := g.model.Arch().Params
@@ -77,7 +80,8 @@ func (g *opened) step(cfg *config.Config, r trail, step int) {
 
 func (g *opened) stepPass(c config.Train, r trail, step int) model.Pass {
 	p := model.Pass{
-		Seed: g.f.Seed, Step: uint64(step), First: uint64(step * r.batch), Rows: r.batch, Divisor: float32(r.batch), Momentum: float32(c.Momentum),
+		Seed: g.f.Seed, Step: uint64(step), First: uint64(step * r.batch), Rows: r.batch, Divisor: float32(r.batch),
+		Momentum: float32(c.Momentum),
 	}
 	for _, info := range g.model.Arch().Params {
 		lr, decay := c.LR, c.WeightDecay

@@ -65,7 +65,10 @@ var environments = map[string][]string{
 }
 
 // elsewhere are the cases with a test of their own below.
-var elsewhere = []string{"bytes", "conv", "devices", "event_missing", "event_present", "exchange", "overtaken", "overtakes", "pageable_upload", "pinned_reuse", "product"}
+var elsewhere = []string{
+	"bytes", "conv", "devices", "event_missing", "event_present", "exchange", "overtaken", "overtakes",
+	"pageable_upload", "pinned_reuse", "product",
+}
 
 func TestCases(t *testing.T) {
 	for _, name := range strings.Fields(string(selftest(t, nil, "list"))) {
@@ -85,7 +88,8 @@ func seeds(t *testing.T, name string, environment ...string) map[string]int {
 	t.Helper()
 	said := map[string]int{}
 	for seed := range 24 {
-		said[strings.TrimSpace(string(selftest(t, nil, name, append(environment, fmt.Sprintf("SOFTGPU_SEED=%d", seed))...)))]++
+		said[strings.TrimSpace(
+			string(selftest(t, nil, name, append(environment, fmt.Sprintf("SOFTGPU_SEED=%d", seed))...)))]++
 	}
 	t.Log(name, environment, said)
 	return said
@@ -104,7 +108,8 @@ func TestMissingEventShows(t *testing.T) {
 	}
 	for _, name := range []string{"overtaken", "overtakes", "pageable_upload"} {
 		if said := seeds(t, name); said["old"] == 0 || said["new"] == 0 {
-			t.Errorf("%s: the default stream and one that does not block: no seed, or every seed, has one overtake the other", name)
+			t.Errorf("%s: the default stream and one that does not block: no seed, or every seed, has one overtake "+
+				"the other", name)
 		}
 	}
 	if said := seeds(t, "exchange"); said["right"] != 24 {
@@ -140,8 +145,9 @@ func TestBytes(t *testing.T) {
 			t.Fatalf("%v: %s", err, data)
 		}
 		for name, want := range map[string]string{
-			"peer": "[[0 110] [3 0]]", "h2d": "[0 7]", "d2h": "[11 0]", "d2d": "[113 0]", "launches": "[2 0]", "library_calls": "[0 0]",
-			"peer_unmapped": "113", "peer_arguments": "1", "allocated": "[1000 1000]", "peak": "[2000 1000]", "graph_launches": "0",
+			"peer": "[[0 110] [3 0]]", "h2d": "[0 7]", "d2h": "[11 0]", "d2d": "[113 0]", "launches": "[2 0]",
+			"library_calls": "[0 0]", "peer_unmapped": "113", "peer_arguments": "1", "allocated": "[1000 1000]",
+			"peak": "[2000 1000]", "graph_launches": "0",
 		} {
 			if s := fmt.Sprint(got[name]); s != want {
 				t.Errorf("seed %d: %s is %s, want %s", seed, name, s, want)
@@ -193,7 +199,8 @@ func TestSymbols(t *testing.T) {
 			cudnnSetConvolution2dDescriptor cudnnSetConvolutionGroupCount cudnnSetConvolutionMathType cudnnSetConvolutionNdDescriptor cudnnSetFilter4dDescriptor
 			cudnnSetFilterNdDescriptor cudnnSetStream cudnnSetTensor4dDescriptor cudnnSetTensor4dDescriptorEx cudnnSetTensorNdDescriptor cudnnSetTensorNdDescriptorEx`,
 	} {
-		if got := exported(t, filepath.Join(folder, library)); strings.Join(got, " ") != strings.Join(strings.Fields(want), " ") {
+		if got := exported(t, filepath.Join(folder, library)); strings.Join(got,
+			" ") != strings.Join(strings.Fields(want), " ") {
 			t.Errorf("%s shows\n%s", library, strings.Join(got, "\n"))
 		}
 	}
@@ -313,7 +320,8 @@ func (c conv) run(t *testing.T, g *golden.File) {
 		numbers = append(numbers, p[0], p[1])
 	}
 	numbers = append(numbers, c.Groups)
-	x, w, dy := draw(g, c.Draw, c.Name+".x", size(c.X)), draw(g, c.Draw, c.Name+".w", size(c.W)), draw(g, c.Draw, c.Name+".dy", size(c.Y))
+	x, w, dy := draw(g, c.Draw, c.Name+".x", size(c.X)), draw(g, c.Draw, c.Name+".w", size(c.W)),
+		draw(g, c.Draw, c.Name+".dy", size(c.Y))
 	write(&b, numbers, x, w, dy)
 	got := read(t, selftest(t, b.Bytes(), "conv"))
 	if want := size(c.X) + size(c.W) + size(c.Y); len(got) != want {
@@ -363,7 +371,8 @@ func (p product) run(t *testing.T, g *golden.File, in, out, ta, tb, mode int) {
 	t.Helper()
 	var b bytes.Buffer
 	write(&b, []any{in, out, mode, ta, tb, p.M, p.N, p.K, p.Count, p.Alpha, p.Beta},
-		draw(g, p.Draw, p.Name+".a", p.Count*p.M*p.K), draw(g, p.Draw, p.Name+".b", p.Count*p.K*p.N), draw(g, p.Draw, p.Name+".c", p.Count*p.M*p.N))
+		draw(g, p.Draw, p.Name+".a", p.Count*p.M*p.K), draw(g, p.Draw, p.Name+".b", p.Count*p.K*p.N),
+		draw(g, p.Draw, p.Name+".c", p.Count*p.M*p.N))
 	got := read(t, selftest(t, b.Bytes(), "product"))
 	least, most := 0.0, 5e-7
 	if mode != 0 {

@@ -80,7 +80,8 @@ func CUDNNLastError() string {
 
 // CUBLASError is what cuBLAS calls a status.
 func CUBLASError(status int) string {
-	return C.GoString(C.cublasGetStatusName(C.cublasStatus_t(status))) + ": " + C.GoString(C.cublasGetStatusString(C.cublasStatus_t(status)))
+	return C.GoString(C.cublasGetStatusName(C.cublasStatus_t(status))) + ": " +
+		C.GoString(C.cublasGetStatusString(C.cublasStatus_t(status)))
 }
 
 // CUBLASVersion is the status of asking cuBLAS for its version, and the version.
