@@ -2,7 +2,8 @@
 // be inputs.
 #include "activation.h"
 
-template <class X, class Y> __device__ void activate(const X *x, const float *bias, Y *y, i64 outer, i64 channels, i64 inner, int act) {
+template <class X, class Y> __device__ void activate(const X *x, const float *bias, Y *y, i64 outer, i64 channels,
+	i64 inner, int act) {
 	const i64 n = outer * channels * inner;
 	const Divider by_inner(inner), by_channels(channels);
 	for (i64 i = 4 * first(); i < n; i += 4 * step()) {
@@ -40,5 +41,9 @@ template <class T> __device__ void activate_backward(const T *y, const T *dy, T 
 	}
 }
 
-KERNEL activate_backward_f32(const float *y, const float *dy, float *dx, i64 n, i64 act) { activate_backward(y, dy, dx, n, (int)act); }
-KERNEL activate_backward_bf16(const bf16 *y, const bf16 *dy, bf16 *dx, i64 n, i64 act) { activate_backward(y, dy, dx, n, (int)act); }
+KERNEL activate_backward_f32(const float *y, const float *dy, float *dx, i64 n, i64 act) {
+	activate_backward(y, dy, dx, n, (int)act);
+}
+KERNEL activate_backward_bf16(const bf16 *y, const bf16 *dy, bf16 *dx, i64 n, i64 act) {
+	activate_backward(y, dy, dx, n, (int)act);
+}

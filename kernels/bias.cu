@@ -14,7 +14,8 @@ template <class T> __device__ inline float gradient(const T *y, const T *dy, T *
 
 // Maps: a block sums part s of channel c, whose elements are runs of inner numbers.
 template <class T>
-__device__ void bias_maps(const T *y, const T *dy, T *dx, float *partial, i64 outer, i64 channels, i64 inner, int act, i64 splits, float *shared) {
+__device__ void bias_maps(const T *y, const T *dy, T *dx, float *partial, i64 outer, i64 channels, i64 inner, int act,
+	i64 splits, float *shared) {
 	const Divider by_inner(inner);
 	const i64 n = outer * inner;
 	for (i64 tile = blockIdx.x; tile < channels * splits; tile += gridDim.x) {
@@ -33,7 +34,8 @@ __device__ void bias_maps(const T *y, const T *dy, T *dx, float *partial, i64 ou
 
 // Rows: inner is 1, channels lie side by side. A block sums part s of 32 channels, a warp every eighth row.
 template <class T>
-__device__ void bias_rows(const T *y, const T *dy, T *dx, float *partial, i64 outer, i64 channels, int act, i64 splits, float *shared) {
+__device__ void bias_rows(const T *y, const T *dy, T *dx, float *partial, i64 outer, i64 channels, int act, i64 splits,
+	float *shared) {
 	const int lane = threadIdx.x % 32, line = threadIdx.x / 32;
 	const i64 tiles = (channels + 31) / 32;
 	for (i64 tile = blockIdx.x; tile < tiles * splits; tile += gridDim.x) {
@@ -53,7 +55,8 @@ __device__ void bias_rows(const T *y, const T *dy, T *dx, float *partial, i64 ou
 }
 
 template <class T>
-__device__ void bias_backward(const T *y, const T *dy, T *dx, float *partial, i64 outer, i64 channels, i64 inner, int act, i64 splits) {
+__device__ void bias_backward(const T *y, const T *dy, T *dx, float *partial, i64 outer, i64 channels, i64 inner,
+	int act, i64 splits) {
 	__shared__ float shared[THREADS];
 	if (inner == 1)
 		bias_rows(y, dy, dx, partial, outer, channels, act, splits, shared);
@@ -61,10 +64,12 @@ __device__ void bias_backward(const T *y, const T *dy, T *dx, float *partial, i6
 		bias_maps(y, dy, dx, partial, outer, channels, inner, act, splits, shared);
 }
 
-KERNEL bias_backward_f32(const float *y, const float *dy, float *dx, float *partial, i64 outer, i64 channels, i64 inner, i64 act, i64 splits) {
+KERNEL bias_backward_f32(const float *y, const float *dy, float *dx, float *partial, i64 outer, i64 channels, i64 inner,
+	i64 act, i64 splits) {
 	bias_backward(y, dy, dx, partial, outer, channels, inner, (int)act, splits);
 }
-KERNEL bias_backward_bf16(const bf16 *y, const bf16 *dy, bf16 *dx, float *partial, i64 outer, i64 channels, i64 inner, i64 act, i64 splits) {
+KERNEL bias_backward_bf16(const bf16 *y, const bf16 *dy, bf16 *dx, float *partial, i64 outer, i64 channels, i64 inner,
+	i64 act, i64 splits) {
 	bias_backward(y, dy, dx, partial, outer, channels, inner, (int)act, splits);
 }
 

@@ -4,7 +4,8 @@
 #include "values.h"
 
 template <class T>
-__device__ void copy(const T *src, T *dst, i64 d0, i64 d1, i64 d2, i64 d3, i64 s0, i64 s1, i64 s2, i64 s3, i64 t0, i64 t1, i64 t2, i64 t3) {
+__device__ void copy(const T *src, T *dst, i64 d0, i64 d1, i64 d2, i64 d3, i64 s0, i64 s1, i64 s2, i64 s3, i64 t0,
+	i64 t1, i64 t2, i64 t3) {
 	const i64 n = d0 * d1 * d2 * d3;
 	const Divider by1(d1), by2(d2), by3(d3);
 	for (i64 i = first(); i < n; i += step()) {
@@ -14,9 +15,11 @@ __device__ void copy(const T *src, T *dst, i64 d0, i64 d1, i64 d2, i64 d3, i64 s
 	}
 }
 
-KERNEL copy_f32(const float *src, float *dst, i64 d0, i64 d1, i64 d2, i64 d3, i64 s0, i64 s1, i64 s2, i64 s3, i64 t0, i64 t1, i64 t2, i64 t3) {
+KERNEL copy_f32(const float *src, float *dst, i64 d0, i64 d1, i64 d2, i64 d3, i64 s0, i64 s1, i64 s2, i64 s3, i64 t0,
+	i64 t1, i64 t2, i64 t3) {
 	copy(src, dst, d0, d1, d2, d3, s0, s1, s2, s3, t0, t1, t2, t3);
 }
-KERNEL copy_bf16(const bf16 *src, bf16 *dst, i64 d0, i64 d1, i64 d2, i64 d3, i64 s0, i64 s1, i64 s2, i64 s3, i64 t0, i64 t1, i64 t2, i64 t3) {
+KERNEL copy_bf16(const bf16 *src, bf16 *dst, i64 d0, i64 d1, i64 d2, i64 d3, i64 s0, i64 s1, i64 s2, i64 s3, i64 t0,
+	i64 t1, i64 t2, i64 t3) {
 	copy(src, dst, d0, d1, d2, d3, s0, s1, s2, s3, t0, t1, t2, t3);
 }

@@ -37,7 +37,8 @@ struct Draw {
 };
 
 template <class T, bool NHWC>
-__device__ void dropout(const T *x, T *y, i64 rows, i64 channels, i64 plane, unsigned stream, i64 first_unit, unsigned below, const Pass *pass) {
+__device__ void dropout(const T *x, T *y, i64 rows, i64 channels, i64 plane, unsigned stream, i64 first_unit,
+	unsigned below, const Pass *pass) {
 	const i64 units = channels * plane, n = rows * units;
 	const Draw draw(pass, stream);
 	const Divider by_units(units), by_channels(channels);
@@ -66,16 +67,20 @@ __device__ void dropout(const T *x, T *y, i64 rows, i64 channels, i64 plane, uns
 	}
 }
 
-KERNEL dropout_nchw_f32(const float *x, float *y, i64 rows, i64 channels, i64 plane, i64 stream, i64 first, i64 below, const Pass *pass) {
+KERNEL dropout_nchw_f32(const float *x, float *y, i64 rows, i64 channels, i64 plane, i64 stream, i64 first, i64 below,
+	const Pass *pass) {
 	dropout<float, false>(x, y, rows, channels, plane, (unsigned)stream, first, (unsigned)below, pass);
 }
-KERNEL dropout_nchw_bf16(const bf16 *x, bf16 *y, i64 rows, i64 channels, i64 plane, i64 stream, i64 first, i64 below, const Pass *pass) {
+KERNEL dropout_nchw_bf16(const bf16 *x, bf16 *y, i64 rows, i64 channels, i64 plane, i64 stream, i64 first, i64 below,
+	const Pass *pass) {
 	dropout<bf16, false>(x, y, rows, channels, plane, (unsigned)stream, first, (unsigned)below, pass);
 }
-KERNEL dropout_nhwc_f32(const float *x, float *y, i64 rows, i64 channels, i64 plane, i64 stream, i64 first, i64 below, const Pass *pass) {
+KERNEL dropout_nhwc_f32(const float *x, float *y, i64 rows, i64 channels, i64 plane, i64 stream, i64 first, i64 below,
+	const Pass *pass) {
 	dropout<float, true>(x, y, rows, channels, plane, (unsigned)stream, first, (unsigned)below, pass);
 }
-KERNEL dropout_nhwc_bf16(const bf16 *x, bf16 *y, i64 rows, i64 channels, i64 plane, i64 stream, i64 first, i64 below, const Pass *pass) {
+KERNEL dropout_nhwc_bf16(const bf16 *x, bf16 *y, i64 rows, i64 channels, i64 plane, i64 stream, i64 first, i64 below,
+	const Pass *pass) {
 	dropout<bf16, true>(x, y, rows, channels, plane, (unsigned)stream, first, (unsigned)below, pass);
 }
 

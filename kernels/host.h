@@ -142,7 +142,8 @@ inline const char *disagree(Fiber **fibers, unsigned n, Fiber *one) {
 	static thread_local char text[300];
 	unsigned there = 0;
 	for (unsigned t = 0; t < n; t++) there += fibers[t] && fibers[t]->file == one->file && fibers[t]->line == one->line;
-	snprintf(text, sizeof text, "block %u: %u of %u threads wait at %s:%d, the others have ended or wait elsewhere", blockIdx.x, there, n, one->file, one->line);
+	snprintf(text, sizeof text, "block %u: %u of %u threads wait at %s:%d, the others have ended or wait elsewhere",
+		blockIdx.x, there, n, one->file, one->line);
 	for (unsigned t = 0; t < n; t++)
 		if (fibers[t]) {
 			fibers[t]->entered = false;
@@ -205,8 +206,12 @@ struct Kernel {
 	bool eight;             // all take 8 bytes
 };
 
-template <class... A, size_t... I> inline void call(void (*kernel)(A...), void **args, std::index_sequence<I...>) { kernel(*(A *)args[I]...); }
-template <class... A> inline void call(void (*kernel)(A...), void **args) { call(kernel, args, std::index_sequence_for<A...>()); }
+template <class... A, size_t... I> inline void call(void (*kernel)(A...), void **args, std::index_sequence<I...>) {
+	kernel(*(A *)args[I]...);
+}
+template <class... A> inline void call(void (*kernel)(A...), void **args) {
+	call(kernel, args, std::index_sequence_for<A...>());
+}
 template <class... A> constexpr int count(void (*)(A...)) { return sizeof...(A); }
 template <class... A> constexpr unsigned long pointers(void (*)(A...)) {
 	unsigned long bits = 0, bit = 1;

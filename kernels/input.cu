@@ -4,8 +4,9 @@
 #include "values.h"
 
 template <class T, bool NHWC>
-__device__ void input(const unsigned char *pixels, const int *crop, const unsigned char *flip, const float *color, const float *mean, i64 means, const float *scale,
-	T *x, i64 rows, i64 channels, i64 height, i64 width, i64 h, i64 w, i64 depth, i64 oh, i64 ow, const Pass *pass) {
+__device__ void input(const unsigned char *pixels, const int *crop, const unsigned char *flip, const float *color,
+	const float *mean, i64 means, const float *scale, T *x, i64 rows, i64 channels, i64 height, i64 width, i64 h, i64 w,
+	i64 depth, i64 oh, i64 ow, const Pass *pass) {
 	const Divider by_width(ow), by_height(oh);
 	for (i64 n = first(); n < rows * oh * ow; n += step()) {
 		unsigned r = (unsigned)n;
@@ -18,7 +19,8 @@ __device__ void input(const unsigned char *pixels, const int *crop, const unsign
 			for (int k = 0; k < 4 && inside && c + k < channels; k++) {
 				const i64 ch = c + k;
 				const float m = means == 0 ? 0 : means == channels ? mean[ch] : mean[ch * height * width + at];
-				v.at[k] = (pixels[(r * height * width + at) * channels + ch] - m + color[3 * r + ch]) * (scale ? scale[ch] : 1);
+				v.at[k] = (pixels[(r * height * width + at) * channels + ch] - m + color[3 * r + ch]) *
+					(scale ? scale[ch] : 1);
 			}
 			if constexpr (NHWC)
 				store(x, n * depth + c, (n + 1) * depth, v);
@@ -29,9 +31,11 @@ __device__ void input(const unsigned char *pixels, const int *crop, const unsign
 }
 
 #define INPUT(name, T, nhwc) \
-	KERNEL name(const unsigned char *pixels, const int *crop, const unsigned char *flip, const float *color, const float *mean, i64 means, const float *scale, T *x, \
-		i64 rows, i64 channels, i64 height, i64 width, i64 h, i64 w, i64 depth, i64 oh, i64 ow, const Pass *pass) { \
-		input<T, nhwc>(pixels, crop, flip, color, mean, means, scale, x, rows, channels, height, width, h, w, depth, oh, ow, pass); \
+	KERNEL name(const unsigned char *pixels, const int *crop, const unsigned char *flip, const float *color, \
+		const float *mean, i64 means, const float *scale, T *x, i64 rows, i64 channels, i64 height, i64 width, i64 h, \
+		i64 w, i64 depth, i64 oh, i64 ow, const Pass *pass) { \
+		input<T, nhwc>(pixels, crop, flip, color, mean, means, scale, x, rows, channels, height, width, h, w, depth, \
+			oh, ow, pass); \
 	}
 INPUT(input_nchw_f32, float, false)
 INPUT(input_nchw_bf16, bf16, false)

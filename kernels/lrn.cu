@@ -27,7 +27,9 @@ template <bool NHWC> struct Tile {
 	int row, p0, c0, first, last;
 
 	// place is that of channel c and pixel p of the tile, widened by margin channels on both sides, in shared memory.
-	__device__ static int place(int c, int p, int margin) { return NHWC ? p * (TILE + 2 * margin) + c + margin : (c + margin) * TILE + p; }
+	__device__ static int place(int c, int p, int margin) {
+		return NHWC ? p * (TILE + 2 * margin) + c + margin : (c + margin) * TILE + p;
+	}
 
 	// sweep calls f(c, p, i) for the channels -margin .. TILE+margin and pixels of the tile that are the thread's; i is
 	// the number in the tensor, -1 where there is none. A warp takes neighbours in memory.
@@ -79,7 +81,8 @@ template <class T, bool NHWC> __device__ inline void forward(const T *x, T *y, N
 }
 
 template <class T, bool NHWC> __device__ inline void backward(const T *x, const T *dy, T *dx, Norm n, const int half) {
-	__shared__ float xs[(TILE + 4 * REACH) * TILE], direct[(TILE + 2 * REACH) * TILE], through[(TILE + 2 * REACH) * TILE];
+	__shared__ float xs[(TILE + 4 * REACH) * TILE], direct[(TILE + 2 * REACH) * TILE],
+		through[(TILE + 2 * REACH) * TILE];
 	const int next = NHWC ? 1 : TILE;
 	const float factor = 2 * n.alpha * n.beta;
 	each<NHWC>(n, [=](Tile<NHWC> tile) {
@@ -87,7 +90,8 @@ template <class T, bool NHWC> __device__ inline void backward(const T *x, const 
 		__syncthreads();
 		tile.sweep(n, half, [=](int c, int p, int i) {
 			const float *at = xs + tile.place(c, p, 2 * half);
-			const float scale = n.k + n.alpha * squares(at, next, half), d = i < 0 ? 0 : get(dy[i]) * power(scale, n.beta);
+			const float scale = n.k + n.alpha * squares(at, next, half), d = i < 0 ? 0 :
+				get(dy[i]) * power(scale, n.beta);
 			direct[tile.place(c, p, half)] = d;                                          // dy scale^-beta
 			through[tile.place(c, p, half)] = i < 0 ? 0 : __fdividef(d * *at, scale); // dy x scale^(-beta-1)
 		});
@@ -104,13 +108,17 @@ template <class T, bool NHWC> __device__ inline void backward(const T *x, const 
 
 // The paper's size, 5, is known when compiled.
 #define LRN(type, T, layout, nhwc) \
-	KERNEL lrn_##layout##_##type(const T *x, T *y, i64 rows, i64 channels, i64 plane, i64 groups, i64 size, double alpha, double beta, double k) { \
-		const Norm n = {(int)rows, (int)channels, (int)plane, (int)groups, (float)alpha / size, (float)beta, (float)k}; \
+	KERNEL lrn_##layout##_##type(const T *x, T *y, i64 rows, i64 channels, i64 plane, i64 groups, i64 size, \
+		double alpha, double beta, double k) { \
+		const Norm n = {(int)rows, (int)channels, (int)plane, (int)groups, (float)alpha / size, (float)beta, \
+			(float)k}; \
 		size == 5 ? forward<T, nhwc>(x, y, n, 2) : forward<T, nhwc>(x, y, n, (int)size / 2); \
 	} \
 	KERNEL lrn_backward_##layout##_##type( \
-		const T *x, const T *dy, T *dx, i64 rows, i64 channels, i64 plane, i64 groups, i64 size, double alpha, double beta, double k) { \
-		const Norm n = {(int)rows, (int)channels, (int)plane, (int)groups, (float)alpha / size, (float)beta, (float)k}; \
+		const T *x, const T *dy, T *dx, i64 rows, i64 channels, i64 plane, i64 groups, i64 size, double alpha, \
+		double beta, double k) { \
+		const Norm n = {(int)rows, (int)channels, (int)plane, (int)groups, (float)alpha / size, (float)beta, \
+			(float)k}; \
 		size == 5 ? backward<T, nhwc>(x, dy, dx, n, 2) : backward<T, nhwc>(x, dy, dx, n, (int)size / 2); \
 	}
 LRN(f32, float, nchw, false)

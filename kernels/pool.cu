@@ -53,10 +53,12 @@ template <class T, bool NHWC> __device__ void pool_avg(const T *x, T *y, i64 row
 }
 
 #define POOL(type, T, layout, nhwc) \
-	KERNEL pool_max_##layout##_##type(const T *x, T *y, unsigned short *best, i64 rows, i64 channels, i64 h, i64 w, i64 oh, i64 ow, i64 window, i64 stride, i64 pad) { \
+	KERNEL pool_max_##layout##_##type(const T *x, T *y, unsigned short *best, i64 rows, i64 channels, i64 h, i64 w, \
+		i64 oh, i64 ow, i64 window, i64 stride, i64 pad) { \
 		pool_max<T, nhwc>(x, y, best, rows, {channels, h, w, oh, ow, window, stride, pad}); \
 	} \
-	KERNEL pool_avg_##layout##_##type(const T *x, T *y, i64 rows, i64 channels, i64 h, i64 w, i64 oh, i64 ow, i64 window, i64 stride, i64 pad) { \
+	KERNEL pool_avg_##layout##_##type(const T *x, T *y, i64 rows, i64 channels, i64 h, i64 w, i64 oh, i64 ow, \
+		i64 window, i64 stride, i64 pad) { \
 		pool_avg<T, nhwc>(x, y, rows, {channels, h, w, oh, ow, window, stride, pad}); \
 	}
 POOL(f32, float, nchw, false)

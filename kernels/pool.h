@@ -7,7 +7,8 @@ struct Pooling {
 	int channels, h, w, oh, ow, window, stride, pad;
 
 	__device__ Pooling(i64 channels, i64 h, i64 w, i64 oh, i64 ow, i64 window, i64 stride, i64 pad)
-		: channels((int)channels), h((int)h), w((int)w), oh((int)oh), ow((int)ow), window((int)window), stride((int)stride), pad((int)pad) {}
+		: channels((int)channels), h((int)h), w((int)w), oh((int)oh), ow((int)ow), window((int)window),
+		stride((int)stride), pad((int)pad) {}
 };
 
 // Maps finds numbers in a tensor of (rows, channels, height, width). A thread takes N channels of a place together: 1
@@ -18,7 +19,9 @@ template <bool NHWC> struct Maps {
 
 	// start is the number of channel c of row r at 0, 0; next is how far the pixel to the right is, end where the
 	// numbers side by side end.
-	__device__ int start(int r, int c) const { return NHWC ? r * height * width * channels + c : (r * channels + c) * height * width; }
+	__device__ int start(int r, int c) const {
+		return NHWC ? r * height * width * channels + c : (r * channels + c) * height * width;
+	}
 	__device__ int next() const { return NHWC ? channels : 1; }
 	__device__ int end(int i, int c) const { return NHWC ? i - c + channels : i + 1; }
 };

@@ -8,7 +8,8 @@ __device__ inline Span around(const Pooling &p, const Divider &by_stride, int i,
 	return {before < 0 ? 0 : (int)by_stride.quotient(before) + 1, min((int)by_stride.quotient(at) + 1, n)};
 }
 
-template <class T, bool NHWC> __device__ void pool_max_backward(const unsigned short *best, const T *dy, T *dx, i64 rows, Pooling p) {
+template <class T, bool NHWC> __device__ void pool_max_backward(const unsigned short *best, const T *dy, T *dx,
+	i64 rows, Pooling p) {
 	const Maps<NHWC> in = {p.channels, p.h, p.w}, out = {p.channels, p.oh, p.ow};
 	const Divider by_stride(p.stride);
 	enum { N = Maps<NHWC>::N };
@@ -54,10 +55,12 @@ template <class T, bool NHWC> __device__ void pool_avg_backward(const T *dy, T *
 
 #define POOL_BACKWARD(type, T, layout, nhwc) \
 	KERNEL pool_max_backward_##layout##_##type( \
-		const unsigned short *best, const T *dy, T *dx, i64 rows, i64 channels, i64 h, i64 w, i64 oh, i64 ow, i64 window, i64 stride, i64 pad) { \
+		const unsigned short *best, const T *dy, T *dx, i64 rows, i64 channels, i64 h, i64 w, i64 oh, i64 ow, \
+		i64 window, i64 stride, i64 pad) { \
 		pool_max_backward<T, nhwc>(best, dy, dx, rows, {channels, h, w, oh, ow, window, stride, pad}); \
 	} \
-	KERNEL pool_avg_backward_##layout##_##type(const T *dy, T *dx, i64 rows, i64 channels, i64 h, i64 w, i64 oh, i64 ow, i64 window, i64 stride, i64 pad) { \
+	KERNEL pool_avg_backward_##layout##_##type(const T *dy, T *dx, i64 rows, i64 channels, i64 h, i64 w, i64 oh, \
+		i64 ow, i64 window, i64 stride, i64 pad) { \
 		pool_avg_backward<T, nhwc>(dy, dx, rows, {channels, h, w, oh, ow, window, stride, pad}); \
 	}
 POOL_BACKWARD(f32, float, nchw, false)

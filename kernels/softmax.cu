@@ -3,7 +3,8 @@
 // where the label is nearly certain the loss is what is left of 1.
 #include "values.h"
 
-template <class T> __device__ void softmax(const T *x, const int *labels, float *p, float *stats, i64 rows, i64 classes, const Pass *pass) {
+template <class T> __device__ void softmax(const T *x, const int *labels, float *p, float *stats, i64 rows, i64 classes,
+	const Pass *pass) {
 	__shared__ float tops[THREADS];
 	__shared__ double sums[THREADS];
 	__shared__ int counts[THREADS];
@@ -27,7 +28,8 @@ template <class T> __device__ void softmax(const T *x, const int *labels, float 
 		// NaN and infinity come out as NaN
 		for (i64 k = threadIdx.x; k < classes; k += THREADS) total += expf(get(row[k]) - top);
 		total = sum(total, sums);
-		for (i64 k = threadIdx.x; k < classes; k += THREADS) p[r * classes + k] = expf(get(row[k]) - top) / (float)total;
+		for (i64 k = threadIdx.x; k < classes; k += THREADS)
+			p[r * classes + k] = expf(get(row[k]) - top) / (float)total;
 		if (threadIdx.x == 0 && label >= 0) {
 			st[0] = (float)(log(total) + top - mark);
 			st[1] = ahead >= 1;
@@ -44,7 +46,8 @@ KERNEL softmax_bf16(const bf16 *x, const int *labels, float *p, float *stats, i6
 }
 
 // The gradient of the logits, (p - onehot) / divisor; 0 in rows without a label or not in use.
-template <class T> __device__ void softmax_backward(const float *p, const int *labels, T *dx, i64 rows, i64 classes, const Pass *pass) {
+template <class T> __device__ void softmax_backward(const float *p, const int *labels, T *dx, i64 rows, i64 classes,
+	const Pass *pass) {
 	for (i64 r = blockIdx.x; r < rows; r += gridDim.x) {
 		const int label = r < pass->rows ? labels[r] : -1;
 		for (i64 k = threadIdx.x; k < classes; k += THREADS)

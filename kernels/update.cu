@@ -35,7 +35,8 @@ KERNEL check(const Tensor *tensors, i64 count, i64 chunks, int *flags) {
 	});
 }
 
-KERNEL update(const Tensor *tensors, i64 count, i64 chunks, const float *lr, const float *decay, const Pass *pass, int *flags) {
+KERNEL update(const Tensor *tensors, i64 count, i64 chunks, const float *lr, const float *decay, const Pass *pass,
+	int *flags) {
 	if (flags[STOP]) return;
 	const float momentum = pass->momentum;
 	each(tensors, count, chunks, [=](i64 t, i64 from, i64 to) {

@@ -40,7 +40,8 @@ __device__ inline Four load_wide(const float *p) {
 
 __device__ inline Four load_wide(const bf16 *p) {
 	const uint2 v = *(const uint2 *)p;
-	return {{__uint_as_float(v.x << 16), __uint_as_float(v.x & 0xffff0000), __uint_as_float(v.y << 16), __uint_as_float(v.y & 0xffff0000)}};
+	return {{__uint_as_float(v.x << 16), __uint_as_float(v.x & 0xffff0000), __uint_as_float(v.y << 16),
+		__uint_as_float(v.y & 0xffff0000)}};
 }
 
 __device__ inline void store_wide(float *p, Four v) { *(float4 *)p = make_float4(v.at[0], v.at[1], v.at[2], v.at[3]); }

@@ -56,8 +56,10 @@ typedef struct {
 
 // The descriptors of a layer's three primitives. The backward ones take the forward one as a hint.
 dnnl_status_t cpu_forward(dnnl_engine_t e, const cpu_layer *l, dnnl_primitive_desc_t *pd);
-dnnl_status_t cpu_backward_data(dnnl_engine_t e, const cpu_layer *l, dnnl_primitive_desc_t hint, dnnl_primitive_desc_t *pd);
-dnnl_status_t cpu_backward_weights(dnnl_engine_t e, const cpu_layer *l, dnnl_primitive_desc_t hint, dnnl_primitive_desc_t *pd);
+dnnl_status_t cpu_backward_data(dnnl_engine_t e, const cpu_layer *l, dnnl_primitive_desc_t hint,
+	dnnl_primitive_desc_t *pd);
+dnnl_status_t cpu_backward_weights(dnnl_engine_t e, const cpu_layer *l, dnnl_primitive_desc_t hint,
+	dnnl_primitive_desc_t *pd);
 dnnl_status_t cpu_reorder(dnnl_engine_t e, const cpu_desc *from, const cpu_desc *to, dnnl_primitive_desc_t *pd);
 
 // cpu_wants gives the layout that a primitive settled on.
@@ -113,7 +115,8 @@ typedef struct {
 	const float *scale;  // (channels)
 	int half;
 } cpu_input;
-void cpu_input_rows(const cpu_input *in, void *x, const uint8_t *pixels, const int32_t *crop, const uint8_t *flip, const float *color);
+void cpu_input_rows(const cpu_input *in, void *x, const uint8_t *pixels, const int32_t *crop, const uint8_t *flip,
+	const float *color);
 
 // Activations. Gradients come from the output y; dx may be dy. scale multiplies what ReLU lets through.
 void cpu_relu(void *y, const void *x, int64_t n, int half);
@@ -161,8 +164,8 @@ void cpu_pool_backward(const cpu_pool *p, void *dx, const void *dy, const uint8_
 // Normalisation followed by pooling, row by row: what lies between stays in the cache. between holds one group of
 // one row for each thread, in floats.
 void cpu_lrn_pool_forward(const cpu_lrn *l, const cpu_pool *p, void *y, uint8_t *winner, const void *x, float *between);
-void cpu_lrn_pool_backward(const cpu_lrn *l, const cpu_pool *p, void *dx, const void *dy, const uint8_t *winner, const void *x,
-	float *between, int relu);
+void cpu_lrn_pool_backward(const cpu_lrn *l, const cpu_pool *p, void *dx, const void *dy, const uint8_t *winner,
+	const void *x, float *between, int relu);
 
 // cpu_softmax gives probabilities and, for each row with a label, loss, top-1 and top-5 error. Not 0: all losses are
 // finite.
@@ -182,7 +185,8 @@ typedef struct {
 void cpu_product(const cpu_vector *v, void *y, const void *w, const void *x, const float *bias);
 // cpu_product_bytes: y = scale (w x) + bias with a scale for each output, x of (rows, inputs) and y of (rows, outputs).
 // cpu_quantize makes such w, whole numbers of -127..127, and scales, as device.FC has them.
-void cpu_product_bytes(const cpu_vector *v, void *y, const int8_t *w, const float *scale, const void *x, const float *bias);
+void cpu_product_bytes(const cpu_vector *v, void *y, const int8_t *w, const float *scale, const void *x,
+	const float *bias);
 void cpu_quantize(int8_t *q, float *scale, const float *w, int64_t inputs, int64_t outputs);
 
 // Convolutions after Winograd, of stride 1 and 3x3 or 5x5 taps: see winograd.c. Values are in blocks of 16 channels, of
@@ -208,9 +212,11 @@ void cpu_winograd_plan(cpu_winograd *w, int threads);
 // y.
 void cpu_winograd_points(const cpu_winograd *w, float *points, const float *weights, int turned);
 // cpu_winograd_convolve: bias and mask may be NULL; where the mask, laid out as y, is not positive, y becomes 0.
-void cpu_winograd_convolve(const cpu_winograd *w, void *y, const void *x, const float *points, const float *bias, const void *mask, float *scratch);
+void cpu_winograd_convolve(const cpu_winograd *w, void *y, const void *x, const float *points, const float *bias,
+	const void *mask, float *scratch);
 // cpu_winograd_weights gives the gradients of weights and bias.
-void cpu_winograd_weights(const cpu_winograd *w, float *weights, float *bias, const void *x, const void *dy, float *scratch);
+void cpu_winograd_weights(const cpu_winograd *w, float *weights, float *bias, const void *x, const void *dy,
+	float *scratch);
 
 // cpu_tiles is a convolution of stride 1, whose weights' gradient tiles compute: see tiles.c. Values are bf16 with
 // channels last, weights in oneDNN's order gOIhw16i16o; channels of a group are a multiple of 16.
@@ -242,7 +248,8 @@ void cpu_fold_weights(const cpu_fold *f, float *weights, const float *folded);
 // w stayed finite. packed, if not NULL, gets w as bf16, of each two lines of so many numbers (a multiple of 16; n is
 // one of two lines) the numbers in turn.
 int cpu_finite(const float *x, int64_t n);
-int cpu_update(float *w, float *v, const float *g, int64_t n, float momentum, float lr, float decay, void *packed, int64_t line);
+int cpu_update(float *w, float *v, const float *g, int64_t n, float momentum, float lr, float decay, void *packed,
+	int64_t line);
 
 // ---- probe.c: what the processor does at most, see device.Probe. half: in bf16, where cpu_bfloat16 has no objection;
 // 2: on tiles.

@@ -18,8 +18,12 @@ enum { INFINITE = 0x7f800000 };
 // makes of one a job on floats and one on bf16, RUN chooses between them.
 
 #define BOTH(name) \
-	CLONES static void name##_floats(const void *args, int thread, int64_t begin, int64_t end) { name(args, thread, begin, end, 0); } \
-	HALF static void name##_halves(const void *args, int thread, int64_t begin, int64_t end) { name(args, thread, begin, end, 1); }
+	CLONES static void name##_floats(const void *args, int thread, int64_t begin, int64_t end) { \
+		name(args, thread, begin, end, 0); \
+	} \
+	HALF static void name##_halves(const void *args, int thread, int64_t begin, int64_t end) { \
+		name(args, thread, begin, end, 1); \
+	}
 #define RUN(name, half, ...) cpu_parallel((half) ? name##_halves : name##_floats, __VA_ARGS__)
 
 // ---- copies
@@ -43,10 +47,11 @@ INLINE void copy_flat(void *dst, const int dh, const void *src, const int sh, in
 		for (int64_t i = 0; i < n; i++) store(dst, i, load(src, i, sh), dh);
 }
 
-INLINE void copy_channel(void *dst, int64_t d0, int64_t dp, const int dh, const void *src, int64_t s0, int64_t sp, const int sh,
-	int64_t pixels, int add) {
+INLINE void copy_channel(void *dst, int64_t d0, int64_t dp, const int dh, const void *src, int64_t s0, int64_t sp,
+	const int sh, int64_t pixels, int add) {
 	if (add)
-		for (int64_t p = 0; p < pixels; p++) store(dst, d0 + p * dp, load(dst, d0 + p * dp, dh) + load(src, s0 + p * sp, sh), dh);
+		for (int64_t p = 0; p < pixels; p++)
+			store(dst, d0 + p * dp, load(dst, d0 + p * dp, dh) + load(src, s0 + p * sp, sh), dh);
 	else
 		for (int64_t p = 0; p < pixels; p++) store(dst, d0 + p * dp, load(src, s0 + p * sp, sh), dh);
 }
@@ -61,11 +66,13 @@ INLINE void copy_row(const copy_args *a, int64_t r, const int dh, const int sh) 
 		return;
 	}
 	if (db == sb) { // some channels of many, which are last
-		for (int64_t p = 0; p < pixels; p++) copy_flat(place(dst, p * dp, dh), dh, place(src, p * sp, sh), sh, db, a->add);
+		for (int64_t p = 0; p < pixels; p++)
+			copy_flat(place(dst, p * dp, dh), dh, place(src, p * sp, sh), sh, db, a->add);
 		return;
 	}
 	for (int64_t c = 0; c < d->channels; c++)
-		copy_channel(dst, c / db * pixels * db + c % db, dp, dh, src, c / sb * pixels * sb + c % sb, sp, sh, pixels, a->add);
+		copy_channel(dst, c / db * pixels * db + c % db, dp, dh, src, c / sb * pixels * sb + c % sb, sp, sh, pixels,
+			a->add);
 	for (int64_t c = d->channels; c % db != 0; c++)
 		for (int64_t p = 0; p < pixels; p++) store(dst, (c / db * pixels + p) * db + c % db, 0, dh);
 }
@@ -160,8 +167,8 @@ typedef struct {
 } input_args;
 
 // channel_line makes one line of one channel, from number at of x on; source is its leftmost pixel, stride apart.
-INLINE void channel_line(void *x, int64_t at, const int half, const uint8_t *source, const int64_t stride, const float *mean,
-	int64_t mean_step, float color, float scale, int64_t n, int flip) {
+INLINE void channel_line(void *x, int64_t at, const int half, const uint8_t *source, const int64_t stride,
+	const float *mean, int64_t mean_step, float color, float scale, int64_t n, int flip) {
 	if (flip)
 		for (int64_t j = 0; j < n; j++)
 			store(x, at + n - 1 - j, ((float)source[j * stride] - mean[j * mean_step] + color) * scale, half);
@@ -174,11 +181,12 @@ INLINE void channel_line(void *x, int64_t at, const int half, const uint8_t *sou
 // colour_line makes one line of three channels, which are last, 16 pixels at a time: mean is that of the leftmost pixel
 // of source, or of all where whole is 0; color is added and the sum scaled. Flipped, source's pixels are written from
 // the right.
-INLINE void colour_line(void *x, int64_t at, const int half, const uint8_t *source, const float *mean, int whole, const float *color,
-	const float *scale, int64_t n, int flip) {
+INLINE void colour_line(void *x, int64_t at, const int half, const uint8_t *source, const float *mean, int whole,
+	const float *color, const float *scale, int64_t n, int flip) {
 	enum { PIXELS = 16, NUMBERS = 3 * PIXELS };
 	float means[NUMBERS], colors[NUMBERS], scales[NUMBERS], line[NUMBERS];
-	for (int i = 0; i < NUMBERS; i++) means[i] = whole ? 0 : mean[i % 3], colors[i] = color[i % 3], scales[i] = scale[i % 3];
+	for (int i = 0; i < NUMBERS; i++)
+		means[i] = whole ? 0 : mean[i % 3], colors[i] = color[i % 3], scales[i] = scale[i % 3];
 	int64_t j = 0;
 	for (; j + PIXELS <= n; j += PIXELS) {
 		const uint8_t *s = source + 3 * j;
@@ -191,7 +199,8 @@ INLINE void colour_line(void *x, int64_t at, const int half, const uint8_t *sour
 			store_16(y, i, (f + *(const floats_16 *)(colors + i)) * *(const floats_16 *)(scales + i), half);
 		}
 		if (flip)
-			for (int i = 0; i < PIXELS; i++) memcpy(place(x, at + 3 * (n - 1 - j - i), half), place(y, 3 * i, half), half ? 6 : 12);
+			for (int i = 0; i < PIXELS; i++)
+				memcpy(place(x, at + 3 * (n - 1 - j - i), half), place(y, 3 * i, half), half ? 6 : 12);
 	}
 	for (; j < n; j++)
 		for (int c = 0; c < 3; c++) {
@@ -202,7 +211,8 @@ INLINE void colour_line(void *x, int64_t at, const int half, const uint8_t *sour
 
 INLINE void input_row(const input_args *a, int64_t r, const int half) {
 	const cpu_input in = *a->in;
-	const int64_t row = in.channels * in.height * in.width, picture = in.picture_height * in.picture_width * in.channels;
+	const int64_t row = in.channels * in.height * in.width,
+		picture = in.picture_height * in.picture_width * in.channels;
 	if (r >= in.used) {
 		memset(place(a->x, r * row, half), 0, (size_t)row * (half ? 2 : 4));
 		return;
@@ -211,8 +221,8 @@ INLINE void input_row(const input_args *a, int64_t r, const int half) {
 	for (int64_t i = 0; i < in.height; i++) {
 		if (in.last && in.channels == 3) {
 			const int64_t at = (top + i) * in.picture_width + left;
-			colour_line(a->x, r * row + i * in.width * 3, half, a->pixels + r * picture + at * 3, in.mean + (whole ? 3 * at : 0), (int)whole,
-				a->color + 3 * r, in.scale, in.width, a->flip[r]);
+			colour_line(a->x, r * row + i * in.width * 3, half, a->pixels + r * picture + at * 3,
+				in.mean + (whole ? 3 * at : 0), (int)whole, a->color + 3 * r, in.scale, in.width, a->flip[r]);
 			continue;
 		}
 		for (int64_t c = 0; c < in.channels; c++) {
@@ -220,7 +230,8 @@ INLINE void input_row(const input_args *a, int64_t r, const int half) {
 			const uint8_t *source = a->pixels + r * picture + at * in.channels + c;
 			const float *mean = in.mean + c * in.mean_pixels + (whole ? at : 0), color = a->color[3 * r + c];
 			const int64_t line = r * row + (c * in.height + i) * in.width;
-			if (in.channels == 3) channel_line(a->x, line, half, source, 3, mean, whole, color, in.scale[c], in.width, a->flip[r]);
+			if (in.channels == 3)
+				channel_line(a->x, line, half, source, 3, mean, whole, color, in.scale[c], in.width, a->flip[r]);
 			else channel_line(a->x, line, half, source, 1, mean, whole, color, in.scale[c], in.width, a->flip[r]);
 		}
 	}
@@ -232,7 +243,8 @@ INLINE void input_part(const void *args, int thread, int64_t begin, int64_t end,
 }
 BOTH(input_part)
 
-void cpu_input_rows(const cpu_input *in, void *x, const uint8_t *pixels, const int32_t *crop, const uint8_t *flip, const float *color) {
+void cpu_input_rows(const cpu_input *in, void *x, const uint8_t *pixels, const int32_t *crop, const uint8_t *flip,
+	const float *color) {
 	const input_args a = {in, x, pixels, crop, flip, color};
 	RUN(input_part, in->half, &a, in->rows, 1, in->rows * in->channels * in->height * in->width);
 }
@@ -271,7 +283,8 @@ INLINE void drop_part(const void *args, int thread, int64_t begin, int64_t end, 
 			philox(words, &d, (uint32_t)block, d.sample + (uint32_t)r);
 			const int64_t u = block * 4 - d.first_unit; // unit of the first word, -3..
 			for (int64_t i = max64(0, -u); i < min64(4 * BATCH, d.units - u); i++)
-				store(a->y, r * d.units + u + i, words[i & 3][i >> 2] < d.threshold ? 0 : load(a->x, r * d.units + u + i, half), half);
+				store(a->y, r * d.units + u + i, words[i & 3][i >> 2] < d.threshold ? 0 :
+					load(a->x, r * d.units + u + i, half), half);
 		}
 	}
 }
@@ -291,7 +304,9 @@ typedef struct {
 // ahead asks for what lies some lines behind number i: the processor by itself reads ahead too late here. Predicting
 // with the paper's net on one core of a Xeon, 128 pictures, normalisation with pooling takes 29.5 and 18.1 ms without
 // and 23.4 and 14.4 with in bf16, 26.9 and 16.9, 23.2 and 16.3 in fp32. Not measured on others.
-INLINE void ahead(const void *x, int64_t i, const int half) { __builtin_prefetch((const char *)place(x, i, half) + 2048); }
+INLINE void ahead(const void *x, int64_t i, const int half) {
+	__builtin_prefetch((const char *)place(x, i, half) + 2048);
+}
 
 #define LANES 16
 #define LANE_NUMBERS {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15}
@@ -305,13 +320,16 @@ INLINE int lrn_last(const cpu_lrn *l) { return l->block == l->channels; } // cha
 // lrn_vectors is the number of channels that lrn.h takes at a time; 0: it does not do it.
 INLINE int64_t lrn_vectors(const cpu_lrn *l) {
 	const int64_t channels = l->channels / l->groups, lanes = lrn_last(l) ? (channels % 16 ? 8 : 16) : l->block;
-	return (lanes == 8 || lanes == 16) && channels % lanes == 0 && l->reach == 2 && l->beta == .75f && l->k >= 1e-30f ? lanes : 0;
+	return (lanes == 8 || lanes == 16) && channels % lanes == 0 && l->reach == 2 && l->beta == .75f &&
+		l->k >= 1e-30f ? lanes : 0;
 }
 
 // blocks_of are the steps where vectors of so many channels lie behind each other pixel by pixel.
 INLINE steps blocks_of(const cpu_lrn *l, int64_t lanes) { return (steps){lanes, l->pixels * lanes}; }
 
-INLINE steps lrn_steps(const cpu_lrn *l, int64_t lanes) { return lrn_last(l) ? (steps){l->channels, lanes} : blocks_of(l, lanes); }
+INLINE steps lrn_steps(const cpu_lrn *l, int64_t lanes) {
+	return lrn_last(l) ? (steps){l->channels, lanes} : blocks_of(l, lanes);
+}
 
 // lrn_at is where the channels from c0 on lie in a row, where blocks are whole.
 INLINE int64_t lrn_at(const cpu_lrn *l, int64_t c0) { return lrn_last(l) ? c0 : c0 * l->pixels; }
@@ -331,8 +349,8 @@ enum { TILE = 1536, FRONT = cpu_lrn_reach, SCRATCH = FRONT + cpu_lrn_limit + cpu
 
 // lrn_gather copies channels [c0, c0+n) of some pixels from the layout to scratch, width floats a pixel; lrn_scatter
 // brings them back.
-INLINE void lrn_gather(const cpu_lrn *l, const void *x, const int half, int64_t c0, int64_t n, int64_t p0, int64_t pixels,
-	float *scratch, int64_t width) {
+INLINE void lrn_gather(const cpu_lrn *l, const void *x, const int half, int64_t c0, int64_t n, int64_t p0,
+	int64_t pixels, float *scratch, int64_t width) {
 	const int64_t b = l->block;
 	for (int64_t c = 0; c < n;) {
 		const int64_t lane = (c0 + c) % b, m = min64(b - lane, n - c);
@@ -410,7 +428,8 @@ INLINE void lrn_any_forward(const cpu_lrn *l, int64_t c0, void *y, const int yh,
 }
 
 // dx[c] = dy[c] s[c]^-beta - 2 alpha beta x[c] sum over the neighbours j of dy[j] x[j] s[j]^(-beta-1)
-INLINE void lrn_any_backward(const cpu_lrn *l, int64_t c0, void *dx, const void *dy, const int yh, const void *x, const int xh, int relu) {
+INLINE void lrn_any_backward(const cpu_lrn *l, int64_t c0, void *dx, const void *dy, const int yh, const void *x,
+	const int xh, int relu) {
 	const int64_t channels = l->channels / l->groups, width = channels + l->reach, step = max64(1, TILE / width);
 	float xs[SCRATCH], dys[SCRATCH], squares[SCRATCH], s[SCRATCH], r[SCRATCH];
 	float *q = squares + FRONT;
@@ -438,7 +457,8 @@ INLINE void lrn_any_backward(const cpu_lrn *l, int64_t c0, void *dx, const void 
 
 // lrn_group_forward normalises one group of a row, whose first channel is c0. With fused, y is not a row but what lies
 // between normalisation and pooling: the group alone, in blocks.
-INLINE void lrn_group_forward_of(const cpu_lrn *l, int64_t c0, void *y, const int yh, const void *x, const int xh, const int fused) {
+INLINE void lrn_group_forward_of(const cpu_lrn *l, int64_t c0, void *y, const int yh, const void *x, const int xh,
+	const int fused) {
 	const int64_t lanes = lrn_vectors(l), blocks = l->channels / l->groups / max64(1, lanes);
 	const steps xs = lrn_steps(l, lanes), ys = fused ? blocks_of(l, lanes) : xs;
 	if (fused || lanes) x = place(x, lrn_at(l, c0), xh);
@@ -476,7 +496,8 @@ INLINE void lrn_group_backward(const cpu_lrn *l, int64_t c0, void *dx, const voi
 // clear_padding zeroes the channels that the last block has too many.
 INLINE void clear_padding(const cpu_lrn *l, void *y, int half) {
 	for (int64_t c = l->channels; c % l->block != 0; c++)
-		for (int64_t p = 0; p < l->pixels; p++) store(y, (c / l->block * l->pixels + p) * l->block + c % l->block, 0, half);
+		for (int64_t p = 0; p < l->pixels; p++)
+			store(y, (c / l->block * l->pixels + p) * l->block + c % l->block, 0, half);
 }
 
 INLINE int64_t lrn_row(const cpu_lrn *l) { return (l->channels + l->block - 1) / l->block * l->block * l->pixels; }
@@ -514,7 +535,8 @@ INLINE void lrn_backward_part(const void *args, int thread, int64_t begin, int64
 	for (int64_t u = begin; u < end; u++) {
 		const int64_t r = u / l->groups, g = u % l->groups;
 		void *dx = place(a->y, r * row, l->half_x);
-		lrn_group_backward(l, g * (l->channels / l->groups), dx, place(a->dy, r * row, l->half_y), place(a->x, r * row, l->half_x), a->relu, half, 0);
+		lrn_group_backward(l, g * (l->channels / l->groups), dx, place(a->dy, r * row, l->half_y),
+			place(a->x, r * row, l->half_x), a->relu, half, 0);
 		if (g == l->groups - 1) clear_padding(l, dx, l->half_x);
 	}
 }
@@ -554,14 +576,15 @@ INLINE int64_t pixels_in(const cpu_pool *p, int64_t o, int64_t size) {
 #define LANES 1
 #include "pool.h"
 
-INLINE void pool_block_of(const cpu_pool *p, void *y, int64_t yp, const int yh, uint8_t *winner, const void *x, int64_t xp, const int xh) {
+INLINE void pool_block_of(const cpu_pool *p, void *y, int64_t yp, const int yh, uint8_t *winner, const void *x,
+	int64_t xp, const int xh) {
 	if (p->block == 16) pool_16(p, y, yp, yh, winner, x, xp, xh);
 	else if (p->block == 8) pool_8(p, y, yp, yh, winner, x, xp, xh);
 	else pool_1(p, y, yp, yh, winner, x, xp, xh);
 }
 
-INLINE void pool_block_backward_of(const cpu_pool *p, void *dx, int64_t xp, const int xh, const void *dy, int64_t yp, const int yh,
-	const uint8_t *winner) {
+INLINE void pool_block_backward_of(const cpu_pool *p, void *dx, int64_t xp, const int xh, const void *dy, int64_t yp,
+	const int yh, const uint8_t *winner) {
 	if (p->block == 16) pool_backward_16(p, dx, xp, xh, dy, yp, yh, winner);
 	else if (p->block == 8) pool_backward_8(p, dx, xp, xh, dy, yp, yh, winner);
 	else pool_backward_1(p, dx, xp, xh, dy, yp, yh, winner);
@@ -579,7 +602,8 @@ INLINE int64_t pool_at(const cpu_pool *p, int64_t u, int64_t map) {
 }
 
 // pool_block pools block u of y; x: fused, what lies between, else block u as well.
-INLINE void pool_block(const cpu_pool *p, int64_t u, void *y, uint8_t *winner, const void *x, const int half, const int fused) {
+INLINE void pool_block(const cpu_pool *p, int64_t u, void *y, uint8_t *winner, const void *x, const int half,
+	const int fused) {
 	const int64_t xp = fused ? p->block : pool_pitch(p);
 	y = place(y, pool_at(p, u, pool_out(p)), half);
 	if (winner) winner += u * pool_out(p);
@@ -589,7 +613,8 @@ INLINE void pool_block(const cpu_pool *p, int64_t u, void *y, uint8_t *winner, c
 	else pool_block_of(p, y, pool_pitch(p), 1, winner, x, xp, 0);
 }
 
-INLINE void pool_block_backward(const cpu_pool *p, int64_t u, void *dx, const void *dy, const uint8_t *winner, const int half, const int fused) {
+INLINE void pool_block_backward(const cpu_pool *p, int64_t u, void *dx, const void *dy, const uint8_t *winner,
+	const int half, const int fused) {
 	const int64_t xp = fused ? p->block : pool_pitch(p);
 	dy = place(dy, pool_at(p, u, pool_out(p)), half), winner += u * pool_out(p);
 	if (!fused) dx = place(dx, pool_at(p, u, pool_in(p)), p->half_x);
@@ -633,8 +658,10 @@ INLINE void lrn_pool_forward_part(const void *args, int thread, int64_t begin, i
 	const int64_t channels = l->channels / l->groups, blocks = channels / p->block;
 	float *between = a->between + thread * channels * l->pixels;
 	for (int64_t u = begin; u < end; u++) {
-		lrn_group_forward(l, u % l->groups * channels, between, place(a->x, u / l->groups * lrn_row(l), l->half_x), half, 1);
-		for (int64_t b = 0; b < blocks; b++) pool_block(p, u * blocks + b, a->y, a->out_winner, between + b * pool_in(p), half, 1);
+		lrn_group_forward(l, u % l->groups * channels, between, place(a->x, u / l->groups * lrn_row(l), l->half_x),
+			half, 1);
+		for (int64_t b = 0; b < blocks; b++)
+			pool_block(p, u * blocks + b, a->y, a->out_winner, between + b * pool_in(p), half, 1);
 	}
 }
 BOTH(lrn_pool_forward_part)
@@ -647,19 +674,22 @@ INLINE void lrn_pool_backward_part(const void *args, int thread, int64_t begin, 
 	float *between = a->between + thread * channels * l->pixels;
 	for (int64_t u = begin; u < end; u++) {
 		const int64_t row = u / l->groups * lrn_row(l);
-		for (int64_t b = 0; b < blocks; b++) pool_block_backward(p, u * blocks + b, between + b * pool_in(p), a->dy, a->winner, half, 1);
-		lrn_group_backward(l, u % l->groups * channels, place(a->y, row, l->half_x), between, place(a->x, row, l->half_x), a->relu, half, 1);
+		for (int64_t b = 0; b < blocks; b++)
+			pool_block_backward(p, u * blocks + b, between + b * pool_in(p), a->dy, a->winner, half, 1);
+		lrn_group_backward(l, u % l->groups * channels, place(a->y, row, l->half_x), between,
+			place(a->x, row, l->half_x), a->relu, half, 1);
 	}
 }
 BOTH(lrn_pool_backward_part)
 
-void cpu_lrn_pool_forward(const cpu_lrn *l, const cpu_pool *p, void *y, uint8_t *winner, const void *x, float *between) {
+void cpu_lrn_pool_forward(const cpu_lrn *l, const cpu_pool *p, void *y, uint8_t *winner, const void *x,
+	float *between) {
 	const norm_args a = {.l = l, .p = p, .y = y, .between = between, .out_winner = winner, .x = x};
 	RUN(lrn_pool_forward_part, l->half_x, &a, l->rows * l->groups, 1, l->rows * lrn_row(l));
 }
 
-void cpu_lrn_pool_backward(const cpu_lrn *l, const cpu_pool *p, void *dx, const void *dy, const uint8_t *winner, const void *x,
-	float *between, int relu) {
+void cpu_lrn_pool_backward(const cpu_lrn *l, const cpu_pool *p, void *dx, const void *dy, const uint8_t *winner,
+	const void *x, float *between, int relu) {
 	const norm_args a = {.l = l, .p = p, .y = dx, .between = between, .x = x, .dy = dy, .winner = winner, .relu = relu};
 	RUN(lrn_pool_backward_part, l->half_x, &a, l->rows * l->groups, 1, l->rows * lrn_row(l));
 }
@@ -821,7 +851,8 @@ INLINE void product_bytes_part(const void *args, int thread, int64_t begin, int6
 }
 BOTH(product_bytes_part)
 
-void cpu_product_bytes(const cpu_vector *v, void *y, const int8_t *w, const float *scale, const void *x, const float *bias) {
+void cpu_product_bytes(const cpu_vector *v, void *y, const int8_t *w, const float *scale, const void *x,
+	const float *bias) {
 	const bytes_args a = {v, y, w, scale, bias, x};
 	RUN(product_bytes_part, v->half, &a, v->outputs, BYTE_ROWS, v->rows * v->inputs * v->outputs);
 }
@@ -863,7 +894,8 @@ static void softmax_part(const void *args, int thread, int64_t begin, int64_t en
 
 int cpu_softmax(float *p, float *stats, const float *logits, const int32_t *labels, int64_t rows, int64_t classes) {
 	int failed = 0;
-	const loss_args a = {.p = p, .stats = stats, .logits = logits, .labels = labels, .classes = classes, .failed = &failed};
+	const loss_args a = {.p = p, .stats = stats, .logits = logits, .labels = labels, .classes = classes,
+		.failed = &failed};
 	cpu_parallel(softmax_part, &a, rows, 1, 16 * rows * classes);
 	return !failed;
 }
@@ -875,13 +907,15 @@ static void softmax_backward_part(const void *args, int thread, int64_t begin, i
 	for (int64_t r = begin; r < end; r++) {
 		const float *p = a->probabilities + r * n;
 		const int32_t label = r < a->used ? a->labels[r] : -1;
-		for (int64_t i = 0; i < n; i++) store(a->d, r * n + i, label < 0 ? 0 : (p[i] - (i == label)) / a->divisor, a->half);
+		for (int64_t i = 0; i < n; i++)
+			store(a->d, r * n + i, label < 0 ? 0 : (p[i] - (i == label)) / a->divisor, a->half);
 	}
 }
 
 void cpu_softmax_backward(void *dlogits, int half, const float *p, const int32_t *labels, float divisor,
 	int64_t used, int64_t rows, int64_t classes) {
-	const loss_args a = {.d = dlogits, .half = half, .probabilities = p, .labels = labels, .divisor = divisor, .used = used, .classes = classes};
+	const loss_args a = {.d = dlogits, .half = half, .probabilities = p, .labels = labels, .divisor = divisor,
+		.used = used, .classes = classes};
 	cpu_parallel(softmax_backward_part, &a, rows, 1, rows * classes);
 }
 
@@ -941,7 +975,8 @@ void cpu_fold_weights(const cpu_fold *f, float *weights, const float *folded) {
 		for (int64_t c = 0; c < f->channels; c++)
 			for (int64_t h = 0; h < f->kernel; h++)
 				for (int64_t w = 0; w < f->kernel; w++) {
-					const int64_t column = f->columns == 1 ? 0 : w / f->stride, tap = h / f->stride * f->columns + column;
+					const int64_t column = f->columns == 1 ? 0 : w / f->stride, tap = h / f->stride * f->columns +
+						column;
 					const int64_t i = (h % f->stride * f->wide + w - column * f->stride) * f->channels + c;
 					*weights++ = folded[(((o / 16 * blocks + i / 16) * all + tap) * 16 + i % 16) * 16 + o % 16];
 				}
@@ -996,7 +1031,8 @@ CLONES static void update_part(const void *args, int thread, int64_t begin, int6
 // update_packing_part is update_part that also writes the weights as bf16, two lines of so many numbers side by side.
 HALF static void update_packing_part(const void *args, int thread, int64_t begin, int64_t end) {
 	const update_args *a = args;
-	const floats_16 momentum = (floats_16){0} + a->momentum, lr = (floats_16){0} + a->lr, shrink = (floats_16){0} + a->decay * a->lr;
+	const floats_16 momentum = (floats_16){0} + a->momentum, lr = (floats_16){0} + a->lr, shrink = (floats_16){0} +
+		a->decay * a->lr;
 	ints_16 largest = {0};
 	(void)thread;
 	for (int64_t pair = begin; pair < end; pair += 2 * a->line)
@@ -1006,7 +1042,8 @@ HALF static void update_packing_part(const void *args, int thread, int64_t begin
 			for (int k = 0; k < 2; k++) {
 				const int64_t i = pair + k * a->line + j;
 				const floats_16 old = *(const floats_16 *)(a->w + i);
-				const floats_16 v = momentum * *(const floats_16 *)(a->v + i) - shrink * old - lr * *(const floats_16 *)(a->g + i), w = old + v;
+				const floats_16 v = momentum * *(const floats_16 *)(a->v + i) - shrink * old -
+					lr * *(const floats_16 *)(a->g + i), w = old + v;
 				*(floats_16 *)(a->v + i) = v, *(floats_16 *)(a->w + i) = w;
 				const ints_16 m = (ints_16)w & 0x7fffffff, more = m > largest;
 				largest = (m & more) | (largest & ~more);
@@ -1020,7 +1057,8 @@ HALF static void update_packing_part(const void *args, int thread, int64_t begin
 		if (largest[i] >= INFINITE) __atomic_store_n(a->failed, 1, __ATOMIC_RELAXED);
 }
 
-int cpu_update(float *w, float *v, const float *g, int64_t n, float momentum, float lr, float decay, void *packed, int64_t line) {
+int cpu_update(float *w, float *v, const float *g, int64_t n, float momentum, float lr, float decay, void *packed,
+	int64_t line) {
 	int failed = 0;
 	const update_args a = {w, v, g, momentum, lr, decay, &failed, packed, line};
 	if (packed) cpu_parallel(update_packing_part, &a, n, 2 * line, n);

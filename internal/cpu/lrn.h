@@ -39,14 +39,15 @@ INLINE FLOATS NAME(square, LANES)(const void *x, int64_t i, const int xh) {
 }
 
 // xs and ys are the steps in x and dx, in y and dy; xh and yh: they are of bf16.
-INLINE void NAME(lrn_forward, LANES)(const cpu_lrn *l, int64_t blocks, void *y, const steps ys, const int yh, const void *x, const steps xs,
-	const int xh) {
+INLINE void NAME(lrn_forward, LANES)(const cpu_lrn *l, int64_t blocks, void *y, const steps ys, const int yh,
+	const void *x, const steps xs, const int xh) {
 	for (int64_t p = 0; p < l->pixels; p++) {
 		int64_t i = p * xs.pixel, o = p * ys.pixel;
 		FLOATS v = NAME(load, LANES)(x, i, xh), before = {0}, now = v * v;
 		for (int64_t b = 0; b < blocks; b++, i += xs.block, o += ys.block) {
 			ahead(x, i, xh);
-			const FLOATS next = b + 1 < blocks ? NAME(load, LANES)(x, i + xs.block, xh) : (FLOATS){0}, after = next * next;
+			const FLOATS next = b + 1 < blocks ? NAME(load, LANES)(x, i + xs.block, xh) :
+				(FLOATS){0}, after = next * next;
 			const FLOATS r = NAME(root, LANES)(l->k + l->alpha * NAME(five, LANES)(before, now, after), xh);
 			NAME(store, LANES)(y, o, v * (r * r * r), yh);
 			v = next, before = now, now = after;
@@ -54,8 +55,8 @@ INLINE void NAME(lrn_forward, LANES)(const cpu_lrn *l, int64_t blocks, void *y, 
 	}
 }
 
-INLINE void NAME(lrn_backward, LANES)(const cpu_lrn *l, int64_t blocks, void *dx, const void *dy, const steps ys, const int yh, const void *x,
-	const steps xs, const int xh, int relu) {
+INLINE void NAME(lrn_backward, LANES)(const cpu_lrn *l, int64_t blocks, void *dx, const void *dy, const steps ys,
+	const int yh, const void *x, const steps xs, const int xh, int relu) {
 	const float slope = 2 * l->alpha * l->beta;
 	FLOATS power[cpu_lrn_limit / LANES], term[cpu_lrn_limit / LANES]; // s^-3/4; dy x s^-7/4
 	for (int64_t p = 0; p < l->pixels; p++) {
@@ -72,7 +73,8 @@ INLINE void NAME(lrn_backward, LANES)(const cpu_lrn *l, int64_t blocks, void *dx
 		before = (FLOATS){0}, i = p * xs.pixel, o = p * ys.pixel;
 		for (int64_t b = 0; b < blocks; b++, i += xs.block, o += ys.block) {
 			const FLOATS after = b + 1 < blocks ? term[b + 1] : (FLOATS){0}, v = NAME(load, LANES)(x, i, xh);
-			const FLOATS d = NAME(load, LANES)(dy, o, yh) * power[b] - slope * v * NAME(five, LANES)(before, term[b], after);
+			const FLOATS d = NAME(load, LANES)(dy, o, yh) * power[b] - slope * v * NAME(five, LANES)(before, term[b],
+				after);
 			NAME(store, LANES)(dx, i, relu ? (FLOATS)((v > 0) & (INTS)d) : d, xh);
 			before = term[b];
 		}

@@ -72,7 +72,8 @@ VECTORS(16)
 #define WIDEN(lanes, u, p) u = __builtin_convertvector(*(const halves_##lanes *)(p), words_##lanes)
 #define NARROW(lanes, h, x) \
 	h = __builtin_convertvector(((words_##lanes)x + (0x7fff + ((words_##lanes)x >> 16 & 1))) >> 16, halves_##lanes)
-#define INVERSE_ROOT(lanes, y, x) for (int lane = 0; lane < lanes; lane++) ((float *)&y)[lane] = 1 / __builtin_sqrtf(((const float *)&x)[lane])
+#define INVERSE_ROOT(lanes, y, x) for (int lane = 0; lane < lanes; lane++) ((float *)&y)[lane] = 1 / \
+	__builtin_sqrtf(((const float *)&x)[lane])
 #endif
 #define VECTORS(lanes) \
 	INLINE floats_##lanes load_##lanes(const void *p, int64_t i, const int half) { \

@@ -20,24 +20,31 @@
 
 // What every version has, and what the two generations have each for itself.
 #define COMMON(F) \
-	F(dnnl_version) F(dnnl_engine_create) F(dnnl_engine_destroy) F(dnnl_stream_create) F(dnnl_stream_destroy) F(dnnl_stream_wait) \
-	F(dnnl_get_effective_cpu_isa) F(dnnl_memory_desc_equal) F(dnnl_memory_desc_get_size) F(dnnl_memory_create) F(dnnl_memory_destroy) \
+	F(dnnl_version) F(dnnl_engine_create) F(dnnl_engine_destroy) F(dnnl_stream_create) F(dnnl_stream_destroy) \
+		F(dnnl_stream_wait) \
+	F(dnnl_get_effective_cpu_isa) F(dnnl_memory_desc_equal) F(dnnl_memory_desc_get_size) F(dnnl_memory_create) \
+		F(dnnl_memory_destroy) \
 	F(dnnl_primitive_attr_create) F(dnnl_primitive_attr_destroy) F(dnnl_primitive_attr_set_scratchpad_mode) \
-	F(dnnl_primitive_attr_set_post_ops) F(dnnl_post_ops_create) F(dnnl_post_ops_destroy) F(dnnl_post_ops_append_eltwise) \
+	F(dnnl_primitive_attr_set_post_ops) F(dnnl_post_ops_create) F(dnnl_post_ops_destroy) \
+		F(dnnl_post_ops_append_eltwise) \
 	F(dnnl_primitive_desc_destroy) F(dnnl_primitive_desc_query_md) F(dnnl_primitive_desc_query) \
 	F(dnnl_reorder_primitive_desc_create) F(dnnl_primitive_create) F(dnnl_primitive_destroy) F(dnnl_primitive_execute)
 #if DNNL_VERSION_MAJOR >= 3
 #define FUNCTIONS(F) COMMON(F) \
-	F(dnnl_memory_desc_create_with_tag) F(dnnl_memory_desc_clone) F(dnnl_memory_desc_destroy) F(dnnl_primitive_desc_next_impl) \
+	F(dnnl_memory_desc_create_with_tag) F(dnnl_memory_desc_clone) F(dnnl_memory_desc_destroy) \
+		F(dnnl_primitive_desc_next_impl) \
 	F(dnnl_convolution_forward_primitive_desc_create) F(dnnl_convolution_backward_data_primitive_desc_create) \
 	F(dnnl_convolution_backward_weights_primitive_desc_create) F(dnnl_inner_product_forward_primitive_desc_create) \
-	F(dnnl_inner_product_backward_data_primitive_desc_create) F(dnnl_inner_product_backward_weights_primitive_desc_create)
+	F(dnnl_inner_product_backward_data_primitive_desc_create) \
+		F(dnnl_inner_product_backward_weights_primitive_desc_create)
 #else
 #define FUNCTIONS(F) COMMON(F) \
 	F(dnnl_memory_desc_init_by_tag) F(dnnl_primitive_desc_create) F(dnnl_primitive_desc_iterator_create) \
 	F(dnnl_primitive_desc_iterator_next) F(dnnl_primitive_desc_iterator_fetch) F(dnnl_primitive_desc_iterator_destroy) \
-	F(dnnl_convolution_forward_desc_init) F(dnnl_convolution_backward_data_desc_init) F(dnnl_convolution_backward_weights_desc_init) \
-	F(dnnl_inner_product_forward_desc_init) F(dnnl_inner_product_backward_data_desc_init) F(dnnl_inner_product_backward_weights_desc_init)
+	F(dnnl_convolution_forward_desc_init) F(dnnl_convolution_backward_data_desc_init) \
+		F(dnnl_convolution_backward_weights_desc_init) \
+	F(dnnl_inner_product_forward_desc_init) F(dnnl_inner_product_backward_data_desc_init) \
+		F(dnnl_inner_product_backward_weights_desc_init)
 #endif
 
 static struct {
@@ -104,7 +111,8 @@ const char *cpu_isa(void) {
 #ifdef __x86_64__
 	switch ((int)lib.dnnl_get_effective_cpu_isa()) {
 #define CASE(name) case dnnl_cpu_isa_##name: return #name;
-	CASE(sse41) CASE(avx) CASE(avx2) CASE(avx2_vnni) CASE(avx512_core) CASE(avx512_core_vnni) CASE(avx512_core_bf16) CASE(avx512_core_amx)
+	CASE(sse41) CASE(avx) CASE(avx2) CASE(avx2_vnni) CASE(avx512_core) CASE(avx512_core_vnni) CASE(avx512_core_bf16)
+		CASE(avx512_core_amx)
 #if DNNL_VERSION_MAJOR >= 3
 	CASE(avx2_vnni_2) CASE(avx512_core_fp16) CASE(avx512_core_amx_fp16)
 #endif
@@ -156,7 +164,8 @@ static cpu_desc keep(const_dnnl_memory_desc_t md) {
 		dnnl_memory_desc_t copy = NULL;
 		cpu_desc *all = realloc(descs.all, (descs.n + 1) * sizeof *all);
 		if (all) descs.all = all;
-		if (all && lib.dnnl_memory_desc_clone(&copy, md) == dnnl_success) descs.all[descs.n++] = found = (cpu_desc){(uintptr_t)copy};
+		if (all && lib.dnnl_memory_desc_clone(&copy, md) == dnnl_success)
+			descs.all[descs.n++] = found = (cpu_desc){(uintptr_t)copy};
 	}
 	pthread_mutex_unlock(&descs.lock);
 	return found;
@@ -225,28 +234,32 @@ typedef enum { FORWARD, BACKWARD_DATA, BACKWARD_WEIGHTS } direction;
 static const dnnl_prop_kind_t PROP = dnnl_forward_training;
 
 #if DNNL_VERSION_MAJOR >= 3
-static dnnl_status_t describe(dnnl_engine_t e, const cpu_layer *l, direction d, dnnl_primitive_attr_t attr, dnnl_primitive_desc_t hint,
-	dnnl_primitive_desc_t *pd) {
-	const dnnl_dims_t stride = {l->stride, l->stride}, dilation = {0, 0}, left = {l->pad, l->pad}, right = {l->pad_bottom, l->pad_right};
+static dnnl_status_t describe(dnnl_engine_t e, const cpu_layer *l, direction d, dnnl_primitive_attr_t attr,
+	dnnl_primitive_desc_t hint, dnnl_primitive_desc_t *pd) {
+	const dnnl_dims_t stride = {l->stride, l->stride}, dilation = {0, 0}, left = {l->pad, l->pad},
+		right = {l->pad_bottom, l->pad_right};
 	if (l->spatial) switch (d) {
 	case FORWARD:
-		return lib.dnnl_convolution_forward_primitive_desc_create(pd, e, PROP, dnnl_convolution_direct, DESC(&l->src), DESC(&l->weights), DESC(&l->bias), DESC(&l->dst),
-			stride, dilation, left, right, attr);
+		return lib.dnnl_convolution_forward_primitive_desc_create(pd, e, PROP, dnnl_convolution_direct, DESC(&l->src),
+			DESC(&l->weights), DESC(&l->bias), DESC(&l->dst), stride, dilation, left, right, attr);
 	case BACKWARD_DATA:
-		return lib.dnnl_convolution_backward_data_primitive_desc_create(pd, e, dnnl_convolution_direct, DESC(&l->src), DESC(&l->weights), DESC(&l->diff_dst),
-			stride, dilation, left, right, hint, attr);
+		return lib.dnnl_convolution_backward_data_primitive_desc_create(pd, e, dnnl_convolution_direct, DESC(&l->src),
+			DESC(&l->weights), DESC(&l->diff_dst), stride, dilation, left, right, hint, attr);
 	case BACKWARD_WEIGHTS:
-		return lib.dnnl_convolution_backward_weights_primitive_desc_create(pd, e, dnnl_convolution_direct, DESC(&l->src), DESC(&l->diff_weights), DESC(&l->bias),
-			DESC(&l->diff_dst), stride, dilation, left, right, hint, attr);
+		return lib.dnnl_convolution_backward_weights_primitive_desc_create(pd, e, dnnl_convolution_direct,
+			DESC(&l->src), DESC(&l->diff_weights), DESC(&l->bias), DESC(&l->diff_dst), stride, dilation, left, right,
+			hint, attr);
 	}
 	switch (d) {
 	case FORWARD:
-		return lib.dnnl_inner_product_forward_primitive_desc_create(pd, e, PROP, DESC(&l->src), DESC(&l->weights), DESC(&l->bias), DESC(&l->dst), attr);
+		return lib.dnnl_inner_product_forward_primitive_desc_create(pd, e, PROP, DESC(&l->src), DESC(&l->weights),
+			DESC(&l->bias), DESC(&l->dst), attr);
 	case BACKWARD_DATA:
-		return lib.dnnl_inner_product_backward_data_primitive_desc_create(pd, e, DESC(&l->src), DESC(&l->weights), DESC(&l->diff_dst), hint, attr);
+		return lib.dnnl_inner_product_backward_data_primitive_desc_create(pd, e, DESC(&l->src), DESC(&l->weights),
+			DESC(&l->diff_dst), hint, attr);
 	case BACKWARD_WEIGHTS:
-		return lib.dnnl_inner_product_backward_weights_primitive_desc_create(pd, e, DESC(&l->src), DESC(&l->diff_weights), DESC(&l->bias), DESC(&l->diff_dst),
-			hint, attr);
+		return lib.dnnl_inner_product_backward_weights_primitive_desc_create(pd, e, DESC(&l->src),
+			DESC(&l->diff_weights), DESC(&l->bias), DESC(&l->diff_dst), hint, attr);
 	}
 	return dnnl_invalid_arguments;
 }
@@ -257,7 +270,8 @@ static dnnl_status_t pass_over(const char *unwanted, dnnl_primitive_desc_t pd) {
 		const char *name = "";
 		dnnl_status_t s = lib.dnnl_primitive_desc_query(pd, dnnl_query_impl_info_str, 0, (void *)&name);
 		if (s != dnnl_success || strncmp(name, unwanted, strlen(unwanted))) return s;
-		if ((s = lib.dnnl_primitive_desc_next_impl(pd)) != dnnl_success) return s == dnnl_last_impl_reached ? dnnl_unimplemented : s;
+		if ((s = lib.dnnl_primitive_desc_next_impl(pd)) != dnnl_success)
+			return s == dnnl_last_impl_reached ? dnnl_unimplemented : s;
 	}
 }
 #else
@@ -270,14 +284,14 @@ static dnnl_status_t init(op_desc *o, const cpu_layer *l, direction d) {
 	const dnnl_dims_t stride = {l->stride, l->stride}, left = {l->pad, l->pad}, right = {l->pad_bottom, l->pad_right};
 	if (l->spatial) switch (d) {
 	case FORWARD:
-		return lib.dnnl_convolution_forward_desc_init(&o->convolution, PROP, dnnl_convolution_direct, &l->src, &l->weights, &l->bias, &l->dst,
-			stride, left, right);
+		return lib.dnnl_convolution_forward_desc_init(&o->convolution, PROP, dnnl_convolution_direct, &l->src,
+			&l->weights, &l->bias, &l->dst, stride, left, right);
 	case BACKWARD_DATA:
-		return lib.dnnl_convolution_backward_data_desc_init(&o->convolution, dnnl_convolution_direct, &l->src, &l->weights, &l->diff_dst,
-			stride, left, right);
+		return lib.dnnl_convolution_backward_data_desc_init(&o->convolution, dnnl_convolution_direct, &l->src,
+			&l->weights, &l->diff_dst, stride, left, right);
 	case BACKWARD_WEIGHTS:
-		return lib.dnnl_convolution_backward_weights_desc_init(&o->convolution, dnnl_convolution_direct, &l->src, &l->diff_weights, &l->bias,
-			&l->diff_dst, stride, left, right);
+		return lib.dnnl_convolution_backward_weights_desc_init(&o->convolution, dnnl_convolution_direct, &l->src,
+			&l->diff_weights, &l->bias, &l->diff_dst, stride, left, right);
 	}
 	switch (d) {
 	case FORWARD:
@@ -285,21 +299,22 @@ static dnnl_status_t init(op_desc *o, const cpu_layer *l, direction d) {
 	case BACKWARD_DATA:
 		return lib.dnnl_inner_product_backward_data_desc_init(&o->product, &l->src, &l->weights, &l->diff_dst);
 	case BACKWARD_WEIGHTS:
-		return lib.dnnl_inner_product_backward_weights_desc_init(&o->product, &l->src, &l->diff_weights, &l->bias, &l->diff_dst);
+		return lib.dnnl_inner_product_backward_weights_desc_init(&o->product, &l->src, &l->diff_weights, &l->bias,
+			&l->diff_dst);
 	}
 	return dnnl_invalid_arguments;
 }
 
-static dnnl_status_t describe(dnnl_engine_t e, const cpu_layer *l, direction d, dnnl_primitive_attr_t attr, dnnl_primitive_desc_t hint,
-	dnnl_primitive_desc_t *pd) {
+static dnnl_status_t describe(dnnl_engine_t e, const cpu_layer *l, direction d, dnnl_primitive_attr_t attr,
+	dnnl_primitive_desc_t hint, dnnl_primitive_desc_t *pd) {
 	op_desc o;
 	dnnl_status_t s = init(&o, l, d);
 	return s == dnnl_success ? lib.dnnl_primitive_desc_create(pd, &o, attr, e, hint) : s;
 }
 
 // describe_other is describe that passes over implementations whose name begins so.
-static dnnl_status_t describe_other(const char *unwanted, dnnl_engine_t e, const cpu_layer *l, direction d, dnnl_primitive_attr_t attr,
-	dnnl_primitive_desc_t hint, dnnl_primitive_desc_t *pd) {
+static dnnl_status_t describe_other(const char *unwanted, dnnl_engine_t e, const cpu_layer *l, direction d,
+	dnnl_primitive_attr_t attr, dnnl_primitive_desc_t hint, dnnl_primitive_desc_t *pd) {
 	dnnl_primitive_desc_iterator_t i = NULL;
 	op_desc o;
 	dnnl_status_t s = init(&o, l, d);
@@ -326,7 +341,8 @@ dnnl_status_t cpu_forward(dnnl_engine_t e, const cpu_layer *l, dnnl_primitive_de
 	return s;
 }
 
-static dnnl_status_t backward(dnnl_engine_t e, const cpu_layer *l, direction d, dnnl_primitive_desc_t hint, dnnl_primitive_desc_t *pd) {
+static dnnl_status_t backward(dnnl_engine_t e, const cpu_layer *l, direction d, dnnl_primitive_desc_t hint,
+	dnnl_primitive_desc_t *pd) {
 	dnnl_primitive_attr_t attr = NULL;
 	dnnl_status_t s = attributes(dnnl_alg_kind_undef, &attr);
 	// Where there are more than 1024 units but few inputs for each thread, the brgemm of oneDNN 2.6 crashes (seen with
@@ -336,7 +352,8 @@ static dnnl_status_t backward(dnnl_engine_t e, const cpu_layer *l, direction d, 
 		l->inputs < 512 * (int64_t)lib.max_threads();
 #if DNNL_VERSION_MAJOR >= 3
 	if (s == dnnl_success) s = describe(e, l, d, attr, hint, pd);
-	if (s == dnnl_success && crashes && (s = pass_over("brgemm", *pd)) != dnnl_success) lib.dnnl_primitive_desc_destroy(*pd);
+	if (s == dnnl_success && crashes && (s = pass_over("brgemm", *pd)) != dnnl_success)
+		lib.dnnl_primitive_desc_destroy(*pd);
 #else
 	if (s == dnnl_success && crashes) s = describe_other("brgemm", e, l, d, attr, hint, pd);
 	else if (s == dnnl_success) s = describe(e, l, d, attr, hint, pd);
@@ -345,11 +362,13 @@ static dnnl_status_t backward(dnnl_engine_t e, const cpu_layer *l, direction d, 
 	return s;
 }
 
-dnnl_status_t cpu_backward_data(dnnl_engine_t e, const cpu_layer *l, dnnl_primitive_desc_t hint, dnnl_primitive_desc_t *pd) {
+dnnl_status_t cpu_backward_data(dnnl_engine_t e, const cpu_layer *l, dnnl_primitive_desc_t hint,
+	dnnl_primitive_desc_t *pd) {
 	return backward(e, l, BACKWARD_DATA, hint, pd);
 }
 
-dnnl_status_t cpu_backward_weights(dnnl_engine_t e, const cpu_layer *l, dnnl_primitive_desc_t hint, dnnl_primitive_desc_t *pd) {
+dnnl_status_t cpu_backward_weights(dnnl_engine_t e, const cpu_layer *l, dnnl_primitive_desc_t hint,
+	dnnl_primitive_desc_t *pd) {
 	return backward(e, l, BACKWARD_WEIGHTS, hint, pd);
 }
 
@@ -374,7 +393,8 @@ dnnl_status_t cpu_run(dnnl_primitive_t p, dnnl_stream_t s, int n, const dnnl_exe
 	return st == dnnl_success ? lib.dnnl_stream_wait(s) : st;
 }
 
-dnnl_status_t cpu_convert(dnnl_engine_t e, dnnl_stream_t s, const cpu_desc *from, void *src, const cpu_desc *to, void *dst) {
+dnnl_status_t cpu_convert(dnnl_engine_t e, dnnl_stream_t s, const cpu_desc *from, void *src, const cpu_desc *to,
+	void *dst) {
 	dnnl_primitive_desc_t pd = NULL;
 	dnnl_primitive_t p = NULL;
 	dnnl_memory_t a = NULL, b = NULL;

@@ -8,8 +8,8 @@
 #define BYTES NAME(bytes, LANES)
 
 // A tie goes to the pixel seen first. winners: somebody asks who won.
-INLINE void NAME(max_block, LANES)(const cpu_pool *p, void *y, int64_t yp, const int yh, uint8_t *winner, const void *x, int64_t xp, const int xh,
-	const int winners) {
+INLINE void NAME(max_block, LANES)(const cpu_pool *p, void *y, int64_t yp, const int yh, uint8_t *winner, const void *x,
+	int64_t xp, const int xh, const int winners) {
 	int64_t o = 0;
 	for (int64_t oh = 0; oh < p->out_height; oh++)
 		for (int64_t ow = 0; ow < p->out_width; ow++, o++) {
@@ -30,14 +30,15 @@ INLINE void NAME(max_block, LANES)(const cpu_pool *p, void *y, int64_t yp, const
 
 // Line by line of x, of which some pixels' sums stay in the first-level cache: each window that touches them gives its
 // gradient to the one that won. Every pixel sums up its windows in their order.
-INLINE void NAME(max_block_backward, LANES)(const cpu_pool *p, void *dx, int64_t xp, const int xh, const void *dy, int64_t yp, const int yh,
-	const uint8_t *winner) {
+INLINE void NAME(max_block_backward, LANES)(const cpu_pool *p, void *dx, int64_t xp, const int xh, const void *dy,
+	int64_t yp, const int yh, const uint8_t *winner) {
 	FLOATS sum[POOL_PIXELS];
 	for (int64_t h = 0, oh0 = 0, oh1 = 0; h < p->height; h++) {
 		outputs(p, h, p->out_height, &oh0, &oh1);
 		for (int64_t w0 = 0; w0 < p->width; w0 += POOL_PIXELS) {
 			// window that may touch w0
-			const int64_t w1 = min64(p->width, w0 + POOL_PIXELS), first = max64(0, (w0 + p->pad - p->window) / p->stride);
+			const int64_t w1 = min64(p->width, w0 + POOL_PIXELS),
+				first = max64(0, (w0 + p->pad - p->window) / p->stride);
 			memset(sum, 0, (size_t)(w1 - w0) * sizeof *sum);
 			for (int64_t oh = oh0; oh < oh1; oh++)
 				for (int64_t ow = first; ow < p->out_width && ow * p->stride - p->pad < w1; ow++) {
@@ -60,7 +61,8 @@ INLINE void NAME(max_block_backward, LANES)(const cpu_pool *p, void *dx, int64_t
 	}
 }
 
-INLINE void NAME(average_block, LANES)(const cpu_pool *p, void *y, int64_t yp, const int yh, const void *x, int64_t xp, const int xh) {
+INLINE void NAME(average_block, LANES)(const cpu_pool *p, void *y, int64_t yp, const int yh, const void *x, int64_t xp,
+	const int xh) {
 	int64_t o = 0;
 	for (int64_t oh = 0; oh < p->out_height; oh++)
 		for (int64_t ow = 0; ow < p->out_width; ow++, o += yp) {
@@ -74,7 +76,8 @@ INLINE void NAME(average_block, LANES)(const cpu_pool *p, void *y, int64_t yp, c
 		}
 }
 
-INLINE void NAME(average_block_backward, LANES)(const cpu_pool *p, void *dx, int64_t xp, const int xh, const void *dy, int64_t yp, const int yh) {
+INLINE void NAME(average_block_backward, LANES)(const cpu_pool *p, void *dx, int64_t xp, const int xh, const void *dy,
+	int64_t yp, const int yh) {
 	int64_t i = 0;
 	for (int64_t h = 0, oh0 = 0, oh1 = 0; h < p->height; h++) {
 		outputs(p, h, p->out_height, &oh0, &oh1);
@@ -90,14 +93,15 @@ INLINE void NAME(average_block_backward, LANES)(const cpu_pool *p, void *dx, int
 	}
 }
 
-INLINE void NAME(pool, LANES)(const cpu_pool *p, void *y, int64_t yp, const int yh, uint8_t *winner, const void *x, int64_t xp, const int xh) {
+INLINE void NAME(pool, LANES)(const cpu_pool *p, void *y, int64_t yp, const int yh, uint8_t *winner, const void *x,
+	int64_t xp, const int xh) {
 	if (p->average) NAME(average_block, LANES)(p, y, yp, yh, x, xp, xh);
 	else if (winner) NAME(max_block, LANES)(p, y, yp, yh, winner, x, xp, xh, 1);
 	else NAME(max_block, LANES)(p, y, yp, yh, NULL, x, xp, xh, 0);
 }
 
-INLINE void NAME(pool_backward, LANES)(const cpu_pool *p, void *dx, int64_t xp, const int xh, const void *dy, int64_t yp, const int yh,
-	const uint8_t *winner) {
+INLINE void NAME(pool_backward, LANES)(const cpu_pool *p, void *dx, int64_t xp, const int xh, const void *dy,
+	int64_t yp, const int yh, const uint8_t *winner) {
 	if (p->average) NAME(average_block_backward, LANES)(p, dx, xp, xh, dy, yp, yh);
 	else NAME(max_block_backward, LANES)(p, dx, xp, xh, dy, yp, yh, winner);
 }

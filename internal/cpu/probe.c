@@ -120,7 +120,8 @@ static void triad(const void *args, int thread, int64_t begin, int64_t end) {
 	(void)thread;
 #ifdef __x86_64__ // past the cache: else what is to be overwritten would be read before
 	const __m128 scale = _mm_set1_ps(s);
-	for (int64_t i = begin; i < end; i += 4) _mm_stream_ps(t.a + i, _mm_add_ps(_mm_load_ps(t.b + i), _mm_mul_ps(scale, _mm_load_ps(t.c + i))));
+	for (int64_t i = begin; i < end; i += 4)
+		_mm_stream_ps(t.a + i, _mm_add_ps(_mm_load_ps(t.b + i), _mm_mul_ps(scale, _mm_load_ps(t.c + i))));
 	_mm_sfence();
 #else
 	for (int64_t i = begin; i < end; i++) t.a[i] = t.b[i] + s * t.c[i];

@@ -207,9 +207,11 @@ HALF static void lay_part(const void *args, int thread, int64_t begin, int64_t e
 	for (int64_t u = begin; u < end; u++) { // a block of either, of a row
 		const int64_t r = u / (in + out), b = u % (in + out);
 		if (b < in)
-			lay_x(j, j->xs + r * x_row(t) + b * LANES * x_line(t), j->x + (j->first + r) * x_pixels * in * LANES + b * LANES);
+			lay_x(j, j->xs + r * x_row(t) + b * LANES * x_line(t), j->x + (j->first + r) * x_pixels * in * LANES +
+				b * LANES);
 		else
-			lay_dy(j, j->dys + r * dy_row(t) + (b - in) * dy_block(t), j->dy + (j->first + r) * dy_pixels * out * LANES + (b - in) * LANES,
+			lay_dy(j, j->dys + r * dy_row(t) + (b - in) * dy_block(t),
+				j->dy + (j->first + r) * dy_pixels * out * LANES + (b - in) * LANES,
 				j->bias + (thread * out + b - in) * LANES);
 	}
 }
@@ -221,24 +223,29 @@ HALF static void lay_part(const void *args, int thread, int64_t begin, int64_t e
 static void multiply_part(const void *args, int thread, int64_t begin, int64_t end) {
 	const tiles_job *j = args;
 	const cpu_tiles *t = j->t;
-	const int64_t taps = t->taps * t->columns, in = in_blocks(t), out = out_blocks(t), ins = (in + 1) / 2, outs = (out + 1) / 2;
+	const int64_t taps = t->taps * t->columns, in = in_blocks(t), out = out_blocks(t), ins = (in + 1) / 2,
+		outs = (out + 1) / 2;
 	const int64_t line = x_line(t), together = max64(1, PANELS / (2 * LANES * 2 * (line + depth(t) * DEPTH)));
 	(void)thread;
 #ifdef __x86_64__
 	if (!t->plain) begin_tiles();
 #endif
 	for (int64_t u = begin; u < end;) {
-		const int64_t block = u / taps, g = block / (ins * outs), o = block / ins % outs * 2, i = block % ins * 2, last = min64(end, (block + 1) * taps);
+		const int64_t block = u / taps, g = block / (ins * outs), o = block / ins % outs * 2, i = block % ins * 2,
+			last = min64(end, (block + 1) * taps);
 		const int na = (int)min64(2, in - i), nb = (int)min64(2, out - o);
 		for (int64_t r = 0; r < j->count; r += together)
 			for (int64_t v = u; v < last; v++) {
 				const int64_t tap = v % taps;
 				const panels p = {
-					.a = j->xs + r * x_row(t) + (g * in + i) * LANES * line + tap / t->columns * pitch(t) + tap % t->columns,
+					.a = j->xs + r * x_row(t) + (g * in + i) * LANES * line + tap / t->columns * pitch(t) +
+						tap % t->columns,
 					.b = j->dys + r * dy_row(t) + (g * out + o) * dy_block(t),
-					.a_line = line, .a_block = LANES * line, .a_row = x_row(t), .b_block = dy_block(t), .b_row = dy_row(t),
+					.a_line = line, .a_block = LANES * line, .a_row = x_row(t), .b_block = dy_block(t),
+					.b_row = dy_row(t),
 					.rows = min64(together, j->count - r), .depth = depth(t),
-					.c = j->weights + (((g * out + o) * in + i) * taps + tap) * TILE, .c_a = taps * TILE, .c_b = in * taps * TILE,
+					.c = j->weights + (((g * out + o) * in + i) * taps + tap) * TILE, .c_a = taps * TILE,
+					.c_b = in * taps * TILE,
 					.add = j->first + r > 0,
 				};
 				multiply(t, &p, na, nb);
@@ -271,7 +278,8 @@ void cpu_tiles_weights(const cpu_tiles *t, float *weights, float *bias, const vo
 	memset(j.bias, 0, (size_t)(t->threads * out) * sizeof *j.bias);
 	for (; j.first < t->rows; j.first += t->chunk) {
 		j.count = min64(t->chunk, t->rows - j.first);
-		cpu_parallel(lay_part, &j, j.count * (t->groups * (in_blocks(t) + out_blocks(t))), 1, j.count * (x_row(t) + dy_row(t)));
+		cpu_parallel(lay_part, &j, j.count * (t->groups * (in_blocks(t) + out_blocks(t))), 1,
+			j.count * (x_row(t) + dy_row(t)));
 		cpu_parallel(multiply_part, &j, blocks * t->taps * t->columns, 1, INT64_MAX);
 	}
 	for (int64_t o = 0; o < out; o++) {

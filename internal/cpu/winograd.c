@@ -28,8 +28,8 @@
 #include <immintrin.h>
 #define WIDE __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,prefer-vector-width=512")))
 int cpu_winograd_runs(void) {
-	return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
-		__builtin_cpu_supports("avx512dq");
+	return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+		__builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq");
 }
 #else
 #define WIDE
@@ -75,7 +75,8 @@ INNER void to_outputs(vec d[N], const int m) {
 		d[0] = d[0] + s + u + 9 * w, d[1] = t + 2 * v + 3 * w, d[2] = s + 4 * u + w + x;
 		return;
 	}
-	d[0] = d[0] + s + u + 81 * w, d[1] = t + 2 * v + 27 * w, d[2] = s + 4 * u + 9 * w, d[3] = t + 8 * v + 3 * w, d[4] = s + 16 * u + w + x;
+	d[0] = d[0] + s + u + 81 * w, d[1] = t + 2 * v + 27 * w, d[2] = s + 4 * u + 9 * w, d[3] = t + 8 * v + 3 * w,
+		d[4] = s + 16 * u + w + x;
 }
 
 // of_outputs is A, seven values of m.
@@ -87,13 +88,15 @@ INNER void of_outputs(vec d[N], const int m) {
 		return;
 	}
 	const vec p = d[3], q = d[4], e = x + z + q, o = y + p, f = x + 4 * z + 16 * q, h = y + 4 * p;
-	d[1] = e + o, d[2] = e - o, d[3] = f + 2 * h, d[4] = f - 2 * h, d[5] = 81 * x + 27 * y + 9 * z + 3 * p + q, d[6] = q;
+	d[1] = e + o, d[2] = e - o, d[3] = f + 2 * h, d[4] = f - 2 * h, d[5] = 81 * x + 27 * y + 9 * z + 3 * p + q,
+		d[6] = q;
 }
 
 // taps_matrix is G: powers of the points over the products of their differences from the others, and over what B and A
 // are scaled by.
 static void taps_matrix(float g[N][TAPS], int64_t taps) {
-	static const double point[N - 1] = {0, 1, -1, 2, -2, 1. / 3}, scale[N] = {-1. / 4, -1. / 12, 1. / 24, 1. / 120, -1. / 168, 243. / 280, 1. / 3};
+	static const double point[N - 1] = {0, 1, -1, 2, -2, 1. / 3}, scale[N] = {-1. / 4, -1. / 12, 1. / 24, 1. / 120,
+		-1. / 168, 243. / 280, 1. / 3};
 	for (int j = 0; j < N - 1; j++) {
 		double power = scale[j];
 		for (int64_t i = taps; j == 5 && i < N; i++) power /= 3;
@@ -122,7 +125,8 @@ INLINE int64_t points_floats(const cpu_winograd *w) { return w->groups * POINTS 
 
 // phase_weight finds an entry of a block; NULL: it is beyond the kernel.
 INLINE float *phase_weight(const weights_args *a, int64_t o, int64_t i, int64_t tap, int64_t x, int64_t y) {
-	const int64_t kernel = a->w->kernel, h = tap / a->w->taps * PHASES + x / PHASES, w = tap % a->w->taps * PHASES + x % PHASES;
+	const int64_t kernel = a->w->kernel, h = tap / a->w->taps * PHASES + x / PHASES, w = tap % a->w->taps * PHASES +
+		x % PHASES;
 	if (h >= kernel || w >= kernel) return NULL;
 	return a->weights + (((o * LANES + y) * (a->w->in / LANES) + i) * kernel + h) * kernel + w;
 }
@@ -287,9 +291,11 @@ INNER vec phase_pixels(const cpu_winograd *p, const void *x, int64_t h, int64_t 
 		f[i] = _mm_setzero_ps();
 		if (!inside(top + i, p->height)) continue;
 		if (!half) f[i] = _mm_maskz_loadu_ps(mask, (const float *)x + at);
-		else f[i] = (__m128)_mm_slli_epi32(_mm_cvtepu16_epi32(_mm_maskz_loadu_epi16(mask, (const uint16_t *)x + at)), 16);
+		else f[i] = (__m128)_mm_slli_epi32(_mm_cvtepu16_epi32(_mm_maskz_loadu_epi16(mask, (const uint16_t *)x + at)),
+			16);
 	}
-	const __m256 low = _mm256_insertf128_ps(_mm256_castps128_ps256(f[0]), f[1], 1), high = _mm256_insertf128_ps(_mm256_castps128_ps256(f[2]), f[3], 1);
+	const __m256 low = _mm256_insertf128_ps(_mm256_castps128_ps256(f[0]), f[1], 1),
+		high = _mm256_insertf128_ps(_mm256_castps128_ps256(f[2]), f[3], 1);
 	return (vec)_mm512_insertf32x8(_mm512_castps256_ps512(low), high, 1);
 }
 #else
@@ -304,7 +310,8 @@ INNER vec phase_pixels(const cpu_winograd *p, const void *x, int64_t h, int64_t 
 #endif
 
 // inputs_tile transforms the N x N inputs from (h, w) on; numbers of a point are step apart.
-INNER void inputs_tile(const cpu_winograd *p, const void *x, int64_t h, int64_t w, float *v, int64_t step, const int half, const int phases) {
+INNER void inputs_tile(const cpu_winograd *p, const void *x, int64_t h, int64_t w, float *v, int64_t step,
+	const int half, const int phases) {
 	vec t[N][N];
 #pragma GCC unroll 1
 	for (int c = 0; c < N; c++) {
@@ -312,7 +319,8 @@ INNER void inputs_tile(const cpu_winograd *p, const void *x, int64_t h, int64_t 
 #pragma GCC unroll 7
 		for (int r = 0; r < N; r++)
 			if (phases) d[r] = phase_pixels(p, x, h + r, w + c, half);
-			else d[r] = inside(h + r, p->height) && inside(w + c, p->width) ? load_16(x, ((h + r) * p->width + w + c) * LANES, half) : (vec){0};
+			else d[r] = inside(h + r, p->height) && inside(w + c, p->width) ? load_16(x,
+				((h + r) * p->width + w + c) * LANES, half) : (vec){0};
 		of_inputs(d);
 #pragma GCC unroll 7
 		for (int r = 0; r < N; r++) t[r][c] = d[r];
@@ -326,14 +334,16 @@ INNER void inputs_tile(const cpu_winograd *p, const void *x, int64_t h, int64_t 
 }
 
 // gradients_tile transforms the m x m gradients of outputs from (h, w) on.
-INNER void gradients_tile(const cpu_winograd *p, const void *y, int64_t h, int64_t w, float *v, int64_t step, const int half, const int m) {
+INNER void gradients_tile(const cpu_winograd *p, const void *y, int64_t h, int64_t w, float *v, int64_t step,
+	const int half, const int m) {
 	vec t[N][N];
 #pragma GCC unroll 1
 	for (int c = 0; c < m; c++) {
 		vec d[N];
 #pragma GCC unroll 5
 		for (int r = 0; r < m; r++)
-			d[r] = h + r < p->out_height && w + c < p->out_width ? load_16(y, ((h + r) * p->out_width + w + c) * LANES, half) : (vec){0};
+			d[r] = h + r < p->out_height && w + c < p->out_width ? load_16(y, ((h + r) * p->out_width + w + c) * LANES,
+				half) : (vec){0};
 		of_outputs(d, m);
 #pragma GCC unroll 7
 		for (int r = 0; r < N; r++) t[r][c] = d[r];
@@ -355,7 +365,8 @@ INNER vec finished(const winograd_job *j, vec z, vec bias, int64_t at, const int
 }
 
 // outputs_tile transforms back to the m x m outputs from (h, w) on; at is the first number of their block of channels.
-INNER void outputs_tile(const winograd_job *j, int64_t at, int64_t h, int64_t w, const float *v, int64_t step, vec bias, const int half, const int m) {
+INNER void outputs_tile(const winograd_job *j, int64_t at, int64_t h, int64_t w, const float *v, int64_t step, vec bias,
+	const int half, const int m) {
 	const int64_t height = j->w->out_height, width = j->w->out_width;
 	vec t[N][N];
 #pragma GCC unroll 1
@@ -372,7 +383,8 @@ INNER void outputs_tile(const winograd_job *j, int64_t at, int64_t h, int64_t w,
 		const int64_t row = at + ((h + r) * width + w) * LANES;
 #pragma GCC unroll 5
 		for (int c = 0; c < m; c++)
-			if (w + c < width) store_16((void *)j->y, row + c * LANES, finished(j, t[r][c], bias, row + c * LANES, half), half);
+			if (w + c < width)
+				store_16((void *)j->y, row + c * LANES, finished(j, t[r][c], bias, row + c * LANES, half), half);
 	}
 }
 
@@ -392,7 +404,8 @@ INLINE int64_t spread(int64_t channels, int64_t tiles) { return channels * tiles
 
 // multiply makes c, (blocks of outputs, tiles, 16), of a, (blocks of inputs, tiles, 16), and a panel: mr tiles, nr
 // blocks of outputs. step: numbers of a block.
-INNER void multiply(const float *a, const float *panel, int64_t blocks, float *c, int64_t step, const int mr, const int nr) {
+INNER void multiply(const float *a, const float *panel, int64_t blocks, float *c, int64_t step, const int mr,
+	const int nr) {
 	for (int64_t from = 0; from < blocks; from += CHAIN) {
 		vec sum[TALL][BROAD] = {{{0}}};
 		for (int64_t k = from; k < blocks && k < from + CHAIN; k++, a += step)
@@ -413,7 +426,8 @@ INNER void multiply(const float *a, const float *panel, int64_t blocks, float *c
 	}
 }
 
-INNER void multiply_tall(const float *a, const float *panel, int64_t blocks, float *c, int64_t step, int64_t mr, const int nr) {
+INNER void multiply_tall(const float *a, const float *panel, int64_t blocks, float *c, int64_t step, int64_t mr,
+	const int nr) {
 	switch (mr) {
 	case 1: multiply(a, panel, blocks, c, step, 1, nr); return;
 	case 2: multiply(a, panel, blocks, c, step, 2, nr); return;
@@ -426,7 +440,8 @@ INNER void multiply_tall(const float *a, const float *panel, int64_t blocks, flo
 	}
 }
 
-WIDE static void multiply_panel(const float *a, const float *panel, int64_t blocks, float *c, int64_t step, int64_t tiles, int64_t nr) {
+WIDE static void multiply_panel(const float *a, const float *panel, int64_t blocks, float *c, int64_t step,
+	int64_t tiles, int64_t nr) {
 	for (int64_t t = 0; t < tiles; t += TALL, a += TALL * LANES, c += TALL * LANES) {
 		const int64_t mr = min64(TALL, tiles - t);
 		if (nr == 3) multiply_tall(a, panel, blocks, c, step, mr, 3);
@@ -447,7 +462,8 @@ INLINE strip strip_of(const winograd_job *j, int64_t n) {
 	return (strip){n / (rows * j->high), n / j->high % rows, n % j->high};
 }
 
-INNER void convolve_inputs(const winograd_job *j, int64_t from, int64_t to, float *v, const int half, const int m, const int phases) {
+INNER void convolve_inputs(const winograd_job *j, int64_t from, int64_t to, float *v, const int half, const int m,
+	const int phases) {
 	const cpu_winograd *w = j->w;
 	const int64_t blocks = w->in / LANES, step = w->tiles * LANES;
 	for (int64_t i = 0; i < blocks; i++) {
@@ -461,7 +477,8 @@ INNER void convolve_inputs(const winograd_job *j, int64_t from, int64_t to, floa
 	}
 }
 
-INNER void convolve_outputs(const winograd_job *j, int64_t from, int64_t to, const float *v, const int half, const int m) {
+INNER void convolve_outputs(const winograd_job *j, int64_t from, int64_t to, const float *v, const int half,
+	const int m) {
 	const cpu_winograd *w = j->w;
 	const int64_t blocks = w->out / LANES, step = w->tiles * LANES;
 	for (int64_t o = 0; o < blocks; o++) {
@@ -470,12 +487,14 @@ INNER void convolve_outputs(const winograd_job *j, int64_t from, int64_t to, con
 			const strip s = strip_of(j, n);
 			const vec bias = j->bias ? *(const vec *)(j->bias + (s.group * blocks + o) * LANES) : (vec){0};
 			for (int64_t t = 0; t < j->wide; t++, at += LANES)
-				outputs_tile(j, values_at(w, s.row, s.group, o, blocks, out_block(w)), s.top * m, t * m, at, spread(w->out, w->tiles), bias, half, m);
+				outputs_tile(j, values_at(w, s.row, s.group, o, blocks, out_block(w)), s.top * m, t * m, at,
+					spread(w->out, w->tiles), bias, half, m);
 		}
 	}
 }
 
-INNER void convolve(const winograd_job *j, int thread, int64_t begin, int64_t end, const int half, const int m, const int phases) {
+INNER void convolve(const winograd_job *j, int thread, int64_t begin, int64_t end, const int half, const int m,
+	const int phases) {
 	const cpu_winograd *w = j->w;
 	const int64_t in = w->in / LANES, out = w->out / LANES, step = w->tiles * LANES, strips = w->tiles / j->wide;
 	const int64_t vs = spread(w->in, w->tiles), ys = spread(w->out, w->tiles);
@@ -486,8 +505,8 @@ INNER void convolve(const winograd_job *j, int thread, int64_t begin, int64_t en
 		convolve_inputs(j, from, to, v, half, m, phases);
 		for (int64_t p = 0; p < POINTS; p++)
 			for (int64_t o = 0; o < out; o += BROAD)
-				multiply_panel(v + p * vs, j->points + (group * POINTS + p) * point_floats(w) + o * in * SQUARE, in, y + p * ys + o * step, step,
-					(to - from) * j->wide, min64(BROAD, out - o));
+				multiply_panel(v + p * vs, j->points + (group * POINTS + p) * point_floats(w) + o * in * SQUARE, in,
+					y + p * ys + o * step, step, (to - from) * j->wide, min64(BROAD, out - o));
 		convolve_outputs(j, from, to, y, half, m);
 	}
 }
@@ -512,7 +531,8 @@ static void tile(winograd_job *j) {
 	j->high = (j->w->out_height + j->m - 1) / j->m, j->wide = (j->w->out_width + j->m - 1) / j->m;
 }
 
-void cpu_winograd_convolve(const cpu_winograd *w, void *y, const void *x, const float *points, const float *bias, const void *mask, float *scratch) {
+void cpu_winograd_convolve(const cpu_winograd *w, void *y, const void *x, const float *points, const float *bias,
+	const void *mask, float *scratch) {
 	winograd_job j = {.w = w, .x = x, .y = y, .mask = mask, .points = points, .bias = bias, .scratch = scratch};
 	tile(&j);
 	cpu_parallel(convolve_part, &j, w->groups * w->rows * j.high, 1, INT64_MAX);
@@ -520,7 +540,8 @@ void cpu_winograd_convolve(const cpu_winograd *w, void *y, const void *x, const 
 
 // ---- the weights' gradient, for count rows of the batch at a time: both transforms, then the products, point by point
 
-INNER void spread_rows(const winograd_job *j, int64_t begin, int64_t end, const int half, const int m, const int phases) {
+INNER void spread_rows(const winograd_job *j, int64_t begin, int64_t end, const int half, const int m,
+	const int phases) {
 	const cpu_winograd *w = j->w;
 	const int64_t in = w->in / LANES, out = w->out / LANES, all = w->chunk * j->high * j->wide, step = all * LANES;
 	for (int64_t n = begin; n < end; n++) {
@@ -528,11 +549,11 @@ INNER void spread_rows(const winograd_job *j, int64_t begin, int64_t end, const 
 		for (int64_t t = 0; t < tiles; t++) {
 			const int64_t top = t / j->wide * m, left = t % j->wide * m, at = (row * tiles + t) * LANES;
 			if (b < in)
-				inputs_tile(w, place(j->x, values_at(w, j->first + row, j->group, b, in, in_block(w)), half), top - w->pad, left - w->pad,
-					j->inputs + b * step + at, spread(w->in, all), half, phases);
+				inputs_tile(w, place(j->x, values_at(w, j->first + row, j->group, b, in, in_block(w)), half),
+					top - w->pad, left - w->pad, j->inputs + b * step + at, spread(w->in, all), half, phases);
 			else
-				gradients_tile(w, place(j->y, values_at(w, j->first + row, j->group, b - in, out, out_block(w)), half), top, left,
-					j->gradients + (b - in) * step + at, spread(w->out, all), half, m);
+				gradients_tile(w, place(j->y, values_at(w, j->first + row, j->group, b - in, out, out_block(w)), half),
+					top, left, j->gradients + (b - in) * step + at, spread(w->out, all), half, m);
 		}
 	}
 }
@@ -568,7 +589,8 @@ INNER void accumulate_panel(const winograd_job *j, int64_t point, int64_t o, int
 	float *c = j->sums + (j->group * POINTS + point) * point_floats(w) + o * in * SQUARE;
 	for (int64_t t = 0; t < tiles; t += DEEP)
 		for (int64_t i = 0; i < w->in; i += TALL)
-			accumulate(a + i / LANES * step + t * LANES + i % LANES, b + t * LANES, step, min64(DEEP, tiles - t), c + i * nr * LANES, j->first > 0 || t > 0, nr);
+			accumulate(a + i / LANES * step + t * LANES + i % LANES, b + t * LANES, step, min64(DEEP, tiles - t),
+				c + i * nr * LANES, j->first > 0 || t > 0, nr);
 }
 
 // sum_bias adds up the tiles' sums.
@@ -594,7 +616,8 @@ WIDE static void accumulate_part(const void *args, int thread, int64_t begin, in
 	}
 }
 
-void cpu_winograd_weights(const cpu_winograd *w, float *weights, float *bias, const void *x, const void *dy, float *scratch) {
+void cpu_winograd_weights(const cpu_winograd *w, float *weights, float *bias, const void *x, const void *dy,
+	float *scratch) {
 	winograd_job j = {.w = w, .x = x, .y = dy, .sums = scratch, .bias_sums = bias};
 	tile(&j);
 	const int64_t out = w->out / LANES, panels = (out + BROAD - 1) / BROAD;
@@ -624,5 +647,6 @@ void cpu_winograd_plan(cpu_winograd *w, int threads) {
 	w->chunk = max64(1, min64(w->rows, max64(WEIGHTS_BYTES, 2 * sums / w->groups) / (tile_bytes * row_tiles)));
 	w->points = points_floats(w);
 	w->convolve_floats = threads * POINTS * (spread(w->in, w->tiles) + spread(w->out, w->tiles));
-	w->weights_floats = w->points + POINTS * (spread(w->in, w->chunk * row_tiles) + spread(w->out, w->chunk * row_tiles));
+	w->weights_floats = w->points + POINTS * (spread(w->in, w->chunk * row_tiles) +
+		spread(w->out, w->chunk * row_tiles));
 }

@@ -55,7 +55,8 @@ struct Buffer {
 	}
 };
 
-static const char *run(const host::Kernel *k, int64_t blocks, std::vector<Buffer> &buffers, std::vector<int64_t> &cells) {
+static const char *run(const host::Kernel *k, int64_t blocks, std::vector<Buffer> &buffers,
+	std::vector<int64_t> &cells) {
 	if (!k) return "there is no such kernel";
 	if ((size_t)k->count != cells.size()) return "wrong number of arguments";
 	if (!k->eight) return "an argument does not take 8 bytes";

@@ -90,7 +90,8 @@ CUresult cuInit(unsigned flags) {
     std::lock_guard<std::recursive_mutex> lock(mutex);
     if (flags) return CUDA_ERROR_INVALID_VALUE;
     if (!settings().devices) return refuse(CUDA_ERROR_NO_DEVICE, "no device is visible");
-    if (!reserveAddresses()) return refuse(CUDA_ERROR_OUT_OF_MEMORY, "no addresses are left for %d devices", settings().devices);
+    if (!reserveAddresses())
+        return refuse(CUDA_ERROR_OUT_OF_MEMORY, "no addresses are left for %d devices", settings().devices);
     initialised = true;
     writeStats();
     return CUDA_SUCCESS;
@@ -112,7 +113,8 @@ CUresult cuDeviceGetCount(int *count) {
 CUresult cuDeviceGet(CUdevice *device, int ordinal) {
     if (ready()) return ready();
     if (!device) return CUDA_ERROR_INVALID_VALUE;
-    if (!exists(ordinal)) return refuse(CUDA_ERROR_INVALID_DEVICE, "cuDeviceGet(%d): there are %d devices", ordinal, settings().devices);
+    if (!exists(ordinal))
+        return refuse(CUDA_ERROR_INVALID_DEVICE, "cuDeviceGet(%d): there are %d devices", ordinal, settings().devices);
     *device = ordinal;
     return CUDA_SUCCESS;
 }
@@ -187,12 +189,14 @@ CUresult cuCtxCreate(CUcontext *context, unsigned, CUdevice device) {
 
 // What programs call that were built with CUDA 13's headers.
 CUresult cuCtxCreate_v4(CUcontext *context, CUctxCreateParams *parameters, unsigned flags, CUdevice device) {
-    return parameters ? refuse(CUDA_ERROR_NOT_SUPPORTED, "cuCtxCreate with parameters") : cuCtxCreate(context, flags, device);
+    return parameters ? refuse(CUDA_ERROR_NOT_SUPPORTED, "cuCtxCreate with parameters") :
+        cuCtxCreate(context, flags, device);
 }
 
 CUresult cuCtxDestroy(CUcontext context) {
     std::lock_guard<std::recursive_mutex> lock(mutex);
-    if (!contexts().count(context) || context->primary) return refuse(CUDA_ERROR_INVALID_CONTEXT, "cuCtxDestroy: not a context of cuCtxCreate");
+    if (!contexts().count(context) || context->primary)
+        return refuse(CUDA_ERROR_INVALID_CONTEXT, "cuCtxDestroy: not a context of cuCtxCreate");
     if (current() == context) stack.pop_back();
     destroy(context);
     return CUDA_SUCCESS;
@@ -201,7 +205,8 @@ CUresult cuCtxDestroy(CUcontext context) {
 CUresult cuCtxSetCurrent(CUcontext context) {
     std::lock_guard<std::recursive_mutex> lock(mutex);
     if (ready()) return ready();
-    if (context && !contexts().count(context)) return refuse(CUDA_ERROR_INVALID_CONTEXT, "cuCtxSetCurrent: not a context");
+    if (context && !contexts().count(context))
+        return refuse(CUDA_ERROR_INVALID_CONTEXT, "cuCtxSetCurrent: not a context");
     if (!stack.empty()) stack.pop_back();
     if (context) stack.push_back(context);
     return CUDA_SUCCESS;
@@ -250,10 +255,13 @@ CUresult cuCtxEnablePeerAccess(CUcontext peer, unsigned flags) {
     Call call("cuCtxEnablePeerAccess");
     if (call.status) return call.status;
     if (flags) return CUDA_ERROR_INVALID_VALUE;
-    if (!contexts().count(peer) || peer == call.context) return refuse(CUDA_ERROR_INVALID_CONTEXT, "cuCtxEnablePeerAccess: not another context");
+    if (!contexts().count(peer) || peer == call.context)
+        return refuse(CUDA_ERROR_INVALID_CONTEXT, "cuCtxEnablePeerAccess: not another context");
     if (!settings().peer || peer->device == call.context->device)
-        return refuse(CUDA_ERROR_PEER_ACCESS_UNSUPPORTED, "cuCtxEnablePeerAccess from device %d to %d", call.context->device, peer->device);
-    if (settings().peerFault == "enable") return refuse(CUDA_ERROR_TOO_MANY_PEERS, "cuCtxEnablePeerAccess: SOFTGPU_PEER_FAULT=enable");
+        return refuse(CUDA_ERROR_PEER_ACCESS_UNSUPPORTED, "cuCtxEnablePeerAccess from device %d to %d",
+            call.context->device, peer->device);
+    if (settings().peerFault == "enable")
+        return refuse(CUDA_ERROR_TOO_MANY_PEERS, "cuCtxEnablePeerAccess: SOFTGPU_PEER_FAULT=enable");
     if (!call.context->peers.insert(peer).second) return CUDA_ERROR_PEER_ACCESS_ALREADY_ENABLED;
     return CUDA_SUCCESS;
 }
@@ -280,7 +288,8 @@ CUresult cuDevicePrimaryCtxRelease(CUdevice device) {
     std::lock_guard<std::recursive_mutex> lock(mutex);
     if (ready()) return ready();
     if (!exists(device)) return CUDA_ERROR_INVALID_DEVICE;
-    if (!primary[device]) return refuse(CUDA_ERROR_INVALID_CONTEXT, "cuDevicePrimaryCtxRelease(%d): it is not retained", device);
+    if (!primary[device])
+        return refuse(CUDA_ERROR_INVALID_CONTEXT, "cuDevicePrimaryCtxRelease(%d): it is not retained", device);
     if (--primary[device]->primary) return CUDA_SUCCESS;
     destroy(primary[device]);
     primary[device] = nullptr;

@@ -28,6 +28,7 @@ struct Blend {
 void convForward(const Tensor &x, const Tensor &w, const Tensor &y, const Shape &s, Inputs in, Blend blend);
 void convBackwardData(const Tensor &w, const Tensor &dy, const Tensor &dx, const Shape &s, Inputs in, Blend blend);
 // first: the picture that the sums begin with.
-void convBackwardFilter(const Tensor &x, const Tensor &dy, const Tensor &dw, const Shape &s, Inputs in, Blend blend, size_t first);
+void convBackwardFilter(const Tensor &x, const Tensor &dy, const Tensor &dw, const Shape &s, Inputs in, Blend blend,
+    size_t first);
 
 } // namespace softgpu

@@ -59,7 +59,8 @@ static const float *load(const Operand &o, size_t number, Inputs in, std::vector
     held.resize(o.rows * o.columns);
     for (size_t j = 0; j < o.columns; j++)
         for (size_t i = 0; i < o.rows; i++)
-            held[j * o.rows + i] = o.type == CUDA_R_32F ? rounded(((const float *)at)[j * o.leading + i], in) : toFloat(((const bf16 *)at)[j * o.leading + i]);
+            held[j * o.rows + i] = o.type == CUDA_R_32F ? rounded(((const float *)at)[j * o.leading + i], in) :
+                toFloat(((const bf16 *)at)[j * o.leading + i]);
     return held.data();
 }
 
@@ -104,7 +105,8 @@ static bool inputsOf(cublasComputeType_t compute, cublasMath_t math, Inputs *in)
 
 static cublasStatus_t submitProduct(cublasHandle_t handle, const char *what, Product p, cublasComputeType_t compute) {
     if (!handle) return CUBLAS_STATUS_NOT_INITIALIZED;
-    if (p.a.leading < std::max<size_t>(1, p.a.rows) || p.b.leading < std::max<size_t>(1, p.b.rows) || p.c.leading < std::max<size_t>(1, p.m)) {
+    if (p.a.leading < std::max<size_t>(1, p.a.rows) || p.b.leading < std::max<size_t>(1, p.b.rows) ||
+        p.c.leading < std::max<size_t>(1, p.m)) {
         say("%s: a leading dimension is smaller than the rows", what);
         return CUBLAS_STATUS_INVALID_VALUE;
     }
@@ -113,8 +115,10 @@ static cublasStatus_t submitProduct(cublasHandle_t handle, const char *what, Pro
         return CUBLAS_STATUS_NOT_SUPPORTED;
     }
     if (!p.m || !p.n || !p.count) return CUBLAS_STATUS_SUCCESS;
-    std::vector<Range> ranges = {rangeOf(p.a, p.count), rangeOf(p.b, p.count), rangeOf(p.c, p.count), handle->workspace};
-    return submit(handle->context, handle->stream, what, ranges, [p] { run(p); }) ? CUBLAS_STATUS_EXECUTION_FAILED : CUBLAS_STATUS_SUCCESS;
+    std::vector<Range> ranges = {rangeOf(p.a, p.count), rangeOf(p.b, p.count), rangeOf(p.c, p.count),
+        handle->workspace};
+    return submit(handle->context, handle->stream, what, ranges, [p] { run(p); }) ? CUBLAS_STATUS_EXECUTION_FAILED :
+        CUBLAS_STATUS_SUCCESS;
 }
 
 // A product from what all the calls have in common; false where a number is out of range.
@@ -126,8 +130,10 @@ static bool productOf(Product &p, cublasOperation_t ta, cublasOperation_t tb, in
     return true;
 }
 
-static Operand operand(const char *name, const void *at, cudaDataType type, size_t rows, size_t columns, bool transposed, int leading, long long stride) {
-    return {name, (uint64_t)at, type, transposed ? columns : rows, transposed ? rows : columns, (size_t)std::max(0, leading), stride};
+static Operand operand(const char *name, const void *at, cudaDataType type, size_t rows, size_t columns,
+    bool transposed, int leading, long long stride) {
+    return {name, (uint64_t)at, type, transposed ? columns : rows, transposed ? rows :
+        columns, (size_t)std::max(0, leading), stride};
 }
 
 } // namespace softgpu
@@ -195,22 +201,27 @@ const char *cublasGetStatusString(cublasStatus_t status) {
     return "unknown status";
 }
 
-cublasStatus_t cublasSgemm(cublasHandle_t handle, cublasOperation_t ta, cublasOperation_t tb, int m, int n, int k, const float *alpha, const float *a, int lda, const float *b, int ldb,
-                           const float *beta, float *c, int ldc) {
-    return cublasGemmEx(handle, ta, tb, m, n, k, alpha, a, CUDA_R_32F, lda, b, CUDA_R_32F, ldb, beta, c, CUDA_R_32F, ldc, CUBLAS_COMPUTE_32F, CUBLAS_GEMM_DEFAULT);
+cublasStatus_t cublasSgemm(cublasHandle_t handle, cublasOperation_t ta, cublasOperation_t tb, int m, int n, int k,
+    const float *alpha, const float *a, int lda, const float *b, int ldb, const float *beta, float *c, int ldc) {
+    return cublasGemmEx(handle, ta, tb, m, n, k, alpha, a, CUDA_R_32F, lda, b, CUDA_R_32F, ldb, beta, c, CUDA_R_32F,
+        ldc, CUBLAS_COMPUTE_32F, CUBLAS_GEMM_DEFAULT);
 }
 
-cublasStatus_t cublasGemmEx(cublasHandle_t handle, cublasOperation_t ta, cublasOperation_t tb, int m, int n, int k, const void *alpha, const void *a, cudaDataType aType, int lda,
-                            const void *b, cudaDataType bType, int ldb, const void *beta, void *c, cudaDataType cType, int ldc, cublasComputeType_t compute, cublasGemmAlgo_t algo) {
-    return cublasGemmStridedBatchedEx(handle, ta, tb, m, n, k, alpha, a, aType, lda, 0, b, bType, ldb, 0, beta, c, cType, ldc, 0, 1, compute, algo);
+cublasStatus_t cublasGemmEx(cublasHandle_t handle, cublasOperation_t ta, cublasOperation_t tb, int m, int n, int k,
+    const void *alpha, const void *a, cudaDataType aType, int lda, const void *b, cudaDataType bType, int ldb,
+    const void *beta, void *c, cudaDataType cType, int ldc, cublasComputeType_t compute, cublasGemmAlgo_t algo) {
+    return cublasGemmStridedBatchedEx(handle, ta, tb, m, n, k, alpha, a, aType, lda, 0, b, bType, ldb, 0, beta, c,
+        cType, ldc, 0, 1, compute, algo);
 }
 
 // alpha and beta are on the host: the pointer mode cannot be set.
-cublasStatus_t cublasGemmStridedBatchedEx(cublasHandle_t handle, cublasOperation_t ta, cublasOperation_t tb, int m, int n, int k, const void *alpha, const void *a, cudaDataType aType,
-                                          int lda, long long aStride, const void *b, cudaDataType bType, int ldb, long long bStride, const void *beta, void *c, cudaDataType cType,
-                                          int ldc, long long cStride, int count, cublasComputeType_t compute, cublasGemmAlgo_t) {
+cublasStatus_t cublasGemmStridedBatchedEx(cublasHandle_t handle, cublasOperation_t ta, cublasOperation_t tb, int m,
+    int n, int k, const void *alpha, const void *a, cudaDataType aType, int lda, long long aStride, const void *b,
+    cudaDataType bType, int ldb, long long bStride, const void *beta, void *c, cudaDataType cType, int ldc,
+    long long cStride, int count, cublasComputeType_t compute, cublasGemmAlgo_t) {
     Product p = {};
-    if (!productOf(p, ta, tb, m, n, k, count) || !alpha || !beta || aStride < 0 || bStride < 0 || cStride < 0) return CUBLAS_STATUS_INVALID_VALUE;
+    if (!productOf(p, ta, tb, m, n, k, count) || !alpha || !beta || aStride < 0 || bStride < 0 || cStride < 0)
+        return CUBLAS_STATUS_INVALID_VALUE;
     p.alpha = *(const float *)alpha, p.beta = *(const float *)beta;
     p.a = operand("A", a, aType, p.m, p.k, p.transposeA, lda, aStride);
     p.b = operand("B", b, bType, p.k, p.n, p.transposeB, ldb, bStride);

@@ -38,7 +38,8 @@ namespace softgpu {
 cudnnStatus_t fail(cudnnStatus_t status, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 // The size of what a convolution gives: n, kernels, h, w.
-cudnnStatus_t outputOf(const cudnnConvolutionStruct *c, const cudnnTensorStruct *x, const cudnnFilterStruct *w, size_t size[4]);
+cudnnStatus_t outputOf(const cudnnConvolutionStruct *c, const cudnnTensorStruct *x, const cudnnFilterStruct *w,
+    size_t size[4]);
 
 Tensor tensorOf(const cudnnTensorStruct *t, const void *at);
 Tensor tensorOf(const cudnnFilterStruct *f, const void *at);

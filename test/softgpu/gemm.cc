@@ -14,7 +14,8 @@ enum { Rows = 6, Columns = 16, BlockRows = 96, BlockDepth = 256, BlockColumns = 
 typedef float Vector __attribute__((vector_size(4 * Columns)));
 
 // sums[Rows][Columns] = a panel (k, Rows) times a panel (k, Columns).
-__attribute__((target_clones("avx512f", "fma", "default"))) static void kernel(size_t k, const float *a, const float *b, float *sums) {
+__attribute__((target_clones("avx512f", "fma", "default"))) static void kernel(size_t k, const float *a, const float *b,
+    float *sums) {
     Vector s0 = {}, s1 = {}, s2 = {}, s3 = {}, s4 = {}, s5 = {};
     for (size_t p = 0; p < k; p++, a += Rows, b += Columns) {
         Vector v;
@@ -44,14 +45,16 @@ template <size_t width> static void pack(size_t k, size_t n, Matrix x, float *to
 
 static void store(const float *sums, size_t rows, size_t columns, float *c, size_t n, bool add) {
     for (size_t i = 0; i < rows; i++)
-        for (size_t j = 0; j < columns; j++) c[i * n + j] = add ? c[i * n + j] + sums[i * Columns + j] : sums[i * Columns + j];
+        for (size_t j = 0; j < columns; j++)
+            c[i * n + j] = add ? c[i * n + j] + sums[i * Columns + j] : sums[i * Columns + j];
 }
 
 static size_t up(size_t n, size_t unit) { return (n + unit - 1) / unit * unit; }
 
 void multiply(size_t m, size_t n, size_t k, Matrix a, Matrix b, float *c, bool add) {
     if (!k && !add) std::fill_n(c, m * n, 0.f);
-    std::vector<float> packedA(up(std::min<size_t>(m, BlockRows), Rows) * BlockDepth), packedB(up(std::min<size_t>(n, BlockColumns), Columns) * BlockDepth);
+    std::vector<float> packedA(up(std::min<size_t>(m, BlockRows), Rows) * BlockDepth),
+        packedB(up(std::min<size_t>(n, BlockColumns), Columns) * BlockDepth);
     alignas(64) float sums[Rows * Columns];
     for (size_t j0 = 0; j0 < n; j0 += BlockColumns)
         for (size_t p0 = 0; p0 < k; p0 += BlockDepth) {
@@ -64,7 +67,8 @@ void multiply(size_t m, size_t n, size_t k, Matrix a, Matrix b, float *c, bool a
                 for (size_t j = 0; j < columns; j += Columns)
                     for (size_t i = 0; i < rows; i += Rows) {
                         kernel(depth, &packedA[i * depth], &packedB[j * depth], sums);
-                        store(sums, std::min<size_t>(Rows, rows - i), std::min<size_t>(Columns, columns - j), c + (i0 + i) * n + j0 + j, n, add || p0);
+                        store(sums, std::min<size_t>(Rows, rows - i), std::min<size_t>(Columns, columns - j),
+                            c + (i0 + i) * n + j0 + j, n, add || p0);
                     }
             }
         }

@@ -21,7 +21,8 @@ static uint64_t thisThread() { return std::hash<std::thread::id>()(std::this_thr
 
 bool unsafeInCapture() {
     for (auto &c : captures)
-        if (c->mode == CU_STREAM_CAPTURE_MODE_GLOBAL || (c->mode == CU_STREAM_CAPTURE_MODE_THREAD_LOCAL && c->thread == thisThread())) {
+        if (c->mode == CU_STREAM_CAPTURE_MODE_GLOBAL || (c->mode == CU_STREAM_CAPTURE_MODE_THREAD_LOCAL &&
+            c->thread == thisThread())) {
             c->broken = CUDA_ERROR_STREAM_CAPTURE_INVALIDATED;
             return true;
         }
@@ -70,7 +71,8 @@ static void launch(CUgraphExec exec, CUstream s) {
         ops.push_back(schedule(n.lane, n.work, after));
     }
     ops.push_back(first);
-    s->tail = exec->last = schedule(s->lane, {"cuGraphLaunch", s->context, [] { return stats.graphLaunches++, writeStats(), CUDA_SUCCESS; }}, ops);
+    s->tail = exec->last = schedule(s->lane,
+        {"cuGraphLaunch", s->context, [] { return stats.graphLaunches++, writeStats(), CUDA_SUCCESS; }}, ops);
     progress();
 }
 
@@ -82,9 +84,11 @@ CUresult cuStreamBeginCapture(CUstream handle, CUstreamCaptureMode mode) {
     Call call("cuStreamBeginCapture");
     CUstream s;
     if (call.status || (call.status = streamOf(call.context, handle, &s))) return call.status;
-    if (s == call.context->legacy) return refuse(CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED, "cuStreamBeginCapture of the default stream");
+    if (s == call.context->legacy)
+        return refuse(CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED, "cuStreamBeginCapture of the default stream");
     if (s->capture) return refuse(CUDA_ERROR_ILLEGAL_STATE, "cuStreamBeginCapture: the stream is under capture");
-    s->capture = std::make_shared<Capture>(Capture{s, mode, thisThread(), std::make_unique<CUgraph_st>(), CUDA_SUCCESS, false});
+    s->capture = std::make_shared<Capture>(Capture{s, mode, thisThread(), std::make_unique<CUgraph_st>(), CUDA_SUCCESS,
+        false});
     s->front.clear();
     captures.insert(s->capture);
     return CUDA_SUCCESS;
@@ -98,12 +102,16 @@ CUresult cuStreamEndCapture(CUstream handle, CUgraph *graph) {
     *graph = nullptr;
     auto c = s->capture;
     if (!c) return refuse(CUDA_ERROR_ILLEGAL_STATE, "cuStreamEndCapture: the stream is not under capture");
-    if (c->origin != s) return refuse(CUDA_ERROR_STREAM_CAPTURE_UNMATCHED, "cuStreamEndCapture: the capture began in another stream");
-    if (c->mode != CU_STREAM_CAPTURE_MODE_RELAXED && c->thread != thisThread()) return CUDA_ERROR_STREAM_CAPTURE_WRONG_THREAD;
+    if (c->origin != s)
+        return refuse(CUDA_ERROR_STREAM_CAPTURE_UNMATCHED, "cuStreamEndCapture: the capture began in another stream");
+    if (c->mode != CU_STREAM_CAPTURE_MODE_RELAXED && c->thread != thisThread())
+        return CUDA_ERROR_STREAM_CAPTURE_WRONG_THREAD;
     bool whole = joined(*c, s);
     leave(c);
     if (c->broken) return c->broken;
-    if (!whole) return refuse(CUDA_ERROR_STREAM_CAPTURE_UNJOINED, "cuStreamEndCapture: work of another stream was not joined by an event");
+    if (!whole)
+        return refuse(CUDA_ERROR_STREAM_CAPTURE_UNJOINED,
+            "cuStreamEndCapture: work of another stream was not joined by an event");
     *graph = c->graph.release();
     graphs.insert(*graph);
     return CUDA_SUCCESS;
@@ -125,7 +133,8 @@ CUresult cuGraphLaunch(CUgraphExec exec, CUstream handle) {
     if (!executables.count(exec)) return CUDA_ERROR_INVALID_VALUE;
     if (s->capture) return refuse(CUDA_ERROR_NOT_SUPPORTED, "cuGraphLaunch under capture");
     for (auto &n : exec->nodes)
-        if (!contexts().count(n.work.context)) return refuse(CUDA_ERROR_INVALID_CONTEXT, "cuGraphLaunch: a context of the graph is destroyed");
+        if (!contexts().count(n.work.context))
+            return refuse(CUDA_ERROR_INVALID_CONTEXT, "cuGraphLaunch: a context of the graph is destroyed");
     launch(exec, s);
     return CUDA_SUCCESS;
 }

@@ -14,5 +14,6 @@ struct softgpu_kernel {
 
 typedef const softgpu_kernel *softgpu_table();
 // null, or what was wrong, which no GPU forgives either; backwards: threads and blocks in descending order.
-typedef const char *softgpu_launch(const softgpu_kernel *kernel, const unsigned grid[3], const unsigned block[3], bool backwards, void **arguments);
+typedef const char *softgpu_launch(const softgpu_kernel *kernel, const unsigned grid[3], const unsigned block[3],
+    bool backwards, void **arguments);
 }

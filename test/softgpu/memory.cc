@@ -23,7 +23,8 @@ static uint64_t up(uint64_t n, uint64_t unit) { return (n + unit - 1) / unit * u
 static uint64_t reserved() { return (uint64_t)settings().devices * Span; }
 
 static bool mapAt(uint64_t at, size_t bytes, int protection, int flags) {
-    return mmap((void *)at, bytes, protection, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | flags, -1, 0) == (void *)at;
+    return mmap((void *)at, bytes, protection, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | flags, -1,
+        0) == (void *)at;
 }
 
 bool reserveAddresses() {
@@ -51,13 +52,17 @@ bool isPinned(const void *p, size_t bytes) {
 
 CUresult mayTouch(CUcontext context, CUdeviceptr at, size_t bytes, const char *what, const char *name) {
     const Allocation *a = allocationOf(at);
-    if (!a) return refuse(CUDA_ERROR_ILLEGAL_ADDRESS, "%s: %s = %#llx is in no live allocation", what, name, (unsigned long long)at);
+    if (!a)
+        return refuse(CUDA_ERROR_ILLEGAL_ADDRESS, "%s: %s = %#llx is in no live allocation", what, name,
+            (unsigned long long)at);
     if (bytes > a->at + a->bytes - at)
-        return refuse(CUDA_ERROR_ILLEGAL_ADDRESS, "%s: %s: %zu bytes at %#llx reach beyond the allocation of %zu at %#llx", what, name, bytes, (unsigned long long)at,
-                      a->bytes, (unsigned long long)a->at);
+        return refuse(CUDA_ERROR_ILLEGAL_ADDRESS,
+            "%s: %s: %zu bytes at %#llx reach beyond the allocation of %zu at %#llx", what, name, bytes,
+            (unsigned long long)at, a->bytes, (unsigned long long)a->at);
     if (a->context == context || peerEnabled(context, a->context)) return CUDA_SUCCESS;
-    return refuse(CUDA_ERROR_ILLEGAL_ADDRESS, "%s: %s = %#llx belongs to another context, of device %d, and peer access to it is not enabled", what, name,
-                  (unsigned long long)at, a->context->device);
+    return refuse(CUDA_ERROR_ILLEGAL_ADDRESS,
+        "%s: %s = %#llx belongs to another context, of device %d, and peer access to it is not enabled", what, name,
+        (unsigned long long)at, a->context->device);
 }
 
 // NaN and 8e37, as fp32 and as bf16, in turn: what is read without having been written is neither zero nor small, and a
@@ -84,7 +89,8 @@ bool intact(const Allocation &a) {
 
 static void release(const Allocation &a) {
     if (!intact(a)) {
-        fprintf(stderr, "softgpu: somebody wrote around the %zu bytes at %#llx of device %d\n", a.bytes, (unsigned long long)a.at, a.context->device);
+        fprintf(stderr, "softgpu: somebody wrote around the %zu bytes at %#llx of device %d\n", a.bytes,
+            (unsigned long long)a.at, a.context->device);
         a.context->error = CUDA_ERROR_ILLEGAL_ADDRESS;
     }
     mapAt(a.map, a.mapBytes, PROT_NONE, MAP_FIXED); // takes the memory away and keeps the addresses
@@ -129,7 +135,8 @@ CUresult cuMemAlloc(CUdeviceptr *at, size_t bytes) {
     int d = call.context->device;
     size_t memory = settings().memory[d];
     if (bytes > memory || stats.allocated[d] > memory - bytes)
-        return refuse(CUDA_ERROR_OUT_OF_MEMORY, "cuMemAlloc of %zu bytes: %zu of %zu are taken", bytes, (size_t)stats.allocated[d], memory);
+        return refuse(CUDA_ERROR_OUT_OF_MEMORY, "cuMemAlloc of %zu bytes: %zu of %zu are taken", bytes,
+            (size_t)stats.allocated[d], memory);
     Allocation a = {0, bytes, call.context, 0, 0};
     if (!mapFresh(a)) return refuse(CUDA_ERROR_OUT_OF_MEMORY, "cuMemAlloc: the host has no %zu bytes", bytes);
     allocations[a.at] = a;
@@ -146,8 +153,11 @@ CUresult cuMemFree(CUdeviceptr at) {
     if (call.status) return call.status;
     if (unsafeInCapture()) return refuse(CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED, "cuMemFree during a capture");
     auto it = allocations.find(at);
-    if (it == allocations.end()) return refuse(CUDA_ERROR_INVALID_VALUE, "cuMemFree: %#llx is not what cuMemAlloc returned", (unsigned long long)at);
-    if (it->second.context != call.context) return refuse(CUDA_ERROR_INVALID_VALUE, "cuMemFree: %#llx belongs to another context", (unsigned long long)at);
+    if (it == allocations.end())
+        return refuse(CUDA_ERROR_INVALID_VALUE, "cuMemFree: %#llx is not what cuMemAlloc returned",
+            (unsigned long long)at);
+    if (it->second.context != call.context)
+        return refuse(CUDA_ERROR_INVALID_VALUE, "cuMemFree: %#llx belongs to another context", (unsigned long long)at);
     drain();
     release(it->second);
     allocations.erase(it);
@@ -180,7 +190,8 @@ CUresult cuMemFreeHost(void *p) {
     Call call("cuMemFreeHost");
     if (call.status) return call.status;
     auto it = pinned.find((uintptr_t)p);
-    if (it == pinned.end()) return refuse(CUDA_ERROR_INVALID_VALUE, "cuMemFreeHost: %p is not what cuMemHostAlloc returned", p);
+    if (it == pinned.end())
+        return refuse(CUDA_ERROR_INVALID_VALUE, "cuMemFreeHost: %p is not what cuMemHostAlloc returned", p);
     drain();
     munmap(p, it->second);
     pinned.erase(it);

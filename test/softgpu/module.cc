@@ -81,9 +81,10 @@ static CUresult readPTX(const char *text, std::map<std::string, int> &kernels) {
     int version = directive(text, ".version %d.%d"), target = directive(text, ".target sm_%d");
     if (version < 0 || target < 0) return refuse(CUDA_ERROR_INVALID_PTX, "PTX without .version or .target");
     if (version > newestPTX(settings().driver))
-        return refuse(CUDA_ERROR_UNSUPPORTED_PTX_VERSION, "PTX %d.%d, but driver %d takes at most %d.%d", version / 10, version % 10, settings().driver,
-                      newestPTX(settings().driver) / 10, newestPTX(settings().driver) % 10);
-    if (target > capability()) return refuse(CUDA_ERROR_NO_BINARY_FOR_GPU, "PTX for sm_%d, the device is sm_%d", target, capability());
+        return refuse(CUDA_ERROR_UNSUPPORTED_PTX_VERSION, "PTX %d.%d, but driver %d takes at most %d.%d", version / 10,
+            version % 10, settings().driver, newestPTX(settings().driver) / 10, newestPTX(settings().driver) % 10);
+    if (target > capability())
+        return refuse(CUDA_ERROR_NO_BINARY_FOR_GPU, "PTX for sm_%d, the device is sm_%d", target, capability());
     for (const char *at = text; (at = strstr(at, ".entry "));) {
         at += 7;
         size_t length = strcspn(at, " (\n\t");
@@ -99,7 +100,8 @@ static CUresult readPTX(const char *text, std::map<std::string, int> &kernels) {
 static CUresult readCubin(const char *image, std::map<std::string, int> &kernels) {
     auto &elf = *(const Elf64_Ehdr *)image;
     // 190: EM_CUDA
-    if (elf.e_ident[EI_CLASS] != ELFCLASS64 || elf.e_machine != 190) return refuse(CUDA_ERROR_INVALID_IMAGE, "an ELF file, but no cubin");
+    if (elf.e_ident[EI_CLASS] != ELFCLASS64 || elf.e_machine != 190)
+        return refuse(CUDA_ERROR_INVALID_IMAGE, "an ELF file, but no cubin");
     int sm = elf.e_ident[EI_ABIVERSION] >= 8 ? elf.e_flags >> 8 & 0xFF : elf.e_flags & 0xFF; // CUDA 13 moved it
     if (sm / 10 != capability() / 10 || sm > capability())
         return refuse(CUDA_ERROR_NO_BINARY_FOR_GPU, "a cubin for sm_%d, the device is sm_%d", sm, capability());
@@ -163,7 +165,8 @@ static CUresult checkPointers(const Launch &l) {
         std::string name = "argument " + std::to_string(i);
         if (!isDevice(value)) {
             if ((l.kernel->pointers >> i & 1) && value && !isPinned((const void *)value, 1))
-                return refuse(CUDA_ERROR_ILLEGAL_ADDRESS, "%s: %s = %#llx is memory of the host that is not pinned", l.kernel->name, name.c_str(), (unsigned long long)value);
+                return refuse(CUDA_ERROR_ILLEGAL_ADDRESS, "%s: %s = %#llx is memory of the host that is not pinned",
+                    l.kernel->name, name.c_str(), (unsigned long long)value);
             continue;
         }
         CUresult status = mayTouch(l.context, value, 1, l.kernel->name, name.c_str());
@@ -196,7 +199,8 @@ static CUresult runKernel(Launch l) {
     const char *volatile wrong = nullptr; // volatile: it lives across a longjmp
     bool backwards = draw() % 2;
     if (faults([&] { wrong = library().launch(l.kernel, l.grid, l.block, backwards, pointers.data()); })) {
-        fprintf(stderr, "softgpu: %s touched %#llx, where no memory is\n", l.kernel->name, (unsigned long long)faultAddress);
+        fprintf(stderr, "softgpu: %s touched %#llx, where no memory is\n", l.kernel->name,
+            (unsigned long long)faultAddress);
         return CUDA_ERROR_ILLEGAL_ADDRESS;
     }
     if (wrong) {
@@ -225,12 +229,15 @@ CUresult cuModuleLoadData(CUmodule *module, const void *image) {
     return CUDA_SUCCESS;
 }
 
-CUresult cuModuleLoadDataEx(CUmodule *module, const void *image, unsigned, CUjit_option *, void **) { return cuModuleLoadData(module, image); }
+CUresult cuModuleLoadDataEx(CUmodule *module, const void *image, unsigned, CUjit_option *, void **) {
+    return cuModuleLoadData(module, image);
+}
 
 CUresult cuModuleUnload(CUmodule module) {
     Call call("cuModuleUnload");
     if (call.status) return call.status;
-    if (!modules.count(module)) return refuse(CUDA_ERROR_INVALID_HANDLE, "cuModuleUnload: %p is not a module", (void *)module);
+    if (!modules.count(module))
+        return refuse(CUDA_ERROR_INVALID_HANDLE, "cuModuleUnload: %p is not a module", (void *)module);
     drain();
     for (CUfunction f : module->functions) {
         functions.erase(f);
@@ -245,14 +252,17 @@ CUresult cuModuleGetFunction(CUfunction *function, CUmodule module, const char *
     Call call("cuModuleGetFunction");
     if (call.status) return call.status;
     if (!function || !name) return CUDA_ERROR_INVALID_VALUE;
-    if (!modules.count(module) || module->context != call.context) return refuse(CUDA_ERROR_INVALID_HANDLE, "cuModuleGetFunction: not a module of this context");
+    if (!modules.count(module) || module->context != call.context)
+        return refuse(CUDA_ERROR_INVALID_HANDLE, "cuModuleGetFunction: not a module of this context");
     auto in = module->kernels.find(name);
     if (in == module->kernels.end()) return refuse(CUDA_ERROR_NOT_FOUND, "the image has no kernel %s", name);
     const softgpu_kernel *k = hostKernel(name);
     if (!k) return refuse(CUDA_ERROR_NOT_FOUND, "%s was not compiled for the host", name);
     if (!k->eight) return refuse(CUDA_ERROR_INVALID_IMAGE, "%s has an argument that does not take 8 bytes", name);
     if (in->second >= 0 && in->second != k->arguments)
-        return refuse(CUDA_ERROR_INVALID_IMAGE, "%s has %d parameters in the image, %d on the host: built of different sources", name, in->second, k->arguments);
+        return refuse(CUDA_ERROR_INVALID_IMAGE,
+            "%s has %d parameters in the image, %d on the host: built of different sources", name, in->second,
+            k->arguments);
     *function = new CUfunc_st{module, k};
     functions.insert(*function);
     module->functions.push_back(*function);
@@ -274,18 +284,24 @@ CUresult cuFuncGetAttribute(int *value, CUfunction_attribute a, CUfunction funct
 static bool badShape(const Launch &l) {
     const unsigned *g = l.grid, *b = l.block;
     if (!g[0] || !g[1] || !g[2] || !b[0] || !b[1] || !b[2]) return true;
-    return g[0] > 0x7FFFFFFF || g[1] > 65535 || g[2] > 65535 || b[0] > 1024 || b[1] > 1024 || b[2] > 64 || b[0] * b[1] * b[2] > 1024;
+    return g[0] > 0x7FFFFFFF || g[1] > 65535 || g[2] > 65535 || b[0] > 1024 || b[1] > 1024 || b[2] > 64 ||
+        b[0] * b[1] * b[2] > 1024;
 }
 
-CUresult cuLaunchKernel(CUfunction f, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz, unsigned shared, CUstream handle, void **arguments, void **extra) {
+CUresult cuLaunchKernel(CUfunction f, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz,
+    unsigned shared, CUstream handle, void **arguments, void **extra) {
     Call call("cuLaunchKernel");
     CUstream s;
     if (call.status || (call.status = streamOf(call.context, handle, &s))) return call.status;
-    if (!functions.count(f) || f->module->context != call.context) return refuse(CUDA_ERROR_INVALID_HANDLE, "cuLaunchKernel: not a kernel of this context");
+    if (!functions.count(f) || f->module->context != call.context)
+        return refuse(CUDA_ERROR_INVALID_HANDLE, "cuLaunchKernel: not a kernel of this context");
     Launch l = {call.context, f->kernel, {gx, gy, gz}, {bx, by, bz}, {}};
     if (badShape(l) || shared)
-        return refuse(CUDA_ERROR_INVALID_VALUE, "%s: grid %u %u %u, block %u %u %u, %u bytes of dynamic shared memory, which is not emulated", f->kernel->name, gx, gy, gz, bx, by, bz, shared);
-    if (extra || (!arguments && f->kernel->arguments)) return refuse(CUDA_ERROR_INVALID_VALUE, "%s: arguments missing, or in extra", f->kernel->name);
+        return refuse(CUDA_ERROR_INVALID_VALUE,
+            "%s: grid %u %u %u, block %u %u %u, %u bytes of dynamic shared memory, which is not emulated",
+            f->kernel->name, gx, gy, gz, bx, by, bz, shared);
+    if (extra || (!arguments && f->kernel->arguments))
+        return refuse(CUDA_ERROR_INVALID_VALUE, "%s: arguments missing, or in extra", f->kernel->name);
     for (int i = 0; i < f->kernel->arguments; i++) {
         if (!arguments[i]) return refuse(CUDA_ERROR_INVALID_VALUE, "%s: argument %d is null", f->kernel->name, i);
         uint64_t value;

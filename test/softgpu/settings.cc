@@ -118,7 +118,9 @@ const Settings &settings() {
 int capability() { return settings().capability[current() ? current()->device : 0]; }
 int driverVersion() { return settings().driver; }
 int cudnnMath(int otherwise) { return settings().cudnnMath == None ? otherwise : settings().cudnnMath; }
-bool cudnnFails(const char *algorithm) { return settings().cudnnFails.find("," + std::string(algorithm) + ",") != std::string::npos; }
+bool cudnnFails(const char *algorithm) {
+    return settings().cudnnFails.find("," + std::string(algorithm) + ",") != std::string::npos;
+}
 
 static void print(const char *format, va_list list) {
     fputs("softgpu: ", stderr);

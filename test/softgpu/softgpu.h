@@ -27,7 +27,8 @@ struct Range {
 
 // Queues run on the stream of the current context, once every range lies in memory that the context may touch; else
 // CUDA_ERROR_ILLEGAL_ADDRESS.
-CUresult submit(CUcontext owner, CUstream stream, const char *what, const std::vector<Range> &ranges, std::function<void()> run);
+CUresult submit(CUcontext owner, CUstream stream, const char *what, const std::vector<Range> &ranges,
+    std::function<void()> run);
 
 int capability();      // of the current context's device, 80 for 8.0
 int driverVersion();   // as cuDriverGetVersion

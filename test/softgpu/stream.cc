@@ -22,7 +22,8 @@ CUresult streamOf(CUcontext context, CUstream handle, CUstream *stream) {
     }
     if (!streams().count(handle)) return refuse(CUDA_ERROR_INVALID_HANDLE, "%p is not a stream", (void *)handle);
     if (handle->context != context)
-        return refuse(CUDA_ERROR_INVALID_HANDLE, "stream %p belongs to another context, of device %d", (void *)handle, handle->context->device);
+        return refuse(CUDA_ERROR_INVALID_HANDLE, "stream %p belongs to another context, of device %d", (void *)handle,
+            handle->context->device);
     *stream = handle;
     return CUDA_SUCCESS;
 }
@@ -45,7 +46,8 @@ static bool impliesCaptured(CUstream s) {
     if (s != s->context->legacy) return false;
     bool any = false;
     for (CUstream other : streams())
-        if (other->context == s->context && !(other->flags & CU_STREAM_NON_BLOCKING)) any |= breakCapture(other, CUDA_ERROR_STREAM_CAPTURE_INVALIDATED);
+        if (other->context == s->context && !(other->flags & CU_STREAM_NON_BLOCKING))
+            any |= breakCapture(other, CUDA_ERROR_STREAM_CAPTURE_INVALIDATED);
     return any;
 }
 
@@ -58,7 +60,8 @@ CUresult enqueue(CUstream s, Work work) {
         return CUDA_SUCCESS;
     }
     const char *what = work.what;
-    if (impliesCaptured(s)) return refuse(CUDA_ERROR_STREAM_CAPTURE_IMPLICIT, "%s on the default stream during a capture", what);
+    if (impliesCaptured(s))
+        return refuse(CUDA_ERROR_STREAM_CAPTURE_IMPLICIT, "%s on the default stream during a capture", what);
     s->tail = schedule(s->lane, std::move(work), before(s));
     progress();
     return CUDA_SUCCESS;
@@ -92,7 +95,8 @@ void forget(CUcontext context) {
 }
 
 static CUresult check(CUevent event, const char *what) {
-    return events().count(event) ? CUDA_SUCCESS : refuse(CUDA_ERROR_INVALID_HANDLE, "%s: %p is not an event", what, (void *)event);
+    return events().count(event) ? CUDA_SUCCESS : refuse(CUDA_ERROR_INVALID_HANDLE, "%s: %p is not an event", what,
+        (void *)event);
 }
 
 static bool done(const OpRef &op) { return !op || op->done; }
@@ -115,7 +119,8 @@ CUresult cuStreamCreate(CUstream *stream, unsigned flags) { return cuStreamCreat
 // Work that the stream still holds goes on.
 CUresult cuStreamDestroy(CUstream stream) {
     std::lock_guard<std::recursive_mutex> lock(mutex);
-    if (!streams().count(stream)) return refuse(CUDA_ERROR_INVALID_HANDLE, "cuStreamDestroy: %p is not a stream", (void *)stream);
+    if (!streams().count(stream))
+        return refuse(CUDA_ERROR_INVALID_HANDLE, "cuStreamDestroy: %p is not a stream", (void *)stream);
     breakCapture(stream, CUDA_ERROR_STREAM_CAPTURE_INVALIDATED);
     streams().erase(stream);
     delete stream;
@@ -149,9 +154,12 @@ CUresult cuStreamQuery(CUstream handle) {
 CUresult cuStreamWaitEvent(CUstream handle, CUevent event, unsigned) {
     Call call("cuStreamWaitEvent");
     CUstream s;
-    if (call.status || (call.status = streamOf(call.context, handle, &s)) || (call.status = check(event, "cuStreamWaitEvent"))) return call.status;
+    if (call.status || (call.status = streamOf(call.context, handle, &s)) ||
+        (call.status = check(event, "cuStreamWaitEvent"))) return call.status;
     if (event->capture) { // the stream joins the capture
-        if (event->capture->over) return refuse(CUDA_ERROR_CAPTURED_EVENT, "cuStreamWaitEvent: the event was recorded in a capture that is over");
+        if (event->capture->over)
+            return refuse(CUDA_ERROR_CAPTURED_EVENT,
+                "cuStreamWaitEvent: the event was recorded in a capture that is over");
         if (s->capture && s->capture != event->capture) return CUDA_ERROR_STREAM_CAPTURE_MERGE;
         s->capture = event->capture;
         s->front.insert(s->front.end(), event->front.begin(), event->front.end());
@@ -160,7 +168,8 @@ CUresult cuStreamWaitEvent(CUstream handle, CUevent event, unsigned) {
     if (s->capture) {
         if (!event->op) return CUDA_SUCCESS;
         s->capture->broken = CUDA_ERROR_STREAM_CAPTURE_INVALIDATED;
-        return refuse(CUDA_ERROR_STREAM_CAPTURE_ISOLATION, "cuStreamWaitEvent: a stream under capture cannot wait for an event from before it");
+        return refuse(CUDA_ERROR_STREAM_CAPTURE_ISOLATION,
+            "cuStreamWaitEvent: a stream under capture cannot wait for an event from before it");
     }
     if (done(event->op)) return CUDA_SUCCESS;
     std::vector<OpRef> after = before(s);
@@ -190,9 +199,11 @@ CUresult cuEventDestroy(CUevent event) {
 CUresult cuEventRecord(CUevent event, CUstream handle) {
     Call call("cuEventRecord");
     CUstream s;
-    if (call.status || (call.status = streamOf(call.context, handle, &s)) || (call.status = check(event, "cuEventRecord"))) return call.status;
+    if (call.status || (call.status = streamOf(call.context, handle, &s)) ||
+        (call.status = check(event, "cuEventRecord"))) return call.status;
     if (event->context != s->context)
-        return refuse(CUDA_ERROR_INVALID_HANDLE, "cuEventRecord: the event is of device %d, the stream of device %d", event->context->device, s->context->device);
+        return refuse(CUDA_ERROR_INVALID_HANDLE, "cuEventRecord: the event is of device %d, the stream of device %d",
+            event->context->device, s->context->device);
     event->capture = s->capture;
     event->front = s->front;
     if (s->capture) return s->capture->broken;
@@ -221,10 +232,12 @@ CUresult cuEventSynchronize(CUevent event) {
 
 CUresult cuEventElapsedTime(float *ms, CUevent from, CUevent to) {
     Call call("cuEventElapsedTime");
-    if (call.status || (call.status = check(from, "cuEventElapsedTime")) || (call.status = check(to, "cuEventElapsedTime"))) return call.status;
+    if (call.status || (call.status = check(from, "cuEventElapsedTime")) ||
+        (call.status = check(to, "cuEventElapsedTime"))) return call.status;
     if (!ms) return CUDA_ERROR_INVALID_VALUE;
     if (!from->op || !to->op || (from->flags | to->flags) & CU_EVENT_DISABLE_TIMING)
-        return refuse(CUDA_ERROR_INVALID_HANDLE, "cuEventElapsedTime: an event was never recorded, or made without timing");
+        return refuse(CUDA_ERROR_INVALID_HANDLE,
+            "cuEventElapsedTime: an event was never recorded, or made without timing");
     if (!done(from->op) || !done(to->op)) return CUDA_ERROR_NOT_READY;
     *ms = (float)(to->op->finished - from->op->finished);
     return CUDA_SUCCESS;

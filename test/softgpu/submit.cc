@@ -3,11 +3,13 @@
 
 namespace softgpu {
 
-CUresult submit(CUcontext owner, CUstream stream, const char *what, const std::vector<Range> &ranges, std::function<void()> run) {
+CUresult submit(CUcontext owner, CUstream stream, const char *what, const std::vector<Range> &ranges,
+    std::function<void()> run) {
     Call call(what);
     CUstream s;
     if (call.status) return call.status;
-    if (call.context != owner) return refuse(CUDA_ERROR_INVALID_CONTEXT, "%s: the handle belongs to another context than the thread's", what);
+    if (call.context != owner)
+        return refuse(CUDA_ERROR_INVALID_CONTEXT, "%s: the handle belongs to another context than the thread's", what);
     CUresult status = streamOf(owner, stream, &s);
     if (!status && !settings().capture && breakCapture(s, CUDA_ERROR_STREAM_CAPTURE_INVALIDATED))
         return refuse(CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED, "%s under capture: SOFTGPU_CAPTURE=0", what);

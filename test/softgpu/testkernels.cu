@@ -2,7 +2,8 @@
 
 // y = a * x.
 extern "C" __global__ void test_scale(float *y, const float *x, double a, long long n) {
-    for (long long i = blockIdx.x * (long long)blockDim.x + threadIdx.x; i < n; i += (long long)gridDim.x * blockDim.x) y[i] = (float)a * x[i];
+    for (long long i = blockIdx.x * (long long)blockDim.x + threadIdx.x; i < n; i += (long long)gridDim.x * blockDim.x)
+        y[i] = (float)a * x[i];
 }
 
 // total = the sum of x, by one block of 256.

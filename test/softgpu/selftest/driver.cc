@@ -9,9 +9,11 @@ static const size_t KiB = 1024, MiB = KiB * KiB;
 // PTX as the test kernels would have; only what the emulator reads of it.
 static std::string ptx(const char *version = "8.0", const char *target = "sm_75") {
     std::string text = std::string(".version ") + version + "\n.target " + target + "\n.address_size 64\n";
-    for (auto &k : std::map<std::string, int>{{"test_scale", 4}, {"test_sum", 3}, {"test_divergent", 1}, {"test_write", 2}}) {
+    for (auto &k : std::map<std::string, int>{{"test_scale", 4}, {"test_sum", 3}, {"test_divergent", 1},
+        {"test_write", 2}}) {
         text += ".visible .entry " + k.first + "(";
-        for (int i = 0; i < k.second; i++) text += std::string(i ? "," : "") + "\n\t.param .u64 " + k.first + "_param_" + std::to_string(i);
+        for (int i = 0; i < k.second; i++)
+            text += std::string(i ? "," : "") + "\n\t.param .u64 " + k.first + "_param_" + std::to_string(i);
         text += "\n)\n{\n\tret;\n}\n";
     }
     return text;
@@ -25,7 +27,8 @@ static CUfunction kernel(const char *name) {
     return f;
 }
 
-static CUresult launch(CUfunction f, CUstream s, std::vector<void *> arguments, unsigned blocks = 1, unsigned threads = 256) {
+static CUresult launch(CUfunction f, CUstream s, std::vector<void *> arguments, unsigned blocks = 1,
+    unsigned threads = 256) {
     return cuLaunchKernel(f, blocks, 1, 1, threads, 1, 1, 0, s, arguments.data(), nullptr);
 }
 
@@ -217,7 +220,8 @@ CASE(launches) {
     WANT(CUDA_ERROR_INVALID_VALUE, launch(scale, s, {&dy, &dx, &a, &n}, 1, 1025));
     WANT(CUDA_ERROR_INVALID_VALUE, launch(scale, s, {&dy, &dx, &a, &n}, 0));
     WANT(CUDA_ERROR_INVALID_VALUE, launch(scale, s, {&dy, nullptr, &a, &n}));
-    WANT(CUDA_ERROR_INVALID_VALUE, cuLaunchKernel(scale, 1, 1, 1, 1, 1, 1, 16, s, std::vector<void *>{&dy, &dx, &a, &n}.data(), nullptr));
+    WANT(CUDA_ERROR_INVALID_VALUE, cuLaunchKernel(scale, 1, 1, 1, 1, 1, 1, 16, s,
+        std::vector<void *>{&dy, &dx, &a, &n}.data(), nullptr));
     OK(launch(kernel("test_divergent"), s, {&dy}));
     WANT(CUDA_ERROR_LAUNCH_FAILED, cuStreamSynchronize(s));
 }
@@ -342,7 +346,8 @@ CASE(rows) {
     std::vector<float> host(6, -1);
     CUDA_MEMCPY2D m = {};
     m.srcMemoryType = CU_MEMORYTYPE_DEVICE, m.dstMemoryType = CU_MEMORYTYPE_HOST;
-    m.srcDevice = p, m.srcPitch = 16, m.srcXInBytes = 4, m.srcY = 1, m.dstHost = host.data(), m.dstPitch = 12, m.dstXInBytes = 4;
+    m.srcDevice = p, m.srcPitch = 16, m.srcXInBytes = 4, m.srcY = 1, m.dstHost = host.data(), m.dstPitch = 12,
+        m.dstXInBytes = 4;
     m.WidthInBytes = 8, m.Height = 2;
     OK(cuMemcpy2DAsync(&m, nullptr));
     TRUE(host == (std::vector<float>{-1, 5, 6, -1, 9, 10}));
@@ -355,7 +360,8 @@ CASE(rows) {
 // What a second stream sees of what a first one wrote, with or without an event between them.
 static const char *seen(bool wait) {
     context(0);
-    CUdeviceptr from = memory(std::vector<float>{1}), between = memory(std::vector<float>{0}), to = memory(std::vector<float>{0});
+    CUdeviceptr from = memory(std::vector<float>{1}), between = memory(std::vector<float>{0}),
+        to = memory(std::vector<float>{0});
     CUstream first = stream(), second = stream();
     CUevent e = event();
     OK(cuMemcpyDtoDAsync(between, from, 4, first));
@@ -381,7 +387,8 @@ CASE(exchange) {
     for (int d : {0, 1}) {
         c[d] = context(d);
         x[d] = memory(4), got[d] = memory(4), seen[d] = memory(4);
-        compute[d] = stream(), copy[d] = stream(), ready[d] = event(), arrived[d] = event(), take[d] = kernel("test_scale");
+        compute[d] = stream(), copy[d] = stream(), ready[d] = event(), arrived[d] = event(),
+            take[d] = kernel("test_scale");
     }
     double one = 1;
     long long n = 1;
@@ -455,7 +462,10 @@ CASE(pageable_upload) {
 
 // The host's memory may lie where devices usually have theirs, and grow towards them.
 CASE(addresses) {
-    auto map = [](uint64_t at, size_t bytes) { return mmap((void *)at, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0) == (void *)at; };
+    auto map = [](uint64_t at, size_t bytes) {
+        return mmap((void *)at, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1,
+            0) == (void *)at;
+    };
     const uint64_t usual = 0x100000000000;
     TRUE(map(usual + 4096, 4096));
     *(float *)(usual + 4096) = 5;

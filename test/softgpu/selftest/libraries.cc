@@ -61,8 +61,10 @@ struct DeviceTensor {
     CUdeviceptr all;
     std::vector<float> filled; // what all was filled with
 
-    DeviceTensor(const long s[4], bool half, bool nhwc, long margin, const std::vector<float> &x) : margin(margin), half(half) {
-        long wide = s[1] + 2 * margin, nchw[4] = {wide * s[2] * s[3], s[2] * s[3], s[3], 1}, last[4] = {wide * s[2] * s[3], 1, s[3] * wide, wide};
+    DeviceTensor(const long s[4], bool half, bool nhwc, long margin, const std::vector<float> &x) : margin(margin),
+        half(half) {
+        long wide = s[1] + 2 * margin, nchw[4] = {wide * s[2] * s[3], s[2] * s[3], s[3], 1},
+            last[4] = {wide * s[2] * s[3], 1, s[3] * wide, wide};
         for (int i = 0; i < 4; i++) size[i] = s[i], stride[i] = nhwc ? last[i] : nchw[i];
         filled.assign((size_t)(s[0] * wide * s[2] * s[3]), 7);
         each([&](size_t at, size_t i) { filled[at] = x.empty() ? NAN : x[i]; });
@@ -73,7 +75,8 @@ struct DeviceTensor {
         for (long n = 0; n < size[0]; n++)
             for (long c = 0; c < size[1]; c++)
                 for (long h = 0; h < size[2]; h++)
-                    for (long w = 0; w < size[3]; w++) f((size_t)(n * stride[0] + (c + margin) * stride[1] + h * stride[2] + w * stride[3]), i++);
+                    for (long w = 0; w < size[3]; w++)
+                        f((size_t)(n * stride[0] + (c + margin) * stride[1] + h * stride[2] + w * stride[3]), i++);
     }
     void *at() const { return (void *)(all + (size_t)(margin * stride[1]) * (half ? 2 : 4)); }
     cudnnDataType_t type() const { return half ? CUDNN_DATA_BFLOAT16 : CUDNN_DATA_FLOAT; }
@@ -123,15 +126,16 @@ static Convolution readConvolution(long *margin) {
     DNN(cudnnSetConvolutionGroupCount(c.conv, (int)number()));
     DNN(cudnnSetConvolutionMathType(c.conv, math));
     DNN(cudnnCreateFilterDescriptor(&c.filter));
-    DNN(cudnnSetFilter4dDescriptor(c.filter, c.half ? CUDNN_DATA_BFLOAT16 : CUDNN_DATA_FLOAT, c.nhwc ? CUDNN_TENSOR_NHWC : CUDNN_TENSOR_NCHW, (int)c.w[0], (int)c.w[1],
-                                   (int)c.w[2], (int)c.w[3]));
+    DNN(cudnnSetFilter4dDescriptor(c.filter, c.half ? CUDNN_DATA_BFLOAT16 : CUDNN_DATA_FLOAT,
+        c.nhwc ? CUDNN_TENSOR_NHWC : CUDNN_TENSOR_NCHW, (int)c.w[0], (int)c.w[1], (int)c.w[2], (int)c.w[3]));
     getchar(); // the newline
     return c;
 }
 
 // Runs one pass by every algorithm that is offered, into fresh memory, and once more added to itself; all must agree.
 // Returns the result.
-template <class Perf, class Run> static std::vector<float> every(const Convolution &c, const std::vector<Perf> &offers, const DeviceTensor &first, Run run) {
+template <class Perf, class Run> static std::vector<float> every(const Convolution &c, const std::vector<Perf> &offers,
+    const DeviceTensor &first, Run run) {
     std::vector<float> result;
     for (auto &o : offers) {
         if (o.status != CUDNN_STATUS_SUCCESS) continue;
@@ -148,7 +152,8 @@ template <class Perf, class Run> static std::vector<float> every(const Convoluti
         DNN(run(o.algo, (void *)space, o.memory, out, &half, &one));
         OK(cuCtxSynchronize());
         std::vector<float> more = out.read();
-        for (size_t i = 0; i < got.size() && !c.half; i++) TRUE(std::fabs(more[i] - 1.5f * got[i]) <= 1e-5f * (1 + std::fabs(more[i])));
+        for (size_t i = 0; i < got.size() && !c.half; i++)
+            TRUE(std::fabs(more[i] - 1.5f * got[i]) <= 1e-5f * (1 + std::fabs(more[i])));
         OK(cuMemFree(out.all));
         if (space) OK(cuMemFree(space));
     }
@@ -160,8 +165,10 @@ CASE(conv) {
     long margin;
     Convolution c = readConvolution(&margin);
     std::vector<float> vx = floats(count(c.x)), vw = floats(count(c.w)), vdy = floats(count(c.y));
-    DeviceTensor x(c.x, c.half, c.nhwc, margin, vx), w(c.w, c.half, c.nhwc, 0, vw), dy(c.y, c.half, c.nhwc, margin, vdy);
-    DeviceTensor y(c.y, c.half, c.nhwc, margin, {}), dx(c.x, c.half, c.nhwc, margin, {}), dw(c.w, c.half, c.nhwc, 0, {});
+    DeviceTensor x(c.x, c.half, c.nhwc, margin, vx), w(c.w, c.half, c.nhwc, 0, vw),
+        dy(c.y, c.half, c.nhwc, margin, vdy);
+    DeviceTensor y(c.y, c.half, c.nhwc, margin, {}), dx(c.x, c.half, c.nhwc, margin, {}),
+        dw(c.w, c.half, c.nhwc, 0, {});
     auto xd = x.descriptor(), yd = y.descriptor();
     int n = 0, k, h, width;
     DNN(cudnnGetConvolution2dForwardOutputDim(c.conv, xd, c.filter, &n, &k, &h, &width));
@@ -169,20 +176,26 @@ CASE(conv) {
     std::vector<cudnnConvolutionFwdAlgoPerf_t> forward(8);
     DNN(cudnnGetConvolutionForwardAlgorithm_v7(c.handle, xd, c.filter, c.conv, yd, 8, &n, forward.data()));
     forward.resize((size_t)n);
-    print(every(c, forward, y, [&](auto algo, void *space, size_t bytes, const DeviceTensor &out, const float *alpha, const float *beta) {
-        return cudnnConvolutionForward(c.handle, alpha, xd, x.at(), c.filter, w.at(), c.conv, algo, space, bytes, beta, yd, out.at());
+    print(every(c, forward, y, [&](auto algo, void *space, size_t bytes, const DeviceTensor &out, const float *alpha,
+        const float *beta) {
+        return cudnnConvolutionForward(c.handle, alpha, xd, x.at(), c.filter, w.at(), c.conv, algo, space, bytes, beta,
+            yd, out.at());
     }));
     std::vector<cudnnConvolutionBwdDataAlgoPerf_t> data(8);
     DNN(cudnnGetConvolutionBackwardDataAlgorithm_v7(c.handle, c.filter, yd, c.conv, xd, 8, &n, data.data()));
     data.resize((size_t)n);
-    print(every(c, data, dx, [&](auto algo, void *space, size_t bytes, const DeviceTensor &out, const float *alpha, const float *beta) {
-        return cudnnConvolutionBackwardData(c.handle, alpha, c.filter, w.at(), yd, dy.at(), c.conv, algo, space, bytes, beta, xd, out.at());
+    print(every(c, data, dx, [&](auto algo, void *space, size_t bytes, const DeviceTensor &out, const float *alpha,
+        const float *beta) {
+        return cudnnConvolutionBackwardData(c.handle, alpha, c.filter, w.at(), yd, dy.at(), c.conv, algo, space, bytes,
+            beta, xd, out.at());
     }));
     std::vector<cudnnConvolutionBwdFilterAlgoPerf_t> weights(8);
     DNN(cudnnGetConvolutionBackwardFilterAlgorithm_v7(c.handle, xd, yd, c.conv, c.filter, 8, &n, weights.data()));
     weights.resize((size_t)n);
-    print(every(c, weights, dw, [&](auto algo, void *space, size_t bytes, const DeviceTensor &out, const float *alpha, const float *beta) {
-        return cudnnConvolutionBackwardFilter(c.handle, alpha, xd, x.at(), yd, dy.at(), c.conv, algo, space, bytes, beta, c.filter, out.at());
+    print(every(c, weights, dw, [&](auto algo, void *space, size_t bytes, const DeviceTensor &out, const float *alpha,
+        const float *beta) {
+        return cudnnConvolutionBackwardFilter(c.handle, alpha, xd, x.at(), yd, dy.at(), c.conv, algo, space, bytes,
+            beta, c.filter, out.at());
     }));
 }
 
@@ -197,7 +210,8 @@ struct DeviceMatrix {
     }
     // x: row by row
     DeviceMatrix(size_t rows, size_t columns, size_t batch, bool transposed, bool half, const std::vector<float> &x)
-        : rows(rows), columns(columns), leading((transposed ? columns : rows) + 3), batch(batch), transposed(transposed), half(half) {
+        : rows(rows), columns(columns), leading((transposed ? columns : rows) + 3), batch(batch),
+        transposed(transposed), half(half) {
         std::vector<float> all(elements(), NAN);
         for (size_t b = 0; b < batch; b++)
             for (size_t i = 0; i < rows; i++)
@@ -232,12 +246,14 @@ CASE(product) {
     BLAS(cublasSetStream(handle, stream()));
     BLAS(cublasSetMathMode(handle, math));
     if (batch == 1)
-        BLAS(cublasGemmEx(handle, a.operation(), b.operation(), (int)m, (int)n, (int)k, &alpha, (void *)a.at, a.type(), (int)a.leading, (void *)b.at, b.type(), (int)b.leading, &beta,
-                          (void *)c.at, c.type(), (int)c.leading, CUBLAS_COMPUTE_32F, CUBLAS_GEMM_DEFAULT));
+        BLAS(cublasGemmEx(handle, a.operation(), b.operation(), (int)m, (int)n, (int)k, &alpha, (void *)a.at, a.type(),
+            (int)a.leading, (void *)b.at, b.type(), (int)b.leading, &beta, (void *)c.at, c.type(), (int)c.leading,
+            CUBLAS_COMPUTE_32F, CUBLAS_GEMM_DEFAULT));
     else
-        BLAS(cublasGemmStridedBatchedEx(handle, a.operation(), b.operation(), (int)m, (int)n, (int)k, &alpha, (void *)a.at, a.type(), (int)a.leading, a.stride(), (void *)b.at,
-                                        b.type(), (int)b.leading, b.stride(), &beta, (void *)c.at, c.type(), (int)c.leading, c.stride(), (int)batch, CUBLAS_COMPUTE_32F,
-                                        CUBLAS_GEMM_DEFAULT));
+        BLAS(cublasGemmStridedBatchedEx(handle, a.operation(), b.operation(), (int)m, (int)n, (int)k, &alpha,
+            (void *)a.at, a.type(), (int)a.leading, a.stride(), (void *)b.at, b.type(), (int)b.leading, b.stride(),
+            &beta, (void *)c.at, c.type(), (int)c.leading, c.stride(), (int)batch, CUBLAS_COMPUTE_32F,
+            CUBLAS_GEMM_DEFAULT));
     OK(cuCtxSynchronize());
     print(c.read());
 }
@@ -251,7 +267,8 @@ CASE(rounding) {
         CUdeviceptr a = upload({x}, half), b = upload({y}, half), c = memory(4);
         const float one = 1, zero = 0;
         cudaDataType type = half ? CUDA_R_16BF : CUDA_R_32F;
-        BLAS(cublasGemmEx(handle, CUBLAS_OP_N, CUBLAS_OP_N, 1, 1, 1, &one, (void *)a, type, 1, (void *)b, type, 1, &zero, (void *)c, CUDA_R_32F, 1, compute, CUBLAS_GEMM_DEFAULT));
+        BLAS(cublasGemmEx(handle, CUBLAS_OP_N, CUBLAS_OP_N, 1, 1, 1, &one, (void *)a, type, 1, (void *)b, type, 1,
+            &zero, (void *)c, CUDA_R_32F, 1, compute, CUBLAS_GEMM_DEFAULT));
         OK(cuCtxSynchronize());
         return values(c, 1)[0];
     };
@@ -280,7 +297,10 @@ CASE(libraries_refuse) {
     DNN(cudnnCreate(&dnn));
     CUdeviceptr a = memory(4 * 12), big = memory(4096);
     const float one = 1, zero = 0;
-    auto gemm = [&](CUdeviceptr at, int lda) { return cublasSgemm(blas, CUBLAS_OP_N, CUBLAS_OP_N, 3, 3, 4, &one, (float *)at, lda, (float *)big, 4, &zero, (float *)big + 100, 3); };
+    auto gemm = [&](CUdeviceptr at, int lda) {
+        return cublasSgemm(blas, CUBLAS_OP_N, CUBLAS_OP_N, 3, 3, 4, &one, (float *)at, lda, (float *)big, 4, &zero,
+            (float *)big + 100, 3);
+    };
     BLAS(gemm(a, 3));
     TRUE(gemm(a, 2) == CUBLAS_STATUS_INVALID_VALUE);
     TRUE(gemm(a, 4) == CUBLAS_STATUS_EXECUTION_FAILED); // 4 x 4 numbers do not lie in 12
@@ -305,9 +325,11 @@ CASE(libraries_refuse) {
     DNN(cudnnSetFilter4dDescriptor(w, CUDNN_DATA_FLOAT, CUDNN_TENSOR_NCHW, 2, 4, 3, 3));
     DNN(cudnnSetConvolution2dDescriptor(conv, 1, 1, 1, 1, 1, 1, CUDNN_CROSS_CORRELATION, CUDNN_DATA_FLOAT));
     auto run = [&](CUdeviceptr at, CUdeviceptr space, size_t bytes, cudnnConvolutionFwdAlgo_t algo) {
-        return cudnnConvolutionForward(dnn, &one, x, (void *)at, w, (void *)(big + 1024), conv, algo, (void *)space, bytes, &zero, y, (void *)(big + 2048));
+        return cudnnConvolutionForward(dnn, &one, x, (void *)at, w, (void *)(big + 1024), conv, algo, (void *)space,
+            bytes, &zero, y, (void *)(big + 2048));
     };
-    auto implicit = CUDNN_CONVOLUTION_FWD_ALGO_IMPLICIT_GEMM, planned = CUDNN_CONVOLUTION_FWD_ALGO_IMPLICIT_PRECOMP_GEMM;
+    auto implicit = CUDNN_CONVOLUTION_FWD_ALGO_IMPLICIT_GEMM,
+        planned = CUDNN_CONVOLUTION_FWD_ALGO_IMPLICIT_PRECOMP_GEMM;
     size_t need;
     DNN(cudnnGetConvolutionForwardWorkspaceSize(dnn, x, w, conv, y, planned, &need));
     TRUE(need > 0);
@@ -338,8 +360,8 @@ CASE(turing) {
     const float one = 1, zero = 0, fine = 1 + std::ldexp(1.f, -20);
     CUdeviceptr a = memory(std::vector<float>{fine}), b = memory(std::vector<float>{1}), c = memory(4);
     auto product = [&](cudaDataType type) {
-        return cublasGemmEx(handle, CUBLAS_OP_N, CUBLAS_OP_N, 1, 1, 1, &one, (void *)a, type, 1, (void *)b, type, 1, &zero, (void *)c, CUDA_R_32F, 1, CUBLAS_COMPUTE_32F_FAST_TF32,
-                            CUBLAS_GEMM_DEFAULT);
+        return cublasGemmEx(handle, CUBLAS_OP_N, CUBLAS_OP_N, 1, 1, 1, &one, (void *)a, type, 1, (void *)b, type, 1,
+            &zero, (void *)c, CUDA_R_32F, 1, CUBLAS_COMPUTE_32F_FAST_TF32, CUBLAS_GEMM_DEFAULT);
     };
     BLAS(product(CUDA_R_32F));
     OK(cuCtxSynchronize());

@@ -27,9 +27,11 @@ GONE cudnnCreateAlgorithmDescriptor(cudnnAlgorithmDescriptor_t *made) REFUSE
 GONE cudnnSetAlgorithmDescriptor(cudnnAlgorithmDescriptor_t to, cudnnAlgorithm_t algorithm) REFUSE
 GONE cudnnDestroyAlgorithmDescriptor(cudnnAlgorithmDescriptor_t old) REFUSE
 GONE cudnnCreateAlgorithmPerformance(cudnnAlgorithmPerformance_t *made, int n) REFUSE
-GONE cudnnSetAlgorithmPerformance(cudnnAlgorithmPerformance_t to, cudnnAlgorithmDescriptor_t of, cudnnStatus_t status, float ms, size_t bytes) REFUSE
+GONE cudnnSetAlgorithmPerformance(cudnnAlgorithmPerformance_t to, cudnnAlgorithmDescriptor_t of, cudnnStatus_t status,
+	float ms, size_t bytes) REFUSE
 GONE cudnnDestroyAlgorithmPerformance(cudnnAlgorithmPerformance_t *old, int n) REFUSE
-GONE cudnnCreatePersistentRNNPlan(cudnnRNNDescriptor_t rnn, int batch, cudnnDataType_t type, cudnnPersistentRNNPlan_t *made) REFUSE
+GONE cudnnCreatePersistentRNNPlan(cudnnRNNDescriptor_t rnn, int batch, cudnnDataType_t type,
+	cudnnPersistentRNNPlan_t *made) REFUSE
 GONE cudnnSetPersistentRNNPlan(cudnnRNNDescriptor_t rnn, cudnnPersistentRNNPlan_t plan) REFUSE
 GONE cudnnDestroyPersistentRNNPlan(cudnnPersistentRNNPlan_t old) REFUSE
 GONE cudnnSetRNNMatrixMathType(cudnnRNNDescriptor_t rnn, cudnnMathType_t math) REFUSE

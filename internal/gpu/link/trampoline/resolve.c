@@ -55,7 +55,8 @@ static void open_cudnn(void) { try(&libraries[ALEXNET_CUDNN], "libcudnn.so.9"); 
 static int driver_version(void) {
 	CUresult (*get)(int *) = NULL;
 	int version = 0;
-	if (!alexnet_open(ALEXNET_CUDA)) get = (CUresult (*)(int *))dlsym(libraries[ALEXNET_CUDA].handle, "cuDriverGetVersion");
+	if (!alexnet_open(ALEXNET_CUDA))
+		get = (CUresult (*)(int *))dlsym(libraries[ALEXNET_CUDA].handle, "cuDriverGetVersion");
 	return get && get(&version) == CUDA_SUCCESS ? version : 0;
 }
 
@@ -64,7 +65,9 @@ static void open_generation(struct library *l, const char *thirteen, const char 
 	if (driver_version() < 13000 || !try(l, thirteen)) try(l, twelve);
 }
 static void open_cublas(void) { open_generation(&libraries[ALEXNET_CUBLAS], "libcublas.so.13", "libcublas.so.12"); }
-static void open_cublaslt(void) { open_generation(&libraries[ALEXNET_CUBLASLT], "libcublasLt.so.13", "libcublasLt.so.12"); }
+static void open_cublaslt(void) {
+	open_generation(&libraries[ALEXNET_CUBLASLT], "libcublasLt.so.13", "libcublasLt.so.12");
+}
 
 const char *alexnet_open(enum alexnet_library which) {
 	static void (*const openers[ALEXNET_LIBRARIES])(void) = {open_cuda, open_cublas, open_cublaslt, open_cudnn};
@@ -75,7 +78,9 @@ const char *alexnet_open(enum alexnet_library which) {
 
 const char *alexnet_path(enum alexnet_library which) { return alexnet_open(which) ? "" : libraries[which].path; }
 
-const char *alexnet_missing_symbol(enum alexnet_library which) { return __atomic_load_n(&libraries[which].missing, __ATOMIC_ACQUIRE); }
+const char *alexnet_missing_symbol(enum alexnet_library which) {
+	return __atomic_load_n(&libraries[which].missing, __ATOMIC_ACQUIRE);
+}
 
 int alexnet_init(void) {
 	if (alexnet_open(ALEXNET_CUDA)) return CUDA_ERROR_SHARED_OBJECT_INIT_FAILED;
@@ -106,7 +111,8 @@ static CUresult cuda_text(CUresult status, const char **out) {
 static void cudnn_text(char *out, size_t size) { if (size) snprintf(out, size, "%s", text()); }
 
 static void *instead(unsigned i, int there) {
-	static void *const no[] = {no_cuda, no_cublas, no_cublas, no_cudnn}, *const old[] = {old_cuda, old_cublas, old_cublas, old_cudnn};
+	static void *const no[] = {no_cuda, no_cublas, no_cublas, no_cudnn},
+		*const old[] = {old_cuda, old_cublas, old_cublas, old_cudnn};
 	const char *name = functions[i].name;
 	if (!strcmp(name, "cuGetErrorString") || !strcmp(name, "cuGetErrorName")) return cuda_text;
 	if (!strcmp(name, "cudnnGetLastErrorString")) return cudnn_text;
