@@ -1,0 +1,91 @@
+// Package files is the one way from the program to what is kept in files: pictures, checkpoints, metrics, events, run folders. Whoever reads or
+// writes such a thing is given a [Reader] or an [FS] and knows no other way, so that a test can put one between that fails at a chosen call, and
+// another kind of store can stand where a disk does. [OS] is the disk.
+//
+// Names are paths as the operating system writes them. Errors are what package os gives: an *fs.PathError or *os.LinkError around the system's
+// number, so that errors.Is finds fs.ErrNotExist and syscall.ENOSPC alike.
+//
+// The package imports nothing of the program.
+package files
+
+import (
+	"io"
+	"io/fs"
+	"os"
+)
+
+// Reader opens what is only read.
+type Reader interface {
+	Open(name string) (File, error)
+	Stat(name string) (fs.FileInfo, error)      // follows links
+	Lstat(name string) (fs.FileInfo, error)     // does not
+	ReadDir(name string) ([]fs.DirEntry, error) // sorted by name
+}
+
+// FS reads and writes.
+type FS interface {
+	Reader
+	OpenFile(name string, flag int, perm fs.FileMode) (File, error)
+	Mkdir(name string, perm fs.FileMode) error
+	Rename(old, name string) error
+	Remove(name string) error  // a file, or a folder that is empty
+	SyncDir(name string) error // makes durable which names are in the folder
+}
+
+// File is an open file. Read and Write move its place, ReadAt and WriteAt do not.
+type File interface {
+	io.Reader
+	io.Writer
+	io.ReaderAt
+	io.WriterAt
+	io.Seeker
+	io.Closer
+	Name() string
+	Stat() (fs.FileInfo, error)
+	Truncate(size int64) error
+	Sync() error
+	Fd() uintptr // for locks
+}
+
+// OS is the operating system's own files.
+var OS FS = system{}
+
+type system struct{}
+
+func (system) Open(name string) (File, error) { return openFile(os.Open(name)) }
+
+func (system) OpenFile(name string, flag int, perm fs.FileMode) (File, error) {
+	return openFile(os.OpenFile(name, flag, perm))
+}
+
+// openFile keeps a nil *os.File from becoming a File that is not nil.
+func openFile(f *os.File, err error) (File, error) {
+	if err != nil {
+		return nil, err
+	}
+	return f, nil
+}
+
+func (system) Stat(name string) (fs.FileInfo, error) { return os.Stat(name) }
+
+func (system) Lstat(name string) (fs.FileInfo, error) { return os.Lstat(name) }
+
+func (system) ReadDir(name string) ([]fs.DirEntry, error) { return os.ReadDir(name) }
+
+func (system) Mkdir(name string, perm fs.FileMode) error { return os.Mkdir(name, perm) }
+
+func (system) Rename(old, name string) error { return os.Rename(old, name) }
+
+func (system) Remove(name string) error { return os.Remove(name) }
+
+func (system) SyncDir(name string) error {
+	d, err := os.Open(name)
+	if err != nil {
+		return err
+	}
+	err = d.Sync()
+	if e := d.Close(); err == nil {
+		err = e
+	}
+	return err
+}
