@@ -13,7 +13,7 @@ import (
 	"alexnet/internal/device"
 	"alexnet/internal/gpu"
 	"alexnet/internal/reference"
-	"alexnet/internal/train"
+	"alexnet/internal/step"
 	"alexnet/internal/weights"
 )
 
@@ -173,7 +173,7 @@ func (o *deviceOptions) named(t *terminal) (devices []device.Device, name string
 
 // computes refuses a precision in which the devices do not compute.
 func computes(devices []device.Device, cfg *config.Config) error {
-	_, lacking, err := train.Precision(cfg, devices)
+	_, lacking, err := step.Precision(cfg, devices)
 	return cmp.Or(err, lacking)
 }
 
@@ -181,7 +181,7 @@ func computes(devices []device.Device, cfg *config.Config) error {
 // in.
 func computesAnyway(devices []device.Device, c *weights.Checkpoint, t *terminal) {
 	if cfg, err := config.Parse(c.Config, nil); err == nil {
-		if _, lacking, _ := train.Precision(cfg, devices); lacking != nil {
+		if _, lacking, _ := step.Precision(cfg, devices); lacking != nil {
 			t.note("computing in fp32: %v", lacking)
 		}
 	}

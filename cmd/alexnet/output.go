@@ -14,7 +14,7 @@ import (
 
 	"golang.org/x/term"
 
-	"alexnet/internal/train"
+	"alexnet/internal/step"
 )
 
 // terminal holds every rule of output. Results go to out, once, when they are complete: as text, or with --json as one
@@ -157,7 +157,7 @@ func speed(f float64) string {
 func percent(f float64) string { return strconv.FormatFloat(100*f, 'f', 1, 64) + "%" }
 
 // errorsOf writes the errors of an evaluation; top-5 says nothing where there are no more classes than that.
-func errorsOf(s *train.Score, classes int) string {
+func errorsOf(s *step.Score, classes int) string {
 	if classes <= fewClasses {
 		return "top-1 " + percent(s.Top1Error)
 	}

@@ -18,6 +18,7 @@ import (
 	"alexnet/internal/gpu"
 	"alexnet/internal/model"
 	"alexnet/internal/run"
+	"alexnet/internal/step"
 	"alexnet/internal/train"
 	"alexnet/internal/weights"
 )
@@ -331,7 +332,7 @@ func weightsFlag(r *train.Result, dir *run.Dir) string {
 }
 
 // memoryOf turns the memory plans of a run into its document.
-func memoryOf(plans []train.DeviceMemory) []deviceMemory {
+func memoryOf(plans []step.Memory) []deviceMemory {
 	out := make([]deviceMemory, len(plans))
 	for i, p := range plans {
 		out[i] = deviceMemory{Name: p.Device, Total: p.Plan.Total()}

@@ -13,7 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"alexnet/internal/model"
-	"alexnet/internal/train"
+	"alexnet/internal/step"
 	"alexnet/internal/weights"
 )
 
@@ -103,7 +103,7 @@ func runWeightsInit(ctx context.Context, o weightsInitOptions, t *terminal) erro
 	}
 	c.Preprocess = weights.Preprocess{
 		Resize: cfg.Data.Resize, Height: side, Width: side, Crop: arch.Input.H, Channels: arch.Input.C,
-		Scale: train.Scale(cfg),
+		Scale: step.Scale(cfg),
 	}
 	r := weightsInitResult{Out: o.out, Seed: cfg.Train.Seed}
 	for i := range arch.Params {

@@ -12,6 +12,7 @@ import (
 	"alexnet/internal/device"
 	"alexnet/internal/model"
 	"alexnet/internal/philox"
+	"alexnet/internal/step"
 	"alexnet/internal/weights"
 )
 
@@ -56,9 +57,9 @@ type BenchResult struct {
 	// of the steps measured layer by layer, waits included
 	LayersStepMS float64 `json:"layers_milliseconds_per_step,omitempty"`
 	// where the devices can be measured
-	Roofline *Roofline      `json:"roofline,omitempty"`
-	Moves    *Moves         `json:"moves_per_step,omitempty"` // where they count them
-	Memory   []DeviceMemory `json:"-"`
+	Roofline *Roofline     `json:"roofline,omitempty"`
+	Moves    *Moves        `json:"moves_per_step,omitempty"` // where they count them
+	Memory   []step.Memory `json:"-"`
 }
 
 // benchSteps are measured where nothing is said.
@@ -117,7 +118,7 @@ type bench struct {
 
 // net measures training or inference steps.
 func (b *bench) net(ctx context.Context) (err error) {
-	defer closeInto(&err, b.close)
+	defer func() { err = errors.Join(err, b.close()) }()
 	if err := b.probe(); err != nil {
 		return err
 	}
@@ -129,13 +130,13 @@ func (b *bench) net(ctx context.Context) (err error) {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		t, err := s.step()
+		t, err := s.Step()
 		if err != nil {
 			return err
 		}
 		b.take(t)
 	}
-	last, err := s.drain()
+	last, err := s.Drain()
 	if err != nil {
 		return err
 	}
@@ -157,7 +158,7 @@ func (b *bench) exchange() {
 
 // probe measures the devices before the net takes their memory.
 func (b *bench) probe() error {
-	p, err := precision(b.cfg.Train.Precision)
+	p, err := step.ParsePrecision(b.cfg.Train.Precision)
 	if err == nil && b.Layers {
 		b.speed, err = measure(b.Devices, p)
 	}
@@ -165,7 +166,7 @@ func (b *bench) probe() error {
 }
 
 // open makes the net and the stepper: Run's, with the rates of the first epoch.
-func (b *bench) open() (*stepper, error) {
+func (b *bench) open() (*step.Stepper, error) {
 	pre, err := b.preprocess()
 	if err != nil {
 		return nil, err
@@ -177,20 +178,20 @@ func (b *bench) open() (*stepper, error) {
 	if err := b.build(arch, &pre); err != nil {
 		return nil, err
 	}
-	var feed feeder
+	var feed step.Feeder
 	if feed, b.stop, err = b.feeder(&pre, arch.Classes); err != nil {
 		return nil, err
 	}
-	s := newStepper(b.compiled, feed, b.cfg.Train.Batch)
-	s.pass.Seed, s.pass.Momentum = b.cfg.Train.Seed, float32(b.cfg.Train.Momentum)
-	s.pass.LR, s.pass.Decay = make([]float32, len(arch.Params)), make([]float32, len(arch.Params))
+	s := step.New(b.compiled, feed, b.cfg.Train.Batch)
+	s.Pass.Seed, s.Pass.Momentum = b.cfg.Train.Seed, float32(b.cfg.Train.Momentum)
+	s.Pass.LR, s.Pass.Decay = make([]float32, len(arch.Params)), make([]float32, len(arch.Params))
 	start := &schedule{cfg: b.cfg.Train.Schedule}
-	start.at(0).apply(arch, b.cfg.Train, s.pass.LR, s.pass.Decay)
+	start.at(0).apply(arch, b.cfg.Train, s.Pass.LR, s.Pass.Decay)
 	return s, nil
 }
 
 func (b *bench) build(arch *model.Arch, pre *weights.Preprocess) error {
-	p, err := precision(b.cfg.Train.Precision)
+	p, err := step.ParsePrecision(b.cfg.Train.Precision)
 	if err != nil {
 		return err
 	}
@@ -198,7 +199,7 @@ func (b *bench) build(arch *model.Arch, pre *weights.Preprocess) error {
 		return err
 	}
 	o := model.Options{
-		Rows: b.cfg.Train.Batch, Train: b.Mode == BenchTrain, Precision: p, Int8: b.Int8, Input: input(pre),
+		Rows: b.cfg.Train.Batch, Train: b.Mode == BenchTrain, Precision: p, Int8: b.Int8, Input: step.Input(pre),
 	}
 	if b.compiled, err = b.model.Compile(o); err != nil {
 		return err
@@ -206,7 +207,7 @@ func (b *bench) build(arch *model.Arch, pre *weights.Preprocess) error {
 	for _, d := range b.Devices {
 		b.result.Devices = append(b.result.Devices, d.Name())
 	}
-	b.result.Memory = memoryOf(b.Devices, b.compiled)
+	b.result.Memory = step.MemoryOf(b.Devices, b.compiled)
 	if err := b.compiled.Alloc(); err != nil {
 		return err
 	}
@@ -218,10 +219,10 @@ func (b *bench) close() (err error) {
 		b.stop()
 	}
 	if b.compiled != nil {
-		closeInto(&err, b.compiled.Close)
+		err = errors.Join(err, b.compiled.Close())
 	}
 	if b.model != nil {
-		closeInto(&err, b.model.Close)
+		err = errors.Join(err, b.model.Close())
 	}
 	return err
 }
@@ -251,7 +252,7 @@ func (b *bench) data(ctx context.Context) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		info, err := feed.Next(rowsOf(batch))
+		info, err := feed.Next(step.RowsOf(batch))
 		if err != nil {
 			return err
 		}
@@ -263,7 +264,7 @@ func (b *bench) data(ctx context.Context) error {
 }
 
 // take counts a step, if there is one: the first call of step has none to give yet.
-func (b *bench) take(t *taken) {
+func (b *bench) take(t *step.Taken) {
 	if t != nil {
 		b.add(t.Rows, t.Seconds, t.Stall)
 	}
@@ -317,41 +318,41 @@ func (b *bench) preprocess() (weights.Preprocess, error) {
 	in := b.cfg.Model.Input
 	p := weights.Preprocess{
 		Resize: b.cfg.Data.Resize, Crop: in.Size, Channels: in.Channels, MeanKind: b.cfg.Data.Mean,
-		Scale: Scale(&b.cfg), Eigvec: [3][3]float64{{1, 0, 0}, {0, 1, 0}, {0, 0, 1}}, Stdev: [3]float64{
+		Scale: step.Scale(&b.cfg), Eigvec: [3][3]float64{{1, 0, 0}, {0, 1, 0}, {0, 0, 1}}, Stdev: [3]float64{
 			19.72, 37.09, 121.78,
 		},
 	}
 	p.Height, p.Width = max(p.Resize, in.Size), max(p.Resize, in.Size)
 	if b.Source != nil {
 		var err error
-		if p.Height, p.Width, err = prep(&p).Size(b.Source.Train); err != nil {
+		if p.Height, p.Width, err = step.Prep(&p).Size(b.Source.Train); err != nil {
 			return p, err
 		}
 	}
 	n := p.Channels
-	if p.MeanKind == meanImage {
+	if p.MeanKind == step.MeanImage {
 		n *= p.Height * p.Width
 	}
 	p.Mean = make([]float32, n)
 	for i := range p.Mean {
 		p.Mean[i] = 128
 	}
-	return p, fits(&p, in)
+	return p, step.Fits(&p, in)
 }
 
 // feeder gives the pictures, and what to call in the end.
-func (b *bench) feeder(p *weights.Preprocess, classes int) (feeder, func(), error) {
+func (b *bench) feeder(p *weights.Preprocess, classes int) (step.Feeder, func(), error) {
 	t := b.cfg.Train
 	if b.Source == nil {
 		return &synthetic{pre: p, classes: classes, batch: t.Batch, seed: t.Seed, filled: map[*uint8]bool{}}, func() {},
 			nil
 	}
-	o := loaderOptions(p, p.Crop, t.Batch, b.cfg.Data.Workers)
+	o := step.LoaderOptions(p, p.Crop, t.Batch, b.cfg.Data.Workers)
 	o.Seed, o.Train = t.Seed, b.Mode != BenchInfer
 	if b.Mode == BenchData {
 		o.CacheBytes = -1
 	}
-	o.Augment = data.Augment{Crop: t.Augment.Crop, Flip: t.Augment.Flip, Color: t.Augment.Color, Stats: colors(p)}
+	o.Augment = data.Augment{Crop: t.Augment.Crop, Flip: t.Augment.Flip, Color: t.Augment.Color, Stats: step.Colors(p)}
 	l, err := data.NewLoader(b.Source.Train, o)
 	if err != nil {
 		return nil, nil, err

@@ -1,6 +1,7 @@
 package train
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"strings"
@@ -8,6 +9,7 @@ import (
 	"alexnet/internal/config"
 	"alexnet/internal/data"
 	"alexnet/internal/model"
+	"alexnet/internal/step"
 )
 
 // A dead start: the loss stays where guessing has it. With a softmax over C classes an untrained net has a loss near ln
@@ -119,19 +121,19 @@ func (t *trainer) findDead() (dead []deadUnits, err error) {
 		names[i] = layers[i].Name
 	}
 	rows := min(deadRows, t.cfg.Train.Batch)
-	net, err := t.model.Compile(model.Options{Rows: rows, Precision: t.precision, Keep: names, Input: input(&t.pre)})
+	net, err := t.model.Compile(model.Options{Rows: rows, Precision: t.precision, Keep: names, Input: step.Input(&t.pre)})
 	if err != nil {
 		return nil, err
 	}
-	defer closeInto(&err, net.Close)
-	for _, m := range memoryOf(t.o.Devices, net) {
+	defer func() { err = errors.Join(err, net.Close()) }()
+	for _, m := range step.MemoryOf(t.o.Devices, net) {
 		t.progress.Note("the loss is no better than guessing; looking at its units takes some more for a moment, " +
-			m.String())
+			memoryNote(m))
 	}
 	if err := net.Alloc(); err != nil {
 		return nil, err
 	}
-	o := loaderOptions(&t.pre, t.arch.Input.H, rows, 1)
+	o := step.LoaderOptions(&t.pre, t.arch.Input.H, rows, 1)
 	o.CacheBytes = t.o.CacheBytes
 	loader, err := data.NewLoader(t.o.Source.Train, o)
 	if err != nil {
@@ -140,7 +142,7 @@ func (t *trainer) findDead() (dead []deadUnits, err error) {
 	defer loader.Close()
 
 	b := net.Stage()
-	info, err := loader.Next(rowsOf(b))
+	info, err := loader.Next(step.RowsOf(b))
 	if err != nil {
 		return nil, err
 	}

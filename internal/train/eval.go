@@ -4,12 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 
 	"alexnet/internal/config"
 	"alexnet/internal/data"
 	"alexnet/internal/device"
 	"alexnet/internal/model"
+	"alexnet/internal/step"
 	"alexnet/internal/weights"
 )
 
@@ -41,7 +41,7 @@ const tenViews = 10
 //
 // With 10 crops a picture's probabilities are the mean of the softmax outputs over its ten views, as in the paper;
 // errors and loss (-log of the label's mean probability) are taken from these means.
-func Evaluate(ctx context.Context, o EvalOptions) (result *Score, err error) {
+func Evaluate(ctx context.Context, o EvalOptions) (result *step.Score, err error) {
 	labels, err := matchClasses(o.Checkpoint, o.Classes)
 	if err != nil {
 		return nil, err
@@ -55,8 +55,8 @@ func Evaluate(ctx context.Context, o EvalOptions) (result *Score, err error) {
 	if err != nil {
 		return nil, err
 	}
-	defer closeInto(&err, n.close)
-	lo := loaderOptions(&n.pre, n.arch.Input.H, n.rows, o.Workers)
+	defer func() { err = errors.Join(err, n.close()) }()
+	lo := step.LoaderOptions(&n.pre, n.arch.Input.H, n.rows, o.Workers)
 	lo.Views, lo.Strict, lo.OnBad, lo.CacheBytes = views, o.Strict, o.OnBad, o.CacheBytes
 	loader, err := data.NewLoader(o.Set, lo)
 	if err != nil {
@@ -64,7 +64,7 @@ func Evaluate(ctx context.Context, o EvalOptions) (result *Score, err error) {
 	}
 	defer loader.Close()
 	s := scorer{net: n.net, feed: relabel{loader, labels}, pictures: o.Set.Len(), progress: o.Progress}
-	var score Score
+	var score step.Score
 	if views == 1 {
 		score, err = s.centre(ctx)
 	} else {
@@ -122,7 +122,7 @@ func matchClasses(c *weights.Checkpoint, classes []string) ([]int32, error) {
 
 // relabel gives the data's pictures the checkpoint's labels.
 type relabel struct {
-	from   feeder
+	from   step.Feeder
 	labels []int32
 }
 
@@ -171,13 +171,13 @@ func open(c *weights.Checkpoint, devs []device.Device, rows func(int) int, keep 
 func (n *inference) build(cfg *config.Config, c *weights.Checkpoint, devs []device.Device, keep []string,
 	int8 bool,
 ) (err error) {
-	if err := fits(&n.pre, cfg.Model.Input); err != nil {
+	if err := step.Fits(&n.pre, cfg.Model.Input); err != nil {
 		return fmt.Errorf("%s: %w", c.Path, err)
 	}
 	if n.arch, err = model.New(cfg.Model, cfg.Train.Dropout); err != nil {
 		return fmt.Errorf("%s: %w", c.Path, err)
 	}
-	p, _, err := Precision(cfg, devs)
+	p, _, err := step.Precision(cfg, devs)
 	if err != nil {
 		return err
 	}
@@ -185,7 +185,7 @@ func (n *inference) build(cfg *config.Config, c *weights.Checkpoint, devs []devi
 		return err
 	}
 	if n.net, err = n.model.Compile(model.Options{
-		Rows: n.rows, Precision: p, Int8: int8, Keep: keep, Input: input(&n.pre),
+		Rows: n.rows, Precision: p, Int8: int8, Keep: keep, Input: step.Input(&n.pre),
 	}); err != nil {
 		return err
 	}
@@ -197,10 +197,10 @@ func (n *inference) build(cfg *config.Config, c *weights.Checkpoint, devs []devi
 
 func (n *inference) close() (err error) {
 	if n.net != nil {
-		closeInto(&err, n.net.Close)
+		err = errors.Join(err, n.net.Close())
 	}
 	if n.model != nil {
-		closeInto(&err, n.model.Close)
+		err = errors.Join(err, n.model.Close())
 	}
 	return err
 }
@@ -208,26 +208,26 @@ func (n *inference) close() (err error) {
 // scorer runs an inference net over all pictures of a feed, one batch in flight while the next is filled.
 type scorer struct {
 	net      *model.Net
-	feed     feeder
+	feed     step.Feeder
 	pictures int
 	step     uint64 // the training step before, for the failures of devices
 	progress func(done, total int)
 }
 
 // centre scores single views by the net's own statistics.
-func (s scorer) centre(ctx context.Context) (Score, error) {
-	var sum tally
+func (s scorer) centre(ctx context.Context) (step.Score, error) {
+	var sum step.Tally
 	var buf [2][]float32
 	err := s.each(ctx, 1, func(turn int, info data.Info, _ *device.Batch) (device.Ticket, func()) {
 		buf[turn] = grow(buf[turn], 3*info.Rows)
-		return s.net.Stats(buf[turn]), func() { sum.add(buf[turn], info.Good) }
+		return s.net.Stats(buf[turn]), func() { sum.Add(buf[turn], info.Good) }
 	})
-	return sum.score(), err
+	return sum.Score(), err
 }
 
 // averaged scores the mean probabilities of several views; the rows of a picture follow each other.
-func (s scorer) averaged(ctx context.Context, views, classes, rows int) (Score, error) {
-	var sum tally
+func (s scorer) averaged(ctx context.Context, views, classes, rows int) (step.Score, error) {
+	var sum step.Tally
 	var buf [2][]float32
 	mean := make([]float64, classes)
 	err := s.each(ctx, views, func(turn int, info data.Info, b *device.Batch) (device.Ticket, func()) {
@@ -238,12 +238,12 @@ func (s scorer) averaged(ctx context.Context, views, classes, rows int) (Score, 
 			for r := 0; r < info.Rows; r += views {
 				if labels[r] >= 0 {
 					average(mean, buf[turn][r*classes:][:views*classes])
-					sum.addPicture(mean, int(labels[r]))
+					sum.AddPicture(mean, int(labels[r]))
 				}
 			}
 		}
 	})
-	return sum.score(), err
+	return sum.Score(), err
 }
 
 // each runs all pictures through the net. enqueue asks for what it wants of a batch, turn 0 and 1 alternating, and
@@ -268,7 +268,7 @@ func (s scorer) each(ctx context.Context, views int,
 			return err
 		}
 		b := s.net.Stage()
-		info, err := s.feed.Next(rowsOf(b))
+		info, err := s.feed.Next(step.RowsOf(b))
 		if err != nil {
 			return err
 		}
@@ -301,28 +301,5 @@ func average(mean []float64, prob []float32) {
 	views := float64(len(prob) / len(mean))
 	for i, p := range prob {
 		mean[i%len(mean)] += float64(p) / views
-	}
-}
-
-// topK is the 5 of top-5.
-const topK = 5
-
-// addPicture scores one picture by its probabilities. The label's rank is the number of classes that are more probable,
-// or equally probable and of lower number, as in device.SoftmaxLoss.
-func (t *tally) addPicture(prob []float64, label int) {
-	rank := 0
-	for i, p := range prob {
-		if p > prob[label] || p == prob[label] && i < label {
-			rank++
-		}
-	}
-	t.images++
-	// a probability that fp32 rounds to 0 is not infinitely wrong
-	t.loss -= math.Log(max(prob[label], math.SmallestNonzeroFloat32))
-	if rank >= 1 {
-		t.top1++
-	}
-	if rank >= topK {
-		t.top5++
 	}
 }

@@ -18,6 +18,8 @@ import (
 	"alexnet/internal/device"
 	"alexnet/internal/model"
 	"alexnet/internal/run"
+	"alexnet/internal/step"
+	"alexnet/internal/step/steptest"
 	"alexnet/internal/weights"
 )
 
@@ -27,7 +29,7 @@ var trained = sync.OnceValues(func() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	cfg, err := config.Parse([]byte(tinyPage), []string{"train.schedule.kind=constant"})
+	cfg, err := steptest.Config("train.schedule.kind=constant")
 	if err != nil {
 		return "", err
 	}
@@ -36,7 +38,7 @@ var trained = sync.OnceValues(func() (string, error) {
 		return "", err
 	}
 	defer d.Close()
-	r, err := Run(context.Background(), Options{Config: cfg, Devices: references(1), Source: pictures(), Dir: d})
+	r, err := Run(context.Background(), Options{Config: cfg, Devices: steptest.References(1), Source: steptest.Pictures(), Dir: d})
 	if err != nil {
 		return "", err
 	}
@@ -71,14 +73,14 @@ func shapes(t *testing.T) (val []string) {
 	if err := data.Demo(t.Context(), dir, data.DemoOptions{Train: 6, Val: 2, Size: 16, Seed: 1}); err != nil {
 		t.Fatal(err)
 	}
-	s := pictures().Val
+	s := steptest.Pictures().Val
 	for i := range s.Len() {
 		val = append(val, filepath.Join(dir, filepath.FromSlash(s.Name(i))))
 	}
 	return val
 }
 
-func evaluate(t *testing.T, o EvalOptions) *Score {
+func evaluate(t *testing.T, o EvalOptions) *step.Score {
 	t.Helper()
 	s, err := Evaluate(context.Background(), o)
 	if err != nil {
@@ -90,18 +92,18 @@ func evaluate(t *testing.T, o EvalOptions) *Score {
 // viewsByHand runs one view of every validation picture through a net and gives the probabilities, (pictures, classes).
 func viewsByHand(t *testing.T, c *weights.Checkpoint, crop [2]int32, flip bool) []float32 {
 	t.Helper()
-	n, err := open(c, references(1), func(int) int { return pictures().Val.Len() }, nil, false)
+	n, err := open(c, steptest.References(1), func(int) int { return steptest.Pictures().Val.Len() }, nil, false)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer n.close()
-	l, err := data.NewLoader(pictures().Val, loaderOptions(&n.pre, n.arch.Input.H, n.rows, 1))
+	l, err := data.NewLoader(steptest.Pictures().Val, step.LoaderOptions(&n.pre, n.arch.Input.H, n.rows, 1))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer l.Close()
 	b := n.net.Stage()
-	if _, err := l.Next(rowsOf(b)); err != nil {
+	if _, err := l.Next(step.RowsOf(b)); err != nil {
 		t.Fatal(err)
 	}
 	for r := range b.Crop {
@@ -117,9 +119,9 @@ func viewsByHand(t *testing.T, c *weights.Checkpoint, crop [2]int32, flip bool) 
 
 // scoreByHand scores mean probabilities by sorting them: slower than what Evaluate does, and written without looking at
 // it.
-func scoreByHand(prob []float64, classes int) Score {
-	var s Score
-	set := pictures().Val
+func scoreByHand(prob []float64, classes int) step.Score {
+	var s step.Score
+	set := steptest.Pictures().Val
 	for i := range set.Len() {
 		p, label := prob[i*classes:][:classes], int(set.Label(i))
 		order := make([]int, classes)
@@ -144,10 +146,10 @@ func scoreByHand(prob []float64, classes int) Score {
 		s.Loss -= math.Log(p[label])
 	}
 	n := float64(set.Len())
-	return Score{Images: set.Len(), Top1Error: s.Top1Error / n, Top5Error: s.Top5Error / n, Loss: s.Loss / n}
+	return step.Score{Images: set.Len(), Top1Error: s.Top1Error / n, Top5Error: s.Top5Error / n, Loss: s.Loss / n}
 }
 
-func sameScore(t *testing.T, what string, got *Score, want Score) {
+func sameScore(t *testing.T, what string, got *step.Score, want step.Score) {
 	t.Helper()
 	if got.Images != want.Images || got.Top1Error != want.Top1Error || got.Top5Error != want.Top5Error ||
 		math.Abs(got.Loss-want.Loss) > 1e-5 {
@@ -161,7 +163,7 @@ func TestEvaluate(t *testing.T) {
 	t.Parallel()
 	c := checkpoint(t)
 	classes := len(c.Classes)
-	mean := make([]float64, pictures().Val.Len()*classes)
+	mean := make([]float64, steptest.Pictures().Val.Len()*classes)
 	for _, flip := range []bool{false, true} {
 		for _, crop := range [][2]int32{{0, 0}, {0, 2}, {2, 0}, {2, 2}, {1, 1}} {
 			for i, p := range viewsByHand(t, c, crop, flip) {
@@ -173,7 +175,7 @@ func TestEvaluate(t *testing.T) {
 	for i, p := range viewsByHand(t, c, [2]int32{1, 1}, false) {
 		centre[i] = float64(p)
 	}
-	o := EvalOptions{Checkpoint: c, Devices: references(1), Set: pictures().Val, Classes: pictures().Classes}
+	o := EvalOptions{Checkpoint: c, Devices: steptest.References(1), Set: steptest.Pictures().Val, Classes: steptest.Pictures().Classes}
 	sameScore(t, "centre", evaluate(t, o), scoreByHand(centre, classes))
 	for _, batch := range []int{0, 3, 7} {
 		o.Batch = batch
@@ -184,7 +186,7 @@ func TestEvaluate(t *testing.T) {
 		done := 0
 		o.Batch, o.Progress = batch, func(d, _ int) { done = d }
 		sameScore(t, "10 crops", evaluate(t, o), scoreByHand(mean, classes))
-		if done != pictures().Val.Len() {
+		if done != steptest.Pictures().Val.Len() {
 			t.Errorf("progress ended at %d", done)
 		}
 	}
@@ -210,7 +212,7 @@ func TestEvaluateClasses(t *testing.T) {
 	} {
 		var bad *weights.BadFile
 		_, err := Evaluate(context.Background(), EvalOptions{
-			Checkpoint: c, Devices: references(1), Set: pictures().Val, Classes: names,
+			Checkpoint: c, Devices: steptest.References(1), Set: steptest.Pictures().Val, Classes: names,
 		})
 		if !errors.As(err, &bad) {
 			t.Errorf("%s: %v", what, err)
@@ -236,7 +238,7 @@ func TestEvaluateInterrupted(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	_, err := Evaluate(ctx, EvalOptions{
-		Checkpoint: checkpoint(t), Devices: references(1), Set: pictures().Val, Classes: pictures().Classes,
+		Checkpoint: checkpoint(t), Devices: steptest.References(1), Set: steptest.Pictures().Val, Classes: steptest.Pictures().Classes,
 	})
 	if !errors.Is(err, context.Canceled) {
 		t.Error(err)
@@ -256,7 +258,7 @@ func TestPredict(t *testing.T) {
 	images := append([]string{val[7], broken}, val...)
 	order := append([]int{7, -1}, numbers(len(val))...)
 	for _, batch := range []int{1, 4, 64} {
-		p, err := NewPredictor(PredictOptions{Checkpoint: c, Devices: references(2), Batch: batch})
+		p, err := NewPredictor(PredictOptions{Checkpoint: c, Devices: steptest.References(2), Batch: batch})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -323,7 +325,7 @@ func TestStrict(t *testing.T) {
 	images := []string{shapes(t)[0], broken, filepath.Join(t.TempDir(), "missing.png")}
 	for _, batch := range []int{1, 4} {
 		p, err := NewPredictor(PredictOptions{
-			Checkpoint: c, Devices: references(1), Batch: batch, Layers: []string{"fc2"}, Strict: true,
+			Checkpoint: c, Devices: steptest.References(1), Batch: batch, Layers: []string{"fc2"}, Strict: true,
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -344,11 +346,11 @@ func TestStrict(t *testing.T) {
 	if err := data.Demo(t.Context(), dir, data.DemoOptions{Train: 6, Val: 2, Size: 16, Seed: 1}); err != nil {
 		t.Fatal(err)
 	}
-	s := openFolder(t, dir)
+	s := steptest.OpenFolder(t, dir)
 	if err := os.Truncate(filepath.Join(dir, filepath.FromSlash(s.Val.Name(3))), 40); err != nil {
 		t.Fatal(err)
 	}
-	o := EvalOptions{Checkpoint: c, Devices: references(1), Set: s.Val, Classes: s.Classes}
+	o := EvalOptions{Checkpoint: c, Devices: steptest.References(1), Set: s.Val, Classes: s.Classes}
 	if score := evaluate(t, o); score.Images != s.Val.Len()-1 {
 		t.Errorf("%d pictures scored of %d with one unreadable", score.Images, s.Val.Len())
 	}
@@ -370,7 +372,7 @@ func TestFeatures(t *testing.T) {
 	images := append(slices.Clone(val[:5]), filepath.Join(t.TempDir(), "missing.png"))
 	read := func(batch int, layer string) *Features {
 		p, err := NewPredictor(PredictOptions{
-			Checkpoint: c, Devices: references(1), Batch: batch, Layers: []string{
+			Checkpoint: c, Devices: steptest.References(1), Batch: batch, Layers: []string{
 				"conv1", "conv1.pre", "fc2", "prob", "input",
 			},
 		})
@@ -417,7 +419,7 @@ func TestFeatures(t *testing.T) {
 		}
 	}
 	if _, err := NewPredictor(PredictOptions{
-		Checkpoint: c, Devices: references(1), Layers: []string{"conv9"},
+		Checkpoint: c, Devices: steptest.References(1), Layers: []string{"conv9"},
 	}); !errors.As(err, new(*config.Error)) {
 		t.Errorf("a layer that is not there: %v", err)
 	}
@@ -426,9 +428,9 @@ func TestFeatures(t *testing.T) {
 // TestBench: each mode gives medians over as many steps as asked for, of generated and of real pictures.
 func TestBench(t *testing.T) {
 	t.Parallel()
-	for _, source := range []*data.Source{nil, pictures()} {
+	for _, source := range []*data.Source{nil, steptest.Pictures()} {
 		for _, mode := range []string{BenchTrain, BenchInfer, BenchData} {
-			o := BenchOptions{Config: page(t), Devices: references(1), Source: source, Mode: mode, Steps: 5, Warmup: 2}
+			o := BenchOptions{Config: steptest.Page(t), Devices: steptest.References(1), Source: source, Mode: mode, Steps: 5, Warmup: 2}
 			r, err := Bench(context.Background(), o)
 			if mode == BenchData && source == nil {
 				if err == nil {
@@ -445,7 +447,7 @@ func TestBench(t *testing.T) {
 			}
 		}
 	}
-	if _, err := Bench(context.Background(), BenchOptions{Config: page(t), Mode: "dream"}); err == nil {
+	if _, err := Bench(context.Background(), BenchOptions{Config: steptest.Page(t), Mode: "dream"}); err == nil {
 		t.Error("a mode that is not there")
 	}
 }
@@ -454,7 +456,7 @@ func TestBench(t *testing.T) {
 func TestBenchSteps(t *testing.T) {
 	t.Parallel()
 	for _, mode := range []string{BenchTrain, BenchInfer} {
-		b := &bench{BenchOptions: BenchOptions{Config: page(t), Devices: references(1), Mode: mode}, cfg: *page(t)}
+		b := &bench{BenchOptions: BenchOptions{Config: steptest.Page(t), Devices: steptest.References(1), Mode: mode}, cfg: *steptest.Page(t)}
 		var err error
 		if b.cfg.Model, err = b.cfg.Model.ForClasses(10); err != nil {
 			t.Fatal(err)
@@ -463,16 +465,16 @@ func TestBenchSteps(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		before := tensorsOf(t, b.model, device.Weight)
+		before := steptest.TensorsOf(t, b.model, device.Weight)
 		for range 3 {
-			if _, err := s.step(); err != nil {
+			if _, err := s.Step(); err != nil {
 				t.Fatal(err)
 			}
 		}
-		if _, err := s.drain(); err != nil {
+		if _, err := s.Drain(); err != nil {
 			t.Fatal(err)
 		}
-		for name, v := range tensorsOf(t, b.model, device.Weight) {
+		for name, v := range steptest.TensorsOf(t, b.model, device.Weight) {
 			if moved := !slices.Equal(v, before[name]); moved != (mode == BenchTrain) {
 				t.Errorf("mode %s: %s moved: %v", mode, name, moved)
 			}
@@ -489,7 +491,7 @@ func TestSynthetic(t *testing.T) {
 	pre := weights.Preprocess{Height: 20, Width: 18, Channels: 3, Crop: 14}
 	feed := &synthetic{pre: &pre, classes: 10, batch: 64, seed: 1, filled: map[*uint8]bool{}}
 	b := device.NewBatch(0, 64, device.Input{}, make([]uint8, 64*20*18*3))
-	info, err := feed.Next(rowsOf(b))
+	info, err := feed.Next(step.RowsOf(b))
 	if err != nil || info.Rows != 64 || info.Good != 64 {
 		t.Fatal(info, err)
 	}

@@ -15,6 +15,8 @@ import (
 	"alexnet/internal/data"
 	"alexnet/internal/device"
 	"alexnet/internal/model"
+	"alexnet/internal/step"
+	"alexnet/internal/step/steptest"
 )
 
 // form is how the weights and values of a net are rounded.
@@ -101,7 +103,7 @@ func answers(t *testing.T, devs []device.Device, f form, set *data.Set) []int {
 		t.Fatal(err)
 	}
 	defer n.close()
-	l, err := data.NewLoader(set, loaderOptions(&n.pre, n.arch.Input.H, n.rows, 2))
+	l, err := data.NewLoader(set, step.LoaderOptions(&n.pre, n.arch.Input.H, n.rows, 2))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -109,7 +111,7 @@ func answers(t *testing.T, devs []device.Device, f form, set *data.Set) []int {
 	var names []int
 	for len(names) < set.Len() {
 		b := n.net.Stage()
-		info, err := l.Next(rowsOf(b))
+		info, err := l.Next(step.RowsOf(b))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -130,8 +132,8 @@ func TestInt8Loss(t *testing.T) {
 	c := checkpoint(t)
 	loss := func(devices int, int8 bool) float64 {
 		return evaluate(t, EvalOptions{
-			Checkpoint: c, Devices: references(devices), Set: pictures().Val,
-			Classes: pictures().Classes, Int8: int8,
+			Checkpoint: c, Devices: steptest.References(devices), Set: steptest.Pictures().Val,
+			Classes: steptest.Pictures().Classes, Int8: int8,
 		}).Loss
 	}
 	exact, one, two := loss(1, false), loss(1, true), loss(2, true)

@@ -6,6 +6,7 @@ import (
 
 	"alexnet/internal/device"
 	"alexnet/internal/model"
+	"alexnet/internal/step"
 )
 
 // LayerTime is the time of one layer, of one exchange, of the upload ("input") or of the update: medians over the
@@ -103,7 +104,7 @@ func (s *span) crosses(c *layerClock, i int) {
 }
 
 // layers measures the steps again, waiting after every layer.
-func (b *bench) layers(ctx context.Context, s *stepper) error {
+func (b *bench) layers(ctx context.Context, s *step.Stepper) error {
 	c := newLayerClock(b.compiled, b.model.Arch())
 	before, counted := c.net.Moves()
 	train := b.Mode == BenchTrain
@@ -130,15 +131,15 @@ func (b *bench) layers(ctx context.Context, s *stepper) error {
 }
 
 // step is stepper.step with a wait behind every part of it.
-func (c *layerClock) step(s *stepper, train, keep bool) error {
+func (c *layerClock) step(s *step.Stepper, train, keep bool) error {
 	b := c.net.Stage()
-	info, err := s.feed.Next(rowsOf(b))
+	info, err := s.Feed.Next(step.RowsOf(b))
 	if err != nil {
 		return err
 	}
-	s.pass.First, s.pass.Rows, s.pass.Divisor = info.First, info.Rows, float32(max(info.Good, 1))
+	s.Pass.First, s.Pass.Rows, s.Pass.Divisor = info.First, info.Rows, float32(max(info.Good, 1))
 	start := time.Now()
-	if err := c.timed(&c.upload, keep, func() { c.net.Begin(b, s.pass) }); err != nil {
+	if err := c.timed(&c.upload, keep, func() { c.net.Begin(b, s.Pass) }); err != nil {
 		return err
 	}
 	for _, p := range c.spans {
@@ -151,7 +152,7 @@ func (c *layerClock) step(s *stepper, train, keep bool) error {
 			return err
 		}
 	}
-	s.pass.Step++
+	s.Pass.Step++
 	if keep {
 		c.whole = append(c.whole, time.Since(start).Seconds())
 	}

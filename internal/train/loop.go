@@ -15,6 +15,7 @@ import (
 	"alexnet/internal/device"
 	"alexnet/internal/report"
 	"alexnet/internal/run"
+	"alexnet/internal/step"
 	"alexnet/internal/weights"
 )
 
@@ -35,7 +36,7 @@ func Run(ctx context.Context, o Options) (result *Result, err error) {
 		}
 		return nil, err
 	}
-	defer closeInto(&err, t.close)
+	defer func() { err = errors.Join(err, t.close()) }()
 	t.announce()
 	if err := t.loop(ctx); err != nil {
 		return nil, t.explain(err)
@@ -146,16 +147,16 @@ func (t *trainer) loop(ctx context.Context) error {
 }
 
 func (t *trainer) epochEnds() bool {
-	return t.steps.next == uint64(t.sched.state.Validated+1)*uint64(t.o.Source.Train.Len())
+	return t.steps.Next == uint64(t.sched.state.Validated+1)*uint64(t.o.Source.Train.Len())
 }
 
 func (t *trainer) finished() bool {
-	return t.sched.state.Validated >= t.cfg.Train.Epochs || t.o.Steps > 0 && t.steps.pass.Step >= uint64(t.o.Steps)
+	return t.sched.state.Validated >= t.cfg.Train.Epochs || t.o.Steps > 0 && t.steps.Pass.Step >= uint64(t.o.Steps)
 }
 
 // step takes one training step and tells of the one before.
 func (t *trainer) step() error {
-	before, err := t.steps.step()
+	before, err := t.steps.Step()
 	if err != nil {
 		return err
 	}
@@ -169,12 +170,12 @@ func (t *trainer) step() error {
 		}
 		t.o.afterStep(t)
 	}
-	if n := uint64(t.cfg.Train.CheckpointSteps); n > 0 && t.steps.pass.Step%n == 0 {
+	if n := uint64(t.cfg.Train.CheckpointSteps); n > 0 && t.steps.Pass.Step%n == 0 {
 		if err := t.drain(); err != nil {
 			return err
 		}
 		err := t.saveLast()
-		t.steps.rest()
+		t.steps.Rest()
 		return err
 	}
 	return nil
@@ -182,7 +183,7 @@ func (t *trainer) step() error {
 
 // drain waits for the devices and tells of the step that was in flight.
 func (t *trainer) drain() error {
-	last, err := t.steps.drain()
+	last, err := t.steps.Drain()
 	if err != nil {
 		return err
 	}
@@ -190,7 +191,7 @@ func (t *trainer) drain() error {
 }
 
 // record tells of a step, and looks out for a dead start.
-func (t *trainer) record(s *taken) error {
+func (t *trainer) record(s *step.Taken) error {
 	if s == nil {
 		return nil
 	}
@@ -260,7 +261,7 @@ func (t *trainer) endEpoch(ctx context.Context) error {
 		return err
 	}
 	t.curves()
-	t.steps.rest()
+	t.steps.Rest()
 	return t.setRates()
 }
 
@@ -268,7 +269,7 @@ func (t *trainer) endEpoch(ctx context.Context) error {
 // so far. Best is chosen on these pictures alone. whole counts the epochs that are over. Nothing is in flight.
 func (t *trainer) validate(ctx context.Context, whole int) error {
 	state := &t.sched.state
-	m := report.Metrics{Step: t.steps.pass.Step, Epoch: state.Validated + 1, BadPictures: t.bad}
+	m := report.Metrics{Step: t.steps.Pass.Step, Epoch: state.Validated + 1, BadPictures: t.bad}
 	if n := state.EpochPictures; n > 0 {
 		loss := state.EpochLoss / float64(n)
 		m.TrainLoss = &loss
@@ -291,7 +292,7 @@ func (t *trainer) validate(ctx context.Context, whole int) error {
 	if err := t.epochLine(m); err != nil {
 		return err
 	}
-	if !s.better(bestScore(t.best)) {
+	if !better(&s, bestScore(t.best)) {
 		return nil
 	}
 	t.best = &weights.Best{Step: m.Step, Epoch: m.Epoch, Top1Error: s.Top1Error, Top5Error: s.Top5Error, Loss: s.Loss}
@@ -306,11 +307,11 @@ func (t *trainer) epochLine(m report.Metrics) error {
 	return nil
 }
 
-func bestScore(b *weights.Best) *Score {
+func bestScore(b *weights.Best) *step.Score {
 	if b == nil {
 		return nil
 	}
-	return &Score{Top1Error: b.Top1Error, Top5Error: b.Top5Error, Loss: b.Loss}
+	return &step.Score{Top1Error: b.Top1Error, Top5Error: b.Top5Error, Loss: b.Loss}
 }
 
 // countExchange writes the traffic between the devices, the mean of the steps since the last such line; a smaller batch
@@ -351,7 +352,7 @@ func (t *trainer) curves() {
 // is never written.
 func (t *trainer) saveLast() error {
 	state := t.sched.marshal()
-	if t.o.Dir == nil || t.saved != "" && t.savedAt == t.steps.pass.Step && bytes.Equal(state, t.savedState) {
+	if t.o.Dir == nil || t.saved != "" && t.savedAt == t.steps.Pass.Step && bytes.Equal(state, t.savedState) {
 		return nil
 	}
 	if err := t.metrics.Sync(); err != nil {
@@ -363,7 +364,7 @@ func (t *trainer) saveLast() error {
 	if err := weights.Save(path, c); err != nil {
 		return err
 	}
-	t.saved, t.savedAt, t.savedState = path, t.steps.pass.Step, state
+	t.saved, t.savedAt, t.savedState = path, t.steps.Pass.Step, state
 	return nil
 }
 
@@ -382,7 +383,7 @@ func (t *trainer) saveBest(epoch int) error {
 
 func (t *trainer) checkpoint(epoch int) *weights.Checkpoint {
 	c := &weights.Checkpoint{
-		Step: t.steps.pass.Step, Sample: t.steps.next, Seed: t.cfg.Train.Seed, Epoch: epoch, Config: t.yaml,
+		Step: t.steps.Pass.Step, Sample: t.steps.Next, Seed: t.cfg.Train.Seed, Epoch: epoch, Config: t.yaml,
 		Classes: t.o.Source.Classes, Data: weights.Data{
 			Path: whereabouts(t.o.Source.Path), Fingerprint: t.o.Source.Fingerprint,
 		},
@@ -419,9 +420,9 @@ func (t *trainer) interrupt() error {
 		return err
 	}
 	if err := t.saveLast(); err != nil {
-		return fmt.Errorf("interrupted after step %d, and no checkpoint could be written: %w", t.steps.pass.Step, err)
+		return fmt.Errorf("interrupted after step %d, and no checkpoint could be written: %w", t.steps.Pass.Step, err)
 	}
-	return &Interrupted{Step: t.steps.pass.Step, Checkpoint: t.saved}
+	return &Interrupted{Step: t.steps.Pass.Step, Checkpoint: t.saved}
 }
 
 // finish validates once more if the run ends inside an epoch. The schedule does not see that: a run that is prolonged
@@ -430,7 +431,7 @@ func (t *trainer) finish(ctx context.Context) error {
 	if err := t.drain(); err != nil {
 		return err
 	}
-	if t.steps.pass.Step != t.sched.state.ValidatedAt {
+	if t.steps.Pass.Step != t.sched.state.ValidatedAt {
 		err := t.validate(ctx, t.sched.state.Validated)
 		if err != nil && ctx.Err() != nil && errors.Is(err, ctx.Err()) {
 			return t.interrupt()
@@ -472,7 +473,7 @@ func (t *trainer) explain(err error) error {
 
 func (t *trainer) result() *Result {
 	r := &Result{
-		Steps: t.steps.pass.Step, Epochs: t.sched.state.Validated, PlannedSteps: t.o.plannedSteps(),
+		Steps: t.steps.Pass.Step, Epochs: t.sched.state.Validated, PlannedSteps: t.o.plannedSteps(),
 		PlannedEpochs: t.cfg.Train.Epochs, Loss: t.loss, Last: t.last, Best: bestScore(t.best), LastPath: t.saved,
 		BestPath: t.bestPath, Bad: t.bad, Warnings: t.warnings, Memory: t.memory, Exchange: t.net.Exchange(),
 	}

@@ -11,6 +11,7 @@ import (
 	"alexnet/internal/cpu"
 	"alexnet/internal/data"
 	"alexnet/internal/device"
+	"alexnet/internal/step"
 )
 
 // Guards against slower steps that need no clock: what a step allocates, and what it moves without computing anything.
@@ -167,7 +168,7 @@ func (c *stepCase) String() string {
 }
 
 // open makes bench's stepper, which is train's, with pictures from memory or from a loader.
-func (c *stepCase) open(t *testing.T, src *data.Source) *stepper {
+func (c *stepCase) open(t *testing.T, src *data.Source) *step.Stepper {
 	t.Helper()
 	cfg, err := config.Load(c.net, []string{"train.precision=" + c.precision, fmt.Sprintf("train.batch=%d", c.rows)})
 	if err != nil {
@@ -188,7 +189,7 @@ func (c *stepCase) open(t *testing.T, src *data.Source) *stepper {
 			d.Close()
 		}
 	})
-	if _, lacking, _ := Precision(cfg, devs); lacking != nil {
+	if _, lacking, _ := step.Precision(cfg, devs); lacking != nil {
 		t.Skip(lacking)
 	}
 	if b.cfg.Model, err = cfg.Model.ForClasses(0); err != nil {
@@ -232,17 +233,17 @@ func TestStepMoves(t *testing.T) {
 }
 
 // moved checks what the second step moves, and returns the loss of the first.
-func (c *stepCase) moved(t *testing.T, s *stepper) (loss float64) {
+func (c *stepCase) moved(t *testing.T, s *step.Stepper) (loss float64) {
 	t.Helper()
 	next(t, s)
-	first, err := s.drain()
+	first, err := s.Drain()
 	if err != nil {
 		t.Fatal(err)
 	}
 	loss = first.Score.Loss
-	before, _ := s.net.Moves()
+	before, _ := s.Net.Moves()
 	next(t, s)
-	after, ok := s.net.Moves()
+	after, ok := s.Net.Moves()
 	got := after.Sub(before)
 	want, known := c.want()
 	switch {
@@ -277,8 +278,8 @@ func TestLoadedStepAllocatesNothing(t *testing.T) {
 	}
 }
 
-func next(t *testing.T, s *stepper) {
-	if _, err := s.step(); err != nil {
+func next(t *testing.T, s *step.Stepper) {
+	if _, err := s.Step(); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -23,6 +23,7 @@ import (
 	"alexnet/internal/model"
 	"alexnet/internal/report"
 	"alexnet/internal/run"
+	"alexnet/internal/step"
 	"alexnet/internal/weights"
 )
 
@@ -60,33 +61,19 @@ type Result struct {
 	Epochs               int    // whole ones
 	PlannedSteps         uint64 // when the run was to end
 	PlannedEpochs        int
-	Finished             bool     // the run to resume had come to its end before: nothing was done
-	Loss                 *float64 // of the last step; nil: none was taken here
-	Last, Best           *Score   // on the validation part; nil without one
-	LastPath, BestPath   string   // checkpoints; empty where none was written
-	Bad                  int      // unreadable pictures
+	Finished             bool        // the run to resume had come to its end before: nothing was done
+	Loss                 *float64    // of the last step; nil: none was taken here
+	Last, Best           *step.Score // on the validation part; nil without one
+	LastPath, BestPath   string      // checkpoints; empty where none was written
+	Bad                  int         // unreadable pictures
 	Warnings             []string
-	Memory               []DeviceMemory
+	Memory               []step.Memory
 	Exchange             []model.Traffic // between devices, in this process
 	ExchangeBytesPerStep float64
 }
 
-// DeviceMemory is what a device's nets take, by purpose, settled before any of it is allocated.
-type DeviceMemory struct {
-	Device string
-	Plan   device.MemoryPlan
-}
-
-// Score is the outcome of an evaluation. Errors are fractions, the loss is the mean of -log p in nats.
-type Score struct {
-	Images    int     `json:"images"`
-	Top1Error float64 `json:"top1_error"`
-	Top5Error float64 `json:"top5_error"`
-	Loss      float64 `json:"loss"`
-}
-
 // better tells whether s beats o (nil: nothing yet): by top-1 error, then by loss.
-func (s *Score) better(o *Score) bool {
+func better(s, o *step.Score) bool {
 	if o == nil {
 		return true
 	}

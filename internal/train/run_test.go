@@ -9,13 +9,13 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"alexnet/internal/config"
 	"alexnet/internal/data"
 	"alexnet/internal/device"
 	"alexnet/internal/report"
 	"alexnet/internal/run"
+	"alexnet/internal/step/steptest"
 	"alexnet/internal/weights"
 )
 
@@ -208,7 +208,7 @@ func TestWhere(t *testing.T) {
 	}
 	t.Chdir(dir)
 	o, _ := options(t, "train.epochs=1")
-	o.Dir, o.Source, o.Device, o.Threads = folder(t), openFolder(t, "shapes"), "cpu,cpu", 3
+	o.Dir, o.Source, o.Device, o.Threads = folder(t), steptest.OpenFolder(t, "shapes"), "cpu,cpu", 3
 	c := load(t, mustRun(t, o).LastPath)
 	if c.Device != "cpu,cpu" || c.Threads != 3 || !filepath.IsAbs(c.Data.Path) ||
 		filepath.Base(c.Data.Path) != "shapes" {
@@ -216,7 +216,7 @@ func TestWhere(t *testing.T) {
 	}
 	o, _ = options(t, "train.epochs=1")
 	o.Dir = folder(t)
-	if c := load(t, mustRun(t, o).LastPath); c.Data.Path != pictures().Path {
+	if c := load(t, mustRun(t, o).LastPath); c.Data.Path != steptest.Pictures().Path {
 		t.Errorf("pictures that were drawn are at %s", c.Data.Path)
 	}
 }
@@ -266,7 +266,7 @@ func TestInit(t *testing.T) {
 	var seen map[string][]float32
 	next, _ := options(t, "train.lr=1e-30", "train.epochs=1", "data.mean=channel") // too small a rate to move an fp32
 	next.Init, next.Dir = c, folder(t)
-	next.afterStep = func(tr *trainer) { seen = tensorsOf(t, tr.model, device.Weight) }
+	next.afterStep = func(tr *trainer) { seen = steptest.TensorsOf(t, tr.model, device.Weight) }
 	r = mustRun(t, next)
 	for _, p := range c.Params {
 		v, err := p.Values()
@@ -325,12 +325,12 @@ func renamed(t *testing.T) *data.Source {
 		t.Fatal(err)
 	}
 	for _, part := range []string{"train", "val"} {
-		if err := os.Rename(filepath.Join(dir, part, pictures().Classes[0]),
+		if err := os.Rename(filepath.Join(dir, part, steptest.Pictures().Classes[0]),
 			filepath.Join(dir, part, "aardvark")); err != nil {
 			t.Fatal(err)
 		}
 	}
-	return openFolder(t, dir)
+	return steptest.OpenFolder(t, dir)
 }
 
 // twoClasses are pictures of two of the ten classes, in a folder.
@@ -340,24 +340,14 @@ func twoClasses(t *testing.T) *data.Source {
 	if err := data.Demo(t.Context(), dir, data.DemoOptions{Train: 6, Val: 2, Size: 16, Seed: 1}); err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range pictures().Classes[2:] {
+	for _, name := range steptest.Pictures().Classes[2:] {
 		for _, part := range []string{"train", "val"} {
 			if err := os.RemoveAll(filepath.Join(dir, part, name)); err != nil {
 				t.Fatal(err)
 			}
 		}
 	}
-	return openFolder(t, dir)
-}
-
-func openFolder(t *testing.T, dir string) *data.Source {
-	t.Helper()
-	s, err := data.Open(dir, 0, 1)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { s.Close() })
-	return s
+	return steptest.OpenFolder(t, dir)
 }
 
 // TestLearns: on two classes of shapes the loss falls well below guessing, and validation agrees.
@@ -399,13 +389,13 @@ func TestBest(t *testing.T) {
 		t.Errorf("best checkpoint is of step %d (%+v), the best validation was at step %d", c.Step, c.Best, m.Step)
 	}
 	s, err := Evaluate(context.Background(), EvalOptions{
-		Checkpoint: c, Devices: references(1), Set: pictures().Val, Classes: pictures().Classes,
+		Checkpoint: c, Devices: steptest.References(1), Set: steptest.Pictures().Val, Classes: steptest.Pictures().Classes,
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s.Images != pictures().Val.Len() || s.Top1Error != *m.ValTop1Error || s.Top5Error != *m.ValTop5Error ||
-		!near(s.Loss, *m.ValLoss) {
+	if s.Images != steptest.Pictures().Val.Len() || s.Top1Error != *m.ValTop1Error || s.Top5Error != *m.ValTop5Error ||
+		!steptest.Near(s.Loss, *m.ValLoss) {
 		t.Errorf("best checkpoint scores %+v, its validation was top-1 %g, loss %g", s, *m.ValTop1Error, *m.ValLoss)
 	}
 }
@@ -418,10 +408,10 @@ func TestTwoDevices(t *testing.T) {
 	for i := range weight {
 		// four whole batches an epoch
 		o, l := options(t, "train.batch=15", "train.epochs=5", "train.schedule.kind=constant")
-		o.Devices = references(i + 1)
+		o.Devices = steptest.References(i + 1)
 		o.afterStep = func(tr *trainer) {
-			if tr.steps.pass.Step == 20 {
-				weight[i], momentum[i] = tensorsOf(t, tr.model, device.Weight), tensorsOf(t, tr.model, device.Momentum)
+			if tr.steps.Pass.Step == 20 {
+				weight[i], momentum[i] = steptest.TensorsOf(t, tr.model, device.Weight), steptest.TensorsOf(t, tr.model, device.Momentum)
 			}
 		}
 		r := mustRun(t, o)
@@ -445,21 +435,11 @@ func TestTwoDevices(t *testing.T) {
 	}
 	for what, pair := range map[string][2]map[string][]float32{"weight": weight, "momentum": momentum} {
 		for name, one := range pair[0] {
-			if d := distance(one, pair[1][name]); !(d <= 1e-4) {
+			if d := steptest.Distance(one, pair[1][name]); !(d <= 1e-4) {
 				t.Errorf("%s of %s: one device and two differ by %g of its norm", what, name, d)
 			}
 		}
 	}
-}
-
-// distance is |a-b| / |a|.
-func distance(a, b []float32) float64 {
-	var diff, norm float64
-	for k := range a {
-		d := float64(a[k]) - float64(b[k])
-		diff, norm = diff+d*d, norm+float64(a[k])*float64(a[k])
-	}
-	return math.Sqrt(diff / norm)
 }
 
 // TestMetrics: what a run says of its steps and epochs.
@@ -473,7 +453,7 @@ func TestMetrics(t *testing.T) {
 		if m.Step != uint64(i+1) || m.Epoch != i/tinySteps+1 {
 			t.Errorf("line %d is of step %d in epoch %d", i, m.Step, m.Epoch)
 		}
-		if want := []float64{.01, .001}[i/tinySteps]; !near(*m.LR, want) {
+		if want := []float64{.01, .001}[i/tinySteps]; !steptest.Near(*m.LR, want) {
 			t.Errorf("step %d: lr %g, want %g", m.Step, *m.LR, want)
 		}
 		if !(*m.Loss > 0) || *m.Top1Error < 0 || *m.Top1Error > 1 || !(*m.ImagesPerSecond > 0) ||
@@ -504,88 +484,6 @@ func TestMetrics(t *testing.T) {
 	}
 }
 
-// rows feeds one batch of grey pictures, each of its own brightness, with these labels.
-type rows struct{ labels []int32 }
-
-func (f rows) Next(dst data.Rows) (data.Info, error) {
-	info := data.Info{Rows: len(f.labels)}
-	size := len(dst.Pixels) / len(dst.Labels)
-	for i, l := range f.labels {
-		for k := range size {
-			dst.Pixels[i*size+k] = uint8(20*l) + uint8(k%7)
-		}
-		dst.Labels[i], dst.Crop[i], dst.Flip[i], dst.Color[i] = l, [2]int32{}, false, [3]float32{}
-		if l >= 0 {
-			info.Good++
-		}
-	}
-	return info, nil
-}
-
-// TestMeanOverGood: a batch with unreadable pictures gives the gradient and the loss of the batch without them.
-func TestMeanOverGood(t *testing.T) {
-	t.Parallel()
-	var grads [2]map[string][]float32
-	var losses [2]float64
-	for i, labels := range [][]int32{{3, -1, 5, -1}, {3, 5}} {
-		cfg := page(t, "train.dropout=false", "train.batch=4", "model.classes=10")
-		b := &bench{BenchOptions: BenchOptions{Config: cfg, Devices: references(1), Mode: BenchTrain}, cfg: *cfg}
-		s, err := b.open()
-		if err != nil {
-			t.Fatal(err)
-		}
-		s.feed = rows{labels}
-		if _, err := s.step(); err != nil {
-			t.Fatal(err)
-		}
-		last, err := s.drain()
-		if err != nil {
-			t.Fatal(err)
-		}
-		grads[i], losses[i] = tensorsOf(t, b.model, device.Gradient), last.Score.Loss
-		if err := b.close(); err != nil {
-			t.Error(err)
-		}
-	}
-	for name, g := range grads[1] {
-		if d := distance(g, grads[0][name]); !(d <= 1e-5) {
-			t.Errorf("gradient of %s is off by %g of its norm", name, d)
-		}
-	}
-	if !near(losses[0], losses[1]) {
-		t.Errorf("loss %g, want %g", losses[0], losses[1])
-	}
-}
-
-// ticket is a Fetch that takes its time.
-type ticket time.Duration
-
-func (w ticket) Wait() error { time.Sleep(time.Duration(w)); return nil }
-
-// TestStall: waiting for pictures counts only while the devices have nothing to do.
-func TestStall(t *testing.T) {
-	t.Parallel()
-	s := &stepper{landed: time.Now()}
-	fly := func(w time.Duration) *flight { return &flight{ticket: ticket(w)} }
-	for _, c := range []struct {
-		flight *flight
-		want   float64 // of 3 s of waiting
-	}{
-		{nil, 0},                // nothing in flight: counted with the step that comes
-		{fly(0), 6},             // the devices were done: a stall, and the one before the first step
-		{fly(5 * stillBusy), 0}, // they were still at work
-		{fly(0), 3},
-	} {
-		got, err := s.land(c.flight, 3*time.Second)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if got != nil && got.Stall != c.want {
-			t.Errorf("stall of %g s, want %g", got.Stall, c.want)
-		}
-	}
-}
-
 // TestNonFinite poisons a weight between two steps: the run stops in the next step, names what it saw, and leaves the
 // last good checkpoint as it was.
 func TestNonFinite(t *testing.T) {
@@ -594,7 +492,7 @@ func TestNonFinite(t *testing.T) {
 	o.Dir = folder(t)
 	good := ""
 	o.afterStep = func(tr *trainer) {
-		if tr.steps.pass.Step != 3 {
+		if tr.steps.Pass.Step != 3 {
 			return
 		}
 		good = state(t, o.Dir.Checkpoint(run.Last))
@@ -637,10 +535,10 @@ func TestNonFiniteTwoDevices(t *testing.T) {
 		t.Run(fmt.Sprintf("half %d after step %d", c.half, c.step), func(t *testing.T) {
 			t.Parallel()
 			o, _ := options(t, "train.checkpoint_steps=1")
-			o.Dir, o.Devices = folder(t), references(2)
+			o.Dir, o.Devices = folder(t), steptest.References(2)
 			good := ""
 			o.afterStep = func(tr *trainer) {
-				if tr.steps.pass.Step != uint64(c.step) {
+				if tr.steps.Pass.Step != uint64(c.step) {
 					return
 				}
 				if err := tr.saveLast(); err != nil {
@@ -648,7 +546,7 @@ func TestNonFiniteTwoDevices(t *testing.T) {
 				}
 				good = state(t, o.Dir.Checkpoint(run.Last))
 				// the first half of the kernels is on the first device
-				v := tensorsOf(t, tr.model, device.Weight)["conv1.weight"]
+				v := steptest.TensorsOf(t, tr.model, device.Weight)["conv1.weight"]
 				v[c.half*len(v)/2+1] = float32(math.NaN())
 				if err := tr.model.Store(0, device.Weight, v); err != nil {
 					t.Error(err)
@@ -697,7 +595,7 @@ func TestCheckpointFails(t *testing.T) {
 	o.Dir = folder(t)
 	last, good := o.Dir.Checkpoint(run.Last), ""
 	o.afterStep = func(tr *trainer) {
-		if tr.steps.pass.Step == 3 { // where the writer's temporary file would be, there is a folder
+		if tr.steps.Pass.Step == 3 { // where the writer's temporary file would be, there is a folder
 			good = state(t, last)
 			if err := os.Mkdir(filepath.Join(filepath.Dir(last), "."+filepath.Base(last)+".tmp"), 0o777); err != nil {
 				t.Error(err)
@@ -718,7 +616,7 @@ func TestBadPictures(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, part := range []string{"train", "val"} {
-		files, err := filepath.Glob(filepath.Join(dir, part, pictures().Classes[0], "*"))
+		files, err := filepath.Glob(filepath.Join(dir, part, steptest.Pictures().Classes[0], "*"))
 		if err != nil || len(files) == 0 {
 			t.Fatal(err, files)
 		}
@@ -727,7 +625,7 @@ func TestBadPictures(t *testing.T) {
 		}
 	}
 	o, l := options(t, "train.epochs=2")
-	o.Source = openFolder(t, dir)
+	o.Source = steptest.OpenFolder(t, dir)
 	named := map[string]int{}
 	o.OnBad = func(b *data.BadPicture) { named[b.Name]++ }
 	r := mustRun(t, o)
@@ -744,7 +642,7 @@ func TestBadPictures(t *testing.T) {
 	}
 
 	strict, l := options(t)
-	strict.Source, strict.Strict = openFolder(t, dir), true
+	strict.Source, strict.Strict = steptest.OpenFolder(t, dir), true
 	var bad *data.BadPicture
 	if _, err := Run(context.Background(), strict); !errors.As(err, &bad) {
 		t.Errorf("strict: %v", err)
@@ -887,7 +785,7 @@ func TestColorOff(t *testing.T) {
 	o.afterStep = func(tr *trainer) {
 		epoch := tr.sched.state.Validated
 		colored[tr.colored] = append(colored[tr.colored], epoch)
-		w := tensorsOf(t, tr.model, device.Weight)["conv1.weight"][0]
+		w := steptest.TensorsOf(t, tr.model, device.Weight)["conv1.weight"][0]
 		moved[epoch] = w != before
 		before = w
 	}
@@ -911,7 +809,7 @@ func TestNoValidation(t *testing.T) {
 		t.Fatal(err)
 	}
 	o, l := options(t, "train.schedule.kind=constant", "train.epochs=1")
-	o.Source, o.Dir = openFolder(t, dir), folder(t)
+	o.Source, o.Dir = steptest.OpenFolder(t, dir), folder(t)
 	r := mustRun(t, o)
 	if !l.noted("no validation pictures") {
 		t.Errorf("notes %q", l.notes)
@@ -923,7 +821,7 @@ func TestNoValidation(t *testing.T) {
 		t.Errorf("%d lines of metrics, want one a step and one of the epoch", len(lines))
 	}
 	o, l = options(t)
-	o.Source = openFolder(t, dir)
+	o.Source = steptest.OpenFolder(t, dir)
 	r = mustRun(t, o)
 	if r.Epochs != 3 || !l.noted("schedule plateau follows the validation error") {
 		t.Errorf("plateau without validation: %+v, notes %q", r, l.notes)

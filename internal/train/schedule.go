@@ -7,6 +7,7 @@ import (
 
 	"alexnet/internal/config"
 	"alexnet/internal/model"
+	"alexnet/internal/step"
 )
 
 // The authors' schedule by hand (authors2012), after the notes with net 145 of their 2012 source, for ILSVRC-2010: what
@@ -54,12 +55,12 @@ type schedule struct {
 type scheduleState struct {
 	Validated int `json:"validated"` // whole epochs whose end (validation, plateau) is behind us
 	// steps taken at the last epoch line, that at the end of a run included
-	ValidatedAt uint64  `json:"validated_at"`
-	Last        *Score  `json:"last,omitempty"`   // of the validation then; nil: no pictures for it
-	Seen        int     `json:"seen,omitempty"`   // validations that plateau has seen
-	Lowest      float64 `json:"lowest,omitempty"` // lowest top-1 error among them
-	Since       int     `json:"since,omitempty"`  // validations since then
-	Drops       int     `json:"drops,omitempty"`  // times the rate was lowered
+	ValidatedAt uint64      `json:"validated_at"`
+	Last        *step.Score `json:"last,omitempty"`   // of the validation then; nil: no pictures for it
+	Seen        int         `json:"seen,omitempty"`   // validations that plateau has seen
+	Lowest      float64     `json:"lowest,omitempty"` // lowest top-1 error among them
+	Since       int         `json:"since,omitempty"`  // validations since then
+	Drops       int         `json:"drops,omitempty"`  // times the rate was lowered
 
 	EpochLoss     float64   `json:"epoch_loss,omitempty"` // sum over the good pictures of the epoch under way
 	EpochPictures int       `json:"epoch_pictures,omitempty"`

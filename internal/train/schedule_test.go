@@ -1,14 +1,12 @@
 package train
 
 import (
-	"math"
 	"testing"
 
 	"alexnet/internal/config"
 	"alexnet/internal/model"
+	"alexnet/internal/step/steptest"
 )
-
-func near(a, b float64) bool { return math.Abs(a-b) <= 1e-6*math.Abs(b) }
 
 // rateRow is what a schedule must say from some epoch on, as absolute rates for train.lr .01 and bias_lr 2, which
 // reaches the first layer's and the other layers' weights and biases.
@@ -20,7 +18,7 @@ type rateRow struct {
 
 func checkRates(t *testing.T, s *schedule, row rateRow) {
 	t.Helper()
-	cfg := page(t)
+	cfg := steptest.Page(t)
 	m, err := cfg.Model.ForClasses(10)
 	if err != nil {
 		t.Fatal(err)
@@ -37,7 +35,7 @@ func checkRates(t *testing.T, s *schedule, row rateRow) {
 		"fc2.weight": row.others, "fc2.bias": row.othersBias, "fc3.weight": row.others, "fc3.bias": row.othersBias,
 	}
 	for i, p := range arch.Params {
-		if !near(float64(lr[i]), want[p.Name]) {
+		if !steptest.Near(float64(lr[i]), want[p.Name]) {
 			t.Errorf("after %d epochs the lr of %s is %g, want %g", row.done, p.Name, lr[i], want[p.Name])
 		}
 		if d := map[bool]float32{false: .0005, true: 0}[p.Bias]; decay[i] != d {
@@ -139,7 +137,7 @@ func TestScheduleState(t *testing.T) {
 
 // TestLayerRates: a layer's own lr multiplies, its bias_lr and weight_decay replace, and biases keep bias_decay.
 func TestLayerRates(t *testing.T) {
-	cfg := page(t, "model.fc2.lr=0.5", "model.fc2.weight_decay=0.03", "model.fc3.lr=4", "model.fc3.bias_lr=0.25",
+	cfg := steptest.Page(t, "model.fc2.lr=0.5", "model.fc2.weight_decay=0.03", "model.fc3.lr=4", "model.fc3.bias_lr=0.25",
 		"model.conv1.bias_lr=0", "train.bias_decay=0.001")
 	m, err := cfg.Model.ForClasses(10)
 	if err != nil {

@@ -2,19 +2,11 @@ package train
 
 import (
 	"context"
-	"fmt"
 
 	"alexnet/internal/config"
 	"alexnet/internal/data"
-	"alexnet/internal/device"
-	"alexnet/internal/model"
+	"alexnet/internal/step"
 	"alexnet/internal/weights"
-)
-
-// Kinds of mean, as data.mean names them.
-const (
-	meanImage   = "image"
-	meanChannel = "channel"
 )
 
 // statistics goes over the training pictures once and settles how pictures become the net's input: their size, the mean
@@ -41,82 +33,10 @@ func statistics(ctx context.Context, cfg *config.Config, set *data.Set, strict b
 	p := weights.Preprocess{
 		Resize: prep.Resize, Height: s.Height, Width: s.Width, Crop: cfg.Model.Input.Size, Channels: s.Channels,
 		MeanKind: cfg.Data.Mean, Mean: s.MeanImage, MeanShape: []int{s.Channels, s.Height, s.Width},
-		Scale: Scale(cfg), Eigvec: s.Eigvec, Stdev: s.Stdev,
+		Scale: step.Scale(cfg), Eigvec: s.Eigvec, Stdev: s.Stdev,
 	}
-	if cfg.Data.Mean == meanChannel {
+	if cfg.Data.Mean == step.MeanChannel {
 		p.Mean, p.MeanShape = s.MeanChannel, []int{s.Channels}
 	}
-	return p, fits(&p, cfg.Model.Input)
-}
-
-// Scale is data.std as devices take it: what each channel is multiplied by; nil where the page has none.
-func Scale(cfg *config.Config) []float32 {
-	std := cfg.Data.Std
-	if len(std) == 0 {
-		return nil
-	}
-	scale := make([]float32, cfg.Model.Input.Channels)
-	for c := range scale {
-		scale[c] = float32(1 / std[min(c, len(std)-1)])
-	}
-	return scale
-}
-
-// fits tells whether the net's input can be cut out of the pictures.
-func fits(p *weights.Preprocess, in config.Input) error {
-	if p.Height < in.Size || p.Width < in.Size {
-		key, is := "model.input.size", in.Size
-		if p.Resize > 0 {
-			key, is = "data.resize", p.Resize
-		}
-		return config.Errorf(key, "is %d: the net's input of %dx%d does not fit into pictures of %dx%d", is, in.Size,
-			in.Size, p.Width, p.Height)
-	}
-	if p.Channels != in.Channels {
-		return config.Errorf("model.input.channels", "is %d, but the pictures are prepared with %d", in.Channels,
-			p.Channels)
-	}
-	return nil
-}
-
-// prep is how files become pictures.
-func prep(p *weights.Preprocess) data.Prep { return data.Prep{Resize: p.Resize, Channels: p.Channels} }
-
-// input is how staged pictures become the net's input.
-func input(p *weights.Preprocess) model.Preprocess {
-	return model.Preprocess{Height: p.Height, Width: p.Width, Mean: p.Mean, Scale: p.Scale}
-}
-
-// colors are the principal components for the loader's colour noise.
-func colors(p *weights.Preprocess) *data.Stats { return &data.Stats{Eigvec: p.Eigvec, Stdev: p.Stdev} }
-
-// loaderOptions are what training, validation and evaluation have in common.
-func loaderOptions(p *weights.Preprocess, crop, rows, workers int) data.LoaderOptions {
-	return data.LoaderOptions{
-		Batch: rows, Prep: prep(p), Height: p.Height, Width: p.Width, Crop: crop, Workers: workers,
-	}
-}
-
-// Precision is that in which a trained net computes on devices: its configuration's, or fp32 and the reason where they
-// lack that. Its weights are fp32 in any case.
-func Precision(cfg *config.Config, devs []device.Device) (p device.Precision, lacking, err error) {
-	if p, err = precision(cfg.Train.Precision); err != nil {
-		return p, nil, err
-	}
-	for _, d := range devs {
-		if lacking = device.Supports(d, p); lacking != nil {
-			return device.FP32, fmt.Errorf("%s: %w", d.Name(), lacking), nil
-		}
-	}
-	return p, nil, nil
-}
-
-// precision is the configuration's, for the devices.
-func precision(name string) (device.Precision, error) {
-	for p := device.FP32; p <= device.BF16; p++ {
-		if p.String() == name {
-			return p, nil
-		}
-	}
-	return 0, fmt.Errorf("precision %q is not one of fp32, tf32, bf16", name)
+	return p, step.Fits(&p, cfg.Model.Input)
 }

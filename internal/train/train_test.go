@@ -6,81 +6,19 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 
-	"alexnet/internal/config"
-	"alexnet/internal/data"
-	"alexnet/internal/device"
-	"alexnet/internal/model"
-	"alexnet/internal/reference"
 	"alexnet/internal/report"
 	"alexnet/internal/run"
+	"alexnet/internal/step/steptest"
 	"alexnet/internal/weights"
 )
 
-// tinyPage is a two-column net with all kinds of layers, dropout and exchange, small enough to train for tens of steps
-// in a test.
-const tinyPage = `
-model:
-  columns: 2
-  input: {channels: 3, size: 14}
-  layers:
-    - {name: conv1, kind: conv, kernels: 8, size: 3, pad: 1, act: relu, init: {std: 0.01, bias: 0}}
-    - {name: lrn1, kind: lrn, size: 5, alpha: 0.0001, beta: 0.75, k: 2}
-    - {name: pool1, kind: pool, pool: max, size: 3, stride: 2, round: up}
-    - {name: fc2, kind: fc, inputs: both, units: 24, act: relu, init: {std: 0.05, bias: 0.1}}
-    - {name: drop2, kind: dropout, rate: 0.5}
-    - {name: fc3, kind: fc, inputs: both, act: none, init: {std: 0.05, bias: 0}}
-    - {name: prob, kind: softmax}
-train:
-  epochs: 3
-  batch: 16
-  lr: 0.01
-  momentum: 0.9
-  weight_decay: 0.0005
-  bias_lr: 2
-  bias_decay: 0
-  dropout: true
-  precision: fp32
-  seed: 1
-  checkpoint_steps: 0
-  schedule: {kind: plateau, factor: 0.5, patience: 1, drops: 3}
-  augment: {crop: random, flip: true, color: 0.1}
-data: {val_share: 0.1, resize: 16, mean: image, workers: 1}
-`
-
-func page(t testing.TB, sets ...string) *config.Config {
-	t.Helper()
-	cfg, err := config.Parse([]byte(tinyPage), sets)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return cfg
-}
-
-// pictures are 60 to train on, thus four batches an epoch, the last one of 12, and 20 for validation. They are made
-// once: a source keeps what was decoded.
-var pictures = sync.OnceValue(func() *data.Source {
-	s, err := data.DemoSource(data.DemoOptions{Train: 6, Val: 2, Size: 16, Seed: 1})
-	if err != nil {
-		panic(err)
-	}
-	return s
-})
-
+// What a run of steptest.Page on steptest.Pictures has.
 const (
 	tinyTrain = 60
 	tinySteps = 4 // an epoch
 )
-
-func references(n int) []device.Device {
-	devs := make([]device.Device, n)
-	for i := range devs {
-		devs[i] = reference.New()
-	}
-	return devs
-}
 
 // log is a Progress that remembers.
 type log struct {
@@ -116,7 +54,7 @@ func (l *log) noted(part string) bool {
 func options(t testing.TB, sets ...string) (Options, *log) {
 	t.Helper()
 	l := &log{}
-	return Options{Config: page(t, sets...), Devices: references(1), Source: pictures(), Progress: l}, l
+	return Options{Config: steptest.Page(t, sets...), Devices: steptest.References(1), Source: steptest.Pictures(), Progress: l}, l
 }
 
 func folder(t testing.TB) *run.Dir {
@@ -183,18 +121,4 @@ func same(t testing.TB, what, got, want string) {
 			return
 		}
 	}
-}
-
-// tensorsOf are a model's parameters by name.
-func tensorsOf(t testing.TB, m *model.Model, part device.Part) map[string][]float32 {
-	t.Helper()
-	all := map[string][]float32{}
-	for i, p := range m.Arch().Params {
-		v := make([]float32, p.Len())
-		if err := m.Fetch(i, part, v); err != nil {
-			t.Fatal(err)
-		}
-		all[p.Name] = v
-	}
-	return all
 }

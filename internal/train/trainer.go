@@ -16,6 +16,7 @@ import (
 	"alexnet/internal/model"
 	"alexnet/internal/report"
 	"alexnet/internal/run"
+	"alexnet/internal/step"
 	"alexnet/internal/weights"
 )
 
@@ -38,16 +39,16 @@ type trainer struct {
 
 	sched   *schedule
 	rates   rates
-	steps   *stepper
+	steps   *step.Stepper
 	metrics *report.Writer
 
-	memory     []DeviceMemory
+	memory     []step.Memory
 	guessing   float64 // loss of a net that only guesses
 	undrawn    bool    // it was said that there are no curves
 	warnings   []string
 	bad        int
 	loss       *float64 // of the last step
-	last       *Score
+	last       *step.Score
 	best       *weights.Best
 	saved      string // the last checkpoint; the steps taken and the schedule's state in it
 	savedAt    uint64
@@ -94,7 +95,7 @@ func (t *trainer) configure(context.Context) (err error) {
 	if t.cfg.Model, err = t.cfg.Model.ForClasses(len(t.o.Source.Classes)); err != nil {
 		return err
 	}
-	if t.precision, err = precision(t.cfg.Train.Precision); err != nil {
+	if t.precision, err = step.ParsePrecision(t.cfg.Train.Precision); err != nil {
 		return err
 	}
 	if t.cfg.Train.Schedule.Kind == kindPlateau && t.o.Source.Val.Len() == 0 {
@@ -141,7 +142,7 @@ func (t *trainer) preprocess(ctx context.Context) (err error) {
 		t.pre, err = statistics(ctx, &t.cfg, t.o.Source.Train, t.o.Strict, t.onBad)
 		return err
 	}
-	return fits(&t.pre, t.cfg.Model.Input)
+	return step.Fits(&t.pre, t.cfg.Model.Input)
 }
 
 // build compiles the nets, tells what memory they take, and takes it.
@@ -149,7 +150,7 @@ func (t *trainer) build(context.Context) (err error) {
 	if t.model, err = model.Open(t.arch, t.o.Devices); err != nil {
 		return err
 	}
-	o := model.Options{Rows: t.cfg.Train.Batch, Train: true, Precision: t.precision, Input: input(&t.pre)}
+	o := model.Options{Rows: t.cfg.Train.Batch, Train: true, Precision: t.precision, Input: step.Input(&t.pre)}
 	if t.net, err = t.model.Compile(o); err != nil {
 		return err
 	}
@@ -161,9 +162,9 @@ func (t *trainer) build(context.Context) (err error) {
 		}
 		nets = append(nets, t.valNet)
 	}
-	t.memory = memoryOf(t.o.Devices, nets...)
+	t.memory = step.MemoryOf(t.o.Devices, nets...)
 	for _, m := range t.memory {
-		t.progress.Note(m.String())
+		t.progress.Note(memoryNote(m))
 	}
 	for _, n := range nets {
 		if err := n.Alloc(); err != nil {
@@ -281,11 +282,11 @@ func (t *trainer) compareDropout(c *weights.Checkpoint) {
 
 // feed makes the loaders and the stepper.
 func (t *trainer) feed(context.Context) (err error) {
-	t.steps = newStepper(t.net, nil, t.cfg.Train.Batch)
-	t.steps.pass.Seed, t.steps.pass.Momentum = t.cfg.Train.Seed, float32(t.cfg.Train.Momentum)
-	t.steps.pass.Step = t.firstStep
+	t.steps = step.New(t.net, nil, t.cfg.Train.Batch)
+	t.steps.Pass.Seed, t.steps.Pass.Momentum = t.cfg.Train.Seed, float32(t.cfg.Train.Momentum)
+	t.steps.Pass.Step = t.firstStep
 	if c := t.o.Resume; c != nil {
-		t.steps.next = c.Sample
+		t.steps.Next = c.Sample
 	}
 	t.guessing = entropy(t.o.Source.Train, t.arch.Classes)
 	t.sched.state.Start.plan(t.o.stepsPerEpoch(), t.firstStep, t.o.plannedSteps(), t.o.deadSteps)
@@ -299,7 +300,7 @@ func (t *trainer) feed(context.Context) (err error) {
 }
 
 func (t *trainer) loaderOptions() data.LoaderOptions {
-	o := loaderOptions(&t.pre, t.arch.Input.H, t.cfg.Train.Batch, t.cfg.Data.Workers)
+	o := step.LoaderOptions(&t.pre, t.arch.Input.H, t.cfg.Train.Batch, t.cfg.Data.Workers)
 	o.Seed, o.CacheBytes, o.Strict, o.OnBad = t.cfg.Train.Seed, t.o.CacheBytes, t.o.Strict, t.onBad
 	return o
 }
@@ -308,8 +309,8 @@ func (t *trainer) loaderOptions() data.LoaderOptions {
 func (t *trainer) setRates() error {
 	t.rates = t.sched.at(t.sched.state.Validated)
 	n := len(t.arch.Params)
-	t.steps.pass.LR, t.steps.pass.Decay = make([]float32, n), make([]float32, n)
-	t.rates.apply(t.arch, t.cfg.Train, t.steps.pass.LR, t.steps.pass.Decay)
+	t.steps.Pass.LR, t.steps.Pass.Decay = make([]float32, n), make([]float32, n)
+	t.rates.apply(t.arch, t.cfg.Train, t.steps.Pass.LR, t.steps.Pass.Decay)
 	if t.loader != nil && t.colored == t.rates.color {
 		return nil
 	}
@@ -323,15 +324,15 @@ func (t *trainer) openLoader() (err error) {
 	}
 	a, o := t.cfg.Train.Augment, t.loaderOptions()
 	o.Train = true
-	o.Augment = data.Augment{Crop: a.Crop, Flip: a.Flip, Color: a.Color, Stats: colors(&t.pre)}
+	o.Augment = data.Augment{Crop: a.Crop, Flip: a.Flip, Color: a.Color, Stats: step.Colors(&t.pre)}
 	if !t.rates.color {
 		o.Augment.Color = 0
 	}
 	if t.loader, err = data.NewLoader(t.o.Source.Train, o); err != nil {
 		return err
 	}
-	t.loader.Seek(t.steps.next)
-	t.colored, t.steps.feed = t.rates.color, t.loader
+	t.loader.Seek(t.steps.Next)
+	t.colored, t.steps.Feed = t.rates.color, t.loader
 	return nil
 }
 
@@ -354,7 +355,7 @@ func (t *trainer) open(context.Context) (err error) {
 // close gives everything back but devices, source and run folder, which are the caller's.
 func (t *trainer) close() (err error) {
 	if t.metrics != nil {
-		closeInto(&err, t.metrics.Close)
+		err = errors.Join(err, t.metrics.Close())
 	}
 	for _, l := range []*data.Loader{t.loader, t.val} {
 		if l != nil {
@@ -363,20 +364,13 @@ func (t *trainer) close() (err error) {
 	}
 	for _, n := range []*model.Net{t.valNet, t.net} {
 		if n != nil {
-			closeInto(&err, n.Close)
+			err = errors.Join(err, n.Close())
 		}
 	}
 	if t.model != nil {
-		closeInto(&err, t.model.Close)
+		err = errors.Join(err, t.model.Close())
 	}
 	return err
-}
-
-// closeInto closes and keeps the first error.
-func closeInto(err *error, closer func() error) {
-	if e := closer(); e != nil && *err == nil {
-		*err = e
-	}
 }
 
 // onBad is told of each unreadable picture once, while the loop's goroutine waits for pictures.
@@ -410,31 +404,7 @@ func tensors(m *model.Model, part device.Part) []weights.Tensor {
 	return all
 }
 
-// memoryOf adds up, by device and purpose, what nets are going to take.
-func memoryOf(devs []device.Device, nets ...*model.Net) []DeviceMemory {
-	all := make([]DeviceMemory, len(devs))
-	for d, dev := range devs {
-		all[d].Device = dev.Name()
-		for _, n := range nets {
-			for _, item := range n.Memory()[d] {
-				all[d].add(item)
-			}
-		}
-	}
-	return all
-}
-
-func (m *DeviceMemory) add(item device.MemoryItem) {
-	for i := range m.Plan {
-		if m.Plan[i].Purpose == item.Purpose {
-			m.Plan[i].Bytes += item.Bytes
-			return
-		}
-	}
-	m.Plan = append(m.Plan, item)
-}
-
-// String is "memory on cpu: 243.9 MiB".
-func (m DeviceMemory) String() string {
+// memoryNote is "memory on cpu: 243.9 MiB".
+func memoryNote(m step.Memory) string {
 	return "memory on " + m.Device + ": " + report.Bytes(m.Plan.Total())
 }

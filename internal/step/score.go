@@ -1,0 +1,56 @@
+package step
+
+import "math"
+
+// Score is the outcome of an evaluation. Errors are fractions, the loss is the mean of -log p in nats.
+type Score struct {
+	Images    int     `json:"images"`
+	Top1Error float64 `json:"top1_error"`
+	Top5Error float64 `json:"top5_error"`
+	Loss      float64 `json:"loss"`
+}
+
+// Tally sums rows of a net's statistics.
+type Tally struct {
+	images           int
+	loss, top1, top5 float64
+}
+
+// Add takes the statistics (rows, 3) of a batch with `good` labelled rows; the others hold zeros.
+func (t *Tally) Add(stats []float32, good int) {
+	t.images += good
+	for i := 0; i+2 < len(stats); i += 3 {
+		t.loss += float64(stats[i])
+		t.top1 += float64(stats[i+1])
+		t.top5 += float64(stats[i+2])
+	}
+}
+
+// Score gives the means; of no pictures at all, zeros.
+func (t *Tally) Score() Score {
+	n := float64(max(t.images, 1))
+	return Score{Images: t.images, Top1Error: t.top1 / n, Top5Error: t.top5 / n, Loss: t.loss / n}
+}
+
+// topK is the 5 of top-5.
+const topK = 5
+
+// AddPicture scores one picture by its probabilities. The label's rank is the number of classes that are more probable,
+// or equally probable and of lower number, as in device.SoftmaxLoss.
+func (t *Tally) AddPicture(prob []float64, label int) {
+	rank := 0
+	for i, p := range prob {
+		if p > prob[label] || p == prob[label] && i < label {
+			rank++
+		}
+	}
+	t.images++
+	// a probability that fp32 rounds to 0 is not infinitely wrong
+	t.loss -= math.Log(max(prob[label], math.SmallestNonzeroFloat32))
+	if rank >= 1 {
+		t.top1++
+	}
+	if rank >= topK {
+		t.top5++
+	}
+}

@@ -1,0 +1,117 @@
+package step
+
+import (
+	"testing"
+	"time"
+
+	"alexnet/internal/data"
+	"alexnet/internal/device"
+	"alexnet/internal/model"
+	"alexnet/internal/step/steptest"
+)
+
+// rows feeds one batch of grey pictures, each of its own brightness, with these labels.
+type rows struct{ labels []int32 }
+
+func (f rows) Next(dst data.Rows) (data.Info, error) {
+	info := data.Info{Rows: len(f.labels)}
+	size := len(dst.Pixels) / len(dst.Labels)
+	for i, l := range f.labels {
+		for k := range size {
+			dst.Pixels[i*size+k] = uint8(20*l) + uint8(k%7)
+		}
+		dst.Labels[i], dst.Crop[i], dst.Flip[i], dst.Color[i] = l, [2]int32{}, false, [3]float32{}
+		if l >= 0 {
+			info.Good++
+		}
+	}
+	return info, nil
+}
+
+// opened is the small net on one device, ready to train without dropout, and a stepper that feeds it.
+func opened(t *testing.T, batch int, feed Feeder) (*model.Model, *Stepper) {
+	t.Helper()
+	cfg := steptest.Page(t)
+	page, err := cfg.Model.ForClasses(10)
+	if err != nil {
+		t.Fatal(err)
+	}
+	arch, err := model.New(page, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := model.Open(arch, steptest.References(1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { m.Close() })
+	net, err := m.Compile(model.Options{
+		Rows: batch, Train: true, Input: model.Preprocess{Height: 16, Width: 16, Mean: []float32{128, 128, 128}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { net.Close() })
+	if err := net.Alloc(); err != nil {
+		t.Fatal(err)
+	}
+	if err := m.Init(cfg.Train.Seed); err != nil {
+		t.Fatal(err)
+	}
+	return m, New(net, feed, batch)
+}
+
+// TestMeanOverGood: a batch with unreadable pictures gives the gradient and the loss of the batch without them.
+func TestMeanOverGood(t *testing.T) {
+	t.Parallel()
+	var grads [2]map[string][]float32
+	var losses [2]float64
+	for i, labels := range [][]int32{{3, -1, 5, -1}, {3, 5}} {
+		m, s := opened(t, 4, rows{labels})
+		if _, err := s.Step(); err != nil {
+			t.Fatal(err)
+		}
+		last, err := s.Drain()
+		if err != nil {
+			t.Fatal(err)
+		}
+		grads[i], losses[i] = steptest.TensorsOf(t, m, device.Gradient), last.Score.Loss
+	}
+	for name, g := range grads[1] {
+		if d := steptest.Distance(g, grads[0][name]); !(d <= 1e-5) {
+			t.Errorf("gradient of %s is off by %g of its norm", name, d)
+		}
+	}
+	if !steptest.Near(losses[0], losses[1]) {
+		t.Errorf("loss %g, want %g", losses[0], losses[1])
+	}
+}
+
+// ticket is a Fetch that takes its time.
+type ticket time.Duration
+
+func (w ticket) Wait() error { time.Sleep(time.Duration(w)); return nil }
+
+// TestStall: waiting for pictures counts only while the devices have nothing to do.
+func TestStall(t *testing.T) {
+	t.Parallel()
+	s := &Stepper{landed: time.Now()}
+	fly := func(w time.Duration) *flight { return &flight{ticket: ticket(w)} }
+	for _, c := range []struct {
+		flight *flight
+		want   float64 // of 3 s of waiting
+	}{
+		{nil, 0},                // nothing in flight: counted with the step that comes
+		{fly(0), 6},             // the devices were done: a stall, and the one before the first step
+		{fly(5 * stillBusy), 0}, // they were still at work
+		{fly(0), 3},
+	} {
+		got, err := s.land(c.flight, 3*time.Second)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got != nil && got.Stall != c.want {
+			t.Errorf("stall of %g s, want %g", got.Stall, c.want)
+		}
+	}
+}
