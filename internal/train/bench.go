@@ -12,6 +12,7 @@ import (
 	"alexnet/internal/device"
 	"alexnet/internal/model"
 	"alexnet/internal/philox"
+	"alexnet/internal/schedule"
 	"alexnet/internal/step"
 	"alexnet/internal/weights"
 )
@@ -185,8 +186,7 @@ func (b *bench) open() (*step.Stepper, error) {
 	s := step.New(b.compiled, feed, b.cfg.Train.Batch)
 	s.Pass.Seed, s.Pass.Momentum = b.cfg.Train.Seed, float32(b.cfg.Train.Momentum)
 	s.Pass.LR, s.Pass.Decay = make([]float32, len(arch.Params)), make([]float32, len(arch.Params))
-	start := &schedule{cfg: b.cfg.Train.Schedule}
-	start.at(0).apply(arch, b.cfg.Train, s.Pass.LR, s.Pass.Decay)
+	schedule.At(b.cfg.Train.Schedule, schedule.Plateau{}, 0).Apply(arch, b.cfg.Train, s.Pass.LR, s.Pass.Decay)
 	return s, nil
 }
 

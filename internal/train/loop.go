@@ -15,6 +15,7 @@ import (
 	"alexnet/internal/device"
 	"alexnet/internal/report"
 	"alexnet/internal/run"
+	"alexnet/internal/schedule"
 	"alexnet/internal/step"
 	"alexnet/internal/weights"
 )
@@ -45,9 +46,9 @@ func Run(ctx context.Context, o Options) (result *Result, err error) {
 }
 
 func (t *trainer) announce() {
-	if k := t.cfg.Train.Schedule; k.Kind == kindAuthors && t.cfg.Train.Epochs <= authorsDrop3 {
+	if k := t.cfg.Train.Schedule; k.Kind == schedule.KindAuthors && t.cfg.Train.Epochs <= schedule.AuthorsDrop3 {
 		t.progress.Note(fmt.Sprintf("schedule authors2012 goes by the authors' own epochs (%d, %d, ..., %d) and is "+
-			"not scaled to %d epochs", authorsDrop1, authorsDrop2, authorsDrop3, t.cfg.Train.Epochs))
+			"not scaled to %d epochs", schedule.AuthorsDrop1, schedule.AuthorsDrop2, schedule.AuthorsDrop3, t.cfg.Train.Epochs))
 	}
 	if t.valNet == nil {
 		text := "there are no validation pictures: no errors are measured, and no best checkpoint is chosen"
@@ -102,19 +103,19 @@ func finishedBefore(o *Options) (*Result, error) {
 	if c == nil {
 		return nil, nil
 	}
-	s, err := newSchedule(o.Config.Train.Schedule, c.Schedule)
+	h, err := readHistory(c.Schedule)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", c.Path, err)
 	}
 	at := uint64(o.Steps)
-	done := s.state.Validated >= o.Config.Train.Epochs || o.Steps > 0 &&
-		(c.Step > at || c.Step == at && s.state.ValidatedAt == at)
+	done := h.Validated >= o.Config.Train.Epochs || o.Steps > 0 &&
+		(c.Step > at || c.Step == at && h.ValidatedAt == at)
 	if !done {
 		return nil, nil
 	}
 	r := &Result{
-		Finished: true, Steps: c.Step, Epochs: s.state.Validated, PlannedSteps: o.plannedSteps(),
-		PlannedEpochs: o.Config.Train.Epochs, Last: s.state.Last, Best: bestScore(c.Best), LastPath: c.Path,
+		Finished: true, Steps: c.Step, Epochs: h.Validated, PlannedSteps: o.plannedSteps(),
+		PlannedEpochs: o.Config.Train.Epochs, Last: h.Last, Best: bestScore(c.Best), LastPath: c.Path,
 	}
 	if c.Best != nil && o.Dir != nil {
 		r.BestPath = o.Dir.Checkpoint(run.Best)
@@ -147,11 +148,11 @@ func (t *trainer) loop(ctx context.Context) error {
 }
 
 func (t *trainer) epochEnds() bool {
-	return t.steps.Next == uint64(t.sched.state.Validated+1)*uint64(t.o.Source.Train.Len())
+	return t.steps.Next == uint64(t.history.Validated+1)*uint64(t.o.Source.Train.Len())
 }
 
 func (t *trainer) finished() bool {
-	return t.sched.state.Validated >= t.cfg.Train.Epochs || t.o.Steps > 0 && t.steps.Pass.Step >= uint64(t.o.Steps)
+	return t.history.Validated >= t.cfg.Train.Epochs || t.o.Steps > 0 && t.steps.Pass.Step >= uint64(t.o.Steps)
 }
 
 // step takes one training step and tells of the one before.
@@ -195,7 +196,7 @@ func (t *trainer) record(s *step.Taken) error {
 	if s == nil {
 		return nil
 	}
-	lr := t.cfg.Train.LR * t.rates.weights
+	lr := t.cfg.Train.LR * t.rates.Weights
 	seconds := max(s.Seconds, 1e-9) // a clock may stand still; no line holds an infinity
 	speed, stall := float64(s.Rows)/seconds, min(s.Stall/seconds, 1)
 	m := report.Metrics{
@@ -210,7 +211,7 @@ func (t *trainer) record(s *step.Taken) error {
 		return err
 	}
 	t.progress.Step(m)
-	state := &t.sched.state
+	state := &t.history
 	if s.Good > 0 {
 		state.EpochLoss, state.EpochPictures = state.EpochLoss+float64(s.Good)*s.Score.Loss, state.EpochPictures+s.Good
 	}
@@ -234,7 +235,7 @@ func (t *trainer) warnDead() {
 	if err != nil {
 		t.progress.Note(fmt.Sprintf("the units could not be looked at: %v", err))
 	}
-	t.warn(deadWarning(&t.sched.state.Start, t.guessing, dead, t.cfg.Train.LR*t.rates.weights))
+	t.warn(deadWarning(&t.history.Start, t.guessing, dead, t.cfg.Train.LR*t.rates.Weights))
 }
 
 // warn tells people at once, and whoever reads the result.
@@ -248,15 +249,15 @@ func (t *trainer) endEpoch(ctx context.Context) error {
 	if err := t.drain(); err != nil {
 		return err
 	}
-	if err := t.validate(ctx, t.sched.state.Validated+1); err != nil {
+	if err := t.validate(ctx, t.history.Validated+1); err != nil {
 		return err
 	}
-	t.sched.state.EpochLoss, t.sched.state.EpochPictures = 0, 0
-	if t.last != nil && t.sched.validated(t.last.Top1Error) {
+	t.history.EpochLoss, t.history.EpochPictures = 0, 0
+	if t.last != nil && t.history.See(t.cfg.Train.Schedule, t.last.Top1Error) {
 		t.progress.Note(fmt.Sprintf("validation error stopped improving: lr drops to %.2g",
-			t.cfg.Train.LR*t.sched.at(t.sched.state.Validated).weights))
+			t.cfg.Train.LR*t.ratesNow().Weights))
 	}
-	t.sched.state.Validated++
+	t.history.Validated++
 	if err := t.saveLast(); err != nil {
 		return err
 	}
@@ -268,7 +269,7 @@ func (t *trainer) endEpoch(ctx context.Context) error {
 // validate scores the validation pictures, writes the line of the epoch under way or just over, and keeps the best net
 // so far. Best is chosen on these pictures alone. whole counts the epochs that are over. Nothing is in flight.
 func (t *trainer) validate(ctx context.Context, whole int) error {
-	state := &t.sched.state
+	state := &t.history
 	m := report.Metrics{Step: t.steps.Pass.Step, Epoch: state.Validated + 1, BadPictures: t.bad}
 	if n := state.EpochPictures; n > 0 {
 		loss := state.EpochLoss / float64(n)
@@ -351,14 +352,14 @@ func (t *trainer) curves() {
 // saveLast writes the checkpoint to go on from. Nothing is in flight and the devices reported no failure: what is bad
 // is never written.
 func (t *trainer) saveLast() error {
-	state := t.sched.marshal()
+	state := t.history.marshal()
 	if t.o.Dir == nil || t.saved != "" && t.savedAt == t.steps.Pass.Step && bytes.Equal(state, t.savedState) {
 		return nil
 	}
 	if err := t.metrics.Sync(); err != nil {
 		return err
 	}
-	c := t.checkpoint(t.sched.state.Validated)
+	c := t.checkpoint(t.history.Validated)
 	c.Momentum = tensors(t.model, device.Momentum)
 	path := t.o.Dir.Checkpoint(run.Last)
 	if err := weights.Save(path, c); err != nil {
@@ -388,7 +389,7 @@ func (t *trainer) checkpoint(epoch int) *weights.Checkpoint {
 			Path: whereabouts(t.o.Source.Path), Fingerprint: t.o.Source.Fingerprint,
 		},
 		Device: t.o.Device, Threads: t.o.Threads, Preprocess: t.pre, Dropout: weights.DropoutPaper,
-		Schedule: t.sched.marshal(), Best: t.best, Params: tensors(t.model, device.Weight),
+		Schedule: t.history.marshal(), Best: t.best, Params: tensors(t.model, device.Weight),
 	}
 	for _, d := range t.o.Devices {
 		able, ok := d.(device.Chooser)
@@ -431,8 +432,8 @@ func (t *trainer) finish(ctx context.Context) error {
 	if err := t.drain(); err != nil {
 		return err
 	}
-	if t.steps.Pass.Step != t.sched.state.ValidatedAt {
-		err := t.validate(ctx, t.sched.state.Validated)
+	if t.steps.Pass.Step != t.history.ValidatedAt {
+		err := t.validate(ctx, t.history.Validated)
 		if err != nil && ctx.Err() != nil && errors.Is(err, ctx.Err()) {
 			return t.interrupt()
 		}
@@ -460,7 +461,7 @@ func (t *trainer) explain(err error) error {
 		return err
 	}
 	s := &Stopped{
-		Step: bad.Step + 1, Tensors: bad.Tensors, Checkpoint: t.saved, LR: t.cfg.Train.LR * t.rates.weights, err: bad,
+		Step: bad.Step + 1, Tensors: bad.Tensors, Checkpoint: t.saved, LR: t.cfg.Train.LR * t.rates.Weights, err: bad,
 	}
 	if t.o.Dir != nil {
 		s.config = t.o.Dir.Config()
@@ -473,7 +474,7 @@ func (t *trainer) explain(err error) error {
 
 func (t *trainer) result() *Result {
 	r := &Result{
-		Steps: t.steps.Pass.Step, Epochs: t.sched.state.Validated, PlannedSteps: t.o.plannedSteps(),
+		Steps: t.steps.Pass.Step, Epochs: t.history.Validated, PlannedSteps: t.o.plannedSteps(),
 		PlannedEpochs: t.cfg.Train.Epochs, Loss: t.loss, Last: t.last, Best: bestScore(t.best), LastPath: t.saved,
 		BestPath: t.bestPath, Bad: t.bad, Warnings: t.warnings, Memory: t.memory, Exchange: t.net.Exchange(),
 	}

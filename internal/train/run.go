@@ -23,6 +23,7 @@ import (
 	"alexnet/internal/model"
 	"alexnet/internal/report"
 	"alexnet/internal/run"
+	"alexnet/internal/schedule"
 	"alexnet/internal/step"
 	"alexnet/internal/weights"
 )
@@ -77,7 +78,7 @@ func better(s, o *step.Score) bool {
 	if o == nil {
 		return true
 	}
-	if d := s.Top1Error - o.Top1Error; math.Abs(d) > minImprovement {
+	if d := s.Top1Error - o.Top1Error; math.Abs(d) > schedule.MinImprovement {
 		return d < 0
 	}
 	return s.Loss < o.Loss

@@ -783,7 +783,7 @@ func TestColorOff(t *testing.T) {
 	colored, moved := map[bool][]int{}, map[int]bool{}
 	var before float32
 	o.afterStep = func(tr *trainer) {
-		epoch := tr.sched.state.Validated
+		epoch := tr.history.Validated
 		colored[tr.colored] = append(colored[tr.colored], epoch)
 		w := steptest.TensorsOf(t, tr.model, device.Weight)["conv1.weight"][0]
 		moved[epoch] = w != before

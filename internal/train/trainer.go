@@ -16,6 +16,7 @@ import (
 	"alexnet/internal/model"
 	"alexnet/internal/report"
 	"alexnet/internal/run"
+	"alexnet/internal/schedule"
 	"alexnet/internal/step"
 	"alexnet/internal/weights"
 )
@@ -37,8 +38,8 @@ type trainer struct {
 	val     *data.Loader
 	colored bool // the loader draws colour noise
 
-	sched   *schedule
-	rates   rates
+	history history
+	rates   schedule.Rates
 	steps   *step.Stepper
 	metrics *report.Writer
 
@@ -98,8 +99,8 @@ func (t *trainer) configure(context.Context) (err error) {
 	if t.precision, err = step.ParsePrecision(t.cfg.Train.Precision); err != nil {
 		return err
 	}
-	if t.cfg.Train.Schedule.Kind == kindPlateau && t.o.Source.Val.Len() == 0 {
-		t.cfg.Train.Schedule.Kind = kindConstant
+	if t.cfg.Train.Schedule.Kind == schedule.KindPlateau && t.o.Source.Val.Len() == 0 {
+		t.cfg.Train.Schedule.Kind = schedule.KindConstant
 		t.progress.Note("schedule plateau follows the validation error, which cannot be measured here: the rate " +
 			"stays as it is")
 	}
@@ -201,10 +202,10 @@ func (t *trainer) restore(context.Context) (err error) {
 			return err
 		}
 	}
-	if t.sched, err = newSchedule(t.cfg.Train.Schedule, state); err != nil {
+	if t.history, err = readHistory(state); err != nil {
 		return err
 	}
-	t.last = t.sched.state.Last
+	t.last = t.history.Last
 	return nil
 }
 
@@ -289,7 +290,7 @@ func (t *trainer) feed(context.Context) (err error) {
 		t.steps.Next = c.Sample
 	}
 	t.guessing = entropy(t.o.Source.Train, t.arch.Classes)
-	t.sched.state.Start.plan(t.o.stepsPerEpoch(), t.firstStep, t.o.plannedSteps(), t.o.deadSteps)
+	t.history.Start.plan(t.o.stepsPerEpoch(), t.firstStep, t.o.plannedSteps(), t.o.deadSteps)
 	if t.valNet != nil {
 		o := t.loaderOptions()
 		if t.val, err = data.NewLoader(t.o.Source.Val, o); err != nil {
@@ -307,14 +308,19 @@ func (t *trainer) loaderOptions() data.LoaderOptions {
 
 // setRates takes from the schedule what holds for the epoch that begins. Nothing is in flight.
 func (t *trainer) setRates() error {
-	t.rates = t.sched.at(t.sched.state.Validated)
+	t.rates = t.ratesNow()
 	n := len(t.arch.Params)
 	t.steps.Pass.LR, t.steps.Pass.Decay = make([]float32, n), make([]float32, n)
-	t.rates.apply(t.arch, t.cfg.Train, t.steps.Pass.LR, t.steps.Pass.Decay)
-	if t.loader != nil && t.colored == t.rates.color {
+	t.rates.Apply(t.arch, t.cfg.Train, t.steps.Pass.LR, t.steps.Pass.Decay)
+	if t.loader != nil && t.colored == t.rates.Color {
 		return nil
 	}
 	return t.openLoader()
+}
+
+// ratesNow are those of the epoch after those that were validated.
+func (t *trainer) ratesNow() schedule.Rates {
+	return schedule.At(t.cfg.Train.Schedule, t.history.Plateau, t.history.Validated)
 }
 
 // openLoader makes the training loader; again when the schedule switches the colour noise off.
@@ -325,14 +331,14 @@ func (t *trainer) openLoader() (err error) {
 	a, o := t.cfg.Train.Augment, t.loaderOptions()
 	o.Train = true
 	o.Augment = data.Augment{Crop: a.Crop, Flip: a.Flip, Color: a.Color, Stats: step.Colors(&t.pre)}
-	if !t.rates.color {
+	if !t.rates.Color {
 		o.Augment.Color = 0
 	}
 	if t.loader, err = data.NewLoader(t.o.Source.Train, o); err != nil {
 		return err
 	}
 	t.loader.Seek(t.steps.Next)
-	t.colored, t.steps.Feed = t.rates.color, t.loader
+	t.colored, t.steps.Feed = t.rates.Color, t.loader
 	return nil
 }
 

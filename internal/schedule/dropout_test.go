@@ -1,4 +1,4 @@
-package train
+package schedule
 
 import (
 	"math"
@@ -64,7 +64,7 @@ func TestDropoutThatDoubles(t *testing.T) {
 		Seed: cfg.Train.Seed, Rows: doubledRows, Divisor: doubledRows, Momentum: float32(cfg.Train.Momentum),
 		LR: make([]float32, len(arch.Params)), Decay: make([]float32, len(arch.Params)),
 	}
-	(&schedule{cfg: cfg.Train.Schedule}).at(0).apply(arch, cfg.Train, pass.LR, pass.Decay)
+	At(cfg.Train.Schedule, Plateau{}, 0).Apply(arch, cfg.Train, pass.LR, pass.Decay)
 	other := doubling{
 		w1: fetched(t, m, 0), b1: fetched(t, m, 1), w2: fetched(t, m, 2), b2: fetched(t, m, 3), train: cfg.Train,
 	}

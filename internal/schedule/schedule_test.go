@@ -1,6 +1,7 @@
-package train
+package schedule
 
 import (
+	"encoding/json"
 	"testing"
 
 	"alexnet/internal/config"
@@ -16,7 +17,7 @@ type rateRow struct {
 	color                                bool
 }
 
-func checkRates(t *testing.T, s *schedule, row rateRow) {
+func checkRates(t *testing.T, kind config.Schedule, p Plateau, row rateRow) {
 	t.Helper()
 	cfg := steptest.Page(t)
 	m, err := cfg.Model.ForClasses(10)
@@ -27,9 +28,9 @@ func checkRates(t *testing.T, s *schedule, row rateRow) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := s.at(row.done)
+	r := At(kind, p, row.done)
 	lr, decay := make([]float32, len(arch.Params)), make([]float32, len(arch.Params))
-	r.apply(arch, cfg.Train, lr, decay)
+	r.Apply(arch, cfg.Train, lr, decay)
 	want := map[string]float64{
 		"conv1.weight": row.conv1, "conv1.bias": row.conv1Bias,
 		"fc2.weight": row.others, "fc2.bias": row.othersBias, "fc3.weight": row.others, "fc3.bias": row.othersBias,
@@ -42,13 +43,13 @@ func checkRates(t *testing.T, s *schedule, row rateRow) {
 			t.Errorf("decay of %s is %g, want %g", p.Name, decay[i], d)
 		}
 	}
-	if r.color != row.color {
-		t.Errorf("after %d epochs colour noise is %v, want %v", row.done, r.color, row.color)
+	if r.Color != row.color {
+		t.Errorf("after %d epochs colour noise is %v, want %v", row.done, r.Color, row.color)
 	}
 }
 
 func TestAuthors2012(t *testing.T) {
-	s := &schedule{cfg: config.Schedule{Kind: "authors2012"}}
+	kind := config.Schedule{Kind: "authors2012"}
 	for _, row := range []rateRow{
 		{0, 1e-2, 2e-2, 1e-2, 2e-2, true},
 		{22, 1e-2, 2e-2, 1e-2, 2e-2, true},
@@ -63,12 +64,12 @@ func TestAuthors2012(t *testing.T) {
 		{78, 0, 0, 1e-5, 2e-2, false},
 		{92, 0, 0, 1e-5, 2e-2, false},
 	} {
-		checkRates(t, s, row)
+		checkRates(t, kind, Plateau{}, row)
 	}
 }
 
 func TestSteps(t *testing.T) {
-	s := &schedule{cfg: config.Schedule{Kind: "steps", Factor: .1, Epochs: []int{2, 5}}}
+	kind := config.Schedule{Kind: "steps", Factor: .1, Epochs: []int{2, 5}}
 	for _, row := range []rateRow{
 		{0, 1e-2, 2e-2, 1e-2, 2e-2, true},
 		{1, 1e-2, 2e-2, 1e-2, 2e-2, true},
@@ -77,28 +78,26 @@ func TestSteps(t *testing.T) {
 		{5, 1e-4, 2e-4, 1e-4, 2e-4, true},
 		{90, 1e-4, 2e-4, 1e-4, 2e-4, true},
 	} {
-		checkRates(t, s, row)
+		checkRates(t, kind, Plateau{}, row)
 	}
 }
 
 func TestConstant(t *testing.T) {
-	s := &schedule{cfg: config.Schedule{Kind: "constant", Factor: .1, Epochs: []int{1}, Patience: 1, Drops: 3}}
+	kind := config.Schedule{Kind: "constant", Factor: .1, Epochs: []int{1}, Patience: 1, Drops: 3}
+	var p Plateau
 	for range 5 {
-		if s.validated(.5) {
+		if p.See(kind, .5) {
 			t.Error("constant dropped")
 		}
 	}
-	checkRates(t, s, rateRow{50, 1e-2, 2e-2, 1e-2, 2e-2, true})
+	checkRates(t, kind, p, rateRow{50, 1e-2, 2e-2, 1e-2, 2e-2, true})
 }
 
 // TestPlateau walks through a validation curve by hand: patience 2, at most 3 drops. A run that is resumed after any
 // epoch goes on alike.
 func TestPlateau(t *testing.T) {
 	cfg := config.Schedule{Kind: "plateau", Factor: .1, Patience: 2, Drops: 3}
-	s, err := newSchedule(cfg, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
+	var p Plateau
 	for epoch, c := range []struct {
 		top1 float64
 		drop bool
@@ -119,20 +118,25 @@ func TestPlateau(t *testing.T) {
 		{.79, false, 1e-5},
 		{.10, false, 1e-5},
 	} {
-		if got := s.validated(c.top1); got != c.drop {
+		if got := p.See(cfg, c.top1); got != c.drop {
 			t.Errorf("epoch %d: dropped %v, want %v", epoch, got, c.drop)
 		}
-		checkRates(t, s, rateRow{epoch, c.lr, 2 * c.lr, c.lr, 2 * c.lr, true})
-		if s, err = newSchedule(cfg, s.marshal()); err != nil {
-			t.Fatal(err)
-		}
+		checkRates(t, cfg, p, rateRow{epoch, c.lr, 2 * c.lr, c.lr, 2 * c.lr, true})
+		p = resumed(t, p)
 	}
 }
 
-func TestScheduleState(t *testing.T) {
-	if _, err := newSchedule(config.Schedule{}, []byte(`{"drops": "many"}`)); err == nil {
-		t.Error("a broken state was accepted")
+// resumed is p as a checkpoint gives it back.
+func resumed(t *testing.T, p Plateau) (again Plateau) {
+	t.Helper()
+	b, err := json.Marshal(p)
+	if err != nil {
+		t.Fatal(err)
 	}
+	if err := json.Unmarshal(b, &again); err != nil {
+		t.Fatal(err)
+	}
+	return again
 }
 
 // TestLayerRates: a layer's own lr multiplies, its bias_lr and weight_decay replace, and biases keep bias_decay.
@@ -148,7 +152,7 @@ func TestLayerRates(t *testing.T) {
 		t.Fatal(err)
 	}
 	lr, decay := make([]float32, len(arch.Params)), make([]float32, len(arch.Params))
-	(&schedule{cfg: config.Schedule{Kind: "constant"}}).at(0).apply(arch, cfg.Train, lr, decay)
+	At(config.Schedule{Kind: "constant"}, Plateau{}, 0).Apply(arch, cfg.Train, lr, decay)
 	want := map[string][2]float32{
 		"conv1.weight": {.01, .0005}, "conv1.bias": {0, .001},
 		"fc2.weight": {.005, .03}, "fc2.bias": {.01, .001},
