@@ -38,7 +38,8 @@ test-onednn3:
 		$(GO) build -tags dnnl -o build/alexnet-onednn3 ./cmd/alexnet && \
 		build/alexnet-onednn3 bench --config demo --steps 3 2>&1 | grep 'oneDNN does not load' && \
 		export LD_LIBRARY_PATH="$$dir/lib" && build/alexnet-onednn3 version && \
-		LOG=test-onednn3.log scripts/test.sh -tags dnnl -timeout 11m ./internal/cpu ./internal/model ./internal/train
+		LOG=test-onednn3.log scripts/test.sh -tags dnnl -timeout 11m \
+			./internal/cpu ./internal/model ./internal/infer ./internal/bench ./internal/train
 
 test-race: deps
 	@$(SETUP) && set -x && $(GO) test -race -short -tags "$$tags" -timeout 30m ./...

@@ -10,8 +10,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"alexnet/internal/bench"
 	"alexnet/internal/data"
-	"alexnet/internal/train"
 )
 
 // benchOptions are what bench was asked to do.
@@ -26,11 +26,11 @@ type benchOptions struct {
 // benchResult is the document of bench --json.
 type benchResult struct {
 	Config string `json:"config"`
-	*train.BenchResult
+	*bench.Result
 	Memory []deviceMemory `json:"memory,omitempty"`
 }
 
-var benchModes = []string{train.BenchTrain, train.BenchInfer, train.BenchData}
+var benchModes = []string{bench.Train, bench.Infer, bench.Data}
 
 func newBenchCommand(t *terminal) *cobra.Command {
 	var o benchOptions
@@ -65,14 +65,14 @@ With --int8 one picture at a time, or a few, is predicted faster, and from some 
 			if !slices.Contains(benchModes, o.mode) {
 				return usageError(help, "--mode %s: want train, infer or data", o.mode)
 			}
-			if o.layers && o.mode == train.BenchData {
+			if o.layers && o.mode == bench.Data {
 				return usageError(help, "--layers: reading pictures has no layers")
 			}
-			if o.device.int8 && o.mode != train.BenchInfer {
+			if o.device.int8 && o.mode != bench.Infer {
 				return usageError("leave --int8 away, or measure predicting: --mode infer",
 					"--int8 goes with --mode infer: int8 weights are for predicting alone")
 			}
-			if o.mode == train.BenchData {
+			if o.mode == bench.Data {
 				for _, name := range []string{"device", "gpus", "deterministic", "graphs"} {
 					if c.Flags().Changed(name) {
 						return usageError("leave --"+name+" away: the processor alone reads pictures",
@@ -99,7 +99,7 @@ With --int8 one picture at a time, or a few, is predicted faster, and from some 
 	o.device.addInt8(c)
 	o.device.addChoices(c)
 	f := c.Flags()
-	f.StringVar(&o.mode, "mode", train.BenchTrain, "what to measure, as `MODE`: train, infer or data")
+	f.StringVar(&o.mode, "mode", bench.Train, "what to measure, as `MODE`: train, infer or data")
 	f.StringVar(&o.data, "data", "", "`PATH` of a folder or tar of pictures (default: made up in memory)")
 	f.IntVar(&o.steps, "steps", 10, "`N` steps to measure")
 	f.BoolVar(&o.layers, "layers", false, "time of each layer, forward and back, too")
@@ -116,13 +116,13 @@ func runBench(ctx context.Context, o benchOptions, t *terminal) error {
 	if err != nil {
 		return err
 	}
-	bo := train.BenchOptions{
+	bo := bench.Options{
 		Config: cfg, Mode: o.mode, Steps: o.steps, Warmup: o.warmup, Layers: o.layers, Int8: o.device.int8,
 	}
 	switch {
 	case o.data != "":
 		bo.Source, err = scan(ctx, o.data, 0, cfg.Train.Seed)
-	case o.mode == train.BenchData:
+	case o.mode == bench.Data:
 		cfg.Model.Classes = 0 // any net's pictures can be made from these
 		bo.Source, err = data.DemoSource(data.DemoOptions{})
 	}
@@ -132,7 +132,7 @@ func runBench(ctx context.Context, o benchOptions, t *terminal) error {
 	if bo.Source != nil {
 		defer done(bo.Source)
 	}
-	if o.mode != train.BenchData {
+	if o.mode != bench.Data {
 		if bo.Devices, err = o.device.open(t); err != nil {
 			return err
 		}
@@ -147,7 +147,7 @@ func runBench(ctx context.Context, o benchOptions, t *terminal) error {
 			label: "measuring", done: int64(done), all: int64(total), left: int64(total - done), loss: -1, stall: -1,
 		})
 	}
-	r, err := train.Bench(ctx, bo)
+	r, err := bench.Run(ctx, bo)
 	bar.clear()
 	if err != nil {
 		return err
@@ -165,7 +165,7 @@ func printBench(w *bytes.Buffer, r benchResult, width int) {
 		}
 	}
 	kind := "medians"
-	if r.Mode == train.BenchData {
+	if r.Mode == bench.Data {
 		kind = "means"
 	}
 	fmt.Fprintf(w, "%s %s, batches of %d%s: %s, %.4g ms a step (%s of %s)\n", r.Mode, r.Config, r.Batch, where,
@@ -217,7 +217,7 @@ func directionColumns(head string, limits bool, drop int) []column {
 	return c
 }
 
-func directionCells(ms, rate float64, roof *train.Roof, limits bool) []string {
+func directionCells(ms, rate float64, roof *bench.Roof, limits bool) []string {
 	cells := []string{"", gflops(rate)}
 	if ms > 0 {
 		cells[0] = milliseconds(ms)
@@ -262,10 +262,10 @@ func printRoofline(w *bytes.Buffer, r benchResult) {
 }
 
 // beyondRoof names the layers that pass their roof.
-func beyondRoof(rows []train.LayerTime) []string {
+func beyondRoof(rows []bench.LayerTime) []string {
 	var names []string
 	for _, l := range rows {
-		for _, roof := range []*train.Roof{l.Forward, l.Backward} {
+		for _, roof := range []*bench.Roof{l.Forward, l.Backward} {
 			if roof != nil && roof.AttainableShare > 1 && !slices.Contains(names, l.Name) {
 				names = append(names, l.Name)
 			}

@@ -6,14 +6,14 @@ import (
 	"testing"
 	"unicode/utf8"
 
-	"alexnet/internal/train"
+	"alexnet/internal/bench"
 )
 
 // In a narrow terminal operations a byte go first, the shares of peak and roof last, and no line of the table is too
 // long.
 func TestPrintLayersFits(t *testing.T) {
-	roof := &train.Roof{Bytes: 1e9, Intensity: 1234.5, PeakShare: 1.83, AttainableShare: 1.83, Bound: "compute"}
-	r := benchResult{BenchResult: &train.BenchResult{Roofline: &train.Roofline{}, Layers: []train.LayerTime{{
+	roof := &bench.Roof{Bytes: 1e9, Intensity: 1234.5, PeakShare: 1.83, AttainableShare: 1.83, Bound: "compute"}
+	r := benchResult{Result: &bench.Result{Roofline: &bench.Roofline{}, Layers: []bench.LayerTime{{
 		Name: "conv1", Kind: "exchange", ForwardMS: 1234.567, BackwardMS: 2345.678, GFLOPSForward: 1234.5,
 		GFLOPSBackward: 1234.5, Forward: roof, Backward: roof,
 	}}}}

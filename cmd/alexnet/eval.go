@@ -9,7 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"alexnet/internal/data"
-	"alexnet/internal/train"
+	"alexnet/internal/infer"
 )
 
 // evalOptions are what eval was asked to do.
@@ -78,7 +78,7 @@ func runEval(ctx context.Context, o evalOptions, t *terminal) error {
 	defer closeDevices(devices)
 	computesAnyway(devices, checkpoint, t)
 	bar, bad, start := newProgress(t), 0, time.Now()
-	score, err := train.Evaluate(ctx, train.EvalOptions{
+	score, err := infer.Evaluate(ctx, infer.EvalOptions{
 		Checkpoint: checkpoint, Devices: devices, Set: set, Classes: source.Classes, Crops: o.crops, Strict: o.strict,
 		Int8: o.device.int8, OnBad: func(b *data.BadPicture) { bad++; bar.note("%v", b) },
 		Progress: func(done, total int) {

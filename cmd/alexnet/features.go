@@ -7,7 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"alexnet/internal/train"
+	"alexnet/internal/infer"
 )
 
 // featuresOptions are what features was asked to do.
@@ -61,7 +61,7 @@ func runFeatures(ctx context.Context, o featuresOptions, images []string, t *ter
 	if err := writable(o.out); err != nil {
 		return err
 	}
-	p, end, err := openPredictor(&o.weights, &o.device, train.PredictOptions{
+	p, end, err := openPredictor(&o.weights, &o.device, infer.PredictOptions{
 		Batch: min(len(images), predictBatch), Layers: []string{o.layer}, Strict: o.strict,
 	}, t)
 	if err != nil {

@@ -9,7 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"alexnet/internal/train"
+	"alexnet/internal/infer"
 )
 
 // predictOptions are what predict was asked to do.
@@ -23,7 +23,7 @@ type predictOptions struct {
 // predictResult is one picture's element in the document of predict --json.
 type predictResult struct {
 	Image       string                   `json:"image"`
-	Predictions []train.ClassProbability `json:"predictions"`
+	Predictions []infer.ClassProbability `json:"predictions"`
 	Error       string                   `json:"error,omitempty"`
 }
 
@@ -64,7 +64,7 @@ const predictBatch = 64
 
 func runPredict(ctx context.Context, o predictOptions, images []string, t *terminal) error {
 	p, end, err := openPredictor(&o.weights, &o.device,
-		train.PredictOptions{Batch: min(len(images), predictBatch), Strict: o.strict}, t)
+		infer.PredictOptions{Batch: min(len(images), predictBatch), Strict: o.strict}, t)
 	if err != nil {
 		return err
 	}
@@ -75,7 +75,7 @@ func runPredict(ctx context.Context, o predictOptions, images []string, t *termi
 	}
 	out, bad := make([]predictResult, len(answers)), []string(nil)
 	for i, a := range answers {
-		out[i] = predictResult{Image: a.Image, Predictions: append([]train.ClassProbability{}, a.Predictions...)}
+		out[i] = predictResult{Image: a.Image, Predictions: append([]infer.ClassProbability{}, a.Predictions...)}
 		if a.Err != nil {
 			out[i].Error = a.Err.Error()
 			bad = append(bad, a.Image)
@@ -98,9 +98,9 @@ func unread(path string, err error, command string) string {
 }
 
 // openPredictor opens checkpoint and devices, and the net of po on them.
-func openPredictor(wo *weightsOption, do *deviceOptions, po train.PredictOptions,
+func openPredictor(wo *weightsOption, do *deviceOptions, po infer.PredictOptions,
 	t *terminal,
-) (p *train.Predictor, end func(), err error) {
+) (p *infer.Predictor, end func(), err error) {
 	checkpoint, err := wo.load(t)
 	if err != nil {
 		return nil, nil, err
@@ -112,7 +112,7 @@ func openPredictor(wo *weightsOption, do *deviceOptions, po train.PredictOptions
 	}
 	computesAnyway(devices, checkpoint, t)
 	po.Checkpoint, po.Devices = checkpoint, devices
-	p, err = train.NewPredictor(po)
+	p, err = infer.NewPredictor(po)
 	end = func() {
 		if p != nil {
 			done(p)

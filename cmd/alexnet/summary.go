@@ -10,11 +10,11 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"alexnet/internal/bench"
 	"alexnet/internal/config"
 	"alexnet/internal/device"
 	"alexnet/internal/model"
 	"alexnet/internal/report"
-	"alexnet/internal/train"
 )
 
 // summaryOptions are what summary was asked to do.
@@ -123,8 +123,8 @@ func runSummary(ctx context.Context, o summaryOptions, t *terminal) error {
 // measure takes training steps.
 func measure(ctx context.Context, cfg *config.Config, devices []device.Device, t *terminal) (*measuredResult, error) {
 	bar := newProgress(t)
-	b, err := train.Bench(ctx, train.BenchOptions{
-		Config: cfg, Devices: devices, Mode: train.BenchTrain, Steps: 3, Warmup: 1, Progress: func(done, total int) {
+	b, err := bench.Run(ctx, bench.Options{
+		Config: cfg, Devices: devices, Mode: bench.Train, Steps: 3, Warmup: 1, Progress: func(done, total int) {
 			bar.update(status{
 				label: "measuring", done: int64(done), all: int64(total), left: int64(total - done), loss: -1,
 				stall: -1,

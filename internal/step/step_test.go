@@ -31,12 +31,8 @@ func (f rows) Next(dst data.Rows) (data.Info, error) {
 // opened is the small net on one device, ready to train without dropout, and a stepper that feeds it.
 func opened(t *testing.T, batch int, feed Feeder) (*model.Model, *Stepper) {
 	t.Helper()
-	cfg := steptest.Page(t)
-	page, err := cfg.Model.ForClasses(10)
-	if err != nil {
-		t.Fatal(err)
-	}
-	arch, err := model.New(page, false)
+	cfg := steptest.Page(t, "train.dropout=false")
+	arch, err := model.Of(cfg, 10)
 	if err != nil {
 		t.Fatal(err)
 	}

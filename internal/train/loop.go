@@ -13,6 +13,7 @@ import (
 
 	"alexnet/internal/data"
 	"alexnet/internal/device"
+	"alexnet/internal/infer"
 	"alexnet/internal/report"
 	"alexnet/internal/run"
 	"alexnet/internal/schedule"
@@ -281,7 +282,7 @@ func (t *trainer) validate(ctx context.Context, whole int) error {
 		return t.epochLine(m)
 	}
 	t.val.Seek(0)
-	s, err := scorer{net: t.valNet, feed: t.val, pictures: t.o.Source.Val.Len(), step: max(m.Step, 1) - 1}.centre(ctx)
+	s, err := infer.Scorer{Net: t.valNet, Feed: t.val, Pictures: t.o.Source.Val.Len(), Step: max(m.Step, 1) - 1}.Centre(ctx)
 	if err != nil {
 		return err
 	}
@@ -360,7 +361,7 @@ func (t *trainer) saveLast() error {
 		return err
 	}
 	c := t.checkpoint(t.history.Validated)
-	c.Momentum = tensors(t.model, device.Momentum)
+	c.Momentum = infer.Tensors(t.model, device.Momentum)
 	path := t.o.Dir.Checkpoint(run.Last)
 	if err := weights.Save(path, c); err != nil {
 		return err
@@ -389,7 +390,7 @@ func (t *trainer) checkpoint(epoch int) *weights.Checkpoint {
 			Path: whereabouts(t.o.Source.Path), Fingerprint: t.o.Source.Fingerprint,
 		},
 		Device: t.o.Device, Threads: t.o.Threads, Preprocess: t.pre, Dropout: weights.DropoutPaper,
-		Schedule: t.history.marshal(), Best: t.best, Params: tensors(t.model, device.Weight),
+		Schedule: t.history.marshal(), Best: t.best, Params: infer.Tensors(t.model, device.Weight),
 	}
 	for _, d := range t.o.Devices {
 		able, ok := d.(device.Chooser)

@@ -13,6 +13,7 @@ import (
 	"alexnet/internal/config"
 	"alexnet/internal/data"
 	"alexnet/internal/device"
+	"alexnet/internal/infer"
 	"alexnet/internal/report"
 	"alexnet/internal/run"
 	"alexnet/internal/step/steptest"
@@ -388,7 +389,7 @@ func TestBest(t *testing.T) {
 	if c.Step != m.Step || c.Best == nil || c.Best.Top1Error != *m.ValTop1Error || len(c.Momentum) != 0 {
 		t.Errorf("best checkpoint is of step %d (%+v), the best validation was at step %d", c.Step, c.Best, m.Step)
 	}
-	s, err := Evaluate(context.Background(), EvalOptions{
+	s, err := infer.Evaluate(context.Background(), infer.EvalOptions{
 		Checkpoint: c, Devices: steptest.References(1), Set: steptest.Pictures().Val, Classes: steptest.Pictures().Classes,
 	})
 	if err != nil {

@@ -8,11 +8,16 @@ import (
 	"strings"
 	"testing"
 
+	"go.uber.org/goleak"
+
 	"alexnet/internal/report"
 	"alexnet/internal/run"
 	"alexnet/internal/step/steptest"
 	"alexnet/internal/weights"
 )
+
+// TestMain looks for goroutines that are left: loaders have workers.
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // What a run of steptest.Page on steptest.Pictures has.
 const (

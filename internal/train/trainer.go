@@ -13,6 +13,7 @@ import (
 	"alexnet/internal/config"
 	"alexnet/internal/data"
 	"alexnet/internal/device"
+	"alexnet/internal/infer"
 	"alexnet/internal/model"
 	"alexnet/internal/report"
 	"alexnet/internal/run"
@@ -181,7 +182,7 @@ func (t *trainer) restore(context.Context) (err error) {
 	switch {
 	case t.o.Resume != nil:
 		c := t.o.Resume
-		if err := c.Restore(slots(t.model, device.Weight), slots(t.model, device.Momentum)); err != nil {
+		if err := c.Restore(infer.Slots(t.model, device.Weight), infer.Slots(t.model, device.Momentum)); err != nil {
 			return err
 		}
 		state, t.best, t.firstStep = c.Schedule, c.Best, c.Step
@@ -194,7 +195,7 @@ func (t *trainer) restore(context.Context) (err error) {
 			t.bestPath = t.o.Dir.Checkpoint(run.Best)
 		}
 	case t.o.Init != nil:
-		if err := t.o.Init.Restore(slots(t.model, device.Weight), nil); err != nil {
+		if err := t.o.Init.Restore(infer.Slots(t.model, device.Weight), nil); err != nil {
 			return err
 		}
 	default:
@@ -386,28 +387,6 @@ func (t *trainer) onBad(b *data.BadPicture) {
 	if t.o.OnBad != nil {
 		t.o.OnBad(b)
 	}
-}
-
-// slots are the places of the model's parameters, for weights.Restore.
-func slots(m *model.Model, part device.Part) []weights.Slot {
-	var all []weights.Slot
-	for i, p := range m.Arch().Params {
-		all = append(all, weights.Slot{
-			Name: p.Name, Shape: p.Shape, Store: func(src []float32) error { return m.Store(i, part, src) },
-		})
-	}
-	return all
-}
-
-// tensors are the model's parameters, for weights.Save.
-func tensors(m *model.Model, part device.Part) []weights.Tensor {
-	var all []weights.Tensor
-	for i, p := range m.Arch().Params {
-		all = append(all, weights.Tensor{
-			Name: p.Name, Shape: p.Shape, Fill: func(dst []float32) error { return m.Fetch(i, part, dst) },
-		})
-	}
-	return all
 }
 
 // memoryNote is "memory on cpu: 243.9 MiB".

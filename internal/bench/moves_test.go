@@ -1,4 +1,4 @@
-package train
+package bench
 
 import (
 	"fmt"
@@ -57,7 +57,7 @@ const transformed = 4*(96*3*11*11+96*48*49) + 2*4*(256*48*(25+49)+(384*256+384*1
 const lines = 49 * 64
 
 var stepCases = []stepCase{
-	{mode: BenchTrain, net: "alexnet", devices: 1, precision: "fp32", rows: 8, moves: device.Moves{
+	{mode: Train, net: "alexnet", devices: 1, precision: "fp32", rows: 8, moves: device.Moves{
 		// pool5 becomes a vector for fc6, its gradient a map; all convolutions are Winograd's, the first without a
 		// gradient of its input.
 		Reorders:      2 + 1 + 2*4,
@@ -65,7 +65,7 @@ var stepCases = []stepCase{
 		PackedWeights: transformed + lines*(1+2*(2+1+2+2)),
 		Upload:        8 * 3 * 224 * 224 * (1 + 4),
 	}},
-	{mode: BenchTrain, net: "alexnet", devices: 2, precision: "fp32", rows: 8, moves: device.Moves{
+	{mode: Train, net: "alexnet", devices: 2, precision: "fp32", rows: 8, moves: device.Moves{
 		// On each device: the halves of pool5, one's own and the received one, there and back; weights as above.
 		Reorders: 2*2*2 + 2*(1+2*4),
 		// Before conv3, fc6 and fc7 each device joins two halves and splits their gradient, and each half is posted and
@@ -80,25 +80,25 @@ var stepCases = []stepCase{
 		Exchange: 8*4*468_992 + 8*(468_992/2-4*2048),
 		Upload:   2 * 8 * 3 * 224 * 224 * (1 + 4),
 	}},
-	{mode: BenchTrain, net: "alexnet", devices: 1, precision: "bf16", rows: 32, moves: device.Moves{
+	{mode: Train, net: "alexnet", devices: 1, precision: "bf16", rows: 32, moves: device.Moves{
 		// All convolutions are Winograd's as above; the update packs the three other weights, of which oneDNN pads
 		// some.
 		Reorders: 2 + 1 + 2*4, BetweenOps: copy32 / 2 * 2 * 256 * 6 * 6, PackedWeights: 228_433_984,
 		Upload: 32 * 3 * 224 * 224 * (1 + 2),
 	}},
-	{mode: BenchTrain, net: "alexnet", devices: 2, precision: "bf16", rows: 4, moves: device.Moves{
+	{mode: Train, net: "alexnet", devices: 2, precision: "bf16", rows: 4, moves: device.Moves{
 		// conv2 is Winograd's; conv1 with half of its kernels is not at 4 rows. Other convolutions' weights are packed
 		// for forward, conv3's to conv5's for the data gradient too: oneDNN pads some.
 		Reorders: 2*2*2 + 2*(2+1+3+3), Copies: 48, BetweenOps: copy4 / 2 * 2 * (2*256*13*13 + 2*256*6*6 + 2*4096 +
 			4096), PackedWeights: 148_847_744, Exchange: (4*4*468_992 + 4*(468_992/2-4*2048)) / 2,
 		Upload: 2 * 4 * 3 * 224 * 224 * (1 + 2),
 	}},
-	{mode: BenchTrain, net: "demo", devices: 1, precision: "fp32", rows: 16, moves: device.Moves{
+	{mode: Train, net: "demo", devices: 1, precision: "fp32", rows: 16, moves: device.Moves{
 		// pool3 for fc4, there and back; conv2 is Winograd's, conv3's weights are packed for the data gradient.
 		Reorders: 2 + 2 + 1, BetweenOps: copy16 * 2 * 64 * 3 * 3, PackedWeights: 2*4*32*16*(9+49) + 2*lines +
 			2*4*64*16*9, Upload: 16 * 3 * 28 * 28 * (1 + 4),
 	}},
-	{mode: BenchTrain, net: "demo", devices: 2, precision: "fp32", rows: 16, moves: device.Moves{
+	{mode: Train, net: "demo", devices: 2, precision: "fp32", rows: 16, moves: device.Moves{
 		// conv2's inputs have 8 channels of a block of 16 each: 8 of its joins and gets fill blocks with both, pool3
 		// for fc4 takes 8; conv2's and conv3's weights.
 		Reorders: 8 + 8 + 4, Copies: 8 + 8 + 8,
@@ -109,27 +109,27 @@ var stepCases = []stepCase{
 		Exchange:      2*4*16*4*(16*14*14+64*3*3+64) + 16*4*(16*14*14+64*3*3) + 14*16*4*8*14*14,
 		Upload:        2 * 16 * 3 * 28 * 28 * (1 + 4),
 	}},
-	{mode: BenchTrain, net: "demo", devices: 1, precision: "bf16", rows: 16, moves: device.Moves{
+	{mode: Train, net: "demo", devices: 1, precision: "bf16", rows: 16, moves: device.Moves{
 		Reorders: 2 + 5, BetweenOps: copy16 / 2 * 2 * 64 * 3 * 3, PackedWeights: 325_440,
 		Upload: 16 * 3 * 28 * 28 * (1 + 2),
 	}},
-	{mode: BenchTrain, net: "fig1", devices: 1, precision: "fp32", rows: 16, moves: device.Moves{
+	{mode: Train, net: "fig1", devices: 1, precision: "fp32", rows: 16, moves: device.Moves{
 		// pool3 for fc10, there and back; conv2 and conv3 are Winograd's.
 		Reorders: 2 + 2*2, BetweenOps: copy16 * 2 * 64 * 4 * 4, PackedWeights: 2*4*(32*32+64*32)*(25+49) + 2*2*lines,
 		Upload: 16 * 3 * 32 * 32 * (1 + 4),
 	}},
-	{mode: BenchTrain, net: "fig1", devices: 1, precision: "bf16", rows: 16, moves: device.Moves{
+	{mode: Train, net: "fig1", devices: 1, precision: "bf16", rows: 16, moves: device.Moves{
 		Reorders: 2 + 5, BetweenOps: copy16 / 2 * 2 * 64 * 4 * 4, PackedWeights: 970_368,
 		Upload: 16 * 3 * 32 * 32 * (1 + 2),
 	}},
 	// Predicting, every weight was packed in the first pass.
-	{mode: BenchInfer, net: "alexnet", devices: 1, precision: "fp32", rows: 1, moves: device.Moves{
+	{mode: Infer, net: "alexnet", devices: 1, precision: "fp32", rows: 1, moves: device.Moves{
 		Reorders: 1, BetweenOps: 2 * 4 * 256 * 6 * 6, Upload: 3 * 224 * 224 * (1 + 4),
 	}},
-	{mode: BenchInfer, net: "alexnet", devices: 1, precision: "bf16", rows: 1, moves: device.Moves{
+	{mode: Infer, net: "alexnet", devices: 1, precision: "bf16", rows: 1, moves: device.Moves{
 		Reorders: 1, BetweenOps: 2 * 2 * 256 * 6 * 6, Upload: 3 * 224 * 224 * (1 + 2),
 	}},
-	{mode: BenchInfer, net: "alexnet", devices: 1, precision: "fp32", rows: 1, int8: true, moves: device.Moves{
+	{mode: Infer, net: "alexnet", devices: 1, precision: "fp32", rows: 1, int8: true, moves: device.Moves{
 		Reorders: 1, BetweenOps: 2 * 4 * 256 * 6 * 6, Upload: 3 * 224 * 224 * (1 + 4),
 	}},
 }
@@ -178,8 +178,8 @@ func (c *stepCase) open(t *testing.T, src *data.Source) *step.Stepper {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := &bench{
-		BenchOptions: BenchOptions{Config: cfg, Devices: devs, Mode: c.mode, Source: src, Int8: c.int8}, cfg: *cfg,
+	b := &measurement{
+		Options: Options{Config: cfg, Devices: devs, Mode: c.mode, Source: src, Int8: c.int8}, cfg: *cfg,
 	}
 	t.Cleanup(func() {
 		if err := b.close(); err != nil {
@@ -211,7 +211,7 @@ func TestStepMoves(t *testing.T) {
 	losses := map[string]float64{}
 	for _, c := range stepCases {
 		t.Run(c.String(), func(t *testing.T) {
-			if testing.Short() && c.net == "alexnet" && c.mode == BenchTrain {
+			if testing.Short() && c.net == "alexnet" && c.mode == Train {
 				t.Skip("takes a GiB")
 			}
 			s := c.open(t, nil)
@@ -268,7 +268,7 @@ func TestLoadedStepAllocatesNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer src.Close()
-	c := stepCase{mode: BenchTrain, net: "demo", devices: 1, precision: "fp32", rows: 16}
+	c := stepCase{mode: Train, net: "demo", devices: 1, precision: "fp32", rows: 16}
 	s := c.open(t, src)
 	for range 20 { // every picture was decoded, all buffers are there
 		next(t, s)

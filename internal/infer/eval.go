@@ -1,11 +1,10 @@
-package train
+package infer
 
 import (
 	"context"
 	"errors"
 	"fmt"
 
-	"alexnet/internal/config"
 	"alexnet/internal/data"
 	"alexnet/internal/device"
 	"alexnet/internal/model"
@@ -63,10 +62,10 @@ func Evaluate(ctx context.Context, o EvalOptions) (result *step.Score, err error
 		return nil, err
 	}
 	defer loader.Close()
-	s := scorer{net: n.net, feed: relabel{loader, labels}, pictures: o.Set.Len(), progress: o.Progress}
+	s := Scorer{Net: n.net, Feed: relabel{loader, labels}, Pictures: o.Set.Len(), Progress: o.Progress}
 	var score step.Score
 	if views == 1 {
-		score, err = s.centre(ctx)
+		score, err = s.Centre(ctx)
 	} else {
 		score, err = s.averaged(ctx, views, n.arch.Classes, n.rows)
 	}
@@ -136,97 +135,28 @@ func (r relabel) Next(dst data.Rows) (data.Info, error) {
 	return info, err
 }
 
-// inference is a net opened from a checkpoint, not to be trained.
-type inference struct {
-	arch    *model.Arch
-	model   *model.Model
-	net     *model.Net
-	pre     weights.Preprocess
-	classes []string
-	rows    int
+// Scorer runs an inference net over all pictures of a feed, one batch in flight while the next is filled.
+type Scorer struct {
+	Net      *model.Net
+	Feed     step.Feeder
+	Pictures int
+	Step     uint64 // the training step before, for the failures of devices
+	Progress func(done, total int)
 }
 
-// open makes the checkpoint's net on the devices, with its weights. rows chooses the batch, given the configuration's;
-// keep names layers to be read.
-func open(c *weights.Checkpoint, devs []device.Device, rows func(int) int, keep []string,
-	int8 bool,
-) (*inference, error) {
-	cfg, err := config.Parse(c.Config, nil)
-	if err != nil {
-		return nil, fmt.Errorf("%s: its configuration: %w", c.Path, err)
-	}
-	if c.Dropout != "" && c.Dropout != weights.DropoutPaper {
-		return nil, fmt.Errorf("%s: its dropout is of the form %q, want %q", c.Path, c.Dropout, weights.DropoutPaper)
-	}
-	if cfg.Model, err = cfg.Model.ForClasses(len(c.Classes)); err != nil {
-		return nil, fmt.Errorf("%s: %w", c.Path, err)
-	}
-	n := &inference{pre: c.Preprocess, classes: c.Classes, rows: rows(cfg.Train.Batch)}
-	if err := n.build(cfg, c, devs, keep, int8); err != nil {
-		return nil, errors.Join(err, n.close())
-	}
-	return n, nil
-}
-
-func (n *inference) build(cfg *config.Config, c *weights.Checkpoint, devs []device.Device, keep []string,
-	int8 bool,
-) (err error) {
-	if err := step.Fits(&n.pre, cfg.Model.Input); err != nil {
-		return fmt.Errorf("%s: %w", c.Path, err)
-	}
-	if n.arch, err = model.New(cfg.Model, cfg.Train.Dropout); err != nil {
-		return fmt.Errorf("%s: %w", c.Path, err)
-	}
-	p, _, err := step.Precision(cfg, devs)
-	if err != nil {
-		return err
-	}
-	if n.model, err = model.Open(n.arch, devs); err != nil {
-		return err
-	}
-	if n.net, err = n.model.Compile(model.Options{
-		Rows: n.rows, Precision: p, Int8: int8, Keep: keep, Input: step.Input(&n.pre),
-	}); err != nil {
-		return err
-	}
-	if err := n.net.Alloc(); err != nil {
-		return err
-	}
-	return c.Restore(slots(n.model, device.Weight), nil)
-}
-
-func (n *inference) close() (err error) {
-	if n.net != nil {
-		err = errors.Join(err, n.net.Close())
-	}
-	if n.model != nil {
-		err = errors.Join(err, n.model.Close())
-	}
-	return err
-}
-
-// scorer runs an inference net over all pictures of a feed, one batch in flight while the next is filled.
-type scorer struct {
-	net      *model.Net
-	feed     step.Feeder
-	pictures int
-	step     uint64 // the training step before, for the failures of devices
-	progress func(done, total int)
-}
-
-// centre scores single views by the net's own statistics.
-func (s scorer) centre(ctx context.Context) (step.Score, error) {
+// Centre scores single views by the net's own statistics.
+func (s Scorer) Centre(ctx context.Context) (step.Score, error) {
 	var sum step.Tally
 	var buf [2][]float32
 	err := s.each(ctx, 1, func(turn int, info data.Info, _ *device.Batch) (device.Ticket, func()) {
 		buf[turn] = grow(buf[turn], 3*info.Rows)
-		return s.net.Stats(buf[turn]), func() { sum.Add(buf[turn], info.Good) }
+		return s.Net.Stats(buf[turn]), func() { sum.Add(buf[turn], info.Good) }
 	})
 	return sum.Score(), err
 }
 
 // averaged scores the mean probabilities of several views; the rows of a picture follow each other.
-func (s scorer) averaged(ctx context.Context, views, classes, rows int) (step.Score, error) {
+func (s Scorer) averaged(ctx context.Context, views, classes, rows int) (step.Score, error) {
 	var sum step.Tally
 	var buf [2][]float32
 	mean := make([]float64, classes)
@@ -234,7 +164,7 @@ func (s scorer) averaged(ctx context.Context, views, classes, rows int) (step.Sc
 		buf[turn] = grow(buf[turn], info.Rows*classes)
 		// the slot is filled anew before the probabilities are there
 		labels := append(make([]int32, 0, rows), b.Labels[:info.Rows]...)
-		return s.net.Probabilities(buf[turn]), func() {
+		return s.Net.Probabilities(buf[turn]), func() {
 			for r := 0; r < info.Rows; r += views {
 				if labels[r] >= 0 {
 					average(mean, buf[turn][r*classes:][:views*classes])
@@ -248,7 +178,7 @@ func (s scorer) averaged(ctx context.Context, views, classes, rows int) (step.Sc
 
 // each runs all pictures through the net. enqueue asks for what it wants of a batch, turn 0 and 1 alternating, and
 // returns what to do when that is there.
-func (s scorer) each(ctx context.Context, views int,
+func (s Scorer) each(ctx context.Context, views int,
 	enqueue func(turn int, info data.Info, b *device.Batch) (device.Ticket, func()),
 ) error {
 	var ticket device.Ticket
@@ -263,29 +193,29 @@ func (s scorer) each(ctx context.Context, views int,
 		use()
 		return nil
 	}
-	for done, turn := 0, 0; done < s.pictures; turn = 1 - turn {
+	for done, turn := 0, 0; done < s.Pictures; turn = 1 - turn {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		b := s.net.Stage()
-		info, err := s.feed.Next(step.RowsOf(b))
+		b := s.Net.Stage()
+		info, err := s.Feed.Next(step.RowsOf(b))
 		if err != nil {
 			return err
 		}
-		s.net.Forward(b, model.Pass{Step: s.step, Rows: info.Rows, Divisor: 1})
+		s.Net.Forward(b, model.Pass{Step: s.Step, Rows: info.Rows, Divisor: 1})
 		next, then := enqueue(turn, info, b)
 		if err := land(); err != nil {
 			return err
 		}
 		ticket, use = next, then
-		if done += info.Rows / views; s.progress != nil {
-			s.progress(done, s.pictures)
+		if done += info.Rows / views; s.Progress != nil {
+			s.Progress(done, s.Pictures)
 		}
 	}
 	if err := land(); err != nil {
 		return err
 	}
-	return s.net.Sync()
+	return s.Net.Sync()
 }
 
 func grow(s []float32, n int) []float32 {

@@ -1,4 +1,12 @@
-package train
+// Package bench measures speed: of training and inference steps, of each layer of a net, of reading pictures.
+//
+// Training steps are those of a run, taken by the same [step.Stepper], of generated noise or of real pictures. Layer by
+// layer a net is measured with a wait after each part, and held against what the devices could do at most (a roofline)
+// and what they say that they moved.
+//
+// It joins model, data and step, and knows devices only through their contract: it imports no backend, and not the
+// training loop.
+package bench
 
 import (
 	"context"
@@ -11,36 +19,35 @@ import (
 	"alexnet/internal/data"
 	"alexnet/internal/device"
 	"alexnet/internal/model"
-	"alexnet/internal/philox"
 	"alexnet/internal/schedule"
 	"alexnet/internal/step"
 	"alexnet/internal/weights"
 )
 
-// Modes of Bench.
+// Modes of measuring.
 const (
-	BenchTrain = "train" // the training loop's step: dropout, checks, update and all
-	BenchInfer = "infer" // forward
-	BenchData  = "data"  // decoding and augmenting pictures, no net
+	Train = "train" // the training loop's step: dropout, checks, update and all
+	Infer = "infer" // forward
+	Data  = "data"  // decoding and augmenting pictures, no net
 )
 
-// BenchOptions say what Bench measures.
-type BenchOptions struct {
+// Options say what is measured.
+type Options struct {
 	Config  *config.Config
-	Devices []device.Device // not for BenchData
-	Source  *data.Source    // nil: synthetic pictures, already in memory; BenchData needs one
+	Devices []device.Device // not for Data
+	Source  *data.Source    // nil: synthetic pictures, already in memory; Data needs one
 	Mode    string
 	Steps   int  // measured; 0: 20
 	Warmup  int  // taken before and not measured
-	Int8    bool // int8 weights in fully connected layers, as device.FC says; for BenchInfer
-	// Layers measures as many steps again, layer by layer; not for BenchData.
+	Int8    bool // int8 weights in fully connected layers, as device.FC says; for Infer
+	// Layers measures as many steps again, layer by layer; not for Data.
 	Layers bool
 
 	Progress func(done, total int) // steps, those of the warmup included
 }
 
-// BenchResult holds medians over the steps; in mode BenchData means, for there batches become ready in bursts.
-type BenchResult struct {
+// Result holds medians over the steps; in mode Data means, for there batches become ready in bursts.
+type Result struct {
 	Mode                string   `json:"mode"`
 	Devices             []string `json:"devices,omitempty"`
 	Precision           string   `json:"precision,omitempty"`
@@ -63,18 +70,18 @@ type BenchResult struct {
 	Memory   []step.Memory `json:"-"`
 }
 
-// benchSteps are measured where nothing is said.
-const benchSteps = 20
+// defaultSteps are measured where nothing is said.
+const defaultSteps = 20
 
-// Bench measures steps. Weights start from the seed and the mean is a constant: neither changes the time. The time of a
-// step runs from the end of the one before it to its own, with the next one already under way, as in Run; only the last
-// has none behind it.
-func Bench(ctx context.Context, o BenchOptions) (*BenchResult, error) {
+// Run measures steps. Weights start from the seed and the mean is a constant: neither changes the time. The time of a
+// step runs from the end of the one before it to its own, with the next one already under way, as in a run; only the
+// last has none after it.
+func Run(ctx context.Context, o Options) (*Result, error) {
 	if o.Steps == 0 {
-		o.Steps = benchSteps
+		o.Steps = defaultSteps
 	}
-	b := &bench{BenchOptions: o, cfg: *o.Config}
-	b.result = BenchResult{
+	b := &measurement{Options: o, cfg: *o.Config}
+	b.result = Result{
 		Mode: o.Mode, Precision: o.Config.Train.Precision, Int8: o.Int8, Batch: o.Config.Train.Batch, Steps: o.Steps,
 		Data: "synthetic",
 	}
@@ -87,12 +94,12 @@ func Bench(ctx context.Context, o BenchOptions) (*BenchResult, error) {
 		return nil, err
 	}
 	switch o.Mode {
-	case BenchTrain, BenchInfer:
+	case Train, Infer:
 		err = b.net(ctx)
-	case BenchData:
+	case Data:
 		err = b.data(ctx)
 	default:
-		err = fmt.Errorf("mode %q is not one of %s, %s, %s", o.Mode, BenchTrain, BenchInfer, BenchData)
+		err = fmt.Errorf("mode %q is not one of %s, %s, %s", o.Mode, Train, Infer, Data)
 	}
 	if err != nil {
 		return nil, err
@@ -101,11 +108,11 @@ func Bench(ctx context.Context, o BenchOptions) (*BenchResult, error) {
 	return &b.result, nil
 }
 
-// bench is a measurement under way.
-type bench struct {
-	BenchOptions
+// measurement is one under way.
+type measurement struct {
+	Options
 	cfg      config.Config
-	result   BenchResult
+	result   Result
 	model    *model.Model
 	compiled *model.Net
 	stop     func() // of the feeder
@@ -118,7 +125,7 @@ type bench struct {
 }
 
 // net measures training or inference steps.
-func (b *bench) net(ctx context.Context) (err error) {
+func (b *measurement) net(ctx context.Context) (err error) {
 	defer func() { err = errors.Join(err, b.close()) }()
 	if err := b.probe(); err != nil {
 		return err
@@ -150,7 +157,7 @@ func (b *bench) net(ctx context.Context) (err error) {
 }
 
 // exchange notes what copying between the devices took, the mean of all steps.
-func (b *bench) exchange() {
+func (b *measurement) exchange() {
 	for _, x := range b.compiled.Exchange() {
 		b.result.ExchangeMS += x.Time.Seconds() * 1e3 / float64(b.seen)
 		b.result.ExchangeWay = x.Way
@@ -158,7 +165,7 @@ func (b *bench) exchange() {
 }
 
 // probe measures the devices before the net takes their memory.
-func (b *bench) probe() error {
+func (b *measurement) probe() error {
 	p, err := step.ParsePrecision(b.cfg.Train.Precision)
 	if err == nil && b.Layers {
 		b.speed, err = measure(b.Devices, p)
@@ -166,8 +173,8 @@ func (b *bench) probe() error {
 	return err
 }
 
-// open makes the net and the stepper: Run's, with the rates of the first epoch.
-func (b *bench) open() (*step.Stepper, error) {
+// open makes the net and the stepper: a run's, with the rates of the first epoch.
+func (b *measurement) open() (*step.Stepper, error) {
 	pre, err := b.preprocess()
 	if err != nil {
 		return nil, err
@@ -190,7 +197,7 @@ func (b *bench) open() (*step.Stepper, error) {
 	return s, nil
 }
 
-func (b *bench) build(arch *model.Arch, pre *weights.Preprocess) error {
+func (b *measurement) build(arch *model.Arch, pre *weights.Preprocess) error {
 	p, err := step.ParsePrecision(b.cfg.Train.Precision)
 	if err != nil {
 		return err
@@ -199,7 +206,7 @@ func (b *bench) build(arch *model.Arch, pre *weights.Preprocess) error {
 		return err
 	}
 	o := model.Options{
-		Rows: b.cfg.Train.Batch, Train: b.Mode == BenchTrain, Precision: p, Int8: b.Int8, Input: step.Input(pre),
+		Rows: b.cfg.Train.Batch, Train: b.Mode == Train, Precision: p, Int8: b.Int8, Input: step.Input(pre),
 	}
 	if b.compiled, err = b.model.Compile(o); err != nil {
 		return err
@@ -214,7 +221,7 @@ func (b *bench) build(arch *model.Arch, pre *weights.Preprocess) error {
 	return b.model.Init(b.cfg.Train.Seed)
 }
 
-func (b *bench) close() (err error) {
+func (b *measurement) close() (err error) {
 	if b.stop != nil {
 		b.stop()
 	}
@@ -231,7 +238,7 @@ func (b *bench) close() (err error) {
 const dataWarmup = 4
 
 // data measures the loader alone. Every picture is read and decoded each time.
-func (b *bench) data(ctx context.Context) error {
+func (b *measurement) data(ctx context.Context) error {
 	if b.Source == nil {
 		return errors.New("bench of data needs data")
 	}
@@ -264,13 +271,13 @@ func (b *bench) data(ctx context.Context) error {
 }
 
 // take counts a step, if there is one: the first call of step has none to give yet.
-func (b *bench) take(t *step.Taken) {
+func (b *measurement) take(t *step.Taken) {
 	if t != nil {
 		b.add(t.Rows, t.Seconds, t.Stall)
 	}
 }
 
-func (b *bench) add(rows int, seconds, stall float64) {
+func (b *measurement) add(rows int, seconds, stall float64) {
 	b.advance()
 	if b.seen <= b.Warmup {
 		return
@@ -280,7 +287,7 @@ func (b *bench) add(rows int, seconds, stall float64) {
 }
 
 // advance tells of one more step.
-func (b *bench) advance() {
+func (b *measurement) advance() {
 	b.seen++
 	total := b.Warmup + b.Steps
 	if b.Layers {
@@ -291,14 +298,14 @@ func (b *bench) advance() {
 	}
 }
 
-func (b *bench) finish() {
+func (b *measurement) finish() {
 	total := 0.0
 	for _, s := range b.seconds {
 		total += s
 	}
 	b.result.ImagesPerSecond = median(b.images)
 	b.result.MillisecondsPerStep = 1000 * median(b.seconds)
-	if b.Mode == BenchData {
+	if b.Mode == Data {
 		b.result.ImagesPerSecond = float64(b.rows) / total
 		b.result.MillisecondsPerStep = 1000 * total / float64(len(b.seconds))
 	}
@@ -314,7 +321,7 @@ func median(x []float64) float64 {
 
 // preprocess is of the configuration's shape and cost, with grey for a mean and ImageNet's spread of colours along the
 // axes: statistics of real pictures would take a pass over all of them.
-func (b *bench) preprocess() (weights.Preprocess, error) {
+func (b *measurement) preprocess() (weights.Preprocess, error) {
 	in := b.cfg.Model.Input
 	p := weights.Preprocess{
 		Resize: b.cfg.Data.Resize, Crop: in.Size, Channels: in.Channels, MeanKind: b.cfg.Data.Mean,
@@ -341,15 +348,15 @@ func (b *bench) preprocess() (weights.Preprocess, error) {
 }
 
 // feeder gives the pictures, and what to call in the end.
-func (b *bench) feeder(p *weights.Preprocess, classes int) (step.Feeder, func(), error) {
+func (b *measurement) feeder(p *weights.Preprocess, classes int) (step.Feeder, func(), error) {
 	t := b.cfg.Train
 	if b.Source == nil {
 		return &synthetic{pre: p, classes: classes, batch: t.Batch, seed: t.Seed, filled: map[*uint8]bool{}}, func() {},
 			nil
 	}
 	o := step.LoaderOptions(p, p.Crop, t.Batch, b.cfg.Data.Workers)
-	o.Seed, o.Train = t.Seed, b.Mode != BenchInfer
-	if b.Mode == BenchData {
+	o.Seed, o.Train = t.Seed, b.Mode != Infer
+	if b.Mode == Data {
 		o.CacheBytes = -1
 	}
 	o.Augment = data.Augment{Crop: t.Augment.Crop, Flip: t.Augment.Flip, Color: t.Augment.Color, Stats: step.Colors(p)}
@@ -358,39 +365,4 @@ func (b *bench) feeder(p *weights.Preprocess, classes int) (step.Feeder, func(),
 		return nil, nil, err
 	}
 	return l, l.Close, nil
-}
-
-// synthetic feeds noise: each of the net's upload slots is filled once and stays as it is.
-type synthetic struct {
-	pre     *weights.Preprocess
-	classes int
-	batch   int
-	seed    uint64
-	next    uint64
-	filled  map[*uint8]bool
-}
-
-func (s *synthetic) Next(dst data.Rows) (data.Info, error) {
-	info := data.Info{First: s.next, Rows: s.batch, Good: s.batch}
-	s.next += uint64(s.batch)
-	if s.filled[&dst.Pixels[0]] {
-		return info, nil
-	}
-	r := philox.NewSource(s.seed, philox.PurposeTest, 0, uint32(len(s.filled)))
-	s.filled[&dst.Pixels[0]] = true
-	word := uint32(0)
-	for i := range dst.Pixels {
-		if i%4 == 0 {
-			word = r.Uint32()
-		}
-		dst.Pixels[i], word = uint8(word), word>>8
-	}
-	for i := range s.batch {
-		dst.Labels[i] = int32(r.Intn(s.classes))
-		dst.Crop[i] = [2]int32{
-			int32(r.Intn(s.pre.Height - s.pre.Crop + 1)), int32(r.Intn(s.pre.Width - s.pre.Crop + 1)),
-		}
-		dst.Flip[i] = r.Intn(2) == 1
-	}
-	return info, nil
 }

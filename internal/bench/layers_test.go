@@ -1,4 +1,4 @@
-package train
+package bench
 
 import (
 	"context"
@@ -16,8 +16,8 @@ func TestLayers(t *testing.T) {
 		t.Fatal(err)
 	}
 	steps := 0
-	r, err := Bench(context.Background(), BenchOptions{
-		Config: cfg, Devices: reference.Open(2), Mode: BenchTrain, Steps: 2, Warmup: 1, Layers: true,
+	r, err := Run(context.Background(), Options{
+		Config: cfg, Devices: reference.Open(2), Mode: Train, Steps: 2, Warmup: 1, Layers: true,
 		Progress: func(_, total int) {
 			if steps++; total != 6 {
 				t.Errorf("%d steps in all, want 6", total)

@@ -1,4 +1,4 @@
-package train
+package bench
 
 import (
 	"context"
@@ -104,10 +104,10 @@ func (s *span) crosses(c *layerClock, i int) {
 }
 
 // layers measures the steps again, waiting after every layer.
-func (b *bench) layers(ctx context.Context, s *step.Stepper) error {
+func (b *measurement) layers(ctx context.Context, s *step.Stepper) error {
 	c := newLayerClock(b.compiled, b.model.Arch())
 	before, counted := c.net.Moves()
-	train := b.Mode == BenchTrain
+	train := b.Mode == Train
 	for i := range b.Warmup + b.Steps {
 		if err := ctx.Err(); err != nil {
 			return err

@@ -1,4 +1,4 @@
-package train
+package bench
 
 import (
 	"context"
@@ -65,8 +65,8 @@ func TestRoofline(t *testing.T) {
 	for _, d := range reference.Open(2) {
 		devs = append(devs, probed{d})
 	}
-	b, err := Bench(context.Background(), BenchOptions{
-		Config: cfg, Devices: devs, Mode: BenchTrain, Steps: 2, Layers: true,
+	b, err := Run(context.Background(), Options{
+		Config: cfg, Devices: devs, Mode: Train, Steps: 2, Layers: true,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -155,8 +155,8 @@ func TestInt8Traffic(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b, err := Bench(context.Background(), BenchOptions{
-		Config: cfg, Devices: []device.Device{probed{steptest.References(1)[0]}}, Mode: BenchInfer, Steps: 1, Layers: true,
+	b, err := Run(context.Background(), Options{
+		Config: cfg, Devices: []device.Device{probed{steptest.References(1)[0]}}, Mode: Infer, Steps: 1, Layers: true,
 		Int8: true,
 	})
 	if err != nil {
@@ -222,8 +222,8 @@ func TestNoRoofline(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b, err := Bench(context.Background(), BenchOptions{
-		Config: cfg, Devices: []device.Device{probed{reference.New()}, reference.New()}, Mode: BenchInfer, Steps: 1,
+	b, err := Run(context.Background(), Options{
+		Config: cfg, Devices: []device.Device{probed{reference.New()}, reference.New()}, Mode: Infer, Steps: 1,
 		Layers: true,
 	})
 	if err != nil || b.Roofline != nil || b.Moves != nil {

@@ -1,9 +1,8 @@
-package train
+package infer
 
 import (
 	"bytes"
 	"cmp"
-	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -16,7 +15,6 @@ import (
 	"alexnet/internal/device"
 	"alexnet/internal/model"
 	"alexnet/internal/step"
-	"alexnet/internal/step/steptest"
 )
 
 // form is how the weights and values of a net are rounded.
@@ -125,22 +123,4 @@ func answers(t *testing.T, devs []device.Device, f form, set *data.Set) []int {
 		}
 	}
 	return names
-}
-
-// With int8 weights a net's loss moves, but little; on two devices it is that of one.
-func TestInt8Loss(t *testing.T) {
-	c := checkpoint(t)
-	loss := func(devices int, int8 bool) float64 {
-		return evaluate(t, EvalOptions{
-			Checkpoint: c, Devices: steptest.References(devices), Set: steptest.Pictures().Val,
-			Classes: steptest.Pictures().Classes, Int8: int8,
-		}).Loss
-	}
-	exact, one, two := loss(1, false), loss(1, true), loss(2, true)
-	if d := math.Abs(one - exact); d < 1e-6 || d > .05 {
-		t.Errorf("loss %g, with int8 weights %g", exact, one)
-	}
-	if d := math.Abs(two - one); d > 1e-5 {
-		t.Errorf("with int8 weights: loss %g, on two devices %g", one, two)
-	}
 }

@@ -1,0 +1,89 @@
+// Package infer uses nets that were trained: it opens the net of a checkpoint on devices and scores pictures with it, names
+// what they show, or reads what a layer makes of them.
+//
+// Pictures are prepared as the checkpoint says, whatever else stands in a configuration. A run validates with the same
+// [Scorer], so what it says of its held-out pictures is what [Evaluate] says of its checkpoint.
+//
+// It joins model and checkpoints, and knows devices only through their contract: it imports no backend, and not the
+// training loop.
+package infer
+
+import (
+	"errors"
+	"fmt"
+
+	"alexnet/internal/config"
+	"alexnet/internal/device"
+	"alexnet/internal/model"
+	"alexnet/internal/step"
+	"alexnet/internal/weights"
+)
+
+// inference is a net opened from a checkpoint, not to be trained.
+type inference struct {
+	arch    *model.Arch
+	model   *model.Model
+	net     *model.Net
+	pre     weights.Preprocess
+	classes []string
+	rows    int
+}
+
+// open makes the checkpoint's net on the devices, with its weights. rows chooses the batch, given the configuration's;
+// keep names layers to be read.
+func open(c *weights.Checkpoint, devs []device.Device, rows func(int) int, keep []string,
+	int8 bool,
+) (*inference, error) {
+	cfg, err := config.Parse(c.Config, nil)
+	if err != nil {
+		return nil, fmt.Errorf("%s: its configuration: %w", c.Path, err)
+	}
+	if c.Dropout != "" && c.Dropout != weights.DropoutPaper {
+		return nil, fmt.Errorf("%s: its dropout is of the form %q, want %q", c.Path, c.Dropout, weights.DropoutPaper)
+	}
+	if cfg.Model, err = cfg.Model.ForClasses(len(c.Classes)); err != nil {
+		return nil, fmt.Errorf("%s: %w", c.Path, err)
+	}
+	n := &inference{pre: c.Preprocess, classes: c.Classes, rows: rows(cfg.Train.Batch)}
+	if err := n.build(cfg, c, devs, keep, int8); err != nil {
+		return nil, errors.Join(err, n.close())
+	}
+	return n, nil
+}
+
+func (n *inference) build(cfg *config.Config, c *weights.Checkpoint, devs []device.Device, keep []string,
+	int8 bool,
+) (err error) {
+	if err := step.Fits(&n.pre, cfg.Model.Input); err != nil {
+		return fmt.Errorf("%s: %w", c.Path, err)
+	}
+	if n.arch, err = model.New(cfg.Model, cfg.Train.Dropout); err != nil {
+		return fmt.Errorf("%s: %w", c.Path, err)
+	}
+	p, _, err := step.Precision(cfg, devs)
+	if err != nil {
+		return err
+	}
+	if n.model, err = model.Open(n.arch, devs); err != nil {
+		return err
+	}
+	if n.net, err = n.model.Compile(model.Options{
+		Rows: n.rows, Precision: p, Int8: int8, Keep: keep, Input: step.Input(&n.pre),
+	}); err != nil {
+		return err
+	}
+	if err := n.net.Alloc(); err != nil {
+		return err
+	}
+	return c.Restore(Slots(n.model, device.Weight), nil)
+}
+
+func (n *inference) close() (err error) {
+	if n.net != nil {
+		err = errors.Join(err, n.net.Close())
+	}
+	if n.model != nil {
+		err = errors.Join(err, n.model.Close())
+	}
+	return err
+}
