@@ -33,7 +33,7 @@ func Run(ctx context.Context, o Options) (result *Result, err error) {
 	}
 	t, err := newTrainer(ctx, o)
 	if err != nil {
-		if ctx.Err() != nil {
+		if endedBy(ctx, err) {
 			return nil, &Interrupted{}
 		}
 		return nil, err
@@ -45,6 +45,9 @@ func Run(ctx context.Context, o Options) (result *Result, err error) {
 	}
 	return t.result(), nil
 }
+
+// endedBy tells that an error is the end of the context and nothing else that went wrong meanwhile.
+func endedBy(ctx context.Context, err error) bool { return ctx.Err() != nil && errors.Is(err, ctx.Err()) }
 
 func (t *trainer) announce() {
 	if k := t.cfg.Train.Schedule; k.Kind == schedule.KindAuthors && t.cfg.Train.Epochs <= schedule.AuthorsDrop3 {
@@ -139,7 +142,7 @@ func (t *trainer) loop(ctx context.Context) error {
 		default:
 			err = t.step()
 		}
-		if err != nil && ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+		if endedBy(ctx, err) {
 			return t.interrupt()
 		}
 		if err != nil {
@@ -316,9 +319,9 @@ func bestScore(b *weights.Best) *step.Score {
 	return &step.Score{Top1Error: b.Top1Error, Top5Error: b.Top5Error, Loss: b.Loss}
 }
 
-// countExchange writes the traffic between the devices, the mean of the steps since the last such line; a smaller batch
-// at an epoch's end sends less. Nothing is in flight: inside an epoch a step is always under way, and its traffic half
-// counted.
+// countExchange writes the traffic between the devices: that of a step, as the mean of those taken here since the last
+// epoch's line. A smaller batch sends less, so the mean of an epoch that ends in one is below that of whole batches.
+// Nothing may be in flight: only a part of what a step under way sends has been counted.
 func (t *trainer) countExchange(m *report.Metrics) {
 	all := t.net.Exchange()
 	if len(all) == 0 || t.stepsSince == 0 {
@@ -435,7 +438,7 @@ func (t *trainer) finish(ctx context.Context) error {
 	}
 	if t.steps.Pass.Step != t.history.ValidatedAt {
 		err := t.validate(ctx, t.history.Validated)
-		if err != nil && ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+		if endedBy(ctx, err) {
 			return t.interrupt()
 		}
 		if err != nil {

@@ -39,7 +39,8 @@ type Options struct {
 	Source  *data.Source
 	Dir     *run.Dir // where checkpoints, metrics and curves go; nil: nowhere
 
-	// Resume continues the run of this checkpoint, exactly; Init starts a new run from its weights. At most one is set.
+	// Resume continues the run of this checkpoint, exactly, and is closed once it has been read: this run replaces its
+	// file. Init starts a new run from its weights. At most one is set.
 	Resume, Init *weights.Checkpoint
 	// OwnPreprocess, with Init, computes mean and colour statistics of this data, as the configuration says; otherwise
 	// the file's are kept.

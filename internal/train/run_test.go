@@ -842,6 +842,77 @@ func TestInputTooLarge(t *testing.T) {
 	}
 }
 
+// TestStartTells: what went wrong at the start is told, also where the context ended meanwhile; only an error that is the
+// context's own is an interruption.
+func TestStartTells(t *testing.T) {
+	t.Parallel()
+	ended, end := context.WithCancelCause(context.Background())
+	end(errors.New("a signal"))
+	o, _ := options(t)
+	o.Resume = &weights.Checkpoint{Seed: 2}
+	if _, err := Run(ended, o); !errors.As(err, new(*config.Error)) {
+		t.Errorf("another seed: %v", err)
+	}
+
+	dir := t.TempDir()
+	if err := data.Demo(t.Context(), dir, data.DemoOptions{Train: 6, Val: 2, Size: 16, Seed: 1}); err != nil {
+		t.Fatal(err)
+	}
+	files, err := filepath.Glob(filepath.Join(dir, "train", steptest.Pictures().Classes[0], "*"))
+	if err != nil || len(files) == 0 {
+		t.Fatal(err, files)
+	}
+	if err := os.Truncate(files[0], 40); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	o, _ = options(t)
+	o.Source, o.Strict, o.OnBad = steptest.OpenFolder(t, dir), true, func(*data.BadPicture) { cancel() }
+	if _, err := Run(ctx, o); !errors.As(err, new(*data.BadPicture)) {
+		t.Errorf("an unreadable picture: %v", err)
+	}
+
+	o, _ = options(t)
+	if _, err := Run(ended, o); !errors.Is(err, ErrInterrupted) {
+		t.Errorf("nothing went wrong: %v", err)
+	}
+}
+
+// TestResumeLetsGo: a resumed run does not keep the checkpoint open that it came from: once that is replaced its room on
+// the disk is free.
+func TestResumeLetsGo(t *testing.T) {
+	t.Parallel()
+	const open = "/proc/self/fd"
+	if _, err := os.Stat(open); err != nil {
+		t.Skip(err)
+	}
+	o, _ := options(t, "train.checkpoint_steps=1")
+	o.Dir, o.Steps = folder(t), 1
+	c := load(t, mustRun(t, o).LastPath)
+	o.Steps, o.Resume = 3, c
+	path, looked := filepath.Dir(c.Path), false
+	o.afterStep = func(*trainer) {
+		looked = true
+		all, err := os.ReadDir(open)
+		if err != nil {
+			t.Error(err)
+		}
+		for _, f := range all {
+			if name, _ := os.Readlink(filepath.Join(open, f.Name())); strings.HasPrefix(name, path) {
+				t.Errorf("%s is open", name)
+			}
+		}
+	}
+	mustRun(t, o)
+	if !looked {
+		t.Error("no step was taken")
+	}
+	if err := c.Close(); err != nil {
+		t.Errorf("closed again by who opened it: %v", err)
+	}
+}
+
 // TestInterruptedEarly: a run interrupted before its first step leaves nothing behind.
 func TestInterruptedEarly(t *testing.T) {
 	t.Parallel()

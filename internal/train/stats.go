@@ -1,6 +1,7 @@
 package train
 
 import (
+	"cmp"
 	"context"
 
 	"alexnet/internal/config"
@@ -16,18 +17,17 @@ func statistics(ctx context.Context, cfg *config.Config, set *data.Set, strict b
 	weights.Preprocess, error,
 ) {
 	prep := data.Prep{Resize: cfg.Data.Resize, Channels: cfg.Model.Input.Channels}
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var first error // unreadable, with strict
 	s, err := data.ComputeStats(ctx, set, prep, cfg.Data.Workers, func(b *data.BadPicture) {
 		onBad(b)
-		if strict {
-			cancel(b)
+		if strict && first == nil {
+			first = b
+			cancel()
 		}
 	})
-	if err != nil {
-		if cause := context.Cause(ctx); cause != nil {
-			err = cause
-		}
+	if err := cmp.Or(first, err); err != nil {
 		return weights.Preprocess{}, err
 	}
 	p := weights.Preprocess{

@@ -185,6 +185,9 @@ func (t *trainer) restore(context.Context) (err error) {
 		if err := c.Restore(infer.Slots(t.model, device.Weight), infer.Slots(t.model, device.Momentum)); err != nil {
 			return err
 		}
+		if err := c.Close(); err != nil { // a file that is about to be replaced keeps its room on the disk while it is open
+			return err
+		}
 		state, t.best, t.firstStep = c.Schedule, c.Best, c.Step
 		t.saved, t.savedAt = c.Path, c.Step
 		if bytes.Equal(c.Config, t.yaml) && c.Data.Path == whereabouts(t.o.Source.Path) && c.Device == t.o.Device &&

@@ -301,10 +301,11 @@ func (c *Checkpoint) Compact(dtype string) *Checkpoint {
 	return &compact
 }
 
-// Close closes the file that Load opened; the tensors' Fill fail from then on.
+// Close closes the file that Load opened; the tensors' Fill fail from then on. Closing again does nothing.
 func (c *Checkpoint) Close() error {
-	if c.file == nil {
+	file := c.file
+	if c.file = nil; file == nil {
 		return nil
 	}
-	return c.file.Close()
+	return file.Close()
 }
