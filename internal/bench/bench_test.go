@@ -22,7 +22,10 @@ func TestBench(t *testing.T) {
 	t.Parallel()
 	for _, source := range []*data.Source{nil, steptest.Pictures()} {
 		for _, mode := range []string{Train, Infer, Data} {
-			o := Options{Config: steptest.Page(t), Devices: steptest.References(1), Source: source, Mode: mode, Steps: 5, Warmup: 2}
+			o := Options{
+				Config: steptest.Page(t), Devices: steptest.References(1), Source: source, Mode: mode,
+				Steps: 5, Warmup: 2,
+			}
 			r, err := Run(context.Background(), o)
 			if mode == Data && source == nil {
 				if err == nil {
@@ -48,7 +51,10 @@ func TestBench(t *testing.T) {
 func TestBenchSteps(t *testing.T) {
 	t.Parallel()
 	for _, mode := range []string{Train, Infer} {
-		b := &measurement{Options: Options{Config: steptest.Page(t), Devices: steptest.References(1), Mode: mode}, cfg: *steptest.Page(t)}
+		b := &measurement{
+			Options: Options{Config: steptest.Page(t), Devices: steptest.References(1), Mode: mode},
+			cfg:     *steptest.Page(t),
+		}
 		var err error
 		if b.cfg.Model, err = b.cfg.Model.ForClasses(10); err != nil {
 			t.Fatal(err)

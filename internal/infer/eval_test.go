@@ -40,7 +40,9 @@ var trained = sync.OnceValues(func() (string, error) {
 		return "", err
 	}
 	defer d.Close()
-	r, err := train.Run(context.Background(), train.Options{Config: cfg, Devices: steptest.References(1), Source: steptest.Pictures(), Dir: d})
+	r, err := train.Run(context.Background(), train.Options{
+		Config: cfg, Devices: steptest.References(1), Source: steptest.Pictures(), Dir: d,
+	})
 	if err != nil {
 		return "", err
 	}
@@ -147,7 +149,8 @@ func viewsByHand(t *testing.T, c *weights.Checkpoint, crop [2]int32, flip bool) 
 	return prob
 }
 
-// scoreByHand scores mean probabilities by sorting them: slower than what Evaluate does, and written without looking at it.
+// scoreByHand scores mean probabilities by sorting them: slower than what Evaluate does, and written without looking at
+// it.
 func scoreByHand(prob []float64, classes int) step.Score {
 	var s step.Score
 	set := steptest.Pictures().Val
@@ -204,7 +207,10 @@ func TestEvaluate(t *testing.T) {
 	for i, p := range viewsByHand(t, c, [2]int32{1, 1}, false) {
 		centre[i] = float64(p)
 	}
-	o := infer.EvalOptions{Checkpoint: c, Devices: steptest.References(1), Set: steptest.Pictures().Val, Classes: steptest.Pictures().Classes}
+	o := infer.EvalOptions{
+		Checkpoint: c, Devices: steptest.References(1), Set: steptest.Pictures().Val,
+		Classes: steptest.Pictures().Classes,
+	}
 	sameScore(t, "centre", evaluate(t, o), scoreByHand(centre, classes))
 	for _, batch := range []int{0, 3, 7} {
 		o.Batch = batch
@@ -248,7 +254,8 @@ func TestEvaluateInterrupted(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	_, err := infer.Evaluate(ctx, infer.EvalOptions{
-		Checkpoint: checkpoint(t), Devices: steptest.References(1), Set: steptest.Pictures().Val, Classes: steptest.Pictures().Classes,
+		Checkpoint: checkpoint(t), Devices: steptest.References(1), Set: steptest.Pictures().Val,
+		Classes: steptest.Pictures().Classes,
 	})
 	if !errors.Is(err, context.Canceled) {
 		t.Error(err)
@@ -368,7 +375,8 @@ func TestStrict(t *testing.T) {
 	done := 0
 	o.Progress = func(d, _ int) { done = d }
 	var bad *data.BadPicture
-	if _, err := infer.Evaluate(context.Background(), o); !errors.As(err, &bad) || bad.Name != s.Val.Name(3) || done > 2 {
+	_, err := infer.Evaluate(context.Background(), o)
+	if !errors.As(err, &bad) || bad.Name != s.Val.Name(3) || done > 2 {
 		t.Errorf("evaluation: %v after %d pictures", err, done)
 	}
 }

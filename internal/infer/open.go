@@ -1,5 +1,5 @@
-// Package infer uses nets that were trained: it opens the net of a checkpoint on devices and scores pictures with it, names
-// what they show, or reads what a layer makes of them.
+// Package infer uses nets that were trained: it opens the net of a checkpoint on devices and scores pictures with it,
+// names what they show, or reads what a layer makes of them.
 //
 // Pictures are prepared as the checkpoint says, whatever else stands in a configuration. A run validates with the same
 // [Scorer], so what it says of its held-out pictures is what [Evaluate] says of its checkpoint.

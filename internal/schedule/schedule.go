@@ -1,8 +1,8 @@
 // Package schedule is the learning rate over a run: for every epoch the factors of train.lr that parameters get, by the
 // kinds of schedule that a configuration can name.
 //
-// It knows no run. What it must remember from one epoch to the next is a [Plateau], which whoever runs the epochs keeps.
-// It imports configurations and the model's list of parameters, nothing else of the program.
+// It knows no run. What it must remember from one epoch to the next is a [Plateau], which whoever runs the epochs
+// keeps. It imports configurations and the model's list of parameters, nothing else of the program.
 package schedule
 
 import (
@@ -56,8 +56,8 @@ type Plateau struct {
 }
 
 // See takes the top-1 error of a validation at an epoch's end. With the kind plateau, when it has not reached a new low
-// for Patience validations, the rate drops, Drops times at most; after a drop patience starts anew against the same lowest
-// error. It tells whether the rate dropped.
+// for Patience validations, the rate drops, Drops times at most; after a drop patience starts anew against the same
+// lowest error. It tells whether the rate dropped.
 func (p *Plateau) See(cfg config.Schedule, top1 float64) bool {
 	if cfg.Kind != KindPlateau {
 		return false

@@ -141,7 +141,8 @@ func resumed(t *testing.T, p Plateau) (again Plateau) {
 
 // TestLayerRates: a layer's own lr multiplies, its bias_lr and weight_decay replace, and biases keep bias_decay.
 func TestLayerRates(t *testing.T) {
-	cfg := steptest.Page(t, "model.fc2.lr=0.5", "model.fc2.weight_decay=0.03", "model.fc3.lr=4", "model.fc3.bias_lr=0.25",
+	cfg := steptest.Page(t, "model.fc2.lr=0.5", "model.fc2.weight_decay=0.03", "model.fc3.lr=4",
+		"model.fc3.bias_lr=0.25",
 		"model.conv1.bias_lr=0", "train.bias_decay=0.001")
 	m, err := cfg.Model.ForClasses(10)
 	if err != nil {

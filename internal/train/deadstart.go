@@ -121,7 +121,9 @@ func (t *trainer) findDead() (dead []deadUnits, err error) {
 		names[i] = layers[i].Name
 	}
 	rows := min(deadRows, t.cfg.Train.Batch)
-	net, err := t.model.Compile(model.Options{Rows: rows, Precision: t.precision, Keep: names, Input: step.Input(&t.pre)})
+	net, err := t.model.Compile(model.Options{
+		Rows: rows, Precision: t.precision, Keep: names, Input: step.Input(&t.pre),
+	})
 	if err != nil {
 		return nil, err
 	}

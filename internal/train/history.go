@@ -8,8 +8,8 @@ import (
 	"alexnet/internal/step"
 )
 
-// history is what a resumed run must know of itself, besides its tensors and its place in the data. In a checkpoint it is
-// the text "schedule"; its keys and their order are those of all checkpoints so far.
+// history is what a resumed run must know of itself, besides its tensors and its place in the data. In a checkpoint it
+// is the text "schedule"; its keys and their order are those of all checkpoints so far.
 type history struct {
 	Validated int `json:"validated"` // whole epochs whose end (validation, plateau) is behind us
 	// steps taken at the last epoch line, that at the end of a run included

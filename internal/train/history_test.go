@@ -8,7 +8,8 @@ import (
 	"alexnet/internal/step"
 )
 
-// TestHistory: what checkpoints of the first versions hold, written by them, is understood and written again to the byte.
+// TestHistory: what checkpoints of the first versions hold, written by them, is understood and written again to the
+// byte.
 func TestHistory(t *testing.T) {
 	t.Parallel()
 	for old, want := range map[string]history{
@@ -16,9 +17,11 @@ func TestHistory(t *testing.T) {
 		`{"validated":0,"validated_at":0,"epoch_loss":82.6758838891983,"epoch_pictures":32}`: {
 			EpochLoss: 82.6758838891983, EpochPictures: 32,
 		},
-		`{"validated":2,"validated_at":8,"last":{"images":20,"top1_error":0.9,"top5_error":0.5,"loss":2.31344587802887},` +
+		`{"validated":2,"validated_at":8,` +
+			`"last":{"images":20,"top1_error":0.9,"top5_error":0.5,"loss":2.31344587802887},` +
 			`"seen":2,"lowest":0.9,"drops":1,"epoch_loss":139.04228615760803,"epoch_pictures":60}`: {
-			Validated: 2, ValidatedAt: 8, Last: &step.Score{Images: 20, Top1Error: .9, Top5Error: .5, Loss: 2.31344587802887},
+			Validated: 2, ValidatedAt: 8,
+			Last:      &step.Score{Images: 20, Top1Error: .9, Top5Error: .5, Loss: 2.31344587802887},
 			Plateau:   schedule.Plateau{Seen: 2, Lowest: .9, Drops: 1},
 			EpochLoss: 139.04228615760803, EpochPictures: 60,
 		},

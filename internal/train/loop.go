@@ -47,12 +47,15 @@ func Run(ctx context.Context, o Options) (result *Result, err error) {
 }
 
 // endedBy tells that an error is the end of the context and nothing else that went wrong meanwhile.
-func endedBy(ctx context.Context, err error) bool { return ctx.Err() != nil && errors.Is(err, ctx.Err()) }
+func endedBy(ctx context.Context, err error) bool {
+	return ctx.Err() != nil && errors.Is(err, ctx.Err())
+}
 
 func (t *trainer) announce() {
 	if k := t.cfg.Train.Schedule; k.Kind == schedule.KindAuthors && t.cfg.Train.Epochs <= schedule.AuthorsDrop3 {
 		t.progress.Note(fmt.Sprintf("schedule authors2012 goes by the authors' own epochs (%d, %d, ..., %d) and is "+
-			"not scaled to %d epochs", schedule.AuthorsDrop1, schedule.AuthorsDrop2, schedule.AuthorsDrop3, t.cfg.Train.Epochs))
+			"not scaled to %d epochs", schedule.AuthorsDrop1, schedule.AuthorsDrop2, schedule.AuthorsDrop3,
+			t.cfg.Train.Epochs))
 	}
 	if t.valNet == nil {
 		text := "there are no validation pictures: no errors are measured, and no best checkpoint is chosen"
@@ -225,11 +228,11 @@ func (t *trainer) record(s *step.Taken) error {
 	return nil
 }
 
-func (t *trainer) append(m report.Metrics) error {
-	if t.metrics == nil {
+func (r *reported) append(m report.Metrics) error {
+	if r.metrics == nil {
 		return nil
 	}
-	return t.metrics.Append(m)
+	return r.metrics.Append(m)
 }
 
 // warnDead looks for dead units and warns. A step may be in flight; it is over before the pictures looked at are. Where
@@ -243,9 +246,9 @@ func (t *trainer) warnDead() {
 }
 
 // warn tells people at once, and whoever reads the result.
-func (t *trainer) warn(text string) {
-	t.warnings = append(t.warnings, text)
-	t.progress.Note(text)
+func (r *reported) warn(text string) {
+	r.warnings = append(r.warnings, text)
+	r.progress.Note(text)
 }
 
 // endEpoch validates, lets the schedule see the outcome, and writes best and last, then what is only to look at.
@@ -257,7 +260,7 @@ func (t *trainer) endEpoch(ctx context.Context) error {
 		return err
 	}
 	t.history.EpochLoss, t.history.EpochPictures = 0, 0
-	if t.last != nil && t.history.See(t.cfg.Train.Schedule, t.last.Top1Error) {
+	if t.history.Last != nil && t.history.See(t.cfg.Train.Schedule, t.history.Last.Top1Error) {
 		t.progress.Note(fmt.Sprintf("validation error stopped improving: lr drops to %.2g",
 			t.cfg.Train.LR*t.ratesNow().Weights))
 	}
@@ -285,14 +288,15 @@ func (t *trainer) validate(ctx context.Context, whole int) error {
 		return t.epochLine(m)
 	}
 	t.val.Seek(0)
-	s, err := infer.Scorer{Net: t.valNet, Feed: t.val, Pictures: t.o.Source.Val.Len(), Step: max(m.Step, 1) - 1}.Centre(ctx)
+	scorer := infer.Scorer{Net: t.valNet, Feed: t.val, Pictures: t.o.Source.Val.Len(), Step: max(m.Step, 1) - 1}
+	s, err := scorer.Centre(ctx)
 	if err != nil {
 		return err
 	}
 	if s.Images == 0 {
 		return fmt.Errorf("%w: none of the %d validation pictures can be read", data.ErrNoData, t.o.Source.Val.Len())
 	}
-	t.last, state.Last, state.ValidatedAt = &s, &s, m.Step
+	state.Last, state.ValidatedAt = &s, m.Step
 	m.ValLoss, m.ValTop1Error, m.ValTop5Error = &s.Loss, &s.Top1Error, &s.Top5Error
 	if err := t.epochLine(m); err != nil {
 		return err
@@ -304,11 +308,11 @@ func (t *trainer) validate(ctx context.Context, whole int) error {
 	return t.saveBest(whole)
 }
 
-func (t *trainer) epochLine(m report.Metrics) error {
-	if err := t.append(m); err != nil {
+func (r *reported) epochLine(m report.Metrics) error {
+	if err := r.append(m); err != nil {
 		return err
 	}
-	t.progress.Epoch(m)
+	r.progress.Epoch(m)
 	return nil
 }
 
@@ -357,7 +361,7 @@ func (t *trainer) curves() {
 // is never written.
 func (t *trainer) saveLast() error {
 	state := t.history.marshal()
-	if t.o.Dir == nil || t.saved != "" && t.savedAt == t.steps.Pass.Step && bytes.Equal(state, t.savedState) {
+	if t.o.Dir == nil || t.lastPath != "" && t.lastAt == t.steps.Pass.Step && bytes.Equal(state, t.lastHistory) {
 		return nil
 	}
 	if err := t.metrics.Sync(); err != nil {
@@ -369,7 +373,7 @@ func (t *trainer) saveLast() error {
 	if err := weights.Save(path, c); err != nil {
 		return err
 	}
-	t.saved, t.savedAt, t.savedState = path, t.steps.Pass.Step, state
+	t.lastPath, t.lastAt, t.lastHistory = path, t.steps.Pass.Step, state
 	return nil
 }
 
@@ -427,7 +431,7 @@ func (t *trainer) interrupt() error {
 	if err := t.saveLast(); err != nil {
 		return fmt.Errorf("interrupted after step %d, and no checkpoint could be written: %w", t.steps.Pass.Step, err)
 	}
-	return &Interrupted{Step: t.steps.Pass.Step, Checkpoint: t.saved}
+	return &Interrupted{Step: t.steps.Pass.Step, Checkpoint: t.lastPath}
 }
 
 // finish validates once more if the run ends inside an epoch. The schedule does not see that: a run that is prolonged
@@ -465,7 +469,8 @@ func (t *trainer) explain(err error) error {
 		return err
 	}
 	s := &Stopped{
-		Step: bad.Step + 1, Tensors: bad.Tensors, Checkpoint: t.saved, LR: t.cfg.Train.LR * t.rates.Weights, err: bad,
+		Step: bad.Step + 1, Tensors: bad.Tensors, Checkpoint: t.lastPath, LR: t.cfg.Train.LR * t.rates.Weights,
+		err: bad,
 	}
 	if t.o.Dir != nil {
 		s.config = t.o.Dir.Config()
@@ -479,8 +484,9 @@ func (t *trainer) explain(err error) error {
 func (t *trainer) result() *Result {
 	r := &Result{
 		Steps: t.steps.Pass.Step, Epochs: t.history.Validated, PlannedSteps: t.o.plannedSteps(),
-		PlannedEpochs: t.cfg.Train.Epochs, Loss: t.loss, Last: t.last, Best: bestScore(t.best), LastPath: t.saved,
-		BestPath: t.bestPath, Bad: t.bad, Warnings: t.warnings, Memory: t.memory, Exchange: t.net.Exchange(),
+		PlannedEpochs: t.cfg.Train.Epochs, Loss: t.loss, Last: t.history.Last, Best: bestScore(t.best),
+		LastPath: t.lastPath, BestPath: t.bestPath, Bad: t.bad, Warnings: t.warnings, Memory: t.memory,
+		Exchange: t.net.Exchange(),
 	}
 	if n := r.Steps - t.firstStep; n > 0 {
 		for _, x := range r.Exchange {

@@ -1,13 +1,14 @@
-// Package train runs a net: the training loop with its schedule, validation, checkpoints and resume; evaluation,
-// prediction and features from a checkpoint; and the bench, which takes the very step of the loop.
+// Package train trains a net: the loop over steps and epochs with validation, checkpoints, resume and the watch over
+// the start.
 //
-// It joins model (what is computed), data (what is fed), weights, run and report (what is written), and knows devices
-// only through their contract: it imports no backend. One goroutine enqueues everything; while the devices compute one
-// step, the loop already fills the next batch and looks at a step's results only when the next step is under way.
+// It joins step (the step itself), schedule (its rates), infer (validation), model and data with weights, run and
+// report (what is written), and knows devices only through their contract: it imports no backend. One goroutine
+// enqueues everything; while the devices compute one step, the loop already fills the next batch and looks at a step's
+// results only when the next step is under way.
 //
-// A step depends on the seed, the number of the step and the numbers of its samples alone, and a checkpoint holds
-// weights, momentum, these numbers and the schedule's state. So a resumed run repeats the undisturbed one bit for bit
-// (same binary, devices and thread count).
+// A step depends only on the seed, the number of the step and the numbers of its samples, and a checkpoint holds
+// weights, momentum, these numbers and what the loop has to remember. So a resumed run repeats the undisturbed one bit
+// for bit (same binary, devices and thread count).
 package train
 
 import (

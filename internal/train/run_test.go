@@ -390,7 +390,8 @@ func TestBest(t *testing.T) {
 		t.Errorf("best checkpoint is of step %d (%+v), the best validation was at step %d", c.Step, c.Best, m.Step)
 	}
 	s, err := infer.Evaluate(context.Background(), infer.EvalOptions{
-		Checkpoint: c, Devices: steptest.References(1), Set: steptest.Pictures().Val, Classes: steptest.Pictures().Classes,
+		Checkpoint: c, Devices: steptest.References(1), Set: steptest.Pictures().Val,
+		Classes: steptest.Pictures().Classes,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -412,7 +413,8 @@ func TestTwoDevices(t *testing.T) {
 		o.Devices = steptest.References(i + 1)
 		o.afterStep = func(tr *trainer) {
 			if tr.steps.Pass.Step == 20 {
-				weight[i], momentum[i] = steptest.TensorsOf(t, tr.model, device.Weight), steptest.TensorsOf(t, tr.model, device.Momentum)
+				weight[i] = steptest.TensorsOf(t, tr.model, device.Weight)
+				momentum[i] = steptest.TensorsOf(t, tr.model, device.Momentum)
 			}
 		}
 		r := mustRun(t, o)
@@ -842,8 +844,8 @@ func TestInputTooLarge(t *testing.T) {
 	}
 }
 
-// TestStartTells: what went wrong at the start is told, also where the context ended meanwhile; only an error that is the
-// context's own is an interruption.
+// TestStartTells: what went wrong at the start is told, also where the context ended meanwhile; only an error that is
+// the context's own is an interruption.
 func TestStartTells(t *testing.T) {
 	t.Parallel()
 	ended, end := context.WithCancelCause(context.Background())
@@ -879,8 +881,8 @@ func TestStartTells(t *testing.T) {
 	}
 }
 
-// TestResumeLetsGo: a resumed run does not keep the checkpoint open that it came from: once that is replaced its room on
-// the disk is free.
+// TestResumeLetsGo: a resumed run does not keep the checkpoint open that it came from: once that is replaced its room
+// on the disk is free.
 func TestResumeLetsGo(t *testing.T) {
 	t.Parallel()
 	const open = "/proc/self/fd"

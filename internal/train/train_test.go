@@ -59,7 +59,9 @@ func (l *log) noted(part string) bool {
 func options(t testing.TB, sets ...string) (Options, *log) {
 	t.Helper()
 	l := &log{}
-	return Options{Config: steptest.Page(t, sets...), Devices: steptest.References(1), Source: steptest.Pictures(), Progress: l}, l
+	return Options{
+		Config: steptest.Page(t, sets...), Devices: steptest.References(1), Source: steptest.Pictures(), Progress: l,
+	}, l
 }
 
 func folder(t testing.TB) *run.Dir {

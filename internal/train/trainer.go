@@ -22,43 +22,54 @@ import (
 	"alexnet/internal/weights"
 )
 
-// trainer is a run under way.
+// trainer is a run under way: what it was asked for, what it must remember, and three groups of the rest.
 type trainer struct {
-	o         Options
-	cfg       config.Config // the model's classes resolved
-	yaml      []byte        // the configuration as given, for run folder and checkpoints
-	precision device.Precision
-	progress  Progress
-	pre       weights.Preprocess
-
-	arch    *model.Arch
-	model   *model.Model
-	net     *model.Net // trains
-	valNet  *model.Net // shares its parameters; nil without validation pictures
-	loader  *data.Loader
-	val     *data.Loader
-	colored bool // the loader draws colour noise
-
+	o       Options
+	cfg     config.Config // the model's classes resolved
+	yaml    []byte        // the configuration as given, for run folder and checkpoints
 	history history
-	rates   schedule.Rates
-	steps   *step.Stepper
-	metrics *report.Writer
+	running
+	reported
+	saved
+}
 
+// running is what computes, and what feeds it.
+type running struct {
+	precision device.Precision
+	pre       weights.Preprocess
+	arch      *model.Arch
+	model     *model.Model
+	net       *model.Net // trains
+	valNet    *model.Net // shares its parameters; nil without validation pictures
+	loader    *data.Loader
+	val       *data.Loader
+	colored   bool // the loader draws colour noise
+	rates     schedule.Rates
+	steps     *step.Stepper
+	firstStep uint64 // steps that a resumed run has behind it
+}
+
+// reported is what was told, and what is counted for the next telling.
+type reported struct {
+	progress   Progress
+	metrics    *report.Writer // nil: there is no run folder
 	memory     []step.Memory
 	guessing   float64 // loss of a net that only guesses
 	undrawn    bool    // it was said that there are no curves
 	warnings   []string
-	bad        int
+	bad        int      // unreadable pictures
 	loss       *float64 // of the last step
-	last       *step.Score
-	best       *weights.Best
-	saved      string // the last checkpoint; the steps taken and the schedule's state in it
-	savedAt    uint64
-	savedState []byte
-	bestPath   string
-	exchange   counted // since the last epoch line
-	stepsSince uint64
-	firstStep  uint64
+	exchange   counted  // until the last epoch's line
+	stepsSince uint64   // taken since that line
+}
+
+// saved is what is in files.
+type saved struct {
+	lastPath    string // the last checkpoint; the steps taken and the history in it
+	lastAt      uint64
+	lastHistory []byte
+	best        *weights.Best // of the validations so far
+	bestPath    string
 }
 
 // counted is traffic between devices.
@@ -69,7 +80,7 @@ type counted struct {
 
 // newTrainer makes everything ready for the first step. What fails leaves nothing behind.
 func newTrainer(ctx context.Context, o Options) (*trainer, error) {
-	t := &trainer{o: o, cfg: *o.Config, progress: o.Progress}
+	t := &trainer{o: o, cfg: *o.Config, reported: reported{progress: o.Progress}}
 	if t.progress == nil {
 		t.progress = silent{}
 	}
@@ -185,14 +196,15 @@ func (t *trainer) restore(context.Context) (err error) {
 		if err := c.Restore(infer.Slots(t.model, device.Weight), infer.Slots(t.model, device.Momentum)); err != nil {
 			return err
 		}
-		if err := c.Close(); err != nil { // a file that is about to be replaced keeps its room on the disk while it is open
+		// This run replaces the file, which would keep its room on the disk while it is open.
+		if err := c.Close(); err != nil {
 			return err
 		}
 		state, t.best, t.firstStep = c.Schedule, c.Best, c.Step
-		t.saved, t.savedAt = c.Path, c.Step
+		t.lastPath, t.lastAt = c.Path, c.Step
 		if bytes.Equal(c.Config, t.yaml) && c.Data.Path == whereabouts(t.o.Source.Path) && c.Device == t.o.Device &&
 			c.Threads == t.o.Threads {
-			t.savedState = c.Schedule // nothing to write before the next step
+			t.lastHistory = c.Schedule // nothing to write before the next step
 		}
 		if t.best != nil && t.o.Dir != nil {
 			t.bestPath = t.o.Dir.Checkpoint(run.Best)
@@ -209,7 +221,6 @@ func (t *trainer) restore(context.Context) (err error) {
 	if t.history, err = readHistory(state); err != nil {
 		return err
 	}
-	t.last = t.history.Last
 	return nil
 }
 
