@@ -9,6 +9,7 @@ import (
 
 	"alexnet/internal/data"
 	"alexnet/internal/device"
+	"alexnet/internal/reference"
 	"alexnet/internal/step"
 	"alexnet/internal/step/steptest"
 	"alexnet/internal/weights"
@@ -23,7 +24,7 @@ func TestBench(t *testing.T) {
 	for _, source := range []*data.Source{nil, steptest.Pictures()} {
 		for _, mode := range []string{Train, Infer, Data} {
 			o := Options{
-				Config: steptest.Page(t), Devices: steptest.References(1), Source: source, Mode: mode,
+				Config: steptest.Page(t), Devices: reference.Open(1), Source: source, Mode: mode,
 				Steps: 5, Warmup: 2,
 			}
 			r, err := Run(context.Background(), o)
@@ -52,7 +53,7 @@ func TestBenchSteps(t *testing.T) {
 	t.Parallel()
 	for _, mode := range []string{Train, Infer} {
 		b := &measurement{
-			Options: Options{Config: steptest.Page(t), Devices: steptest.References(1), Mode: mode},
+			Options: Options{Config: steptest.Page(t), Devices: reference.Open(1), Mode: mode},
 			cfg:     *steptest.Page(t),
 		}
 		var err error

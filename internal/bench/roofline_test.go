@@ -10,7 +10,6 @@ import (
 	"alexnet/internal/config"
 	"alexnet/internal/device"
 	"alexnet/internal/reference"
-	"alexnet/internal/step/steptest"
 )
 
 // probed is a reference device that says what it could do at most, and whose nets do normalisation and pooling in one
@@ -156,7 +155,7 @@ func TestInt8Traffic(t *testing.T) {
 		t.Fatal(err)
 	}
 	b, err := Run(context.Background(), Options{
-		Config: cfg, Devices: []device.Device{probed{steptest.References(1)[0]}}, Mode: Infer, Steps: 1, Layers: true,
+		Config: cfg, Devices: []device.Device{probed{reference.Open(1)[0]}}, Mode: Infer, Steps: 1, Layers: true,
 		Int8: true,
 	})
 	if err != nil {

@@ -18,6 +18,7 @@ import (
 	"alexnet/internal/device"
 	"alexnet/internal/infer"
 	"alexnet/internal/model"
+	"alexnet/internal/reference"
 	"alexnet/internal/run"
 	"alexnet/internal/step"
 	"alexnet/internal/step/steptest"
@@ -41,7 +42,7 @@ var trained = sync.OnceValues(func() (string, error) {
 	}
 	defer d.Close()
 	r, err := train.Run(context.Background(), train.Options{
-		Config: cfg, Devices: steptest.References(1), Source: steptest.Pictures(), Dir: d,
+		Config: cfg, Devices: reference.Open(1), Source: steptest.Pictures(), Dir: d,
 	})
 	if err != nil {
 		return "", err
@@ -105,7 +106,7 @@ func openByHand(t *testing.T, c *weights.Checkpoint, rows int) *model.Net {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m, err := model.Open(arch, steptest.References(1))
+	m, err := model.Open(arch, reference.Open(1))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -208,7 +209,7 @@ func TestEvaluate(t *testing.T) {
 		centre[i] = float64(p)
 	}
 	o := infer.EvalOptions{
-		Checkpoint: c, Devices: steptest.References(1), Set: steptest.Pictures().Val,
+		Checkpoint: c, Devices: reference.Open(1), Set: steptest.Pictures().Val,
 		Classes: steptest.Pictures().Classes,
 	}
 	sameScore(t, "centre", evaluate(t, o), scoreByHand(centre, classes))
@@ -241,7 +242,7 @@ func TestEvaluateClasses(t *testing.T) {
 	} {
 		var bad *weights.BadFile
 		_, err := infer.Evaluate(context.Background(), infer.EvalOptions{
-			Checkpoint: c, Devices: steptest.References(1), Set: steptest.Pictures().Val, Classes: names,
+			Checkpoint: c, Devices: reference.Open(1), Set: steptest.Pictures().Val, Classes: names,
 		})
 		if !errors.As(err, &bad) {
 			t.Errorf("%s: %v", what, err)
@@ -254,7 +255,7 @@ func TestEvaluateInterrupted(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	_, err := infer.Evaluate(ctx, infer.EvalOptions{
-		Checkpoint: checkpoint(t), Devices: steptest.References(1), Set: steptest.Pictures().Val,
+		Checkpoint: checkpoint(t), Devices: reference.Open(1), Set: steptest.Pictures().Val,
 		Classes: steptest.Pictures().Classes,
 	})
 	if !errors.Is(err, context.Canceled) {
@@ -275,7 +276,7 @@ func TestPredict(t *testing.T) {
 	images := append([]string{val[7], broken}, val...)
 	order := append([]int{7, -1}, numbers(len(val))...)
 	for _, batch := range []int{1, 4, 64} {
-		p, err := infer.NewPredictor(infer.PredictOptions{Checkpoint: c, Devices: steptest.References(2), Batch: batch})
+		p, err := infer.NewPredictor(infer.PredictOptions{Checkpoint: c, Devices: reference.Open(2), Batch: batch})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -342,7 +343,7 @@ func TestStrict(t *testing.T) {
 	images := []string{shapes(t)[0], broken, filepath.Join(t.TempDir(), "missing.png")}
 	for _, batch := range []int{1, 4} {
 		p, err := infer.NewPredictor(infer.PredictOptions{
-			Checkpoint: c, Devices: steptest.References(1), Batch: batch, Layers: []string{"fc2"}, Strict: true,
+			Checkpoint: c, Devices: reference.Open(1), Batch: batch, Layers: []string{"fc2"}, Strict: true,
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -367,7 +368,7 @@ func TestStrict(t *testing.T) {
 	if err := os.Truncate(filepath.Join(dir, filepath.FromSlash(s.Val.Name(3))), 40); err != nil {
 		t.Fatal(err)
 	}
-	o := infer.EvalOptions{Checkpoint: c, Devices: steptest.References(1), Set: s.Val, Classes: s.Classes}
+	o := infer.EvalOptions{Checkpoint: c, Devices: reference.Open(1), Set: s.Val, Classes: s.Classes}
 	if score := evaluate(t, o); score.Images != s.Val.Len()-1 {
 		t.Errorf("%d pictures scored of %d with one unreadable", score.Images, s.Val.Len())
 	}
@@ -390,7 +391,7 @@ func TestFeatures(t *testing.T) {
 	images := append(slices.Clone(val[:5]), filepath.Join(t.TempDir(), "missing.png"))
 	read := func(batch int, layer string) *infer.Features {
 		p, err := infer.NewPredictor(infer.PredictOptions{
-			Checkpoint: c, Devices: steptest.References(1), Batch: batch, Layers: []string{
+			Checkpoint: c, Devices: reference.Open(1), Batch: batch, Layers: []string{
 				"conv1", "conv1.pre", "fc2", "prob", "input",
 			},
 		})
@@ -437,7 +438,7 @@ func TestFeatures(t *testing.T) {
 		}
 	}
 	if _, err := infer.NewPredictor(infer.PredictOptions{
-		Checkpoint: c, Devices: steptest.References(1), Layers: []string{"conv9"},
+		Checkpoint: c, Devices: reference.Open(1), Layers: []string{"conv9"},
 	}); !errors.As(err, new(*config.Error)) {
 		t.Errorf("a layer that is not there: %v", err)
 	}
@@ -448,7 +449,7 @@ func TestInt8Loss(t *testing.T) {
 	c := checkpoint(t)
 	loss := func(devices int, int8 bool) float64 {
 		return evaluate(t, infer.EvalOptions{
-			Checkpoint: c, Devices: steptest.References(devices), Set: steptest.Pictures().Val,
+			Checkpoint: c, Devices: reference.Open(devices), Set: steptest.Pictures().Val,
 			Classes: steptest.Pictures().Classes, Int8: int8,
 		}).Loss
 	}

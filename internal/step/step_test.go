@@ -7,6 +7,7 @@ import (
 	"alexnet/internal/data"
 	"alexnet/internal/device"
 	"alexnet/internal/model"
+	"alexnet/internal/reference"
 	"alexnet/internal/step/steptest"
 )
 
@@ -36,7 +37,7 @@ func opened(t *testing.T, batch int, feed Feeder) (*model.Model, *Stepper) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m, err := model.Open(arch, steptest.References(1))
+	m, err := model.Open(arch, reference.Open(1))
 	if err != nil {
 		t.Fatal(err)
 	}

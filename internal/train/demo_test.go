@@ -5,7 +5,7 @@ import (
 
 	"alexnet/internal/config"
 	"alexnet/internal/data"
-	"alexnet/internal/step/steptest"
+	"alexnet/internal/reference"
 )
 
 // The demo net learns the generated pictures: at most 10% of the held-out ones are misnamed after the page's own
@@ -33,7 +33,7 @@ func TestDemoLearns(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			r := mustRun(t, Options{Config: cfg, Devices: steptest.References(1), Source: source})
+			r := mustRun(t, Options{Config: cfg, Devices: reference.Open(1), Source: source})
 			t.Logf("held-out top-1 error %.3f after %d epochs, loss %.3f", r.Last.Top1Error, r.Epochs, *r.Loss)
 			if e := r.Last.Top1Error; e < c.low || e > c.up {
 				t.Errorf("held-out top-1 error %.3f, want %.2f to %.2f", e, c.low, c.up)

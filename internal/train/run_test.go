@@ -14,6 +14,7 @@ import (
 	"alexnet/internal/data"
 	"alexnet/internal/device"
 	"alexnet/internal/infer"
+	"alexnet/internal/reference"
 	"alexnet/internal/report"
 	"alexnet/internal/run"
 	"alexnet/internal/step/steptest"
@@ -390,7 +391,7 @@ func TestBest(t *testing.T) {
 		t.Errorf("best checkpoint is of step %d (%+v), the best validation was at step %d", c.Step, c.Best, m.Step)
 	}
 	s, err := infer.Evaluate(context.Background(), infer.EvalOptions{
-		Checkpoint: c, Devices: steptest.References(1), Set: steptest.Pictures().Val,
+		Checkpoint: c, Devices: reference.Open(1), Set: steptest.Pictures().Val,
 		Classes: steptest.Pictures().Classes,
 	})
 	if err != nil {
@@ -410,7 +411,7 @@ func TestTwoDevices(t *testing.T) {
 	for i := range weight {
 		// four whole batches an epoch
 		o, l := options(t, "train.batch=15", "train.epochs=5", "train.schedule.kind=constant")
-		o.Devices = steptest.References(i + 1)
+		o.Devices = reference.Open(i + 1)
 		o.afterStep = func(tr *trainer) {
 			if tr.steps.Pass.Step == 20 {
 				weight[i] = steptest.TensorsOf(t, tr.model, device.Weight)
@@ -538,7 +539,7 @@ func TestNonFiniteTwoDevices(t *testing.T) {
 		t.Run(fmt.Sprintf("half %d after step %d", c.half, c.step), func(t *testing.T) {
 			t.Parallel()
 			o, _ := options(t, "train.checkpoint_steps=1")
-			o.Dir, o.Devices = folder(t), steptest.References(2)
+			o.Dir, o.Devices = folder(t), reference.Open(2)
 			good := ""
 			o.afterStep = func(tr *trainer) {
 				if tr.steps.Pass.Step != uint64(c.step) {

@@ -10,6 +10,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"alexnet/internal/reference"
 	"alexnet/internal/report"
 	"alexnet/internal/run"
 	"alexnet/internal/step/steptest"
@@ -60,7 +61,7 @@ func options(t testing.TB, sets ...string) (Options, *log) {
 	t.Helper()
 	l := &log{}
 	return Options{
-		Config: steptest.Page(t, sets...), Devices: steptest.References(1), Source: steptest.Pictures(), Progress: l,
+		Config: steptest.Page(t, sets...), Devices: reference.Open(1), Source: steptest.Pictures(), Progress: l,
 	}, l
 }
 

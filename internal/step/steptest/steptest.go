@@ -1,5 +1,5 @@
 // Package steptest holds what the tests of training, measuring and inference have in common: a net with all kinds of
-// layers and a few pictures, both small enough for tens of steps in a test, devices, and how numbers are compared.
+// layers and a few pictures, both small enough for tens of steps in a test, and how numbers are compared.
 package steptest
 
 import (
@@ -11,7 +11,6 @@ import (
 	"alexnet/internal/data"
 	"alexnet/internal/device"
 	"alexnet/internal/model"
-	"alexnet/internal/reference"
 )
 
 // tinyPage is a two-column net with all kinds of layers, dropout and exchange, small enough to train for tens of steps
@@ -68,15 +67,6 @@ var Pictures = sync.OnceValue(func() *data.Source {
 	return s
 })
 
-// References are reference devices.
-func References(n int) []device.Device {
-	devs := make([]device.Device, n)
-	for i := range devs {
-		devs[i] = reference.New()
-	}
-	return devs
-}
-
 // OpenFolder opens pictures in class folders; none is held out but what lies in val/.
 func OpenFolder(t testing.TB, dir string) *data.Source {
 	t.Helper()
@@ -84,7 +74,11 @@ func OpenFolder(t testing.TB, dir string) *data.Source {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { s.Close() })
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
 	return s
 }
 
