@@ -130,7 +130,7 @@ func (b *measurement) layers(ctx context.Context, s *step.Stepper) error {
 	return nil
 }
 
-// step is stepper.step with a wait behind every part of it.
+// step is Stepper.Step with a wait after each part of it.
 func (c *layerClock) step(s *step.Stepper, train, keep bool) error {
 	b := c.net.Stage()
 	info, err := s.Feed.Next(step.RowsOf(b))

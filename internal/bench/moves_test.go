@@ -167,7 +167,7 @@ func (c *stepCase) String() string {
 	return s
 }
 
-// open makes bench's stepper, which is train's, with pictures from memory or from a loader.
+// open makes the stepper of a measurement, with pictures from memory or from a loader.
 func (c *stepCase) open(t *testing.T, src *data.Source) *step.Stepper {
 	t.Helper()
 	cfg, err := config.Load(c.net, []string{"train.precision=" + c.precision, fmt.Sprintf("train.batch=%d", c.rows)})
