@@ -15,6 +15,7 @@ fi
 # In the locale C an awk counts bytes, and some (mawk) do so in every locale: so the bytes of a character but its first
 # are taken out before counting.
 LC_ALL=C awk '
+	BEGIN { text = "^([^\"\\\\]|\\\\.)*\""; letter = "^([^\047\\\\]|\\\\.)*\047" }
 	# after is whether a text between backquotes is still open at the end of the line.
 	function after(open, s,    c) {
 		while (s != "") {
@@ -29,7 +30,7 @@ LC_ALL=C awk '
 			s = substr(s, RSTART + 1)
 			if (c == "/") return 0
 			if (c == "`") open = 1
-			else if (match(s, c == "\"" ? "^([^\"\\\\]|\\\\.)*\"" : "^([^\047\\\\]|\\\\.)*\047")) s = substr(s, RLENGTH + 1)
+			else if (match(s, c == "\"" ? text : letter)) s = substr(s, RLENGTH + 1)
 			else return 0
 		}
 		return open
