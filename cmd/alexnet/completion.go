@@ -12,6 +12,7 @@ import (
 
 	"alexnet/internal/builtin"
 	"alexnet/internal/config"
+	"alexnet/internal/device"
 	"alexnet/internal/gpu"
 	"alexnet/internal/model"
 	"alexnet/internal/run"
@@ -79,7 +80,7 @@ var completers = map[string]completer{
 	"gradients": completeNets,
 	"set":       completeKeys,
 	"device":    only("cpu", "cpu,cpu", "reference", "reference,reference"),
-	"precision": only("fp32", "tf32", "bf16"),
+	"precision": only(device.PrecisionNames()...),
 	"mode":      only(benchModes...),
 	"crops":     only("1", "10"),
 	"layer":     completeLayers,

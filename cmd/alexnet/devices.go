@@ -59,15 +59,17 @@ func (o *deviceOptions) addChoices(c *cobra.Command) {
 	c.Flags().BoolVar(&o.choice.Graphs, "graphs", false, "on one GPU, capture a step as a CUDA graph and replay it")
 }
 
-var precisions = map[string]device.Precision{
-	"": device.FP32, "fp32": device.FP32, "tf32": device.TF32, "bf16": device.BF16,
+// alternatives is "fp32, tf32 or bf16".
+func alternatives(names []string) string {
+	last := len(names) - 1
+	return strings.Join(names[:last], ", ") + " or " + names[last]
 }
 
 // check refuses values that no machine understands.
 func (o *deviceOptions) check(c *cobra.Command) error {
 	help := c.CommandPath() + " --help"
-	if _, ok := precisions[o.precision]; !ok {
-		return usageError(help, "--precision %s: want fp32, tf32 or bf16", o.precision)
+	if _, err := device.ParsePrecision(o.precision); o.precision != "" && err != nil {
+		return usageError(help, "--precision %s: want %s", o.precision, alternatives(device.PrecisionNames()))
 	}
 	for _, name := range []string{"device", "gpus"} {
 		if f := c.Flags().Lookup(name); f.Changed && f.Value.String() == "" {

@@ -189,8 +189,12 @@ func compiled(arch *model.Arch, cfg *config.Config, devices []device.Device) (me
 	if side == 0 {
 		side = arch.Input.H
 	}
+	precision, err := device.ParsePrecision(cfg.Train.Precision)
+	if err != nil {
+		return nil, "", err
+	}
 	net, err := m.Compile(model.Options{
-		Rows: cfg.Train.Batch, Train: true, Precision: precisions[cfg.Train.Precision],
+		Rows: cfg.Train.Batch, Train: true, Precision: precision,
 		Input: model.Preprocess{Height: side, Width: side, Mean: make([]float32, arch.Input.C*side*side)},
 	})
 	if err != nil {
@@ -268,7 +272,7 @@ func inputsOf(r *summaryResult, i int) string {
 	switch l := r.Layers[i]; {
 	case r.Columns == 1 || l.Inputs == "":
 		return ""
-	case l.Inputs == "both":
+	case l.Inputs == string(config.Both):
 		return "both columns"
 	case !slices.ContainsFunc(r.Layers[:i], func(l model.LayerSummary) bool { return l.Inputs != "" }):
 		return "picture"

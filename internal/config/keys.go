@@ -7,19 +7,17 @@ import (
 )
 
 // layerKeys are the keys that a kind of layer has besides name and kind, in the order in which they are written out.
-var layerKeys = map[string][]string{
-	"conv": {
+var layerKeys = map[Kind][]string{
+	Conv: {
 		"inputs", "kernels", "size", "stride", "pad", "round", "groups", "act", "init", "lr", "bias_lr", "weight_decay",
 	},
-	"fc":         {"inputs", "units", "act", "init", "lr", "bias_lr", "weight_decay"},
-	"lrn":        {"size", "alpha", "beta", "k"},
-	"pool":       {"pool", "size", "stride", "pad", "round"},
-	"dropout":    {"rate"},
-	"activation": {"act"},
-	"softmax":    {},
+	FC:         {"inputs", "units", "act", "init", "lr", "bias_lr", "weight_decay"},
+	LRN:        {"size", "alpha", "beta", "k"},
+	Pool:       {"pool", "size", "stride", "pad", "round"},
+	Dropout:    {"rate"},
+	Activation: {"act"},
+	Softmax:    {},
 }
-
-var layerKinds = []string{"conv", "fc", "lrn", "pool", "dropout", "activation", "softmax"}
 
 // keysOf are the keys of a struct, in order.
 func keysOf(t reflect.Type) []string {

@@ -157,7 +157,7 @@ func (b *bench) exchange() {
 
 // probe measures the devices before the net takes their memory.
 func (b *bench) probe() error {
-	p, err := precision(b.cfg.Train.Precision)
+	p, err := device.ParsePrecision(b.cfg.Train.Precision)
 	if err == nil && b.Layers {
 		b.speed, err = measure(b.Devices, p)
 	}
@@ -190,7 +190,7 @@ func (b *bench) open() (*stepper, error) {
 }
 
 func (b *bench) build(arch *model.Arch, pre *weights.Preprocess) error {
-	p, err := precision(b.cfg.Train.Precision)
+	p, err := device.ParsePrecision(b.cfg.Train.Precision)
 	if err != nil {
 		return err
 	}
@@ -316,7 +316,7 @@ func median(x []float64) float64 {
 func (b *bench) preprocess() (weights.Preprocess, error) {
 	in := b.cfg.Model.Input
 	p := weights.Preprocess{
-		Resize: b.cfg.Data.Resize, Crop: in.Size, Channels: in.Channels, MeanKind: b.cfg.Data.Mean,
+		Resize: b.cfg.Data.Resize, Crop: in.Size, Channels: in.Channels, MeanKind: string(b.cfg.Data.Mean),
 		Scale: Scale(&b.cfg), Eigvec: [3][3]float64{{1, 0, 0}, {0, 1, 0}, {0, 0, 1}}, Stdev: [3]float64{
 			19.72, 37.09, 121.78,
 		},
@@ -351,7 +351,7 @@ func (b *bench) feeder(p *weights.Preprocess, classes int) (feeder, func(), erro
 	if b.Mode == BenchData {
 		o.CacheBytes = -1
 	}
-	o.Augment = data.Augment{Crop: t.Augment.Crop, Flip: t.Augment.Flip, Color: t.Augment.Color, Stats: colors(p)}
+	o.Augment = data.Augment{Crop: string(t.Augment.Crop), Flip: t.Augment.Flip, Color: t.Augment.Color, Stats: colors(p)}
 	l, err := data.NewLoader(b.Source.Train, o)
 	if err != nil {
 		return nil, nil, err

@@ -101,7 +101,7 @@ type deadUnits struct {
 // rectified are the layers that end in a ReLU.
 func rectified(a *model.Arch) (layers []model.Layer) {
 	for _, l := range a.Layers {
-		if l.Act == "relu" && (l.Kind == "conv" || l.Kind == "fc" || l.Kind == "activation") {
+		if l.Act == config.ReLU && (l.Kind.Weighted() || l.Kind == config.Activation) {
 			layers = append(layers, l)
 		}
 	}
@@ -150,7 +150,7 @@ func (t *trainer) findDead() (dead []deadUnits, err error) {
 		if err != nil {
 			return nil, err
 		}
-		dead = append(dead, deadUnits{l.Name, share, l.Init, l.Kind == "fc"})
+		dead = append(dead, deadUnits{l.Name, share, l.Init, l.Kind == config.FC})
 	}
 	return dead, nil
 }

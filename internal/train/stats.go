@@ -40,7 +40,7 @@ func statistics(ctx context.Context, cfg *config.Config, set *data.Set, strict b
 	}
 	p := weights.Preprocess{
 		Resize: prep.Resize, Height: s.Height, Width: s.Width, Crop: cfg.Model.Input.Size, Channels: s.Channels,
-		MeanKind: cfg.Data.Mean, Mean: s.MeanImage, MeanShape: []int{s.Channels, s.Height, s.Width},
+		MeanKind: string(cfg.Data.Mean), Mean: s.MeanImage, MeanShape: []int{s.Channels, s.Height, s.Width},
 		Scale: Scale(cfg), Eigvec: s.Eigvec, Stdev: s.Stdev,
 	}
 	if cfg.Data.Mean == meanChannel {
@@ -100,7 +100,7 @@ func loaderOptions(p *weights.Preprocess, crop, rows, workers int) data.LoaderOp
 // Precision is that in which a trained net computes on devices: its configuration's, or fp32 and the reason where they
 // lack that. Its weights are fp32 in any case.
 func Precision(cfg *config.Config, devs []device.Device) (p device.Precision, lacking, err error) {
-	if p, err = precision(cfg.Train.Precision); err != nil {
+	if p, err = device.ParsePrecision(cfg.Train.Precision); err != nil {
 		return p, nil, err
 	}
 	for _, d := range devs {
@@ -109,14 +109,4 @@ func Precision(cfg *config.Config, devs []device.Device) (p device.Precision, la
 		}
 	}
 	return p, nil, nil
-}
-
-// precision is the configuration's, for the devices.
-func precision(name string) (device.Precision, error) {
-	for p := device.FP32; p <= device.BF16; p++ {
-		if p.String() == name {
-			return p, nil
-		}
-	}
-	return 0, fmt.Errorf("precision %q is not one of fp32, tf32, bf16", name)
 }

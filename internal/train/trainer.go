@@ -94,7 +94,7 @@ func (t *trainer) configure(context.Context) (err error) {
 	if t.cfg.Model, err = t.cfg.Model.ForClasses(len(t.o.Source.Classes)); err != nil {
 		return err
 	}
-	if t.precision, err = precision(t.cfg.Train.Precision); err != nil {
+	if t.precision, err = device.ParsePrecision(t.cfg.Train.Precision); err != nil {
 		return err
 	}
 	if t.cfg.Train.Schedule.Kind == kindPlateau && t.o.Source.Val.Len() == 0 {
@@ -265,7 +265,7 @@ func (t *trainer) compareDropout(c *weights.Checkpoint) {
 		return // a configuration that is none says nothing about dropout
 	}
 	i := slices.IndexFunc(t.cfg.Model.Layers, func(l config.Layer) bool {
-		return l.Kind == "dropout" && l.Rate > 0 && l.Rate < 1
+		return l.Kind == config.Dropout && l.Rate > 0 && l.Rate < 1
 	})
 	if i < 0 {
 		return
@@ -323,7 +323,7 @@ func (t *trainer) openLoader() (err error) {
 	}
 	a, o := t.cfg.Train.Augment, t.loaderOptions()
 	o.Train = true
-	o.Augment = data.Augment{Crop: a.Crop, Flip: a.Flip, Color: a.Color, Stats: colors(&t.pre)}
+	o.Augment = data.Augment{Crop: string(a.Crop), Flip: a.Flip, Color: a.Color, Stats: colors(&t.pre)}
 	if !t.rates.color {
 		o.Augment.Color = 0
 	}
