@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"alexnet/internal/data"
+	"alexnet/internal/text"
 	"alexnet/internal/train"
 )
 
@@ -169,9 +170,9 @@ func printBench(w *bytes.Buffer, r benchResult, width int) {
 		kind = "means"
 	}
 	fmt.Fprintf(w, "%s %s, batches of %d%s: %s, %.4g ms a step (%s of %s)\n", r.Mode, r.Config, r.Batch, where,
-		speed(r.ImagesPerSecond), r.MillisecondsPerStep, kind, counted(r.Steps, "step"))
+		text.Speed(r.ImagesPerSecond), r.MillisecondsPerStep, kind, text.Count(r.Steps, "step"))
 	if r.Data != "synthetic" {
-		fmt.Fprintf(w, "pictures: %s, %s of the time spent waiting for them\n", r.Data, percent(r.DataStall))
+		fmt.Fprintf(w, "pictures: %s, %s of the time spent waiting for them\n", r.Data, text.Percent(r.DataStall))
 	}
 	for _, m := range r.Memory {
 		fmt.Fprintln(w, memoryLine(m))
@@ -195,7 +196,7 @@ func printLayers(w *bytes.Buffer, r benchResult, width int) {
 	for _, l := range r.Layers {
 		cells := append([]string{l.Name, l.Kind}, directionCells(l.ForwardMS, l.GFLOPSForward, l.Forward, limits)...)
 		cells = append(cells, directionCells(l.BackwardMS, l.GFLOPSBackward, l.Backward, limits)...)
-		tab.add(append(cells, percent(l.Share))...)
+		tab.add(append(cells, text.Percent(l.Share))...)
 		forward, backward = forward+l.ForwardMS, backward+l.BackwardMS
 	}
 	cells := append([]string{"sum", ""}, directionCells(forward, 0, nil, limits)...)
@@ -250,7 +251,7 @@ func printRoofline(w *bytes.Buffer, r benchResult) {
 	fmt.Fprintf(w, "\nmeasured: %.0f GFLOP/s at most (%s, %s), %.1f GB/s (triad); the ridge is at %.1f FLOP a byte\n",
 		f.PeakGFLOPS, r.Precision, f.Instructions, f.Bandwidth, f.Ridge)
 	fmt.Fprintf(w, "the step: %.4g GFLOP at %.1f GFLOP/s, %s of the peak; with each row that is below its roof at "+
-		"it, the sum would be %s ms\n", f.StepGFLOP, f.StepGFLOPS, percent(f.StepPeakShare), milliseconds(f.LeastMS))
+		"it, the sum would be %s ms\n", f.StepGFLOP, f.StepGFLOPS, text.Percent(f.StepPeakShare), milliseconds(f.LeastMS))
 	if len(f.MemoryBound) > 0 {
 		fmt.Fprintf(w, "bound by memory: %s\n", strings.Join(f.MemoryBound, ", "))
 	}

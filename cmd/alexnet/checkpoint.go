@@ -11,6 +11,7 @@ import (
 
 	"alexnet/internal/builtin"
 	"alexnet/internal/run"
+	"alexnet/internal/text"
 	"alexnet/internal/weights"
 )
 
@@ -58,8 +59,8 @@ func loadBuiltin(t *terminal, more string) (*weights.Checkpoint, error) {
 	}
 	c, err := builtin.Load()
 	if err == nil {
-		t.note("net: %s, built in (%s of %s; %s of its test pictures right)%s", builtin.Net, classes(len(c.Classes)),
-			builtin.Data, percent(1-m.Top1Error), more)
+		t.note("net: %s, built in (%s of %s; %s of its test pictures right)%s", builtin.Net, text.Classes(len(c.Classes)),
+			builtin.Data, text.Percent(1-m.Top1Error), more)
 	}
 	return c, err
 }

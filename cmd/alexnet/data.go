@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"alexnet/internal/data"
+	"alexnet/internal/text"
 )
 
 func newDataCommand(t *terminal) *cobra.Command {
@@ -81,8 +82,8 @@ func runDataDemo(ctx context.Context, o dataDemoOptions, t *terminal) error {
 	defer done(source)
 	r := dataDemoResult{o.out, source.Classes, source.Train.Len(), source.Val.Len()}
 	return t.result(r, func(w *bytes.Buffer) {
-		fmt.Fprintf(w, "%s: %s to train on, %s for validation, %s\n", r.Out, counted(r.Train, "picture"),
-			grouped(int64(r.Val)), strings.Join(r.Classes, " "))
+		fmt.Fprintf(w, "%s: %s to train on, %s for validation, %s\n", r.Out, text.Count(r.Train, "picture"),
+			text.Grouped(int64(r.Val)), strings.Join(r.Classes, " "))
 	})
 }
 
@@ -146,15 +147,15 @@ func runDataInfo(ctx context.Context, o dataInfoOptions, t *terminal) error {
 func printDataInfo(w *bytes.Buffer, r *data.SourceInfo, width int) {
 	tab := &table{columns: []column{{head: "class"}, {head: "train", right: true}, {head: "val", right: true}}}
 	for _, c := range r.Classes {
-		tab.add(c.Name, grouped(int64(c.Train)), grouped(int64(c.Val)))
+		tab.add(c.Name, text.Grouped(int64(c.Train)), text.Grouped(int64(c.Val)))
 	}
-	tab.add("total", grouped(int64(r.Train)), grouped(int64(r.Val)))
+	tab.add("total", text.Grouped(int64(r.Train)), text.Grouped(int64(r.Val)))
 	tab.write(w, width)
 	held := ""
 	if r.HeldOut {
 		held = "; val: held out by share"
 	}
-	fmt.Fprintf(w, "\n%s: %s%s\n", r.Path, classes(len(r.Classes)), held)
+	fmt.Fprintf(w, "\n%s: %s%s\n", r.Path, text.Classes(len(r.Classes)), held)
 	fmt.Fprintf(w, "formats: %s; colours: %s\n", tally(r.Formats), tally(r.Colors))
 	fmt.Fprintf(w, "width %s, height %s (smallest, median, largest)\n", spread(r.Width), spread(r.Height))
 	fmt.Fprintf(w, "unreadable: %d\n", len(r.Unreadable))
@@ -170,7 +171,7 @@ func tally(counts map[string]int) string {
 	})
 	parts := make([]string, len(names))
 	for i, name := range names {
-		parts[i] = name + " " + grouped(int64(counts[name]))
+		parts[i] = name + " " + text.Grouped(int64(counts[name]))
 	}
 	return strings.Join(parts, ", ")
 }

@@ -13,6 +13,7 @@ import (
 	"alexnet/internal/device"
 	"alexnet/internal/gpu"
 	"alexnet/internal/reference"
+	"alexnet/internal/text"
 	"alexnet/internal/train"
 	"alexnet/internal/weights"
 )
@@ -32,11 +33,11 @@ func (o *deviceOptions) addFlags(c *cobra.Command) {
 }
 
 func gpusHelp() string {
-	text := "`NUMBERS` of GPUs, as in 0,1, or all; two hold a column each, 0,0 both columns as two devices on one"
+	help := "`NUMBERS` of GPUs, as in 0,1, or all; two hold a column each, 0,0 both columns as two devices on one"
 	if !gpu.Built {
-		text += " (this build has no CUDA)"
+		help += " (this build has no CUDA)"
 	}
-	return text
+	return help
 }
 
 // addPrecision adds the flag of the commands that train; the others compute as the checkpoint's configuration says.
@@ -119,11 +120,11 @@ func (o *deviceOptions) kind() (kind string, n int, err error) {
 	names := strings.Split(o.device, ",")
 	for _, name := range names {
 		if name != "cpu" && name != "reference" {
-			text := fmt.Sprintf("--device %s: no device is called %q; there are cpu and reference", o.device, name)
-			if near := config.Nearest(name, []string{"cpu", "reference"}); near != "" {
-				text += fmt.Sprintf(" (did you mean %s?)", near)
+			message := fmt.Sprintf("--device %s: no device is called %q; there are cpu and reference", o.device, name)
+			if near := text.Nearest(name, []string{"cpu", "reference"}); near != "" {
+				message += fmt.Sprintf(" (did you mean %s?)", near)
 			}
-			return "", 0, errors.New(text)
+			return "", 0, errors.New(message)
 		}
 		if name != names[0] {
 			return "", 0, fmt.Errorf("--device %s: devices of one kind only", o.device)

@@ -17,8 +17,8 @@ import (
 	"alexnet/internal/gpu"
 	"alexnet/internal/machine"
 	"alexnet/internal/reference"
-	"alexnet/internal/report"
 	"alexnet/internal/selftest"
+	"alexnet/internal/text"
 )
 
 // doctorOptions are what doctor was asked to look at.
@@ -92,7 +92,7 @@ Any failure: exit code 1.`,
 			case c.Flags().Changed("gradients") && o.gradients == "":
 				return usageError(c.CommandPath()+" --help", "--gradients needs a value")
 			case o.gradients == "" && len(o.net.set) > 0:
-				return usageError("alexnet doctor --gradients demo --set "+quoted(o.net.set[0]),
+				return usageError("alexnet doctor --gradients demo --set "+text.ShellWord(o.net.set[0]),
 					"--set goes with --gradients")
 			case o.gradients != "":
 				return runGradients(c.Context(), o, t)
@@ -141,7 +141,7 @@ func (r *doctorResult) verdict() error {
 		}
 	}
 	return advise(exitFailed, "report it with this output; "+strings.Join(next, "; "),
-		fmt.Errorf("%s failed", counted(r.Failed, "check")))
+		fmt.Errorf("%s failed", text.Count(r.Failed, "check")))
 }
 
 func program() programFacts {
@@ -241,7 +241,7 @@ func printDoctor(w *bytes.Buffer, r *doctorResult, width int) {
 	w.WriteString("\n")
 	printChecks(w, r.Checks, width)
 	fmt.Fprintf(w, "\n%s of one op each, on equal inputs, against the reference in float64: %d failed\n",
-		counted(len(r.Checks), "check"), r.Failed)
+		text.Count(len(r.Checks), "check"), r.Failed)
 }
 
 // facts are the lines about program and machine.
@@ -262,15 +262,15 @@ func (r *doctorResult) facts() [][2]string {
 	}
 	for _, d := range m.Disks {
 		lines = append(lines, [2]string{
-			"disk", fmt.Sprintf("%s free for the %s, %s", report.Bytes(d.Free), d.Use, d.Path),
+			"disk", fmt.Sprintf("%s free for the %s, %s", text.Bytes(d.Free), d.Use, d.Path),
 		})
 	}
 	for _, f := range r.Precisions {
-		text := "yes"
+		answer := "yes"
 		if f.Missing != "" {
-			text = "no: " + f.Missing
+			answer = "no: " + f.Missing
 		}
-		lines = append(lines, [2]string{f.Precision + " on " + f.Device, text})
+		lines = append(lines, [2]string{f.Precision + " on " + f.Device, answer})
 	}
 	return lines
 }
@@ -300,12 +300,12 @@ func coresLine(c machine.Cores) string {
 	if c.OMPThreads != "" {
 		limit = c.OMPThreads
 	}
-	text := fmt.Sprintf("%d of the machine's %d by affinity, GOMAXPROCS %d, OMP_NUM_THREADS %s", c.Affinity, c.Machine,
+	line := fmt.Sprintf("%d of the machine's %d by affinity, GOMAXPROCS %d, OMP_NUM_THREADS %s", c.Affinity, c.Machine,
 		c.GOMAXPROCS, limit)
 	if n := cpu.Threads(); n > 0 {
-		text += fmt.Sprintf("; device cpu uses %d", n)
+		line += fmt.Sprintf("; device cpu uses %d", n)
 	}
-	return text
+	return line
 }
 
 func featuresLine(features map[string]bool) string {
@@ -317,20 +317,20 @@ func featuresLine(features map[string]bool) string {
 			lack = append(lack, name)
 		}
 	}
-	text := strings.Join(have, ", ")
+	line := strings.Join(have, ", ")
 	if len(lack) > 0 {
-		text = listed(text, "without "+strings.Join(lack, ", "))
+		line = listed(line, "without "+strings.Join(lack, ", "))
 	}
-	return text
+	return line
 }
 
 func memoryFacts(m machine.Memory) string {
-	text := fmt.Sprintf("%s, %s available", report.Bytes(m.Total), report.Bytes(m.Available))
+	line := fmt.Sprintf("%s, %s available", text.Bytes(m.Total), text.Bytes(m.Available))
 	if m.Limit > 0 {
-		text += fmt.Sprintf("; this process's group may use %s and uses %s", report.Bytes(m.Limit),
-			report.Bytes(m.Used))
+		line += fmt.Sprintf("; this process's group may use %s and uses %s", text.Bytes(m.Limit),
+			text.Bytes(m.Used))
 	}
-	return text
+	return line
 }
 
 // printChecks writes a line an op.

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"alexnet/internal/data"
+	"alexnet/internal/text"
 	"alexnet/internal/train"
 )
 
@@ -93,7 +94,7 @@ func runEval(ctx context.Context, o evalOptions, t *terminal) error {
 		return stopAtBad(err)
 	}
 	err = t.result(score, func(w *bytes.Buffer) {
-		fmt.Fprintf(w, "%s: errors %s, loss %.4f\n", counted(score.Images, "picture"),
+		fmt.Fprintf(w, "%s: errors %s, loss %.4f\n", text.Count(score.Images, "picture"),
 			errorsOf(score, len(source.Classes)), score.Loss)
 	})
 	if err != nil {

@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"alexnet/internal/config"
+	"alexnet/internal/text"
 )
 
 // examplePage is the net that stands in for those too large for a test, with the names of the paper's layers.
@@ -222,7 +223,7 @@ func standIn(t *testing.T, dir string, args []string) (more, named []string) {
 	}
 	named = []string{"--config", name}
 	for _, s := range sets {
-		named = append(named, "--set", quoted(s))
+		named = append(named, "--set", text.ShellWord(s))
 	}
 	return append(more, "--config small.yaml"), named
 }

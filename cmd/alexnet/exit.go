@@ -14,6 +14,7 @@ import (
 	"alexnet/internal/device"
 	"alexnet/internal/export"
 	"alexnet/internal/run"
+	"alexnet/internal/text"
 	"alexnet/internal/weights"
 )
 
@@ -160,7 +161,7 @@ func unreadable(n int, files ...string) error {
 	}) {
 		next = "check the names"
 	}
-	return advise(exitUnreadable, next, fmt.Errorf("%s could not be read", counted(n, "picture")))
+	return advise(exitUnreadable, next, fmt.Errorf("%s could not be read", text.Count(n, "picture")))
 }
 
 // stopAtBad gives a picture that could not be read the outcome of --strict, and leaves other errors alone.

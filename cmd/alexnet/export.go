@@ -17,7 +17,7 @@ import (
 	"alexnet/internal/config"
 	"alexnet/internal/export"
 	"alexnet/internal/model"
-	"alexnet/internal/report"
+	"alexnet/internal/text"
 	"alexnet/internal/weights"
 )
 
@@ -87,7 +87,7 @@ func (o *exportOptions) check(c *cobra.Command) error {
 		return usageError("alexnet weights export runs/train --out net.safetensors", "weights export needs --out")
 	}
 	if !slices.Contains(targetNames(), o.to) {
-		if near := config.Nearest(o.to, targetNames()); near != "" {
+		if near := text.Nearest(o.to, targetNames()); near != "" {
 			help = "did you mean --to " + near + "? See " + help
 		}
 		return usageError(help, "--to %s: want one of %s", o.to, strings.Join(targetNames(), ", "))
@@ -122,8 +122,8 @@ func runWeightsExport(ctx context.Context, o exportOptions, path string, t *term
 	}
 	r.Bytes = info.Size()
 	return t.result(r, func(w *bytes.Buffer) {
-		fmt.Fprintf(w, "%s: %s, %s parameters as %s, %s\n", r.Out, r.To, grouped(r.Parameters), r.DType,
-			report.Bytes(r.Bytes))
+		fmt.Fprintf(w, "%s: %s, %s parameters as %s, %s\n", r.Out, r.To, text.Grouped(r.Parameters), r.DType,
+			text.Bytes(r.Bytes))
 		if r.MeanImage != "" {
 			fmt.Fprintf(w, "%s: the mean image, which metadata cannot hold; its mean colour is there\n", r.MeanImage)
 		}

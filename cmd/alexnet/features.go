@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"alexnet/internal/text"
 	"alexnet/internal/train"
 )
 
@@ -85,7 +86,7 @@ func runFeatures(ctx context.Context, o featuresOptions, images []string, t *ter
 		return err
 	}
 	err = t.result(featuresResult{o.out, o.layer, f.Shape, f.Images}, func(w *bytes.Buffer) {
-		fmt.Fprintf(w, "%s: %s of %s, float32 %v\n", o.out, o.layer, counted(len(f.Images), "picture"), f.Shape)
+		fmt.Fprintf(w, "%s: %s of %s, float32 %v\n", o.out, o.layer, text.Count(len(f.Images), "picture"), f.Shape)
 	})
 	if err != nil {
 		return err

@@ -8,6 +8,7 @@ import (
 
 	"alexnet/internal/reference"
 	"alexnet/internal/selftest"
+	"alexnet/internal/text"
 )
 
 // gradientsResult is the document of doctor --gradients --json.
@@ -58,7 +59,7 @@ func runGradients(ctx context.Context, o doctorOptions, t *terminal) error {
 	}
 	if r.Failed > 0 {
 		return advise(exitFailed, "report it with this output and that of alexnet doctor",
-			fmt.Errorf("gradients of %s are wrong", counted(r.Failed, "tensor")))
+			fmt.Errorf("gradients of %s are wrong", text.Count(r.Failed, "tensor")))
 	}
 	return nil
 }
@@ -76,7 +77,7 @@ func printGradients(w *bytes.Buffer, r *gradientsResult, width int) {
 	}}
 	for _, c := range r.Tensors {
 		shape := strings.Trim(strings.ReplaceAll(fmt.Sprint(c.Shape), " ", "x"), "[]")
-		tab.add(c.Name, shape, grouped(int64(c.Checked)), some(int64(c.Skipped)),
+		tab.add(c.Name, shape, text.Grouped(int64(c.Checked)), some(int64(c.Skipped)),
 			fmt.Sprintf("%.1e", c.Difference.Relative), fmt.Sprintf("%.1e", c.Device.Relative), c.Verdict)
 	}
 	tab.write(w, width)

@@ -16,7 +16,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"alexnet/internal/config"
+	"alexnet/internal/text"
 )
 
 func main() { os.Exit(execute(os.Args[1:], newTerminal(os.Stdout, os.Stderr))) }
@@ -184,7 +184,7 @@ func flagError(c *cobra.Command, err error) error {
 	if errors.As(err, &unknown) {
 		var names []string
 		c.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
-		if near := config.Nearest(unknown.GetSpecifiedName(), names); near != "" {
+		if near := text.Nearest(unknown.GetSpecifiedName(), names); near != "" {
 			next = fmt.Sprintf("did you mean --%s? See %s", near, next)
 		} else if near := subcommandOf(c, unknown.GetSpecifiedName()); near != "" {
 			next = c.CommandPath() + " " + near

@@ -11,6 +11,8 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/cobra/doc"
 	"github.com/spf13/pflag"
+
+	"alexnet/internal/text"
 )
 
 // manResult is the document of man --json.
@@ -59,8 +61,8 @@ func runMan(root *cobra.Command, out string, t *terminal) error {
 		}
 	}
 	return t.result(r, func(w *bytes.Buffer) {
-		fmt.Fprintf(w, "%s: %s, from %s to %s; man %s shows the first\n", out, counted(len(r.Pages), "page"),
-			r.Pages[0], r.Pages[len(r.Pages)-1], quoted(filepath.Join(out, r.Pages[0])))
+		fmt.Fprintf(w, "%s: %s, from %s to %s; man %s shows the first\n", out, text.Count(len(r.Pages), "page"),
+			r.Pages[0], r.Pages[len(r.Pages)-1], text.ShellWord(filepath.Join(out, r.Pages[0])))
 	})
 }
 
@@ -70,7 +72,7 @@ var manFlag = regexp.MustCompile(`(?m)\\fB--([a-z0-9-]+)\\fP(=\S*|\[=\S*\])?$`)
 
 // flagsAsInHelp writes a page's flags as --help does: "--batch N".
 func flagsAsInHelp(root *cobra.Command, page string) error {
-	text, err := os.ReadFile(page)
+	content, err := os.ReadFile(page)
 	if err != nil {
 		return err
 	}
@@ -78,7 +80,7 @@ func flagsAsInHelp(root *cobra.Command, page string) error {
 	if err != nil {
 		return err
 	}
-	text = manFlag.ReplaceAllFunc(text, func(found []byte) []byte {
+	content = manFlag.ReplaceAllFunc(content, func(found []byte) []byte {
 		name := string(manFlag.FindSubmatch(found)[1])
 		value := ""
 		if f := command.Flag(name); f != nil {
@@ -89,7 +91,7 @@ func flagsAsInHelp(root *cobra.Command, page string) error {
 		}
 		return []byte(`\fB--` + name + `\fP` + value)
 	})
-	return os.WriteFile(page, text, 0o666)
+	return os.WriteFile(page, content, 0o666)
 }
 
 // manPages are the names of the pages, a command before its subcommands.

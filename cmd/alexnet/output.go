@@ -5,15 +5,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"math"
 	"os"
-	"strconv"
 	"strings"
 	"sync/atomic"
-	"time"
 
 	"golang.org/x/term"
 
+	"alexnet/internal/text"
 	"alexnet/internal/train"
 )
 
@@ -120,64 +118,12 @@ func (t *terminal) paint(color, s string) string {
 	return "\x1b[" + color + "m" + s + "\x1b[0m"
 }
 
-// grouped writes 60965224 as 60,965,224.
-func grouped(n int64) string {
-	s := strconv.FormatInt(n, 10)
-	start := 0
-	if n < 0 {
-		start = 1
-	}
-	for i := len(s) - 3; i > start; i -= 3 {
-		s = s[:i] + "," + s[i:]
-	}
-	return s
-}
-
-// clock writes a duration as 1:02:03 or 02:03.
-func clock(d time.Duration) string {
-	s := int64(d.Round(time.Second) / time.Second)
-	if s >= 3600 {
-		return fmt.Sprintf("%d:%02d:%02d", s/3600, s/60%60, s%60)
-	}
-	return fmt.Sprintf("%02d:%02d", s/60, s%60)
-}
-
-// speed writes images a second: 9.57, 45.7, 12,345.
-func speed(f float64) string {
-	switch {
-	case f >= 100:
-		return grouped(int64(math.Round(f))) + " images/s"
-	case f >= 10:
-		return strconv.FormatFloat(f, 'f', 1, 64) + " images/s"
-	}
-	return strconv.FormatFloat(f, 'f', 2, 64) + " images/s"
-}
-
-// percent writes a fraction: 12.5%.
-func percent(f float64) string { return strconv.FormatFloat(100*f, 'f', 1, 64) + "%" }
-
 // errorsOf writes the errors of an evaluation; top-5 says nothing where there are no more classes than that.
 func errorsOf(s *train.Score, classes int) string {
 	if classes <= fewClasses {
-		return "top-1 " + percent(s.Top1Error)
+		return "top-1 " + text.Percent(s.Top1Error)
 	}
-	return fmt.Sprintf("top-1 %s, top-5 %s", percent(s.Top1Error), percent(s.Top5Error))
-}
-
-// classes is "1 class", "2 classes".
-func classes(n int) string {
-	if n == 1 {
-		return "1 class"
-	}
-	return strconv.Itoa(n) + " classes"
-}
-
-// counted is "1 picture", "2 pictures".
-func counted(n int, one string) string {
-	if n == 1 {
-		return "1 " + one
-	}
-	return grouped(int64(n)) + " " + one + "s"
+	return fmt.Sprintf("top-1 %s, top-5 %s", text.Percent(s.Top1Error), text.Percent(s.Top5Error))
 }
 
 // done closes what was only read or is of no further use: that it fails to close changes nothing.

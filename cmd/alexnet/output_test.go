@@ -8,9 +8,6 @@ import (
 	"testing"
 	"time"
 	"unicode/utf8"
-
-	"alexnet/internal/config"
-	"alexnet/internal/report"
 )
 
 func TestTableFitsTheTerminal(t *testing.T) {
@@ -45,40 +42,6 @@ func TestTableFitsTheTerminal(t *testing.T) {
 		}
 		if !strings.HasSuffix(strings.Split(lines[1], "  ")[0], "conv1") || !strings.Contains(b.String(), "34,944") {
 			t.Errorf("width %d: cells lost:\n%s", test.width, b.String())
-		}
-	}
-}
-
-func TestNearest(t *testing.T) {
-	commands := []string{"train", "eval", "predict", "features", "summary", "data", "weights", "bench", "version"}
-	for typed, want := range map[string]string{
-		"tarin": "train", "trian": "train", "Eval": "eval", "evaluate": "eval", "sum": "summary", "predcit": "predict",
-		"feature": "features", "dat": "data", "xyzzy": "", "benhc": "bench",
-	} {
-		if got := config.Nearest(typed, commands); got != want {
-			t.Errorf("config.Nearest(%q) = %q, want %q", typed, got, want)
-		}
-	}
-}
-
-func TestNumbers(t *testing.T) {
-	for _, test := range []struct{ got, want string }{
-		{grouped(60965224), "60,965,224"},
-		{grouped(999), "999"},
-		{grouped(-1234), "-1,234"},
-		{grouped(-123), "-123"},
-		{report.Bytes(1023), "1023 B"},
-		{report.Bytes(255_721_472), "243.9 MiB"},
-		{report.Bytes(3 << 40), "3.0 TiB"},
-		{clock(59*time.Second + 600*time.Millisecond), "01:00"},
-		{clock(3723 * time.Second), "1:02:03"},
-		{percent(.125), "12.5%"},
-		{counted(1, "picture"), "1 picture"},
-		{counted(1200, "picture"), "1,200 pictures"},
-		{shorten("pictures", 5), "pict…"},
-	} {
-		if test.got != test.want {
-			t.Errorf("got %q, want %q", test.got, test.want)
 		}
 	}
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"alexnet/internal/text"
 	"alexnet/internal/train"
 )
 
@@ -137,7 +138,7 @@ func printPredictions(w *bytes.Buffer, answers []predictResult, width int) {
 		}
 		fmt.Fprintln(w, a.Image)
 		for _, p := range a.Predictions {
-			fmt.Fprintln(w, shorten(fmt.Sprintf("  %6s  %s", percent(p.Probability), p.Class), width))
+			fmt.Fprintln(w, text.Shorten(fmt.Sprintf("  %6s  %s", text.Percent(p.Probability), p.Class), width))
 		}
 	}
 }

@@ -2,13 +2,13 @@ package main
 
 import (
 	"fmt"
-	"strings"
 	"sync"
 	"time"
-	"unicode/utf8"
 
 	"github.com/vbauerster/mpb/v8"
 	"github.com/vbauerster/mpb/v8/decor"
+
+	"alexnet/internal/text"
 )
 
 // status is what the progress line tells.
@@ -114,29 +114,18 @@ func (p *progress) line(s status) string { return s.label + "  " + p.parts(s, 0)
 func (p *progress) parts(s status, width int) string {
 	all := []string{fmt.Sprintf("%d/%d", s.done, s.all)}
 	if s.rate > 0 {
-		all = append(all, speed(s.rate))
+		all = append(all, text.Speed(s.rate))
 	}
 	if s.loss >= 0 {
 		all = append(all, fmt.Sprintf("loss %.4f", s.loss))
 	}
 	if eta, ok := p.eta(s); ok {
-		all = append(all, "ETA "+clock(eta))
+		all = append(all, "ETA "+text.Clock(eta))
 	}
 	if s.stall >= 0 {
 		all = append(all, fmt.Sprintf("stall %.0f%%", 100*s.stall))
 	}
-	return joined(all, width)
-}
-
-// joined are parts in a line, as many as fit into width characters (0: all); the first in any case.
-func joined(parts []string, width int) string {
-	text := parts[0]
-	for _, part := range parts[1:] {
-		if longer := text + "  " + part; width <= 0 || utf8.RuneCountInString(longer) <= width {
-			text = longer
-		}
-	}
-	return strings.TrimSpace(text)
+	return text.JoinFitting(all, width)
 }
 
 // eta is the time to the end of everything, at the pace since the first update.

@@ -9,6 +9,7 @@ import (
 
 	"alexnet/internal/config"
 	"alexnet/internal/data"
+	"alexnet/internal/text"
 	"alexnet/internal/weights"
 )
 
@@ -102,7 +103,7 @@ func evalData(ctx context.Context, path string, c *weights.Checkpoint, t *termin
 	}
 	var source *data.Source
 	if path == "" {
-		source, err = reopenData(ctx, c, cfg, "alexnet eval --weights "+quoted(c.Path))
+		source, err = reopenData(ctx, c, cfg, "alexnet eval --weights "+text.ShellWord(c.Path))
 	} else {
 		source, err = scan(ctx, path, cfg.Data.ValShare, cfg.Train.Seed)
 	}
@@ -135,6 +136,6 @@ func evalData(ctx context.Context, path string, c *weights.Checkpoint, t *termin
 		defer done(source)
 		return nil, nil, advise(exitNoData, "alexnet eval --data DIR", fmt.Errorf("%s holds no pictures", source.Path))
 	}
-	t.note("data: %s, %s", what, counted(set.Len(), "picture"))
+	t.note("data: %s, %s", what, text.Count(set.Len(), "picture"))
 	return source, set, nil
 }

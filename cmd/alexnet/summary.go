@@ -13,7 +13,7 @@ import (
 	"alexnet/internal/config"
 	"alexnet/internal/device"
 	"alexnet/internal/model"
-	"alexnet/internal/report"
+	"alexnet/internal/text"
 	"alexnet/internal/train"
 )
 
@@ -204,7 +204,7 @@ func compiled(arch *model.Arch, cfg *config.Config, devices []device.Device) (me
 }
 
 func printSummary(w *bytes.Buffer, r *summaryResult, width int) {
-	fmt.Fprintf(w, "%s: %s, %s\n\n", r.Config, counted(r.Columns, "column"), classes(r.Classes))
+	fmt.Fprintf(w, "%s: %s, %s\n\n", r.Config, text.Count(r.Columns, "column"), text.Classes(r.Classes))
 	layers := &table{columns: []column{
 		{head: "layer"},
 		{head: "kind", drop: 3},
@@ -217,11 +217,11 @@ func printSummary(w *bytes.Buffer, r *summaryResult, width int) {
 		layers.add(l.Name, l.Kind, inputsOf(r, i), fmt.Sprintf("%dx%dx%d", l.Output[0], l.Output[1], l.Output[2]),
 			some(l.Parameters), some(l.MultiplyAdds))
 	}
-	layers.add("total", "", "", "", grouped(r.Parameters), grouped(r.MultiplyAdds))
+	layers.add("total", "", "", "", text.Grouped(r.Parameters), text.Grouped(r.MultiplyAdds))
 	layers.write(w, width)
 	fmt.Fprintf(w,
 		"\n%s parameters, %.3f G multiply-adds a picture (forward), %s neurons (outputs of conv and fc layers)\n",
-		grouped(r.Parameters), float64(r.MultiplyAdds)/1e9, grouped(r.Neurons))
+		text.Grouped(r.Parameters), float64(r.MultiplyAdds)/1e9, text.Grouped(r.Neurons))
 	printMeasured(w, r)
 	printMemory(w, r, width)
 	if r.Split != nil {
@@ -252,14 +252,14 @@ func printMeasured(w *bytes.Buffer, r *summaryResult) {
 	for i, d := range r.Devices {
 		names[i] = d.Name
 	}
-	where := fmt.Sprintf("measured on %s, median of %s of %s", strings.Join(names, " and "), counted(m.Steps, "step"),
-		counted(r.Batch, "picture"))
+	where := fmt.Sprintf("measured on %s, median of %s of %s", strings.Join(names, " and "), text.Count(m.Steps, "step"),
+		text.Count(r.Batch, "picture"))
 	if m.Days == 0 {
-		fmt.Fprintf(w, "training: %s, %s\n", speed(m.ImagesPerSecond), where)
+		fmt.Fprintf(w, "training: %s, %s\n", text.Speed(m.ImagesPerSecond), where)
 		return
 	}
 	fmt.Fprintf(w, "%d epochs of ImageNet (%s pictures, ILSVRC-2012): %s days at %s, %s\n", m.Epochs,
-		grouped(int64(m.Pictures)), strconv.FormatFloat(m.Days, 'f', 1, 64), speed(m.ImagesPerSecond), where)
+		text.Grouped(int64(m.Pictures)), strconv.FormatFloat(m.Days, 'f', 1, 64), text.Speed(m.ImagesPerSecond), where)
 }
 
 // inputsOf shows the exchange in the table: which layers read the other column. The first layer with weights reads the
@@ -281,7 +281,7 @@ func some(n int64) string {
 	if n == 0 {
 		return ""
 	}
-	return grouped(n)
+	return text.Grouped(n)
 }
 
 func printMemory(w *bytes.Buffer, r *summaryResult, width int) {
@@ -302,13 +302,13 @@ func printMemory(w *bytes.Buffer, r *summaryResult, width int) {
 	for _, p := range purposes {
 		row := []string{p}
 		for _, n := range bytes[p] {
-			row = append(row, report.Bytes(n))
+			row = append(row, text.Bytes(n))
 		}
 		tab.add(row...)
 	}
 	sum := []string{"total"}
 	for _, dev := range r.Devices {
-		sum = append(sum, report.Bytes(dev.MemoryTotal))
+		sum = append(sum, text.Bytes(dev.MemoryTotal))
 	}
 	tab.add(sum...)
 	tab.write(w, width)
@@ -324,12 +324,12 @@ func printExchange(w *bytes.Buffer, rows []model.ExchangeRow, batch, width int, 
 	}}
 	var picture, all int64
 	for _, row := range rows {
-		tab.add(row.Value, row.Reader, grouped(row.PerPicture), grouped(row.PerBatch))
+		tab.add(row.Value, row.Reader, text.Grouped(row.PerPicture), text.Grouped(row.PerBatch))
 		picture, all = picture+row.PerPicture, all+row.PerBatch
 	}
-	tab.add("forward", "", grouped(picture), grouped(all))
-	tab.add("backward", "", grouped(picture), grouped(all))
-	tab.add("a step", "", grouped(2*picture), grouped(2*all))
+	tab.add("forward", "", text.Grouped(picture), text.Grouped(all))
+	tab.add("backward", "", text.Grouped(picture), text.Grouped(all))
+	tab.add("a step", "", text.Grouped(2*picture), text.Grouped(2*all))
 	tab.write(w, width)
 }
 
@@ -342,5 +342,5 @@ type deviceMemory struct {
 
 // memoryLine is one line about a device's memory; summary tells what it is for.
 func memoryLine(d deviceMemory) string {
-	return fmt.Sprintf("memory on %s: %s", d.Name, report.Bytes(d.Total))
+	return fmt.Sprintf("memory on %s: %s", d.Name, text.Bytes(d.Total))
 }

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"alexnet/internal/text"
 )
 
 // column of a table. When the terminal is too narrow the columns with the highest drop go first; those with 0 stay.
@@ -91,7 +93,7 @@ func (t *table) shrink(shown, widths []int, width int) {
 func (t *table) line(row []string, shown, widths []int) string {
 	cells := make([]string, len(shown))
 	for k, i := range shown {
-		cell := shorten(row[i], widths[i])
+		cell := text.Shorten(row[i], widths[i])
 		pad := strings.Repeat(" ", widths[i]-utf8.RuneCountInString(cell))
 		if t.columns[i].right {
 			cells[k] = pad + cell
@@ -100,12 +102,4 @@ func (t *table) line(row []string, shown, widths []int) string {
 		}
 	}
 	return strings.TrimRight(strings.Join(cells, strings.Repeat(" ", gap)), " ")
-}
-
-// shorten cuts s to n characters, the last of which then is "…".
-func shorten(s string, n int) string {
-	if n <= 0 || utf8.RuneCountInString(s) <= n {
-		return s
-	}
-	return string([]rune(s)[:n-1]) + "…"
 }

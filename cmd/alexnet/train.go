@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"os"
 	"strings"
-	"unicode"
 
 	"github.com/spf13/cobra"
 
@@ -18,6 +17,7 @@ import (
 	"alexnet/internal/gpu"
 	"alexnet/internal/model"
 	"alexnet/internal/run"
+	"alexnet/internal/text"
 	"alexnet/internal/train"
 	"alexnet/internal/weights"
 )
@@ -244,7 +244,7 @@ func (o *trainOptions) resumed(ctx context.Context, to *train.Options, t *termin
 	if o.data != "" {
 		to.Source, err = openData(ctx, o.data, to.Config)
 	} else {
-		to.Source, err = reopenData(ctx, c, to.Config, "alexnet train --resume "+quoted(o.resume))
+		to.Source, err = reopenData(ctx, c, to.Config, "alexnet train --resume "+text.ShellWord(o.resume))
 	}
 	return err
 }
@@ -265,7 +265,7 @@ func (o *trainOptions) openDevices(to *train.Options, t *terminal) error {
 	}
 	to.Devices, to.Device = devices, name
 	if err := computes(devices, to.Config); err != nil && c != nil {
-		return advise(exitUsage, "alexnet train --init "+quoted(to.Dir.Path())+" --precision fp32 begins a new run "+
+		return advise(exitUsage, "alexnet train --init "+text.ShellWord(to.Dir.Path())+" --precision fp32 begins a new run "+
 			"from its weights", err)
 	} else if err != nil {
 		return err
@@ -280,7 +280,7 @@ func (o *trainOptions) openDevices(to *train.Options, t *terminal) error {
 			c.Device, name)
 	case c.Threads != to.Threads:
 		t.warn("the run so far was computed on %s, now there are %d: not bit for bit what it would have been",
-			counted(c.Threads, "core"), to.Threads)
+			text.Count(c.Threads, "core"), to.Threads)
 	case c.Hardware != hardware(devices):
 		t.warn("the run so far was computed on %s, from here on it is on %s: not bit for bit what it would have been",
 			c.Hardware, hardware(devices))
@@ -294,16 +294,6 @@ func hardware(devices []device.Device) string {
 		return able.Hardware()
 	}
 	return ""
-}
-
-// quoted is text as a shell takes it for one word.
-func quoted(text string) string {
-	if text != "" && !strings.ContainsFunc(text, func(r rune) bool {
-		return !unicode.IsLetter(r) && !unicode.IsDigit(r) && !strings.ContainsRune("-_./,:=+@%", r)
-	}) {
-		return text
-	}
-	return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'"
 }
 
 // setsPreprocess tells whether --set chose how pictures are prepared; otherwise --init keeps the file's way.
@@ -325,9 +315,9 @@ func weightsFlag(r *train.Result, dir *run.Dir) string {
 	case err == nil && newest == dir.Checkpoint(run.Best):
 		return ""
 	case r.BestPath != "":
-		return " --weights " + quoted(r.BestPath)
+		return " --weights " + text.ShellWord(r.BestPath)
 	}
-	return " --weights " + quoted(r.LastPath)
+	return " --weights " + text.ShellWord(r.LastPath)
 }
 
 // memoryOf turns the memory plans of a run into its document.
@@ -344,7 +334,7 @@ func memoryOf(plans []train.DeviceMemory) []deviceMemory {
 
 // failure adds what to do next, where the error does not say it.
 func (o *trainOptions) failure(err error, dir *run.Dir) error {
-	again := "alexnet train --resume " + quoted(dir.Path())
+	again := "alexnet train --resume " + text.ShellWord(dir.Path())
 	switch {
 	case o.device.gpus != "":
 		again += " --gpus " + o.device.gpus
@@ -352,7 +342,7 @@ func (o *trainOptions) failure(err error, dir *run.Dir) error {
 		again += " --device " + o.device.device
 	}
 	if o.resume != "" && o.data != "" {
-		again += " --data " + quoted(o.data)
+		again += " --data " + text.ShellWord(o.data)
 	}
 	if o.resume != "" && o.epochs > 0 {
 		again += fmt.Sprintf(" --epochs %d", o.epochs)
@@ -366,7 +356,7 @@ func (o *trainOptions) failure(err error, dir *run.Dir) error {
 	if _, missing := os.Stat(dir.Checkpoint(run.Last)); missing != nil {
 		again = "the same command again"
 		if o.out != "" {
-			again = "rm -r " + quoted(dir.Path()) + ", then the same command again"
+			again = "rm -r " + text.ShellWord(dir.Path()) + ", then the same command again"
 		}
 	}
 	var other *train.OtherData
@@ -385,14 +375,14 @@ func (o *trainOptions) failure(err error, dir *run.Dir) error {
 
 // fromWeights is the command that begins a new run with other pictures from where this one is.
 func fromWeights(e *train.OtherData, dir *run.Dir) string {
-	next := "alexnet train --config " + quoted(dir.Config())
+	next := "alexnet train --config " + text.ShellWord(dir.Config())
 	if e.Path != generated {
-		next += " --data " + quoted(e.Path)
+		next += " --data " + text.ShellWord(e.Path)
 	}
 	if !e.Fits {
 		return next
 	}
-	return next + " --init " + quoted(e.Checkpoint)
+	return next + " --init " + text.ShellWord(e.Checkpoint)
 }
 
 func reportTraining(r *train.Result, to *train.Options, t *terminal) error {
@@ -412,11 +402,11 @@ func reportTraining(r *train.Result, to *train.Options, t *terminal) error {
 	err := t.result(out, func(w *bytes.Buffer) {
 		if r.Finished {
 			fmt.Fprintf(w, "%s is finished: %d of %s, %d of %s; nothing was done\n", folder, r.Steps,
-				counted(int(max(r.PlannedSteps, r.Steps)), "step"), r.Epochs,
-				counted(max(r.PlannedEpochs, r.Epochs), "epoch"))
+				text.Count(int(max(r.PlannedSteps, r.Steps)), "step"), r.Epochs,
+				text.Count(max(r.PlannedEpochs, r.Epochs), "epoch"))
 			return
 		}
-		fmt.Fprintf(w, "trained %s, %s", counted(int(r.Steps), "step"), counted(r.Epochs, "epoch"))
+		fmt.Fprintf(w, "trained %s, %s", text.Count(int(r.Steps), "step"), text.Count(r.Epochs, "epoch"))
 		if r.Loss != nil {
 			fmt.Fprintf(w, "; loss of the last step %.4f", *r.Loss)
 		}
@@ -434,7 +424,7 @@ func reportTraining(r *train.Result, to *train.Options, t *terminal) error {
 		if r.Epochs < r.PlannedEpochs {
 			flag = fmt.Sprintf("--steps %d", 2*r.Steps)
 		}
-		t.note("next: alexnet train --resume %s %s", quoted(folder), flag)
+		t.note("next: alexnet train --resume %s %s", text.ShellWord(folder), flag)
 		return nil
 	}
 	t.note("next: alexnet eval%s; alexnet predict PICTURE%[1]s; the curves are in %s", weightsFlag(r, dir), curves)

@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 
 	"alexnet/internal/report"
+	"alexnet/internal/text"
 	"alexnet/internal/train"
 )
 
@@ -33,12 +34,12 @@ const fewClasses = 5
 func (p *trainProgress) Start(s train.Start) {
 	p.ahead = s
 	p.note("run folder: %s", p.dir)
-	text := fmt.Sprintf("%s, batches of %d: %s an epoch", counted(s.Pictures, "picture"), s.Batch,
-		counted(int(s.StepsPerEpoch), "step"))
+	line := fmt.Sprintf("%s, batches of %d: %s an epoch", text.Count(s.Pictures, "picture"), s.Batch,
+		text.Count(int(s.StepsPerEpoch), "step"))
 	if s.First > 0 {
-		text += fmt.Sprintf("; going on after step %d", s.First)
+		line += fmt.Sprintf("; going on after step %d", s.First)
 	}
-	p.note("%s", text)
+	p.note("%s", line)
 }
 
 // Step moves the bar.
@@ -70,16 +71,16 @@ func (p *trainProgress) Epoch(m report.Metrics) {
 		parts = append(parts, fmt.Sprintf("val loss %.4f", *m.ValLoss))
 	}
 	if m.ValTop1Error != nil && m.ValTop5Error != nil {
-		parts = append(parts, "top-1 "+percent(*m.ValTop1Error))
+		parts = append(parts, "top-1 "+text.Percent(*m.ValTop1Error))
 		if p.top5 {
-			parts = append(parts, "top-5 "+percent(*m.ValTop5Error))
+			parts = append(parts, "top-5 "+text.Percent(*m.ValTop5Error))
 		}
 	}
 	if e := p.epoch; e.steps > 0 {
-		parts = append(parts, speed(e.steps/e.seconds), fmt.Sprintf("stall %.0f%%", 100*e.stalled/e.seconds))
+		parts = append(parts, text.Speed(e.steps/e.seconds), fmt.Sprintf("stall %.0f%%", 100*e.stalled/e.seconds))
 	}
 	p.epoch = epochSums{}
-	p.note("%s", joined(parts, p.t.errWidth))
+	p.note("%s", text.JoinFitting(parts, p.t.errWidth))
 }
 
 // stopping says what the first signal brings about: a checkpoint, where there is a step to keep.

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"alexnet/internal/model"
+	"alexnet/internal/text"
 	"alexnet/internal/train"
 	"alexnet/internal/weights"
 )
@@ -121,7 +122,7 @@ func runWeightsInit(ctx context.Context, o weightsInitOptions, t *terminal) erro
 		return err
 	}
 	return t.result(r, func(w *bytes.Buffer) {
-		fmt.Fprintf(w, "%s: %s parameters of %s, seed %d\n", r.Out, grouped(r.Parameters), o.net.config, r.Seed)
+		fmt.Fprintf(w, "%s: %s parameters of %s, seed %d\n", r.Out, text.Grouped(r.Parameters), o.net.config, r.Seed)
 	})
 }
 
@@ -178,14 +179,14 @@ func runWeightsShow(ctx context.Context, path string, t *terminal) error {
 }
 
 // decoded is a metadata value as JSON where it is such, else as the text it is.
-func decoded(text string) any {
+func decoded(value string) any {
 	var v any
-	if strings.HasPrefix(text, "{") || strings.HasPrefix(text, "[") {
-		if json.Unmarshal([]byte(text), &v) == nil {
+	if strings.HasPrefix(value, "{") || strings.HasPrefix(value, "[") {
+		if json.Unmarshal([]byte(value), &v) == nil {
 			return v
 		}
 	}
-	return text
+	return value
 }
 
 func printWeights(w *bytes.Buffer, r weightsShowResult, meta map[string]string, width int) {
@@ -198,19 +199,19 @@ func printWeights(w *bytes.Buffer, r weightsShowResult, meta map[string]string, 
 			values *= int64(d)
 		}
 		tab.add(tensor.Name, tensor.DType, strings.Trim(strings.Join(strings.Fields(fmt.Sprint(tensor.Shape)), "x"),
-			"[]"), grouped(values))
+			"[]"), text.Grouped(values))
 	}
 	tab.write(w, width)
 	sums := "every checksum agrees"
 	if !r.Checksums {
 		sums = "no checksums, it is another program's"
 	}
-	fmt.Fprintf(w, "\n%s parameters; %s\n\n", grouped(r.Parameters), sums)
+	fmt.Fprintf(w, "\n%s parameters; %s\n\n", text.Grouped(r.Parameters), sums)
 	for _, key := range slices.Sorted(maps.Keys(meta)) {
-		text := strings.TrimRight(meta[key], "\n")
-		if strings.Contains(text, "\n") {
-			text = "\n    " + strings.ReplaceAll(text, "\n", "\n    ")
+		value := strings.TrimRight(meta[key], "\n")
+		if strings.Contains(value, "\n") {
+			value = "\n    " + strings.ReplaceAll(value, "\n", "\n    ")
 		}
-		fmt.Fprintln(w, key+": "+text)
+		fmt.Fprintln(w, key+": "+value)
 	}
 }

@@ -14,6 +14,8 @@ import (
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/parser"
 	"github.com/goccy/go-yaml/token"
+
+	"alexnet/internal/text"
 )
 
 // decoder walks a YAML tree into a Config and remembers where each key stood, so that what is found wrong later can be
@@ -218,7 +220,7 @@ func (d *decoder) identity(n ast.Node, kv []*ast.MappingValueNode, i int) (kind,
 // oneOf words the choice, nearest first where there is a near one.
 func oneOf(s string, valid []string) string {
 	msg := ", must be one of " + strings.Join(valid, ", ")
-	if n := Nearest(s, valid); n != "" {
+	if n := text.Nearest(s, valid); n != "" {
 		msg += "; nearest: " + n
 	}
 	return msg
