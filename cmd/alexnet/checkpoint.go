@@ -12,6 +12,7 @@ import (
 	"alexnet/internal/builtin"
 	"alexnet/internal/run"
 	"alexnet/internal/text"
+	"alexnet/internal/ui"
 	"alexnet/internal/weights"
 )
 
@@ -26,7 +27,7 @@ func (o *weightsOption) addFlag(c *cobra.Command) {
 
 // load opens the checkpoint; without --weights the best one of the newest run or, where there is none, the net in the
 // program. It says which.
-func (o *weightsOption) load(t *terminal) (*weights.Checkpoint, error) {
+func (o *weightsOption) load(t *ui.Terminal) (*weights.Checkpoint, error) {
 	path := o.path
 	if path == "" {
 		newest, err := run.Newest()
@@ -37,7 +38,7 @@ func (o *weightsOption) load(t *terminal) (*weights.Checkpoint, error) {
 			return nil, err
 		}
 		path = newest
-		t.note("weights: %s", path)
+		t.Note("weights: %s", path)
 	} else {
 		path = inRun(path, t)
 	}
@@ -46,28 +47,28 @@ func (o *weightsOption) load(t *terminal) (*weights.Checkpoint, error) {
 	}
 	c, err := loadCheckpoint(path)
 	if err == nil && c.Best == nil && c.Epoch == 0 && filepath.Base(path) == run.Last+".safetensors" {
-		t.note("it is from step %d; its run has had no validation yet, and so no best checkpoint", c.Step)
+		t.Note("it is from step %d; its run has had no validation yet, and so no best checkpoint", c.Step)
 	}
 	return c, err
 }
 
 // loadBuiltin opens the net in the program and says how good it is.
-func loadBuiltin(t *terminal, more string) (*weights.Checkpoint, error) {
+func loadBuiltin(t *ui.Terminal, more string) (*weights.Checkpoint, error) {
 	m, err := builtin.Test()
 	if err != nil {
 		return nil, err
 	}
 	c, err := builtin.Load()
 	if err == nil {
-		t.note("net: %s, built in (%s of %s; %s of its test pictures right)%s", builtin.Net, text.Classes(len(c.Classes)),
-			builtin.Data, text.Percent(1-m.Top1Error), more)
+		t.Note("net: %s, built in (%s of %s; %s of its test pictures right)%s", builtin.Net,
+			text.Classes(len(c.Classes)), builtin.Data, text.Percent(1-m.Top1Error), more)
 	}
 	return c, err
 }
 
 // inRun is the checkpoint to use where path is a run folder, and says which; else path itself. The name of the net in
 // the program means that net whatever lies in the working folder: a file or run of this name is ./builtin.
-func inRun(path string, t *terminal) string {
+func inRun(path string, t *ui.Terminal) string {
 	if path == builtin.Name {
 		return path
 	}
@@ -75,7 +76,7 @@ func inRun(path string, t *terminal) string {
 	if inside == "" {
 		return path
 	}
-	t.note("weights: %s", inside)
+	t.Note("weights: %s", inside)
 	return inside
 }
 

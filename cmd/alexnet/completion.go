@@ -15,6 +15,7 @@ import (
 	"alexnet/internal/gpu"
 	"alexnet/internal/model"
 	"alexnet/internal/run"
+	"alexnet/internal/ui"
 )
 
 // completionResult is the document of completion SHELL --json.
@@ -46,7 +47,7 @@ var shells = []struct {
 	},
 }
 
-func newCompletionCommand(t *terminal) *cobra.Command {
+func newCompletionCommand(t *ui.Terminal) *cobra.Command {
 	var children []*cobra.Command
 	for _, s := range shells {
 		children = append(children, &cobra.Command{
@@ -61,7 +62,7 @@ The example's line switches it on in the shell at hand; in the shell's start-up 
 				if err := s.write(c.Root(), &b); err != nil {
 					return err
 				}
-				return t.result(completionResult{s.name, b.String()}, func(w *bytes.Buffer) { w.Write(b.Bytes()) })
+				return t.Result(completionResult{s.name, b.String()}, func(w *bytes.Buffer) { w.Write(b.Bytes()) })
 			},
 		})
 	}

@@ -14,9 +14,10 @@ import (
 
 	"alexnet/internal/data"
 	"alexnet/internal/text"
+	"alexnet/internal/ui"
 )
 
-func newDataCommand(t *terminal) *cobra.Command {
+func newDataCommand(t *ui.Terminal) *cobra.Command {
 	return newGroup("data", "Make and inspect pictures for training", `Make and inspect pictures for training. Data `+
 		`is a folder or a tar of class folders, or of train/ and val/ with class folders in them.`,
 		newDataDemoCommand(t), newDataInfoCommand(t))
@@ -36,7 +37,7 @@ type dataDemoResult struct {
 	Val     int      `json:"val"`
 }
 
-func newDataDemoCommand(t *terminal) *cobra.Command {
+func newDataDemoCommand(t *ui.Terminal) *cobra.Command {
 	var o dataDemoOptions
 	c := &cobra.Command{
 		Use:   "demo --out DIR",
@@ -67,7 +68,7 @@ options give the same files.`,
 	return c
 }
 
-func runDataDemo(ctx context.Context, o dataDemoOptions, t *terminal) error {
+func runDataDemo(ctx context.Context, o dataDemoOptions, t *ui.Terminal) error {
 	err := data.Demo(ctx, o.out, o.pictures)
 	if errors.Is(err, fs.ErrExist) {
 		return advise(exitFailed, "give a new folder", err)
@@ -81,7 +82,7 @@ func runDataDemo(ctx context.Context, o dataDemoOptions, t *terminal) error {
 	}
 	defer done(source)
 	r := dataDemoResult{o.out, source.Classes, source.Train.Len(), source.Val.Len()}
-	return t.result(r, func(w *bytes.Buffer) {
+	return t.Result(r, func(w *bytes.Buffer) {
 		fmt.Fprintf(w, "%s: %s to train on, %s for validation, %s\n", r.Out, text.Count(r.Train, "picture"),
 			text.Grouped(int64(r.Val)), strings.Join(r.Classes, " "))
 	})
@@ -94,7 +95,7 @@ type dataInfoOptions struct {
 	seed  uint64
 }
 
-func newDataInfoCommand(t *terminal) *cobra.Command {
+func newDataInfoCommand(t *ui.Terminal) *cobra.Command {
 	var o dataInfoOptions
 	c := &cobra.Command{
 		Use:   "info DIR|TAR",
@@ -119,38 +120,34 @@ would hold out), their formats, colours and sizes. Pictures that cannot be read 
 	return c
 }
 
-func runDataInfo(ctx context.Context, o dataInfoOptions, t *terminal) error {
+func runDataInfo(ctx context.Context, o dataInfoOptions, t *ui.Terminal) error {
 	source, err := scan(ctx, o.path, o.share, o.seed)
 	if err != nil {
 		return err
 	}
 	defer done(source)
-	bar := newProgress(t)
-	info, err := data.Inspect(ctx, source, 0, 0, func(done, total int) {
-		bar.update(status{
-			label: "reading", done: int64(done), all: int64(total), left: int64(total - done), loss: -1, stall: -1,
-		})
-	})
-	bar.clear()
+	bar := ui.NewProgress(t)
+	info, err := data.Inspect(ctx, source, 0, 0, bar.Counter("reading"))
+	bar.Clear()
 	if err != nil {
 		return err
 	}
 	for _, u := range info.Unreadable {
-		t.note("cannot read picture %s: %s", u.Name, u.Reason)
+		t.Note("cannot read picture %s: %s", u.Name, u.Reason)
 	}
-	if err := t.result(info, func(w *bytes.Buffer) { printDataInfo(w, info, t.outWidth) }); err != nil {
+	if err := t.Result(info, func(w *bytes.Buffer) { printDataInfo(w, info, t.OutWidth) }); err != nil {
 		return err
 	}
 	return unreadable(len(info.Unreadable))
 }
 
 func printDataInfo(w *bytes.Buffer, r *data.SourceInfo, width int) {
-	tab := &table{columns: []column{{head: "class"}, {head: "train", right: true}, {head: "val", right: true}}}
+	tab := &ui.Table{Columns: []ui.Column{{Head: "class"}, {Head: "train", Right: true}, {Head: "val", Right: true}}}
 	for _, c := range r.Classes {
-		tab.add(c.Name, text.Grouped(int64(c.Train)), text.Grouped(int64(c.Val)))
+		tab.Add(c.Name, text.Grouped(int64(c.Train)), text.Grouped(int64(c.Val)))
 	}
-	tab.add("total", text.Grouped(int64(r.Train)), text.Grouped(int64(r.Val)))
-	tab.write(w, width)
+	tab.Add("total", text.Grouped(int64(r.Train)), text.Grouped(int64(r.Val)))
+	tab.Write(w, width)
 	held := ""
 	if r.HeldOut {
 		held = "; val: held out by share"

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -15,6 +16,7 @@ import (
 	"alexnet/internal/reference"
 	"alexnet/internal/text"
 	"alexnet/internal/train"
+	"alexnet/internal/ui"
 	"alexnet/internal/weights"
 )
 
@@ -138,13 +140,13 @@ func (o *deviceOptions) kind() (kind string, n int, err error) {
 
 // open starts the devices; closeDevices ends them. Where oneDNN is missing, cpu is the reference backend, and err says
 // so.
-func (o *deviceOptions) open(t *terminal) ([]device.Device, error) {
+func (o *deviceOptions) open(t *ui.Terminal) ([]device.Device, error) {
 	devices, _, err := o.named(t)
 	return devices, err
 }
 
 // named is open, and gives what --device would have to be to name these devices.
-func (o *deviceOptions) named(t *terminal) (devices []device.Device, name string, err error) {
+func (o *deviceOptions) named(t *ui.Terminal) (devices []device.Device, name string, err error) {
 	kind, n, err := o.kind()
 	if err != nil {
 		return nil, "", err
@@ -162,10 +164,10 @@ func (o *deviceOptions) named(t *terminal) (devices []device.Device, name string
 			return devices, several(kind, n), err
 		}
 		if !cpu.Built {
-			t.note("this program was built without oneDNN and computes with the slower reference backend; make build " +
+			t.Note("this program was built without oneDNN and computes with the slower reference backend; make build " +
 				"says what it needs")
 		} else {
-			t.note("%v; computing with the slower reference backend", missing)
+			t.Note("%v; computing with the slower reference backend", missing)
 		}
 		kind = "reference"
 	}
@@ -180,16 +182,19 @@ func computes(devices []device.Device, cfg *config.Config) error {
 
 // computesAnyway says where a trained net computes in fp32 because the devices lack the precision that it was trained
 // in.
-func computesAnyway(devices []device.Device, c *weights.Checkpoint, t *terminal) {
+func computesAnyway(devices []device.Device, c *weights.Checkpoint, t *ui.Terminal) {
 	if cfg, err := config.Parse(c.Config, nil); err == nil {
 		if _, lacking, _ := train.Precision(cfg, devices); lacking != nil {
-			t.note("computing in fp32: %v", lacking)
+			t.Note("computing in fp32: %v", lacking)
 		}
 	}
 }
 
 // several is cpu, or cpu,cpu.
 func several(kind string, n int) string { return strings.TrimSuffix(strings.Repeat(kind+",", n), ",") }
+
+// done closes what was only read or is of no further use: that it fails to close changes nothing.
+func done(c io.Closer) { _ = c.Close() }
 
 func closeDevices(devices []device.Device) {
 	for _, d := range devices {

@@ -19,6 +19,7 @@ import (
 	"alexnet/internal/reference"
 	"alexnet/internal/selftest"
 	"alexnet/internal/text"
+	"alexnet/internal/ui"
 )
 
 // doctorOptions are what doctor was asked to look at.
@@ -63,7 +64,7 @@ type precisionFacts struct {
 	Missing   string `json:"missing,omitempty"` // why not; empty: it does
 }
 
-func newDoctorCommand(t *terminal) *cobra.Command {
+func newDoctorCommand(t *ui.Terminal) *cobra.Command {
 	var o doctorOptions
 	c := &cobra.Command{
 		Use:   "doctor",
@@ -107,7 +108,7 @@ Any failure: exit code 1.`,
 	return c
 }
 
-func runDoctor(ctx context.Context, o doctorOptions, t *terminal) error {
+func runDoctor(ctx context.Context, o doctorOptions, t *ui.Terminal) error {
 	if o.device.gpus != "" { // --gpus is never ignored: it says what is missing
 		devices, err := o.device.open(t)
 		if err != nil {
@@ -120,7 +121,7 @@ func runDoctor(ctx context.Context, o doctorOptions, t *terminal) error {
 	if err := r.selfTest(ctx, append(backendsOf(&o.device), gpuBackends(&o.device, r.GPUs)...)); err != nil {
 		return err
 	}
-	if err := t.result(r, func(w *bytes.Buffer) { printDoctor(w, r, t.outWidth) }); err != nil {
+	if err := t.Result(r, func(w *bytes.Buffer) { printDoctor(w, r, t.OutWidth) }); err != nil {
 		return err
 	}
 	return r.verdict()
@@ -233,11 +234,11 @@ func supports(b selftest.Backend, p device.Precision) (missing, err error) {
 }
 
 func printDoctor(w *bytes.Buffer, r *doctorResult, width int) {
-	facts := &table{columns: []column{{}, {}}}
+	facts := &ui.Table{Columns: []ui.Column{{}, {}}}
 	for _, f := range r.facts() {
-		facts.add(f[0], f[1])
+		facts.Add(f[0], f[1])
 	}
-	facts.write(w, 0) // never shortened: it is to be pasted
+	facts.Write(w, 0) // never shortened: it is to be pasted
 	w.WriteString("\n")
 	printChecks(w, r.Checks, width)
 	fmt.Fprintf(w, "\n%s of one op each, on equal inputs, against the reference in float64: %d failed\n",
@@ -335,15 +336,15 @@ func memoryFacts(m machine.Memory) string {
 
 // printChecks writes a line an op.
 func printChecks(w *bytes.Buffer, checks []selftest.Check, width int) {
-	tab := &table{columns: []column{
-		{head: "op"},
-		{head: "device"},
-		{head: "precision"},
-		{head: "forward", right: true, drop: 3},
-		{head: "gate", right: true, drop: 4},
-		{head: "gradient", right: true, drop: 3},
-		{head: "gate", right: true, drop: 4},
-		{head: ""},
+	tab := &ui.Table{Columns: []ui.Column{
+		{Head: "op"},
+		{Head: "device"},
+		{Head: "precision"},
+		{Head: "forward", Right: true, Drop: 3},
+		{Head: "gate", Right: true, Drop: 4},
+		{Head: "gradient", Right: true, Drop: 3},
+		{Head: "gate", Right: true, Drop: 4},
+		{Head: ""},
 	}}
 	var notes []string
 	for _, c := range checks {
@@ -353,12 +354,12 @@ func printChecks(w *bytes.Buffer, checks []selftest.Check, width int) {
 		}
 		f, fg := deviationCells(c.Forward)
 		g, gg := deviationCells(c.Gradient)
-		tab.add(c.Op, c.Device, c.Precision, f, fg, g, gg, verdict)
+		tab.Add(c.Op, c.Device, c.Precision, f, fg, g, gg, verdict)
 		if c.Error != "" {
 			notes = append(notes, fmt.Sprintf("%s on %s, %s: %s", c.Op, c.Device, c.Precision, c.Error))
 		}
 	}
-	tab.write(w, width)
+	tab.Write(w, width)
 	for _, n := range notes {
 		fmt.Fprintln(w, n)
 	}

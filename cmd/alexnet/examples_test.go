@@ -16,6 +16,7 @@ import (
 
 	"alexnet/internal/config"
 	"alexnet/internal/text"
+	"alexnet/internal/ui"
 )
 
 // examplePage is the net that stands in for those too large for a test, with the names of the paper's layers.
@@ -105,7 +106,7 @@ func TestExamples(t *testing.T) {
 			walk(s)
 		}
 	}
-	walk(newRootCommand(&terminal{}))
+	walk(newRootCommand(&ui.Terminal{}))
 	prepared := exampleFolder(t)
 	for _, c := range all {
 		t.Run(strings.ReplaceAll(c.CommandPath(), " ", "-"), func(t *testing.T) {
@@ -176,7 +177,7 @@ func shell(t *testing.T, dir, command string) {
 // name it.
 func standIn(t *testing.T, dir string, args []string) (more, named []string) {
 	t.Helper()
-	c, rest, err := newRootCommand(&terminal{}).Find(args)
+	c, rest, err := newRootCommand(&ui.Terminal{}).Find(args)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -15,6 +15,7 @@ import (
 	"alexnet/internal/export"
 	"alexnet/internal/run"
 	"alexnet/internal/text"
+	"alexnet/internal/ui"
 	"alexnet/internal/weights"
 )
 
@@ -125,6 +126,15 @@ func nextStep(err error) string {
 		return "name a place that you can write to, or ask for the permission"
 	}
 	return ""
+}
+
+// showError prints err and the next step. Some messages end with their advice: it is said once.
+func showError(t *ui.Terminal, err error) {
+	next, message := nextStep(err), err.Error()
+	if next != "" {
+		message = strings.Replace(message, "; "+next, "", 1)
+	}
+	t.Fail(message, next)
 }
 
 // correction is what to do about a mistake in a configuration.

@@ -18,6 +18,7 @@ import (
 	"alexnet/internal/export"
 	"alexnet/internal/model"
 	"alexnet/internal/text"
+	"alexnet/internal/ui"
 	"alexnet/internal/weights"
 )
 
@@ -48,7 +49,7 @@ const toCheckpoint = "checkpoint"
 
 func targetNames() []string { return append(slices.Sorted(maps.Keys(exportTargets)), toCheckpoint) }
 
-func newWeightsExportCommand(t *terminal) *cobra.Command {
+func newWeightsExportCommand(t *ui.Terminal) *cobra.Command {
 	var o exportOptions
 	c := &cobra.Command{
 		Use:   "export FILE|RUN --out FILE",
@@ -98,7 +99,7 @@ func (o *exportOptions) check(c *cobra.Command) error {
 	return nil
 }
 
-func runWeightsExport(ctx context.Context, o exportOptions, path string, t *terminal) error {
+func runWeightsExport(ctx context.Context, o exportOptions, path string, t *ui.Terminal) error {
 	if err := newFile(o.out, o.force); err != nil {
 		return err
 	}
@@ -121,7 +122,7 @@ func runWeightsExport(ctx context.Context, o exportOptions, path string, t *term
 		return err
 	}
 	r.Bytes = info.Size()
-	return t.result(r, func(w *bytes.Buffer) {
+	return t.Result(r, func(w *bytes.Buffer) {
 		fmt.Fprintf(w, "%s: %s, %s parameters as %s, %s\n", r.Out, r.To, text.Grouped(r.Parameters), r.DType,
 			text.Bytes(r.Bytes))
 		if r.MeanImage != "" {

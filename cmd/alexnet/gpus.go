@@ -11,6 +11,7 @@ import (
 	"alexnet/internal/gpu"
 	"alexnet/internal/selftest"
 	"alexnet/internal/text"
+	"alexnet/internal/ui"
 )
 
 // allGPUs is --gpus all.
@@ -55,7 +56,7 @@ func gpusOf(names string) (numbers string, ok bool) {
 }
 
 // openGPUs opens what --gpus names.
-func (o *deviceOptions) openGPUs(t *terminal) ([]device.Device, string, error) {
+func (o *deviceOptions) openGPUs(t *ui.Terminal) ([]device.Device, string, error) {
 	refuse := func(next string, err error) ([]device.Device, string, error) {
 		return nil, "", advise(exitNoGPU, next, fmt.Errorf("--gpus %s: %w", o.gpus, err))
 	}
@@ -66,7 +67,7 @@ func (o *deviceOptions) openGPUs(t *terminal) ([]device.Device, string, error) {
 	if err := gpu.Available(); err != nil {
 		return refuse(gpuAdvice(err), err)
 	}
-	if numbers, err = chooseGPUs(numbers, gpu.Count(), t.note); err != nil {
+	if numbers, err = chooseGPUs(numbers, gpu.Count(), t.Note); err != nil {
 		return refuse("alexnet doctor shows the GPUs", err)
 	}
 	if o.choice.Graphs && len(numbers) > 1 {
@@ -74,7 +75,7 @@ func (o *deviceOptions) openGPUs(t *terminal) ([]device.Device, string, error) {
 			"--gpus %s --graphs: a CUDA graph holds the step of one device, these are two", o.gpus)
 	}
 	choice := o.choice
-	choice.Note = func(line string) { t.warn("%s", line) }
+	choice.Note = func(line string) { t.Warn("%s", line) }
 	devices, err := gpu.Open(numbers, choice)
 	if err != nil {
 		return refuse(gpuAdvice(err), err)

@@ -2,8 +2,8 @@
 //
 // Each command has a file of its own: newXCommand declares flags and help and checks what was typed, runX does the work
 // and can be called without a shell. The arithmetic, the data and the files belong to the packages under internal; this
-// package wires them together, picks the backend (devices.go, nowhere else), draws progress (progress.go), and turns
-// results and errors into text, JSON and exit codes (output.go, exit.go).
+// package wires them together, picks the backend (devices.go, nowhere else), and turns results into text and JSON and
+// errors into exit codes and advice (exit.go). How these are written to the terminal is for package ui.
 package main
 
 import (
@@ -17,13 +17,14 @@ import (
 	"github.com/spf13/pflag"
 
 	"alexnet/internal/text"
+	"alexnet/internal/ui"
 )
 
-func main() { os.Exit(execute(os.Args[1:], newTerminal(os.Stdout, os.Stderr))) }
+func main() { os.Exit(execute(os.Args[1:], ui.NewTerminal(os.Stdout, os.Stderr))) }
 
 // execute runs one command line and returns the exit code.
-func execute(args []string, t *terminal) int {
-	ctx, stop := untilSignal(context.Background(), t.lastWords)
+func execute(args []string, t *ui.Terminal) int {
+	ctx, stop := untilSignal(context.Background(), t.LastWords)
 	defer stop()
 	root := newRootCommand(t)
 	root.SetArgs(args)
@@ -35,10 +36,10 @@ func execute(args []string, t *terminal) int {
 		if errors.Is(err, context.Canceled) {
 			err = context.Cause(ctx)
 		}
-		t.fail(err)
+		showError(t, err)
 		return exitSignal + int(signal)
 	}
-	t.fail(err)
+	showError(t, err)
 	return exitCode(err)
 }
 
@@ -59,7 +60,7 @@ const exitHelp = `Exit codes:
   130  interrupted by SIGINT, 143 by SIGTERM, 129 by SIGHUP (training then writes a checkpoint where there is something to keep)
 `
 
-func newRootCommand(t *terminal) *cobra.Command {
+func newRootCommand(t *ui.Terminal) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "alexnet",
 		Short: "Train AlexNet as in 2012, evaluate it, name pictures with it",
@@ -73,9 +74,9 @@ func newRootCommand(t *terminal) *cobra.Command {
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
-	root.SetOut(t.out)
-	root.SetErr(t.err)
-	root.PersistentFlags().BoolVar(&t.json, "json", false, "write the result as one JSON document")
+	root.SetOut(t.Out)
+	root.SetErr(t.Err)
+	root.PersistentFlags().BoolVar(&t.JSON, "json", false, "write the result as one JSON document")
 	root.SetFlagErrorFunc(flagError)
 	root.SetHelpTemplate(root.HelpTemplate() + "{{if not .HasParent}}\n" + exitHelp + "{{end}}")
 	root.SetHelpCommand(newHelpCommand())

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"alexnet/internal/text"
+	"alexnet/internal/ui"
 )
 
 // manResult is the document of man --json.
@@ -21,7 +22,7 @@ type manResult struct {
 	Pages []string `json:"pages"`
 }
 
-func newManCommand(t *terminal) *cobra.Command {
+func newManCommand(t *ui.Terminal) *cobra.Command {
 	var out string
 	c := &cobra.Command{
 		Use:   "man --out DIR",
@@ -42,7 +43,7 @@ same names are written over. SOURCE_DATE_EPOCH, in seconds, sets the date that t
 	return c
 }
 
-func runMan(root *cobra.Command, out string, t *terminal) error {
+func runMan(root *cobra.Command, out string, t *ui.Terminal) error {
 	if err := os.MkdirAll(out, 0o777); err != nil {
 		return err
 	}
@@ -60,7 +61,7 @@ func runMan(root *cobra.Command, out string, t *terminal) error {
 			return err
 		}
 	}
-	return t.result(r, func(w *bytes.Buffer) {
+	return t.Result(r, func(w *bytes.Buffer) {
 		fmt.Fprintf(w, "%s: %s, from %s to %s; man %s shows the first\n", out, text.Count(len(r.Pages), "page"),
 			r.Pages[0], r.Pages[len(r.Pages)-1], text.ShellWord(filepath.Join(out, r.Pages[0])))
 	})

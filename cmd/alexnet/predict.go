@@ -11,6 +11,7 @@ import (
 
 	"alexnet/internal/text"
 	"alexnet/internal/train"
+	"alexnet/internal/ui"
 )
 
 // predictOptions are what predict was asked to do.
@@ -28,7 +29,7 @@ type predictResult struct {
 	Error       string                   `json:"error,omitempty"`
 }
 
-func newPredictCommand(t *terminal) *cobra.Command {
+func newPredictCommand(t *ui.Terminal) *cobra.Command {
 	var o predictOptions
 	c := &cobra.Command{
 		Use:   "predict IMAGE...",
@@ -63,7 +64,7 @@ which knows ten classes, those of CIFAR-10.`,
 // predictBatch is how many pictures are computed at a time.
 const predictBatch = 64
 
-func runPredict(ctx context.Context, o predictOptions, images []string, t *terminal) error {
+func runPredict(ctx context.Context, o predictOptions, images []string, t *ui.Terminal) error {
 	p, end, err := openPredictor(&o.weights, &o.device,
 		train.PredictOptions{Batch: min(len(images), predictBatch), Strict: o.strict}, t)
 	if err != nil {
@@ -80,10 +81,10 @@ func runPredict(ctx context.Context, o predictOptions, images []string, t *termi
 		if a.Err != nil {
 			out[i].Error = a.Err.Error()
 			bad = append(bad, a.Image)
-			t.note("%s", unread(a.Image, a.Err, "alexnet predict"))
+			t.Note("%s", unread(a.Image, a.Err, "alexnet predict"))
 		}
 	}
-	if err := t.result(out, func(w *bytes.Buffer) { printPredictions(w, out, t.outWidth) }); err != nil {
+	if err := t.Result(out, func(w *bytes.Buffer) { printPredictions(w, out, t.OutWidth) }); err != nil {
 		return err
 	}
 	return unreadable(len(bad), bad...)
@@ -100,7 +101,7 @@ func unread(path string, err error, command string) string {
 
 // openPredictor opens checkpoint and devices, and the net of po on them.
 func openPredictor(wo *weightsOption, do *deviceOptions, po train.PredictOptions,
-	t *terminal,
+	t *ui.Terminal,
 ) (p *train.Predictor, end func(), err error) {
 	checkpoint, err := wo.load(t)
 	if err != nil {

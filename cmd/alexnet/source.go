@@ -10,6 +10,7 @@ import (
 	"alexnet/internal/config"
 	"alexnet/internal/data"
 	"alexnet/internal/text"
+	"alexnet/internal/ui"
 	"alexnet/internal/weights"
 )
 
@@ -96,7 +97,9 @@ func here(path string) string {
 }
 
 // evalData chooses the pictures to evaluate on, and says on standard error which they are.
-func evalData(ctx context.Context, path string, c *weights.Checkpoint, t *terminal) (*data.Source, *data.Set, error) {
+func evalData(
+	ctx context.Context, path string, c *weights.Checkpoint, t *ui.Terminal,
+) (*data.Source, *data.Set, error) {
 	cfg, err := config.Parse(c.Config, nil)
 	if err != nil {
 		return nil, nil, fmt.Errorf("configuration in %s: %w", c.Path, err)
@@ -112,7 +115,7 @@ func evalData(ctx context.Context, path string, c *weights.Checkpoint, t *termin
 	}
 	trained := source.Fingerprint == c.Data.Fingerprint
 	if path == "" && !trained {
-		t.warn("the pictures in %s have changed since the training; some of these may have been trained on",
+		t.Warn("the pictures in %s have changed since the training; some of these may have been trained on",
 			source.Path)
 	}
 	set, what := source.Val, "validation part of "+source.Path
@@ -122,7 +125,7 @@ func evalData(ctx context.Context, path string, c *weights.Checkpoint, t *termin
 	switch {
 	case set.Len() == 0:
 		if trained {
-			t.warn("%s holds no pictures for validation; these are the ones that the net was trained on", source.Path)
+			t.Warn("%s holds no pictures for validation; these are the ones that the net was trained on", source.Path)
 		}
 		set, what = source.Train, "all of "+source.Path
 	case path != "" && source.Split && !trained:
@@ -136,6 +139,6 @@ func evalData(ctx context.Context, path string, c *weights.Checkpoint, t *termin
 		defer done(source)
 		return nil, nil, advise(exitNoData, "alexnet eval --data DIR", fmt.Errorf("%s holds no pictures", source.Path))
 	}
-	t.note("data: %s, %s", what, text.Count(set.Len(), "picture"))
+	t.Note("data: %s, %s", what, text.Count(set.Len(), "picture"))
 	return source, set, nil
 }

@@ -169,7 +169,7 @@ func TestInterruptOnTerminals(t *testing.T) {
 	if err := c.Wait(); c.ProcessState.ExitCode() != exitSignal+int(syscall.SIGINT) {
 		t.Fatalf("ended with %v:\n%s", err, shown.String())
 	}
-	for _, want := range []string{lineStart + "stopping: writing a checkpoint; once more", "interrupted after step"} {
+	for _, want := range []string{"\r\x1b[Kstopping: writing a checkpoint; once more", "interrupted after step"} {
 		if !strings.Contains(shown.String(), want) {
 			t.Errorf("nothing shows %q in %q", want, shown.String())
 		}

@@ -19,6 +19,7 @@ import (
 	"alexnet/internal/run"
 	"alexnet/internal/text"
 	"alexnet/internal/train"
+	"alexnet/internal/ui"
 	"alexnet/internal/weights"
 )
 
@@ -51,7 +52,7 @@ type trainResult struct {
 	Devices              []deviceMemory `json:"devices"`
 }
 
-func newTrainCommand(t *terminal) *cobra.Command {
+func newTrainCommand(t *ui.Terminal) *cobra.Command {
 	var o trainOptions
 	c := &cobra.Command{
 		Use:   "train",
@@ -129,7 +130,7 @@ func (o *trainOptions) check(c *cobra.Command) error {
 	return o.net.check(c, &o.device)
 }
 
-func runTrain(ctx context.Context, o trainOptions, t *terminal) error {
+func runTrain(ctx context.Context, o trainOptions, t *ui.Terminal) error {
 	outliveReaders()
 	to := train.Options{Steps: o.steps, Strict: o.strict}
 	var err error
@@ -142,15 +143,14 @@ func runTrain(ctx context.Context, o trainOptions, t *terminal) error {
 	if err != nil {
 		return err
 	}
-	bar := newTrainProgress(t, to.Dir.Path(), len(to.Source.Classes))
-	to.Progress = bar
-	stop := context.AfterFunc(ctx, bar.stopping)
+	progress := newTrainProgress(t, to.Dir.Path(), len(to.Source.Classes))
+	to.Progress = progress
+	stop := context.AfterFunc(ctx, progress.stopping)
 	defer stop()
-	words := func() string { return lastCheckpoint(to.Dir) }
-	t.quit.Store(&words)
-	defer t.quit.Store(nil)
+	t.AtQuit(func() string { return lastCheckpoint(to.Dir) })
+	defer t.AtQuit(nil)
 	result, err := train.Run(ctx, to)
-	bar.clear()
+	progress.bar.Clear()
 	if err != nil {
 		return o.failure(err, to.Dir)
 	}
@@ -184,7 +184,7 @@ func release(to *train.Options) {
 }
 
 // fresh prepares a new run: configuration, pictures, weights to start from, and last of all the folder.
-func (o *trainOptions) fresh(ctx context.Context, to *train.Options, t *terminal) (err error) {
+func (o *trainOptions) fresh(ctx context.Context, to *train.Options, t *ui.Terminal) (err error) {
 	fallback := "demo"
 	if o.data != "" {
 		fallback = "alexnet"
@@ -193,7 +193,7 @@ func (o *trainOptions) fresh(ctx context.Context, to *train.Options, t *terminal
 		return err
 	}
 	if o.device.device == "" && o.device.gpus == "" && gpu.Count() > 0 {
-		t.note("training on the CPU, though a GPU is here: --gpus 0 takes it")
+		t.Note("training on the CPU, though a GPU is here: --gpus 0 takes it")
 	}
 	if err := o.openDevices(to, t); err != nil {
 		return err
@@ -223,7 +223,7 @@ func ofRun(err error) error {
 }
 
 // resumed opens the run folder, its last checkpoint, and the devices and pictures that this names.
-func (o *trainOptions) resumed(ctx context.Context, to *train.Options, t *terminal) (err error) {
+func (o *trainOptions) resumed(ctx context.Context, to *train.Options, t *ui.Terminal) (err error) {
 	if to.Dir, err = run.Open(o.resume); err != nil {
 		return ofRun(err)
 	}
@@ -251,7 +251,7 @@ func (o *trainOptions) resumed(ctx context.Context, to *train.Options, t *termin
 
 // openDevices takes the devices that the run began on, unless others were named, and warns where these will not give
 // the same bits.
-func (o *trainOptions) openDevices(to *train.Options, t *terminal) error {
+func (o *trainOptions) openDevices(to *train.Options, t *ui.Terminal) error {
 	c := to.Resume
 	if c != nil && o.device.device == "" && o.device.gpus == "" {
 		o.device.device = c.Device
@@ -265,8 +265,8 @@ func (o *trainOptions) openDevices(to *train.Options, t *terminal) error {
 	}
 	to.Devices, to.Device = devices, name
 	if err := computes(devices, to.Config); err != nil && c != nil {
-		return advise(exitUsage, "alexnet train --init "+text.ShellWord(to.Dir.Path())+" --precision fp32 begins a new run "+
-			"from its weights", err)
+		return advise(exitUsage, "alexnet train --init "+text.ShellWord(to.Dir.Path())+
+			" --precision fp32 begins a new run from its weights", err)
 	} else if err != nil {
 		return err
 	}
@@ -276,13 +276,13 @@ func (o *trainOptions) openDevices(to *train.Options, t *terminal) error {
 	switch {
 	case c == nil || c.Device == "":
 	case c.Device != name:
-		t.warn("the run so far was computed on %s, from here on it is on %s: not bit for bit what it would have been",
+		t.Warn("the run so far was computed on %s, from here on it is on %s: not bit for bit what it would have been",
 			c.Device, name)
 	case c.Threads != to.Threads:
-		t.warn("the run so far was computed on %s, now there are %d: not bit for bit what it would have been",
+		t.Warn("the run so far was computed on %s, now there are %d: not bit for bit what it would have been",
 			text.Count(c.Threads, "core"), to.Threads)
 	case c.Hardware != hardware(devices):
-		t.warn("the run so far was computed on %s, from here on it is on %s: not bit for bit what it would have been",
+		t.Warn("the run so far was computed on %s, from here on it is on %s: not bit for bit what it would have been",
 			c.Hardware, hardware(devices))
 	}
 	return nil
@@ -385,7 +385,7 @@ func fromWeights(e *train.OtherData, dir *run.Dir) string {
 	return next + " --init " + text.ShellWord(e.Checkpoint)
 }
 
-func reportTraining(r *train.Result, to *train.Options, t *terminal) error {
+func reportTraining(r *train.Result, to *train.Options, t *ui.Terminal) error {
 	dir := to.Dir
 	folder, curves := dir.Path(), dir.Curves()
 	out := trainResult{
@@ -399,7 +399,7 @@ func reportTraining(r *train.Result, to *train.Options, t *terminal) error {
 	if r.Best != nil {
 		out.BestTop1Error, out.BestTop5Error = &r.Best.Top1Error, &r.Best.Top5Error
 	}
-	err := t.result(out, func(w *bytes.Buffer) {
+	err := t.Result(out, func(w *bytes.Buffer) {
 		if r.Finished {
 			fmt.Fprintf(w, "%s is finished: %d of %s, %d of %s; nothing was done\n", folder, r.Steps,
 				text.Count(int(max(r.PlannedSteps, r.Steps)), "step"), r.Epochs,
@@ -424,9 +424,9 @@ func reportTraining(r *train.Result, to *train.Options, t *terminal) error {
 		if r.Epochs < r.PlannedEpochs {
 			flag = fmt.Sprintf("--steps %d", 2*r.Steps)
 		}
-		t.note("next: alexnet train --resume %s %s", text.ShellWord(folder), flag)
+		t.Note("next: alexnet train --resume %s %s", text.ShellWord(folder), flag)
 		return nil
 	}
-	t.note("next: alexnet eval%s; alexnet predict PICTURE%[1]s; the curves are in %s", weightsFlag(r, dir), curves)
+	t.Note("next: alexnet eval%s; alexnet predict PICTURE%[1]s; the curves are in %s", weightsFlag(r, dir), curves)
 	return unreadable(r.Bad)
 }

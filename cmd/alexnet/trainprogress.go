@@ -7,11 +7,13 @@ import (
 	"alexnet/internal/report"
 	"alexnet/internal/text"
 	"alexnet/internal/train"
+	"alexnet/internal/ui"
 )
 
 // trainProgress draws a training run: the bar of an epoch, and a line that stays for each.
 type trainProgress struct {
-	*progress
+	bar   *ui.Progress
+	width int // of the terminal; 0: none
 	ahead train.Start
 	dir   string // of the run
 	top5  bool   // there are more than five classes
@@ -23,23 +25,31 @@ type trainProgress struct {
 // epochSums are over the steps since the last epoch line; seconds are those of a picture.
 type epochSums struct{ steps, seconds, stalled float64 }
 
-func newTrainProgress(t *terminal, dir string, classes int) *trainProgress {
-	return &trainProgress{progress: newProgress(t), dir: dir, top5: classes > fewClasses}
+func newTrainProgress(t *ui.Terminal, dir string, classes int) *trainProgress {
+	return &trainProgress{bar: ui.NewProgress(t), width: t.ErrWidth, dir: dir, top5: classes > fewClasses}
 }
 
 // fewClasses are so few that the right one is always among the five most probable.
 const fewClasses = 5
 
+// errorsOf writes the errors of an evaluation; top-5 says nothing where there are no more classes than that.
+func errorsOf(s *train.Score, classes int) string {
+	if classes <= fewClasses {
+		return "top-1 " + text.Percent(s.Top1Error)
+	}
+	return fmt.Sprintf("top-1 %s, top-5 %s", text.Percent(s.Top1Error), text.Percent(s.Top5Error))
+}
+
 // Start tells what lies ahead. The run folder is worth naming from now on: what failed before leaves none.
 func (p *trainProgress) Start(s train.Start) {
 	p.ahead = s
-	p.note("run folder: %s", p.dir)
+	p.bar.Note("run folder: %s", p.dir)
 	line := fmt.Sprintf("%s, batches of %d: %s an epoch", text.Count(s.Pictures, "picture"), s.Batch,
 		text.Count(int(s.StepsPerEpoch), "step"))
 	if s.First > 0 {
 		line += fmt.Sprintf("; going on after step %d", s.First)
 	}
-	p.note("%s", line)
+	p.bar.Note("%s", line)
 }
 
 // Step moves the bar.
@@ -52,17 +62,17 @@ func (p *trainProgress) Step(m report.Metrics) {
 	}
 	p.pace += (seconds - p.pace) / 10
 	first := uint64(m.Epoch-1) * p.ahead.StepsPerEpoch // step before the epoch's first
-	p.update(status{
-		label: fmt.Sprintf("epoch %d/%d", m.Epoch, p.ahead.Epochs),
-		done:  int64(m.Step - first), all: int64(min(p.ahead.StepsPerEpoch, p.ahead.Steps-first)),
-		left: int64(p.ahead.Steps - m.Step), rate: 1 / p.pace, loss: or(m.Loss, -1), stall: or(m.DataStall, -1),
+	p.bar.Update(ui.Status{
+		Label: fmt.Sprintf("epoch %d/%d", m.Epoch, p.ahead.Epochs),
+		Done:  int64(m.Step - first), All: int64(min(p.ahead.StepsPerEpoch, p.ahead.Steps-first)),
+		Left: int64(p.ahead.Steps - m.Step), Rate: 1 / p.pace, Loss: or(m.Loss, -1), Stall: or(m.DataStall, -1),
 	})
 }
 
 // Epoch leaves a line: the mean loss over the epoch, the validation, and the speed of the steps taken here. What a
 // terminal has no room for is left out, from the end.
 func (p *trainProgress) Epoch(m report.Metrics) {
-	p.clear()
+	p.bar.Clear()
 	parts := []string{fmt.Sprintf("epoch %d/%d", m.Epoch, p.ahead.Epochs), fmt.Sprintf("step %d", m.Step)}
 	if m.TrainLoss != nil {
 		parts = append(parts, fmt.Sprintf("mean loss %.4f", *m.TrainLoss))
@@ -80,7 +90,7 @@ func (p *trainProgress) Epoch(m report.Metrics) {
 		parts = append(parts, text.Speed(e.steps/e.seconds), fmt.Sprintf("stall %.0f%%", 100*e.stalled/e.seconds))
 	}
 	p.epoch = epochSums{}
-	p.note("%s", text.JoinFitting(parts, p.t.errWidth))
+	p.bar.Note("%s", text.JoinFitting(parts, p.width))
 }
 
 // stopping says what the first signal brings about: a checkpoint, where there is a step to keep.
@@ -89,11 +99,11 @@ func (p *trainProgress) stopping() {
 	if p.began.Load() {
 		what = "stopping: writing a checkpoint"
 	}
-	p.note("%s; once more to quit at once", what)
+	p.bar.Note("%s; once more to quit at once", what)
 }
 
 // Note writes a line for people.
-func (p *trainProgress) Note(line string) { p.note("%s", line) }
+func (p *trainProgress) Note(line string) { p.bar.Note("%s", line) }
 
 func or(p *float64, otherwise float64) float64 {
 	if p == nil {

@@ -15,10 +15,11 @@ import (
 	"alexnet/internal/model"
 	"alexnet/internal/text"
 	"alexnet/internal/train"
+	"alexnet/internal/ui"
 	"alexnet/internal/weights"
 )
 
-func newWeightsCommand(t *terminal) *cobra.Command {
+func newWeightsCommand(t *ui.Terminal) *cobra.Command {
 	return newGroup("weights", "Make, inspect and export files of weights", `Make, inspect and export checkpoints. A checkpoint is one safetensors file: weights under the paper's names (conv1.weight .. fc8.bias), and in its
 metadata the configuration, the class names and how pictures are prepared, with a CRC32C of each tensor.`,
 		newWeightsInitCommand(t), newWeightsShowCommand(t), newWeightsExportCommand(t))
@@ -38,7 +39,7 @@ type weightsInitResult struct {
 	Seed       uint64 `json:"seed"`
 }
 
-func newWeightsInitCommand(t *terminal) *cobra.Command {
+func newWeightsInitCommand(t *ui.Terminal) *cobra.Command {
 	var o weightsInitOptions
 	c := &cobra.Command{
 		Use:   "init --config NAME --out FILE",
@@ -76,7 +77,7 @@ func numbered(n int) []string {
 	return names
 }
 
-func runWeightsInit(ctx context.Context, o weightsInitOptions, t *terminal) error {
+func runWeightsInit(ctx context.Context, o weightsInitOptions, t *ui.Terminal) error {
 	if err := newFile(o.out, o.force); err != nil {
 		return err
 	}
@@ -121,7 +122,7 @@ func runWeightsInit(ctx context.Context, o weightsInitOptions, t *terminal) erro
 	if err := weights.Save(o.out, c); err != nil {
 		return err
 	}
-	return t.result(r, func(w *bytes.Buffer) {
+	return t.Result(r, func(w *bytes.Buffer) {
 		fmt.Fprintf(w, "%s: %s parameters of %s, seed %d\n", r.Out, text.Grouped(r.Parameters), o.net.config, r.Seed)
 	})
 }
@@ -141,7 +142,7 @@ type tensorResult struct {
 	Shape []int  `json:"shape"`
 }
 
-func newWeightsShowCommand(t *terminal) *cobra.Command {
+func newWeightsShowCommand(t *ui.Terminal) *cobra.Command {
 	return &cobra.Command{
 		Use:   "show FILE|RUN",
 		Short: "List a file's tensors and metadata, and verify its checksums",
@@ -152,7 +153,7 @@ func newWeightsShowCommand(t *terminal) *cobra.Command {
 	}
 }
 
-func runWeightsShow(ctx context.Context, path string, t *terminal) error {
+func runWeightsShow(ctx context.Context, path string, t *ui.Terminal) error {
 	path = inRun(path, t)
 	r, err := openWeights(path)
 	if err != nil {
@@ -175,7 +176,7 @@ func runWeightsShow(ctx context.Context, path string, t *terminal) error {
 	for k, v := range r.Meta {
 		out.Metadata[k] = decoded(v)
 	}
-	return t.result(out, func(w *bytes.Buffer) { printWeights(w, out, r.Meta, t.outWidth) })
+	return t.Result(out, func(w *bytes.Buffer) { printWeights(w, out, r.Meta, t.OutWidth) })
 }
 
 // decoded is a metadata value as JSON where it is such, else as the text it is.
@@ -190,18 +191,18 @@ func decoded(value string) any {
 }
 
 func printWeights(w *bytes.Buffer, r weightsShowResult, meta map[string]string, width int) {
-	tab := &table{columns: []column{
-		{head: "tensor"}, {head: "type", drop: 1}, {head: "shape"}, {head: "values", right: true, drop: 2},
+	tab := &ui.Table{Columns: []ui.Column{
+		{Head: "tensor"}, {Head: "type", Drop: 1}, {Head: "shape"}, {Head: "values", Right: true, Drop: 2},
 	}}
 	for _, tensor := range r.Tensors {
 		values := int64(1)
 		for _, d := range tensor.Shape {
 			values *= int64(d)
 		}
-		tab.add(tensor.Name, tensor.DType, strings.Trim(strings.Join(strings.Fields(fmt.Sprint(tensor.Shape)), "x"),
+		tab.Add(tensor.Name, tensor.DType, strings.Trim(strings.Join(strings.Fields(fmt.Sprint(tensor.Shape)), "x"),
 			"[]"), text.Grouped(values))
 	}
-	tab.write(w, width)
+	tab.Write(w, width)
 	sums := "every checksum agrees"
 	if !r.Checksums {
 		sums = "no checksums, it is another program's"

@@ -1,4 +1,4 @@
-package main
+package ui
 
 import (
 	"bytes"
@@ -11,11 +11,11 @@ import (
 )
 
 func TestTableFitsTheTerminal(t *testing.T) {
-	tab := &table{columns: []column{
-		{head: "layer"}, {head: "parameters", right: true}, {head: "notes", drop: 2}, {head: "output", drop: 1},
+	tab := &Table{Columns: []Column{
+		{Head: "layer"}, {Head: "parameters", Right: true}, {Head: "notes", Drop: 2}, {Head: "output", Drop: 1},
 	}}
-	tab.add("conv1", "34,944", "both columns see the picture", "96x55x55")
-	tab.add("a_layer_with_quite_a_long_name", "7", "", "1x1x1")
+	tab.Add("conv1", "34,944", "both columns see the picture", "96x55x55")
+	tab.Add("a_layer_with_quite_a_long_name", "7", "", "1x1x1")
 	for _, test := range []struct {
 		width int
 		heads string
@@ -27,7 +27,7 @@ func TestTableFitsTheTerminal(t *testing.T) {
 		{20, "layer parameters"},
 	} {
 		var b bytes.Buffer
-		tab.write(&b, test.width)
+		tab.Write(&b, test.width)
 		lines := strings.Split(strings.TrimSuffix(b.String(), "\n"), "\n")
 		if len(lines) != 3 {
 			t.Fatalf("width %d: %d lines, want 3", test.width, len(lines))
@@ -55,22 +55,21 @@ func TestResult(t *testing.T) {
 	text := func(w *bytes.Buffer) { w.WriteString("42 <things>\n") }
 	value := map[string]any{"things": 42, "name": "<a>"}
 	var out bytes.Buffer
-	if err := (&terminal{out: &out}).result(value, text); err != nil || out.String() != "42 <things>\n" {
+	if err := (&Terminal{Out: &out}).Result(value, text); err != nil || out.String() != "42 <things>\n" {
 		t.Errorf("text: %q, %v", out.String(), err)
 	}
 	out.Reset()
-	if err := (&terminal{out: &out, json: true}).result(value, text); err != nil ||
+	if err := (&Terminal{Out: &out, JSON: true}).Result(value, text); err != nil ||
 		out.String() != "{\n  \"name\": \"<a>\",\n  \"things\": 42\n}\n" {
 		t.Errorf("JSON: %q, %v", out.String(), err)
 	}
-	if err := (&terminal{out: fullWriter{}}).result(value, text); err == nil ||
+	if err := (&Terminal{Out: fullWriter{}}).Result(value, text); err == nil ||
 		!strings.Contains(err.Error(), "no space left") {
 		t.Errorf("a result that could not be written: %v", err)
 	}
 }
 
 func TestErrorsAreColouredOnTerminalsAlone(t *testing.T) {
-	err := usageError("alexnet --help", "no such thing")
 	for _, test := range []struct {
 		color bool
 		want  string
@@ -79,7 +78,7 @@ func TestErrorsAreColouredOnTerminalsAlone(t *testing.T) {
 		{true, "\x1b[1;31merror:\x1b[0m no such thing\n\x1b[1mnext: \x1b[0m alexnet --help\n"},
 	} {
 		var b bytes.Buffer
-		(&terminal{err: &b, color: test.color}).fail(err)
+		(&Terminal{Err: &b, Color: test.color}).Fail("no such thing", "alexnet --help")
 		if b.String() != test.want {
 			t.Errorf("color %v: %q, want %q", test.color, b.String(), test.want)
 		}
@@ -87,8 +86,8 @@ func TestErrorsAreColouredOnTerminalsAlone(t *testing.T) {
 }
 
 func TestProgressParts(t *testing.T) {
-	p := newProgress(&terminal{err: io.Discard})
-	s := status{label: "epoch 1/3", done: 10, all: 40, left: 110, rate: 812.4, loss: 1.25, stall: .02}
+	p := NewProgress(&Terminal{Err: io.Discard})
+	s := Status{Label: "epoch 1/3", Done: 10, All: 40, Left: 110, Rate: 812.4, Loss: 1.25, Stall: .02}
 	p.now, p.start, p.from = s, time.Now().Add(-10*time.Second), 120
 	if got, want := p.line(s), "epoch 1/3  10/40  812 images/s  loss 1.2500  ETA 01:50  stall 2%"; got != want {
 		t.Errorf("line %q, want %q", got, want)
@@ -100,8 +99,8 @@ func TestProgressParts(t *testing.T) {
 			t.Errorf("%d characters: %q, want %q", width, got, want)
 		}
 	}
-	bare := status{label: "reading", done: 3, all: 9, left: 6, loss: -1, stall: -1}
+	bare := Status{Label: "reading", Done: 3, All: 9, Left: 6, Loss: -1, Stall: -1}
 	if got := p.parts(bare, 12); got != "3/9" {
-		t.Errorf("without loss, rate and stall: %q", got)
+		t.Errorf("without loss, rate and Stall: %q", got)
 	}
 }
