@@ -101,9 +101,12 @@ to the very weights that the undisturbed run would have had, on the device that 
 // check refuses numbers and combinations that make no sense.
 func (o *trainOptions) check(c *cobra.Command) error {
 	help := c.CommandPath() + " --help"
-	for name, n := range map[string]int{"epochs": o.epochs, "steps": o.steps} {
-		if c.Flags().Changed(name) && n < 1 {
-			return usageError(help, "--%s %d: want at least 1", name, n)
+	for _, f := range []struct {
+		name string
+		n    int
+	}{{"epochs", o.epochs}, {"steps", o.steps}} {
+		if c.Flags().Changed(f.name) && f.n < 1 {
+			return usageError(help, "--%s %d: want at least 1", f.name, f.n)
 		}
 	}
 	if err := o.device.check(c); err != nil {
