@@ -138,8 +138,8 @@ func (o *deviceOptions) kind() (kind string, n int, err error) {
 	return names[0], len(names), nil
 }
 
-// open starts the devices; closeDevices ends them. Where oneDNN is missing, cpu is the reference backend, and err says
-// so.
+// open starts the devices; closeDevices ends them. Where oneDNN is missing, cpu is the reference backend, and a note on
+// standard error says so.
 func (o *deviceOptions) open(t *ui.Terminal) ([]device.Device, error) {
 	devices, _, err := o.named(t)
 	return devices, err

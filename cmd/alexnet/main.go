@@ -159,7 +159,7 @@ func noArgs(c *cobra.Command, args []string) error {
 	return nil
 }
 
-// wantArgs demands arguments, at most max of them (0: any number).
+// wantArgs demands arguments, no more than most (0: any number).
 func wantArgs(what string, most int) cobra.PositionalArgs {
 	return func(c *cobra.Command, args []string) error {
 		help := c.CommandPath() + " --help"
