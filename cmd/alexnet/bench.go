@@ -132,14 +132,14 @@ func runBench(ctx context.Context, o benchOptions, t *ui.Terminal) error {
 		return err
 	}
 	if bo.Source != nil {
-		defer done(bo.Source)
+		defer closeQuietly(bo.Source)
 	}
 	if o.mode != train.BenchData {
 		if bo.Devices, err = o.device.open(t); err != nil {
 			return err
 		}
 		defer closeDevices(bo.Devices)
-		if err := computes(bo.Devices, cfg); err != nil {
+		if err := checkPrecision(bo.Devices, cfg); err != nil {
 			return err
 		}
 	}

@@ -40,7 +40,7 @@ func (o *weightsOption) load(t *ui.Terminal) (*weights.Checkpoint, error) {
 		path = newest
 		t.Note("weights: %s", path)
 	} else {
-		path = inRun(path, t)
+		path = findCheckpoint(path, t)
 	}
 	if path == builtin.Name {
 		return loadBuiltin(t, "")
@@ -66,9 +66,9 @@ func loadBuiltin(t *ui.Terminal, more string) (*weights.Checkpoint, error) {
 	return c, err
 }
 
-// inRun is the checkpoint to use where path is a run folder, and says which; else path itself. The name of the net in
-// the program means that net whatever lies in the working folder: a file or run of this name is ./builtin.
-func inRun(path string, t *ui.Terminal) string {
+// findCheckpoint is the checkpoint to use where path is a run folder, and says which; else path itself. The name of the
+// net in the program means that net whatever lies in the working folder: a file or run of this name is ./builtin.
+func findCheckpoint(path string, t *ui.Terminal) string {
 	if path == builtin.Name {
 		return path
 	}
@@ -87,7 +87,7 @@ func loadCheckpoint(path string) (*weights.Checkpoint, error) {
 	}
 	c, err := weights.LoadFrom(r)
 	if err != nil {
-		done(r)
+		closeQuietly(r)
 	}
 	return c, err
 }
@@ -98,11 +98,11 @@ func openWeights(path string) (*weights.Reader, error) {
 		return builtin.Open()
 	}
 	r, err := weights.Open(path)
-	return r, noCheckpoint(path, err)
+	return r, explainMissing(path, err)
 }
 
-// noCheckpoint words the error of a file that is not there.
-func noCheckpoint(path string, err error) error {
+// explainMissing words the error of a file that is not there.
+func explainMissing(path string, err error) error {
 	info, missing := os.Stat(path)
 	switch {
 	case err == nil:

@@ -58,7 +58,7 @@ Whether the layers fit each other is for alexnet summary to say.`,
 				if o.epochs < 1 {
 					return usageError(help, "--epochs %d: want at least 1", o.epochs)
 				}
-				o.net.short("epochs", "train.epochs", o.epochs)
+				o.net.addShorthand("epochs", "train.epochs", o.epochs)
 			}
 			if err := o.net.check(c, nil); err != nil {
 				return err
@@ -78,7 +78,7 @@ func runConfig(o configOptions, t *ui.Terminal) error {
 	name, sets := o.net.page("alexnet")
 	cfg, entries, err := config.Explain(name, sets)
 	if err != nil {
-		return o.net.asTyped(err)
+		return o.net.nameFlag(err)
 	}
 	if o.yaml {
 		page, err := cfg.YAML()

@@ -80,7 +80,7 @@ func runDataDemo(ctx context.Context, o dataDemoOptions, t *ui.Terminal) error {
 	if err != nil {
 		return err
 	}
-	defer done(source)
+	defer closeQuietly(source)
 	r := dataDemoResult{o.out, source.Classes, source.Train.Len(), source.Val.Len()}
 	return t.Result(r, func(w *bytes.Buffer) {
 		fmt.Fprintf(w, "%s: %s to train on, %s for validation, %s\n", r.Out, text.Count(r.Train, "picture"),
@@ -125,7 +125,7 @@ func runDataInfo(ctx context.Context, o dataInfoOptions, t *ui.Terminal) error {
 	if err != nil {
 		return err
 	}
-	defer done(source)
+	defer closeQuietly(source)
 	bar := ui.NewProgress(t)
 	info, err := data.Inspect(ctx, source, 0, 0, bar.Counter("reading"))
 	bar.Clear()
@@ -138,7 +138,7 @@ func runDataInfo(ctx context.Context, o dataInfoOptions, t *ui.Terminal) error {
 	if err := t.Result(info, func(w *bytes.Buffer) { printDataInfo(w, info, t.OutWidth) }); err != nil {
 		return err
 	}
-	return unreadable(len(info.Unreadable))
+	return unreadableError(len(info.Unreadable))
 }
 
 func printDataInfo(w *bytes.Buffer, r *data.SourceInfo, width int) {
@@ -153,13 +153,13 @@ func printDataInfo(w *bytes.Buffer, r *data.SourceInfo, width int) {
 		held = "; val: held out by share"
 	}
 	fmt.Fprintf(w, "\n%s: %s%s\n", r.Path, text.Classes(len(r.Classes)), held)
-	fmt.Fprintf(w, "formats: %s; colours: %s\n", tally(r.Formats), tally(r.Colors))
-	fmt.Fprintf(w, "width %s, height %s (smallest, median, largest)\n", spread(r.Width), spread(r.Height))
+	fmt.Fprintf(w, "formats: %s; colours: %s\n", listCounts(r.Formats), listCounts(r.Colors))
+	fmt.Fprintf(w, "width %s, height %s (smallest, median, largest)\n", describeRange(r.Width), describeRange(r.Height))
 	fmt.Fprintf(w, "unreadable: %d\n", len(r.Unreadable))
 }
 
-// tally lists counts, the largest first.
-func tally(counts map[string]int) string {
+// listCounts lists counts, the largest first.
+func listCounts(counts map[string]int) string {
 	names := slices.SortedFunc(maps.Keys(counts), func(a, b string) int {
 		if d := counts[b] - counts[a]; d != 0 {
 			return d
@@ -173,4 +173,4 @@ func tally(counts map[string]int) string {
 	return strings.Join(parts, ", ")
 }
 
-func spread(r data.Range) string { return fmt.Sprintf("%d, %d, %d", r.Min, r.Median, r.Max) }
+func describeRange(r data.Range) string { return fmt.Sprintf("%d, %d, %d", r.Min, r.Median, r.Max) }

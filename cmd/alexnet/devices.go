@@ -141,12 +141,12 @@ func (o *deviceOptions) kind() (kind string, n int, err error) {
 // open starts the devices; closeDevices ends them. Where oneDNN is missing, cpu is the reference backend, and a note on
 // standard error says so.
 func (o *deviceOptions) open(t *ui.Terminal) ([]device.Device, error) {
-	devices, _, err := o.named(t)
+	devices, _, err := o.openNamed(t)
 	return devices, err
 }
 
-// named is open, and gives what --device would have to be to name these devices.
-func (o *deviceOptions) named(t *ui.Terminal) (devices []device.Device, name string, err error) {
+// openNamed is open, and gives what --device would have to be to name these devices.
+func (o *deviceOptions) openNamed(t *ui.Terminal) (devices []device.Device, name string, err error) {
 	kind, n, err := o.kind()
 	if err != nil {
 		return nil, "", err
@@ -161,7 +161,7 @@ func (o *deviceOptions) named(t *ui.Terminal) (devices []device.Device, name str
 		missing := cpu.Available()
 		if missing == nil {
 			devices, err = cpu.Open(n)
-			return devices, several(kind, n), err
+			return devices, deviceNames(kind, n), err
 		}
 		if !cpu.Built {
 			t.Note("this program was built without oneDNN and computes with the slower reference backend; make build " +
@@ -171,18 +171,18 @@ func (o *deviceOptions) named(t *ui.Terminal) (devices []device.Device, name str
 		}
 		kind = "reference"
 	}
-	return reference.Open(n), several(kind, n), nil
+	return reference.Open(n), deviceNames(kind, n), nil
 }
 
-// computes refuses a precision in which the devices do not compute.
-func computes(devices []device.Device, cfg *config.Config) error {
+// checkPrecision refuses a precision in which the devices do not compute.
+func checkPrecision(devices []device.Device, cfg *config.Config) error {
 	_, lacking, err := train.Precision(cfg, devices)
 	return cmp.Or(err, lacking)
 }
 
-// computesAnyway says where a trained net computes in fp32 because the devices lack the precision that it was trained
+// notePrecision says where a trained net computes in fp32 because the devices lack the precision that it was trained
 // in.
-func computesAnyway(devices []device.Device, c *weights.Checkpoint, t *ui.Terminal) {
+func notePrecision(devices []device.Device, c *weights.Checkpoint, t *ui.Terminal) {
 	if cfg, err := config.Parse(c.Config, nil); err == nil {
 		if _, lacking, _ := train.Precision(cfg, devices); lacking != nil {
 			t.Note("computing in fp32: %v", lacking)
@@ -190,14 +190,16 @@ func computesAnyway(devices []device.Device, c *weights.Checkpoint, t *ui.Termin
 	}
 }
 
-// several is cpu, or cpu,cpu.
-func several(kind string, n int) string { return strings.TrimSuffix(strings.Repeat(kind+",", n), ",") }
+// deviceNames is cpu, or cpu,cpu.
+func deviceNames(kind string, n int) string {
+	return strings.TrimSuffix(strings.Repeat(kind+",", n), ",")
+}
 
-// done closes what was only read or is of no further use: that it fails to close changes nothing.
-func done(c io.Closer) { _ = c.Close() }
+// closeQuietly closes what was only read or is of no further use: that it fails to close changes nothing.
+func closeQuietly(c io.Closer) { _ = c.Close() }
 
 func closeDevices(devices []device.Device) {
 	for _, d := range devices {
-		done(d) // nothing is enqueued any more, and all results are out
+		closeQuietly(d) // nothing is enqueued any more, and all results are out
 	}
 }

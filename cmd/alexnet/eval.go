@@ -67,18 +67,18 @@ func runEval(ctx context.Context, o evalOptions, t *ui.Terminal) error {
 	if err != nil {
 		return err
 	}
-	defer done(checkpoint)
+	defer closeQuietly(checkpoint)
 	source, set, err := evalData(ctx, o.data, checkpoint, t)
 	if err != nil {
 		return err
 	}
-	defer done(source)
+	defer closeQuietly(source)
 	devices, err := o.device.open(t)
 	if err != nil {
 		return err
 	}
 	defer closeDevices(devices)
-	computesAnyway(devices, checkpoint, t)
+	notePrecision(devices, checkpoint, t)
 	bar, bad, start := ui.NewProgress(t), 0, time.Now()
 	score, err := train.Evaluate(ctx, train.EvalOptions{
 		Checkpoint: checkpoint, Devices: devices, Set: set, Classes: source.Classes, Crops: o.crops, Strict: o.strict,
@@ -101,5 +101,5 @@ func runEval(ctx context.Context, o evalOptions, t *ui.Terminal) error {
 	if err != nil {
 		return err
 	}
-	return unreadable(bad)
+	return unreadableError(bad)
 }

@@ -155,9 +155,9 @@ func isFull(err error) bool {
 	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || errors.Is(err, syscall.EFBIG)
 }
 
-// unreadable is the outcome of work that went past n pictures that could not be read; files are their names on the
+// unreadableError is the error of work that went past n pictures that could not be read; files are their names on the
 // command line.
-func unreadable(n int, files ...string) error {
+func unreadableError(n int, files ...string) error {
 	if n == 0 {
 		return nil
 	}

@@ -103,11 +103,11 @@ func runWeightsExport(ctx context.Context, o exportOptions, path string, t *ui.T
 	if err := newFile(o.out, o.force); err != nil {
 		return err
 	}
-	c, err := loadCheckpoint(inRun(path, t))
+	c, err := loadCheckpoint(findCheckpoint(path, t))
 	if err != nil {
 		return err
 	}
-	defer done(c)
+	defer closeQuietly(c)
 	r := exportResult{Out: o.out, To: o.to, DType: strings.ToUpper(o.dtype)}
 	if o.to == toCheckpoint {
 		err = exportCheckpoint(ctx, c, &r)

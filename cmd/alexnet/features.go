@@ -77,7 +77,7 @@ func runFeatures(ctx context.Context, o featuresOptions, images []string, t *ui.
 	var bad []string
 	for _, b := range f.Bad {
 		bad = append(bad, b.Name)
-		t.Note("%s", unread(b.Name, b, "alexnet features"))
+		t.Note("%s", explainUnread(b.Name, b, "alexnet features"))
 	}
 	if len(f.Images) == 0 {
 		return advise(exitUnreadable, "name other pictures, or repair these",
@@ -92,5 +92,5 @@ func runFeatures(ctx context.Context, o featuresOptions, images []string, t *ui.
 	if err != nil {
 		return err
 	}
-	return unreadable(len(bad), bad...)
+	return unreadableError(len(bad), bad...)
 }

@@ -73,7 +73,7 @@ func printGradients(w *bytes.Buffer, r *gradientsResult, width int) {
 	}}
 	for _, c := range r.Tensors {
 		shape := strings.Trim(strings.ReplaceAll(fmt.Sprint(c.Shape), " ", "x"), "[]")
-		tab.Add(c.Name, shape, text.Grouped(int64(c.Checked)), some(int64(c.Skipped)),
+		tab.Add(c.Name, shape, text.Grouped(int64(c.Checked)), omitZero(int64(c.Skipped)),
 			fmt.Sprintf("%.1e", c.Difference.Relative), fmt.Sprintf("%.1e", c.Device.Relative), c.Verdict)
 	}
 	tab.Write(w, width)

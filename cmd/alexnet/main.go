@@ -24,7 +24,7 @@ func main() { os.Exit(execute(os.Args[1:], ui.NewTerminal(os.Stdout, os.Stderr))
 
 // execute runs one command line and returns the exit code.
 func execute(args []string, t *ui.Terminal) int {
-	ctx, stop := untilSignal(context.Background(), t.LastWords)
+	ctx, stop := watchSignals(context.Background(), t.LastWords)
 	defer stop()
 	root := newRootCommand(t)
 	root.SetArgs(args)
@@ -120,7 +120,7 @@ func completeCommands(c *cobra.Command, args []string, typed string) ([]string, 
 			names = append(names, s.Name()+"\t"+s.Short)
 		}
 	}
-	return going(names, typed), cobra.ShellCompDirectiveNoFileComp
+	return keepPrefix(names, typed), cobra.ShellCompDirectiveNoFileComp
 }
 
 // newGroup is a command that only holds others; its examples are their first ones.
@@ -180,7 +180,7 @@ func flagError(c *cobra.Command, err error) error {
 	var invalid *pflag.InvalidValueError
 	if errors.As(err, &invalid) {
 		f := invalid.GetFlag()
-		return usageError(next, "--%s %s: want %s", f.Name, invalid.GetValue(), wanted(f.Value.Type()))
+		return usageError(next, "--%s %s: want %s", f.Name, invalid.GetValue(), describeType(f.Value.Type()))
 	}
 	if errors.As(err, &unknown) {
 		var names []string
@@ -194,8 +194,8 @@ func flagError(c *cobra.Command, err error) error {
 	return usageError(next, "%s: %v", c.CommandPath(), err)
 }
 
-// wanted puts the type of a flag into words.
-func wanted(kind string) string {
+// describeType puts the type of a flag into words.
+func describeType(kind string) string {
 	switch kind {
 	case "int":
 		return "a whole number"

@@ -81,17 +81,17 @@ func runPredict(ctx context.Context, o predictOptions, images []string, t *ui.Te
 		if a.Err != nil {
 			out[i].Error = a.Err.Error()
 			bad = append(bad, a.Image)
-			t.Note("%s", unread(a.Image, a.Err, "alexnet predict"))
+			t.Note("%s", explainUnread(a.Image, a.Err, "alexnet predict"))
 		}
 	}
 	if err := t.Result(out, func(w *bytes.Buffer) { printPredictions(w, out, t.OutWidth) }); err != nil {
 		return err
 	}
-	return unreadable(len(bad), bad...)
+	return unreadableError(len(bad), bad...)
 }
 
-// unread says why a picture is left out, and of a folder how its pictures are named.
-func unread(path string, err error, command string) string {
+// explainUnread says why a picture is left out, and of a folder how its pictures are named.
+func explainUnread(path string, err error, command string) string {
 	if info, e := os.Stat(path); e == nil && info.IsDir() {
 		return fmt.Sprintf("cannot read picture %s: it is a folder; its pictures: %s %s", path, command,
 			filepath.Join(path, "*"))
@@ -109,18 +109,18 @@ func openPredictor(wo *weightsOption, do *deviceOptions, po train.PredictOptions
 	}
 	devices, err := do.open(t)
 	if err != nil {
-		done(checkpoint)
+		closeQuietly(checkpoint)
 		return nil, nil, err
 	}
-	computesAnyway(devices, checkpoint, t)
+	notePrecision(devices, checkpoint, t)
 	po.Checkpoint, po.Devices = checkpoint, devices
 	p, err = train.NewPredictor(po)
 	end = func() {
 		if p != nil {
-			done(p)
+			closeQuietly(p)
 		}
 		closeDevices(devices)
-		done(checkpoint)
+		closeQuietly(checkpoint)
 	}
 	if err != nil {
 		end()

@@ -45,7 +45,7 @@ func openData(ctx context.Context, path string, cfg *config.Config) (*data.Sourc
 	if path != "" {
 		source, err := scan(ctx, path, cfg.Data.ValShare, cfg.Train.Seed)
 		if err == nil && len(source.Classes) < 2 {
-			defer done(source)
+			defer closeQuietly(source)
 			return nil, advise(exitNoData, "give data with a folder for each class, two or more",
 				fmt.Errorf("data %s: holds one class (%s), and a net needs another to tell it from", path,
 					source.Classes[0]))
@@ -73,7 +73,7 @@ func reopenData(ctx context.Context, c *weights.Checkpoint, cfg *config.Config, 
 	case generated:
 		return data.DemoSource(data.DemoOptions{})
 	}
-	source, err := scan(ctx, here(c.Data.Path), cfg.Data.ValShare, cfg.Train.Seed)
+	source, err := scan(ctx, shortenPath(c.Data.Path), cfg.Data.ValShare, cfg.Train.Seed)
 	var gone *data.SourceError
 	if errors.As(err, &gone) {
 		bare := *gone
@@ -84,8 +84,8 @@ func reopenData(ctx context.Context, c *weights.Checkpoint, cfg *config.Config, 
 	return source, err
 }
 
-// here is path as it is seen from the working folder, where it lies in it.
-func here(path string) string {
+// shortenPath is path as it is seen from the working folder, where it lies in it.
+func shortenPath(path string) string {
 	dir, err := os.Getwd()
 	if err != nil || !filepath.IsAbs(path) {
 		return path
@@ -129,14 +129,14 @@ func evalData(
 		}
 		set, what = source.Train, "all of "+source.Path
 	case path != "" && source.Split && !trained:
-		done(source)
+		closeQuietly(source)
 		if source, err = scan(ctx, path, 0, 0); err != nil {
 			return nil, nil, err
 		}
 		set, what = source.Train, "all of "+source.Path
 	}
 	if set.Len() == 0 {
-		defer done(source)
+		defer closeQuietly(source)
 		return nil, nil, advise(exitNoData, "alexnet eval --data DIR", fmt.Errorf("%s holds no pictures", source.Path))
 	}
 	t.Note("data: %s, %s", what, text.Count(set.Len(), "picture"))

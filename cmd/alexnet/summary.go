@@ -103,7 +103,7 @@ func runSummary(ctx context.Context, o summaryOptions, t *ui.Terminal) error {
 		return err
 	}
 	defer closeDevices(devices)
-	if err := computes(devices, cfg); err != nil {
+	if err := checkPrecision(devices, cfg); err != nil {
 		return err
 	}
 	r, err := summaryOf(cfg, devices)
@@ -153,7 +153,7 @@ func summaryOf(cfg *config.Config, devices []device.Device) (*summaryResult, err
 	if err != nil {
 		return nil, err
 	}
-	memory, way, err := compiled(arch, cfg, devices)
+	memory, way, err := planMemory(arch, cfg, devices)
 	if err != nil {
 		return nil, err
 	}
@@ -173,16 +173,16 @@ func summaryOf(cfg *config.Config, devices []device.Device) (*summaryResult, err
 	return r, nil
 }
 
-// compiled compiles the training net, which allocates nothing, and asks it what memory it takes and how what crosses
+// planMemory compiles the training net, which allocates nothing, and asks it what memory it takes and how what crosses
 // gets there.
-func compiled(arch *model.Arch, cfg *config.Config, devices []device.Device) (memory []device.MemoryPlan, way string,
+func planMemory(arch *model.Arch, cfg *config.Config, devices []device.Device) (memory []device.MemoryPlan, way string,
 	err error,
 ) {
 	m, err := model.Open(arch, devices)
 	if err != nil {
 		return nil, "", err
 	}
-	defer done(m)
+	defer closeQuietly(m)
 	side := cfg.Data.Resize
 	if side == 0 {
 		side = arch.Input.H
@@ -194,7 +194,7 @@ func compiled(arch *model.Arch, cfg *config.Config, devices []device.Device) (me
 	if err != nil {
 		return nil, "", err
 	}
-	defer done(net)
+	defer closeQuietly(net)
 	for _, x := range net.Exchange() {
 		way = x.Way
 	}
@@ -213,7 +213,7 @@ func printSummary(w *bytes.Buffer, r *summaryResult, width int) {
 	}}
 	for i, l := range r.Layers {
 		layers.Add(l.Name, l.Kind, inputsOf(r, i), fmt.Sprintf("%dx%dx%d", l.Output[0], l.Output[1], l.Output[2]),
-			some(l.Parameters), some(l.MultiplyAdds))
+			omitZero(l.Parameters), omitZero(l.MultiplyAdds))
 	}
 	layers.Add("total", "", "", "", text.Grouped(r.Parameters), text.Grouped(r.MultiplyAdds))
 	layers.Write(w, width)
@@ -274,8 +274,8 @@ func inputsOf(r *summaryResult, i int) string {
 	return "own column"
 }
 
-// some leaves zeros out of tables.
-func some(n int64) string {
+// omitZero is n as tables show it, nothing where it is 0.
+func omitZero(n int64) string {
 	if n == 0 {
 		return ""
 	}

@@ -128,7 +128,7 @@ func (o *trainOptions) check(c *cobra.Command) error {
 		}
 	}
 	if c.Flags().Changed("epochs") {
-		o.net.short("epochs", "train.epochs", o.epochs)
+		o.net.addShorthand("epochs", "train.epochs", o.epochs)
 	}
 	return o.net.check(c, &o.device)
 }
@@ -138,9 +138,9 @@ func runTrain(ctx context.Context, o trainOptions, t *ui.Terminal) error {
 	to := train.Options{Steps: o.steps, Strict: o.strict}
 	var err error
 	if o.resume != "" {
-		err = o.resumed(ctx, &to, t)
+		err = o.prepareResumed(ctx, &to, t)
 	} else {
-		err = o.fresh(ctx, &to, t)
+		err = o.prepareNew(ctx, &to, t)
 	}
 	defer release(&to)
 	if err != nil {
@@ -148,14 +148,14 @@ func runTrain(ctx context.Context, o trainOptions, t *ui.Terminal) error {
 	}
 	progress := newTrainProgress(t, to.Dir.Path(), len(to.Source.Classes))
 	to.Progress = progress
-	stop := context.AfterFunc(ctx, progress.stopping)
+	stop := context.AfterFunc(ctx, progress.noteStopping)
 	defer stop()
 	t.AtQuit(func() string { return lastCheckpoint(to.Dir) })
 	defer t.AtQuit(nil)
 	result, err := train.Run(ctx, to)
 	progress.bar.Clear()
 	if err != nil {
-		return o.failure(err, to.Dir)
+		return o.adviseFailure(err, to.Dir)
 	}
 	return reportTraining(result, &to, t)
 }
@@ -166,7 +166,7 @@ func lastCheckpoint(dir *run.Dir) string {
 	if err != nil {
 		return "no checkpoint yet"
 	}
-	defer done(r)
+	defer closeQuietly(r)
 	return "last checkpoint: step " + r.Meta["step"]
 }
 
@@ -174,20 +174,20 @@ func lastCheckpoint(dir *run.Dir) string {
 func release(to *train.Options) {
 	for _, c := range []*weights.Checkpoint{to.Init, to.Resume} {
 		if c != nil {
-			done(c)
+			closeQuietly(c)
 		}
 	}
 	if to.Source != nil {
-		done(to.Source)
+		closeQuietly(to.Source)
 	}
 	if to.Dir != nil {
-		done(to.Dir)
+		closeQuietly(to.Dir)
 	}
 	closeDevices(to.Devices)
 }
 
-// fresh prepares a new run: configuration, pictures, weights to start from, and last of all the folder.
-func (o *trainOptions) fresh(ctx context.Context, to *train.Options, t *ui.Terminal) (err error) {
+// prepareNew prepares a new run: configuration, pictures, weights to start from, and last of all the folder.
+func (o *trainOptions) prepareNew(ctx context.Context, to *train.Options, t *ui.Terminal) (err error) {
 	fallback := "demo"
 	if o.data != "" {
 		fallback = "alexnet"
@@ -205,17 +205,17 @@ func (o *trainOptions) fresh(ctx context.Context, to *train.Options, t *ui.Termi
 		return err
 	}
 	if o.init != "" {
-		if to.Init, err = loadCheckpoint(inRun(o.init, t)); err != nil {
+		if to.Init, err = loadCheckpoint(findCheckpoint(o.init, t)); err != nil {
 			return err
 		}
 		to.OwnPreprocess = setsPreprocess(o.net.set) || to.Init.Preprocess.MeanKind == "" // weights init computes none
 	}
 	to.Dir, err = run.Create(o.out)
-	return ofRun(err)
+	return adviseRun(err)
 }
 
-// ofRun gives the advice that errors of package run end with a line of its own.
-func ofRun(err error) error {
+// adviseRun gives the advice that errors of package run end with a line of its own.
+func adviseRun(err error) error {
 	if err == nil {
 		return nil
 	}
@@ -225,10 +225,10 @@ func ofRun(err error) error {
 	return err
 }
 
-// resumed opens the run folder, its last checkpoint, and the devices and pictures that this names.
-func (o *trainOptions) resumed(ctx context.Context, to *train.Options, t *ui.Terminal) (err error) {
+// prepareResumed opens the run folder, its last checkpoint, and the devices and pictures that this names.
+func (o *trainOptions) prepareResumed(ctx context.Context, to *train.Options, t *ui.Terminal) (err error) {
 	if to.Dir, err = run.Open(o.resume); err != nil {
-		return ofRun(err)
+		return adviseRun(err)
 	}
 	c, err := weights.Load(to.Dir.Checkpoint(run.Last))
 	if err != nil {
@@ -239,7 +239,7 @@ func (o *trainOptions) resumed(ctx context.Context, to *train.Options, t *ui.Ter
 			"--steps %d: %s has taken %d already, and --steps counts all of them", o.steps, to.Dir.Path(), c.Step)
 	}
 	if to.Config, err = config.Parse(c.Config, o.net.typed); err != nil {
-		return o.net.asTyped(err)
+		return o.net.nameFlag(err)
 	}
 	if err := o.openDevices(to, t); err != nil {
 		return err
@@ -262,12 +262,12 @@ func (o *trainOptions) openDevices(to *train.Options, t *ui.Terminal) error {
 	if c != nil {
 		o.device.choice.Algorithms = c.Algorithms
 	}
-	devices, name, err := o.device.named(t)
+	devices, name, err := o.device.openNamed(t)
 	if err != nil {
 		return err
 	}
 	to.Devices, to.Device = devices, name
-	if err := computes(devices, to.Config); err != nil && c != nil {
+	if err := checkPrecision(devices, to.Config); err != nil && c != nil {
 		return advise(exitUsage, "alexnet train --init "+text.ShellWord(to.Dir.Path())+
 			" --precision fp32 begins a new run from its weights", err)
 	} else if err != nil {
@@ -335,8 +335,8 @@ func memoryOf(plans []train.DeviceMemory) []deviceMemory {
 	return out
 }
 
-// failure adds what to do next, where the error does not say it.
-func (o *trainOptions) failure(err error, dir *run.Dir) error {
+// adviseFailure adds what to do next, where the error does not say it.
+func (o *trainOptions) adviseFailure(err error, dir *run.Dir) error {
 	again := "alexnet train --resume " + text.ShellWord(dir.Path())
 	switch {
 	case o.device.gpus != "":
@@ -431,5 +431,5 @@ func reportTraining(r *train.Result, to *train.Options, t *ui.Terminal) error {
 		return nil
 	}
 	t.Note("next: alexnet eval%s; alexnet predict PICTURE%[1]s; the curves are in %s", weightsFlag(r, dir), curves)
-	return unreadable(r.Bad)
+	return unreadableError(r.Bad)
 }

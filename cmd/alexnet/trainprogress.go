@@ -55,8 +55,8 @@ func (p *trainProgress) Start(s train.Start) {
 // Step moves the bar.
 func (p *trainProgress) Step(m report.Metrics) {
 	p.began.Store(true)
-	e, seconds := &p.epoch, 1/or(m.ImagesPerSecond, 1) // of a picture
-	e.steps, e.seconds, e.stalled = e.steps+1, e.seconds+seconds, e.stalled+seconds*or(m.DataStall, 0)
+	e, seconds := &p.epoch, 1/valueOr(m.ImagesPerSecond, 1) // of a picture
+	e.steps, e.seconds, e.stalled = e.steps+1, e.seconds+seconds, e.stalled+seconds*valueOr(m.DataStall, 0)
 	if p.pace == 0 {
 		p.pace = seconds
 	}
@@ -65,7 +65,8 @@ func (p *trainProgress) Step(m report.Metrics) {
 	p.bar.Update(ui.Status{
 		Label: fmt.Sprintf("epoch %d/%d", m.Epoch, p.ahead.Epochs),
 		Done:  int64(m.Step - first), All: int64(min(p.ahead.StepsPerEpoch, p.ahead.Steps-first)),
-		Left: int64(p.ahead.Steps - m.Step), Rate: 1 / p.pace, Loss: or(m.Loss, -1), Stall: or(m.DataStall, -1),
+		Left: int64(p.ahead.Steps - m.Step), Rate: 1 / p.pace,
+		Loss: valueOr(m.Loss, -1), Stall: valueOr(m.DataStall, -1),
 	})
 }
 
@@ -93,8 +94,8 @@ func (p *trainProgress) Epoch(m report.Metrics) {
 	p.bar.Note("%s", text.JoinFitting(parts, p.width))
 }
 
-// stopping says what the first signal brings about: a checkpoint, where there is a step to keep.
-func (p *trainProgress) stopping() {
+// noteStopping says what the first signal brings about: a checkpoint, where there is a step to keep.
+func (p *trainProgress) noteStopping() {
 	what := "stopping"
 	if p.began.Load() {
 		what = "stopping: writing a checkpoint"
@@ -105,7 +106,7 @@ func (p *trainProgress) stopping() {
 // Note writes a line for people.
 func (p *trainProgress) Note(line string) { p.bar.Note("%s", line) }
 
-func or(p *float64, otherwise float64) float64 {
+func valueOr(p *float64, otherwise float64) float64 {
 	if p == nil {
 		return otherwise
 	}

@@ -68,8 +68,8 @@ the same whatever the devices. A net whose number of classes follows the data ge
 	return c
 }
 
-// numbered are class names where there is no data to name them.
-func numbered(n int) []string {
+// numberClasses are class names where there is no data to name them.
+func numberClasses(n int) []string {
 	names := make([]string, n)
 	for i := range names {
 		names[i] = strconv.Itoa(i)
@@ -97,7 +97,7 @@ func runWeightsInit(ctx context.Context, o weightsInitOptions, t *ui.Terminal) e
 		return err
 	}
 	c := &weights.Checkpoint{
-		Seed: cfg.Train.Seed, Config: page, Dropout: weights.DropoutPaper, Classes: numbered(cfg.Model.Classes),
+		Seed: cfg.Train.Seed, Config: page, Dropout: weights.DropoutPaper, Classes: numberClasses(cfg.Model.Classes),
 	}
 	side := cfg.Data.Resize
 	if side == 0 {
@@ -154,12 +154,12 @@ func newWeightsShowCommand(t *ui.Terminal) *cobra.Command {
 }
 
 func runWeightsShow(ctx context.Context, path string, t *ui.Terminal) error {
-	path = inRun(path, t)
+	path = findCheckpoint(path, t)
 	r, err := openWeights(path)
 	if err != nil {
 		return err
 	}
-	defer done(r)
+	defer closeQuietly(r)
 	out := weightsShowResult{File: path, Tensors: []tensorResult{}, Metadata: map[string]any{}, Checksums: r.Checked()}
 	for i, info := range r.Tensors {
 		if err := context.Cause(ctx); err != nil {
@@ -174,13 +174,13 @@ func runWeightsShow(ctx context.Context, path string, t *ui.Terminal) error {
 		}
 	}
 	for k, v := range r.Meta {
-		out.Metadata[k] = decoded(v)
+		out.Metadata[k] = decodeMeta(v)
 	}
 	return t.Result(out, func(w *bytes.Buffer) { printWeights(w, out, r.Meta, t.OutWidth) })
 }
 
-// decoded is a metadata value as JSON where it is such, else as the text it is.
-func decoded(value string) any {
+// decodeMeta is a metadata value as JSON where it is such, else as the text it is.
+func decodeMeta(value string) any {
 	var v any
 	if strings.HasPrefix(value, "{") || strings.HasPrefix(value, "[") {
 		if json.Unmarshal([]byte(value), &v) == nil {
