@@ -104,3 +104,33 @@ func TestProgressParts(t *testing.T) {
 		t.Errorf("without loss, rate and Stall: %q", got)
 	}
 }
+
+func TestCounter(t *testing.T) {
+	p := NewProgress(&Terminal{Err: io.Discard})
+	count := p.Counter("reading")
+	count(0, 9)
+	count(3, 9)
+	got, want := p.line(p.current()), "reading  3/9"
+	if !strings.HasPrefix(got, want) || strings.Contains(got, "loss") {
+		t.Errorf("line %q, want %q and no loss", got, want)
+	}
+	if eta, ok := p.eta(p.current()); !ok || eta < 0 {
+		t.Errorf("no time is left for 6 of 9: %v", eta)
+	}
+}
+
+// TestLastWords: they say what AtQuit gave until that is taken back, and begin in a terminal's first column.
+func TestLastWords(t *testing.T) {
+	var b bytes.Buffer
+	term := &Terminal{Err: &b}
+	term.AtQuit(func() string { return "last checkpoint: step 7" })
+	term.LastWords()
+	term.AtQuit(nil)
+	term.LastWords()
+	term.ErrWidth = 80
+	term.LastWords()
+	const want = "quit at once; last checkpoint: step 7\nquit at once\n" + lineStart + "quit at once\n"
+	if b.String() != want {
+		t.Errorf("%q, want %q", b.String(), want)
+	}
+}
