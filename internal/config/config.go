@@ -20,6 +20,7 @@ import (
 
 	"alexnet/configs"
 	"alexnet/internal/device"
+	"alexnet/internal/text"
 )
 
 // Config is one page.
@@ -211,7 +212,7 @@ func notFound(name string, err error) error {
 		return &Error{Source: name, Msg: fmt.Sprintf("cannot read the configuration: %v", err)}
 	}
 	msg := fmt.Sprintf("no configuration is called %q", name)
-	if n := Nearest(name, Names()); n != "" {
+	if n := text.Nearest(name, Names()); n != "" {
 		msg += "; nearest: " + n
 	}
 	return &Error{Msg: msg + "; there are " + strings.Join(Names(), ", ") + "; the path of a YAML file works too"}

@@ -14,6 +14,8 @@ import (
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/parser"
 	"github.com/goccy/go-yaml/token"
+
+	"alexnet/internal/text"
 )
 
 // decoder walks a YAML tree into a Config and remembers where each key stood, so that what is found wrong later can be
@@ -222,7 +224,7 @@ func oneOf[T ~string](s T, valid []T) string {
 		names[i] = string(valid[i])
 	}
 	msg := ", must be one of " + strings.Join(names, ", ")
-	if n := Nearest(string(s), names); n != "" {
+	if n := text.Nearest(string(s), names); n != "" {
 		msg += "; nearest: " + n
 	}
 	return msg

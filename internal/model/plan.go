@@ -8,6 +8,7 @@ import (
 	"alexnet/internal/config"
 	"alexnet/internal/device"
 	"alexnet/internal/philox"
+	"alexnet/internal/text"
 )
 
 // Plan is what runs: one program a device, and the order in which one goroutine enqueues their ops.
@@ -79,7 +80,7 @@ func (a *Arch) checkKeep(names []string) error {
 			continue
 		}
 		msg := "the net has no layer " + n
-		if near := config.Nearest(n, valid); near != "" {
+		if near := text.Nearest(n, valid); near != "" {
 			msg += "; nearest: " + near
 		}
 		return config.Errorf("", "%s; there are %s", msg, strings.Join(valid, ", "))

@@ -8,6 +8,7 @@ import (
 	"alexnet/internal/config"
 	"alexnet/internal/data"
 	"alexnet/internal/model"
+	"alexnet/internal/text"
 )
 
 // A dead start: the loss stays where guessing has it. With a softmax over C classes an untrained net has a loss near ln
@@ -185,7 +186,7 @@ func deadWarning(d *deadState, level float64, dead []deadUnits, lr float64) stri
 	var b strings.Builder
 	fmt.Fprintf(&b,
 		"warning: the loss was %s over steps %d to %d, no better than guessing (%s): the net has not begun to learn.",
-		plain(d.mean(), 4), d.From+1, d.To, plain(level, 4))
+		text.Plain(d.mean(), 4), d.From+1, d.To, text.Plain(level, 4))
 	if d.To < deadMin {
 		fmt.Fprintf(&b, " (%d steps are few: it may only need more of them.)", d.To)
 	}
@@ -209,7 +210,7 @@ func deadWarning(d *deadState, level float64, dead []deadUnits, lr float64) stri
 		rate = 10 * lr
 	}
 	var try []string
-	for _, sets := range [][]string{first, {"--set train.lr=" + plain(rate, 2)}, later} {
+	for _, sets := range [][]string{first, {"--set train.lr=" + text.Plain(rate, 2)}, later} {
 		if len(sets) > 0 {
 			try = append(try, strings.Join(sets, " "))
 		}

@@ -16,6 +16,7 @@ import (
 	"alexnet/internal/model"
 	"alexnet/internal/report"
 	"alexnet/internal/run"
+	"alexnet/internal/text"
 	"alexnet/internal/weights"
 )
 
@@ -230,7 +231,7 @@ func (t *trainer) checkInit() error {
 	if n := len(c.Classes); n > 0 && n != t.arch.Classes {
 		return &weights.BadFile{
 			Path: c.Path,
-			Reason: fmt.Sprintf("is for %d classes (%s), the data at %s has %d", n, weights.Examples(c.Classes),
+			Reason: fmt.Sprintf("is for %d classes (%s), the data at %s has %d", n, text.Examples(c.Classes),
 				t.o.Source.Path, t.arch.Classes),
 			Advice: "give data with the classes of the file, or begin without --init",
 		}
@@ -240,8 +241,8 @@ func (t *trainer) checkInit() error {
 	}
 	if !slices.Equal(c.Classes, t.o.Source.Classes) && !slices.Equal(c.Classes, numbered(len(c.Classes))) {
 		t.progress.Note(fmt.Sprintf("the classes of %s have other names (%s) than those of the data (%s): its last "+
-			"layer has to learn anew what is what", c.Path, weights.Examples(c.Classes),
-			weights.Examples(t.o.Source.Classes)))
+			"layer has to learn anew what is what", c.Path, text.Examples(c.Classes),
+			text.Examples(t.o.Source.Classes)))
 	}
 	t.compareDropout(c)
 	return nil
@@ -276,7 +277,7 @@ func (t *trainer) compareDropout(c *weights.Checkpoint) {
 		was, is, times = is, was, 1-l.Rate
 	}
 	t.progress.Note(fmt.Sprintf("%s was trained %s dropout, this run is %s: what passes %s is %s times as large as "+
-		"its weights are used to", c.Path, was, is, l.Name, plain(times, 3)))
+		"its weights are used to", c.Path, was, is, l.Name, text.Plain(times, 3)))
 }
 
 // feed makes the loaders and the stepper.
@@ -436,5 +437,5 @@ func (m *DeviceMemory) add(item device.MemoryItem) {
 
 // String is "memory on cpu: 243.9 MiB".
 func (m DeviceMemory) String() string {
-	return "memory on " + m.Device + ": " + report.Bytes(m.Plan.Total())
+	return "memory on " + m.Device + ": " + text.Bytes(m.Plan.Total())
 }

@@ -14,13 +14,13 @@ var table = map[string]string{
 
 	// The contract between nets and processors knows nobody, so that a stranger can implement it.
 	"device": "",
-	"config": "configs device github.com/goccy/go-yaml", // device for the names of precisions
+	"config": "configs device github.com/goccy/go-yaml text", // device for the names of precisions
 
 	// Pictures: whoever decodes them knows no device and no net.
 	"data": "golang.org/x/image golang.org/x/sys gonum.org/v1/gonum philox",
 
 	// Nets in files know neither the net nor what computes it.
-	"weights": "atomicfile",
+	"weights": "atomicfile text",
 	"golden":  "philox weights",
 	"builtin": "weights",
 
@@ -35,7 +35,7 @@ var table = map[string]string{
 	"gpu":               "device gorgonia.org/cu gpu/cuda gpu/link kernels philox",
 
 	// What is computed: devices are met only through the contract, the command picks the backend.
-	"model":           "config device philox",
+	"model":           "config device philox text",
 	"model/modeltest": "config device golden model",
 	"export":          "config device model",
 	"selftest":        "config device model philox",
@@ -43,10 +43,12 @@ var table = map[string]string{
 	// What is written about a run is given numbers and steps.
 	"report": "atomicfile golang.org/x/image gonum.org/v1/plot google.golang.org/protobuf",
 
-	"train": "atomicfile config data device model philox report run weights",
+	"train": "atomicfile config data device model philox report run text weights",
 
 	// The only place that picks a backend, and that knows flags.
-	"cmd/alexnet": "atomicfile builtin codeberg.org/sbinet/npyio config cpu data device export github.com/spf13/cobra " +
-		"github.com/spf13/pflag github.com/vbauerster/mpb/v8 golang.org/x/term gpu machine model reference report run " +
-		"selftest train weights",
+	"cmd/alexnet": "atomicfile builtin codeberg.org/sbinet/npyio config cpu data device export " +
+		"github.com/spf13/cobra github.com/spf13/pflag gpu machine model reference report run selftest text train " +
+		"ui weights",
+	"ui":   "github.com/vbauerster/mpb/v8 golang.org/x/term text",
+	"text": "",
 }
