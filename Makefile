@@ -10,10 +10,12 @@ TAGS      = $$(scripts/tags.sh)
 # Sets where NVIDIA's headers are, and $tags; where the tags say cuda, the kernels are built first, because the program
 # embeds them. Without a compiler for them (3) it goes on without CUDA.
 SETUP     = eval "$$(scripts/cuda.sh env 2>/dev/null)"; tags="$(TAGS)"; \
-	case " $$tags " in *" cuda "*) scripts/kernels.sh || { test $$? -eq 3 && echo "build: CPU only" >&2 && tags="$${tags% cuda}" && tags="$${tags\#cuda}"; } ;; esac
+	case " $$tags " in *" cuda "*) scripts/kernels.sh || { test $$? -eq 3 && echo "build: CPU only" >&2 && \
+		tags="$${tags% cuda}" && tags="$${tags\#cuda}"; } ;; esac
 
 .PHONY: cuda kernels softgpu test-cuda gpu-check
-.PHONY: build deps demo man test test-onednn3 test-race portable lint bench-peers bench-scaling builtin check-export clean
+.PHONY: build deps demo man test test-onednn3 test-race portable lint
+.PHONY: bench-peers bench-scaling builtin check-export clean
 
 build: deps
 	@$(SETUP) && set -x && $(GO) build -trimpath -tags "$$tags" -o bin/alexnet ./cmd/alexnet
@@ -64,8 +66,10 @@ softgpu: kernels
 test-cuda: cuda softgpu
 	@$(SETUP) && export LD_LIBRARY_PATH="$(CURDIR)/build/softgpu$${LD_LIBRARY_PATH:+:$$LD_LIBRARY_PATH}" && set -x && \
 		LOG=test-cuda.log timeout 900 sh -c '$(GO) vet -tags "$$1" ./... && \
-			scripts/test.sh -tags "$$1" -count 1 -timeout 15m ./internal/gpu/... ./kernels/... ./test/... ./cmd/alexnet' - "$$tags" || \
-		{ test $$? -ne 124 || echo "test-cuda: not done in 15 minutes; what there is, is in build/test-cuda.log" >&2; exit 1; }
+			scripts/test.sh -tags "$$1" -count 1 -timeout 15m \
+				./internal/gpu/... ./kernels/... ./test/... ./cmd/alexnet' - "$$tags" || \
+		{ test $$? -ne 124 || \
+			echo "test-cuda: not done in 15 minutes; what there is, is in build/test-cuda.log" >&2; exit 1; }
 
 # For a machine with a GPU: what it offers, every op checked, speed against PyTorch, into docs/results.md. PyTorch goes
 # into the cache folder (several GB); ALONE=1 leaves it out.
@@ -82,19 +86,23 @@ portable:
 	CGO_ENABLED=0 GOOS=darwin GOARCH=arm64 $(GO) vet ./...
 	CGO_ENABLED=0 GOOS=darwin GOARCH=amd64 $(GO) build ./...
 
-# golangci-lint runs govet, staticcheck, gofumpt and the import rules of .golangci.yml.
+# width.sh holds lines to 120 columns; golangci-lint runs govet, staticcheck, gofumpt and the import rules of
+# .golangci.yml.
 lint:
+	scripts/width.sh
 	@test -x $(GOBIN_)/golangci-lint && $(GOBIN_)/golangci-lint version 2>/dev/null | grep -qF "$(GOLANGCI:v%=%)" || \
 		GOBIN=$(GOBIN_) $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI)
 	$(GOBIN_)/golangci-lint run ./...
-	@eval "$$(scripts/cuda.sh env 2>/dev/null)"; case " $$(scripts/tags.sh) " in *" cuda "*) set -x; $(GOBIN_)/golangci-lint run --build-tags dnnl,cuda ./... ;; esac
+	@eval "$$(scripts/cuda.sh env 2>/dev/null)"; case " $$(scripts/tags.sh) " in *" cuda "*) \
+		set -x; $(GOBIN_)/golangci-lint run --build-tags dnnl,cuda ./... ;; esac
 
 # Peers go into a cache folder (several GB). The mark in each environment stands for all of its line.
 PEERS = $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/alexnet
 VENV  = $(PEERS)/torch-2.15.0
 TORCH = $(VENV)/torchvision-0.29.2-safetensors-0.8.0
 $(TORCH):
-	python3 -m venv $(VENV) && $(VENV)/bin/pip install -q torch==2.15.0 torchvision==0.29.2 safetensors==0.8.0 numpy==2.4.6 pillow==13.0.0 && touch $@
+	python3 -m venv $(VENV) && $(VENV)/bin/pip install -q torch==2.15.0 torchvision==0.29.2 \
+		safetensors==0.8.0 numpy==2.4.6 pillow==13.0.0 && touch $@
 
 TENSORFLOW = $(PEERS)/peers-tf/tensorflow-cpu-2.21.0-numpy-2.4.6-protobuf-7.36.2
 $(TENSORFLOW):
@@ -102,7 +110,8 @@ $(TENSORFLOW):
 
 ONNX = $(PEERS)/peers-ort/onnxruntime-1.32.0-onnx-1.23.2-openvino-2026.4.1-numpy-2.4.6-protobuf-7.36.2
 $(ONNX):
-	python3 -m venv $(@D) && $(@D)/bin/pip install -q onnxruntime==1.32.0 onnx==1.23.2 openvino==2026.4.1 numpy==2.4.6 protobuf==7.36.2 && touch $@
+	python3 -m venv $(@D) && $(@D)/bin/pip install -q onnxruntime==1.32.0 onnx==1.23.2 \
+		openvino==2026.4.1 numpy==2.4.6 protobuf==7.36.2 && touch $@
 
 # alexnet beside PyTorch, TensorFlow, ONNX Runtime and OpenVINO on the same cores, in turn, into docs/results.md: more
 # than an hour. Cut off, it goes on where it was. BENCH="--quick --rows 'fig1*'" is a try of some rows; python3
@@ -118,7 +127,8 @@ bench-scaling: build
 # The net in the program, anew: of RUN, a run of --config cifar10, measured on TEST, the 10,000 test pictures of
 # CIFAR-10.
 builtin: build
-	@test -n "$(RUN)" -a -n "$(TEST)" || { echo "usage: make builtin RUN=runs/train TEST=cifar10-test.tar" >&2; exit 2; }
+	@test -n "$(RUN)" -a -n "$(TEST)" || \
+		{ echo "usage: make builtin RUN=runs/train TEST=cifar10-test.tar" >&2; exit 2; }
 	scripts/builtin.sh bin/alexnet "$(RUN)" "$(TEST)"
 
 # Exported weights against PyTorch and torchvision, which load them.

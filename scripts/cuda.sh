@@ -2,10 +2,14 @@
 # What a build with CUDA needs besides a C compiler: NVIDIA's headers, and trampolines (internal/gpu/link) to link with
 # instead of NVIDIA's libraries, which the program opens when it runs. No GPU, driver or library of NVIDIA's is needed
 # to build.
-#   cuda.sh fetch   headers of CUDA 12.9 and cuDNN 9.27 from Python wheels (700 MB to load, 10 MB kept) into the cache folder
-#   cuda.sh cudnn   cuDNN's library too (770 MB to load, 1.2 GB kept), for the test that asks the real one about every net; prints its folder
-#   cuda.sh nvrtc   compilers for kernels, NVRTC and ptxas 12.9, from Python wheels (130 MB) into the cache folder; prints their folder
-#   cuda.sh env     shell assignments for go build -tags cuda: eval "$(scripts/cuda.sh env)"; fails, saying why, where there are no headers
+#   cuda.sh fetch   headers of CUDA 12.9 and cuDNN 9.27 from Python wheels (700 MB to load, 10 MB kept) into the
+#                   cache folder
+#   cuda.sh cudnn   cuDNN's library too (770 MB to load, 1.2 GB kept), for the test that asks the real one
+#                   about every net; prints its folder
+#   cuda.sh nvrtc   compilers for kernels, NVRTC and ptxas 12.9, from Python wheels (130 MB) into the cache folder;
+#                   prints their folder
+#   cuda.sh env     shell assignments for go build -tags cuda: eval "$(scripts/cuda.sh env)"; fails,
+#                   saying why, where there are no headers
 # env takes the headers in the cache folder, or else those of a toolkit (CUDA 12 or 13) and cuDNN 9: in CUDA_HOME,
 # CUDA_PATH, beside nvcc, /usr/local/cuda, /opt/cuda or /usr; cuDNN in CUDNN_HOME, CUDNN_PATH or the same places.
 set -eu
@@ -32,7 +36,9 @@ wheel() {
 		with zipfile.ZipFile(wheel) as z:
 		    for name in z.namelist():
 		        path = name.split("/", 2)[-1]
-		        if name.startswith("nvidia/") and not name.endswith("/") and any(fnmatch.fnmatch(path, p) for p in patterns):
+		        if not name.startswith("nvidia/") or name.endswith("/"):
+		            continue
+		        if any(fnmatch.fnmatch(path, p) for p in patterns):
 		            os.makedirs(os.path.join(to, os.path.dirname(path)), exist_ok=True)
 		            with z.open(name) as source, open(os.path.join(to, path), "wb") as sink:
 		                shutil.copyfileobj(source, sink, 1 << 20)
@@ -50,9 +56,11 @@ prepare() {
 	trap 'exit 130' INT TERM HUP
 	mkdir -p "$tmp/made"
 	python=python3
-	command -v python3 >/dev/null 2>&1 || fail "no python3, which unpacks the wheels (Debian, Ubuntu: apt-get install python3-venv)"
+	command -v python3 >/dev/null 2>&1 ||
+		fail "no python3, which unpacks the wheels (Debian, Ubuntu: apt-get install python3-venv)"
 	python3 -m pip --version >/dev/null 2>&1 && return
-	python3 -m venv "$tmp/venv" >&2 || fail "python3 has neither pip nor venv (Debian, Ubuntu: apt-get install python3-venv)"
+	python3 -m venv "$tmp/venv" >&2 ||
+		fail "python3 has neither pip nor venv (Debian, Ubuntu: apt-get install python3-venv)"
 	python=$tmp/venv/bin/python
 }
 
@@ -65,7 +73,8 @@ fetch() {
 	wheel nvidia-cuda-runtime-cu12==12.9.79 "$tmp/made" 'include/*'
 	wheel nvidia-cuda-cccl-cu12==12.9.27 "$tmp/made" 'include/nv/*'
 	wheel nvidia-cuda-nvcc-cu12==$compilers "$tmp/made" 'include/*'
-	wheel nvidia-cudnn-jit-cu12==$cudnn "$tmp/made" 'include/*' # the small one of cuDNN's wheels: all headers, few libraries
+	# the small one of cuDNN's wheels: all headers, few libraries
+	wheel nvidia-cudnn-jit-cu12==$cudnn "$tmp/made" 'include/*'
 	wheel nvidia-cublas-cu12==12.9.3.13 "$tmp/made" 'include/*' # no smaller wheel has the headers
 	finish "$dir"
 }
@@ -113,7 +122,8 @@ headers() {
 	for found in "$dir" "${CUDA_HOME:-}" "${CUDA_PATH:-}" "$nvcc" /usr/local/cuda /opt/cuda /usr; do
 		include=$found/include
 		[ -n "$found" ] && [ -e "$include/cuda.h" ] || continue
-		for include2 in "$include" "${CUDNN_HOME:-}/include" "${CUDNN_PATH:-}/include" /usr/local/cuda/include /usr/include/x86_64-linux-gnu /usr/include; do
+		for include2 in "$include" "${CUDNN_HOME:-}/include" "${CUDNN_PATH:-}/include" \
+			/usr/local/cuda/include /usr/include/x86_64-linux-gnu /usr/include; do
 			if [ -e "$include2/cudnn.h" ] && usable "-I$include" "-I$include2"; then return; fi
 		done
 	done
@@ -123,7 +133,8 @@ headers() {
 # trampolines: sets hash, of all that they and the headers are, and made, the folder of libcuda.a, libcublas.a and
 # libcudnn.a, which are the same file: gorgonia's packages ask for one or two of them each.
 trampolines() {
-	hash=$(cat "$include/cuda.h" "$include/cublas_api.h" "$include2/cudnn_version.h" "$link"/compat/* "$link"/trampoline/* | sha256sum | cut -c1-12)
+	hash=$(cat "$include/cuda.h" "$include/cublas_api.h" "$include2/cudnn_version.h" "$link"/compat/* \
+		"$link"/trampoline/* | sha256sum | cut -c1-12)
 	made=$root/build/cuda-link/$hash
 	[ ! -d "$made" ] || return 0
 	mkdir -p "$root/build/cuda-link"
@@ -150,7 +161,9 @@ env() {
 	command -v "${cc%% *}" >/dev/null 2>&1 || fail "no C compiler ($cc)"
 	headers
 	trampolines
-	case $include$include2$made in *[[:space:]]*) fail "compilers' flags are split at spaces, and there is one in $include, $include2 or $made" ;; esac
+	case $include$include2$made in *[[:space:]]*)
+		fail "compilers' flags are split at spaces, and there is one in $include, $include2 or $made" ;;
+	esac
 	cat <<-SH
 		export ALEXNET_CUDA="$found"
 		export CGO_CFLAGS="${CGO_CFLAGS:--O2 -g} -I$link/compat -I$include -I$include2 -DALEXNET_HEADERS=0x$hash"

@@ -6,7 +6,8 @@ set -u
 [ "$(uname -s)" = Linux ] || exit 0
 missing=""
 [ -e /usr/include/oneapi/dnnl/dnnl.h ] || missing="$missing libdnnl-dev"
-ls /usr/lib/*/libturbojpeg.so.0 >/dev/null 2>&1 || ls /usr/lib/libturbojpeg.so.0 >/dev/null 2>&1 || missing="$missing libturbojpeg0-dev"
+ls /usr/lib/*/libturbojpeg.so.0 >/dev/null 2>&1 || ls /usr/lib/libturbojpeg.so.0 >/dev/null 2>&1 ||
+	missing="$missing libturbojpeg0-dev"
 [ -n "$missing" ] || exit 0
 go_on="going on without:$missing (slower: reference backend, Go's JPEG decoder)"
 command -v apt-get >/dev/null 2>&1 || { echo "deps: no apt-get here; $go_on" >&2; exit 0; }

@@ -27,9 +27,12 @@ part() {
 part doctor "$alexnet" doctor --gpus all
 cd "$root" || exit 1
 eval "$(scripts/cuda.sh env)"
-part devicetest "${GO:-go}" test -count=1 -tags "$(scripts/tags.sh)" -timeout 20m -run 'TestDevice|TestHalf$|TestOneGPU|TestTwentySteps|TestGolden|TestHalfGolden|TestTF32|TestReplay' ./internal/gpu
-part staged env ALEXNET_PEER=0 "${GO:-go}" test -count=1 -tags "$(scripts/tags.sh)" -timeout 20m -run 'TestTwentySteps' ./internal/gpu
-part bench "${PYTHON:-python3}" scripts/bench_gpu.py --alexnet "$alexnet" --batch "${BATCH:-128}" --steps "${STEPS:-50}" ${ALONE:+--alone}
+part devicetest "${GO:-go}" test -count=1 -tags "$(scripts/tags.sh)" -timeout 20m \
+	-run 'TestDevice|TestHalf$|TestOneGPU|TestTwentySteps|TestGolden|TestHalfGolden|TestTF32|TestReplay' ./internal/gpu
+part staged env ALEXNET_PEER=0 "${GO:-go}" test -count=1 -tags "$(scripts/tags.sh)" -timeout 20m \
+	-run 'TestTwentySteps' ./internal/gpu
+part bench "${PYTHON:-python3}" scripts/bench_gpu.py --alexnet "$alexnet" --batch "${BATCH:-128}" \
+	--steps "${STEPS:-50}" ${ALONE:+--alone}
 
 {
 	echo "\`make gpu-check\`, commit $(git rev-parse --short HEAD 2>/dev/null), $(date -u +%Y-%m-%d):"
@@ -44,11 +47,18 @@ part bench "${PYTHON:-python3}" scripts/bench_gpu.py --alexnet "$alexnet" --batc
 
 # publish PAGE: puts the report between the marks.
 publish() {
-	[ "$(grep -c '^<!-- gpu-check: ' "$1")" -eq 2 ] || { echo "gpu-check: $1 lacks the two marks of gpu-check; the report stays $out/report.md" >&2; return 1; }
+	[ "$(grep -c '^<!-- gpu-check: ' "$1")" -eq 2 ] || {
+		echo "gpu-check: $1 lacks the two marks of gpu-check; the report stays $out/report.md" >&2
+		return 1
+	}
 	awk -v report="$out/report.md" '
 		/^<!-- gpu-check: end/ { inside = 0 }
 		!inside { print }
-		/^<!-- gpu-check: written/ { inside = 1; while ((getline line < report) > 0) print line }' "$1" >"$out/page.md" && cp "$out/page.md" "$1"
+		/^<!-- gpu-check: written/ {
+			inside = 1
+			while ((getline line < report) > 0) print line
+		}' "$1" >"$out/page.md" &&
+		cp "$out/page.md" "$1"
 }
 if [ $failed -ne 0 ] || grep -q 'emulated GPU' "$out/doctor.txt"; then
 	echo "gpu-check: $out/report.md; docs/results.md stays as it is: something failed, or the GPUs are emulated" >&2

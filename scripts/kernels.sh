@@ -9,8 +9,11 @@
 set -eu
 cd "$(dirname "$0")/.."
 version=12.9.86 # as cuda.sh has it
-targets="75 80 86 89 90 100 120" # Turing; A100; RTX 30; RTX 40; H100; B100; RTX 50. Later minor versions run the machine code of earlier ones
-ptx=6.3                          # of the PTX language: the first that knows sm_75, so that no driver is too old; ptxas checks that nothing newer is used
+# Turing; A100; RTX 30; RTX 40; H100; B100; RTX 50. Later minor versions run the machine code of earlier ones.
+targets="75 80 86 89 90 100 120"
+# The version of the PTX language: the first that knows sm_75, so that no driver is too old; ptxas checks that nothing
+# newer is used.
+ptx=6.3
 dir=${XDG_CACHE_HOME:-$HOME/.cache}/alexnet/nvrtc-$version
 
 stamp() { cat scripts/kernels.sh scripts/nvrtc.py kernels/*.cu kernels/*.h; echo "${NVCC:-$version}"; }
@@ -36,7 +39,8 @@ if [ -z "${NVCC:-}" ] && [ ! -e "$dir/ptxas" ]; then
 		fi
 	done
 	[ -n "${NVCC:-}" ] || dir=$(scripts/cuda.sh nvrtc) || {
-		echo "kernels: no compiler for them: no nvcc that works was found, and NVRTC's wheels cannot be had. NVCC=/usr/local/cuda/bin/nvcc names one" >&2
+		echo "kernels: no compiler for them: no nvcc that works was found, and NVRTC's wheels cannot be had." \
+			"NVCC=/usr/local/cuda/bin/nvcc names one" >&2
 		exit 3
 	}
 fi
@@ -52,7 +56,8 @@ else
 fi
 sed "s/^\.version .*/.version $ptx/" "$work/new.ptx" >"$work/kernels.ptx"
 echo "$targets" | tr ' ' '\n' | xargs -P "$(nproc)" -I % sh -c \
-	'"$1" -v -arch=sm_% -o "$2/sm_%.cubin" "$2/kernels.ptx" >"$2/sm_%.log" 2>&1 || { cat "$2/sm_%.log" >&2; exit 1; }' - "$ptxas" "$work"
+	'"$1" -v -arch=sm_% -o "$2/sm_%.cubin" "$2/kernels.ptx" >"$2/sm_%.log" 2>&1 || { cat "$2/sm_%.log" >&2; exit 1; }' \
+	- "$ptxas" "$work"
 
 # What ptxas -v says of each kernel: a line of the registers, and "0 bytes stack frame, 0 bytes spill stores, 0 bytes
 # spill loads".
@@ -71,4 +76,5 @@ mkdir -p kernels/built
 rm -f kernels/built/stamp kernels/built/*.cubin # of another compiler there may have been more
 mv "$work/kernels.ptx" "$work"/*.cubin kernels/built/
 stamp | sha256sum >kernels/built/stamp
-echo "kernels: $kernels kernels in kernels/built, PTX $ptx for compute capability 7.5 on and machine code for $targets; ${said:-no warning, no spill}" >&2
+echo "kernels: $kernels kernels in kernels/built, PTX $ptx for compute capability 7.5 on and machine" \
+	"code for $targets; ${said:-no warning, no spill}" >&2

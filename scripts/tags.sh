@@ -39,7 +39,8 @@ C
 
 tags=
 if ! vectors; then
-	echo "build: $cc does not compile GCC's vector extensions (CC=gcc does), or its assembler is older than AMX (binutils 2.36): no oneDNN" >&2
+	echo "build: $cc does not compile GCC's vector extensions (CC=gcc does), or its assembler is older" \
+		"than AMX (binutils 2.36): no oneDNN" >&2
 elif ! onednn; then
 	echo "build: no headers of oneDNN 2.x or 3.x (Debian, Ubuntu: apt-get install libdnnl-dev): no oneDNN" >&2
 else

@@ -13,7 +13,10 @@ if [ $status -ne 0 ]; then
 	# verdict: theirs is shown too.
 	awk '
 		/^ *=== (RUN|NAME|CONT|PAUSE) / { test = $3; next }
-		/^ *--- (PASS|SKIP|FAIL): / { if ($2 == "FAIL:") { printf "%s%s\n", said[$3], $0 } delete said[$3]; test = ""; next }
+		/^ *--- (PASS|SKIP|FAIL): / {
+			if ($2 == "FAIL:") { printf "%s%s\n", said[$3], $0 }
+			delete said[$3]; test = ""; next
+		}
 		/^(ok[ \t]|PASS$|FAIL$|FAIL\t|\?)/ { for (t in said) printf "%s", said[t]; delete said; test = ""; next }
 		test != "" { said[test] = said[test] $0 "\n"; next }
 		{ print }

@@ -12,6 +12,8 @@ import (
 
 	"alexnet/internal/bench"
 	"alexnet/internal/data"
+	"alexnet/internal/text"
+	"alexnet/internal/ui"
 )
 
 // benchOptions are what bench was asked to do.
@@ -32,7 +34,7 @@ type benchResult struct {
 
 var benchModes = []string{bench.Train, bench.Infer, bench.Data}
 
-func newBenchCommand(t *terminal) *cobra.Command {
+func newBenchCommand(t *ui.Terminal) *cobra.Command {
 	var o benchOptions
 	c := &cobra.Command{
 		Use:   "bench",
@@ -107,7 +109,7 @@ With --int8 one picture at a time, or a few, is predicted faster, and from some 
 	return c
 }
 
-func runBench(ctx context.Context, o benchOptions, t *terminal) error {
+func runBench(ctx context.Context, o benchOptions, t *ui.Terminal) error {
 	name := o.net.config
 	if name == "" {
 		name = "alexnet"
@@ -130,30 +132,26 @@ func runBench(ctx context.Context, o benchOptions, t *terminal) error {
 		return err
 	}
 	if bo.Source != nil {
-		defer done(bo.Source)
+		defer closeQuietly(bo.Source)
 	}
 	if o.mode != bench.Data {
 		if bo.Devices, err = o.device.open(t); err != nil {
 			return err
 		}
 		defer closeDevices(bo.Devices)
-		if err := computes(bo.Devices, cfg); err != nil {
+		if err := checkPrecision(bo.Devices, cfg); err != nil {
 			return err
 		}
 	}
-	bar := newProgress(t)
-	bo.Progress = func(done, total int) {
-		bar.update(status{
-			label: "measuring", done: int64(done), all: int64(total), left: int64(total - done), loss: -1, stall: -1,
-		})
-	}
+	bar := ui.NewProgress(t)
+	bo.Progress = bar.Counter("measuring")
 	r, err := bench.Run(ctx, bo)
-	bar.clear()
+	bar.Clear()
 	if err != nil {
 		return err
 	}
 	out := benchResult{name, r, memoryOf(r.Memory)}
-	return t.result(out, func(w *bytes.Buffer) { printBench(w, out, t.outWidth) })
+	return t.Result(out, func(w *bytes.Buffer) { printBench(w, out, t.OutWidth) })
 }
 
 func printBench(w *bytes.Buffer, r benchResult, width int) {
@@ -169,9 +167,9 @@ func printBench(w *bytes.Buffer, r benchResult, width int) {
 		kind = "means"
 	}
 	fmt.Fprintf(w, "%s %s, batches of %d%s: %s, %.4g ms a step (%s of %s)\n", r.Mode, r.Config, r.Batch, where,
-		speed(r.ImagesPerSecond), r.MillisecondsPerStep, kind, counted(r.Steps, "step"))
+		text.Speed(r.ImagesPerSecond), r.MillisecondsPerStep, kind, text.Count(r.Steps, "step"))
 	if r.Data != "synthetic" {
-		fmt.Fprintf(w, "pictures: %s, %s of the time spent waiting for them\n", r.Data, percent(r.DataStall))
+		fmt.Fprintf(w, "pictures: %s, %s of the time spent waiting for them\n", r.Data, text.Percent(r.DataStall))
 	}
 	for _, m := range r.Memory {
 		fmt.Fprintln(w, memoryLine(m))
@@ -185,34 +183,32 @@ func printBench(w *bytes.Buffer, r benchResult, width int) {
 func printLayers(w *bytes.Buffer, r benchResult, width int) {
 	fmt.Fprintf(w, "\nlayer by layer, %s a step with its waits\n", milliseconds(r.LayersStepMS)+" ms")
 	limits := r.Roofline != nil
-	tab := &table{
-		columns: append([]column{{head: "layer"}, {head: "kind", drop: 5}},
+	tab := &ui.Table{
+		Columns: append([]ui.Column{{Head: "layer"}, {Head: "kind", Drop: 5}},
 			directionColumns("forward ms", limits, 2)...),
 	}
-	tab.columns = append(tab.columns, directionColumns("backward ms", limits, 1)...)
-	tab.columns = append(tab.columns, column{head: "share", right: true})
+	tab.Columns = append(tab.Columns, directionColumns("backward ms", limits, 1)...)
+	tab.Columns = append(tab.Columns, ui.Column{Head: "share", Right: true})
 	var forward, backward float64
 	for _, l := range r.Layers {
 		cells := append([]string{l.Name, l.Kind}, directionCells(l.ForwardMS, l.GFLOPSForward, l.Forward, limits)...)
 		cells = append(cells, directionCells(l.BackwardMS, l.GFLOPSBackward, l.Backward, limits)...)
-		tab.add(append(cells, percent(l.Share))...)
+		tab.Add(append(cells, text.Percent(l.Share))...)
 		forward, backward = forward+l.ForwardMS, backward+l.BackwardMS
 	}
 	cells := append([]string{"sum", ""}, directionCells(forward, 0, nil, limits)...)
-	tab.add(append(append(cells, directionCells(backward, 0, nil, limits)...), "")...)
-	tab.write(w, width)
+	tab.Add(append(append(cells, directionCells(backward, 0, nil, limits)...), "")...)
+	tab.Write(w, width)
 	printRoofline(w, r)
 }
 
 // directionColumns are those of forward or backward; the limits go before GFLOP/s where the terminal is narrow,
 // operations a byte first.
-func directionColumns(head string, limits bool, drop int) []column {
-	c := []column{{head: head, right: true}, {head: "GFLOP/s", right: true, drop: drop + 2}}
+func directionColumns(head string, limits bool, drop int) []ui.Column {
+	c := []ui.Column{{Head: head, Right: true}, {Head: "GFLOP/s", Right: true, Drop: drop + 2}}
 	if limits {
-		c = append(c, column{head: "peak", right: true, drop: drop}, column{
-			head: "FLOP/B", right: true, drop: drop + 6,
-		},
-			column{head: "roof", right: true, drop: drop})
+		c = append(c, ui.Column{Head: "peak", Right: true, Drop: drop},
+			ui.Column{Head: "FLOP/B", Right: true, Drop: drop + 6}, ui.Column{Head: "roof", Right: true, Drop: drop})
 	}
 	return c
 }
@@ -250,7 +246,8 @@ func printRoofline(w *bytes.Buffer, r benchResult) {
 	fmt.Fprintf(w, "\nmeasured: %.0f GFLOP/s at most (%s, %s), %.1f GB/s (triad); the ridge is at %.1f FLOP a byte\n",
 		f.PeakGFLOPS, r.Precision, f.Instructions, f.Bandwidth, f.Ridge)
 	fmt.Fprintf(w, "the step: %.4g GFLOP at %.1f GFLOP/s, %s of the peak; with each row that is below its roof at "+
-		"it, the sum would be %s ms\n", f.StepGFLOP, f.StepGFLOPS, percent(f.StepPeakShare), milliseconds(f.LeastMS))
+		"it, the sum would be %s ms\n", f.StepGFLOP, f.StepGFLOPS, text.Percent(f.StepPeakShare),
+		milliseconds(f.LeastMS))
 	if len(f.MemoryBound) > 0 {
 		fmt.Fprintf(w, "bound by memory: %s\n", strings.Join(f.MemoryBound, ", "))
 	}

@@ -11,6 +11,8 @@ import (
 
 	"alexnet/internal/builtin"
 	"alexnet/internal/run"
+	"alexnet/internal/text"
+	"alexnet/internal/ui"
 	"alexnet/internal/weights"
 )
 
@@ -25,7 +27,7 @@ func (o *weightsOption) addFlag(c *cobra.Command) {
 
 // load opens the checkpoint; without --weights the best one of the newest run or, where there is none, the net in the
 // program. It says which.
-func (o *weightsOption) load(t *terminal) (*weights.Checkpoint, error) {
+func (o *weightsOption) load(t *ui.Terminal) (*weights.Checkpoint, error) {
 	path := o.path
 	if path == "" {
 		newest, err := run.Newest()
@@ -36,37 +38,37 @@ func (o *weightsOption) load(t *terminal) (*weights.Checkpoint, error) {
 			return nil, err
 		}
 		path = newest
-		t.note("weights: %s", path)
+		t.Note("weights: %s", path)
 	} else {
-		path = inRun(path, t)
+		path = findCheckpoint(path, t)
 	}
 	if path == builtin.Name {
 		return loadBuiltin(t, "")
 	}
 	c, err := loadCheckpoint(path)
 	if err == nil && c.Best == nil && c.Epoch == 0 && filepath.Base(path) == run.Last+".safetensors" {
-		t.note("it is from step %d; its run has had no validation yet, and so no best checkpoint", c.Step)
+		t.Note("it is from step %d; its run has had no validation yet, and so no best checkpoint", c.Step)
 	}
 	return c, err
 }
 
 // loadBuiltin opens the net in the program and says how good it is.
-func loadBuiltin(t *terminal, more string) (*weights.Checkpoint, error) {
+func loadBuiltin(t *ui.Terminal, more string) (*weights.Checkpoint, error) {
 	m, err := builtin.Test()
 	if err != nil {
 		return nil, err
 	}
 	c, err := builtin.Load()
 	if err == nil {
-		t.note("net: %s, built in (%s of %s; %s of its test pictures right)%s", builtin.Net, classes(len(c.Classes)),
-			builtin.Data, percent(1-m.Top1Error), more)
+		t.Note("net: %s, built in (%s of %s; %s of its test pictures right)%s", builtin.Net,
+			text.Classes(len(c.Classes)), builtin.Data, text.Percent(1-m.Top1Error), more)
 	}
 	return c, err
 }
 
-// inRun is the checkpoint to use where path is a run folder, and says which; else path itself. The name of the net in
-// the program means that net whatever lies in the working folder: a file or run of this name is ./builtin.
-func inRun(path string, t *terminal) string {
+// findCheckpoint is the checkpoint to use where path is a run folder, and says which; else path itself. The name of the
+// net in the program means that net whatever lies in the working folder: a file or run of this name is ./builtin.
+func findCheckpoint(path string, t *ui.Terminal) string {
 	if path == builtin.Name {
 		return path
 	}
@@ -74,7 +76,7 @@ func inRun(path string, t *terminal) string {
 	if inside == "" {
 		return path
 	}
-	t.note("weights: %s", inside)
+	t.Note("weights: %s", inside)
 	return inside
 }
 
@@ -85,7 +87,7 @@ func loadCheckpoint(path string) (*weights.Checkpoint, error) {
 	}
 	c, err := weights.LoadFrom(r)
 	if err != nil {
-		done(r)
+		closeQuietly(r)
 	}
 	return c, err
 }
@@ -96,11 +98,11 @@ func openWeights(path string) (*weights.Reader, error) {
 		return builtin.Open()
 	}
 	r, err := weights.Open(path)
-	return r, noCheckpoint(path, err)
+	return r, explainMissing(path, err)
 }
 
-// noCheckpoint words the error of a file that is not there.
-func noCheckpoint(path string, err error) error {
+// explainMissing words the error of a file that is not there.
+func explainMissing(path string, err error) error {
 	info, missing := os.Stat(path)
 	switch {
 	case err == nil:

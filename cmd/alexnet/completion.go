@@ -12,9 +12,11 @@ import (
 
 	"alexnet/internal/builtin"
 	"alexnet/internal/config"
+	"alexnet/internal/device"
 	"alexnet/internal/gpu"
 	"alexnet/internal/model"
 	"alexnet/internal/run"
+	"alexnet/internal/ui"
 )
 
 // completionResult is the document of completion SHELL --json.
@@ -46,7 +48,7 @@ var shells = []struct {
 	},
 }
 
-func newCompletionCommand(t *terminal) *cobra.Command {
+func newCompletionCommand(t *ui.Terminal) *cobra.Command {
 	var children []*cobra.Command
 	for _, s := range shells {
 		children = append(children, &cobra.Command{
@@ -61,7 +63,7 @@ The example's line switches it on in the shell at hand; in the shell's start-up 
 				if err := s.write(c.Root(), &b); err != nil {
 					return err
 				}
-				return t.result(completionResult{s.name, b.String()}, func(w *bytes.Buffer) { w.Write(b.Bytes()) })
+				return t.Result(completionResult{s.name, b.String()}, func(w *bytes.Buffer) { w.Write(b.Bytes()) })
 			},
 		})
 	}
@@ -78,36 +80,36 @@ var completers = map[string]completer{
 	"config":    completeNets,
 	"gradients": completeNets,
 	"set":       completeKeys,
-	"device":    only("cpu", "cpu,cpu", "reference", "reference,reference"),
-	"precision": only("fp32", "tf32", "bf16"),
-	"mode":      only(benchModes...),
-	"crops":     only("1", "10"),
+	"device":    completeWords("cpu", "cpu,cpu", "reference", "reference,reference"),
+	"precision": completeWords(device.PrecisionNames()...),
+	"mode":      completeWords(benchModes...),
+	"crops":     completeWords("1", "10"),
 	"layer":     completeLayers,
 	"gpus":      completeGPUs,
-	"to":        only(targetNames()...),
-	"dtype":     only("f32", "f16"),
+	"to":        completeWords(targetNames()...),
+	"dtype":     completeWords("f32", "f16"),
 	"resume": func(_ *cobra.Command, typed string) ([]string, cobra.ShellCompDirective) {
-		return orFiles(resumable(), typed)
+		return completeWordsOrFiles(resumable(), typed)
 	},
-	"weights": checkpoints,
-	"init":    checkpoints,
-	"data":    files,
-	"out":     files,
+	"weights": completeCheckpoints,
+	"init":    completeCheckpoints,
+	"data":    completeFiles,
+	"out":     completeFiles,
 }
 
 // completeGPUs offers those that are there.
 func completeGPUs(c *cobra.Command, typed string) ([]string, cobra.ShellCompDirective) {
 	switch gpu.Count() {
 	case 0:
-		return only()(c, typed)
+		return completeWords()(c, typed)
 	case 1:
-		return only("0", "0,0", allGPUs)(c, typed)
+		return completeWords("0", "0,0", allGPUs)(c, typed)
 	}
-	return only("0", "1", "0,1", "0,0", allGPUs)(c, typed)
+	return completeWords("0", "1", "0,1", "0,0", allGPUs)(c, typed)
 }
 
 func completeNets(_ *cobra.Command, typed string) ([]string, cobra.ShellCompDirective) {
-	return orFiles(config.Names(), typed)
+	return completeWordsOrFiles(config.Names(), typed)
 }
 
 // completeAll tells cobra how to complete every flag and argument below root.
@@ -118,7 +120,7 @@ func completeAll(root *cobra.Command) {
 	root.Flags().VisitAll(func(f *pflag.Flag) {
 		complete, ok := completers[f.Name]
 		if kind := f.Value.Type(); !ok && kind != "string" && kind != "bool" { // a number
-			complete, ok = only(), true
+			complete, ok = completeWords(), true
 		}
 		if !ok {
 			return
@@ -133,7 +135,7 @@ func completeAll(root *cobra.Command) {
 	})
 	if path := root.CommandPath(); path == "alexnet weights show" || path == "alexnet weights export" {
 		root.ValidArgsFunction = func(c *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
-			return checkpoints(c, typed)
+			return completeCheckpoints(c, typed)
 		}
 	}
 	// takes no arguments
@@ -142,29 +144,29 @@ func completeAll(root *cobra.Command) {
 	}
 }
 
-// only completes to these values.
-func only(values ...string) completer {
+// completeWords completes to these values.
+func completeWords(values ...string) completer {
 	return func(_ *cobra.Command, typed string) ([]string, cobra.ShellCompDirective) {
-		return going(values, typed), cobra.ShellCompDirectiveNoFileComp
+		return keepPrefix(values, typed), cobra.ShellCompDirectiveNoFileComp
 	}
 }
 
-// files leaves it to the shell.
-func files(*cobra.Command, string) ([]string, cobra.ShellCompDirective) {
+// completeFiles leaves it to the shell.
+func completeFiles(*cobra.Command, string) ([]string, cobra.ShellCompDirective) {
 	return nil, cobra.ShellCompDirectiveDefault
 }
 
-// checkpoints are safetensors files, and folders: a run is as good.
-func checkpoints(*cobra.Command, string) ([]string, cobra.ShellCompDirective) {
+// completeCheckpoints offers safetensors files, and folders: a run is as good.
+func completeCheckpoints(*cobra.Command, string) ([]string, cobra.ShellCompDirective) {
 	return []string{"safetensors"}, cobra.ShellCompDirectiveFilterFileExt
 }
 
-// orFiles are values, or a file where none of them goes on from what is typed.
-func orFiles(values []string, typed string) ([]string, cobra.ShellCompDirective) {
-	return going(values, typed), cobra.ShellCompDirectiveDefault
+// completeWordsOrFiles are values, or a file where none of them goes on from what is typed.
+func completeWordsOrFiles(values []string, typed string) ([]string, cobra.ShellCompDirective) {
+	return keepPrefix(values, typed), cobra.ShellCompDirectiveDefault
 }
 
-func going(values []string, typed string) []string {
+func keepPrefix(values []string, typed string) []string {
 	return slices.DeleteFunc(slices.Clone(values), func(v string) bool { return !strings.HasPrefix(v, typed) })
 }
 
@@ -194,7 +196,7 @@ func completeKeys(c *cobra.Command, typed string) ([]string, cobra.ShellCompDire
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
 	var parts []string
-	for _, key := range going(keys, typed) {
+	for _, key := range keepPrefix(keys, typed) {
 		part := key + "="
 		if dot := strings.IndexByte(key[len(typed):], '.'); dot >= 0 {
 			part = key[:len(typed)+dot+1]
@@ -205,7 +207,7 @@ func completeKeys(c *cobra.Command, typed string) ([]string, cobra.ShellCompDire
 	}
 	if strings.HasPrefix(typed, "model.") {
 		for _, l := range layers {
-			parts = append(parts, going([]string{"model." + l + "=off"}, typed)...)
+			parts = append(parts, keepPrefix([]string{"model." + l + "=off"}, typed)...)
 		}
 	}
 	return parts, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveNoSpace
@@ -225,7 +227,7 @@ func completeLayers(c *cobra.Command, typed string) ([]string, cobra.ShellCompDi
 		}
 		names, _ = valuesOf(cfg) // a page of our own
 	}
-	return going(names, typed), cobra.ShellCompDirectiveNoFileComp
+	return keepPrefix(names, typed), cobra.ShellCompDirectiveNoFileComp
 }
 
 // layersIn reads the head of a checkpoint: "" is the one that the command would use.
@@ -245,7 +247,7 @@ func layersIn(path string) (names []string, err error) {
 	if err != nil {
 		return nil, err
 	}
-	defer done(r)
+	defer closeQuietly(r)
 	cfg, err := config.Parse([]byte(r.Meta["config"]), nil)
 	if err != nil {
 		return nil, err

@@ -5,6 +5,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"alexnet/internal/ui"
 )
 
 // Every flag that takes a word says how it completes, and no flag is spoken of that is not there.
@@ -26,7 +28,7 @@ func TestEveryFlagCompletes(t *testing.T) {
 			walk(s)
 		}
 	}
-	walk(newRootCommand(&terminal{}))
+	walk(newRootCommand(&ui.Terminal{}))
 	for name := range completers {
 		if !there[name] {
 			t.Errorf("no command has --%s", name)

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"alexnet/internal/config"
+	"alexnet/internal/ui"
 )
 
 // configOptions are what config was asked to do.
@@ -33,7 +34,7 @@ type configKey struct {
 	text string
 }
 
-func newConfigCommand(t *terminal) *cobra.Command {
+func newConfigCommand(t *ui.Terminal) *cobra.Command {
 	var o configOptions
 	c := &cobra.Command{
 		Use:   "config",
@@ -50,14 +51,14 @@ Whether the layers fit each other is for alexnet summary to say.`,
 		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			help := c.CommandPath() + " --help"
-			if o.yaml && t.json {
+			if o.yaml && t.JSON {
 				return usageError(help, "--yaml and --json exclude each other")
 			}
 			if c.Flags().Changed("epochs") {
 				if o.epochs < 1 {
 					return usageError(help, "--epochs %d: want at least 1", o.epochs)
 				}
-				o.net.short("epochs", "train.epochs", o.epochs)
+				o.net.addShorthand("epochs", "train.epochs", o.epochs)
 			}
 			if err := o.net.check(c, nil); err != nil {
 				return err
@@ -73,25 +74,25 @@ Whether the layers fit each other is for alexnet summary to say.`,
 	return c
 }
 
-func runConfig(o configOptions, t *terminal) error {
+func runConfig(o configOptions, t *ui.Terminal) error {
 	name, sets := o.net.page("alexnet")
 	cfg, entries, err := config.Explain(name, sets)
 	if err != nil {
-		return o.net.asTyped(err)
+		return o.net.nameFlag(err)
 	}
 	if o.yaml {
 		page, err := cfg.YAML()
 		if err != nil {
 			return err
 		}
-		return t.result(nil, func(w *bytes.Buffer) { w.Write(page) })
+		return t.Result(nil, func(w *bytes.Buffer) { w.Write(page) })
 	}
 	r := configResult{Config: name}
 	for i := range entries {
 		e := &entries[i]
 		r.Keys = append(r.Keys, configKey{e.Key, e.Value, o.net.sourceOf(e), e.Text()})
 	}
-	return t.result(r, func(w *bytes.Buffer) { printConfig(w, r.Keys, t.outWidth) })
+	return t.Result(r, func(w *bytes.Buffer) { printConfig(w, r.Keys, t.OutWidth) })
 }
 
 // sourceOf is where a value comes from; of overrides the flag alone, for key and value stand beside it.
@@ -109,12 +110,12 @@ func (o *netOptions) sourceOf(e *config.Entry) string {
 // printConfig is a table, without the sources where these find no room; where keys and values find none either, a line
 // for each, whole: who has a terminal so narrow still wants to read the keys.
 func printConfig(w *bytes.Buffer, keys []configKey, width int) {
-	tab := &table{columns: []column{{head: "key"}, {head: "value"}, {head: "source", drop: 1}}}
+	tab := &ui.Table{Columns: []ui.Column{{Head: "key"}, {Head: "value"}, {Head: "source", Drop: 1}}}
 	for _, k := range keys {
-		tab.add(k.Key, k.text, k.Source)
+		tab.Add(k.Key, k.text, k.Source)
 	}
-	if width == 0 || total([]int{0, 1}, tab.widths()) <= width {
-		tab.write(w, width)
+	if width == 0 || tab.Width(0, 1) <= width {
+		tab.Write(w, width)
 		return
 	}
 	for _, k := range keys {

@@ -13,9 +13,11 @@ import (
 	"github.com/spf13/cobra"
 
 	"alexnet/internal/data"
+	"alexnet/internal/text"
+	"alexnet/internal/ui"
 )
 
-func newDataCommand(t *terminal) *cobra.Command {
+func newDataCommand(t *ui.Terminal) *cobra.Command {
 	return newGroup("data", "Make and inspect pictures for training", `Make and inspect pictures for training. Data `+
 		`is a folder or a tar of class folders, or of train/ and val/ with class folders in them.`,
 		newDataDemoCommand(t), newDataInfoCommand(t))
@@ -35,7 +37,7 @@ type dataDemoResult struct {
 	Val     int      `json:"val"`
 }
 
-func newDataDemoCommand(t *terminal) *cobra.Command {
+func newDataDemoCommand(t *ui.Terminal) *cobra.Command {
 	var o dataDemoOptions
 	c := &cobra.Command{
 		Use:   "demo --out DIR",
@@ -66,7 +68,7 @@ options give the same files.`,
 	return c
 }
 
-func runDataDemo(ctx context.Context, o dataDemoOptions, t *terminal) error {
+func runDataDemo(ctx context.Context, o dataDemoOptions, t *ui.Terminal) error {
 	err := data.Demo(ctx, o.out, o.pictures)
 	if errors.Is(err, fs.ErrExist) {
 		return advise(exitFailed, "give a new folder", err)
@@ -78,11 +80,11 @@ func runDataDemo(ctx context.Context, o dataDemoOptions, t *terminal) error {
 	if err != nil {
 		return err
 	}
-	defer done(source)
+	defer closeQuietly(source)
 	r := dataDemoResult{o.out, source.Classes, source.Train.Len(), source.Val.Len()}
-	return t.result(r, func(w *bytes.Buffer) {
-		fmt.Fprintf(w, "%s: %s to train on, %s for validation, %s\n", r.Out, counted(r.Train, "picture"),
-			grouped(int64(r.Val)), strings.Join(r.Classes, " "))
+	return t.Result(r, func(w *bytes.Buffer) {
+		fmt.Fprintf(w, "%s: %s to train on, %s for validation, %s\n", r.Out, text.Count(r.Train, "picture"),
+			text.Grouped(int64(r.Val)), strings.Join(r.Classes, " "))
 	})
 }
 
@@ -93,7 +95,7 @@ type dataInfoOptions struct {
 	seed  uint64
 }
 
-func newDataInfoCommand(t *terminal) *cobra.Command {
+func newDataInfoCommand(t *ui.Terminal) *cobra.Command {
 	var o dataInfoOptions
 	c := &cobra.Command{
 		Use:   "info DIR|TAR",
@@ -118,50 +120,46 @@ would hold out), their formats, colours and sizes. Pictures that cannot be read 
 	return c
 }
 
-func runDataInfo(ctx context.Context, o dataInfoOptions, t *terminal) error {
+func runDataInfo(ctx context.Context, o dataInfoOptions, t *ui.Terminal) error {
 	source, err := scan(ctx, o.path, o.share, o.seed)
 	if err != nil {
 		return err
 	}
-	defer done(source)
-	bar := newProgress(t)
-	info, err := data.Inspect(ctx, source, 0, 0, func(done, total int) {
-		bar.update(status{
-			label: "reading", done: int64(done), all: int64(total), left: int64(total - done), loss: -1, stall: -1,
-		})
-	})
-	bar.clear()
+	defer closeQuietly(source)
+	bar := ui.NewProgress(t)
+	info, err := data.Inspect(ctx, source, 0, 0, bar.Counter("reading"))
+	bar.Clear()
 	if err != nil {
 		return err
 	}
 	for _, u := range info.Unreadable {
-		t.note("cannot read picture %s: %s", u.Name, u.Reason)
+		t.Note("cannot read picture %s: %s", u.Name, u.Reason)
 	}
-	if err := t.result(info, func(w *bytes.Buffer) { printDataInfo(w, info, t.outWidth) }); err != nil {
+	if err := t.Result(info, func(w *bytes.Buffer) { printDataInfo(w, info, t.OutWidth) }); err != nil {
 		return err
 	}
-	return unreadable(len(info.Unreadable))
+	return unreadableError(len(info.Unreadable))
 }
 
 func printDataInfo(w *bytes.Buffer, r *data.SourceInfo, width int) {
-	tab := &table{columns: []column{{head: "class"}, {head: "train", right: true}, {head: "val", right: true}}}
+	tab := &ui.Table{Columns: []ui.Column{{Head: "class"}, {Head: "train", Right: true}, {Head: "val", Right: true}}}
 	for _, c := range r.Classes {
-		tab.add(c.Name, grouped(int64(c.Train)), grouped(int64(c.Val)))
+		tab.Add(c.Name, text.Grouped(int64(c.Train)), text.Grouped(int64(c.Val)))
 	}
-	tab.add("total", grouped(int64(r.Train)), grouped(int64(r.Val)))
-	tab.write(w, width)
+	tab.Add("total", text.Grouped(int64(r.Train)), text.Grouped(int64(r.Val)))
+	tab.Write(w, width)
 	held := ""
 	if r.HeldOut {
 		held = "; val: held out by share"
 	}
-	fmt.Fprintf(w, "\n%s: %s%s\n", r.Path, classes(len(r.Classes)), held)
-	fmt.Fprintf(w, "formats: %s; colours: %s\n", tally(r.Formats), tally(r.Colors))
-	fmt.Fprintf(w, "width %s, height %s (smallest, median, largest)\n", spread(r.Width), spread(r.Height))
+	fmt.Fprintf(w, "\n%s: %s%s\n", r.Path, text.Classes(len(r.Classes)), held)
+	fmt.Fprintf(w, "formats: %s; colours: %s\n", listCounts(r.Formats), listCounts(r.Colors))
+	fmt.Fprintf(w, "width %s, height %s (smallest, median, largest)\n", describeRange(r.Width), describeRange(r.Height))
 	fmt.Fprintf(w, "unreadable: %d\n", len(r.Unreadable))
 }
 
-// tally lists counts, the largest first.
-func tally(counts map[string]int) string {
+// listCounts lists counts, the largest first.
+func listCounts(counts map[string]int) string {
 	names := slices.SortedFunc(maps.Keys(counts), func(a, b string) int {
 		if d := counts[b] - counts[a]; d != 0 {
 			return d
@@ -170,9 +168,9 @@ func tally(counts map[string]int) string {
 	})
 	parts := make([]string, len(names))
 	for i, name := range names {
-		parts[i] = name + " " + grouped(int64(counts[name]))
+		parts[i] = name + " " + text.Grouped(int64(counts[name]))
 	}
 	return strings.Join(parts, ", ")
 }
 
-func spread(r data.Range) string { return fmt.Sprintf("%d, %d, %d", r.Min, r.Median, r.Max) }
+func describeRange(r data.Range) string { return fmt.Sprintf("%d, %d, %d", r.Min, r.Median, r.Max) }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -14,6 +15,8 @@ import (
 	"alexnet/internal/gpu"
 	"alexnet/internal/reference"
 	"alexnet/internal/step"
+	"alexnet/internal/text"
+	"alexnet/internal/ui"
 	"alexnet/internal/weights"
 )
 
@@ -32,11 +35,11 @@ func (o *deviceOptions) addFlags(c *cobra.Command) {
 }
 
 func gpusHelp() string {
-	text := "`NUMBERS` of GPUs, as in 0,1, or all; two hold a column each, 0,0 both columns as two devices on one"
+	help := "`NUMBERS` of GPUs, as in 0,1, or all; two hold a column each, 0,0 both columns as two devices on one"
 	if !gpu.Built {
-		text += " (this build has no CUDA)"
+		help += " (this build has no CUDA)"
 	}
-	return text
+	return help
 }
 
 // addPrecision adds the flag of the commands that train; the others compute as the checkpoint's configuration says.
@@ -59,15 +62,17 @@ func (o *deviceOptions) addChoices(c *cobra.Command) {
 	c.Flags().BoolVar(&o.choice.Graphs, "graphs", false, "on one GPU, capture a step as a CUDA graph and replay it")
 }
 
-var precisions = map[string]device.Precision{
-	"": device.FP32, "fp32": device.FP32, "tf32": device.TF32, "bf16": device.BF16,
+// alternatives is "fp32, tf32 or bf16".
+func alternatives(names []string) string {
+	last := len(names) - 1
+	return strings.Join(names[:last], ", ") + " or " + names[last]
 }
 
 // check refuses values that no machine understands.
 func (o *deviceOptions) check(c *cobra.Command) error {
 	help := c.CommandPath() + " --help"
-	if _, ok := precisions[o.precision]; !ok {
-		return usageError(help, "--precision %s: want fp32, tf32 or bf16", o.precision)
+	if _, err := device.ParsePrecision(o.precision); o.precision != "" && err != nil {
+		return usageError(help, "--precision %s: want %s", o.precision, alternatives(device.PrecisionNames()))
 	}
 	for _, name := range []string{"device", "gpus"} {
 		if f := c.Flags().Lookup(name); f.Changed && f.Value.String() == "" {
@@ -119,11 +124,11 @@ func (o *deviceOptions) kind() (kind string, n int, err error) {
 	names := strings.Split(o.device, ",")
 	for _, name := range names {
 		if name != "cpu" && name != "reference" {
-			text := fmt.Sprintf("--device %s: no device is called %q; there are cpu and reference", o.device, name)
-			if near := config.Nearest(name, []string{"cpu", "reference"}); near != "" {
-				text += fmt.Sprintf(" (did you mean %s?)", near)
+			message := fmt.Sprintf("--device %s: no device is called %q; there are cpu and reference", o.device, name)
+			if near := text.Nearest(name, []string{"cpu", "reference"}); near != "" {
+				message += fmt.Sprintf(" (did you mean %s?)", near)
 			}
-			return "", 0, errors.New(text)
+			return "", 0, errors.New(message)
 		}
 		if name != names[0] {
 			return "", 0, fmt.Errorf("--device %s: devices of one kind only", o.device)
@@ -135,15 +140,15 @@ func (o *deviceOptions) kind() (kind string, n int, err error) {
 	return names[0], len(names), nil
 }
 
-// open starts the devices; closeDevices ends them. Where oneDNN is missing, cpu is the reference backend, and err says
-// so.
-func (o *deviceOptions) open(t *terminal) ([]device.Device, error) {
-	devices, _, err := o.named(t)
+// open starts the devices; closeDevices ends them. Where oneDNN is missing, cpu is the reference backend, and a note on
+// standard error says so.
+func (o *deviceOptions) open(t *ui.Terminal) ([]device.Device, error) {
+	devices, _, err := o.openNamed(t)
 	return devices, err
 }
 
-// named is open, and gives what --device would have to be to name these devices.
-func (o *deviceOptions) named(t *terminal) (devices []device.Device, name string, err error) {
+// openNamed is open, and gives what --device would have to be to name these devices.
+func (o *deviceOptions) openNamed(t *ui.Terminal) (devices []device.Device, name string, err error) {
 	kind, n, err := o.kind()
 	if err != nil {
 		return nil, "", err
@@ -158,40 +163,45 @@ func (o *deviceOptions) named(t *terminal) (devices []device.Device, name string
 		missing := cpu.Available()
 		if missing == nil {
 			devices, err = cpu.Open(n)
-			return devices, several(kind, n), err
+			return devices, deviceNames(kind, n), err
 		}
 		if !cpu.Built {
-			t.note("this program was built without oneDNN and computes with the slower reference backend; make build " +
+			t.Note("this program was built without oneDNN and computes with the slower reference backend; make build " +
 				"says what it needs")
 		} else {
-			t.note("%v; computing with the slower reference backend", missing)
+			t.Note("%v; computing with the slower reference backend", missing)
 		}
 		kind = "reference"
 	}
-	return reference.Open(n), several(kind, n), nil
+	return reference.Open(n), deviceNames(kind, n), nil
 }
 
-// computes refuses a precision in which the devices do not compute.
-func computes(devices []device.Device, cfg *config.Config) error {
+// checkPrecision refuses a precision in which the devices do not compute.
+func checkPrecision(devices []device.Device, cfg *config.Config) error {
 	_, lacking, err := step.Precision(cfg, devices)
 	return cmp.Or(err, lacking)
 }
 
-// computesAnyway says where a trained net computes in fp32 because the devices lack the precision that it was trained
+// notePrecision says where a trained net computes in fp32 because the devices lack the precision that it was trained
 // in.
-func computesAnyway(devices []device.Device, c *weights.Checkpoint, t *terminal) {
+func notePrecision(devices []device.Device, c *weights.Checkpoint, t *ui.Terminal) {
 	if cfg, err := config.Parse(c.Config, nil); err == nil {
 		if _, lacking, _ := step.Precision(cfg, devices); lacking != nil {
-			t.note("computing in fp32: %v", lacking)
+			t.Note("computing in fp32: %v", lacking)
 		}
 	}
 }
 
-// several is cpu, or cpu,cpu.
-func several(kind string, n int) string { return strings.TrimSuffix(strings.Repeat(kind+",", n), ",") }
+// deviceNames is cpu, or cpu,cpu.
+func deviceNames(kind string, n int) string {
+	return strings.TrimSuffix(strings.Repeat(kind+",", n), ",")
+}
+
+// closeQuietly closes what was only read or is of no further use: that it fails to close changes nothing.
+func closeQuietly(c io.Closer) { _ = c.Close() }
 
 func closeDevices(devices []device.Device) {
 	for _, d := range devices {
-		done(d) // nothing is enqueued any more, and all results are out
+		closeQuietly(d) // nothing is enqueued any more, and all results are out
 	}
 }

@@ -17,8 +17,9 @@ import (
 	"alexnet/internal/gpu"
 	"alexnet/internal/machine"
 	"alexnet/internal/reference"
-	"alexnet/internal/report"
 	"alexnet/internal/selftest"
+	"alexnet/internal/text"
+	"alexnet/internal/ui"
 )
 
 // doctorOptions are what doctor was asked to look at.
@@ -63,7 +64,7 @@ type precisionFacts struct {
 	Missing   string `json:"missing,omitempty"` // why not; empty: it does
 }
 
-func newDoctorCommand(t *terminal) *cobra.Command {
+func newDoctorCommand(t *ui.Terminal) *cobra.Command {
 	var o doctorOptions
 	c := &cobra.Command{
 		Use:   "doctor",
@@ -92,7 +93,7 @@ Any failure: exit code 1.`,
 			case c.Flags().Changed("gradients") && o.gradients == "":
 				return usageError(c.CommandPath()+" --help", "--gradients needs a value")
 			case o.gradients == "" && len(o.net.set) > 0:
-				return usageError("alexnet doctor --gradients demo --set "+quoted(o.net.set[0]),
+				return usageError("alexnet doctor --gradients demo --set "+text.ShellWord(o.net.set[0]),
 					"--set goes with --gradients")
 			case o.gradients != "":
 				return runGradients(c.Context(), o, t)
@@ -107,7 +108,7 @@ Any failure: exit code 1.`,
 	return c
 }
 
-func runDoctor(ctx context.Context, o doctorOptions, t *terminal) error {
+func runDoctor(ctx context.Context, o doctorOptions, t *ui.Terminal) error {
 	if o.device.gpus != "" { // --gpus is never ignored: it says what is missing
 		devices, err := o.device.open(t)
 		if err != nil {
@@ -120,7 +121,7 @@ func runDoctor(ctx context.Context, o doctorOptions, t *terminal) error {
 	if err := r.selfTest(ctx, append(backendsOf(&o.device), gpuBackends(&o.device, r.GPUs)...)); err != nil {
 		return err
 	}
-	if err := t.result(r, func(w *bytes.Buffer) { printDoctor(w, r, t.outWidth) }); err != nil {
+	if err := t.Result(r, func(w *bytes.Buffer) { printDoctor(w, r, t.OutWidth) }); err != nil {
 		return err
 	}
 	return r.verdict()
@@ -141,7 +142,7 @@ func (r *doctorResult) verdict() error {
 		}
 	}
 	return advise(exitFailed, "report it with this output; "+strings.Join(next, "; "),
-		fmt.Errorf("%s failed", counted(r.Failed, "check")))
+		fmt.Errorf("%s failed", text.Count(r.Failed, "check")))
 }
 
 func program() programFacts {
@@ -233,15 +234,15 @@ func supports(b selftest.Backend, p device.Precision) (missing, err error) {
 }
 
 func printDoctor(w *bytes.Buffer, r *doctorResult, width int) {
-	facts := &table{columns: []column{{}, {}}}
+	facts := &ui.Table{Columns: []ui.Column{{}, {}}}
 	for _, f := range r.facts() {
-		facts.add(f[0], f[1])
+		facts.Add(f[0], f[1])
 	}
-	facts.write(w, 0) // never shortened: it is to be pasted
+	facts.Write(w, 0) // never shortened: it is to be pasted
 	w.WriteString("\n")
 	printChecks(w, r.Checks, width)
 	fmt.Fprintf(w, "\n%s of one op each, on equal inputs, against the reference in float64: %d failed\n",
-		counted(len(r.Checks), "check"), r.Failed)
+		text.Count(len(r.Checks), "check"), r.Failed)
 }
 
 // facts are the lines about program and machine.
@@ -262,15 +263,15 @@ func (r *doctorResult) facts() [][2]string {
 	}
 	for _, d := range m.Disks {
 		lines = append(lines, [2]string{
-			"disk", fmt.Sprintf("%s free for the %s, %s", report.Bytes(d.Free), d.Use, d.Path),
+			"disk", fmt.Sprintf("%s free for the %s, %s", text.Bytes(d.Free), d.Use, d.Path),
 		})
 	}
 	for _, f := range r.Precisions {
-		text := "yes"
+		answer := "yes"
 		if f.Missing != "" {
-			text = "no: " + f.Missing
+			answer = "no: " + f.Missing
 		}
-		lines = append(lines, [2]string{f.Precision + " on " + f.Device, text})
+		lines = append(lines, [2]string{f.Precision + " on " + f.Device, answer})
 	}
 	return lines
 }
@@ -300,12 +301,12 @@ func coresLine(c machine.Cores) string {
 	if c.OMPThreads != "" {
 		limit = c.OMPThreads
 	}
-	text := fmt.Sprintf("%d of the machine's %d by affinity, GOMAXPROCS %d, OMP_NUM_THREADS %s", c.Affinity, c.Machine,
+	line := fmt.Sprintf("%d of the machine's %d by affinity, GOMAXPROCS %d, OMP_NUM_THREADS %s", c.Affinity, c.Machine,
 		c.GOMAXPROCS, limit)
 	if n := cpu.Threads(); n > 0 {
-		text += fmt.Sprintf("; device cpu uses %d", n)
+		line += fmt.Sprintf("; device cpu uses %d", n)
 	}
-	return text
+	return line
 }
 
 func featuresLine(features map[string]bool) string {
@@ -317,33 +318,33 @@ func featuresLine(features map[string]bool) string {
 			lack = append(lack, name)
 		}
 	}
-	text := strings.Join(have, ", ")
+	line := strings.Join(have, ", ")
 	if len(lack) > 0 {
-		text = listed(text, "without "+strings.Join(lack, ", "))
+		line = listed(line, "without "+strings.Join(lack, ", "))
 	}
-	return text
+	return line
 }
 
 func memoryFacts(m machine.Memory) string {
-	text := fmt.Sprintf("%s, %s available", report.Bytes(m.Total), report.Bytes(m.Available))
+	line := fmt.Sprintf("%s, %s available", text.Bytes(m.Total), text.Bytes(m.Available))
 	if m.Limit > 0 {
-		text += fmt.Sprintf("; this process's group may use %s and uses %s", report.Bytes(m.Limit),
-			report.Bytes(m.Used))
+		line += fmt.Sprintf("; this process's group may use %s and uses %s", text.Bytes(m.Limit),
+			text.Bytes(m.Used))
 	}
-	return text
+	return line
 }
 
 // printChecks writes a line an op.
 func printChecks(w *bytes.Buffer, checks []selftest.Check, width int) {
-	tab := &table{columns: []column{
-		{head: "op"},
-		{head: "device"},
-		{head: "precision"},
-		{head: "forward", right: true, drop: 3},
-		{head: "gate", right: true, drop: 4},
-		{head: "gradient", right: true, drop: 3},
-		{head: "gate", right: true, drop: 4},
-		{head: ""},
+	tab := &ui.Table{Columns: []ui.Column{
+		{Head: "op"},
+		{Head: "device"},
+		{Head: "precision"},
+		{Head: "forward", Right: true, Drop: 3},
+		{Head: "gate", Right: true, Drop: 4},
+		{Head: "gradient", Right: true, Drop: 3},
+		{Head: "gate", Right: true, Drop: 4},
+		{Head: ""},
 	}}
 	var notes []string
 	for _, c := range checks {
@@ -353,12 +354,12 @@ func printChecks(w *bytes.Buffer, checks []selftest.Check, width int) {
 		}
 		f, fg := deviationCells(c.Forward)
 		g, gg := deviationCells(c.Gradient)
-		tab.add(c.Op, c.Device, c.Precision, f, fg, g, gg, verdict)
+		tab.Add(c.Op, c.Device, c.Precision, f, fg, g, gg, verdict)
 		if c.Error != "" {
 			notes = append(notes, fmt.Sprintf("%s on %s, %s: %s", c.Op, c.Device, c.Precision, c.Error))
 		}
 	}
-	tab.write(w, width)
+	tab.Write(w, width)
 	for _, n := range notes {
 		fmt.Fprintln(w, n)
 	}

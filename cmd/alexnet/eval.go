@@ -10,6 +10,8 @@ import (
 
 	"alexnet/internal/data"
 	"alexnet/internal/infer"
+	"alexnet/internal/text"
+	"alexnet/internal/ui"
 )
 
 // evalOptions are what eval was asked to do.
@@ -21,7 +23,7 @@ type evalOptions struct {
 	strict  bool
 }
 
-func newEvalCommand(t *terminal) *cobra.Command {
+func newEvalCommand(t *ui.Terminal) *cobra.Command {
 	var o evalOptions
 	c := &cobra.Command{
 		Use:   "eval",
@@ -60,44 +62,44 @@ warning.
 	return c
 }
 
-func runEval(ctx context.Context, o evalOptions, t *terminal) error {
+func runEval(ctx context.Context, o evalOptions, t *ui.Terminal) error {
 	checkpoint, err := o.weights.load(t)
 	if err != nil {
 		return err
 	}
-	defer done(checkpoint)
+	defer closeQuietly(checkpoint)
 	source, set, err := evalData(ctx, o.data, checkpoint, t)
 	if err != nil {
 		return err
 	}
-	defer done(source)
+	defer closeQuietly(source)
 	devices, err := o.device.open(t)
 	if err != nil {
 		return err
 	}
 	defer closeDevices(devices)
-	computesAnyway(devices, checkpoint, t)
-	bar, bad, start := newProgress(t), 0, time.Now()
+	notePrecision(devices, checkpoint, t)
+	bar, bad, start := ui.NewProgress(t), 0, time.Now()
 	score, err := infer.Evaluate(ctx, infer.EvalOptions{
 		Checkpoint: checkpoint, Devices: devices, Set: set, Classes: source.Classes, Crops: o.crops, Strict: o.strict,
-		Int8: o.device.int8, OnBad: func(b *data.BadPicture) { bad++; bar.note("%v", b) },
+		Int8: o.device.int8, OnBad: func(b *data.BadPicture) { bad++; bar.Note("%v", b) },
 		Progress: func(done, total int) {
-			bar.update(status{
-				label: "evaluating", done: int64(done), all: int64(total), left: int64(total - done),
-				rate: float64(done) / time.Since(start).Seconds(), loss: -1, stall: -1,
+			bar.Update(ui.Status{
+				Label: "evaluating", Done: int64(done), All: int64(total), Left: int64(total - done),
+				Rate: float64(done) / time.Since(start).Seconds(), Loss: -1, Stall: -1,
 			})
 		},
 	})
-	bar.clear()
+	bar.Clear()
 	if err != nil {
 		return stopAtBad(err)
 	}
-	err = t.result(score, func(w *bytes.Buffer) {
-		fmt.Fprintf(w, "%s: errors %s, loss %.4f\n", counted(score.Images, "picture"),
+	err = t.Result(score, func(w *bytes.Buffer) {
+		fmt.Fprintf(w, "%s: errors %s, loss %.4f\n", text.Count(score.Images, "picture"),
 			errorsOf(score, len(source.Classes)), score.Loss)
 	})
 	if err != nil {
 		return err
 	}
-	return unreadable(bad)
+	return unreadableError(bad)
 }

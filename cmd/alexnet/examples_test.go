@@ -15,6 +15,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"alexnet/internal/config"
+	"alexnet/internal/text"
+	"alexnet/internal/ui"
 )
 
 // examplePage is the net that stands in for those too large for a test, with the names of the paper's layers.
@@ -104,7 +106,7 @@ func TestExamples(t *testing.T) {
 			walk(s)
 		}
 	}
-	walk(newRootCommand(&terminal{}))
+	walk(newRootCommand(&ui.Terminal{}))
 	prepared := exampleFolder(t)
 	for _, c := range all {
 		t.Run(strings.ReplaceAll(c.CommandPath(), " ", "-"), func(t *testing.T) {
@@ -175,7 +177,7 @@ func shell(t *testing.T, dir, command string) {
 // name it.
 func standIn(t *testing.T, dir string, args []string) (more, named []string) {
 	t.Helper()
-	c, rest, err := newRootCommand(&terminal{}).Find(args)
+	c, rest, err := newRootCommand(&ui.Terminal{}).Find(args)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -222,7 +224,7 @@ func standIn(t *testing.T, dir string, args []string) (more, named []string) {
 	}
 	named = []string{"--config", name}
 	for _, s := range sets {
-		named = append(named, "--set", quoted(s))
+		named = append(named, "--set", text.ShellWord(s))
 	}
 	return append(more, "--config small.yaml"), named
 }

@@ -14,6 +14,8 @@ import (
 	"alexnet/internal/device"
 	"alexnet/internal/export"
 	"alexnet/internal/run"
+	"alexnet/internal/text"
+	"alexnet/internal/ui"
 	"alexnet/internal/weights"
 )
 
@@ -126,6 +128,15 @@ func nextStep(err error) string {
 	return ""
 }
 
+// showError prints err and the next step. Some messages end with their advice: it is said once.
+func showError(t *ui.Terminal, err error) {
+	next, message := nextStep(err), err.Error()
+	if next != "" {
+		message = strings.Replace(message, "; "+next, "", 1)
+	}
+	t.Fail(message, next)
+}
+
 // correction is what to do about a mistake in a configuration.
 func correction(e *config.Error) string {
 	switch {
@@ -144,9 +155,9 @@ func isFull(err error) bool {
 	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || errors.Is(err, syscall.EFBIG)
 }
 
-// unreadable is the outcome of work that went past n pictures that could not be read; files are their names on the
+// unreadableError is the error of work that went past n pictures that could not be read; files are their names on the
 // command line.
-func unreadable(n int, files ...string) error {
+func unreadableError(n int, files ...string) error {
 	if n == 0 {
 		return nil
 	}
@@ -160,7 +171,7 @@ func unreadable(n int, files ...string) error {
 	}) {
 		next = "check the names"
 	}
-	return advise(exitUnreadable, next, fmt.Errorf("%s could not be read", counted(n, "picture")))
+	return advise(exitUnreadable, next, fmt.Errorf("%s could not be read", text.Count(n, "picture")))
 }
 
 // stopAtBad gives a picture that could not be read the outcome of --strict, and leaves other errors alone.

@@ -17,7 +17,8 @@ import (
 	"alexnet/internal/config"
 	"alexnet/internal/export"
 	"alexnet/internal/model"
-	"alexnet/internal/report"
+	"alexnet/internal/text"
+	"alexnet/internal/ui"
 	"alexnet/internal/weights"
 )
 
@@ -48,7 +49,7 @@ const toCheckpoint = "checkpoint"
 
 func targetNames() []string { return append(slices.Sorted(maps.Keys(exportTargets)), toCheckpoint) }
 
-func newWeightsExportCommand(t *terminal) *cobra.Command {
+func newWeightsExportCommand(t *ui.Terminal) *cobra.Command {
 	var o exportOptions
 	c := &cobra.Command{
 		Use:   "export FILE|RUN --out FILE",
@@ -87,7 +88,7 @@ func (o *exportOptions) check(c *cobra.Command) error {
 		return usageError("alexnet weights export runs/train --out net.safetensors", "weights export needs --out")
 	}
 	if !slices.Contains(targetNames(), o.to) {
-		if near := config.Nearest(o.to, targetNames()); near != "" {
+		if near := text.Nearest(o.to, targetNames()); near != "" {
 			help = "did you mean --to " + near + "? See " + help
 		}
 		return usageError(help, "--to %s: want one of %s", o.to, strings.Join(targetNames(), ", "))
@@ -98,15 +99,15 @@ func (o *exportOptions) check(c *cobra.Command) error {
 	return nil
 }
 
-func runWeightsExport(ctx context.Context, o exportOptions, path string, t *terminal) error {
+func runWeightsExport(ctx context.Context, o exportOptions, path string, t *ui.Terminal) error {
 	if err := newFile(o.out, o.force); err != nil {
 		return err
 	}
-	c, err := loadCheckpoint(inRun(path, t))
+	c, err := loadCheckpoint(findCheckpoint(path, t))
 	if err != nil {
 		return err
 	}
-	defer done(c)
+	defer closeQuietly(c)
 	r := exportResult{Out: o.out, To: o.to, DType: strings.ToUpper(o.dtype)}
 	if o.to == toCheckpoint {
 		err = exportCheckpoint(ctx, c, &r)
@@ -121,9 +122,9 @@ func runWeightsExport(ctx context.Context, o exportOptions, path string, t *term
 		return err
 	}
 	r.Bytes = info.Size()
-	return t.result(r, func(w *bytes.Buffer) {
-		fmt.Fprintf(w, "%s: %s, %s parameters as %s, %s\n", r.Out, r.To, grouped(r.Parameters), r.DType,
-			report.Bytes(r.Bytes))
+	return t.Result(r, func(w *bytes.Buffer) {
+		fmt.Fprintf(w, "%s: %s, %s parameters as %s, %s\n", r.Out, r.To, text.Grouped(r.Parameters), r.DType,
+			text.Bytes(r.Bytes))
 		if r.MeanImage != "" {
 			fmt.Fprintf(w, "%s: the mean image, which metadata cannot hold; its mean colour is there\n", r.MeanImage)
 		}

@@ -15,6 +15,7 @@ import (
 
 	"alexnet/internal/config"
 	"alexnet/internal/model"
+	"alexnet/internal/ui"
 	"alexnet/internal/weights"
 )
 
@@ -73,7 +74,7 @@ func TestExportPlain(t *testing.T) {
 	from, out := counting(t), filepath.Join(t.TempDir(), "net.safetensors")
 	var text bytes.Buffer
 	if err := runWeightsExport(context.Background(), exportOptions{to: "plain", dtype: "f32", out: out}, from,
-		&terminal{out: &text, err: &text}); err != nil {
+		&ui.Terminal{Out: &text, Err: &text}); err != nil {
 		t.Fatal(err)
 	}
 	r, err := weights.Open(out)
@@ -124,7 +125,7 @@ func TestExportInterrupted(t *testing.T) {
 			continue // the net is another
 		}
 		out := filepath.Join(t.TempDir(), "net.safetensors")
-		err := runWeightsExport(ctx, exportOptions{to: to, dtype: "f32", out: out}, counting(t), &terminal{})
+		err := runWeightsExport(ctx, exportOptions{to: to, dtype: "f32", out: out}, counting(t), &ui.Terminal{})
 		if left, _ := os.ReadDir(filepath.Dir(out)); !errors.Is(err, context.Canceled) || len(left) > 0 {
 			t.Errorf("%s: error %v, left behind %v", to, err, left)
 		}
@@ -158,7 +159,7 @@ func TestShowForeign(t *testing.T) {
 		t.Fatal(err)
 	}
 	var text bytes.Buffer
-	if err := runWeightsShow(context.Background(), path, &terminal{out: &text, err: &text}); err != nil {
+	if err := runWeightsShow(context.Background(), path, &ui.Terminal{Out: &text, Err: &text}); err != nil {
 		t.Fatal(err)
 	}
 	if got := text.String(); !strings.Contains(got, "features.0.bias") ||

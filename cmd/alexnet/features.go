@@ -8,6 +8,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"alexnet/internal/infer"
+	"alexnet/internal/text"
+	"alexnet/internal/ui"
 )
 
 // featuresOptions are what features was asked to do.
@@ -26,7 +28,7 @@ type featuresResult struct {
 	Images []string `json:"images"` // of the rows
 }
 
-func newFeaturesCommand(t *terminal) *cobra.Command {
+func newFeaturesCommand(t *ui.Terminal) *cobra.Command {
 	var o featuresOptions
 	c := &cobra.Command{
 		Use:   "features IMAGE... --layer NAME --out FILE.npy",
@@ -57,7 +59,7 @@ that cannot be read are named and left out, and the exit code is 3; --strict sto
 	return c
 }
 
-func runFeatures(ctx context.Context, o featuresOptions, images []string, t *terminal) error {
+func runFeatures(ctx context.Context, o featuresOptions, images []string, t *ui.Terminal) error {
 	if err := writable(o.out); err != nil {
 		return err
 	}
@@ -75,7 +77,7 @@ func runFeatures(ctx context.Context, o featuresOptions, images []string, t *ter
 	var bad []string
 	for _, b := range f.Bad {
 		bad = append(bad, b.Name)
-		t.note("%s", unread(b.Name, b, "alexnet features"))
+		t.Note("%s", explainUnread(b.Name, b, "alexnet features"))
 	}
 	if len(f.Images) == 0 {
 		return advise(exitUnreadable, "name other pictures, or repair these",
@@ -84,11 +86,11 @@ func runFeatures(ctx context.Context, o featuresOptions, images []string, t *ter
 	if err := writeNPY(o.out, f.Data, f.Shape); err != nil {
 		return err
 	}
-	err = t.result(featuresResult{o.out, o.layer, f.Shape, f.Images}, func(w *bytes.Buffer) {
-		fmt.Fprintf(w, "%s: %s of %s, float32 %v\n", o.out, o.layer, counted(len(f.Images), "picture"), f.Shape)
+	err = t.Result(featuresResult{o.out, o.layer, f.Shape, f.Images}, func(w *bytes.Buffer) {
+		fmt.Fprintf(w, "%s: %s of %s, float32 %v\n", o.out, o.layer, text.Count(len(f.Images), "picture"), f.Shape)
 	})
 	if err != nil {
 		return err
 	}
-	return unreadable(len(bad), bad...)
+	return unreadableError(len(bad), bad...)
 }

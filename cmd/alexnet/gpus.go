@@ -9,24 +9,25 @@ import (
 
 	"alexnet/internal/device"
 	"alexnet/internal/gpu"
-	"alexnet/internal/report"
 	"alexnet/internal/selftest"
+	"alexnet/internal/text"
+	"alexnet/internal/ui"
 )
 
 // allGPUs is --gpus all.
 const allGPUs = "all"
 
 // gpuNumbers reads --gpus; nil for all, and where it is not given.
-func gpuNumbers(text string) ([]int, error) {
-	if text == "" || text == allGPUs {
+func gpuNumbers(typed string) ([]int, error) {
+	if typed == "" || typed == allGPUs {
 		return nil, nil
 	}
 	var numbers []int
-	for _, word := range strings.Split(text, ",") {
+	for _, word := range strings.Split(typed, ",") {
 		n, err := strconv.Atoi(word)
 		if err != nil || n < 0 {
 			return nil, fmt.Errorf("--gpus %s: %q is no number of a GPU; want numbers from 0 on, as in 0,1, or all",
-				text, word)
+				typed, word)
 		}
 		numbers = append(numbers, n)
 	}
@@ -55,7 +56,7 @@ func gpusOf(names string) (numbers string, ok bool) {
 }
 
 // openGPUs opens what --gpus names.
-func (o *deviceOptions) openGPUs(t *terminal) ([]device.Device, string, error) {
+func (o *deviceOptions) openGPUs(t *ui.Terminal) ([]device.Device, string, error) {
 	refuse := func(next string, err error) ([]device.Device, string, error) {
 		return nil, "", advise(exitNoGPU, next, fmt.Errorf("--gpus %s: %w", o.gpus, err))
 	}
@@ -66,7 +67,7 @@ func (o *deviceOptions) openGPUs(t *terminal) ([]device.Device, string, error) {
 	if err := gpu.Available(); err != nil {
 		return refuse(gpuAdvice(err), err)
 	}
-	if numbers, err = chooseGPUs(numbers, gpu.Count(), t.note); err != nil {
+	if numbers, err = chooseGPUs(numbers, gpu.Count(), t.Note); err != nil {
 		return refuse("alexnet doctor shows the GPUs", err)
 	}
 	if o.choice.Graphs && len(numbers) > 1 {
@@ -74,7 +75,7 @@ func (o *deviceOptions) openGPUs(t *terminal) ([]device.Device, string, error) {
 			"--gpus %s --graphs: a CUDA graph holds the step of one device, these are two", o.gpus)
 	}
 	choice := o.choice
-	choice.Note = func(text string) { t.warn("%s", text) }
+	choice.Note = func(line string) { t.Warn("%s", line) }
 	devices, err := gpu.Open(numbers, choice)
 	if err != nil {
 		return refuse(gpuAdvice(err), err)
@@ -145,7 +146,7 @@ func (r *doctorResult) lookAtGPUs() {
 }
 
 func (r *doctorResult) gpuLine(f *gpu.Facts) string {
-	return listed(counted(len(f.GPUs), "GPU"), "driver"+labelled("", r.Machine.NVIDIA)+" for CUDA "+f.Driver,
+	return listed(text.Count(len(f.GPUs), "GPU"), "driver"+labelled("", r.Machine.NVIDIA)+" for CUDA "+f.Driver,
 		"cuDNN "+f.CUDNN, labelled("cuBLAS", f.CUBLAS), labelled("kernels as", f.Kernels))
 }
 
@@ -155,12 +156,12 @@ func gpuLines(f *gpu.Facts) (lines [][2]string) {
 		return nil
 	}
 	for _, g := range f.GPUs {
-		free, missing := report.Bytes(g.Free)+" free", ""
+		free, missing := text.Bytes(g.Free)+" free", ""
 		if g.Missing != "" {
 			free, missing = "", "cannot be used: "+g.Missing
 		}
-		lines = append(lines, [2]string{fmt.Sprintf("cuda:%d", g.Ordinal), listed(g.Name, report.Bytes(g.Memory), free,
-			"compute capability "+g.Capability, counted(g.Processors, "multiprocessor"), "PCI "+g.PCI, missing)})
+		lines = append(lines, [2]string{fmt.Sprintf("cuda:%d", g.Ordinal), listed(g.Name, text.Bytes(g.Memory), free,
+			"compute capability "+g.Capability, text.Count(g.Processors, "multiprocessor"), "PCI "+g.PCI, missing)})
 	}
 	for _, p := range f.Paths {
 		how := "peer to peer"
@@ -168,7 +169,7 @@ func gpuLines(f *gpu.Facts) (lines [][2]string) {
 			how = "through the host"
 		}
 		lines = append(lines, [2]string{
-			fmt.Sprintf("cuda:%d to cuda:%d", p.From, p.To), listed(how, report.Bytes(int64(p.BytesPerSecond))+"/s",
+			fmt.Sprintf("cuda:%d to cuda:%d", p.From, p.To), listed(how, text.Bytes(int64(p.BytesPerSecond))+"/s",
 				p.Note),
 		})
 	}

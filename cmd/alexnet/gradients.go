@@ -8,6 +8,8 @@ import (
 
 	"alexnet/internal/reference"
 	"alexnet/internal/selftest"
+	"alexnet/internal/text"
+	"alexnet/internal/ui"
 )
 
 // gradientsResult is the document of doctor --gradients --json.
@@ -20,7 +22,7 @@ type gradientsResult struct {
 	Drawn int `json:"drawn"`
 }
 
-func runGradients(ctx context.Context, o doctorOptions, t *terminal) error {
+func runGradients(ctx context.Context, o doctorOptions, t *ui.Terminal) error {
 	o.net.config = o.gradients
 	cfg, err := o.net.load("")
 	if err != nil {
@@ -35,16 +37,11 @@ func runGradients(ctx context.Context, o doctorOptions, t *terminal) error {
 	for _, d := range devices {
 		r.Devices = append(r.Devices, d.Name())
 	}
-	bar := newProgress(t)
+	bar := ui.NewProgress(t)
 	r.Tensors, r.Drawn, err = selftest.Gradients(ctx, selftest.GradientOptions{
-		Config: cfg, Double: reference.Open64(), Devices: devices, Progress: func(done, total int) {
-			bar.update(status{
-				label: "differences", done: int64(done), all: int64(total), left: int64(total - done), loss: -1,
-				stall: -1,
-			})
-		},
+		Config: cfg, Double: reference.Open64(), Devices: devices, Progress: bar.Counter("differences"),
 	})
-	bar.clear()
+	bar.Clear()
 	if err != nil {
 		return err
 	}
@@ -53,33 +50,33 @@ func runGradients(ctx context.Context, o doctorOptions, t *terminal) error {
 			r.Failed++
 		}
 	}
-	if err := t.result(r, func(w *bytes.Buffer) { printGradients(w, r, t.outWidth) }); err != nil {
+	if err := t.Result(r, func(w *bytes.Buffer) { printGradients(w, r, t.OutWidth) }); err != nil {
 		return err
 	}
 	if r.Failed > 0 {
 		return advise(exitFailed, "report it with this output and that of alexnet doctor",
-			fmt.Errorf("gradients of %s are wrong", counted(r.Failed, "tensor")))
+			fmt.Errorf("gradients of %s are wrong", text.Count(r.Failed, "tensor")))
 	}
 	return nil
 }
 
 func printGradients(w *bytes.Buffer, r *gradientsResult, width int) {
 	device := strings.Join(r.Devices, " and ")
-	tab := &table{columns: []column{
-		{head: "tensor"},
-		{head: "shape", drop: 2},
-		{head: "checked", right: true},
-		{head: "skipped", right: true, drop: 1},
-		{head: "off differences", right: true},
-		{head: "fp32 on " + device, right: true},
-		{head: ""},
+	tab := &ui.Table{Columns: []ui.Column{
+		{Head: "tensor"},
+		{Head: "shape", Drop: 2},
+		{Head: "checked", Right: true},
+		{Head: "skipped", Right: true, Drop: 1},
+		{Head: "off differences", Right: true},
+		{Head: "fp32 on " + device, Right: true},
+		{Head: ""},
 	}}
 	for _, c := range r.Tensors {
 		shape := strings.Trim(strings.ReplaceAll(fmt.Sprint(c.Shape), " ", "x"), "[]")
-		tab.add(c.Name, shape, grouped(int64(c.Checked)), some(int64(c.Skipped)),
+		tab.Add(c.Name, shape, text.Grouped(int64(c.Checked)), omitZero(int64(c.Skipped)),
 			fmt.Sprintf("%.1e", c.Difference.Relative), fmt.Sprintf("%.1e", c.Device.Relative), c.Verdict)
 	}
-	tab.write(w, width)
+	tab.Write(w, width)
 	fmt.Fprintf(w, "\n%s: gradients in float64 against central differences, at most %.0e off in relative norm; fp32 "+
 		"against float64, at most %.0e\n", r.Config, r.Tensors[0].Difference.Gate, r.Tensors[0].Device.Gate)
 	if r.Drawn > 1 {

@@ -157,7 +157,7 @@ func tensors(t *testing.T, run string) map[string][]float32 {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer done(c)
+	defer closeQuietly(c)
 	if c.Step != killSteps {
 		t.Fatalf("%s ended at step %d, want %d", run, c.Step, killSteps)
 	}

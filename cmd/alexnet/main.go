@@ -2,8 +2,8 @@
 //
 // Each command has a file of its own: newXCommand declares flags and help and checks what was typed, runX does the work
 // and can be called without a shell. The arithmetic, the data and the files belong to the packages under internal; this
-// package wires them together, picks the backend (devices.go, nowhere else), draws progress (progress.go), and turns
-// results and errors into text, JSON and exit codes (output.go, exit.go).
+// package wires them together, picks the backend (devices.go, nowhere else), and turns results into text and JSON and
+// errors into exit codes and advice (exit.go). How these are written to the terminal is for package ui.
 package main
 
 import (
@@ -16,14 +16,15 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"alexnet/internal/config"
+	"alexnet/internal/text"
+	"alexnet/internal/ui"
 )
 
-func main() { os.Exit(execute(os.Args[1:], newTerminal(os.Stdout, os.Stderr))) }
+func main() { os.Exit(execute(os.Args[1:], ui.NewTerminal(os.Stdout, os.Stderr))) }
 
 // execute runs one command line and returns the exit code.
-func execute(args []string, t *terminal) int {
-	ctx, stop := untilSignal(context.Background(), t.lastWords)
+func execute(args []string, t *ui.Terminal) int {
+	ctx, stop := watchSignals(context.Background(), t.LastWords)
 	defer stop()
 	root := newRootCommand(t)
 	root.SetArgs(args)
@@ -35,10 +36,10 @@ func execute(args []string, t *terminal) int {
 		if errors.Is(err, context.Canceled) {
 			err = context.Cause(ctx)
 		}
-		t.fail(err)
+		showError(t, err)
 		return exitSignal + int(signal)
 	}
-	t.fail(err)
+	showError(t, err)
 	return exitCode(err)
 }
 
@@ -59,7 +60,7 @@ const exitHelp = `Exit codes:
   130  interrupted by SIGINT, 143 by SIGTERM, 129 by SIGHUP (training then writes a checkpoint where there is something to keep)
 `
 
-func newRootCommand(t *terminal) *cobra.Command {
+func newRootCommand(t *ui.Terminal) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "alexnet",
 		Short: "Train AlexNet as in 2012, evaluate it, name pictures with it",
@@ -73,9 +74,9 @@ func newRootCommand(t *terminal) *cobra.Command {
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
-	root.SetOut(t.out)
-	root.SetErr(t.err)
-	root.PersistentFlags().BoolVar(&t.json, "json", false, "write the result as one JSON document")
+	root.SetOut(t.Out)
+	root.SetErr(t.Err)
+	root.PersistentFlags().BoolVar(&t.JSON, "json", false, "write the result as one JSON document")
 	root.SetFlagErrorFunc(flagError)
 	root.SetHelpTemplate(root.HelpTemplate() + "{{if not .HasParent}}\n" + exitHelp + "{{end}}")
 	root.SetHelpCommand(newHelpCommand())
@@ -119,7 +120,7 @@ func completeCommands(c *cobra.Command, args []string, typed string) ([]string, 
 			names = append(names, s.Name()+"\t"+s.Short)
 		}
 	}
-	return going(names, typed), cobra.ShellCompDirectiveNoFileComp
+	return keepPrefix(names, typed), cobra.ShellCompDirectiveNoFileComp
 }
 
 // newGroup is a command that only holds others; its examples are their first ones.
@@ -158,7 +159,7 @@ func noArgs(c *cobra.Command, args []string) error {
 	return nil
 }
 
-// wantArgs demands arguments, at most max of them (0: any number).
+// wantArgs demands arguments, no more than most (0: any number).
 func wantArgs(what string, most int) cobra.PositionalArgs {
 	return func(c *cobra.Command, args []string) error {
 		help := c.CommandPath() + " --help"
@@ -179,12 +180,12 @@ func flagError(c *cobra.Command, err error) error {
 	var invalid *pflag.InvalidValueError
 	if errors.As(err, &invalid) {
 		f := invalid.GetFlag()
-		return usageError(next, "--%s %s: want %s", f.Name, invalid.GetValue(), wanted(f.Value.Type()))
+		return usageError(next, "--%s %s: want %s", f.Name, invalid.GetValue(), describeType(f.Value.Type()))
 	}
 	if errors.As(err, &unknown) {
 		var names []string
 		c.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
-		if near := config.Nearest(unknown.GetSpecifiedName(), names); near != "" {
+		if near := text.Nearest(unknown.GetSpecifiedName(), names); near != "" {
 			next = fmt.Sprintf("did you mean --%s? See %s", near, next)
 		} else if near := subcommandOf(c, unknown.GetSpecifiedName()); near != "" {
 			next = c.CommandPath() + " " + near
@@ -193,8 +194,8 @@ func flagError(c *cobra.Command, err error) error {
 	return usageError(next, "%s: %v", c.CommandPath(), err)
 }
 
-// wanted puts the type of a flag into words.
-func wanted(kind string) string {
+// describeType puts the type of a flag into words.
+func describeType(kind string) string {
 	switch kind {
 	case "int":
 		return "a whole number"

@@ -11,6 +11,9 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/cobra/doc"
 	"github.com/spf13/pflag"
+
+	"alexnet/internal/text"
+	"alexnet/internal/ui"
 )
 
 // manResult is the document of man --json.
@@ -19,7 +22,7 @@ type manResult struct {
 	Pages []string `json:"pages"`
 }
 
-func newManCommand(t *terminal) *cobra.Command {
+func newManCommand(t *ui.Terminal) *cobra.Command {
 	var out string
 	c := &cobra.Command{
 		Use:   "man --out DIR",
@@ -40,7 +43,7 @@ same names are written over. SOURCE_DATE_EPOCH, in seconds, sets the date that t
 	return c
 }
 
-func runMan(root *cobra.Command, out string, t *terminal) error {
+func runMan(root *cobra.Command, out string, t *ui.Terminal) error {
 	if err := os.MkdirAll(out, 0o777); err != nil {
 		return err
 	}
@@ -58,9 +61,9 @@ func runMan(root *cobra.Command, out string, t *terminal) error {
 			return err
 		}
 	}
-	return t.result(r, func(w *bytes.Buffer) {
-		fmt.Fprintf(w, "%s: %s, from %s to %s; man %s shows the first\n", out, counted(len(r.Pages), "page"),
-			r.Pages[0], r.Pages[len(r.Pages)-1], quoted(filepath.Join(out, r.Pages[0])))
+	return t.Result(r, func(w *bytes.Buffer) {
+		fmt.Fprintf(w, "%s: %s, from %s to %s; man %s shows the first\n", out, text.Count(len(r.Pages), "page"),
+			r.Pages[0], r.Pages[len(r.Pages)-1], text.ShellWord(filepath.Join(out, r.Pages[0])))
 	})
 }
 
@@ -70,7 +73,7 @@ var manFlag = regexp.MustCompile(`(?m)\\fB--([a-z0-9-]+)\\fP(=\S*|\[=\S*\])?$`)
 
 // flagsAsInHelp writes a page's flags as --help does: "--batch N".
 func flagsAsInHelp(root *cobra.Command, page string) error {
-	text, err := os.ReadFile(page)
+	content, err := os.ReadFile(page)
 	if err != nil {
 		return err
 	}
@@ -78,7 +81,7 @@ func flagsAsInHelp(root *cobra.Command, page string) error {
 	if err != nil {
 		return err
 	}
-	text = manFlag.ReplaceAllFunc(text, func(found []byte) []byte {
+	content = manFlag.ReplaceAllFunc(content, func(found []byte) []byte {
 		name := string(manFlag.FindSubmatch(found)[1])
 		value := ""
 		if f := command.Flag(name); f != nil {
@@ -89,7 +92,7 @@ func flagsAsInHelp(root *cobra.Command, page string) error {
 		}
 		return []byte(`\fB--` + name + `\fP` + value)
 	})
-	return os.WriteFile(page, text, 0o666)
+	return os.WriteFile(page, content, 0o666)
 }
 
 // manPages are the names of the pages, a command before its subcommands.

@@ -43,18 +43,18 @@ func (o *netOptions) check(c *cobra.Command, d *deviceOptions) error {
 		if o.batch < 1 {
 			return usageError(c.CommandPath()+" --help", "--batch %d: want at least 1", o.batch)
 		}
-		o.short("batch", "train.batch", o.batch)
+		o.addShorthand("batch", "train.batch", o.batch)
 	}
 	if c.Flags().Changed("seed") {
-		o.short("seed", "train.seed", o.seed)
+		o.addShorthand("seed", "train.seed", o.seed)
 	}
 	if d != nil && d.precision != "" {
-		o.short("precision", "train.precision", d.precision)
+		o.addShorthand("precision", "train.precision", d.precision)
 	}
 	return nil
 }
 
-func (o *netOptions) short(flag, key string, value any) {
+func (o *netOptions) addShorthand(flag, key string, value any) {
 	set := fmt.Sprintf("%s=%v", key, value)
 	o.typed = append(o.typed, set)
 	if o.flags == nil {
@@ -76,13 +76,13 @@ func (o *netOptions) page(fallback string) (name string, sets []string) {
 func (o *netOptions) load(fallback string) (*config.Config, error) {
 	cfg, err := config.Load(o.page(fallback))
 	if err != nil {
-		return nil, o.asTyped(err)
+		return nil, o.nameFlag(err)
 	}
 	return cfg, nil
 }
 
-// asTyped names the flag in the error about a value that came by one.
-func (o *netOptions) asTyped(err error) error {
+// nameFlag names the flag in the error about a value that came by one.
+func (o *netOptions) nameFlag(err error) error {
 	var e *config.Error
 	if !errors.As(err, &e) || o.flags[e.Source] == "" {
 		return err

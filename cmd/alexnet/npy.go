@@ -12,6 +12,7 @@ import (
 	"codeberg.org/sbinet/npyio"
 
 	"alexnet/internal/atomicfile"
+	"alexnet/internal/text"
 )
 
 // writable refuses, before anything is computed, a file that could not be written afterwards.
@@ -23,8 +24,8 @@ func writable(path string) error {
 	info, err := os.Stat(dir)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return advise(exitFailed, "mkdir -p "+quoted(dir), fmt.Errorf("cannot write %s: there is no folder %s", path,
-			dir))
+		return advise(exitFailed, "mkdir -p "+text.ShellWord(dir),
+			fmt.Errorf("cannot write %s: there is no folder %s", path, dir))
 	case err != nil:
 		return fmt.Errorf("cannot write %s: %w", path, err)
 	case !info.IsDir():
@@ -32,7 +33,7 @@ func writable(path string) error {
 			dir))
 	}
 	if info, err := os.Stat(path); err == nil && info.IsDir() {
-		return advise(exitFailed, "name a file in it: --out "+quoted(filepath.Join(path, "NAME")),
+		return advise(exitFailed, "name a file in it: --out "+text.ShellWord(filepath.Join(path, "NAME")),
 			fmt.Errorf("cannot write %s: it is a folder", path))
 	}
 	return nil

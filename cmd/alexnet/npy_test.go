@@ -38,7 +38,7 @@ func checkNPY(t *testing.T, path string, shape []int, want []float32) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer done(f)
+	defer closeQuietly(f)
 	r, err := npyio.NewReader(f)
 	if err != nil {
 		t.Fatal(err)

@@ -10,6 +10,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"alexnet/internal/infer"
+	"alexnet/internal/text"
+	"alexnet/internal/ui"
 )
 
 // predictOptions are what predict was asked to do.
@@ -27,7 +29,7 @@ type predictResult struct {
 	Error       string                   `json:"error,omitempty"`
 }
 
-func newPredictCommand(t *terminal) *cobra.Command {
+func newPredictCommand(t *ui.Terminal) *cobra.Command {
 	var o predictOptions
 	c := &cobra.Command{
 		Use:   "predict IMAGE...",
@@ -62,7 +64,7 @@ which knows ten classes, those of CIFAR-10.`,
 // predictBatch is how many pictures are computed at a time.
 const predictBatch = 64
 
-func runPredict(ctx context.Context, o predictOptions, images []string, t *terminal) error {
+func runPredict(ctx context.Context, o predictOptions, images []string, t *ui.Terminal) error {
 	p, end, err := openPredictor(&o.weights, &o.device,
 		infer.PredictOptions{Batch: min(len(images), predictBatch), Strict: o.strict}, t)
 	if err != nil {
@@ -79,17 +81,17 @@ func runPredict(ctx context.Context, o predictOptions, images []string, t *termi
 		if a.Err != nil {
 			out[i].Error = a.Err.Error()
 			bad = append(bad, a.Image)
-			t.note("%s", unread(a.Image, a.Err, "alexnet predict"))
+			t.Note("%s", explainUnread(a.Image, a.Err, "alexnet predict"))
 		}
 	}
-	if err := t.result(out, func(w *bytes.Buffer) { printPredictions(w, out, t.outWidth) }); err != nil {
+	if err := t.Result(out, func(w *bytes.Buffer) { printPredictions(w, out, t.OutWidth) }); err != nil {
 		return err
 	}
-	return unreadable(len(bad), bad...)
+	return unreadableError(len(bad), bad...)
 }
 
-// unread says why a picture is left out, and of a folder how its pictures are named.
-func unread(path string, err error, command string) string {
+// explainUnread says why a picture is left out, and of a folder how its pictures are named.
+func explainUnread(path string, err error, command string) string {
 	if info, e := os.Stat(path); e == nil && info.IsDir() {
 		return fmt.Sprintf("cannot read picture %s: it is a folder; its pictures: %s %s", path, command,
 			filepath.Join(path, "*"))
@@ -99,7 +101,7 @@ func unread(path string, err error, command string) string {
 
 // openPredictor opens checkpoint and devices, and the net of po on them.
 func openPredictor(wo *weightsOption, do *deviceOptions, po infer.PredictOptions,
-	t *terminal,
+	t *ui.Terminal,
 ) (p *infer.Predictor, end func(), err error) {
 	checkpoint, err := wo.load(t)
 	if err != nil {
@@ -107,18 +109,18 @@ func openPredictor(wo *weightsOption, do *deviceOptions, po infer.PredictOptions
 	}
 	devices, err := do.open(t)
 	if err != nil {
-		done(checkpoint)
+		closeQuietly(checkpoint)
 		return nil, nil, err
 	}
-	computesAnyway(devices, checkpoint, t)
+	notePrecision(devices, checkpoint, t)
 	po.Checkpoint, po.Devices = checkpoint, devices
 	p, err = infer.NewPredictor(po)
 	end = func() {
 		if p != nil {
-			done(p)
+			closeQuietly(p)
 		}
 		closeDevices(devices)
-		done(checkpoint)
+		closeQuietly(checkpoint)
 	}
 	if err != nil {
 		end()
@@ -137,7 +139,7 @@ func printPredictions(w *bytes.Buffer, answers []predictResult, width int) {
 		}
 		fmt.Fprintln(w, a.Image)
 		for _, p := range a.Predictions {
-			fmt.Fprintln(w, shorten(fmt.Sprintf("  %6s  %s", percent(p.Probability), p.Class), width))
+			fmt.Fprintln(w, text.Shorten(fmt.Sprintf("  %6s  %s", text.Percent(p.Probability), p.Class), width))
 		}
 	}
 }

@@ -20,9 +20,9 @@ var signalNames = map[syscall.Signal]string{
 	syscall.SIGINT: "SIGINT", syscall.SIGTERM: "SIGTERM", syscall.SIGHUP: "SIGHUP",
 }
 
-// untilSignal ends the context at the first SIGINT, SIGTERM or SIGHUP (the terminal was closed; under nohup it is
+// watchSignals ends the context at the first SIGINT, SIGTERM or SIGHUP (the terminal was closed; under nohup it is
 // ignored). At a second one the process says its last words and ends on the spot.
-func untilSignal(parent context.Context, lastWords func()) (ctx context.Context, stop func()) {
+func watchSignals(parent context.Context, lastWords func()) (ctx context.Context, stop func()) {
 	ctx, cancel := context.WithCancelCause(parent)
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)

@@ -9,6 +9,8 @@ import (
 
 	"alexnet/internal/config"
 	"alexnet/internal/data"
+	"alexnet/internal/text"
+	"alexnet/internal/ui"
 	"alexnet/internal/weights"
 )
 
@@ -43,7 +45,7 @@ func openData(ctx context.Context, path string, cfg *config.Config) (*data.Sourc
 	if path != "" {
 		source, err := scan(ctx, path, cfg.Data.ValShare, cfg.Train.Seed)
 		if err == nil && len(source.Classes) < 2 {
-			defer done(source)
+			defer closeQuietly(source)
 			return nil, advise(exitNoData, "give data with a folder for each class, two or more",
 				fmt.Errorf("data %s: holds one class (%s), and a net needs another to tell it from", path,
 					source.Classes[0]))
@@ -71,7 +73,7 @@ func reopenData(ctx context.Context, c *weights.Checkpoint, cfg *config.Config, 
 	case generated:
 		return data.DemoSource(data.DemoOptions{})
 	}
-	source, err := scan(ctx, here(c.Data.Path), cfg.Data.ValShare, cfg.Train.Seed)
+	source, err := scan(ctx, shortenPath(c.Data.Path), cfg.Data.ValShare, cfg.Train.Seed)
 	var gone *data.SourceError
 	if errors.As(err, &gone) {
 		bare := *gone
@@ -82,8 +84,8 @@ func reopenData(ctx context.Context, c *weights.Checkpoint, cfg *config.Config, 
 	return source, err
 }
 
-// here is path as it is seen from the working folder, where it lies in it.
-func here(path string) string {
+// shortenPath is path as it is seen from the working folder, where it lies in it.
+func shortenPath(path string) string {
 	dir, err := os.Getwd()
 	if err != nil || !filepath.IsAbs(path) {
 		return path
@@ -95,14 +97,16 @@ func here(path string) string {
 }
 
 // evalData chooses the pictures to evaluate on, and says on standard error which they are.
-func evalData(ctx context.Context, path string, c *weights.Checkpoint, t *terminal) (*data.Source, *data.Set, error) {
+func evalData(
+	ctx context.Context, path string, c *weights.Checkpoint, t *ui.Terminal,
+) (*data.Source, *data.Set, error) {
 	cfg, err := config.Parse(c.Config, nil)
 	if err != nil {
 		return nil, nil, fmt.Errorf("configuration in %s: %w", c.Path, err)
 	}
 	var source *data.Source
 	if path == "" {
-		source, err = reopenData(ctx, c, cfg, "alexnet eval --weights "+quoted(c.Path))
+		source, err = reopenData(ctx, c, cfg, "alexnet eval --weights "+text.ShellWord(c.Path))
 	} else {
 		source, err = scan(ctx, path, cfg.Data.ValShare, cfg.Train.Seed)
 	}
@@ -111,7 +115,7 @@ func evalData(ctx context.Context, path string, c *weights.Checkpoint, t *termin
 	}
 	trained := source.Fingerprint == c.Data.Fingerprint
 	if path == "" && !trained {
-		t.warn("the pictures in %s have changed since the training; some of these may have been trained on",
+		t.Warn("the pictures in %s have changed since the training; some of these may have been trained on",
 			source.Path)
 	}
 	set, what := source.Val, "validation part of "+source.Path
@@ -121,20 +125,20 @@ func evalData(ctx context.Context, path string, c *weights.Checkpoint, t *termin
 	switch {
 	case set.Len() == 0:
 		if trained {
-			t.warn("%s holds no pictures for validation; these are the ones that the net was trained on", source.Path)
+			t.Warn("%s holds no pictures for validation; these are the ones that the net was trained on", source.Path)
 		}
 		set, what = source.Train, "all of "+source.Path
 	case path != "" && source.Split && !trained:
-		done(source)
+		closeQuietly(source)
 		if source, err = scan(ctx, path, 0, 0); err != nil {
 			return nil, nil, err
 		}
 		set, what = source.Train, "all of "+source.Path
 	}
 	if set.Len() == 0 {
-		defer done(source)
+		defer closeQuietly(source)
 		return nil, nil, advise(exitNoData, "alexnet eval --data DIR", fmt.Errorf("%s holds no pictures", source.Path))
 	}
-	t.note("data: %s, %s", what, counted(set.Len(), "picture"))
+	t.Note("data: %s, %s", what, text.Count(set.Len(), "picture"))
 	return source, set, nil
 }

@@ -12,7 +12,7 @@ func TestGeneratedPath(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer done(source)
+	defer closeQuietly(source)
 	if source.Path != generated {
 		t.Errorf("generated pictures have the path %q, checkpoints are asked for %q", source.Path, generated)
 	}

@@ -3,7 +3,7 @@ package main
 import (
 	"github.com/spf13/cobra"
 
-	"alexnet/internal/config"
+	"alexnet/internal/text"
 )
 
 // subcommandOf names the subcommand of c that the user may have meant.
@@ -14,5 +14,5 @@ func subcommandOf(c *cobra.Command, name string) string {
 			names = append(names, s.Name())
 		}
 	}
-	return config.Nearest(name, names)
+	return text.Nearest(name, names)
 }

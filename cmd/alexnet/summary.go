@@ -14,7 +14,8 @@ import (
 	"alexnet/internal/config"
 	"alexnet/internal/device"
 	"alexnet/internal/model"
-	"alexnet/internal/report"
+	"alexnet/internal/text"
+	"alexnet/internal/ui"
 )
 
 // summaryOptions are what summary was asked to do.
@@ -57,7 +58,7 @@ type splitResult struct {
 	BytesPerStep int64               `json:"exchange_bytes_per_step"`
 }
 
-func newSummaryCommand(t *terminal) *cobra.Command {
+func newSummaryCommand(t *ui.Terminal) *cobra.Command {
 	var o summaryOptions
 	c := &cobra.Command{
 		Use:   "summary",
@@ -92,7 +93,7 @@ the paper's training would last at that speed, for nets that see as much of a pi
 	return c
 }
 
-func runSummary(ctx context.Context, o summaryOptions, t *terminal) error {
+func runSummary(ctx context.Context, o summaryOptions, t *ui.Terminal) error {
 	cfg, err := o.net.load("alexnet")
 	if err != nil {
 		return err
@@ -102,7 +103,7 @@ func runSummary(ctx context.Context, o summaryOptions, t *terminal) error {
 		return err
 	}
 	defer closeDevices(devices)
-	if err := computes(devices, cfg); err != nil {
+	if err := checkPrecision(devices, cfg); err != nil {
 		return err
 	}
 	r, err := summaryOf(cfg, devices)
@@ -117,21 +118,18 @@ func runSummary(ctx context.Context, o summaryOptions, t *terminal) error {
 			return err
 		}
 	}
-	return t.result(r, func(w *bytes.Buffer) { printSummary(w, r, t.outWidth) })
+	return t.Result(r, func(w *bytes.Buffer) { printSummary(w, r, t.OutWidth) })
 }
 
 // measure takes training steps.
-func measure(ctx context.Context, cfg *config.Config, devices []device.Device, t *terminal) (*measuredResult, error) {
-	bar := newProgress(t)
+func measure(
+	ctx context.Context, cfg *config.Config, devices []device.Device, t *ui.Terminal,
+) (*measuredResult, error) {
+	bar := ui.NewProgress(t)
 	b, err := bench.Run(ctx, bench.Options{
-		Config: cfg, Devices: devices, Mode: bench.Train, Steps: 3, Warmup: 1, Progress: func(done, total int) {
-			bar.update(status{
-				label: "measuring", done: int64(done), all: int64(total), left: int64(total - done), loss: -1,
-				stall: -1,
-			})
-		},
+		Config: cfg, Devices: devices, Mode: bench.Train, Steps: 3, Warmup: 1, Progress: bar.Counter("measuring"),
 	})
-	bar.clear()
+	bar.Clear()
 	if err != nil {
 		return nil, err
 	}
@@ -155,7 +153,7 @@ func summaryOf(cfg *config.Config, devices []device.Device) (*summaryResult, err
 	if err != nil {
 		return nil, err
 	}
-	memory, way, err := compiled(arch, cfg, devices)
+	memory, way, err := planMemory(arch, cfg, devices)
 	if err != nil {
 		return nil, err
 	}
@@ -175,28 +173,32 @@ func summaryOf(cfg *config.Config, devices []device.Device) (*summaryResult, err
 	return r, nil
 }
 
-// compiled compiles the training net, which allocates nothing, and asks it what memory it takes and how what crosses
+// planMemory compiles the training net, which allocates nothing, and asks it what memory it takes and how what crosses
 // gets there.
-func compiled(arch *model.Arch, cfg *config.Config, devices []device.Device) (memory []device.MemoryPlan, way string,
+func planMemory(arch *model.Arch, cfg *config.Config, devices []device.Device) (memory []device.MemoryPlan, way string,
 	err error,
 ) {
 	m, err := model.Open(arch, devices)
 	if err != nil {
 		return nil, "", err
 	}
-	defer done(m)
+	defer closeQuietly(m)
 	side := cfg.Data.Resize
 	if side == 0 {
 		side = arch.Input.H
 	}
+	precision, err := device.ParsePrecision(cfg.Train.Precision)
+	if err != nil {
+		return nil, "", err
+	}
 	net, err := m.Compile(model.Options{
-		Rows: cfg.Train.Batch, Train: true, Precision: precisions[cfg.Train.Precision],
+		Rows: cfg.Train.Batch, Train: true, Precision: precision,
 		Input: model.Preprocess{Height: side, Width: side, Mean: make([]float32, arch.Input.C*side*side)},
 	})
 	if err != nil {
 		return nil, "", err
 	}
-	defer done(net)
+	defer closeQuietly(net)
 	for _, x := range net.Exchange() {
 		way = x.Way
 	}
@@ -204,24 +206,24 @@ func compiled(arch *model.Arch, cfg *config.Config, devices []device.Device) (me
 }
 
 func printSummary(w *bytes.Buffer, r *summaryResult, width int) {
-	fmt.Fprintf(w, "%s: %s, %s\n\n", r.Config, counted(r.Columns, "column"), classes(r.Classes))
-	layers := &table{columns: []column{
-		{head: "layer"},
-		{head: "kind", drop: 3},
-		{head: "inputs", drop: 2},
-		{head: "output"},
-		{head: "parameters", right: true},
-		{head: "multiply-adds", right: true, drop: 1},
+	fmt.Fprintf(w, "%s: %s, %s\n\n", r.Config, text.Count(r.Columns, "column"), text.Classes(r.Classes))
+	layers := &ui.Table{Columns: []ui.Column{
+		{Head: "layer"},
+		{Head: "kind", Drop: 3},
+		{Head: "inputs", Drop: 2},
+		{Head: "output"},
+		{Head: "parameters", Right: true},
+		{Head: "multiply-adds", Right: true, Drop: 1},
 	}}
 	for i, l := range r.Layers {
-		layers.add(l.Name, l.Kind, inputsOf(r, i), fmt.Sprintf("%dx%dx%d", l.Output[0], l.Output[1], l.Output[2]),
-			some(l.Parameters), some(l.MultiplyAdds))
+		layers.Add(l.Name, l.Kind, inputsOf(r, i), fmt.Sprintf("%dx%dx%d", l.Output[0], l.Output[1], l.Output[2]),
+			omitZero(l.Parameters), omitZero(l.MultiplyAdds))
 	}
-	layers.add("total", "", "", "", grouped(r.Parameters), grouped(r.MultiplyAdds))
-	layers.write(w, width)
+	layers.Add("total", "", "", "", text.Grouped(r.Parameters), text.Grouped(r.MultiplyAdds))
+	layers.Write(w, width)
 	fmt.Fprintf(w,
 		"\n%s parameters, %.3f G multiply-adds a picture (forward), %s neurons (outputs of conv and fc layers)\n",
-		grouped(r.Parameters), float64(r.MultiplyAdds)/1e9, grouped(r.Neurons))
+		text.Grouped(r.Parameters), float64(r.MultiplyAdds)/1e9, text.Grouped(r.Neurons))
 	printMeasured(w, r)
 	printMemory(w, r, width)
 	if r.Split != nil {
@@ -252,14 +254,14 @@ func printMeasured(w *bytes.Buffer, r *summaryResult) {
 	for i, d := range r.Devices {
 		names[i] = d.Name
 	}
-	where := fmt.Sprintf("measured on %s, median of %s of %s", strings.Join(names, " and "), counted(m.Steps, "step"),
-		counted(r.Batch, "picture"))
+	where := fmt.Sprintf("measured on %s, median of %s of %s", strings.Join(names, " and "),
+		text.Count(m.Steps, "step"), text.Count(r.Batch, "picture"))
 	if m.Days == 0 {
-		fmt.Fprintf(w, "training: %s, %s\n", speed(m.ImagesPerSecond), where)
+		fmt.Fprintf(w, "training: %s, %s\n", text.Speed(m.ImagesPerSecond), where)
 		return
 	}
 	fmt.Fprintf(w, "%d epochs of ImageNet (%s pictures, ILSVRC-2012): %s days at %s, %s\n", m.Epochs,
-		grouped(int64(m.Pictures)), strconv.FormatFloat(m.Days, 'f', 1, 64), speed(m.ImagesPerSecond), where)
+		text.Grouped(int64(m.Pictures)), strconv.FormatFloat(m.Days, 'f', 1, 64), text.Speed(m.ImagesPerSecond), where)
 }
 
 // inputsOf shows the exchange in the table: which layers read the other column. The first layer with weights reads the
@@ -268,7 +270,7 @@ func inputsOf(r *summaryResult, i int) string {
 	switch l := r.Layers[i]; {
 	case r.Columns == 1 || l.Inputs == "":
 		return ""
-	case l.Inputs == "both":
+	case l.Inputs == string(config.Both):
 		return "both columns"
 	case !slices.ContainsFunc(r.Layers[:i], func(l model.LayerSummary) bool { return l.Inputs != "" }):
 		return "picture"
@@ -276,21 +278,21 @@ func inputsOf(r *summaryResult, i int) string {
 	return "own column"
 }
 
-// some leaves zeros out of tables.
-func some(n int64) string {
+// omitZero is n as tables show it, nothing where it is 0.
+func omitZero(n int64) string {
 	if n == 0 {
 		return ""
 	}
-	return grouped(n)
+	return text.Grouped(n)
 }
 
 func printMemory(w *bytes.Buffer, r *summaryResult, width int) {
 	fmt.Fprintf(w, "\nmemory for training with batches of %d\n", r.Batch)
-	tab := &table{columns: []column{{head: "purpose"}}}
+	tab := &ui.Table{Columns: []ui.Column{{Head: "purpose"}}}
 	var purposes []string
 	bytes := map[string][]int64{}
 	for d, dev := range r.Devices {
-		tab.columns = append(tab.columns, column{head: dev.Name, right: true})
+		tab.Columns = append(tab.Columns, ui.Column{Head: dev.Name, Right: true})
 		for _, m := range dev.Memory {
 			if bytes[m.Purpose] == nil {
 				purposes = append(purposes, m.Purpose)
@@ -302,35 +304,35 @@ func printMemory(w *bytes.Buffer, r *summaryResult, width int) {
 	for _, p := range purposes {
 		row := []string{p}
 		for _, n := range bytes[p] {
-			row = append(row, report.Bytes(n))
+			row = append(row, text.Bytes(n))
 		}
-		tab.add(row...)
+		tab.Add(row...)
 	}
 	sum := []string{"total"}
 	for _, dev := range r.Devices {
-		sum = append(sum, report.Bytes(dev.MemoryTotal))
+		sum = append(sum, text.Bytes(dev.MemoryTotal))
 	}
-	tab.add(sum...)
-	tab.write(w, width)
+	tab.Add(sum...)
+	tab.Write(w, width)
 }
 
 func printExchange(w *bytes.Buffer, rows []model.ExchangeRow, batch, width int, title string) {
 	fmt.Fprintf(w, "\nbytes that cross %s\n", title)
-	tab := &table{columns: []column{
-		{head: "value"},
-		{head: "read by", drop: 1},
-		{head: "a picture", right: true},
-		{head: fmt.Sprintf("a batch of %d", batch), right: true},
+	tab := &ui.Table{Columns: []ui.Column{
+		{Head: "value"},
+		{Head: "read by", Drop: 1},
+		{Head: "a picture", Right: true},
+		{Head: fmt.Sprintf("a batch of %d", batch), Right: true},
 	}}
 	var picture, all int64
 	for _, row := range rows {
-		tab.add(row.Value, row.Reader, grouped(row.PerPicture), grouped(row.PerBatch))
+		tab.Add(row.Value, row.Reader, text.Grouped(row.PerPicture), text.Grouped(row.PerBatch))
 		picture, all = picture+row.PerPicture, all+row.PerBatch
 	}
-	tab.add("forward", "", grouped(picture), grouped(all))
-	tab.add("backward", "", grouped(picture), grouped(all))
-	tab.add("a step", "", grouped(2*picture), grouped(2*all))
-	tab.write(w, width)
+	tab.Add("forward", "", text.Grouped(picture), text.Grouped(all))
+	tab.Add("backward", "", text.Grouped(picture), text.Grouped(all))
+	tab.Add("a step", "", text.Grouped(2*picture), text.Grouped(2*all))
+	tab.Write(w, width)
 }
 
 // deviceMemory is a device in the documents of train and bench.
@@ -342,5 +344,5 @@ type deviceMemory struct {
 
 // memoryLine is one line about a device's memory; summary tells what it is for.
 func memoryLine(d deviceMemory) string {
-	return fmt.Sprintf("memory on %s: %s", d.Name, report.Bytes(d.Total))
+	return fmt.Sprintf("memory on %s: %s", d.Name, text.Bytes(d.Total))
 }

@@ -43,14 +43,14 @@ func openTerminal(t *testing.T, columns uint16) (master, slave *os.File) {
 func onTerminal(t *testing.T, dir string, columns uint16, env []string, args ...string) string {
 	t.Helper()
 	master, slave := openTerminal(t, columns)
-	defer done(master)
+	defer closeQuietly(master)
 	c := exec.Command("alexnet", args...)
 	c.Dir, c.Env, c.Stdout, c.Stderr = dir, append(append(os.Environ(), "TERM=xterm", "NO_COLOR="), env...), slave,
 		slave
 	if err := c.Start(); err != nil {
 		t.Fatal(err)
 	}
-	done(slave)
+	closeQuietly(slave)
 	shown, _ := io.ReadAll(master) // EIO when the last writer is gone
 	if err := c.Wait(); err != nil && c.ProcessState.ExitCode() != exitUsage {
 		t.Fatalf("alexnet %v: %v\n%s", args, err, shown)
@@ -142,7 +142,7 @@ func TestInterruptOnTerminals(t *testing.T) {
 	writeTiny(t, dir)
 	finish(t, dir, "data", "demo", "--out", "shapes", "--train", "16", "--val", "2", "--size", "16")
 	master, slave := openTerminal(t, 100)
-	defer done(master)
+	defer closeQuietly(master)
 	c := exec.Command("alexnet", "train", "--config", "tiny.yaml", "--data", "shapes", "--device", "reference",
 		"--epochs", "100000", "--set", "model.conv1.kernels=512", "--out", "run")
 	c.Dir, c.Env, c.Stdin, c.Stdout, c.Stderr = dir, append(os.Environ(), "TERM=xterm"), slave, slave, slave
@@ -150,7 +150,7 @@ func TestInterruptOnTerminals(t *testing.T) {
 	if err := c.Start(); err != nil {
 		t.Fatal(err)
 	}
-	done(slave)
+	closeQuietly(slave)
 	var shown strings.Builder
 	buf, typed := make([]byte, 4096), false
 	for {
@@ -169,7 +169,7 @@ func TestInterruptOnTerminals(t *testing.T) {
 	if err := c.Wait(); c.ProcessState.ExitCode() != exitSignal+int(syscall.SIGINT) {
 		t.Fatalf("ended with %v:\n%s", err, shown.String())
 	}
-	for _, want := range []string{lineStart + "stopping: writing a checkpoint; once more", "interrupted after step"} {
+	for _, want := range []string{"\r\x1b[Kstopping: writing a checkpoint; once more", "interrupted after step"} {
 		if !strings.Contains(shown.String(), want) {
 			t.Errorf("nothing shows %q in %q", want, shown.String())
 		}

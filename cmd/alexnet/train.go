@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"os"
 	"strings"
-	"unicode"
 
 	"github.com/spf13/cobra"
 
@@ -19,7 +18,9 @@ import (
 	"alexnet/internal/model"
 	"alexnet/internal/run"
 	"alexnet/internal/step"
+	"alexnet/internal/text"
 	"alexnet/internal/train"
+	"alexnet/internal/ui"
 	"alexnet/internal/weights"
 )
 
@@ -52,7 +53,7 @@ type trainResult struct {
 	Devices              []deviceMemory `json:"devices"`
 }
 
-func newTrainCommand(t *terminal) *cobra.Command {
+func newTrainCommand(t *ui.Terminal) *cobra.Command {
 	var o trainOptions
 	c := &cobra.Command{
 		Use:   "train",
@@ -101,9 +102,12 @@ to the very weights that the undisturbed run would have had, on the device that 
 // check refuses numbers and combinations that make no sense.
 func (o *trainOptions) check(c *cobra.Command) error {
 	help := c.CommandPath() + " --help"
-	for name, n := range map[string]int{"epochs": o.epochs, "steps": o.steps} {
-		if c.Flags().Changed(name) && n < 1 {
-			return usageError(help, "--%s %d: want at least 1", name, n)
+	for _, f := range []struct {
+		name string
+		n    int
+	}{{"epochs", o.epochs}, {"steps", o.steps}} {
+		if c.Flags().Changed(f.name) && f.n < 1 {
+			return usageError(help, "--%s %d: want at least 1", f.name, f.n)
 		}
 	}
 	if err := o.device.check(c); err != nil {
@@ -125,35 +129,34 @@ func (o *trainOptions) check(c *cobra.Command) error {
 		}
 	}
 	if c.Flags().Changed("epochs") {
-		o.net.short("epochs", "train.epochs", o.epochs)
+		o.net.addShorthand("epochs", "train.epochs", o.epochs)
 	}
 	return o.net.check(c, &o.device)
 }
 
-func runTrain(ctx context.Context, o trainOptions, t *terminal) error {
+func runTrain(ctx context.Context, o trainOptions, t *ui.Terminal) error {
 	outliveReaders()
 	to := train.Options{Steps: o.steps, Strict: o.strict}
 	var err error
 	if o.resume != "" {
-		err = o.resumed(ctx, &to, t)
+		err = o.prepareResumed(ctx, &to, t)
 	} else {
-		err = o.fresh(ctx, &to, t)
+		err = o.prepareNew(ctx, &to, t)
 	}
 	defer release(&to)
 	if err != nil {
 		return err
 	}
-	bar := newTrainProgress(t, to.Dir.Path(), len(to.Source.Classes))
-	to.Progress = bar
-	stop := context.AfterFunc(ctx, bar.stopping)
+	progress := newTrainProgress(t, to.Dir.Path(), len(to.Source.Classes))
+	to.Progress = progress
+	stop := context.AfterFunc(ctx, progress.noteStopping)
 	defer stop()
-	words := func() string { return lastCheckpoint(to.Dir) }
-	t.quit.Store(&words)
-	defer t.quit.Store(nil)
+	t.AtQuit(func() string { return lastCheckpoint(to.Dir) })
+	defer t.AtQuit(nil)
 	result, err := train.Run(ctx, to)
-	bar.clear()
+	progress.bar.Clear()
 	if err != nil {
-		return o.failure(err, to.Dir)
+		return o.adviseFailure(err, to.Dir)
 	}
 	return reportTraining(result, &to, t)
 }
@@ -164,7 +167,7 @@ func lastCheckpoint(dir *run.Dir) string {
 	if err != nil {
 		return "no checkpoint yet"
 	}
-	defer done(r)
+	defer closeQuietly(r)
 	return "last checkpoint: step " + r.Meta["step"]
 }
 
@@ -172,20 +175,20 @@ func lastCheckpoint(dir *run.Dir) string {
 func release(to *train.Options) {
 	for _, c := range []*weights.Checkpoint{to.Init, to.Resume} {
 		if c != nil {
-			done(c)
+			closeQuietly(c)
 		}
 	}
 	if to.Source != nil {
-		done(to.Source)
+		closeQuietly(to.Source)
 	}
 	if to.Dir != nil {
-		done(to.Dir)
+		closeQuietly(to.Dir)
 	}
 	closeDevices(to.Devices)
 }
 
-// fresh prepares a new run: configuration, pictures, weights to start from, and last of all the folder.
-func (o *trainOptions) fresh(ctx context.Context, to *train.Options, t *terminal) (err error) {
+// prepareNew prepares a new run: configuration, pictures, weights to start from, and last of all the folder.
+func (o *trainOptions) prepareNew(ctx context.Context, to *train.Options, t *ui.Terminal) (err error) {
 	fallback := "demo"
 	if o.data != "" {
 		fallback = "alexnet"
@@ -194,7 +197,7 @@ func (o *trainOptions) fresh(ctx context.Context, to *train.Options, t *terminal
 		return err
 	}
 	if o.device.device == "" && o.device.gpus == "" && gpu.Count() > 0 {
-		t.note("training on the CPU, though a GPU is here: --gpus 0 takes it")
+		t.Note("training on the CPU, though a GPU is here: --gpus 0 takes it")
 	}
 	if err := o.openDevices(to, t); err != nil {
 		return err
@@ -203,17 +206,17 @@ func (o *trainOptions) fresh(ctx context.Context, to *train.Options, t *terminal
 		return err
 	}
 	if o.init != "" {
-		if to.Init, err = loadCheckpoint(inRun(o.init, t)); err != nil {
+		if to.Init, err = loadCheckpoint(findCheckpoint(o.init, t)); err != nil {
 			return err
 		}
 		to.OwnPreprocess = setsPreprocess(o.net.set) || to.Init.Preprocess.MeanKind == "" // weights init computes none
 	}
 	to.Dir, err = run.Create(o.out)
-	return ofRun(err)
+	return adviseRun(err)
 }
 
-// ofRun gives the advice that errors of package run end with a line of its own.
-func ofRun(err error) error {
+// adviseRun gives the advice that errors of package run end with a line of its own.
+func adviseRun(err error) error {
 	if err == nil {
 		return nil
 	}
@@ -223,10 +226,10 @@ func ofRun(err error) error {
 	return err
 }
 
-// resumed opens the run folder, its last checkpoint, and the devices and pictures that this names.
-func (o *trainOptions) resumed(ctx context.Context, to *train.Options, t *terminal) (err error) {
+// prepareResumed opens the run folder, its last checkpoint, and the devices and pictures that this names.
+func (o *trainOptions) prepareResumed(ctx context.Context, to *train.Options, t *ui.Terminal) (err error) {
 	if to.Dir, err = run.Open(o.resume); err != nil {
-		return ofRun(err)
+		return adviseRun(err)
 	}
 	c, err := weights.Load(to.Dir.Checkpoint(run.Last))
 	if err != nil {
@@ -237,7 +240,7 @@ func (o *trainOptions) resumed(ctx context.Context, to *train.Options, t *termin
 			"--steps %d: %s has taken %d already, and --steps counts all of them", o.steps, to.Dir.Path(), c.Step)
 	}
 	if to.Config, err = config.Parse(c.Config, o.net.typed); err != nil {
-		return o.net.asTyped(err)
+		return o.net.nameFlag(err)
 	}
 	if err := o.openDevices(to, t); err != nil {
 		return err
@@ -245,14 +248,14 @@ func (o *trainOptions) resumed(ctx context.Context, to *train.Options, t *termin
 	if o.data != "" {
 		to.Source, err = openData(ctx, o.data, to.Config)
 	} else {
-		to.Source, err = reopenData(ctx, c, to.Config, "alexnet train --resume "+quoted(o.resume))
+		to.Source, err = reopenData(ctx, c, to.Config, "alexnet train --resume "+text.ShellWord(o.resume))
 	}
 	return err
 }
 
 // openDevices takes the devices that the run began on, unless others were named, and warns where these will not give
 // the same bits.
-func (o *trainOptions) openDevices(to *train.Options, t *terminal) error {
+func (o *trainOptions) openDevices(to *train.Options, t *ui.Terminal) error {
 	c := to.Resume
 	if c != nil && o.device.device == "" && o.device.gpus == "" {
 		o.device.device = c.Device
@@ -260,14 +263,14 @@ func (o *trainOptions) openDevices(to *train.Options, t *terminal) error {
 	if c != nil {
 		o.device.choice.Algorithms = c.Algorithms
 	}
-	devices, name, err := o.device.named(t)
+	devices, name, err := o.device.openNamed(t)
 	if err != nil {
 		return err
 	}
 	to.Devices, to.Device = devices, name
-	if err := computes(devices, to.Config); err != nil && c != nil {
-		return advise(exitUsage, "alexnet train --init "+quoted(to.Dir.Path())+" --precision fp32 begins a new run "+
-			"from its weights", err)
+	if err := checkPrecision(devices, to.Config); err != nil && c != nil {
+		return advise(exitUsage, "alexnet train --init "+text.ShellWord(to.Dir.Path())+
+			" --precision fp32 begins a new run from its weights", err)
 	} else if err != nil {
 		return err
 	}
@@ -277,13 +280,13 @@ func (o *trainOptions) openDevices(to *train.Options, t *terminal) error {
 	switch {
 	case c == nil || c.Device == "":
 	case c.Device != name:
-		t.warn("the run so far was computed on %s, from here on it is on %s: not bit for bit what it would have been",
+		t.Warn("the run so far was computed on %s, from here on it is on %s: not bit for bit what it would have been",
 			c.Device, name)
 	case c.Threads != to.Threads:
-		t.warn("the run so far was computed on %s, now there are %d: not bit for bit what it would have been",
-			counted(c.Threads, "core"), to.Threads)
+		t.Warn("the run so far was computed on %s, now there are %d: not bit for bit what it would have been",
+			text.Count(c.Threads, "core"), to.Threads)
 	case c.Hardware != hardware(devices):
-		t.warn("the run so far was computed on %s, from here on it is on %s: not bit for bit what it would have been",
+		t.Warn("the run so far was computed on %s, from here on it is on %s: not bit for bit what it would have been",
 			c.Hardware, hardware(devices))
 	}
 	return nil
@@ -295,16 +298,6 @@ func hardware(devices []device.Device) string {
 		return able.Hardware()
 	}
 	return ""
-}
-
-// quoted is text as a shell takes it for one word.
-func quoted(text string) string {
-	if text != "" && !strings.ContainsFunc(text, func(r rune) bool {
-		return !unicode.IsLetter(r) && !unicode.IsDigit(r) && !strings.ContainsRune("-_./,:=+@%", r)
-	}) {
-		return text
-	}
-	return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'"
 }
 
 // setsPreprocess tells whether --set chose how pictures are prepared; otherwise --init keeps the file's way.
@@ -326,9 +319,9 @@ func weightsFlag(r *train.Result, dir *run.Dir) string {
 	case err == nil && newest == dir.Checkpoint(run.Best):
 		return ""
 	case r.BestPath != "":
-		return " --weights " + quoted(r.BestPath)
+		return " --weights " + text.ShellWord(r.BestPath)
 	}
-	return " --weights " + quoted(r.LastPath)
+	return " --weights " + text.ShellWord(r.LastPath)
 }
 
 // memoryOf turns the memory plans of a run into its document.
@@ -343,9 +336,9 @@ func memoryOf(plans []step.Memory) []deviceMemory {
 	return out
 }
 
-// failure adds what to do next, where the error does not say it.
-func (o *trainOptions) failure(err error, dir *run.Dir) error {
-	again := "alexnet train --resume " + quoted(dir.Path())
+// adviseFailure adds what to do next, where the error does not say it.
+func (o *trainOptions) adviseFailure(err error, dir *run.Dir) error {
+	again := "alexnet train --resume " + text.ShellWord(dir.Path())
 	switch {
 	case o.device.gpus != "":
 		again += " --gpus " + o.device.gpus
@@ -353,7 +346,7 @@ func (o *trainOptions) failure(err error, dir *run.Dir) error {
 		again += " --device " + o.device.device
 	}
 	if o.resume != "" && o.data != "" {
-		again += " --data " + quoted(o.data)
+		again += " --data " + text.ShellWord(o.data)
 	}
 	if o.resume != "" && o.epochs > 0 {
 		again += fmt.Sprintf(" --epochs %d", o.epochs)
@@ -367,7 +360,7 @@ func (o *trainOptions) failure(err error, dir *run.Dir) error {
 	if _, missing := os.Stat(dir.Checkpoint(run.Last)); missing != nil {
 		again = "the same command again"
 		if o.out != "" {
-			again = "rm -r " + quoted(dir.Path()) + ", then the same command again"
+			again = "rm -r " + text.ShellWord(dir.Path()) + ", then the same command again"
 		}
 	}
 	var other *train.OtherData
@@ -386,17 +379,17 @@ func (o *trainOptions) failure(err error, dir *run.Dir) error {
 
 // fromWeights is the command that begins a new run with other pictures from where this one is.
 func fromWeights(e *train.OtherData, dir *run.Dir) string {
-	next := "alexnet train --config " + quoted(dir.Config())
+	next := "alexnet train --config " + text.ShellWord(dir.Config())
 	if e.Path != generated {
-		next += " --data " + quoted(e.Path)
+		next += " --data " + text.ShellWord(e.Path)
 	}
 	if !e.Fits {
 		return next
 	}
-	return next + " --init " + quoted(e.Checkpoint)
+	return next + " --init " + text.ShellWord(e.Checkpoint)
 }
 
-func reportTraining(r *train.Result, to *train.Options, t *terminal) error {
+func reportTraining(r *train.Result, to *train.Options, t *ui.Terminal) error {
 	dir := to.Dir
 	folder, curves := dir.Path(), dir.Curves()
 	out := trainResult{
@@ -410,14 +403,14 @@ func reportTraining(r *train.Result, to *train.Options, t *terminal) error {
 	if r.Best != nil {
 		out.BestTop1Error, out.BestTop5Error = &r.Best.Top1Error, &r.Best.Top5Error
 	}
-	err := t.result(out, func(w *bytes.Buffer) {
+	err := t.Result(out, func(w *bytes.Buffer) {
 		if r.Finished {
 			fmt.Fprintf(w, "%s is finished: %d of %s, %d of %s; nothing was done\n", folder, r.Steps,
-				counted(int(max(r.PlannedSteps, r.Steps)), "step"), r.Epochs,
-				counted(max(r.PlannedEpochs, r.Epochs), "epoch"))
+				text.Count(int(max(r.PlannedSteps, r.Steps)), "step"), r.Epochs,
+				text.Count(max(r.PlannedEpochs, r.Epochs), "epoch"))
 			return
 		}
-		fmt.Fprintf(w, "trained %s, %s", counted(int(r.Steps), "step"), counted(r.Epochs, "epoch"))
+		fmt.Fprintf(w, "trained %s, %s", text.Count(int(r.Steps), "step"), text.Count(r.Epochs, "epoch"))
 		if r.Loss != nil {
 			fmt.Fprintf(w, "; loss of the last step %.4f", *r.Loss)
 		}
@@ -435,9 +428,9 @@ func reportTraining(r *train.Result, to *train.Options, t *terminal) error {
 		if r.Epochs < r.PlannedEpochs {
 			flag = fmt.Sprintf("--steps %d", 2*r.Steps)
 		}
-		t.note("next: alexnet train --resume %s %s", quoted(folder), flag)
+		t.Note("next: alexnet train --resume %s %s", text.ShellWord(folder), flag)
 		return nil
 	}
-	t.note("next: alexnet eval%s; alexnet predict PICTURE%[1]s; the curves are in %s", weightsFlag(r, dir), curves)
-	return unreadable(r.Bad)
+	t.Note("next: alexnet eval%s; alexnet predict PICTURE%[1]s; the curves are in %s", weightsFlag(r, dir), curves)
+	return unreadableError(r.Bad)
 }

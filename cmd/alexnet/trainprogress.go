@@ -5,12 +5,16 @@ import (
 	"sync/atomic"
 
 	"alexnet/internal/report"
+	"alexnet/internal/step"
+	"alexnet/internal/text"
 	"alexnet/internal/train"
+	"alexnet/internal/ui"
 )
 
 // trainProgress draws a training run: the bar of an epoch, and a line that stays for each.
 type trainProgress struct {
-	*progress
+	bar   *ui.Progress
+	width int // of the terminal; 0: none
 	ahead train.Start
 	dir   string // of the run
 	top5  bool   // there are more than five classes
@@ -22,46 +26,55 @@ type trainProgress struct {
 // epochSums are over the steps since the last epoch line; seconds are those of a picture.
 type epochSums struct{ steps, seconds, stalled float64 }
 
-func newTrainProgress(t *terminal, dir string, classes int) *trainProgress {
-	return &trainProgress{progress: newProgress(t), dir: dir, top5: classes > fewClasses}
+func newTrainProgress(t *ui.Terminal, dir string, classes int) *trainProgress {
+	return &trainProgress{bar: ui.NewProgress(t), width: t.ErrWidth, dir: dir, top5: classes > fewClasses}
 }
 
 // fewClasses are so few that the right one is always among the five most probable.
 const fewClasses = 5
 
+// errorsOf writes the errors of an evaluation; top-5 says nothing where there are no more classes than that.
+func errorsOf(s *step.Score, classes int) string {
+	if classes <= fewClasses {
+		return "top-1 " + text.Percent(s.Top1Error)
+	}
+	return fmt.Sprintf("top-1 %s, top-5 %s", text.Percent(s.Top1Error), text.Percent(s.Top5Error))
+}
+
 // Start tells what lies ahead. The run folder is worth naming from now on: what failed before leaves none.
 func (p *trainProgress) Start(s train.Start) {
 	p.ahead = s
-	p.note("run folder: %s", p.dir)
-	text := fmt.Sprintf("%s, batches of %d: %s an epoch", counted(s.Pictures, "picture"), s.Batch,
-		counted(int(s.StepsPerEpoch), "step"))
+	p.bar.Note("run folder: %s", p.dir)
+	line := fmt.Sprintf("%s, batches of %d: %s an epoch", text.Count(s.Pictures, "picture"), s.Batch,
+		text.Count(int(s.StepsPerEpoch), "step"))
 	if s.First > 0 {
-		text += fmt.Sprintf("; going on after step %d", s.First)
+		line += fmt.Sprintf("; going on after step %d", s.First)
 	}
-	p.note("%s", text)
+	p.bar.Note("%s", line)
 }
 
 // Step moves the bar.
 func (p *trainProgress) Step(m report.Metrics) {
 	p.began.Store(true)
-	e, seconds := &p.epoch, 1/or(m.ImagesPerSecond, 1) // of a picture
-	e.steps, e.seconds, e.stalled = e.steps+1, e.seconds+seconds, e.stalled+seconds*or(m.DataStall, 0)
+	e, seconds := &p.epoch, 1/valueOr(m.ImagesPerSecond, 1) // of a picture
+	e.steps, e.seconds, e.stalled = e.steps+1, e.seconds+seconds, e.stalled+seconds*valueOr(m.DataStall, 0)
 	if p.pace == 0 {
 		p.pace = seconds
 	}
 	p.pace += (seconds - p.pace) / 10
 	first := uint64(m.Epoch-1) * p.ahead.StepsPerEpoch // step before the epoch's first
-	p.update(status{
-		label: fmt.Sprintf("epoch %d/%d", m.Epoch, p.ahead.Epochs),
-		done:  int64(m.Step - first), all: int64(min(p.ahead.StepsPerEpoch, p.ahead.Steps-first)),
-		left: int64(p.ahead.Steps - m.Step), rate: 1 / p.pace, loss: or(m.Loss, -1), stall: or(m.DataStall, -1),
+	p.bar.Update(ui.Status{
+		Label: fmt.Sprintf("epoch %d/%d", m.Epoch, p.ahead.Epochs),
+		Done:  int64(m.Step - first), All: int64(min(p.ahead.StepsPerEpoch, p.ahead.Steps-first)),
+		Left: int64(p.ahead.Steps - m.Step), Rate: 1 / p.pace,
+		Loss: valueOr(m.Loss, -1), Stall: valueOr(m.DataStall, -1),
 	})
 }
 
 // Epoch leaves a line: the mean loss over the epoch, the validation, and the speed of the steps taken here. What a
 // terminal has no room for is left out, from the end.
 func (p *trainProgress) Epoch(m report.Metrics) {
-	p.clear()
+	p.bar.Clear()
 	parts := []string{fmt.Sprintf("epoch %d/%d", m.Epoch, p.ahead.Epochs), fmt.Sprintf("step %d", m.Step)}
 	if m.TrainLoss != nil {
 		parts = append(parts, fmt.Sprintf("mean loss %.4f", *m.TrainLoss))
@@ -70,31 +83,31 @@ func (p *trainProgress) Epoch(m report.Metrics) {
 		parts = append(parts, fmt.Sprintf("val loss %.4f", *m.ValLoss))
 	}
 	if m.ValTop1Error != nil && m.ValTop5Error != nil {
-		parts = append(parts, "top-1 "+percent(*m.ValTop1Error))
+		parts = append(parts, "top-1 "+text.Percent(*m.ValTop1Error))
 		if p.top5 {
-			parts = append(parts, "top-5 "+percent(*m.ValTop5Error))
+			parts = append(parts, "top-5 "+text.Percent(*m.ValTop5Error))
 		}
 	}
 	if e := p.epoch; e.steps > 0 {
-		parts = append(parts, speed(e.steps/e.seconds), fmt.Sprintf("stall %.0f%%", 100*e.stalled/e.seconds))
+		parts = append(parts, text.Speed(e.steps/e.seconds), fmt.Sprintf("stall %.0f%%", 100*e.stalled/e.seconds))
 	}
 	p.epoch = epochSums{}
-	p.note("%s", joined(parts, p.t.errWidth))
+	p.bar.Note("%s", text.JoinFitting(parts, p.width))
 }
 
-// stopping says what the first signal brings about: a checkpoint, where there is a step to keep.
-func (p *trainProgress) stopping() {
+// noteStopping says what the first signal brings about: a checkpoint, where there is a step to keep.
+func (p *trainProgress) noteStopping() {
 	what := "stopping"
 	if p.began.Load() {
 		what = "stopping: writing a checkpoint"
 	}
-	p.note("%s; once more to quit at once", what)
+	p.bar.Note("%s; once more to quit at once", what)
 }
 
 // Note writes a line for people.
-func (p *trainProgress) Note(line string) { p.note("%s", line) }
+func (p *trainProgress) Note(line string) { p.bar.Note("%s", line) }
 
-func or(p *float64, otherwise float64) float64 {
+func valueOr(p *float64, otherwise float64) float64 {
 	if p == nil {
 		return otherwise
 	}

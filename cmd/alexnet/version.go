@@ -11,6 +11,7 @@ import (
 	"alexnet/internal/cpu"
 	"alexnet/internal/data"
 	"alexnet/internal/gpu"
+	"alexnet/internal/ui"
 )
 
 // versionResult is the document of version --json.
@@ -23,7 +24,7 @@ type versionResult struct {
 	JPEG     string   `json:"jpeg"`
 }
 
-func newVersionCommand(t *terminal) *cobra.Command {
+func newVersionCommand(t *ui.Terminal) *cobra.Command {
 	return &cobra.Command{
 		Use:   "version",
 		Short: "Print the version, and what this build computes and decodes with",
@@ -59,9 +60,9 @@ func versionFacts() versionResult {
 	return r
 }
 
-func runVersion(t *terminal) error {
+func runVersion(t *ui.Terminal) error {
 	r, missing := versionFacts(), cpu.Available()
-	return t.result(r, func(w *bytes.Buffer) {
+	return t.Result(r, func(w *bytes.Buffer) {
 		fmt.Fprintf(w, "alexnet %s, %s, %s\n", r.Version, r.Go, r.Platform)
 		if missing == nil {
 			fmt.Fprintf(w, "cpu backend: %s\n", cpu.Version())

@@ -14,10 +14,12 @@ import (
 
 	"alexnet/internal/model"
 	"alexnet/internal/step"
+	"alexnet/internal/text"
+	"alexnet/internal/ui"
 	"alexnet/internal/weights"
 )
 
-func newWeightsCommand(t *terminal) *cobra.Command {
+func newWeightsCommand(t *ui.Terminal) *cobra.Command {
 	return newGroup("weights", "Make, inspect and export files of weights", `Make, inspect and export checkpoints. A checkpoint is one safetensors file: weights under the paper's names (conv1.weight .. fc8.bias), and in its
 metadata the configuration, the class names and how pictures are prepared, with a CRC32C of each tensor.`,
 		newWeightsInitCommand(t), newWeightsShowCommand(t), newWeightsExportCommand(t))
@@ -37,7 +39,7 @@ type weightsInitResult struct {
 	Seed       uint64 `json:"seed"`
 }
 
-func newWeightsInitCommand(t *terminal) *cobra.Command {
+func newWeightsInitCommand(t *ui.Terminal) *cobra.Command {
 	var o weightsInitOptions
 	c := &cobra.Command{
 		Use:   "init --config NAME --out FILE",
@@ -66,8 +68,8 @@ the same whatever the devices. A net whose number of classes follows the data ge
 	return c
 }
 
-// numbered are class names where there is no data to name them.
-func numbered(n int) []string {
+// numberClasses are class names where there is no data to name them.
+func numberClasses(n int) []string {
 	names := make([]string, n)
 	for i := range names {
 		names[i] = strconv.Itoa(i)
@@ -75,7 +77,7 @@ func numbered(n int) []string {
 	return names
 }
 
-func runWeightsInit(ctx context.Context, o weightsInitOptions, t *terminal) error {
+func runWeightsInit(ctx context.Context, o weightsInitOptions, t *ui.Terminal) error {
 	if err := newFile(o.out, o.force); err != nil {
 		return err
 	}
@@ -95,7 +97,7 @@ func runWeightsInit(ctx context.Context, o weightsInitOptions, t *terminal) erro
 		return err
 	}
 	c := &weights.Checkpoint{
-		Seed: cfg.Train.Seed, Config: page, Dropout: weights.DropoutPaper, Classes: numbered(cfg.Model.Classes),
+		Seed: cfg.Train.Seed, Config: page, Dropout: weights.DropoutPaper, Classes: numberClasses(cfg.Model.Classes),
 	}
 	side := cfg.Data.Resize
 	if side == 0 {
@@ -120,8 +122,8 @@ func runWeightsInit(ctx context.Context, o weightsInitOptions, t *terminal) erro
 	if err := weights.Save(o.out, c); err != nil {
 		return err
 	}
-	return t.result(r, func(w *bytes.Buffer) {
-		fmt.Fprintf(w, "%s: %s parameters of %s, seed %d\n", r.Out, grouped(r.Parameters), o.net.config, r.Seed)
+	return t.Result(r, func(w *bytes.Buffer) {
+		fmt.Fprintf(w, "%s: %s parameters of %s, seed %d\n", r.Out, text.Grouped(r.Parameters), o.net.config, r.Seed)
 	})
 }
 
@@ -140,7 +142,7 @@ type tensorResult struct {
 	Shape []int  `json:"shape"`
 }
 
-func newWeightsShowCommand(t *terminal) *cobra.Command {
+func newWeightsShowCommand(t *ui.Terminal) *cobra.Command {
 	return &cobra.Command{
 		Use:   "show FILE|RUN",
 		Short: "List a file's tensors and metadata, and verify its checksums",
@@ -151,13 +153,13 @@ func newWeightsShowCommand(t *terminal) *cobra.Command {
 	}
 }
 
-func runWeightsShow(ctx context.Context, path string, t *terminal) error {
-	path = inRun(path, t)
+func runWeightsShow(ctx context.Context, path string, t *ui.Terminal) error {
+	path = findCheckpoint(path, t)
 	r, err := openWeights(path)
 	if err != nil {
 		return err
 	}
-	defer done(r)
+	defer closeQuietly(r)
 	out := weightsShowResult{File: path, Tensors: []tensorResult{}, Metadata: map[string]any{}, Checksums: r.Checked()}
 	for i, info := range r.Tensors {
 		if err := context.Cause(ctx); err != nil {
@@ -172,45 +174,45 @@ func runWeightsShow(ctx context.Context, path string, t *terminal) error {
 		}
 	}
 	for k, v := range r.Meta {
-		out.Metadata[k] = decoded(v)
+		out.Metadata[k] = decodeMeta(v)
 	}
-	return t.result(out, func(w *bytes.Buffer) { printWeights(w, out, r.Meta, t.outWidth) })
+	return t.Result(out, func(w *bytes.Buffer) { printWeights(w, out, r.Meta, t.OutWidth) })
 }
 
-// decoded is a metadata value as JSON where it is such, else as the text it is.
-func decoded(text string) any {
+// decodeMeta is a metadata value as JSON where it is such, else as the text it is.
+func decodeMeta(value string) any {
 	var v any
-	if strings.HasPrefix(text, "{") || strings.HasPrefix(text, "[") {
-		if json.Unmarshal([]byte(text), &v) == nil {
+	if strings.HasPrefix(value, "{") || strings.HasPrefix(value, "[") {
+		if json.Unmarshal([]byte(value), &v) == nil {
 			return v
 		}
 	}
-	return text
+	return value
 }
 
 func printWeights(w *bytes.Buffer, r weightsShowResult, meta map[string]string, width int) {
-	tab := &table{columns: []column{
-		{head: "tensor"}, {head: "type", drop: 1}, {head: "shape"}, {head: "values", right: true, drop: 2},
+	tab := &ui.Table{Columns: []ui.Column{
+		{Head: "tensor"}, {Head: "type", Drop: 1}, {Head: "shape"}, {Head: "values", Right: true, Drop: 2},
 	}}
 	for _, tensor := range r.Tensors {
 		values := int64(1)
 		for _, d := range tensor.Shape {
 			values *= int64(d)
 		}
-		tab.add(tensor.Name, tensor.DType, strings.Trim(strings.Join(strings.Fields(fmt.Sprint(tensor.Shape)), "x"),
-			"[]"), grouped(values))
+		tab.Add(tensor.Name, tensor.DType, strings.Trim(strings.Join(strings.Fields(fmt.Sprint(tensor.Shape)), "x"),
+			"[]"), text.Grouped(values))
 	}
-	tab.write(w, width)
+	tab.Write(w, width)
 	sums := "every checksum agrees"
 	if !r.Checksums {
 		sums = "no checksums, it is another program's"
 	}
-	fmt.Fprintf(w, "\n%s parameters; %s\n\n", grouped(r.Parameters), sums)
+	fmt.Fprintf(w, "\n%s parameters; %s\n\n", text.Grouped(r.Parameters), sums)
 	for _, key := range slices.Sorted(maps.Keys(meta)) {
-		text := strings.TrimRight(meta[key], "\n")
-		if strings.Contains(text, "\n") {
-			text = "\n    " + strings.ReplaceAll(text, "\n", "\n    ")
+		value := strings.TrimRight(meta[key], "\n")
+		if strings.Contains(value, "\n") {
+			value = "\n    " + strings.ReplaceAll(value, "\n", "\n    ")
 		}
-		fmt.Fprintln(w, key+": "+text)
+		fmt.Fprintln(w, key+": "+value)
 	}
 }

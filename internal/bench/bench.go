@@ -166,7 +166,7 @@ func (b *measurement) exchange() {
 
 // probe measures the devices before the net takes their memory.
 func (b *measurement) probe() error {
-	p, err := step.ParsePrecision(b.cfg.Train.Precision)
+	p, err := device.ParsePrecision(b.cfg.Train.Precision)
 	if err == nil && b.Layers {
 		b.speed, err = measure(b.Devices, p)
 	}
@@ -198,7 +198,7 @@ func (b *measurement) open() (*step.Stepper, error) {
 }
 
 func (b *measurement) build(arch *model.Arch, pre *weights.Preprocess) error {
-	p, err := step.ParsePrecision(b.cfg.Train.Precision)
+	p, err := device.ParsePrecision(b.cfg.Train.Precision)
 	if err != nil {
 		return err
 	}
@@ -324,7 +324,7 @@ func median(x []float64) float64 {
 func (b *measurement) preprocess() (weights.Preprocess, error) {
 	in := b.cfg.Model.Input
 	p := weights.Preprocess{
-		Resize: b.cfg.Data.Resize, Crop: in.Size, Channels: in.Channels, MeanKind: b.cfg.Data.Mean,
+		Resize: b.cfg.Data.Resize, Crop: in.Size, Channels: in.Channels, MeanKind: string(b.cfg.Data.Mean),
 		Scale: step.Scale(&b.cfg), Eigvec: [3][3]float64{{1, 0, 0}, {0, 1, 0}, {0, 0, 1}}, Stdev: [3]float64{
 			19.72, 37.09, 121.78,
 		},
@@ -337,7 +337,7 @@ func (b *measurement) preprocess() (weights.Preprocess, error) {
 		}
 	}
 	n := p.Channels
-	if p.MeanKind == step.MeanImage {
+	if b.cfg.Data.Mean == config.MeanImage {
 		n *= p.Height * p.Width
 	}
 	p.Mean = make([]float32, n)
@@ -359,7 +359,9 @@ func (b *measurement) feeder(p *weights.Preprocess, classes int) (step.Feeder, f
 	if b.Mode == Data {
 		o.CacheBytes = -1
 	}
-	o.Augment = data.Augment{Crop: t.Augment.Crop, Flip: t.Augment.Flip, Color: t.Augment.Color, Stats: step.Colors(p)}
+	o.Augment = data.Augment{
+		Crop: string(t.Augment.Crop), Flip: t.Augment.Flip, Color: t.Augment.Color, Stats: step.Colors(p),
+	}
 	l, err := data.NewLoader(b.Source.Train, o)
 	if err != nil {
 		return nil, nil, err

@@ -19,6 +19,8 @@ import (
 	"strings"
 
 	"alexnet/configs"
+	"alexnet/internal/device"
+	"alexnet/internal/text"
 )
 
 // Config is one page.
@@ -34,7 +36,7 @@ type Model struct {
 	Classes int `yaml:"classes"` // 0: follows the data
 	// DefaultClasses is Classes where that is 0 and there is no data, as in a summary.
 	DefaultClasses int     `yaml:"default_classes"`
-	Act            string  `yaml:"act"` // of the layers that name none: relu | tanh | none
+	Act            Act     `yaml:"act"` // of the layers that name none: relu | tanh | none
 	Input          Input   `yaml:"input"`
 	Layers         []Layer `yaml:"layers"`
 }
@@ -49,18 +51,18 @@ type Input struct {
 // columns of 48.
 type Layer struct {
 	Name string `yaml:"name"`
-	Kind string `yaml:"kind"` // conv | fc | lrn | pool | dropout | activation | softmax
+	Kind Kind   `yaml:"kind"` // conv | fc | lrn | pool | dropout | activation | softmax
 	// conv, fc: own (each column reads itself) | both (reads every column: the exchange)
-	Inputs  string   `yaml:"inputs"`
+	Inputs  Inputs   `yaml:"inputs"`
 	Kernels int      `yaml:"kernels"` // conv
 	Units   int      `yaml:"units"`   // fc; 0 in the last layer: model.classes
-	Pool    string   `yaml:"pool"`    // pool: max | avg
+	Pool    Pooling  `yaml:"pool"`    // pool: max | avg
 	Size    int      `yaml:"size"`    // conv, pool: window; lrn: neighbours, itself included
 	Stride  int      `yaml:"stride"`  // conv: 1 if absent; pool: size if absent
 	Pad     int      `yaml:"pad"`     // conv, pool
-	Round   string   `yaml:"round"`   // conv, pool: output size rounded down | up
+	Round   Round    `yaml:"round"`   // conv, pool: output size rounded down | up
 	Groups  int      `yaml:"groups"`  // conv: inside a column
-	Act     string   `yaml:"act"`     // conv, fc, activation: relu | tanh | none; "": model.act
+	Act     Act      `yaml:"act"`     // conv, fc, activation: relu | tanh | none; "": model.act
 	Init    Init     `yaml:"init"`    // conv, fc
 	LR      *float64 `yaml:"lr"`      // conv, fc: times train.lr, for weights and biases
 	// conv, fc: instead of train.bias_lr; for biases, times train.lr and this layer's lr
@@ -97,16 +99,16 @@ type Train struct {
 
 // Schedule changes the learning rate.
 type Schedule struct {
-	Kind     string  `yaml:"kind"`     // constant | steps | plateau | authors2012
-	Factor   float64 `yaml:"factor"`   // steps, plateau: of each drop
-	Patience int     `yaml:"patience"` // plateau: epochs without a better validation error before a drop
-	Drops    int     `yaml:"drops"`    // plateau: at most so many
-	Epochs   []int   `yaml:"epochs"`   // steps: where it drops
+	Kind     ScheduleKind `yaml:"kind"`     // constant | steps | plateau | authors2012
+	Factor   float64      `yaml:"factor"`   // steps, plateau: of each drop
+	Patience int          `yaml:"patience"` // plateau: epochs without a better validation error before a drop
+	Drops    int          `yaml:"drops"`    // plateau: at most so many
+	Epochs   []int        `yaml:"epochs"`   // steps: where it drops
 }
 
 // Augment is how training pictures vary.
 type Augment struct {
-	Crop  string  `yaml:"crop"`  // random | center
+	Crop  Crop    `yaml:"crop"`  // random | center
 	Flip  bool    `yaml:"flip"`  // left and right, every second picture
 	Color float64 `yaml:"color"` // standard deviation of the PCA colour noise; 0: none
 }
@@ -115,7 +117,7 @@ type Augment struct {
 type Data struct {
 	ValShare float64 `yaml:"val_share"` // held out where the data has no val/
 	Resize   int     `yaml:"resize"`    // shorter side, then centre crop; 0 keeps the size
-	Mean     string  `yaml:"mean"`      // subtracted: image | channel
+	Mean     Mean    `yaml:"mean"`      // subtracted: image | channel
 	// Std divides what is left after the mean was subtracted: one number a channel, or one for all; empty: nothing is
 	// divided, and the net sees the scale of 0..255.
 	Std     []float64 `yaml:"std"`
@@ -210,7 +212,7 @@ func notFound(name string, err error) error {
 		return &Error{Source: name, Msg: fmt.Sprintf("cannot read the configuration: %v", err)}
 	}
 	msg := fmt.Sprintf("no configuration is called %q", name)
-	if n := Nearest(name, Names()); n != "" {
+	if n := text.Nearest(name, Names()); n != "" {
 		msg += "; nearest: " + n
 	}
 	return &Error{Msg: msg + "; there are " + strings.Join(Names(), ", ") + "; the path of a YAML file works too"}
@@ -252,29 +254,29 @@ func (d *decoder) config(page []byte, sets []string) (*Config, error) {
 // defaults are the paper's, where it gives a number.
 func defaults() *Config {
 	return &Config{
-		Model: Model{Columns: 1, DefaultClasses: 1000, Act: "none", Input: Input{Channels: 3, Size: 224}},
+		Model: Model{Columns: 1, DefaultClasses: 1000, Act: Linear, Input: Input{Channels: 3, Size: 224}},
 		Train: Train{
 			Epochs: 90, Batch: 128, LR: 0.01, Momentum: 0.9, WeightDecay: 0.0005, BiasLR: 2, Dropout: true,
-			Precision: "fp32", Seed: 1, Schedule: Schedule{Kind: "plateau", Factor: 0.1, Patience: 5, Drops: 3},
-			Augment: Augment{Crop: "random", Flip: true, Color: 0.1},
+			Precision: device.FP32.String(), Seed: 1, Schedule: Schedule{Kind: Plateau, Factor: 0.1, Patience: 5, Drops: 3},
+			Augment: Augment{Crop: RandomCrop, Flip: true, Color: 0.1},
 		},
-		Data: Data{ValShare: 0.1, Resize: 256, Mean: "image"},
+		Data: Data{ValShare: 0.1, Resize: 256, Mean: MeanImage},
 	}
 }
 
 // layerDefaults are those of one kind.
-func layerDefaults(kind string) Layer {
+func layerDefaults(kind Kind) Layer {
 	l := Layer{Kind: kind}
 	switch kind {
-	case "conv":
-		l.Inputs, l.Stride, l.Round, l.Groups, l.Init = "own", 1, "down", 1, Init{Std: 0.01}
-	case "fc":
-		l.Inputs, l.Init = "own", Init{Std: 0.01}
-	case "lrn":
+	case Conv:
+		l.Inputs, l.Stride, l.Round, l.Groups, l.Init = Own, 1, Down, 1, Init{Std: 0.01}
+	case FC:
+		l.Inputs, l.Init = Own, Init{Std: 0.01}
+	case LRN:
 		l.Size, l.Alpha, l.Beta, l.K = 5, 1e-4, 0.75, 2
-	case "pool":
-		l.Pool, l.Round = "max", "down"
-	case "dropout":
+	case Pool:
+		l.Pool, l.Round = Max, Down
+	case Dropout:
 		l.Rate = 0.5
 	}
 	return l

@@ -2,7 +2,6 @@ package config
 
 import (
 	"errors"
-	"fmt"
 	"math"
 	"os"
 	"path/filepath"
@@ -413,12 +412,6 @@ func TestPagesFollowTheData(t *testing.T) {
 	}
 	check(t, "a number typed", func() (*Config, error) { _, err := c.Model.ForClasses(3); return nil, err },
 		"model.classes is 10, but the data has 3 classes; --set model.classes=0 lets it follow the data")
-}
-
-func ExampleNearest() {
-	fmt.Println(Nearest("bacth", []string{"epochs", "batch", "lr"}),
-		Nearest("quite different", []string{"batch"}) == "")
-	// Output: batch true
 }
 
 // Whatever the page holds, reading it ends in a Config that writes and loads again, or in an *Error.

@@ -14,6 +14,8 @@ import (
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/parser"
 	"github.com/goccy/go-yaml/token"
+
+	"alexnet/internal/text"
 )
 
 // decoder walks a YAML tree into a Config and remembers where each key stood, so that what is found wrong later can be
@@ -190,20 +192,20 @@ func (d *decoder) layer(n ast.Node, l *Layer, i int) error {
 		append([]string{"name", "kind"}, layerKeys[kind]...)); err != nil {
 		return err
 	}
-	if _, given := d.at[path+".stride"]; kind == "pool" && !given {
+	if _, given := d.at[path+".stride"]; kind == Pool && !given {
 		l.Stride = l.Size
 	}
 	return nil
 }
 
-func (d *decoder) identity(n ast.Node, kv []*ast.MappingValueNode, i int) (kind, name string, err error) {
+func (d *decoder) identity(n ast.Node, kv []*ast.MappingValueNode, i int) (kind Kind, name string, err error) {
 	for _, pair := range kv {
 		switch pair.Key.GetToken().Value {
 		case "kind":
-			kind = pair.Value.GetToken().Value
+			kind = Kind(pair.Value.GetToken().Value)
 			if _, known := layerKeys[kind]; !known {
 				return "", "", d.fail(pair.Value, Errorf(fmt.Sprintf("model.layers[%d].kind", i), "is %q%s",
-					brief(kind, 40), oneOf(kind, layerKinds)))
+					brief(string(kind), 40), oneOf(kind, kinds)))
 			}
 		case "name":
 			name = pair.Value.GetToken().Value
@@ -216,9 +218,13 @@ func (d *decoder) identity(n ast.Node, kv []*ast.MappingValueNode, i int) (kind,
 }
 
 // oneOf words the choice, nearest first where there is a near one.
-func oneOf(s string, valid []string) string {
-	msg := ", must be one of " + strings.Join(valid, ", ")
-	if n := Nearest(s, valid); n != "" {
+func oneOf[T ~string](s T, valid []T) string {
+	names := make([]string, len(valid))
+	for i := range valid {
+		names[i] = string(valid[i])
+	}
+	msg := ", must be one of " + strings.Join(names, ", ")
+	if n := text.Nearest(string(s), names); n != "" {
 		msg += "; nearest: " + n
 	}
 	return msg

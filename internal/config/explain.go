@@ -72,6 +72,8 @@ func plain(f reflect.Value) any {
 		return f.Elem().Interface()
 	case f.Kind() == reflect.Slice && f.IsNil():
 		return reflect.MakeSlice(f.Type(), 0, 0).Interface()
+	case f.Kind() == reflect.String: // whatever kind of word it is
+		return f.String()
 	}
 	return f.Interface()
 }
@@ -81,7 +83,7 @@ func (e *Entry) follow(c *Config) {
 	_, name := splitKey(e.Key)
 	switch {
 	case name == "act" && e.Value == "":
-		e.Value, e.Follows = c.Model.Act, "model.act"
+		e.Value, e.Follows = string(c.Model.Act), "model.act"
 	case name == "units" && e.Value == 0: // the last layer
 		e.Value, e.Follows = c.Model.Classes, "model.classes"
 	case name == "lr" && e.Value == nil:
@@ -120,22 +122,11 @@ func Keys(nameOrPath string, sets []string) (keys, layers []string, err error) {
 		keys = append(keys, e.Key)
 	}
 	all := c.Model.Layers
-	last := lastWeighted(all)
+	last := LastWeighted(all)
 	for i := range all {
-		if i != last && all[i].Kind != "softmax" {
+		if i != last && all[i].Kind != Softmax {
 			layers = append(layers, all[i].Name)
 		}
 	}
 	return keys, layers, nil
-}
-
-// lastWeighted is the number of the last layer with weights, -1 where there is none.
-func lastWeighted(layers []Layer) int {
-	last := -1
-	for i := range layers {
-		if k := layers[i].Kind; k == "conv" || k == "fc" {
-			last = i
-		}
-	}
-	return last
 }

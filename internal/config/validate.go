@@ -3,7 +3,8 @@ package config
 import (
 	"regexp"
 	"slices"
-	"strings"
+
+	"alexnet/internal/device"
 )
 
 var layerName = regexp.MustCompile(`^[a-z][a-z0-9_]*$`)
@@ -39,7 +40,7 @@ func (c *checker) share(key string, v float64) {
 	c.need(v >= 0 && v < 1, key, "is %g, must be at least 0 and below 1", v)
 }
 
-func (c *checker) word(key, v string, valid ...string) {
+func word[T ~string](c *checker, key string, v T, valid ...T) {
 	c.need(slices.Contains(valid, v), key, "is %q%s", v, oneOf(v, valid))
 }
 
@@ -52,7 +53,7 @@ func validate(cfg *Config) *Error {
 	c.share("data.val_share", d.ValShare)
 	c.need(d.Resize == 0 || d.Resize >= cfg.Model.Input.Size, "data.resize",
 		"is %d, must be 0 (keep the size) or at least model.input.size, %d", d.Resize, cfg.Model.Input.Size)
-	c.word("data.mean", d.Mean, "image", "channel")
+	word(&c, "data.mean", d.Mean, MeanImage, MeanChannel)
 	n := len(d.Std)
 	c.need(n <= 1 || n == cfg.Model.Input.Channels, "data.std",
 		"has %d numbers, must have one, or one for each of the %d channels", n, cfg.Model.Input.Channels)
@@ -68,21 +69,21 @@ func (c *checker) model(m *Model) {
 	c.need(m.Classes == 0 || m.Classes >= 2, "model.classes", "is %d, must be 0 (follow the data) or at least 2",
 		m.Classes)
 	c.need(m.DefaultClasses >= 2, "model.default_classes", "is %d, must be at least 2", m.DefaultClasses)
-	c.word("model.act", m.Act, "relu", "tanh", "none")
+	word(c, "model.act", m.Act, ReLU, Tanh, Linear)
 	c.need(m.Input.Channels == 1 || m.Input.Channels == 3, "model.input.channels", "is %d, must be 1 or 3",
 		m.Input.Channels)
 	c.within("model.input.size", m.Input.Size, 1, 4096)
 	c.need(len(m.Layers) > 0, "model.layers", "is empty")
-	last := lastWeighted(m.Layers)
+	last := LastWeighted(m.Layers)
 	for i := range m.Layers {
 		l, key := &m.Layers[i], "model."+m.Layers[i].Name
 		c.need(layerName.MatchString(l.Name), key,
 			"is not a name for a layer: lower-case letters, digits and _, a letter first")
 		c.need(!slices.Contains(reserved, l.Name), key, "is not a name for a layer: the word has another meaning")
 		c.need(!slices.Contains(layerNames(m.Layers[:i]), l.Name), key, "is there twice")
-		c.need(l.Name != "prob" || l.Kind == "softmax", key,
+		c.need(l.Name != "prob" || l.Kind == Softmax, key,
 			"is not a name for a layer of kind %s: it is the softmax layer's", l.Kind)
-		c.need((l.Kind == "softmax") == (i == len(m.Layers)-1), key,
+		c.need((l.Kind == Softmax) == (i == len(m.Layers)-1), key,
 			"is of kind %s: the last layer, and no other, must be softmax", l.Kind)
 		c.layer(l, key, m, i == last)
 	}
@@ -91,35 +92,35 @@ func (c *checker) model(m *Model) {
 
 func (c *checker) layer(l *Layer, key string, m *Model, last bool) {
 	switch l.Kind {
-	case "conv":
+	case Conv:
 		c.within(key+".kernels", l.Kernels, 1, 1<<20)
 		c.window(l, key)
 		c.atLeast(key+".groups", l.Groups, 1)
-	case "fc":
+	case FC:
 		if !last || l.Units != 0 { // absent in the last layer: model.classes
 			c.within(key+".units", l.Units, 1, 1<<24)
 		}
 		c.need(!last || l.Units == 0 || m.Classes == 0 || l.Units == m.Classes, key+".units",
 			"is %d, must be model.classes, %d, or absent", l.Units, m.Classes)
-	case "lrn":
+	case LRN:
 		c.need(l.Size >= 1 && l.Size%2 == 1, key+".size", "is %d, must be odd and at least 1", l.Size)
 		c.notNegative(key+".alpha", l.Alpha)
 		c.notNegative(key+".beta", l.Beta)
 		c.need(l.K > 0, key+".k", "is %g, must be above 0", l.K)
-	case "pool":
-		c.word(key+".pool", l.Pool, "max", "avg")
+	case Pool:
+		word(c, key+".pool", l.Pool, Max, Average)
 		c.window(l, key)
 		c.need(2*l.Pad <= l.Size, key+".pad", "is %d, must be at most half of the size, %d", l.Pad, l.Size)
-	case "dropout":
+	case Dropout:
 		c.share(key+".rate", l.Rate)
-	case "activation":
+	case Activation:
 		act := l.Act
 		if act == "" {
 			act = m.Act
 		}
-		c.word(key+".act", act, "relu", "tanh")
+		word(c, key+".act", act, ReLU, Tanh)
 	}
-	if l.Kind == "conv" || l.Kind == "fc" {
+	if l.Kind.Weighted() {
 		c.weights(l, key)
 	}
 }
@@ -128,13 +129,13 @@ func (c *checker) window(l *Layer, key string) {
 	c.within(key+".size", l.Size, 1, 4096)
 	c.within(key+".stride", l.Stride, 1, 4096)
 	c.within(key+".pad", l.Pad, 0, 4096)
-	c.word(key+".round", l.Round, "down", "up")
+	word(c, key+".round", l.Round, Down, Up)
 }
 
 func (c *checker) weights(l *Layer, key string) {
-	c.word(key+".inputs", l.Inputs, "own", "both")
+	word(c, key+".inputs", l.Inputs, Own, Both)
 	if l.Act != "" {
-		c.word(key+".act", l.Act, "relu", "tanh", "none")
+		word(c, key+".act", l.Act, ReLU, Tanh, Linear)
 	}
 	c.notNegative(key+".init.std", l.Init.Std)
 	if l.LR != nil {
@@ -156,20 +157,20 @@ func (c *checker) train(t *Train) {
 	c.notNegative("train.weight_decay", t.WeightDecay)
 	c.notNegative("train.bias_lr", t.BiasLR)
 	c.notNegative("train.bias_decay", t.BiasDecay)
-	c.word("train.precision", t.Precision, "fp32", "tf32", "bf16")
+	word(c, "train.precision", t.Precision, device.PrecisionNames()...)
 	c.atLeast("train.checkpoint_steps", t.CheckpointSteps, 0)
 	c.schedule(&t.Schedule)
-	c.word("train.augment.crop", t.Augment.Crop, "random", "center")
+	word(c, "train.augment.crop", t.Augment.Crop, RandomCrop, CenterCrop)
 	c.notNegative("train.augment.color", t.Augment.Color)
 }
 
 func (c *checker) schedule(s *Schedule) {
 	const key = "train.schedule"
-	c.word(key+".kind", s.Kind, strings.Fields("constant steps plateau authors2012")...)
+	word(c, key+".kind", s.Kind, Constant, Steps, Plateau, Authors2012)
 	c.need(s.Factor > 0 && s.Factor < 1, key+".factor", "is %g, must be above 0 and below 1", s.Factor)
 	c.atLeast(key+".patience", s.Patience, 1)
 	c.atLeast(key+".drops", s.Drops, 0)
-	c.need(s.Kind != "steps" || len(s.Epochs) > 0, key+".epochs",
+	c.need(s.Kind != Steps || len(s.Epochs) > 0, key+".epochs",
 		"is empty: kind steps needs the epochs of the drops, as in [30, 60, 80]")
 	for i, e := range s.Epochs {
 		c.atLeast(key+".epochs", e, 1)

@@ -10,6 +10,12 @@
 // to it; model is its only caller besides them.
 package device
 
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
 // Device is one processor with its own memory. It owns its worker threads; callers need none, and call each Device and
 // all that comes from it from one goroutine at a time. Its errors begin with its name.
 type Device interface {
@@ -153,7 +159,21 @@ type Chooser interface {
 	Hardware() string
 }
 
-func (p Precision) String() string { return [...]string{"fp32", "tf32", "bf16"}[p] }
+// precisionNames are those of the precisions, by number.
+var precisionNames = [...]string{FP32: "fp32", TF32: "tf32", BF16: "bf16"}
+
+func (p Precision) String() string { return precisionNames[p] }
+
+// PrecisionNames are all that ParsePrecision knows.
+func PrecisionNames() []string { return slices.Clone(precisionNames[:]) }
+
+// ParsePrecision is the precision of a name, as train.precision and --precision give it.
+func ParsePrecision(name string) (Precision, error) {
+	if i := slices.Index(precisionNames[:], name); i >= 0 {
+		return Precision(i), nil
+	}
+	return 0, fmt.Errorf("precision %q is not one of %s", name, strings.Join(precisionNames[:], ", "))
+}
 
 // Batch is one upload slot, in the device's (pinned) memory: rows of decoded pictures of one size, with the draws of
 // augmentation already made.

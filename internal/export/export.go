@@ -12,6 +12,7 @@ package export
 import (
 	"fmt"
 
+	"alexnet/internal/config"
 	"alexnet/internal/model"
 )
 
@@ -52,7 +53,7 @@ func inverted(a *model.Arch) ([]float32, error) {
 	factor, dropout := 1.0, ""
 	for i := range a.Layers {
 		switch l := &a.Layers[i]; {
-		case l.Kind == "dropout":
+		case l.Kind == config.Dropout:
 			factor, dropout = factor*(1-l.Rate), l.Name
 		case len(l.Params) > 0:
 			factors[l.Params[0]], factors[l.Params[1]] = float32(factor), 1
@@ -71,16 +72,16 @@ func inverted(a *model.Arch) ([]float32, error) {
 
 // homogeneous tells whether c times the input gives c times the output, for c above 0.
 func homogeneous(l *model.Layer) bool {
-	return l.Kind == "pool" || l.Kind == "activation" && l.Act != "tanh"
+	return l.Kind == config.Pool || l.Kind == config.Activation && l.Act != config.Tanh
 }
 
 // what is a layer's kind in words.
 func what(l *model.Layer) string {
 	switch l.Kind {
-	case "activation":
-		return l.Act
-	case "pool":
-		return l.Pool + " pool"
+	case config.Activation:
+		return string(l.Act)
+	case config.Pool:
+		return string(l.Pool) + " pool"
 	}
-	return l.Kind
+	return string(l.Kind)
 }

@@ -19,30 +19,30 @@ type torchvisionLayer struct {
 
 func conv(name string, kernels, inputs, size, stride, pad int) torchvisionLayer {
 	return torchvisionLayer{
-		name, config.Layer{Kind: "conv", Kernels: kernels, Size: size, Stride: stride, Pad: pad, Act: "relu"}, inputs,
+		name, config.Layer{Kind: config.Conv, Kernels: kernels, Size: size, Stride: stride, Pad: pad, Act: config.ReLU}, inputs,
 	}
 }
 
 func pool(name string) torchvisionLayer {
-	return torchvisionLayer{name, config.Layer{Kind: "pool", Pool: "max", Size: 3, Stride: 2}, 0}
+	return torchvisionLayer{name, config.Layer{Kind: config.Pool, Pool: config.Max, Size: 3, Stride: 2}, 0}
 }
 
-func fc(name string, inputs, units int, act string) torchvisionLayer {
-	return torchvisionLayer{name, config.Layer{Kind: "fc", Units: units, Act: act}, inputs}
+func fc(name string, inputs, units int, act config.Act) torchvisionLayer {
+	return torchvisionLayer{name, config.Layer{Kind: config.FC, Units: units, Act: act}, inputs}
 }
 
 func torchvisionLayers(classes int) []torchvisionLayer {
 	dropout := func(name string) torchvisionLayer {
-		return torchvisionLayer{name: name, layer: config.Layer{Kind: "dropout"}}
+		return torchvisionLayer{name: name, layer: config.Layer{Kind: config.Dropout}}
 	}
 	return []torchvisionLayer{
 		conv("features.0", 64, 3, 11, 4, 2), pool("features.2"), // 64x55x55, 64x27x27
 		conv("features.3", 192, 64, 5, 1, 2), pool("features.5"), // 192x27x27, 192x13x13
 		conv("features.6", 384, 192, 3, 1, 1), conv("features.8", 256, 384, 3, 1, 1),
 		conv("features.10", 256, 256, 3, 1, 1), pool("features.12"), // 256x13x13, 256x6x6
-		dropout("classifier.0"), fc("classifier.1", 256*6*6, 4096, "relu"),
-		dropout("classifier.3"), fc("classifier.4", 4096, 4096, "relu"),
-		fc("classifier.6", 4096, classes, "none"),
+		dropout("classifier.0"), fc("classifier.1", 256*6*6, 4096, config.ReLU),
+		dropout("classifier.3"), fc("classifier.4", 4096, 4096, config.ReLU),
+		fc("classifier.6", 4096, classes, config.Linear),
 	}
 }
 
@@ -72,7 +72,7 @@ func torchvisionNames(a *model.Arch) (all []Param, differs string) {
 	want := torchvisionLayers(a.Classes)
 	for i := range a.Layers[:len(a.Layers)-1] { // the last is softmax, which there is left to the caller
 		l := &a.Layers[i]
-		for len(want) > 0 && want[0].layer.Kind == "dropout" && l.Kind != "dropout" {
+		for len(want) > 0 && want[0].layer.Kind == config.Dropout && l.Kind != config.Dropout {
 			want = want[1:]
 		}
 		if len(want) == 0 {
@@ -101,7 +101,7 @@ func (w *torchvisionLayer) differs(l *model.Layer, a *model.Arch) string {
 	mismatch := func(key string, is, want any) string {
 		return fmt.Sprintf("%s.%s is %v, of %s there it is %v", l.Name, key, is, w.name, want)
 	}
-	if l.Kind == "conv" || l.Kind == "pool" {
+	if l.Kind == config.Conv || l.Kind == config.Pool {
 		for _, key := range []struct {
 			name     string
 			is, want int
@@ -112,10 +112,10 @@ func (w *torchvisionLayer) differs(l *model.Layer, a *model.Arch) string {
 		}
 	}
 	switch {
-	case l.Kind == "pool" && l.Pool != w.layer.Pool:
+	case l.Kind == config.Pool && l.Pool != w.layer.Pool:
 		return mismatch("pool", l.Pool, w.layer.Pool)
-	case l.Round == "up" && l.Out.H != down(l):
-		return mismatch("round", "up", "down")
+	case l.Round == config.Up && l.Out.H != down(l):
+		return mismatch("round", config.Up, config.Down)
 	case len(l.Params) == 0:
 		return ""
 	case l.Act != w.layer.Act:
@@ -126,7 +126,7 @@ func (w *torchvisionLayer) differs(l *model.Layer, a *model.Arch) string {
 
 // down is the size of a layer's output if it were rounded down.
 func down(l *model.Layer) int {
-	if l.Kind == "conv" {
+	if l.Kind == config.Conv {
 		return device.ConvSize(l.In.H, l.Size, l.Stride, l.Pad, false)
 	}
 	return device.PoolSize(l.In.H, l.Size, l.Stride, l.Pad, false)
@@ -134,7 +134,7 @@ func down(l *model.Layer) int {
 
 func (w *torchvisionLayer) differsInShape(p *model.ParamInfo, l *model.Layer) string {
 	want := []int{w.layer.Units, w.inputs}
-	if l.Kind == "conv" {
+	if l.Kind == config.Conv {
 		want = []int{w.layer.Kernels, w.inputs, l.Size, l.Size}
 	}
 	if slices.Equal(p.Shape, want) {

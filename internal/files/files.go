@@ -1,9 +1,10 @@
-// Package files is the one way from the program to what is kept in files: pictures, checkpoints, metrics, events, run folders. Whoever reads or
-// writes such a thing is given a [Reader] or an [FS] and knows no other way, so that a test can put one between that fails at a chosen call, and
-// another kind of store can stand where a disk does. [OS] is the disk.
+// Package files is the one way from the program to what is kept in files: pictures, checkpoints, metrics, events, run
+// folders. Whoever reads or writes such a thing is given a [Reader] or an [FS] and knows no other way, so that a test
+// can put one between that fails at a chosen call, and another kind of store can stand where a disk does. [OS] is the
+// disk.
 //
-// Names are paths as the operating system writes them. Errors are what package os gives: an *fs.PathError or *os.LinkError around the system's
-// number, so that errors.Is finds fs.ErrNotExist and syscall.ENOSPC alike.
+// Names are paths as the operating system writes them. Errors are what package os gives: an *fs.PathError or
+// *os.LinkError around the system's number, so that errors.Is finds fs.ErrNotExist and syscall.ENOSPC alike.
 //
 // The package imports nothing of the program.
 package files

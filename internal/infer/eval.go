@@ -9,6 +9,7 @@ import (
 	"alexnet/internal/device"
 	"alexnet/internal/model"
 	"alexnet/internal/step"
+	"alexnet/internal/text"
 	"alexnet/internal/weights"
 )
 
@@ -93,7 +94,7 @@ func matchClasses(c *weights.Checkpoint, classes []string) ([]int32, error) {
 		return nil, &weights.BadFile{
 			Path: c.Path, Advice: advice,
 			Reason: fmt.Sprintf("is for %d classes (%s), the data has %d (%s)", len(c.Classes),
-				weights.Examples(c.Classes), len(classes), weights.Examples(classes)),
+				text.Examples(c.Classes), len(classes), text.Examples(classes)),
 		}
 	}
 	number := make(map[string]int32, len(c.Classes))
@@ -113,7 +114,7 @@ func matchClasses(c *weights.Checkpoint, classes []string) ([]int32, error) {
 		return nil, &weights.BadFile{
 			Path: c.Path, Advice: advice,
 			Reason: fmt.Sprintf("does not know %d of the data's %d classes (%s); its own are %s", len(missing),
-				len(classes), weights.Examples(missing), weights.Examples(c.Classes)),
+				len(classes), text.Examples(missing), text.Examples(c.Classes)),
 		}
 	}
 	return labels, nil

@@ -81,14 +81,14 @@ func New(cfg config.Model, dropout bool) (*Arch, error) {
 			C: cfg.Input.Channels, H: cfg.Input.Size, W: cfg.Input.Size,
 		},
 	}
-	last := lastWeighted(cfg.Layers)
+	last := config.LastWeighted(cfg.Layers)
 	shape, at := a.Input, shared
 	for i, c := range cfg.Layers {
-		if c.Kind == "dropout" && !dropout {
+		if c.Kind == config.Dropout && !dropout {
 			continue
 		}
 		l := Layer{Layer: c, In: shape, from: at, to: at}
-		if weighted(c.Kind) {
+		if c.Kind.Weighted() {
 			l.to = columns
 			if i == last {
 				l.to = home
@@ -106,21 +106,9 @@ func New(cfg config.Model, dropout bool) (*Arch, error) {
 	return a, a.checkEnd(shape)
 }
 
-func weighted(kind string) bool { return kind == "conv" || kind == "fc" }
-
-func lastWeighted(layers []config.Layer) int {
-	last := -1
-	for i := range layers {
-		if weighted(layers[i].Kind) {
-			last = i
-		}
-	}
-	return last
-}
-
 func (a *Arch) checkEnd(out device.Shape) error {
 	n := len(a.Layers)
-	if n == 0 || a.Layers[n-1].Kind != "softmax" || len(a.Params) == 0 {
+	if n == 0 || a.Layers[n-1].Kind != config.Softmax || len(a.Params) == 0 {
 		return config.Errorf("model.layers", "must hold a conv or fc layer and end with softmax")
 	}
 	if want := (device.Shape{C: a.Classes, H: 1, W: 1}); out != want {
@@ -132,12 +120,12 @@ func (a *Arch) checkEnd(out device.Shape) error {
 // resolve gives a layer its output shape, cost and parameters.
 func (a *Arch) resolve(l *Layer) error {
 	switch l.Kind {
-	case "conv":
+	case config.Conv:
 		return a.conv(l)
-	case "fc":
+	case config.FC:
 		return a.fc(l)
-	case "pool":
-		up := l.Round == "up"
+	case config.Pool:
+		up := l.Round == config.Up
 		l.Out = device.Shape{
 			C: l.In.C, H: device.PoolSize(l.In.H, l.Size, l.Stride, l.Pad, up),
 			W: device.PoolSize(l.In.W, l.Size, l.Stride, l.Pad, up),
@@ -157,7 +145,7 @@ func (l *Layer) fits() error {
 }
 
 func (a *Arch) conv(l *Layer) error {
-	up := l.Round == "up"
+	up := l.Round == config.Up
 	l.Out = device.Shape{
 		C: l.Kernels, H: device.ConvSize(l.In.H, l.Size, l.Stride, l.Pad, up),
 		W: device.ConvSize(l.In.W, l.Size, l.Stride, l.Pad, up),
@@ -195,7 +183,7 @@ func (a *Arch) fc(l *Layer) error {
 }
 
 // own tells that the layer reads its own column alone: what one device does as a grouped convolution.
-func (l *Layer) own() bool { return l.from == columns && l.Inputs != "both" }
+func (l *Layer) own() bool { return l.from == columns && l.Inputs != config.Both }
 
 // shares is the number of equal parts that the layer's output has.
 func (a *Arch) shares(l *Layer) int {

@@ -185,7 +185,10 @@ func TestSummaryJSON(t *testing.T) {
 	}
 	for _, part := range []string{
 		`"parameters":`, `"multiply_adds":`,
-		`"layers":[{"name":"conv1","kind":"conv","inputs":"own","output":[16,28,28],"parameters":1216,"multiply_adds":940800}`, `"devices":[{"name":"a","parameters":`, `"memory":[{"purpose":"weights","bytes":7}],"memory_total":7}`, `"exchange_bytes_per_step":`,
+		`"layers":[{"name":"conv1","kind":"conv","inputs":"own","output":[16,28,28],"parameters":1216,` +
+			`"multiply_adds":940800}`,
+		`"devices":[{"name":"a","parameters":`, `"memory":[{"purpose":"weights","bytes":7}],"memory_total":7}`,
+		`"exchange_bytes_per_step":`,
 	} {
 		if !strings.Contains(string(text), part) {
 			t.Errorf("%s is not in %s", part, text)

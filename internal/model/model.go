@@ -7,6 +7,7 @@ import (
 	"slices"
 	"sync"
 
+	"alexnet/internal/config"
 	"alexnet/internal/device"
 	"alexnet/internal/philox"
 )
@@ -89,7 +90,7 @@ func (a *Arch) paramSpecs(devices, d int) []device.ParamSpec {
 			if l.to == columns {
 				shape[0] /= devices
 			}
-			if l.Kind == "fc" && !a.Params[p].Bias && l.own() && devices == 1 && a.Columns > 1 {
+			if l.Kind == config.FC && !a.Params[p].Bias && l.own() && devices == 1 && a.Columns > 1 {
 				// see planner.kernel: the same numbers in the same order
 				shape = []int{shape[0], l.In.C / a.Columns, l.In.H, l.In.W}
 			}

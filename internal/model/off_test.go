@@ -23,7 +23,7 @@ func TestEveryLayerOff(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		last := lastWeighted(base.Model.Layers)
+		last := config.LastWeighted(base.Model.Layers)
 		for i, l := range base.Model.Layers {
 			if l.Kind == "softmax" || i == last {
 				continue

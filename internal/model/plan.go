@@ -8,6 +8,7 @@ import (
 	"alexnet/internal/config"
 	"alexnet/internal/device"
 	"alexnet/internal/philox"
+	"alexnet/internal/text"
 )
 
 // Plan is what runs: one program a device, and the order in which one goroutine enqueues their ops.
@@ -79,7 +80,7 @@ func (a *Arch) checkKeep(names []string) error {
 			continue
 		}
 		msg := "the net has no layer " + n
-		if near := config.Nearest(n, valid); near != "" {
+		if near := text.Nearest(n, valid); near != "" {
 			msg += "; nearest: " + near
 		}
 		return config.Errorf("", "%s; there are %s", msg, strings.Join(valid, ", "))
@@ -93,7 +94,7 @@ func (a *Arch) Names() []string {
 	names := []string{"input"}
 	for i := range a.Layers {
 		l := &a.Layers[i]
-		if weighted(l.Kind) {
+		if l.Kind.Weighted() {
 			names = append(names, l.Name+".pre")
 		}
 		names = append(names, l.Name)
@@ -162,13 +163,13 @@ func (p *planner) op(d int, spec device.Spec) {
 
 // layer adds one layer on every device that holds a part of its output.
 func (p *planner) layer(l *Layer, in spread) spread {
-	if l.Kind != "dropout" {
+	if l.Kind != config.Dropout {
 		defer func() { p.source = l.Name }()
 	}
 	switch {
-	case weighted(l.Kind):
+	case l.Kind.Weighted():
 		return p.weighted(l, in)
-	case l.Kind == "softmax":
+	case l.Kind == config.Softmax:
 		out := p.new(l.Name, l.Out, l.to)
 		out.kept = true
 		p.named[l.Name] = out
@@ -188,24 +189,24 @@ func (p *planner) layer(l *Layer, in spread) spread {
 // plain is the spec of a layer without weights on device d.
 func (p *planner) plain(l *Layer, op device.Op, d int) device.Spec {
 	switch l.Kind {
-	case "lrn":
+	case config.LRN:
 		return &device.LRN{
 			Op: op, Size: l.Size, Alpha: float32(l.Alpha), Beta: float32(l.Beta), K: float32(l.K),
 			Groups: p.columnsHere(l.to),
 		}
-	case "pool":
+	case config.Pool:
 		kind := device.Max
-		if l.Pool == "avg" {
+		if l.Pool == config.Average {
 			kind = device.Avg
 		}
-		return &device.Pool{Op: op, Kind: kind, Window: l.Size, Stride: l.Stride, Pad: l.Pad, RoundUp: l.Round == "up"}
-	case "dropout":
+		return &device.Pool{Op: op, Kind: kind, Window: l.Size, Stride: l.Stride, Pad: l.Pad, RoundUp: l.Round == config.Up}
+	case config.Dropout:
 		first := 0
 		if l.to == columns {
 			first = d * l.Out.Len() / len(p.Programs)
 		}
 		return &device.Dropout{Op: op, Rate: float32(l.Rate), Stream: philox.Stream(l.Name), FirstUnit: first}
-	case "activation":
+	case config.Activation:
 		return &device.Activate{Op: op, Act: activation(l.Act)}
 	}
 	panic(fmt.Sprintf("model: layer %s of kind %q", l.Name, l.Kind)) // config lets no other kind through
@@ -219,11 +220,11 @@ func (p *planner) columnsHere(at place) int {
 	return 1
 }
 
-func activation(name string) device.Activation {
-	switch name {
-	case "relu":
+func activation(act config.Act) device.Activation {
+	switch act {
+	case config.ReLU:
 		return device.ReLU
-	case "tanh":
+	case config.Tanh:
 		return device.Tanh
 	}
 	return device.Linear
@@ -282,10 +283,10 @@ func (p *planner) kernel(l *Layer, op device.Op, d int, act device.Activation) d
 		groups = p.columnsHere(columns)
 	}
 	switch {
-	case l.Kind == "conv":
+	case l.Kind == config.Conv:
 		return &device.Conv{
 			Op: op, Weight: w, Bias: b, Kernel: l.Size, Stride: l.Stride, Pad: l.Pad, Groups: groups * l.Groups,
-			RoundUp: l.Round == "up", Act: act,
+			RoundUp: l.Round == config.Up, Act: act,
 		}
 	case groups > 1:
 		// columns of fully connected units side by side: a grouped convolution whose kernel is the whole map

@@ -1,6 +1,9 @@
 package model
 
-import "alexnet/internal/device"
+import (
+	"alexnet/internal/config"
+	"alexnet/internal/device"
+)
 
 // Summary is what can be told of a net without running it.
 type Summary struct {
@@ -80,14 +83,14 @@ func (a *Arch) Summary(devices, batch int) (Summary, error) {
 }
 
 func (s *Summary) layer(a *Arch, l *Layer) {
-	row := LayerSummary{Name: l.Name, Kind: l.Kind, Output: [3]int{l.Out.C, l.Out.H, l.Out.W}, MultiplyAdds: l.MACs}
+	row := LayerSummary{Name: l.Name, Kind: string(l.Kind), Output: [3]int{l.Out.C, l.Out.H, l.Out.W}, MultiplyAdds: l.MACs}
 	for _, p := range l.Params {
 		row.Parameters += int64(a.Params[p].Len())
 	}
-	if weighted(l.Kind) {
-		row.Inputs = "own"
-		if l.Inputs == "both" && l.from == columns && a.Columns > 1 {
-			row.Inputs = "both"
+	if l.Kind.Weighted() {
+		row.Inputs = string(config.Own)
+		if l.Inputs == config.Both && l.from == columns && a.Columns > 1 {
+			row.Inputs = string(config.Both)
 		}
 		s.Neurons += int64(l.Out.Len())
 	}

@@ -42,19 +42,6 @@ type Metrics struct {
 	ExchangeWay string `json:"exchange_way,omitempty"`
 }
 
-// Bytes writes a size with a binary unit: "243.9 MiB".
-func Bytes(n int64) string {
-	const unit = 1024
-	if n < unit {
-		return fmt.Sprintf("%d B", n)
-	}
-	v, i := float64(n)/unit, 0
-	for v >= unit && i < 3 {
-		v, i = v/unit, i+1
-	}
-	return fmt.Sprintf("%.1f %ciB", v, "KMGT"[i])
-}
-
 // fileName is the metrics' name in a run folder.
 const fileName = "metrics.jsonl"
 

@@ -63,7 +63,8 @@ func TestLines(t *testing.T) {
 	}
 	write(t, dir, 0, Metrics{Step: 1, Epoch: 1, Loss: new(6.9)}, all)
 	want := `{"step":1,"epoch":1,"loss":6.9}
-{"step":300,"epoch":2,"loss":6.5,"top1_error":0.75,"top5_error":0.5,"lr":0.01,"images_per_second":28.25,"data_stall":0.125,"bad_pictures":3,` +
+{"step":300,"epoch":2,"loss":6.5,"top1_error":0.75,"top5_error":0.5,"lr":0.01,"images_per_second":28.25,` +
+		`"data_stall":0.125,"bad_pictures":3,` +
 		`"val_loss":6.25,"val_top1_error":0,"val_top5_error":0.25,"exchange_bytes":60030976,"exchange_seconds":0.5}
 `
 	if got := content(t, dir); got != want {

@@ -35,14 +35,6 @@ const (
 	AuthorsDrop3  = 78
 )
 
-// Kinds of schedule, as train.schedule.kind names them.
-const (
-	KindConstant = "constant"
-	KindSteps    = "steps"
-	KindPlateau  = "plateau"
-	KindAuthors  = "authors2012"
-)
-
 // MinImprovement is what a validation error must fall by to count as better, for plateau and for the best checkpoint:
 // any fall counts, but not the last bit of a division.
 const MinImprovement = 1e-9
@@ -59,7 +51,7 @@ type Plateau struct {
 // for Patience validations, the rate drops, Drops times at most; after a drop patience starts anew against the same
 // lowest error. It tells whether the rate dropped.
 func (p *Plateau) See(cfg config.Schedule, top1 float64) bool {
-	if cfg.Kind != KindPlateau {
+	if cfg.Kind != config.Plateau {
 		return false
 	}
 	if p.Seen++; p.Seen == 1 || top1 < p.Lowest-MinImprovement {
@@ -84,15 +76,15 @@ type Rates struct {
 func At(cfg config.Schedule, p Plateau, done int) Rates {
 	f := 1.0
 	switch cfg.Kind {
-	case KindAuthors:
+	case config.Authors2012:
 		return authors2012(done)
-	case KindSteps:
+	case config.Steps:
 		for _, e := range cfg.Epochs {
 			if done >= e {
 				f *= cfg.Factor
 			}
 		}
-	case KindPlateau:
+	case config.Plateau:
 		f = math.Pow(cfg.Factor, float64(p.Drops))
 	}
 	return Rates{Weights: f, Biases: f, FirstWeights: f, FirstBias: f, Color: true}

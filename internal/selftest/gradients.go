@@ -157,7 +157,7 @@ func (g *gradients) draw(seed uint64) error {
 			info.Std = .2
 			if !info.Bias {
 				info.Std = 1 / math.Sqrt(float64(info.Len()/info.Shape[0]))
-				if l.Act == "relu" { // which halves the sum of squares
+				if l.Act == config.ReLU { // which halves the sum of squares
 					info.Std *= math.Sqrt2
 				}
 			}

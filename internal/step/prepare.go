@@ -10,12 +10,6 @@ import (
 	"alexnet/internal/weights"
 )
 
-// Kinds of mean, as data.mean names them.
-const (
-	MeanImage   = "image"
-	MeanChannel = "channel"
-)
-
 // Scale is data.std as devices take it: what each channel is multiplied by; nil where the page has none.
 func Scale(cfg *config.Config) []float32 {
 	std := cfg.Data.Std
@@ -67,7 +61,7 @@ func LoaderOptions(p *weights.Preprocess, crop, rows, workers int) data.LoaderOp
 // Precision is that in which a trained net computes on devices: its configuration's, or fp32 and the reason where they
 // lack that. Its weights are fp32 in any case.
 func Precision(cfg *config.Config, devs []device.Device) (p device.Precision, lacking, err error) {
-	if p, err = ParsePrecision(cfg.Train.Precision); err != nil {
+	if p, err = device.ParsePrecision(cfg.Train.Precision); err != nil {
 		return p, nil, err
 	}
 	for _, d := range devs {
@@ -76,14 +70,4 @@ func Precision(cfg *config.Config, devs []device.Device) (p device.Precision, la
 		}
 	}
 	return p, nil, nil
-}
-
-// ParsePrecision is the configuration's, for the devices.
-func ParsePrecision(name string) (device.Precision, error) {
-	for p := device.FP32; p <= device.BF16; p++ {
-		if p.String() == name {
-			return p, nil
-		}
-	}
-	return 0, fmt.Errorf("precision %q is not one of fp32, tf32, bf16", name)
 }

@@ -10,6 +10,7 @@ import (
 	"alexnet/internal/data"
 	"alexnet/internal/model"
 	"alexnet/internal/step"
+	"alexnet/internal/text"
 )
 
 // A dead start: the loss stays where guessing has it. With a softmax over C classes an untrained net has a loss near ln
@@ -103,7 +104,7 @@ type deadUnits struct {
 // rectified are the layers that end in a ReLU.
 func rectified(a *model.Arch) (layers []model.Layer) {
 	for _, l := range a.Layers {
-		if l.Act == "relu" && (l.Kind == "conv" || l.Kind == "fc" || l.Kind == "activation") {
+		if l.Act == config.ReLU && (l.Kind.Weighted() || l.Kind == config.Activation) {
 			layers = append(layers, l)
 		}
 	}
@@ -154,7 +155,7 @@ func (t *trainer) findDead() (dead []deadUnits, err error) {
 		if err != nil {
 			return nil, err
 		}
-		dead = append(dead, deadUnits{l.Name, share, l.Init, l.Kind == "fc"})
+		dead = append(dead, deadUnits{l.Name, share, l.Init, l.Kind == config.FC})
 	}
 	return dead, nil
 }
@@ -189,7 +190,7 @@ func deadWarning(d *deadState, level float64, dead []deadUnits, lr float64) stri
 	var b strings.Builder
 	fmt.Fprintf(&b,
 		"warning: the loss was %s over steps %d to %d, no better than guessing (%s): the net has not begun to learn.",
-		plain(d.mean(), 4), d.From+1, d.To, plain(level, 4))
+		text.Plain(d.mean(), 4), d.From+1, d.To, text.Plain(level, 4))
 	if d.To < deadMin {
 		fmt.Fprintf(&b, " (%d steps are few: it may only need more of them.)", d.To)
 	}
@@ -213,7 +214,7 @@ func deadWarning(d *deadState, level float64, dead []deadUnits, lr float64) stri
 		rate = 10 * lr
 	}
 	var try []string
-	for _, sets := range [][]string{first, {"--set train.lr=" + plain(rate, 2)}, later} {
+	for _, sets := range [][]string{first, {"--set train.lr=" + text.Plain(rate, 2)}, later} {
 		if len(sets) > 0 {
 			try = append(try, strings.Join(sets, " "))
 		}

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 
+	"alexnet/internal/config"
 	"alexnet/internal/data"
 	"alexnet/internal/device"
 	"alexnet/internal/infer"
@@ -52,7 +53,7 @@ func endedBy(ctx context.Context, err error) bool {
 }
 
 func (t *trainer) announce() {
-	if k := t.cfg.Train.Schedule; k.Kind == schedule.KindAuthors && t.cfg.Train.Epochs <= schedule.AuthorsDrop3 {
+	if k := t.cfg.Train.Schedule; k.Kind == config.Authors2012 && t.cfg.Train.Epochs <= schedule.AuthorsDrop3 {
 		t.progress.Note(fmt.Sprintf("schedule authors2012 goes by the authors' own epochs (%d, %d, ..., %d) and is "+
 			"not scaled to %d epochs", schedule.AuthorsDrop1, schedule.AuthorsDrop2, schedule.AuthorsDrop3,
 			t.cfg.Train.Epochs))

@@ -15,7 +15,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"strconv"
 	"strings"
 
 	"alexnet/internal/config"
@@ -26,6 +25,7 @@ import (
 	"alexnet/internal/run"
 	"alexnet/internal/schedule"
 	"alexnet/internal/step"
+	"alexnet/internal/text"
 	"alexnet/internal/weights"
 )
 
@@ -165,7 +165,7 @@ func (e *Stopped) Error() string {
 	if e.Checkpoint != "" {
 		fmt.Fprintf(&b, "; the last good checkpoint is kept: %s", e.Checkpoint)
 	}
-	lower := "--set train.lr=" + plain(e.LR/10, 2)
+	lower := "--set train.lr=" + text.Plain(e.LR/10, 2)
 	if e.Checkpoint == "" {
 		fmt.Fprintf(&b, "; try a lower rate (%s) or smaller initial weights (--set model.LAYER.init.std=0.005)", lower)
 		return b.String()
@@ -173,29 +173,11 @@ func (e *Stopped) Error() string {
 	b.WriteString("; try a new run from there with a lower rate: alexnet train")
 	for _, arg := range [][2]string{{"--config", e.config}, {"--data", e.data}, {"--init", e.Checkpoint}} {
 		if arg[1] != "" {
-			b.WriteString(" " + arg[0] + " " + shellWord(arg[1]))
+			b.WriteString(" " + arg[0] + " " + text.ShellWord(arg[1]))
 		}
 	}
 	b.WriteString(" " + lower)
 	return b.String()
-}
-
-// shellWord quotes what a shell would take apart.
-func shellWord(s string) string {
-	if !strings.ContainsAny(s, " \t\n'\"\\$`&|;<>()*?[]#~!{}") {
-		return s
-	}
-	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
-}
-
-// plain writes a number with so many significant digits, and without an exponent where people would not write one
-// either.
-func plain(x float64, digits int) string {
-	short, err := strconv.ParseFloat(strconv.FormatFloat(x, 'g', digits, 64), 64)
-	if a := math.Abs(short); err != nil || a != 0 && (a < 1e-6 || a >= 1e9) {
-		return strconv.FormatFloat(x, 'g', digits, 64)
-	}
-	return strconv.FormatFloat(short, 'f', -1, 64)
 }
 
 func (e *Stopped) Unwrap() error { return e.err }

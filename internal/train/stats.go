@@ -32,10 +32,10 @@ func statistics(ctx context.Context, cfg *config.Config, set *data.Set, strict b
 	}
 	p := weights.Preprocess{
 		Resize: prep.Resize, Height: s.Height, Width: s.Width, Crop: cfg.Model.Input.Size, Channels: s.Channels,
-		MeanKind: cfg.Data.Mean, Mean: s.MeanImage, MeanShape: []int{s.Channels, s.Height, s.Width},
+		MeanKind: string(cfg.Data.Mean), Mean: s.MeanImage, MeanShape: []int{s.Channels, s.Height, s.Width},
 		Scale: step.Scale(cfg), Eigvec: s.Eigvec, Stdev: s.Stdev,
 	}
-	if cfg.Data.Mean == step.MeanChannel {
+	if cfg.Data.Mean == config.MeanChannel {
 		p.Mean, p.MeanShape = s.MeanChannel, []int{s.Channels}
 	}
 	return p, step.Fits(&p, cfg.Model.Input)

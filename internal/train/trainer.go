@@ -19,6 +19,7 @@ import (
 	"alexnet/internal/run"
 	"alexnet/internal/schedule"
 	"alexnet/internal/step"
+	"alexnet/internal/text"
 	"alexnet/internal/weights"
 )
 
@@ -108,11 +109,11 @@ func (t *trainer) configure(context.Context) (err error) {
 	if t.cfg.Model, err = t.cfg.Model.ForClasses(len(t.o.Source.Classes)); err != nil {
 		return err
 	}
-	if t.precision, err = step.ParsePrecision(t.cfg.Train.Precision); err != nil {
+	if t.precision, err = device.ParsePrecision(t.cfg.Train.Precision); err != nil {
 		return err
 	}
-	if t.cfg.Train.Schedule.Kind == schedule.KindPlateau && t.o.Source.Val.Len() == 0 {
-		t.cfg.Train.Schedule.Kind = schedule.KindConstant
+	if t.cfg.Train.Schedule.Kind == config.Plateau && t.o.Source.Val.Len() == 0 {
+		t.cfg.Train.Schedule.Kind = config.Constant
 		t.progress.Note("schedule plateau follows the validation error, which cannot be measured here: the rate " +
 			"stays as it is")
 	}
@@ -247,7 +248,7 @@ func (t *trainer) checkInit() error {
 	if n := len(c.Classes); n > 0 && n != t.arch.Classes {
 		return &weights.BadFile{
 			Path: c.Path,
-			Reason: fmt.Sprintf("is for %d classes (%s), the data at %s has %d", n, weights.Examples(c.Classes),
+			Reason: fmt.Sprintf("is for %d classes (%s), the data at %s has %d", n, text.Examples(c.Classes),
 				t.o.Source.Path, t.arch.Classes),
 			Advice: "give data with the classes of the file, or begin without --init",
 		}
@@ -257,8 +258,8 @@ func (t *trainer) checkInit() error {
 	}
 	if !slices.Equal(c.Classes, t.o.Source.Classes) && !slices.Equal(c.Classes, numbered(len(c.Classes))) {
 		t.progress.Note(fmt.Sprintf("the classes of %s have other names (%s) than those of the data (%s): its last "+
-			"layer has to learn anew what is what", c.Path, weights.Examples(c.Classes),
-			weights.Examples(t.o.Source.Classes)))
+			"layer has to learn anew what is what", c.Path, text.Examples(c.Classes),
+			text.Examples(t.o.Source.Classes)))
 	}
 	t.compareDropout(c)
 	return nil
@@ -282,7 +283,7 @@ func (t *trainer) compareDropout(c *weights.Checkpoint) {
 		return // a configuration that is none says nothing about dropout
 	}
 	i := slices.IndexFunc(t.cfg.Model.Layers, func(l config.Layer) bool {
-		return l.Kind == "dropout" && l.Rate > 0 && l.Rate < 1
+		return l.Kind == config.Dropout && l.Rate > 0 && l.Rate < 1
 	})
 	if i < 0 {
 		return
@@ -293,7 +294,7 @@ func (t *trainer) compareDropout(c *weights.Checkpoint) {
 		was, is, times = is, was, 1-l.Rate
 	}
 	t.progress.Note(fmt.Sprintf("%s was trained %s dropout, this run is %s: what passes %s is %s times as large as "+
-		"its weights are used to", c.Path, was, is, l.Name, plain(times, 3)))
+		"its weights are used to", c.Path, was, is, l.Name, text.Plain(times, 3)))
 }
 
 // feed makes the loaders and the stepper.
@@ -345,7 +346,7 @@ func (t *trainer) openLoader() (err error) {
 	}
 	a, o := t.cfg.Train.Augment, t.loaderOptions()
 	o.Train = true
-	o.Augment = data.Augment{Crop: a.Crop, Flip: a.Flip, Color: a.Color, Stats: step.Colors(&t.pre)}
+	o.Augment = data.Augment{Crop: string(a.Crop), Flip: a.Flip, Color: a.Color, Stats: step.Colors(&t.pre)}
 	if !t.rates.Color {
 		o.Augment.Color = 0
 	}
@@ -405,5 +406,5 @@ func (t *trainer) onBad(b *data.BadPicture) {
 
 // memoryNote is "memory on cpu: 243.9 MiB".
 func memoryNote(m step.Memory) string {
-	return "memory on " + m.Device + ": " + report.Bytes(m.Plan.Total())
+	return "memory on " + m.Device + ": " + text.Bytes(m.Plan.Total())
 }

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"alexnet/internal/text"
 )
 
 // Restore copies the checkpoint into a net: params from Params and, where momentum is not nil, momentum from Momentum,
@@ -99,15 +101,7 @@ func (c *Checkpoint) examples() string {
 	if len(c.Classes) == 0 {
 		return ""
 	}
-	return " (" + Examples(c.Classes) + ")"
-}
-
-// Examples is the beginning of a list of names: "cat, dog, emu, ...".
-func Examples(names []string) string {
-	if len(names) > 3 {
-		return strings.Join(names[:3], ", ") + ", ..."
-	}
-	return strings.Join(names, ", ")
+	return " (" + text.Examples(c.Classes) + ")"
 }
 
 func (c *Checkpoint) adviceConfig() string {

@@ -270,7 +270,8 @@ func foreign(header string, data ...byte) []byte {
 
 func TestForeignFiles(t *testing.T) {
 	b := foreign(
-		`{"b":{"dtype":"BF16","shape":[2],"data_offsets":[24,28]},"h":{"dtype":"F16","shape":[4],"data_offsets":[0,8]},`+
+		`{"b":{"dtype":"BF16","shape":[2],"data_offsets":[24,28]},`+
+			`"h":{"dtype":"F16","shape":[4],"data_offsets":[0,8]},`+
 			`"d":{"dtype":"F64","shape":[1,2],"data_offsets":[8,24]},"__metadata__":{"format":"pt"}}   `,
 		0x00, 0x3c, 0x01, 0x80, 0x00, 0x7c, 0xff, 0xfb, // 1, -2^-24, Inf, -65504
 		0, 0, 0, 0, 0, 0, 0xf8, 0x3f, 0, 0, 0, 0, 0, 0, 0, 0xc0, // 1.5, -2

@@ -1,8 +1,9 @@
 // Runs kernels on the CPU for the tests: requests on standard input, answers on standard output, all numbers of 8
 // bytes.
 //
-//	request: length of the name, name, blocks, backwards, number of buffers, for each size and bytes; number of addresses in buffers, for each buffer, place,
-//	         target buffer; number of arguments, for each 0 and the 8 bytes, or 1, buffer and offset
+//	request: length of the name, name, blocks, backwards, number of buffers, for each size and bytes; number of
+//	         addresses in buffers, for each buffer, place, target buffer; number of arguments, for each 0 and the 8
+//	         bytes, or 1, buffer and offset
 //	answer:  length of an error and the error (0: none), the buffers' bytes
 //
 // A buffer ends where memory ends that may be touched, and its surroundings are checked.

@@ -23,7 +23,8 @@ done
 # Nothing is done where nothing has changed since.
 mkdir -p "$out/obj"
 cd "$here"
-made=$($cxx --version | cat - *.cc *.h *.cu *.sh selftest/* "$root"/kernels/*.h "$root"/kernels/*.cu "$ALEXNET_CUDA/include/cuda.h" | sha256sum)
+made=$($cxx --version | cat - *.cc *.h *.cu *.sh selftest/* "$root"/kernels/*.h "$root"/kernels/*.cu \
+	"$ALEXNET_CUDA/include/cuda.h" | sha256sum)
 [ "$made" != "$(cat "$out/made" 2>/dev/null)" ] || exit 0
 rm -f "$out/made"
 flags="-std=c++17 -O2 -g1 -fPIC -fvisibility=hidden -Wall -Wextra -Wmissing-declarations -Werror $include"
@@ -47,16 +48,19 @@ kernels() {
 		echo '#pragma GCC visibility push(default)'
 		echo 'extern "C" const softgpu_kernel *softgpu_kernels() {'
 		echo '    static const softgpu_kernel table[] = {'
-		$cxx -E -P -x c++ "-D__launch_bounds__(...)=" "$file" | grep -oE '__global__ +void +[A-Za-z0-9_]+' | sed 's/.* \(.*\)/        HOST_KERNEL(\1),/'
+		$cxx -E -P -x c++ "-D__launch_bounds__(...)=" "$file" | grep -oE '__global__ +void +[A-Za-z0-9_]+' |
+			sed 's/.* \(.*\)/        HOST_KERNEL(\1),/'
 		echo '        {nullptr, nullptr, 0, 0, false}};'
 		echo '    return table;'
 		echo '}'
-		echo 'extern "C" const char *softgpu_run(const softgpu_kernel *k, const unsigned g[3], const unsigned b[3], bool backwards, void **arguments) {'
+		echo 'extern "C" const char *softgpu_run(const softgpu_kernel *k, const unsigned g[3], const unsigned b[3],'
+		echo '    bool backwards, void **arguments) {'
 		echo '    host::backwards = backwards;'
 		echo '    return host::launch(k->run, {g[0], g[1], g[2]}, {b[0], b[1], b[2]}, arguments);'
 		echo '}'
 	} > "$out/obj/$name.cc"
-	$cxx -std=c++17 -O3 -g1 -fPIC -fvisibility=hidden -Wno-unknown-pragmas -I. -c "$out/obj/$name.cc" -o "$out/obj/$name.o"
+	$cxx -std=c++17 -O3 -g1 -fPIC -fvisibility=hidden -Wno-unknown-pragmas -I. -c "$out/obj/$name.cc" \
+		-o "$out/obj/$name.o"
 	link "$name" "$out/obj/$name.o"
 }
 
@@ -80,7 +84,9 @@ link libcudnn.so.9 "$out/obj/cudnn.o" "$out/obj/descriptors.o" "$out/obj/conv.o"
 kernels libsoftkernels.so "$root/kernels/all.cu"
 kernels testkernels.so "$here/testkernels.cu"
 for name in main driver streams libraries; do
-	$cxx -std=c++17 -O1 -g1 -Wall -Wextra -Werror -Wno-deprecated-declarations $include -c "selftest/$name.cc" -o "$out/obj/selftest-$name.o"
+	$cxx -std=c++17 -O1 -g1 -Wall -Wextra -Werror -Wno-deprecated-declarations $include -c "selftest/$name.cc" \
+		-o "$out/obj/selftest-$name.o"
 done
-$cxx -o "$out/selftest" "$out"/obj/selftest-*.o -L"$out" -l:libcuda.so.1 -l:libcublas.so.13 -l:libcudnn.so.9 -Wl,-rpath,'$ORIGIN'
+$cxx -o "$out/selftest" "$out"/obj/selftest-*.o -L"$out" -l:libcuda.so.1 -l:libcublas.so.13 -l:libcudnn.so.9 \
+	-Wl,-rpath,'$ORIGIN'
 echo "$made" > "$out/made"

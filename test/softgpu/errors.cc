@@ -38,10 +38,10 @@ const Text texts[] = {
     TEXT(CUDA_ERROR_STREAM_CAPTURE_UNJOINED, "capturing stream has unjoined work"),
     TEXT(CUDA_ERROR_STREAM_CAPTURE_ISOLATION, "dependency created on uncaptured work in another stream"),
     TEXT(CUDA_ERROR_STREAM_CAPTURE_IMPLICIT,
-    "operation would make the legacy stream depend on a capturing blocking stream"),
+        "operation would make the legacy stream depend on a capturing blocking stream"),
     TEXT(CUDA_ERROR_CAPTURED_EVENT, "operation not permitted on an event last recorded in a capturing stream"),
     TEXT(CUDA_ERROR_STREAM_CAPTURE_WRONG_THREAD,
-    "attempt to terminate a thread-local capture sequence from another thread"),
+        "attempt to terminate a thread-local capture sequence from another thread"),
 };
 
 const Text *find(CUresult status) {

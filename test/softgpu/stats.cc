@@ -38,14 +38,13 @@ void writeStats() {
     if (!file) return;
     std::string peer;
     for (int i = 0; i < settings().devices; i++) peer += (i ? ", " : "") + list(stats.peer[i]);
-    std::string text = "{\"h2d\": " + list(stats.h2d) + ",\n \"d2h\": " + list(stats.d2h) + ",\n \"d2d\": " +
-        list(stats.d2d) +
-                       ",\n \"peer\": [" + peer + "],\n \"peer_unmapped\": " + std::to_string(stats.peerUnmapped) +
-                       ",\n \"peer_arguments\": " + std::to_string(stats.peerArguments) + ",\n \"launches\": " +
-                       list(stats.launches) +
-                       ",\n \"library_calls\": " + list(stats.libraryCalls) + ",\n \"graph_launches\": " +
-                       std::to_string(stats.graphLaunches) +
-                       ",\n \"allocated\": " + list(stats.allocated) + ",\n \"peak\": " + list(stats.peak) + "}";
+    std::string text = "{\"h2d\": " + list(stats.h2d) + ",\n \"d2h\": " + list(stats.d2h) +
+        ",\n \"d2d\": " + list(stats.d2d) + ",\n \"peer\": [" + peer +
+        "],\n \"peer_unmapped\": " + std::to_string(stats.peerUnmapped) +
+        ",\n \"peer_arguments\": " + std::to_string(stats.peerArguments) +
+        ",\n \"launches\": " + list(stats.launches) + ",\n \"library_calls\": " + list(stats.libraryCalls) +
+        ",\n \"graph_launches\": " + std::to_string(stats.graphLaunches) +
+        ",\n \"allocated\": " + list(stats.allocated) + ",\n \"peak\": " + list(stats.peak) + "}";
     text.resize(FileBytes - 1, ' ');
     text += '\n';
     memcpy(file, text.data(), FileBytes);

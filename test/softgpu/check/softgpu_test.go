@@ -181,23 +181,33 @@ func TestDevices(t *testing.T) {
 func TestSymbols(t *testing.T) {
 	selftest(t, nil, "list") // skips where nothing is built
 	for library, want := range map[string]string{
-		"libcuda.so.1": `cuCtxCreate_v2 cuCtxCreate_v4 cuCtxDestroy_v2 cuCtxDisablePeerAccess cuCtxEnablePeerAccess cuCtxGetCurrent cuCtxGetDevice cuCtxPopCurrent_v2 cuCtxPushCurrent_v2
-			cuCtxSetCurrent cuCtxSynchronize cuDeviceCanAccessPeer cuDeviceGet cuDeviceGetAttribute cuDeviceGetCount cuDeviceGetName cuDeviceGetP2PAttribute cuDeviceGetPCIBusId
-			cuDeviceGetUuid cuDeviceGetUuid_v2 cuDevicePrimaryCtxRelease_v2 cuDevicePrimaryCtxRetain cuDeviceTotalMem_v2 cuDriverGetVersion cuEventCreate cuEventDestroy_v2
-			cuEventElapsedTime cuEventElapsedTime_v2 cuEventQuery cuEventRecord cuEventSynchronize cuFuncGetAttribute cuGetErrorName cuGetErrorString cuGraphDestroy cuGraphExecDestroy
-			cuGraphInstantiateWithFlags cuGraphLaunch cuInit cuLaunchKernel cuMemAlloc_v2 cuMemFreeHost cuMemFree_v2 cuMemGetInfo_v2 cuMemHostAlloc cuMemcpy2DAsync_v2
-			cuMemcpyDtoDAsync_v2 cuMemcpyDtoD_v2 cuMemcpyDtoHAsync_v2 cuMemcpyDtoH_v2 cuMemcpyHtoDAsync_v2 cuMemcpyHtoD_v2 cuMemcpyPeer cuMemcpyPeerAsync cuMemsetD32Async
-			cuMemsetD32_v2 cuMemsetD8Async cuMemsetD8_v2 cuModuleGetFunction cuModuleLoadData cuModuleLoadDataEx cuModuleUnload cuStreamBeginCapture_v2 cuStreamCreate
-			cuStreamCreateWithPriority cuStreamDestroy_v2 cuStreamEndCapture cuStreamQuery cuStreamSynchronize cuStreamWaitEvent`,
-		"libcublas.so.13": `cublasCreate_v2 cublasDestroy_v2 cublasGemmEx cublasGemmStridedBatchedEx cublasGetStatusString cublasGetVersion_v2 cublasSetMathMode cublasSetStream_v2
-			cublasSetWorkspace_v2 cublasSgemm_v2`,
-		"libcudnn.so.9": `cudnnConvolutionBackwardData cudnnConvolutionBackwardFilter cudnnConvolutionForward cudnnCreate cudnnCreateConvolutionDescriptor
-			cudnnCreateFilterDescriptor cudnnCreateTensorDescriptor cudnnDestroy cudnnDestroyConvolutionDescriptor cudnnDestroyFilterDescriptor cudnnDestroyTensorDescriptor
-			cudnnGetConvolution2dForwardOutputDim cudnnGetConvolutionBackwardDataAlgorithm_v7 cudnnGetConvolutionBackwardDataWorkspaceSize
-			cudnnGetConvolutionBackwardFilterAlgorithm_v7 cudnnGetConvolutionBackwardFilterWorkspaceSize cudnnGetConvolutionForwardAlgorithm_v7
-			cudnnGetConvolutionForwardWorkspaceSize cudnnGetConvolutionNdForwardOutputDim cudnnGetCudartVersion cudnnGetErrorString cudnnGetLastErrorString cudnnGetVersion
-			cudnnSetConvolution2dDescriptor cudnnSetConvolutionGroupCount cudnnSetConvolutionMathType cudnnSetConvolutionNdDescriptor cudnnSetFilter4dDescriptor
-			cudnnSetFilterNdDescriptor cudnnSetStream cudnnSetTensor4dDescriptor cudnnSetTensor4dDescriptorEx cudnnSetTensorNdDescriptor cudnnSetTensorNdDescriptorEx`,
+		"libcuda.so.1": `cuCtxCreate_v2 cuCtxCreate_v4 cuCtxDestroy_v2 cuCtxDisablePeerAccess cuCtxEnablePeerAccess
+			cuCtxGetCurrent cuCtxGetDevice cuCtxPopCurrent_v2 cuCtxPushCurrent_v2 cuCtxSetCurrent cuCtxSynchronize
+			cuDeviceCanAccessPeer cuDeviceGet cuDeviceGetAttribute cuDeviceGetCount cuDeviceGetName
+			cuDeviceGetP2PAttribute cuDeviceGetPCIBusId cuDeviceGetUuid cuDeviceGetUuid_v2
+			cuDevicePrimaryCtxRelease_v2 cuDevicePrimaryCtxRetain cuDeviceTotalMem_v2 cuDriverGetVersion cuEventCreate
+			cuEventDestroy_v2 cuEventElapsedTime cuEventElapsedTime_v2 cuEventQuery cuEventRecord cuEventSynchronize
+			cuFuncGetAttribute cuGetErrorName cuGetErrorString cuGraphDestroy cuGraphExecDestroy
+			cuGraphInstantiateWithFlags cuGraphLaunch cuInit cuLaunchKernel cuMemAlloc_v2 cuMemFreeHost cuMemFree_v2
+			cuMemGetInfo_v2 cuMemHostAlloc cuMemcpy2DAsync_v2 cuMemcpyDtoDAsync_v2 cuMemcpyDtoD_v2
+			cuMemcpyDtoHAsync_v2 cuMemcpyDtoH_v2 cuMemcpyHtoDAsync_v2 cuMemcpyHtoD_v2 cuMemcpyPeer cuMemcpyPeerAsync
+			cuMemsetD32Async cuMemsetD32_v2 cuMemsetD8Async cuMemsetD8_v2 cuModuleGetFunction cuModuleLoadData
+			cuModuleLoadDataEx cuModuleUnload cuStreamBeginCapture_v2 cuStreamCreate cuStreamCreateWithPriority
+			cuStreamDestroy_v2 cuStreamEndCapture cuStreamQuery cuStreamSynchronize cuStreamWaitEvent`,
+		"libcublas.so.13": `cublasCreate_v2 cublasDestroy_v2 cublasGemmEx cublasGemmStridedBatchedEx
+			cublasGetStatusString cublasGetVersion_v2 cublasSetMathMode cublasSetStream_v2 cublasSetWorkspace_v2
+			cublasSgemm_v2`,
+		"libcudnn.so.9": `cudnnConvolutionBackwardData cudnnConvolutionBackwardFilter cudnnConvolutionForward
+			cudnnCreate cudnnCreateConvolutionDescriptor cudnnCreateFilterDescriptor cudnnCreateTensorDescriptor
+			cudnnDestroy cudnnDestroyConvolutionDescriptor cudnnDestroyFilterDescriptor cudnnDestroyTensorDescriptor
+			cudnnGetConvolution2dForwardOutputDim cudnnGetConvolutionBackwardDataAlgorithm_v7
+			cudnnGetConvolutionBackwardDataWorkspaceSize cudnnGetConvolutionBackwardFilterAlgorithm_v7
+			cudnnGetConvolutionBackwardFilterWorkspaceSize cudnnGetConvolutionForwardAlgorithm_v7
+			cudnnGetConvolutionForwardWorkspaceSize cudnnGetConvolutionNdForwardOutputDim cudnnGetCudartVersion
+			cudnnGetErrorString cudnnGetLastErrorString cudnnGetVersion cudnnSetConvolution2dDescriptor
+			cudnnSetConvolutionGroupCount cudnnSetConvolutionMathType cudnnSetConvolutionNdDescriptor
+			cudnnSetFilter4dDescriptor cudnnSetFilterNdDescriptor cudnnSetStream cudnnSetTensor4dDescriptor
+			cudnnSetTensor4dDescriptorEx cudnnSetTensorNdDescriptor cudnnSetTensorNdDescriptorEx`,
 	} {
 		if got := exported(t, filepath.Join(folder, library)); strings.Join(got,
 			" ") != strings.Join(strings.Fields(want), " ") {

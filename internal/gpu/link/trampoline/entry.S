@@ -1,6 +1,7 @@
-// One entry a function of NVIDIA's libraries, for x86-64. A program that is linked with these instead of the libraries starts without them: the first call of a
-// function goes through alexnet_enter to alexnet_resolve (resolve.c), which opens the library and writes the function's address into alexnet_table;
-// later calls are one indirect jump. All is hidden, so that NVIDIA's libraries never find these entries instead of each other's functions.
+// One entry a function of NVIDIA's libraries, for x86-64. A program that is linked with these instead of the libraries
+// starts without them: the first call of a function goes through alexnet_enter to alexnet_resolve (resolve.c), which
+// opens the library and writes the function's address into alexnet_table; later calls are one indirect jump. All is
+// hidden, so that NVIDIA's libraries never find these entries instead of each other's functions.
 
 	.text
 #define F(number, name, library, returns) \
@@ -11,8 +12,9 @@ name:	jmp *alexnet_table + 8 * number(%rip); \
 #include "functions.inc"
 #undef F
 
-// %r11d: the function's number. Arguments, in registers and on the stack, must reach the function as they are: the registers that carry arguments are saved
-// around the call of alexnet_resolve. At a function's entry the stack is 8 short of a multiple of 16; seven pushes and 128 for xmm0 to xmm7 make it one.
+// %r11d: the function's number. Arguments, in registers and on the stack, must reach the function as they are: the
+// registers that carry arguments are saved around the call of alexnet_resolve. At a function's entry the stack is 8
+// short of a multiple of 16; seven pushes and 128 for xmm0 to xmm7 make it one.
 	.type alexnet_enter, @function
 alexnet_enter:
 	pushq %rdi

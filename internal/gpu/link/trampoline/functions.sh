@@ -6,7 +6,8 @@ set -eu
 # renamed functions are those of the first version (cuMemAlloc), without it they are the current ones (cuMemAlloc_v2).
 # Both are in the driver.
 headers() {
-	printf '#include <cuda.h>\n#include <cublas_v2.h>\n#include <cublasLt.h>\n#include <cudnn.h>\n' | "$@" -E -P -x c - &&
+	printf '#include <cuda.h>\n#include <cublas_v2.h>\n#include <cublasLt.h>\n#include <cudnn.h>\n' |
+		"$@" -E -P -x c - &&
 	printf '#define __CUDA_API_VERSION_INTERNAL\n#include <cuda.h>\n' | "$@" -E -P -x c -
 }
 text=$(headers "$@")
@@ -22,7 +23,8 @@ printf '%s' "$text" | awk '
 	}
 	# static inline functions have bodies, and this is no declaration of a variable or a type
 	/\{|typedef|static|=/ { next }
-	match($0, /^ ?(extern )?(const )?(CUresult|cublasStatus_t|cudnnStatus_t|char|size_t|void) ?\*? ?(cu|cublas|cudnn)[A-Z][A-Za-z0-9_]* ?\(/) {
+	match($0, "^ ?(extern )?(const )?(CUresult|cublasStatus_t|cudnnStatus_t|char|size_t|void) ?[*]? ?" \
+		"(cu|cublas|cudnn)[A-Z][A-Za-z0-9_]* ?[(]") {
 		declaration = substr($0, RSTART, RLENGTH - 1)
 		gsub(/extern |const |\*/, "", declaration)
 		split(declaration, word, " ")

@@ -1,4 +1,4 @@
-package main
+package ui
 
 import (
 	"bytes"
@@ -8,17 +8,14 @@ import (
 	"testing"
 	"time"
 	"unicode/utf8"
-
-	"alexnet/internal/config"
-	"alexnet/internal/report"
 )
 
 func TestTableFitsTheTerminal(t *testing.T) {
-	tab := &table{columns: []column{
-		{head: "layer"}, {head: "parameters", right: true}, {head: "notes", drop: 2}, {head: "output", drop: 1},
+	tab := &Table{Columns: []Column{
+		{Head: "layer"}, {Head: "parameters", Right: true}, {Head: "notes", Drop: 2}, {Head: "output", Drop: 1},
 	}}
-	tab.add("conv1", "34,944", "both columns see the picture", "96x55x55")
-	tab.add("a_layer_with_quite_a_long_name", "7", "", "1x1x1")
+	tab.Add("conv1", "34,944", "both columns see the picture", "96x55x55")
+	tab.Add("a_layer_with_quite_a_long_name", "7", "", "1x1x1")
 	for _, test := range []struct {
 		width int
 		heads string
@@ -30,7 +27,7 @@ func TestTableFitsTheTerminal(t *testing.T) {
 		{20, "layer parameters"},
 	} {
 		var b bytes.Buffer
-		tab.write(&b, test.width)
+		tab.Write(&b, test.width)
 		lines := strings.Split(strings.TrimSuffix(b.String(), "\n"), "\n")
 		if len(lines) != 3 {
 			t.Fatalf("width %d: %d lines, want 3", test.width, len(lines))
@@ -49,40 +46,6 @@ func TestTableFitsTheTerminal(t *testing.T) {
 	}
 }
 
-func TestNearest(t *testing.T) {
-	commands := []string{"train", "eval", "predict", "features", "summary", "data", "weights", "bench", "version"}
-	for typed, want := range map[string]string{
-		"tarin": "train", "trian": "train", "Eval": "eval", "evaluate": "eval", "sum": "summary", "predcit": "predict",
-		"feature": "features", "dat": "data", "xyzzy": "", "benhc": "bench",
-	} {
-		if got := config.Nearest(typed, commands); got != want {
-			t.Errorf("config.Nearest(%q) = %q, want %q", typed, got, want)
-		}
-	}
-}
-
-func TestNumbers(t *testing.T) {
-	for _, test := range []struct{ got, want string }{
-		{grouped(60965224), "60,965,224"},
-		{grouped(999), "999"},
-		{grouped(-1234), "-1,234"},
-		{grouped(-123), "-123"},
-		{report.Bytes(1023), "1023 B"},
-		{report.Bytes(255_721_472), "243.9 MiB"},
-		{report.Bytes(3 << 40), "3.0 TiB"},
-		{clock(59*time.Second + 600*time.Millisecond), "01:00"},
-		{clock(3723 * time.Second), "1:02:03"},
-		{percent(.125), "12.5%"},
-		{counted(1, "picture"), "1 picture"},
-		{counted(1200, "picture"), "1,200 pictures"},
-		{shorten("pictures", 5), "pict…"},
-	} {
-		if test.got != test.want {
-			t.Errorf("got %q, want %q", test.got, test.want)
-		}
-	}
-}
-
 // fullWriter is a disk without room.
 type fullWriter struct{}
 
@@ -92,22 +55,21 @@ func TestResult(t *testing.T) {
 	text := func(w *bytes.Buffer) { w.WriteString("42 <things>\n") }
 	value := map[string]any{"things": 42, "name": "<a>"}
 	var out bytes.Buffer
-	if err := (&terminal{out: &out}).result(value, text); err != nil || out.String() != "42 <things>\n" {
+	if err := (&Terminal{Out: &out}).Result(value, text); err != nil || out.String() != "42 <things>\n" {
 		t.Errorf("text: %q, %v", out.String(), err)
 	}
 	out.Reset()
-	if err := (&terminal{out: &out, json: true}).result(value, text); err != nil ||
+	if err := (&Terminal{Out: &out, JSON: true}).Result(value, text); err != nil ||
 		out.String() != "{\n  \"name\": \"<a>\",\n  \"things\": 42\n}\n" {
 		t.Errorf("JSON: %q, %v", out.String(), err)
 	}
-	if err := (&terminal{out: fullWriter{}}).result(value, text); err == nil ||
+	if err := (&Terminal{Out: fullWriter{}}).Result(value, text); err == nil ||
 		!strings.Contains(err.Error(), "no space left") {
 		t.Errorf("a result that could not be written: %v", err)
 	}
 }
 
 func TestErrorsAreColouredOnTerminalsAlone(t *testing.T) {
-	err := usageError("alexnet --help", "no such thing")
 	for _, test := range []struct {
 		color bool
 		want  string
@@ -116,7 +78,7 @@ func TestErrorsAreColouredOnTerminalsAlone(t *testing.T) {
 		{true, "\x1b[1;31merror:\x1b[0m no such thing\n\x1b[1mnext: \x1b[0m alexnet --help\n"},
 	} {
 		var b bytes.Buffer
-		(&terminal{err: &b, color: test.color}).fail(err)
+		(&Terminal{Err: &b, Color: test.color}).Fail("no such thing", "alexnet --help")
 		if b.String() != test.want {
 			t.Errorf("color %v: %q, want %q", test.color, b.String(), test.want)
 		}
@@ -124,8 +86,8 @@ func TestErrorsAreColouredOnTerminalsAlone(t *testing.T) {
 }
 
 func TestProgressParts(t *testing.T) {
-	p := newProgress(&terminal{err: io.Discard})
-	s := status{label: "epoch 1/3", done: 10, all: 40, left: 110, rate: 812.4, loss: 1.25, stall: .02}
+	p := NewProgress(&Terminal{Err: io.Discard})
+	s := Status{Label: "epoch 1/3", Done: 10, All: 40, Left: 110, Rate: 812.4, Loss: 1.25, Stall: .02}
 	p.now, p.start, p.from = s, time.Now().Add(-10*time.Second), 120
 	if got, want := p.line(s), "epoch 1/3  10/40  812 images/s  loss 1.2500  ETA 01:50  stall 2%"; got != want {
 		t.Errorf("line %q, want %q", got, want)
@@ -137,8 +99,38 @@ func TestProgressParts(t *testing.T) {
 			t.Errorf("%d characters: %q, want %q", width, got, want)
 		}
 	}
-	bare := status{label: "reading", done: 3, all: 9, left: 6, loss: -1, stall: -1}
+	bare := Status{Label: "reading", Done: 3, All: 9, Left: 6, Loss: -1, Stall: -1}
 	if got := p.parts(bare, 12); got != "3/9" {
-		t.Errorf("without loss, rate and stall: %q", got)
+		t.Errorf("without loss, rate and Stall: %q", got)
+	}
+}
+
+func TestCounter(t *testing.T) {
+	p := NewProgress(&Terminal{Err: io.Discard})
+	count := p.Counter("reading")
+	count(0, 9)
+	count(3, 9)
+	got, want := p.line(p.current()), "reading  3/9"
+	if !strings.HasPrefix(got, want) || strings.Contains(got, "loss") {
+		t.Errorf("line %q, want %q and no loss", got, want)
+	}
+	if eta, ok := p.eta(p.current()); !ok || eta < 0 {
+		t.Errorf("no time is left for 6 of 9: %v", eta)
+	}
+}
+
+// TestLastWords: they say what AtQuit gave until that is taken back, and begin in a terminal's first column.
+func TestLastWords(t *testing.T) {
+	var b bytes.Buffer
+	term := &Terminal{Err: &b}
+	term.AtQuit(func() string { return "last checkpoint: step 7" })
+	term.LastWords()
+	term.AtQuit(nil)
+	term.LastWords()
+	term.ErrWidth = 80
+	term.LastWords()
+	const want = "quit at once; last checkpoint: step 7\nquit at once\n" + lineStart + "quit at once\n"
+	if b.String() != want {
+		t.Errorf("%q, want %q", b.String(), want)
 	}
 }

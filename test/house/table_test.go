@@ -1,0 +1,60 @@
+package house
+
+// table says what each package imports besides the standard library, tests apart. It is written from the bottom up: a
+// package stands below all that import it.
+var table = map[string]string{
+	// Words, files, numbers: of no use to this program only.
+	"configs":    "",
+	"files":      "",
+	"lockfile":   "golang.org/x/sys",
+	"atomicfile": "lockfile",
+	"machine":    "golang.org/x/sys",
+	"philox":     "", // the one source of randomness
+	"run":        "lockfile",
+
+	// The contract between nets and processors knows nobody, so that a stranger can implement it.
+	"device": "",
+	"config": "configs device github.com/goccy/go-yaml text", // device for the names of precisions
+
+	// Pictures: whoever decodes them knows no device and no net.
+	"data": "golang.org/x/image golang.org/x/sys gonum.org/v1/gonum philox",
+
+	// Nets in files know neither the net nor what computes it.
+	"weights": "atomicfile text",
+	"golden":  "philox weights",
+	"builtin": "weights",
+
+	// Backends know the contract, and each other not at all. The reference is the oracle: as little as possible.
+	"device/devicetest": "device golden philox",
+	"reference":         "device gonum.org/v1/gonum philox",
+	"cpu":               "device golang.org/x/sys philox",
+	"kernels":           "",
+	"gpu/link":          "",
+	"gpu/link/linktest": "",
+	"gpu/cuda":          "gorgonia.org/cu gpu/link",
+	"gpu":               "device gorgonia.org/cu gpu/cuda gpu/link kernels philox",
+
+	// What is computed: devices are met only through the contract, the command picks the backend.
+	"model":           "config device philox text",
+	"model/modeltest": "config device golden model",
+	"export":          "config device model",
+	"selftest":        "config device model philox",
+
+	// What is written about a run is given numbers and steps.
+	"report": "atomicfile golang.org/x/image gonum.org/v1/plot google.golang.org/protobuf",
+
+	// Steps are the same for a run and for a bench. Using nets and measuring them know no training loop.
+	"step":          "config data device model weights",
+	"step/steptest": "config data device model",
+	"schedule":      "config model",
+	"infer":         "config data device model step text weights",
+	"bench":         "config data device model philox schedule step weights",
+	"train":         "atomicfile config data device infer model report run schedule step text weights",
+
+	// The only place that picks a backend, and that knows flags.
+	"cmd/alexnet": "atomicfile bench builtin codeberg.org/sbinet/npyio config cpu data device export " +
+		"github.com/spf13/cobra github.com/spf13/pflag gpu infer machine model reference report run selftest step " +
+		"text train ui weights",
+	"ui":   "github.com/vbauerster/mpb/v8 golang.org/x/term text",
+	"text": "",
+}
