@@ -11,6 +11,7 @@ import (
 
 	"alexnet/internal/builtin"
 	"alexnet/internal/run"
+	"alexnet/internal/safetensors"
 	"alexnet/internal/weights"
 )
 
@@ -91,11 +92,11 @@ func loadCheckpoint(path string) (*weights.Checkpoint, error) {
 }
 
 // openWeights opens a file, or the one in the program.
-func openWeights(path string) (*weights.Reader, error) {
+func openWeights(path string) (*safetensors.Reader, error) {
 	if path == builtin.Name {
 		return builtin.Open()
 	}
-	r, err := weights.Open(path)
+	r, err := safetensors.Open(path)
 	return r, noCheckpoint(path, err)
 }
 

@@ -14,6 +14,7 @@ import (
 	"alexnet/internal/device"
 	"alexnet/internal/export"
 	"alexnet/internal/run"
+	"alexnet/internal/safetensors"
 	"alexnet/internal/weights"
 )
 
@@ -53,7 +54,7 @@ type adviser interface{ Next() string }
 func exitCode(err error) int {
 	var own *commandError
 	var usage *config.Error
-	var damaged *weights.BadFile
+	var damaged *safetensors.BadFile
 	var other *weights.Mismatch
 	var locked *run.LockedError
 	var picture *data.BadPicture
@@ -84,7 +85,7 @@ func nextStep(err error) string {
 	var own *commandError
 	var usage *config.Error
 	var source *data.SourceError
-	var damaged *weights.BadFile
+	var damaged *safetensors.BadFile
 	var other *weights.Mismatch
 	var locked *run.LockedError
 	var foreign *export.Refused

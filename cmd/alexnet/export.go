@@ -18,6 +18,7 @@ import (
 	"alexnet/internal/export"
 	"alexnet/internal/model"
 	"alexnet/internal/report"
+	"alexnet/internal/safetensors"
 	"alexnet/internal/weights"
 )
 
@@ -158,12 +159,12 @@ func exportForeign(ctx context.Context, c *weights.Checkpoint, o exportOptions, 
 	if err != nil {
 		return err
 	}
-	var tensors []weights.Tensor
+	var tensors []safetensors.Tensor
 	for _, p := range params {
-		from := c.Params[slices.IndexFunc(c.Params, func(t weights.Tensor) bool {
+		from := c.Params[slices.IndexFunc(c.Params, func(t safetensors.Tensor) bool {
 			return t.Name == arch.Params[p.Index].Name
 		})]
-		tensors = append(tensors, weights.Tensor{
+		tensors = append(tensors, safetensors.Tensor{
 			Name: p.Name, Shape: from.Shape, DType: r.DType, Fill: untilDone(ctx, times(p.Factor, from.Fill)),
 		})
 		r.Parameters += int64(from.Len())
@@ -173,7 +174,7 @@ func exportForeign(ctx context.Context, c *weights.Checkpoint, o exportOptions, 
 			return err
 		}
 	}
-	err = weights.Write(o.out, meta, tensors)
+	err = safetensors.Write(o.out, meta, tensors)
 	if err != nil && r.MeanImage != "" {
 		_ = os.Remove(r.MeanImage) // the first failure counts
 	}

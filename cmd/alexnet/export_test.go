@@ -15,6 +15,7 @@ import (
 
 	"alexnet/internal/config"
 	"alexnet/internal/model"
+	"alexnet/internal/safetensors"
 	"alexnet/internal/weights"
 )
 
@@ -49,7 +50,7 @@ func counting(t *testing.T) string {
 	}
 	for i := range arch.Params {
 		p := &arch.Params[i]
-		c.Params = append(c.Params, weights.Of(p.Name, p.Shape, counted32(p.Len())))
+		c.Params = append(c.Params, safetensors.Of(p.Name, p.Shape, counted32(p.Len())))
 	}
 	c.Momentum = c.Params
 	path := filepath.Join(t.TempDir(), "c.safetensors")
@@ -76,7 +77,7 @@ func TestExportPlain(t *testing.T) {
 		&terminal{out: &text, err: &text}); err != nil {
 		t.Fatal(err)
 	}
-	r, err := weights.Open(out)
+	r, err := safetensors.Open(out)
 	if err != nil {
 		t.Fatal(err)
 	}

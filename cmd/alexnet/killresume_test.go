@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"alexnet/internal/cpu"
+	"alexnet/internal/safetensors"
 	"alexnet/internal/weights"
 )
 
@@ -162,7 +163,7 @@ func tensors(t *testing.T, run string) map[string][]float32 {
 		t.Fatalf("%s ended at step %d, want %d", run, c.Step, killSteps)
 	}
 	all := map[string][]float32{}
-	for prefix, list := range map[string][]weights.Tensor{"": c.Params, "optim.": c.Momentum} {
+	for prefix, list := range map[string][]safetensors.Tensor{"": c.Params, "optim.": c.Momentum} {
 		for _, tensor := range list {
 			if all[prefix+tensor.Name], err = tensor.Values(); err != nil {
 				t.Fatal(err)

@@ -18,6 +18,7 @@ import (
 	"alexnet/internal/gpu"
 	"alexnet/internal/model"
 	"alexnet/internal/run"
+	"alexnet/internal/safetensors"
 	"alexnet/internal/train"
 	"alexnet/internal/weights"
 )
@@ -159,7 +160,7 @@ func runTrain(ctx context.Context, o trainOptions, t *terminal) error {
 
 // lastCheckpoint says what a run can go on from.
 func lastCheckpoint(dir *run.Dir) string {
-	r, err := weights.Open(dir.Checkpoint(run.Last))
+	r, err := safetensors.Open(dir.Checkpoint(run.Last))
 	if err != nil {
 		return "no checkpoint yet"
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"alexnet/internal/model"
+	"alexnet/internal/safetensors"
 	"alexnet/internal/train"
 	"alexnet/internal/weights"
 )
@@ -108,7 +109,7 @@ func runWeightsInit(ctx context.Context, o weightsInitOptions, t *terminal) erro
 	r := weightsInitResult{Out: o.out, Seed: cfg.Train.Seed}
 	for i := range arch.Params {
 		p := &arch.Params[i]
-		c.Params = append(c.Params, weights.Tensor{Name: p.Name, Shape: p.Shape, Fill: func(dst []float32) error {
+		c.Params = append(c.Params, safetensors.Tensor{Name: p.Name, Shape: p.Shape, Fill: func(dst []float32) error {
 			if ctx.Err() != nil {
 				return ctx.Err()
 			}

@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"strings"
 
+	"alexnet/internal/safetensors"
 	"alexnet/internal/weights"
 )
 
@@ -40,8 +41,8 @@ type Measured struct {
 }
 
 // Open opens the file in memory.
-func Open() (*weights.Reader, error) {
-	return weights.NewReader(Name, strings.NewReader(file), int64(len(file)))
+func Open() (*safetensors.Reader, error) {
+	return safetensors.NewReader(Name, strings.NewReader(file), int64(len(file)))
 }
 
 // Load is its checkpoint.

@@ -10,6 +10,7 @@ import (
 	"alexnet/internal/data"
 	"alexnet/internal/device"
 	"alexnet/internal/model"
+	"alexnet/internal/safetensors"
 	"alexnet/internal/weights"
 )
 
@@ -87,11 +88,11 @@ func evalBatch(asked, configured int) int {
 }
 
 // matchClasses gives the checkpoint's label for each class of the data, by name. Data of other classes is a
-// *weights.BadFile.
+// *safetensors.BadFile.
 func matchClasses(c *weights.Checkpoint, classes []string) ([]int32, error) {
 	advice := "give the data it was trained on, or another checkpoint"
 	if len(classes) != len(c.Classes) {
-		return nil, &weights.BadFile{
+		return nil, &safetensors.BadFile{
 			Path: c.Path, Advice: advice,
 			Reason: fmt.Sprintf("is for %d classes (%s), the data has %d (%s)", len(c.Classes),
 				weights.Examples(c.Classes), len(classes), weights.Examples(classes)),
@@ -111,7 +112,7 @@ func matchClasses(c *weights.Checkpoint, classes []string) ([]int32, error) {
 		labels[i] = n
 	}
 	if len(missing) > 0 {
-		return nil, &weights.BadFile{
+		return nil, &safetensors.BadFile{
 			Path: c.Path, Advice: advice,
 			Reason: fmt.Sprintf("does not know %d of the data's %d classes (%s); its own are %s", len(missing),
 				len(classes), weights.Examples(missing), weights.Examples(c.Classes)),

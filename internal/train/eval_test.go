@@ -18,6 +18,7 @@ import (
 	"alexnet/internal/device"
 	"alexnet/internal/model"
 	"alexnet/internal/run"
+	"alexnet/internal/safetensors"
 	"alexnet/internal/weights"
 )
 
@@ -208,7 +209,7 @@ func TestEvaluateClasses(t *testing.T) {
 		"two classes": c.Classes[:2],
 		"other names": append([]string{"aardvark"}, c.Classes[1:]...),
 	} {
-		var bad *weights.BadFile
+		var bad *safetensors.BadFile
 		_, err := Evaluate(context.Background(), EvalOptions{
 			Checkpoint: c, Devices: references(1), Set: pictures().Val, Classes: names,
 		})

@@ -16,6 +16,7 @@ import (
 	"alexnet/internal/device"
 	"alexnet/internal/report"
 	"alexnet/internal/run"
+	"alexnet/internal/safetensors"
 	"alexnet/internal/weights"
 )
 
@@ -311,7 +312,7 @@ func TestInit(t *testing.T) {
 	fewer := twoClasses(t)
 	o, _ = options(t)
 	o.Init, o.Source = c, fewer
-	var bad *weights.BadFile
+	var bad *safetensors.BadFile
 	if _, err := Run(context.Background(), o); !errors.As(err, &bad) {
 		t.Errorf("two classes: %v", err)
 	}

@@ -16,6 +16,7 @@ import (
 	"alexnet/internal/reference"
 	"alexnet/internal/report"
 	"alexnet/internal/run"
+	"alexnet/internal/safetensors"
 	"alexnet/internal/weights"
 )
 
@@ -157,7 +158,7 @@ func state(t testing.TB, path string) string {
 	if c.Best != nil {
 		s += fmt.Sprintf(" best %v", *c.Best)
 	}
-	for _, part := range [][]weights.Tensor{c.Params, c.Momentum} {
+	for _, part := range [][]safetensors.Tensor{c.Params, c.Momentum} {
 		for _, p := range part {
 			v, err := p.Values()
 			if err != nil {

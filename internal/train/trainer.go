@@ -16,6 +16,7 @@ import (
 	"alexnet/internal/model"
 	"alexnet/internal/report"
 	"alexnet/internal/run"
+	"alexnet/internal/safetensors"
 	"alexnet/internal/weights"
 )
 
@@ -228,7 +229,7 @@ func (t *trainer) checkInit() error {
 		return err
 	}
 	if n := len(c.Classes); n > 0 && n != t.arch.Classes {
-		return &weights.BadFile{
+		return &safetensors.BadFile{
 			Path: c.Path,
 			Reason: fmt.Sprintf("is for %d classes (%s), the data at %s has %d", n, weights.Examples(c.Classes),
 				t.o.Source.Path, t.arch.Classes),
@@ -400,10 +401,10 @@ func slots(m *model.Model, part device.Part) []weights.Slot {
 }
 
 // tensors are the model's parameters, for weights.Save.
-func tensors(m *model.Model, part device.Part) []weights.Tensor {
-	var all []weights.Tensor
+func tensors(m *model.Model, part device.Part) []safetensors.Tensor {
+	var all []safetensors.Tensor
 	for i, p := range m.Arch().Params {
-		all = append(all, weights.Tensor{
+		all = append(all, safetensors.Tensor{
 			Name: p.Name, Shape: p.Shape, Fill: func(dst []float32) error { return m.Fetch(i, part, dst) },
 		})
 	}

@@ -1,3 +1,9 @@
+// Package weights keeps a net in a file with all that a run needs to go on from there, and that whoever uses the net
+// needs to prepare pictures as in training: the checkpoint. It is a safetensors file whose tensors are the parameters
+// under the paper's names, their momentum and the mean of the pictures, and whose metadata say the rest.
+//
+// The package knows neither model nor device: tensors come from and go to callbacks, in logical order (conv OIHW, fc
+// (out, in)), fp32. It imports safetensors and nothing else of the program.
 package weights
 
 import (
@@ -7,6 +13,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"alexnet/internal/safetensors"
 )
 
 // Checkpoint is a net in a file and all that a run needs to go on from there, or that eval and predict need to treat
@@ -29,13 +37,13 @@ type Checkpoint struct {
 	Hardware   string
 	Algorithms map[string]int // that they chose where several differ in the last bits; see device.Chooser
 	Preprocess Preprocess
-	Dropout    string          // DropoutPaper
-	Schedule   json.RawMessage // what the schedule remembers; nil: nothing
-	Best       *Best           // of the run so far; nil: not validated yet
-	Params     []Tensor        // conv1.weight .. fc8.bias, in the net's order
-	Momentum   []Tensor        // under the parameters' names; empty in best.safetensors
+	Dropout    string               // DropoutPaper
+	Schedule   json.RawMessage      // what the schedule remembers; nil: nothing
+	Best       *Best                // of the run so far; nil: not validated yet
+	Params     []safetensors.Tensor // conv1.weight .. fc8.bias, in the net's order
+	Momentum   []safetensors.Tensor // under the parameters' names; empty in best.safetensors
 
-	file *Reader
+	file *safetensors.Reader
 }
 
 // DropoutPaper is the 2012 form of dropout: a mask in training, outputs times 1-rate at test. The other form in use
@@ -101,9 +109,9 @@ func Save(path string, c *Checkpoint) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
-	var all []Tensor
+	var all []safetensors.Tensor
 	if len(c.Preprocess.MeanShape) > 0 {
-		all = append(all, Of(meanTensor, c.Preprocess.MeanShape, c.Preprocess.Mean))
+		all = append(all, safetensors.Of(meanTensor, c.Preprocess.MeanShape, c.Preprocess.Mean))
 	}
 	for _, t := range c.Params {
 		if t.Name == meanTensor || strings.HasPrefix(t.Name, momentumOf) {
@@ -112,9 +120,9 @@ func Save(path string, c *Checkpoint) error {
 	}
 	all = append(all, c.Params...)
 	for _, t := range c.Momentum {
-		all = append(all, Tensor{Name: momentumOf + t.Name, Shape: t.Shape, Fill: t.Fill})
+		all = append(all, safetensors.Tensor{Name: momentumOf + t.Name, Shape: t.Shape, Fill: t.Fill})
 	}
-	return Write(path, meta, all)
+	return safetensors.Write(path, meta, all)
 }
 
 // meta is the checkpoint's metadata: numbers in decimal, texts as they are, the rest as JSON.
@@ -165,26 +173,23 @@ func (c *Checkpoint) meta() (map[string]string, error) {
 
 // check holds the mean to its shape and to the channels.
 func (p *Preprocess) check() error {
-	size, err := sizeOf(p.MeanShape, 1)
 	switch {
-	case err != nil:
-		return err
 	case len(p.MeanShape) == 0 && len(p.Mean) == 0:
 		return nil
-	case len(p.MeanShape) == 0, size != int64(len(p.Mean)):
-		return fmt.Errorf("a mean of %d numbers in shape %s", len(p.Mean), shapeString(p.MeanShape))
+	case len(p.MeanShape) == 0, safetensors.Tensor{Shape: p.MeanShape}.Len() != len(p.Mean):
+		return fmt.Errorf("a mean of %d numbers in shape %s", len(p.Mean), safetensors.ShapeString(p.MeanShape))
 	case slices.Equal(p.MeanShape, []int{p.Channels}), slices.Equal(p.MeanShape, []int{p.Channels, p.Height, p.Width}):
 		return nil
 	}
-	return fmt.Errorf("a mean of shape %s for pictures of %dx%dx%d", shapeString(p.MeanShape), p.Channels, p.Height,
-		p.Width)
+	return fmt.Errorf("a mean of shape %s for pictures of %dx%dx%d", safetensors.ShapeString(p.MeanShape),
+		p.Channels, p.Height, p.Width)
 }
 
 // Load opens a checkpoint and reads all but the tensors of the net, which stay in the file: their Fill reads them, one
-// at a time and checked against its CRC32C, until Close. A file that is no sound checkpoint is a *BadFile. The file may
-// be replaced meanwhile; what is read is what was there.
+// at a time and checked against its CRC32C, until Close. A file that is no sound checkpoint is a *safetensors.BadFile.
+// The file may be replaced meanwhile; what is read is what was there.
 func Load(path string) (*Checkpoint, error) {
-	r, err := Open(path)
+	r, err := safetensors.Open(path)
 	if err != nil {
 		return nil, err
 	}
@@ -196,26 +201,30 @@ func Load(path string) (*Checkpoint, error) {
 }
 
 // LoadFrom is Load from an open file, which the checkpoint's Close closes.
-func LoadFrom(r *Reader) (*Checkpoint, error) {
-	c := &Checkpoint{Path: r.path, file: r}
+func LoadFrom(r *safetensors.Reader) (*Checkpoint, error) {
+	c := &Checkpoint{Path: r.Path(), file: r}
 	if err := c.read(r); err != nil {
-		return nil, at(r.path, err)
+		var bad *safetensors.BadFile
+		if errors.As(err, &bad) {
+			bad.Path = c.Path
+		}
+		return nil, err
 	}
 	return c, nil
 }
 
-func (c *Checkpoint) read(r *Reader) error {
+func (c *Checkpoint) read(r *safetensors.Reader) error {
 	if r.Meta[ExportKey] != "" {
 		return exported(r.Meta)
 	}
-	if r.Meta["format"] != formatName || !r.checked {
-		return &BadFile{
+	if r.Meta["format"] != formatName || !r.Checked() {
+		return &safetensors.BadFile{
 			Reason: "a safetensors file, but not a checkpoint of this program",
 			Advice: "files of other programs have to be imported first",
 		}
 	}
 	if v := r.Meta["format_version"]; v != strconv.Itoa(formatVersion) {
-		return &BadFile{
+		return &safetensors.BadFile{
 			Reason: fmt.Sprintf("a checkpoint of format version %s; this program reads version %d", v, formatVersion),
 			Advice: "use the version of alexnet that wrote it, or a newer one",
 		}
@@ -241,7 +250,7 @@ func (c *Checkpoint) read(r *Reader) error {
 		}
 	}
 	if err := c.Preprocess.check(); err != nil {
-		return damaged("preprocessing: %v", err)
+		return safetensors.Damaged("preprocessing: %v", err)
 	}
 	return nil
 }
@@ -254,16 +263,16 @@ func (c *Checkpoint) setMeta(meta map[string]string) error {
 	for name, n := range map[string]*uint64{"step": &c.Step, "sample": &c.Sample, "seed": &c.Seed} {
 		var err error
 		if *n, err = strconv.ParseUint(meta[name], 10, 64); err != nil {
-			return damaged("metadata %s is %q", name, meta[name])
+			return safetensors.Damaged("metadata %s is %q", name, meta[name])
 		}
 	}
 	var err error
 	if c.Epoch, err = strconv.Atoi(meta["epoch"]); err != nil {
-		return damaged("metadata epoch is %q", meta["epoch"])
+		return safetensors.Damaged("metadata epoch is %q", meta["epoch"])
 	}
 	if text, there := meta["threads"]; there {
 		if c.Threads, err = strconv.Atoi(text); err != nil {
-			return damaged("metadata threads is %q", text)
+			return safetensors.Damaged("metadata threads is %q", text)
 		}
 	}
 	var p preprocess
@@ -276,7 +285,7 @@ func (c *Checkpoint) setMeta(meta map[string]string) error {
 			continue
 		}
 		if err := json.Unmarshal([]byte(text), v); err != nil {
-			return damaged("metadata %s: %v", name, err)
+			return safetensors.Damaged("metadata %s: %v", name, err)
 		}
 	}
 	c.Preprocess = Preprocess{

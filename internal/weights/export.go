@@ -1,6 +1,10 @@
 package weights
 
-import "fmt"
+import (
+	"fmt"
+
+	"alexnet/internal/safetensors"
+)
 
 // Keys in the metadata of a file for other programs, which is no checkpoint.
 const (
@@ -17,7 +21,7 @@ func exported(meta map[string]string) error {
 	if from := meta[SourceKey]; from != "" {
 		advice += ": " + from
 	}
-	return &BadFile{
+	return &safetensors.BadFile{
 		Reason: fmt.Sprintf("weights exported for other programs (%s), not a checkpoint", meta[ExportKey]),
 		Advice: advice,
 	}

@@ -15,6 +15,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"alexnet/internal/safetensors"
 )
 
 // The test binary runs itself as a child that saves and is killed. A child's orders are in these variables.
@@ -40,7 +42,7 @@ func big(v float32) *Checkpoint {
 	c := &Checkpoint{Step: uint64(v), Dropout: DropoutPaper}
 	for i := range 6 {
 		shape := []int{i + 1, 10_000}
-		t := Tensor{Name: fmt.Sprintf("layer%d.weight", i), Shape: shape, Fill: func(dst []float32) error {
+		t := safetensors.Tensor{Name: fmt.Sprintf("layer%d.weight", i), Shape: shape, Fill: func(dst []float32) error {
 			for j := range dst {
 				dst[j] = v
 			}

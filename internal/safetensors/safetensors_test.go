@@ -1,4 +1,4 @@
-package weights
+package safetensors
 
 import (
 	"bytes"
@@ -27,12 +27,8 @@ func (m *memory) WriteAt(p []byte, off int64) (int, error) {
 }
 
 func encoded(t interface{ Fatal(...any) }, meta map[string]string, tensors []Tensor) []byte {
-	l, err := newLayout(meta, tensors)
-	if err != nil {
-		t.Fatal(err)
-	}
 	var m memory
-	if err := encode(&m, l, tensors); err != nil {
+	if err := Encode(&m, meta, tensors); err != nil {
 		t.Fatal(err)
 	}
 	return m
