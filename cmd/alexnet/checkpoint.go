@@ -10,9 +10,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"alexnet/internal/builtin"
+	"alexnet/internal/checkpoint"
 	"alexnet/internal/run"
 	"alexnet/internal/safetensors"
-	"alexnet/internal/weights"
 )
 
 // weightsOption is the flag of the commands that use a trained net.
@@ -26,7 +26,7 @@ func (o *weightsOption) addFlag(c *cobra.Command) {
 
 // load opens the checkpoint; without --weights the best one of the newest run or, where there is none, the net in the
 // program. It says which.
-func (o *weightsOption) load(t *terminal) (*weights.Checkpoint, error) {
+func (o *weightsOption) load(t *terminal) (*checkpoint.Checkpoint, error) {
 	path := o.path
 	if path == "" {
 		newest, err := run.Newest()
@@ -52,7 +52,7 @@ func (o *weightsOption) load(t *terminal) (*weights.Checkpoint, error) {
 }
 
 // loadBuiltin opens the net in the program and says how good it is.
-func loadBuiltin(t *terminal, more string) (*weights.Checkpoint, error) {
+func loadBuiltin(t *terminal, more string) (*checkpoint.Checkpoint, error) {
 	m, err := builtin.Test()
 	if err != nil {
 		return nil, err
@@ -79,12 +79,12 @@ func inRun(path string, t *terminal) string {
 	return inside
 }
 
-func loadCheckpoint(path string) (*weights.Checkpoint, error) {
+func loadCheckpoint(path string) (*checkpoint.Checkpoint, error) {
 	r, err := openWeights(path)
 	if err != nil {
 		return nil, err
 	}
-	c, err := weights.LoadFrom(r)
+	c, err := checkpoint.LoadFrom(r)
 	if err != nil {
 		done(r)
 	}

@@ -8,13 +8,13 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"alexnet/internal/checkpoint"
 	"alexnet/internal/config"
 	"alexnet/internal/cpu"
 	"alexnet/internal/device"
 	"alexnet/internal/gpu"
 	"alexnet/internal/reference"
 	"alexnet/internal/train"
-	"alexnet/internal/weights"
 )
 
 // deviceOptions are the flags that choose where to compute.
@@ -179,7 +179,7 @@ func computes(devices []device.Device, cfg *config.Config) error {
 
 // computesAnyway says where a trained net computes in fp32 because the devices lack the precision that it was trained
 // in.
-func computesAnyway(devices []device.Device, c *weights.Checkpoint, t *terminal) {
+func computesAnyway(devices []device.Device, c *checkpoint.Checkpoint, t *terminal) {
 	if cfg, err := config.Parse(c.Config, nil); err == nil {
 		if _, lacking, _ := train.Precision(cfg, devices); lacking != nil {
 			t.note("computing in fp32: %v", lacking)

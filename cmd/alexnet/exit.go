@@ -9,13 +9,13 @@ import (
 	"strings"
 	"syscall"
 
+	"alexnet/internal/checkpoint"
 	"alexnet/internal/config"
 	"alexnet/internal/data"
 	"alexnet/internal/device"
 	"alexnet/internal/export"
 	"alexnet/internal/run"
 	"alexnet/internal/safetensors"
-	"alexnet/internal/weights"
 )
 
 // Exit codes, as in the help text.
@@ -55,7 +55,7 @@ func exitCode(err error) int {
 	var own *commandError
 	var usage *config.Error
 	var damaged *safetensors.BadFile
-	var other *weights.Mismatch
+	var other *checkpoint.Mismatch
 	var locked *run.LockedError
 	var picture *data.BadPicture
 	var foreign *export.Refused
@@ -86,7 +86,7 @@ func nextStep(err error) string {
 	var usage *config.Error
 	var source *data.SourceError
 	var damaged *safetensors.BadFile
-	var other *weights.Mismatch
+	var other *checkpoint.Mismatch
 	var locked *run.LockedError
 	var foreign *export.Refused
 	var precision *device.PrecisionError

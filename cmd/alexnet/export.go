@@ -14,12 +14,12 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"alexnet/internal/checkpoint"
 	"alexnet/internal/config"
 	"alexnet/internal/export"
 	"alexnet/internal/model"
 	"alexnet/internal/report"
 	"alexnet/internal/safetensors"
-	"alexnet/internal/weights"
 )
 
 // exportOptions are what weights export was asked to do.
@@ -131,16 +131,16 @@ func runWeightsExport(ctx context.Context, o exportOptions, path string, t *term
 	})
 }
 
-func exportCheckpoint(ctx context.Context, c *weights.Checkpoint, r *exportResult) error {
+func exportCheckpoint(ctx context.Context, c *checkpoint.Checkpoint, r *exportResult) error {
 	compact := c.Compact(r.DType)
 	for i, p := range compact.Params {
 		compact.Params[i].Fill = untilDone(ctx, p.Fill)
 		r.Parameters += int64(p.Len())
 	}
-	return weights.Save(r.Out, compact)
+	return checkpoint.Save(r.Out, compact)
 }
 
-func exportForeign(ctx context.Context, c *weights.Checkpoint, o exportOptions, r *exportResult) error {
+func exportForeign(ctx context.Context, c *checkpoint.Checkpoint, o exportOptions, r *exportResult) error {
 	arch, err := archOf(c)
 	if err != nil {
 		return err
@@ -194,7 +194,7 @@ func newFile(path string, force bool) error {
 }
 
 // archOf is the net that a checkpoint's configuration describes; its parameters have names and shapes of the net.
-func archOf(c *weights.Checkpoint) (*model.Arch, error) {
+func archOf(c *checkpoint.Checkpoint) (*model.Arch, error) {
 	cfg, err := config.Parse(c.Config, nil)
 	if err != nil {
 		return nil, fmt.Errorf("%s: its configuration: %w", c.Path, err)
@@ -203,9 +203,9 @@ func archOf(c *weights.Checkpoint) (*model.Arch, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", c.Path, err)
 	}
-	var want []weights.Slot
+	var want []checkpoint.Slot
 	for i := range arch.Params {
-		want = append(want, weights.Slot{Name: arch.Params[i].Name, Shape: arch.Params[i].Shape})
+		want = append(want, checkpoint.Slot{Name: arch.Params[i].Name, Shape: arch.Params[i].Shape})
 	}
 	return arch, c.Fits(want)
 }
@@ -234,7 +234,7 @@ func times(factor float32, fill func([]float32) error) func([]float32) error {
 	}
 }
 
-func isImage(p *weights.Preprocess) bool { return len(p.MeanShape) == 3 }
+func isImage(p *checkpoint.Preprocess) bool { return len(p.MeanShape) == 3 }
 
 // exportedInput tells how a picture becomes the net's input. Mean and Std are of values 0..255, one number a channel.
 type exportedInput struct {
@@ -248,7 +248,7 @@ type exportedInput struct {
 }
 
 // exportMeta is the metadata of a file for other programs: what the reader needs besides the weights.
-func exportMeta(c *weights.Checkpoint, to, meanImage string) (map[string]string, error) {
+func exportMeta(c *checkpoint.Checkpoint, to, meanImage string) (map[string]string, error) {
 	in := inputOf(&c.Preprocess)
 	if isImage(&c.Preprocess) {
 		in.MeanImage = meanImage
@@ -258,8 +258,8 @@ func exportMeta(c *weights.Checkpoint, to, meanImage string) (map[string]string,
 		source = filepath.Base(source) // where it lies is nobody else's business
 	}
 	meta := map[string]string{
-		"format":          "pt", // by custom: for PyTorch
-		weights.ExportKey: to, weights.SourceKey: source, "dropout": weights.DropoutInverted,
+		"format":             "pt", // by custom: for PyTorch
+		checkpoint.ExportKey: to, checkpoint.SourceKey: source, "dropout": checkpoint.DropoutInverted,
 		"config": string(c.Config), "step": strconv.FormatUint(c.Step, 10), "preprocess_in_words": in.words(),
 	}
 	for key, v := range map[string]any{"classes": c.Classes, "preprocess": in} {
@@ -272,7 +272,7 @@ func exportMeta(c *weights.Checkpoint, to, meanImage string) (map[string]string,
 	return meta, nil
 }
 
-func inputOf(p *weights.Preprocess) exportedInput {
+func inputOf(p *checkpoint.Preprocess) exportedInput {
 	in := exportedInput{
 		Shape: [3]int{p.Channels, p.Crop, p.Crop}, Color: "RGB", Resize: p.Resize, Crop: p.Crop,
 		Mean: make([]float32, p.Channels), Std: make([]float32, p.Channels),

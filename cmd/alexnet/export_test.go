@@ -13,10 +13,10 @@ import (
 	"strings"
 	"testing"
 
+	"alexnet/internal/checkpoint"
 	"alexnet/internal/config"
 	"alexnet/internal/model"
 	"alexnet/internal/safetensors"
-	"alexnet/internal/weights"
 )
 
 // counting is a checkpoint of tiny.yaml whose every tensor is 1, 2, 3, ..., with momentum and a mean image of the same
@@ -39,12 +39,12 @@ func counting(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &weights.Checkpoint{
-		Config: page, Dropout: weights.DropoutPaper, Classes: []string{"cat", "dog", "emu"}, Data: weights.Data{
+	c := &checkpoint.Checkpoint{
+		Config: page, Dropout: checkpoint.DropoutPaper, Classes: []string{"cat", "dog", "emu"}, Data: checkpoint.Data{
 			Path: "/home/me/photos", Fingerprint: "1",
 		},
 	}
-	c.Preprocess = weights.Preprocess{
+	c.Preprocess = checkpoint.Preprocess{
 		Resize: 16, Height: 16, Width: 16, Crop: 14, Channels: 3, MeanKind: "image", Mean: counted32(3 * 256),
 		MeanShape: []int{3, 16, 16}, Scale: []float32{0.5, 0.25, 1. / 64},
 	}
@@ -54,7 +54,7 @@ func counting(t *testing.T) string {
 	}
 	c.Momentum = c.Params
 	path := filepath.Join(t.TempDir(), "c.safetensors")
-	if err := weights.Save(path, c); err != nil {
+	if err := checkpoint.Save(path, c); err != nil {
 		t.Fatal(err)
 	}
 	return path
@@ -134,14 +134,14 @@ func TestExportInterrupted(t *testing.T) {
 
 // A net without a mean has one of zeros, and no file for it; grey is grey; what no metadata could say is not said.
 func TestExportedInput(t *testing.T) {
-	in := inputOf(&weights.Preprocess{Height: 28, Width: 28, Crop: 28, Channels: 1})
+	in := inputOf(&checkpoint.Preprocess{Height: 28, Width: 28, Crop: 28, Channels: 1})
 	if !slices.Equal(in.Mean, []float32{0}) || !slices.Equal(in.Std, []float32{1}) {
 		t.Errorf("%+v", in)
 	}
 	if got := in.words(); got != "grey of 0..255; centre crop of 28; minus mean; divided by std; NCHW" {
 		t.Errorf("in words: %s", got)
 	}
-	in = inputOf(&weights.Preprocess{
+	in = inputOf(&checkpoint.Preprocess{
 		Resize: 256, Height: 256, Width: 256, Crop: 224, Channels: 3, Mean: []float32{1, 2, 3}, MeanShape: []int{3},
 	})
 	if !slices.Equal(in.Mean, []float32{1, 2, 3}) || in.MeanImage != "" {

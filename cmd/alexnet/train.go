@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"alexnet/internal/builtin"
+	"alexnet/internal/checkpoint"
 	"alexnet/internal/config"
 	"alexnet/internal/cpu"
 	"alexnet/internal/device"
@@ -20,7 +21,6 @@ import (
 	"alexnet/internal/run"
 	"alexnet/internal/safetensors"
 	"alexnet/internal/train"
-	"alexnet/internal/weights"
 )
 
 // trainOptions are what train was asked to do.
@@ -170,7 +170,7 @@ func lastCheckpoint(dir *run.Dir) string {
 
 // release gives back what fresh or resumed took, the lock of the run folder last.
 func release(to *train.Options) {
-	for _, c := range []*weights.Checkpoint{to.Init, to.Resume} {
+	for _, c := range []*checkpoint.Checkpoint{to.Init, to.Resume} {
 		if c != nil {
 			done(c)
 		}
@@ -228,7 +228,7 @@ func (o *trainOptions) resumed(ctx context.Context, to *train.Options, t *termin
 	if to.Dir, err = run.Open(o.resume); err != nil {
 		return ofRun(err)
 	}
-	c, err := weights.Load(to.Dir.Checkpoint(run.Last))
+	c, err := checkpoint.Load(to.Dir.Checkpoint(run.Last))
 	if err != nil {
 		return err
 	}

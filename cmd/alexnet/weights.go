@@ -12,10 +12,10 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"alexnet/internal/checkpoint"
 	"alexnet/internal/model"
 	"alexnet/internal/safetensors"
 	"alexnet/internal/train"
-	"alexnet/internal/weights"
 )
 
 func newWeightsCommand(t *terminal) *cobra.Command {
@@ -95,14 +95,14 @@ func runWeightsInit(ctx context.Context, o weightsInitOptions, t *terminal) erro
 	if err != nil {
 		return err
 	}
-	c := &weights.Checkpoint{
-		Seed: cfg.Train.Seed, Config: page, Dropout: weights.DropoutPaper, Classes: numbered(cfg.Model.Classes),
+	c := &checkpoint.Checkpoint{
+		Seed: cfg.Train.Seed, Config: page, Dropout: checkpoint.DropoutPaper, Classes: numbered(cfg.Model.Classes),
 	}
 	side := cfg.Data.Resize
 	if side == 0 {
 		side = arch.Input.H
 	}
-	c.Preprocess = weights.Preprocess{
+	c.Preprocess = checkpoint.Preprocess{
 		Resize: cfg.Data.Resize, Height: side, Width: side, Crop: arch.Input.H, Channels: arch.Input.C,
 		Scale: train.Scale(cfg),
 	}
@@ -118,7 +118,7 @@ func runWeightsInit(ctx context.Context, o weightsInitOptions, t *terminal) erro
 		}})
 		r.Parameters += int64(p.Len())
 	}
-	if err := weights.Save(o.out, c); err != nil {
+	if err := checkpoint.Save(o.out, c); err != nil {
 		return err
 	}
 	return t.result(r, func(w *bytes.Buffer) {

@@ -12,8 +12,8 @@ import (
 	"fmt"
 	"strings"
 
+	"alexnet/internal/checkpoint"
 	"alexnet/internal/safetensors"
-	"alexnet/internal/weights"
 )
 
 // Name is what errors and metadata call the file, and what --weights takes.
@@ -46,12 +46,12 @@ func Open() (*safetensors.Reader, error) {
 }
 
 // Load is its checkpoint.
-func Load() (*weights.Checkpoint, error) {
+func Load() (*checkpoint.Checkpoint, error) {
 	r, err := Open()
 	if err != nil {
 		return nil, err
 	}
-	return weights.LoadFrom(r)
+	return checkpoint.LoadFrom(r)
 }
 
 // Test is how it was measured.

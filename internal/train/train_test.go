@@ -9,6 +9,7 @@ import (
 	"sync"
 	"testing"
 
+	"alexnet/internal/checkpoint"
 	"alexnet/internal/config"
 	"alexnet/internal/data"
 	"alexnet/internal/device"
@@ -17,7 +18,6 @@ import (
 	"alexnet/internal/report"
 	"alexnet/internal/run"
 	"alexnet/internal/safetensors"
-	"alexnet/internal/weights"
 )
 
 // tinyPage is a two-column net with all kinds of layers, dropout and exchange, small enough to train for tens of steps
@@ -130,9 +130,9 @@ func folder(t testing.TB) *run.Dir {
 	return d
 }
 
-func load(t testing.TB, path string) *weights.Checkpoint {
+func load(t testing.TB, path string) *checkpoint.Checkpoint {
 	t.Helper()
-	c, err := weights.Load(path)
+	c, err := checkpoint.Load(path)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,10 +1,10 @@
-// Package weights keeps a net in a file with all that a run needs to go on from there, and that whoever uses the net
+// Package checkpoint keeps a net in a file with all that a run needs to go on from there, and that whoever uses the net
 // needs to prepare pictures as in training: the checkpoint. It is a safetensors file whose tensors are the parameters
 // under the paper's names, their momentum and the mean of the pictures, and whose metadata say the rest.
 //
 // The package knows neither model nor device: tensors come from and go to callbacks, in logical order (conv OIHW, fc
 // (out, in)), fp32. It imports safetensors and nothing else of the program.
-package weights
+package checkpoint
 
 import (
 	"encoding/json"

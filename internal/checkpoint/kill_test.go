@@ -1,6 +1,6 @@
 //go:build linux || darwin
 
-package weights
+package checkpoint
 
 import (
 	"bufio"
@@ -22,8 +22,8 @@ import (
 // The test binary runs itself as a child that saves and is killed. A child's orders are in these variables.
 const (
 	// "stop N": hang at tensor N; "loop": save again and again; "limit N": no file longer than N bytes
-	orderEnv = "WEIGHTS_TEST_CHILD"
-	pathEnv  = "WEIGHTS_TEST_PATH"
+	orderEnv = "CHECKPOINT_TEST_CHILD"
+	pathEnv  = "CHECKPOINT_TEST_PATH"
 )
 
 func TestMain(m *testing.M) {

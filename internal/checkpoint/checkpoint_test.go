@@ -1,4 +1,4 @@
-package weights
+package checkpoint
 
 import (
 	"bytes"
@@ -206,6 +206,23 @@ func TestSameCheckpointSameBytes(t *testing.T) {
 	b, err2 := os.ReadFile(saved(t, example(1)))
 	if err := errors.Join(err1, err2); err != nil || string(a) != string(b) {
 		t.Errorf("two files of one checkpoint differ (%v)", err)
+	}
+}
+
+// The bytes of a checkpoint do not change from version to version: testdata/full.safetensors was saved from example(1)
+// when the checkpoint had no package of its own yet.
+func TestRecordedBytes(t *testing.T) {
+	const recorded = "testdata/full.safetensors"
+	want, err1 := os.ReadFile(recorded)
+	got, err2 := os.ReadFile(saved(t, example(1)))
+	if err := errors.Join(err1, err2); err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(got, want) {
+		t.Errorf("bytes differ:\ngot  %q\nwant %q", got, want)
+	}
+	if diff := cmp.Diff(plain(t, example(1)), plain(t, loaded(t, recorded)), unexported); diff != "" {
+		t.Errorf("the recorded file reads differently (-want +loaded):\n%s", diff)
 	}
 }
 
