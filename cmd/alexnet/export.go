@@ -18,6 +18,7 @@ import (
 	"alexnet/internal/config"
 	"alexnet/internal/export"
 	"alexnet/internal/model"
+	"alexnet/internal/npy"
 	"alexnet/internal/report"
 	"alexnet/internal/safetensors"
 )
@@ -170,7 +171,7 @@ func exportForeign(ctx context.Context, c *checkpoint.Checkpoint, o exportOption
 		r.Parameters += int64(from.Len())
 	}
 	if r.MeanImage != "" { // first: no file of weights names a mean that is not there
-		if err := writeNPY(r.MeanImage, c.Preprocess.Mean, c.Preprocess.MeanShape); err != nil {
+		if err := npy.Write(r.MeanImage, c.Preprocess.Mean, c.Preprocess.MeanShape); err != nil {
 			return err
 		}
 	}
@@ -179,18 +180,6 @@ func exportForeign(ctx context.Context, c *checkpoint.Checkpoint, o exportOption
 		_ = os.Remove(r.MeanImage) // the first failure counts
 	}
 	return err
-}
-
-// newFile refuses a file that could not be written, or is there and not to be overwritten.
-func newFile(path string, force bool) error {
-	if err := writable(path); err != nil {
-		return err
-	}
-	if _, err := os.Stat(path); err == nil && !force {
-		return advise(exitFailed, "another name for --out, or --force to overwrite it",
-			fmt.Errorf("%s is there already", path))
-	}
-	return nil
 }
 
 // archOf is the net that a checkpoint's configuration describes; its parameters have names and shapes of the net.

@@ -13,6 +13,8 @@ import (
 	"strings"
 	"testing"
 
+	"codeberg.org/sbinet/npyio"
+
 	"alexnet/internal/checkpoint"
 	"alexnet/internal/config"
 	"alexnet/internal/model"
@@ -113,7 +115,22 @@ func TestExportPlain(t *testing.T) {
 		strings.Contains(strings.Join(slices.Collect(maps.Values(r.Meta)), " "), "/home/me") {
 		t.Errorf("metadata %q", r.Meta)
 	}
-	checkNPY(t, strings.TrimSuffix(out, ".safetensors")+".mean.npy", []int{3, 16, 16}, counted32(3*256))
+	if mean := readNPY(t, strings.TrimSuffix(out, ".safetensors")+".mean.npy"); !slices.Equal(mean, counted32(3*256)) {
+		t.Errorf("mean image %v", mean)
+	}
+}
+
+func readNPY(t *testing.T, path string) (v []float32) {
+	t.Helper()
+	f, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if err := npyio.Read(f, &v); err != nil {
+		t.Fatal(err)
+	}
+	return v
 }
 
 // What was asked to stop leaves nothing behind.
