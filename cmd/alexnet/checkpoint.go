@@ -11,6 +11,7 @@ import (
 
 	"alexnet/internal/builtin"
 	"alexnet/internal/checkpoint"
+	"alexnet/internal/interop"
 	"alexnet/internal/run"
 	"alexnet/internal/safetensors"
 )
@@ -84,11 +85,20 @@ func loadCheckpoint(path string) (*checkpoint.Checkpoint, error) {
 	if err != nil {
 		return nil, err
 	}
-	c, err := checkpoint.LoadFrom(r)
-	if err != nil {
-		done(r)
+	return readCheckpoint(r)
+}
+
+// readCheckpoint takes the checkpoint from an open file, which it closes where there is none.
+func readCheckpoint(r *safetensors.Reader) (*checkpoint.Checkpoint, error) {
+	err := interop.RefuseExported(r)
+	if err == nil {
+		var c *checkpoint.Checkpoint
+		if c, err = checkpoint.LoadFrom(r); err == nil {
+			return c, nil
+		}
 	}
-	return c, err
+	done(r)
+	return nil, err
 }
 
 // openWeights opens a file, or the one in the program.

@@ -13,7 +13,7 @@ import (
 	"alexnet/internal/config"
 	"alexnet/internal/data"
 	"alexnet/internal/device"
-	"alexnet/internal/export"
+	"alexnet/internal/interop"
 	"alexnet/internal/run"
 	"alexnet/internal/safetensors"
 )
@@ -58,7 +58,7 @@ func exitCode(err error) int {
 	var other *checkpoint.Mismatch
 	var locked *run.LockedError
 	var picture *data.BadPicture
-	var foreign *export.Refused
+	var foreign *interop.Refused
 	var precision *device.PrecisionError
 	var missing adviser
 	switch {
@@ -88,7 +88,7 @@ func nextStep(err error) string {
 	var damaged *safetensors.BadFile
 	var other *checkpoint.Mismatch
 	var locked *run.LockedError
-	var foreign *export.Refused
+	var foreign *interop.Refused
 	var precision *device.PrecisionError
 	var memory *device.MemoryError
 	var missing adviser

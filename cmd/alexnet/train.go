@@ -228,7 +228,11 @@ func (o *trainOptions) resumed(ctx context.Context, to *train.Options, t *termin
 	if to.Dir, err = run.Open(o.resume); err != nil {
 		return ofRun(err)
 	}
-	c, err := checkpoint.Load(to.Dir.Checkpoint(run.Last))
+	r, err := safetensors.Open(to.Dir.Checkpoint(run.Last))
+	if err != nil {
+		return err
+	}
+	c, err := readCheckpoint(r)
 	if err != nil {
 		return err
 	}

@@ -214,9 +214,6 @@ func LoadFrom(r *safetensors.Reader) (*Checkpoint, error) {
 }
 
 func (c *Checkpoint) read(r *safetensors.Reader) error {
-	if r.Meta[ExportKey] != "" {
-		return exported(r.Meta)
-	}
 	if r.Meta["format"] != formatName || !r.Checked() {
 		return &safetensors.BadFile{
 			Reason: "a safetensors file, but not a checkpoint of this program",

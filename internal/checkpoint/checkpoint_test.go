@@ -186,21 +186,6 @@ func TestLoadFrom(t *testing.T) {
 	}
 }
 
-func TestExportIsNoCheckpoint(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "f")
-	if err := safetensors.Write(path, map[string]string{ExportKey: "plain", SourceKey: "runs/train/checkpoints/best.safetensors"},
-		example(1).Params); err != nil {
-		t.Fatal(err)
-	}
-	_, err := Load(path)
-	want := path + ": weights exported for other programs (plain), not a checkpoint; use the checkpoint that it was " +
-		"made from: runs/train/checkpoints/best.safetensors"
-	var bad *safetensors.BadFile
-	if !errors.As(err, &bad) || err.Error() != want {
-		t.Errorf("error %v, want %s", err, want)
-	}
-}
-
 func TestSameCheckpointSameBytes(t *testing.T) {
 	a, err1 := os.ReadFile(saved(t, example(1)))
 	b, err2 := os.ReadFile(saved(t, example(1)))

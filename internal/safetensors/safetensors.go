@@ -15,6 +15,7 @@
 package safetensors
 
 import (
+	"context"
 	"fmt"
 	"strings"
 )
@@ -56,6 +57,18 @@ func (t Tensor) Values() ([]float32, error) {
 		return nil, err
 	}
 	return v, nil
+}
+
+// WithContext is the tensor with a Fill that fails when ctx has ended: a long file can be given up between two tensors.
+func (t Tensor) WithContext(ctx context.Context) Tensor {
+	fill := t.Fill
+	t.Fill = func(dst []float32) error {
+		if err := context.Cause(ctx); err != nil {
+			return err
+		}
+		return fill(dst)
+	}
+	return t
 }
 
 // BadFile is a file that cannot be used: not of the format, damaged, or not what is wanted there.
