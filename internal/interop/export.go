@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
-	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -14,7 +13,6 @@ import (
 	"alexnet/internal/checkpoint"
 	"alexnet/internal/config"
 	"alexnet/internal/model"
-	"alexnet/internal/npy"
 	"alexnet/internal/safetensors"
 )
 
@@ -83,21 +81,19 @@ func NewExport(c *checkpoint.Checkpoint, o Options) (*Export, error) {
 }
 
 // Write writes the weights and, where there is one, the mean image. It stops when ctx ends.
+//
+// Each of the two files appears whole or not at all, and when Write fails both names hold what they held before. They
+// cannot change in one step, though. The mean image goes first, so that no file of weights names a mean that is not
+// there: a process that is killed at that moment leaves the new mean image beside the old weights.
 func (e *Export) Write(ctx context.Context) error {
 	var tensors []safetensors.Tensor
 	for _, t := range e.tensors {
 		tensors = append(tensors, t.WithContext(ctx))
 	}
-	if e.MeanImage != "" { // first: no file of weights names a mean that is not there
-		if err := npy.Write(e.MeanImage, e.mean, e.meanShape); err != nil {
-			return err
-		}
+	if e.MeanImage == "" {
+		return safetensors.Write(e.Path, e.meta, tensors)
 	}
-	err := safetensors.Write(e.Path, e.meta, tensors)
-	if err != nil && e.MeanImage != "" {
-		_ = os.Remove(e.MeanImage) // the first failure counts
-	}
-	return err
+	return e.writePair(tensors)
 }
 
 // RefuseExported is a *safetensors.BadFile where a checkpoint is wanted and the file is an exported one.

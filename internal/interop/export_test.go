@@ -1,9 +1,12 @@
 package interop
 
 import (
+	"cmp"
+	"context"
 	"encoding/json"
 	"errors"
 	"maps"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -13,6 +16,7 @@ import (
 	"codeberg.org/sbinet/npyio"
 
 	"alexnet/internal/checkpoint"
+	"alexnet/internal/lockfile"
 	"alexnet/internal/safetensors"
 )
 
@@ -145,6 +149,103 @@ func readNPY(t *testing.T, path string) (v []float32) {
 		t.Fatal(err)
 	}
 	return v
+}
+
+// An export that fails leaves what was there: both files of the one before, or none.
+func TestExportFails(t *testing.T) {
+	interrupted, interrupt := context.WithCancel(t.Context())
+	interrupt()
+	for name, c := range map[string]struct {
+		ctx   context.Context
+		spoil func(t *testing.T, e *Export) // makes the export fail
+		want  string                        // in the error
+	}{
+		"interrupted": {ctx: interrupted, want: "context canceled"},
+		"a number too large": {
+			spoil: func(_ *testing.T, e *Export) {
+				e.tensors[5] = safetensors.Of("fc3.bias", []int{1}, []float32{float32(math.Inf(1))})
+				e.tensors[5].DType = "F16"
+			},
+			want: "no number that F16 can hold",
+		},
+		"weights being written elsewhere": {
+			spoil: func(t *testing.T, e *Export) { lock(t, e.Path) }, want: "another process is writing it",
+		},
+		"mean being written elsewhere": {
+			spoil: func(t *testing.T, e *Export) { lock(t, e.MeanImage) }, want: "another process is writing it",
+		},
+		"a folder in the way of the weights": {
+			spoil: func(t *testing.T, e *Export) { block(t, e.Path) }, want: "net.safetensors: file exists",
+		},
+		"a folder in the way of the mean": {
+			spoil: func(t *testing.T, e *Export) { block(t, e.MeanImage) }, want: "net.mean.npy: is a directory",
+		},
+	} {
+		for _, there := range []bool{false, true} {
+			dir := t.TempDir()
+			o := Options{Form: "plain", DType: "F32", Path: filepath.Join(dir, "net.safetensors")}
+			from := counting(t)
+			if there {
+				exported(t, from, o)
+			}
+			from.Preprocess.Mean[0] = -1
+			e, err := NewExport(from, o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if c.spoil != nil {
+				c.spoil(t, e)
+			}
+			before := filesIn(t, dir)
+			err = e.Write(cmp.Or(c.ctx, t.Context()))
+			if err == nil || !strings.Contains(err.Error(), c.want) || strings.Count(err.Error(), "cannot write") > 1 {
+				t.Errorf("%s: error %v, want %s", name, err, c.want)
+			}
+			if after := filesIn(t, dir); !maps.Equal(before, after) {
+				t.Errorf("%s (files there before: %v): before %d files, after %d, or others", name, there, len(before), len(after))
+			}
+		}
+	}
+}
+
+// lock is another process that writes the file.
+func lock(t *testing.T, path string) {
+	t.Helper()
+	f, err := lockfile.Acquire(filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+".tmp"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { f.Close() })
+}
+
+// block puts a folder where the file would go.
+func block(t *testing.T, path string) {
+	t.Helper()
+	if err := errors.Join(os.RemoveAll(path), os.MkdirAll(filepath.Join(path, "folder"), 0o777)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// filesIn is what a folder holds; a folder in it holds "folder".
+func filesIn(t *testing.T, dir string) map[string]string {
+	t.Helper()
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := map[string]string{}
+	for _, e := range entries {
+		if e.IsDir() {
+			all[e.Name()] = "folder"
+			continue
+		}
+		b, err := os.ReadFile(filepath.Join(dir, e.Name()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		all[e.Name()] = string(b)
+	}
+	return all
 }
 
 // A net without a mean has one of zeros, and no file for it; grey is grey; what no metadata could say is not said.
