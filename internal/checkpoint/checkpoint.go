@@ -127,8 +127,7 @@ func Save(path string, c *Checkpoint) error {
 
 // meta is the checkpoint's metadata: numbers in decimal, texts as they are, the rest as JSON.
 func (c *Checkpoint) meta() (map[string]string, error) {
-	p := c.Preprocess
-	if err := p.check(); err != nil {
+	if err := c.Preprocess.check(); err != nil {
 		return nil, err
 	}
 	meta := map[string]string{
@@ -136,18 +135,6 @@ func (c *Checkpoint) meta() (map[string]string, error) {
 		"step": strconv.FormatUint(c.Step, 10), "sample": strconv.FormatUint(c.Sample, 10),
 		"seed": strconv.FormatUint(c.Seed, 10), "epoch": strconv.Itoa(c.Epoch), "config": string(c.Config),
 		"dropout": c.Dropout,
-	}
-	parts := map[string]any{
-		"classes": c.Classes, "data": c.Data,
-		"preprocess": preprocess{
-			p.Resize, p.Height, p.Width, p.Crop, p.Channels, p.MeanKind, p.Scale, p.Eigvec, p.Stdev,
-		},
-	}
-	if c.Schedule != nil {
-		parts["schedule"] = c.Schedule
-	}
-	if c.Best != nil {
-		parts["best"] = c.Best
 	}
 	if c.Device != "" {
 		meta["device"] = c.Device
@@ -158,17 +145,36 @@ func (c *Checkpoint) meta() (map[string]string, error) {
 	if c.Hardware != "" {
 		meta["hardware"] = c.Hardware
 	}
-	if len(c.Algorithms) > 0 {
-		parts["algorithms"] = c.Algorithms
-	}
-	for name, v := range parts {
-		text, err := json.Marshal(v)
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", name, err)
+	return meta, c.addParts(meta)
+}
+
+// addParts adds what the metadata hold as JSON.
+func (c *Checkpoint) addParts(meta map[string]string) error {
+	p := &c.Preprocess
+	for _, part := range []struct {
+		name  string
+		there bool
+		value any
+	}{
+		{"classes", true, c.Classes},
+		{"data", true, c.Data},
+		{"preprocess", true, preprocess{
+			p.Resize, p.Height, p.Width, p.Crop, p.Channels, p.MeanKind, p.Scale, p.Eigvec, p.Stdev,
+		}},
+		{"schedule", c.Schedule != nil, c.Schedule},
+		{"best", c.Best != nil, c.Best},
+		{"algorithms", len(c.Algorithms) > 0, c.Algorithms},
+	} {
+		if !part.there {
+			continue
 		}
-		meta[name] = string(text)
+		text, err := json.Marshal(part.value)
+		if err != nil {
+			return fmt.Errorf("%s: %w", part.name, err)
+		}
+		meta[part.name] = string(text)
 	}
-	return meta, nil
+	return nil
 }
 
 // check holds the mean to its shape and to the channels.
@@ -257,10 +263,13 @@ func (c *Checkpoint) read(r *safetensors.Reader) error {
 func (c *Checkpoint) setMeta(meta map[string]string) error {
 	c.Config, c.Dropout, c.Device, c.Hardware = []byte(meta["config"]), meta["dropout"], meta["device"],
 		meta["hardware"]
-	for name, n := range map[string]*uint64{"step": &c.Step, "sample": &c.Sample, "seed": &c.Seed} {
+	for _, n := range []struct {
+		name string
+		into *uint64
+	}{{"step", &c.Step}, {"sample", &c.Sample}, {"seed", &c.Seed}} {
 		var err error
-		if *n, err = strconv.ParseUint(meta[name], 10, 64); err != nil {
-			return safetensors.Damaged("metadata %s is %q", name, meta[name])
+		if *n.into, err = strconv.ParseUint(meta[n.name], 10, 64); err != nil {
+			return safetensors.Damaged("metadata %s is %q", n.name, meta[n.name])
 		}
 	}
 	var err error
@@ -272,17 +281,30 @@ func (c *Checkpoint) setMeta(meta map[string]string) error {
 			return safetensors.Damaged("metadata threads is %q", text)
 		}
 	}
+	return c.setParts(meta)
+}
+
+// setParts reads back what the metadata hold as JSON.
+func (c *Checkpoint) setParts(meta map[string]string) error {
 	var p preprocess
-	for name, v := range map[string]any{
-		"classes": &c.Classes, "data": &c.Data, "preprocess": &p, "schedule": &c.Schedule, "best": &c.Best,
-		"algorithms": &c.Algorithms,
+	for _, part := range []struct {
+		name    string
+		missing bool // it may be
+		into    any
+	}{
+		{"classes", false, &c.Classes},
+		{"data", false, &c.Data},
+		{"preprocess", false, &p},
+		{"schedule", true, &c.Schedule},
+		{"best", true, &c.Best},
+		{"algorithms", true, &c.Algorithms},
 	} {
-		text, there := meta[name]
-		if !there && (name == "schedule" || name == "best" || name == "algorithms") {
+		text, there := meta[part.name]
+		if !there && part.missing {
 			continue
 		}
-		if err := json.Unmarshal([]byte(text), v); err != nil {
-			return safetensors.Damaged("metadata %s: %v", name, err)
+		if err := json.Unmarshal([]byte(text), part.into); err != nil {
+			return safetensors.Damaged("metadata %s: %v", part.name, err)
 		}
 	}
 	c.Preprocess = Preprocess{

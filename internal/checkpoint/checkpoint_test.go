@@ -321,6 +321,37 @@ func TestLoadRefuses(t *testing.T) {
 	}
 }
 
+// Of several mistakes it is always the same that is told: the first in the order of the fields, not of a map.
+func TestErrorsInOrder(t *testing.T) {
+	mean := safetensors.Of(meanTensor, []int{3, 2, 2}, example(1).Preprocess.Mean)
+	fields := strings.Fields("step sample seed epoch threads classes data preprocess schedule best algorithms")
+	for i, first := range fields {
+		meta, err := example(1).meta()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, wrong := range fields[i:] {
+			meta[wrong] = "?"
+		}
+		path := filepath.Join(t.TempDir(), "f.safetensors")
+		if err := safetensors.Write(path, meta, []safetensors.Tensor{mean}); err != nil {
+			t.Fatal(err)
+		}
+		for range 20 {
+			if _, err := Load(path); err == nil || !strings.Contains(err.Error(), "metadata "+first) {
+				t.Fatalf("error %v, want %s first", err, first)
+			}
+		}
+	}
+	wrong := example(1)
+	wrong.Preprocess.Stdev[0], wrong.Schedule, wrong.Best.Loss = math.NaN(), json.RawMessage("{"), math.NaN()
+	for range 50 {
+		if _, err := wrong.meta(); err == nil || !strings.HasPrefix(err.Error(), "preprocess: ") {
+			t.Fatalf("error %v, want preprocess first", err)
+		}
+	}
+}
+
 // net collects what Restore stores.
 type net map[string][]float32
 

@@ -124,11 +124,11 @@ func quote(s string) string {
 
 // checkNames refuses what could not be read back.
 func checkNames(meta map[string]string, tensors []Tensor) error {
-	for k, v := range meta {
+	for _, k := range slices.Sorted(maps.Keys(meta)) { // of several mistakes always the same is told
 		if reserved(k) {
 			return fmt.Errorf("metadata %q: the name is taken by the checksums", k)
 		}
-		if !utf8.ValidString(k) || !utf8.ValidString(v) {
+		if !utf8.ValidString(k) || !utf8.ValidString(meta[k]) {
 			return fmt.Errorf("metadata %q is not UTF-8", k)
 		}
 	}

@@ -414,6 +414,16 @@ func TestWriteRefuses(t *testing.T) {
 	}
 }
 
+// Of several mistakes in the metadata it is always the same that is told.
+func TestErrorsInOrder(t *testing.T) {
+	meta := map[string]string{"checksum": "", "crc32c": "", "a": "\xff", "b": "\xff", "c": "\xff"}
+	for range 50 {
+		if err := Encode(&memory{}, meta, nil); err == nil || !strings.Contains(err.Error(), `metadata "a"`) {
+			t.Fatalf("error %v, want the first by name", err)
+		}
+	}
+}
+
 func TestOpenWhatIsNoFile(t *testing.T) {
 	dir := t.TempDir()
 	var bad *BadFile
