@@ -60,7 +60,9 @@ func openData(ctx context.Context, path string, cfg *config.Config) (*data.Sourc
 }
 
 // reopenData opens the pictures that a checkpoint names; command is what to repeat with --data where they are gone.
-func reopenData(ctx context.Context, c *checkpoint.Checkpoint, cfg *config.Config, command string) (*data.Source, error) {
+func reopenData(
+	ctx context.Context, c *checkpoint.Checkpoint, cfg *config.Config, command string,
+) (*data.Source, error) {
 	switch c.Data.Path {
 	case "":
 		why := "names no data: it was never trained"
@@ -95,7 +97,9 @@ func here(path string) string {
 }
 
 // evalData chooses the pictures to evaluate on, and says on standard error which they are.
-func evalData(ctx context.Context, path string, c *checkpoint.Checkpoint, t *terminal) (*data.Source, *data.Set, error) {
+func evalData(
+	ctx context.Context, path string, c *checkpoint.Checkpoint, t *terminal,
+) (*data.Source, *data.Set, error) {
 	cfg, err := config.Parse(c.Config, nil)
 	if err != nil {
 		return nil, nil, fmt.Errorf("configuration in %s: %w", c.Path, err)

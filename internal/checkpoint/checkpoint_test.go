@@ -46,8 +46,10 @@ func example(scale float32) *Checkpoint {
 		Schedule: json.RawMessage(`{"drops":1,"best":0.25}`),
 		Best:     &Best{Step: 77, Epoch: 2, Top1Error: 1.0 / 3, Top5Error: 0.125, Loss: 1.75},
 		Params: []safetensors.Tensor{
-			safetensors.Of("conv1.weight", []int{2, 3, 1, 1}, times(1, 2, 3, 4, 5, 6)), safetensors.Of("conv1.bias", []int{2}, times(7, 8)),
-			safetensors.Of("fc8.weight", []int{3, 2}, times(9, 10, 11, 12, 13, 14)), safetensors.Of("fc8.bias", []int{3}, times(15, 16, 17)),
+			safetensors.Of("conv1.weight", []int{2, 3, 1, 1}, times(1, 2, 3, 4, 5, 6)),
+			safetensors.Of("conv1.bias", []int{2}, times(7, 8)),
+			safetensors.Of("fc8.weight", []int{3, 2}, times(9, 10, 11, 12, 13, 14)),
+			safetensors.Of("fc8.bias", []int{3}, times(15, 16, 17)),
 		},
 		Momentum: []safetensors.Tensor{
 			safetensors.Of("conv1.weight", []int{2, 3, 1, 1}, times(-1, -2, -3, -4, -5, -6)),

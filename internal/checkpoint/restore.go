@@ -33,7 +33,8 @@ func (e *Mismatch) Error() string {
 	case e.Net == nil:
 		what = fmt.Sprintf("holds %s of %s, the net has none", e.Tensor, safetensors.ShapeString(e.File))
 	default:
-		what = fmt.Sprintf("%s is %s in the file and %s in the net", e.Tensor, safetensors.ShapeString(e.File), safetensors.ShapeString(e.Net))
+		what = fmt.Sprintf("%s is %s in the file and %s in the net", e.Tensor, safetensors.ShapeString(e.File),
+			safetensors.ShapeString(e.Net))
 	}
 	return e.Path + ": " + what + "; " + e.Advice
 }

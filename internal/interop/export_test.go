@@ -39,9 +39,8 @@ func counting(t *testing.T) *checkpoint.Checkpoint {
 	t.Helper()
 	net := arch(t, tiny, "model.classes=3")
 	c := &checkpoint.Checkpoint{
-		Config: []byte(tiny), Dropout: checkpoint.DropoutPaper, Classes: []string{"cat", "dog", "emu"}, Data: checkpoint.Data{
-			Path: "/home/me/photos", Fingerprint: "1",
-		},
+		Config: []byte(tiny), Dropout: checkpoint.DropoutPaper, Classes: []string{"cat", "dog", "emu"},
+		Data: checkpoint.Data{Path: "/home/me/photos", Fingerprint: "1"},
 	}
 	c.Preprocess = checkpoint.Preprocess{
 		Resize: 16, Height: 16, Width: 16, Crop: 14, Channels: 3, MeanKind: "image", Mean: counted32(3 * 256),
@@ -202,7 +201,8 @@ func TestExportFails(t *testing.T) {
 				t.Errorf("%s: error %v, want %s", name, err, c.want)
 			}
 			if after := filesIn(t, dir); !maps.Equal(before, after) {
-				t.Errorf("%s (files there before: %v): before %d files, after %d, or others", name, there, len(before), len(after))
+				t.Errorf("%s: with files there before (%v): %d files became %d, or others", name, there,
+					len(before), len(after))
 			}
 		}
 	}

@@ -294,7 +294,9 @@ func (t *trainer) validate(ctx context.Context, whole int) error {
 	if !s.better(bestScore(t.best)) {
 		return nil
 	}
-	t.best = &checkpoint.Best{Step: m.Step, Epoch: m.Epoch, Top1Error: s.Top1Error, Top5Error: s.Top5Error, Loss: s.Loss}
+	t.best = &checkpoint.Best{
+		Step: m.Step, Epoch: m.Epoch, Top1Error: s.Top1Error, Top5Error: s.Top5Error, Loss: s.Loss,
+	}
 	return t.saveBest(whole)
 }
 
