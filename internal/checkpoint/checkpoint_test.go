@@ -196,8 +196,8 @@ func TestSameCheckpointSameBytes(t *testing.T) {
 	}
 }
 
-// The bytes of a checkpoint do not change from version to version: testdata/full.safetensors was saved from example(1)
-// when the checkpoint had no package of its own yet.
+// The bytes of a checkpoint do not change from version to version, and what was saved once can be read for good:
+// testdata/full.safetensors is example(1), recorded, and not to be made again.
 func TestRecordedBytes(t *testing.T) {
 	const recorded = "testdata/full.safetensors"
 	want, err1 := os.ReadFile(recorded)
