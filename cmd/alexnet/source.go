@@ -7,11 +7,11 @@ import (
 	"os"
 	"path/filepath"
 
+	"alexnet/internal/checkpoint"
 	"alexnet/internal/config"
 	"alexnet/internal/data"
 	"alexnet/internal/text"
 	"alexnet/internal/ui"
-	"alexnet/internal/weights"
 )
 
 // generated is the path that checkpoints give for pictures that the program drew itself.
@@ -62,7 +62,9 @@ func openData(ctx context.Context, path string, cfg *config.Config) (*data.Sourc
 }
 
 // reopenData opens the pictures that a checkpoint names; command is what to repeat with --data where they are gone.
-func reopenData(ctx context.Context, c *weights.Checkpoint, cfg *config.Config, command string) (*data.Source, error) {
+func reopenData(
+	ctx context.Context, c *checkpoint.Checkpoint, cfg *config.Config, command string,
+) (*data.Source, error) {
 	switch c.Data.Path {
 	case "":
 		why := "names no data: it was never trained"
@@ -98,7 +100,7 @@ func shortenPath(path string) string {
 
 // evalData chooses the pictures to evaluate on, and says on standard error which they are.
 func evalData(
-	ctx context.Context, path string, c *weights.Checkpoint, t *ui.Terminal,
+	ctx context.Context, path string, c *checkpoint.Checkpoint, t *ui.Terminal,
 ) (*data.Source, *data.Set, error) {
 	cfg, err := config.Parse(c.Config, nil)
 	if err != nil {

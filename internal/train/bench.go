@@ -7,12 +7,12 @@ import (
 	"slices"
 	"time"
 
+	"alexnet/internal/checkpoint"
 	"alexnet/internal/config"
 	"alexnet/internal/data"
 	"alexnet/internal/device"
 	"alexnet/internal/model"
 	"alexnet/internal/philox"
-	"alexnet/internal/weights"
 )
 
 // Modes of Bench.
@@ -189,7 +189,7 @@ func (b *bench) open() (*stepper, error) {
 	return s, nil
 }
 
-func (b *bench) build(arch *model.Arch, pre *weights.Preprocess) error {
+func (b *bench) build(arch *model.Arch, pre *checkpoint.Preprocess) error {
 	p, err := device.ParsePrecision(b.cfg.Train.Precision)
 	if err != nil {
 		return err
@@ -313,9 +313,9 @@ func median(x []float64) float64 {
 
 // preprocess is of the configuration's shape and cost, with grey for a mean and ImageNet's spread of colours along the
 // axes: statistics of real pictures would take a pass over all of them.
-func (b *bench) preprocess() (weights.Preprocess, error) {
+func (b *bench) preprocess() (checkpoint.Preprocess, error) {
 	in := b.cfg.Model.Input
-	p := weights.Preprocess{
+	p := checkpoint.Preprocess{
 		Resize: b.cfg.Data.Resize, Crop: in.Size, Channels: in.Channels, MeanKind: string(b.cfg.Data.Mean),
 		Scale: Scale(&b.cfg), Eigvec: [3][3]float64{{1, 0, 0}, {0, 1, 0}, {0, 0, 1}}, Stdev: [3]float64{
 			19.72, 37.09, 121.78,
@@ -340,7 +340,7 @@ func (b *bench) preprocess() (weights.Preprocess, error) {
 }
 
 // feeder gives the pictures, and what to call in the end.
-func (b *bench) feeder(p *weights.Preprocess, classes int) (feeder, func(), error) {
+func (b *bench) feeder(p *checkpoint.Preprocess, classes int) (feeder, func(), error) {
 	t := b.cfg.Train
 	if b.Source == nil {
 		return &synthetic{pre: p, classes: classes, batch: t.Batch, seed: t.Seed, filled: map[*uint8]bool{}}, func() {},
@@ -351,7 +351,9 @@ func (b *bench) feeder(p *weights.Preprocess, classes int) (feeder, func(), erro
 	if b.Mode == BenchData {
 		o.CacheBytes = -1
 	}
-	o.Augment = data.Augment{Crop: string(t.Augment.Crop), Flip: t.Augment.Flip, Color: t.Augment.Color, Stats: colors(p)}
+	o.Augment = data.Augment{
+		Crop: string(t.Augment.Crop), Flip: t.Augment.Flip, Color: t.Augment.Color, Stats: colors(p),
+	}
 	l, err := data.NewLoader(b.Source.Train, o)
 	if err != nil {
 		return nil, nil, err
@@ -361,7 +363,7 @@ func (b *bench) feeder(p *weights.Preprocess, classes int) (feeder, func(), erro
 
 // synthetic feeds noise: each of the net's upload slots is filled once and stays as it is.
 type synthetic struct {
-	pre     *weights.Preprocess
+	pre     *checkpoint.Preprocess
 	classes int
 	batch   int
 	seed    uint64

@@ -6,17 +6,18 @@ import (
 	"fmt"
 	"math"
 
+	"alexnet/internal/checkpoint"
 	"alexnet/internal/config"
 	"alexnet/internal/data"
 	"alexnet/internal/device"
 	"alexnet/internal/model"
+	"alexnet/internal/safetensors"
 	"alexnet/internal/text"
-	"alexnet/internal/weights"
 )
 
 // EvalOptions say what Evaluate scores.
 type EvalOptions struct {
-	Checkpoint *weights.Checkpoint // brings its own configuration, preprocessing and class names
+	Checkpoint *checkpoint.Checkpoint // brings its own configuration, preprocessing and class names
 	Devices    []device.Device
 	Set        *data.Set
 	Classes    []string // of the set, to be found among those of the checkpoint
@@ -88,11 +89,11 @@ func evalBatch(asked, configured int) int {
 }
 
 // matchClasses gives the checkpoint's label for each class of the data, by name. Data of other classes is a
-// *weights.BadFile.
-func matchClasses(c *weights.Checkpoint, classes []string) ([]int32, error) {
+// *safetensors.BadFile.
+func matchClasses(c *checkpoint.Checkpoint, classes []string) ([]int32, error) {
 	advice := "give the data it was trained on, or another checkpoint"
 	if len(classes) != len(c.Classes) {
-		return nil, &weights.BadFile{
+		return nil, &safetensors.BadFile{
 			Path: c.Path, Advice: advice,
 			Reason: fmt.Sprintf("is for %d classes (%s), the data has %d (%s)", len(c.Classes),
 				text.Examples(c.Classes), len(classes), text.Examples(classes)),
@@ -112,7 +113,7 @@ func matchClasses(c *weights.Checkpoint, classes []string) ([]int32, error) {
 		labels[i] = n
 	}
 	if len(missing) > 0 {
-		return nil, &weights.BadFile{
+		return nil, &safetensors.BadFile{
 			Path: c.Path, Advice: advice,
 			Reason: fmt.Sprintf("does not know %d of the data's %d classes (%s); its own are %s", len(missing),
 				len(classes), text.Examples(missing), text.Examples(c.Classes)),
@@ -142,22 +143,22 @@ type inference struct {
 	arch    *model.Arch
 	model   *model.Model
 	net     *model.Net
-	pre     weights.Preprocess
+	pre     checkpoint.Preprocess
 	classes []string
 	rows    int
 }
 
 // open makes the checkpoint's net on the devices, with its weights. rows chooses the batch, given the configuration's;
 // keep names layers to be read.
-func open(c *weights.Checkpoint, devs []device.Device, rows func(int) int, keep []string,
+func open(c *checkpoint.Checkpoint, devs []device.Device, rows func(int) int, keep []string,
 	int8 bool,
 ) (*inference, error) {
 	cfg, err := config.Parse(c.Config, nil)
 	if err != nil {
 		return nil, fmt.Errorf("%s: its configuration: %w", c.Path, err)
 	}
-	if c.Dropout != "" && c.Dropout != weights.DropoutPaper {
-		return nil, fmt.Errorf("%s: its dropout is of the form %q, want %q", c.Path, c.Dropout, weights.DropoutPaper)
+	if c.Dropout != "" && c.Dropout != checkpoint.DropoutPaper {
+		return nil, fmt.Errorf("%s: its dropout is of the form %q, want %q", c.Path, c.Dropout, checkpoint.DropoutPaper)
 	}
 	if cfg.Model, err = cfg.Model.ForClasses(len(c.Classes)); err != nil {
 		return nil, fmt.Errorf("%s: %w", c.Path, err)
@@ -169,7 +170,7 @@ func open(c *weights.Checkpoint, devs []device.Device, rows func(int) int, keep 
 	return n, nil
 }
 
-func (n *inference) build(cfg *config.Config, c *weights.Checkpoint, devs []device.Device, keep []string,
+func (n *inference) build(cfg *config.Config, c *checkpoint.Checkpoint, devs []device.Device, keep []string,
 	int8 bool,
 ) (err error) {
 	if err := fits(&n.pre, cfg.Model.Input); err != nil {

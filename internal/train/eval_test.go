@@ -13,12 +13,13 @@ import (
 
 	"go.uber.org/goleak"
 
+	"alexnet/internal/checkpoint"
 	"alexnet/internal/config"
 	"alexnet/internal/data"
 	"alexnet/internal/device"
 	"alexnet/internal/model"
 	"alexnet/internal/run"
-	"alexnet/internal/weights"
+	"alexnet/internal/safetensors"
 )
 
 // trained is a checkpoint of a short run, made once.
@@ -55,7 +56,7 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-func checkpoint(t *testing.T) *weights.Checkpoint {
+func openTrained(t *testing.T) *checkpoint.Checkpoint {
 	t.Helper()
 	path, err := trained()
 	if err != nil {
@@ -88,7 +89,7 @@ func evaluate(t *testing.T, o EvalOptions) *Score {
 }
 
 // viewsByHand runs one view of every validation picture through a net and gives the probabilities, (pictures, classes).
-func viewsByHand(t *testing.T, c *weights.Checkpoint, crop [2]int32, flip bool) []float32 {
+func viewsByHand(t *testing.T, c *checkpoint.Checkpoint, crop [2]int32, flip bool) []float32 {
 	t.Helper()
 	n, err := open(c, references(1), func(int) int { return pictures().Val.Len() }, nil, false)
 	if err != nil {
@@ -159,7 +160,7 @@ func sameScore(t *testing.T, what string, got *Score, want Score) {
 // 16x16 at 14x14 is (1, 1), the corners are (0, 0), (0, 2), (2, 0), (2, 2).
 func TestEvaluate(t *testing.T) {
 	t.Parallel()
-	c := checkpoint(t)
+	c := openTrained(t)
 	classes := len(c.Classes)
 	mean := make([]float64, pictures().Val.Len()*classes)
 	for _, flip := range []bool{false, true} {
@@ -197,8 +198,8 @@ func TestEvaluate(t *testing.T) {
 // TestEvaluateClasses: the data's classes are found by name, wherever they stand in the checkpoint; others are refused.
 func TestEvaluateClasses(t *testing.T) {
 	t.Parallel()
-	c := checkpoint(t)
-	labels, err := matchClasses(&weights.Checkpoint{Classes: []string{"dog", "cat", "bird"}}, []string{
+	c := openTrained(t)
+	labels, err := matchClasses(&checkpoint.Checkpoint{Classes: []string{"dog", "cat", "bird"}}, []string{
 		"bird", "cat", "dog",
 	})
 	if err != nil || !slices.Equal(labels, []int32{2, 1, 0}) {
@@ -208,7 +209,7 @@ func TestEvaluateClasses(t *testing.T) {
 		"two classes": c.Classes[:2],
 		"other names": append([]string{"aardvark"}, c.Classes[1:]...),
 	} {
-		var bad *weights.BadFile
+		var bad *safetensors.BadFile
 		_, err := Evaluate(context.Background(), EvalOptions{
 			Checkpoint: c, Devices: references(1), Set: pictures().Val, Classes: names,
 		})
@@ -236,7 +237,7 @@ func TestEvaluateInterrupted(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	_, err := Evaluate(ctx, EvalOptions{
-		Checkpoint: checkpoint(t), Devices: references(1), Set: pictures().Val, Classes: pictures().Classes,
+		Checkpoint: openTrained(t), Devices: references(1), Set: pictures().Val, Classes: pictures().Classes,
 	})
 	if !errors.Is(err, context.Canceled) {
 		t.Error(err)
@@ -246,7 +247,7 @@ func TestEvaluateInterrupted(t *testing.T) {
 // TestPredict: files are answered as the same pictures in a set are, in the order given, unreadable ones apart.
 func TestPredict(t *testing.T) {
 	t.Parallel()
-	c := checkpoint(t)
+	c := openTrained(t)
 	val := shapes(t)
 	broken := filepath.Join(t.TempDir(), "broken.png")
 	if err := os.WriteFile(broken, []byte("no picture"), 0o666); err != nil {
@@ -315,7 +316,7 @@ func checkPrediction(t *testing.T, got Prediction, prob []float32, names []strin
 // TestStrict: the first unreadable picture ends predict, features and evaluation, and nothing behind it is looked at.
 func TestStrict(t *testing.T) {
 	t.Parallel()
-	c := checkpoint(t)
+	c := openTrained(t)
 	broken := filepath.Join(t.TempDir(), "broken.png")
 	if err := os.WriteFile(broken, []byte("no picture"), 0o666); err != nil {
 		t.Fatal(err)
@@ -365,7 +366,7 @@ func TestStrict(t *testing.T) {
 // is the centre crop minus the mean.
 func TestFeatures(t *testing.T) {
 	t.Parallel()
-	c := checkpoint(t)
+	c := openTrained(t)
 	val := shapes(t)
 	images := append(slices.Clone(val[:5]), filepath.Join(t.TempDir(), "missing.png"))
 	read := func(batch int, layer string) *Features {
@@ -486,7 +487,7 @@ func TestBenchSteps(t *testing.T) {
 // TestSynthetic: made-up batches have labels and crops that a net can take.
 func TestSynthetic(t *testing.T) {
 	t.Parallel()
-	pre := weights.Preprocess{Height: 20, Width: 18, Channels: 3, Crop: 14}
+	pre := checkpoint.Preprocess{Height: 20, Width: 18, Channels: 3, Crop: 14}
 	feed := &synthetic{pre: &pre, classes: 10, batch: 64, seed: 1, filled: map[*uint8]bool{}}
 	b := device.NewBatch(0, 64, device.Input{}, make([]uint8, 64*20*18*3))
 	info, err := feed.Next(rowsOf(b))

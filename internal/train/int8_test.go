@@ -127,7 +127,7 @@ func answers(t *testing.T, devs []device.Device, f form, set *data.Set) []int {
 
 // With int8 weights a net's loss moves, but little; on two devices it is that of one.
 func TestInt8Loss(t *testing.T) {
-	c := checkpoint(t)
+	c := openTrained(t)
 	loss := func(devices int, int8 bool) float64 {
 		return evaluate(t, EvalOptions{
 			Checkpoint: c, Devices: references(devices), Set: pictures().Val,

@@ -81,8 +81,8 @@ func (s *span) describe(c *layerClock, int8 bool) {
 	for i := range c.arch.Layers {
 		l := &c.arch.Layers[i]
 		if l.Name == s.name {
-			s.kind, s.macs, s.products, s.traffic = string(l.Kind), l.MACs, 2, layerTraffic(c.arch, l, c.rows, c.size, int8,
-				first)
+			s.kind, s.macs, s.products = string(l.Kind), l.MACs, 2
+			s.traffic = layerTraffic(c.arch, l, c.rows, c.size, int8, first)
 			if first {
 				s.products = 1
 			}

@@ -11,11 +11,11 @@ import (
 	"path/filepath"
 	"slices"
 
+	"alexnet/internal/checkpoint"
 	"alexnet/internal/data"
 	"alexnet/internal/device"
 	"alexnet/internal/report"
 	"alexnet/internal/run"
-	"alexnet/internal/weights"
 )
 
 // Run trains until the configuration's epochs or Options.Steps are reached.
@@ -294,7 +294,9 @@ func (t *trainer) validate(ctx context.Context, whole int) error {
 	if !s.better(bestScore(t.best)) {
 		return nil
 	}
-	t.best = &weights.Best{Step: m.Step, Epoch: m.Epoch, Top1Error: s.Top1Error, Top5Error: s.Top5Error, Loss: s.Loss}
+	t.best = &checkpoint.Best{
+		Step: m.Step, Epoch: m.Epoch, Top1Error: s.Top1Error, Top5Error: s.Top5Error, Loss: s.Loss,
+	}
 	return t.saveBest(whole)
 }
 
@@ -306,7 +308,7 @@ func (t *trainer) epochLine(m report.Metrics) error {
 	return nil
 }
 
-func bestScore(b *weights.Best) *Score {
+func bestScore(b *checkpoint.Best) *Score {
 	if b == nil {
 		return nil
 	}
@@ -360,7 +362,7 @@ func (t *trainer) saveLast() error {
 	c := t.checkpoint(t.sched.state.Validated)
 	c.Momentum = tensors(t.model, device.Momentum)
 	path := t.o.Dir.Checkpoint(run.Last)
-	if err := weights.Save(path, c); err != nil {
+	if err := checkpoint.Save(path, c); err != nil {
 		return err
 	}
 	t.saved, t.savedAt, t.savedState = path, t.steps.pass.Step, state
@@ -373,20 +375,20 @@ func (t *trainer) saveBest(epoch int) error {
 		return nil
 	}
 	path := t.o.Dir.Checkpoint(run.Best)
-	if err := weights.Save(path, t.checkpoint(epoch)); err != nil {
+	if err := checkpoint.Save(path, t.checkpoint(epoch)); err != nil {
 		return err
 	}
 	t.bestPath = path
 	return nil
 }
 
-func (t *trainer) checkpoint(epoch int) *weights.Checkpoint {
-	c := &weights.Checkpoint{
+func (t *trainer) checkpoint(epoch int) *checkpoint.Checkpoint {
+	c := &checkpoint.Checkpoint{
 		Step: t.steps.pass.Step, Sample: t.steps.next, Seed: t.cfg.Train.Seed, Epoch: epoch, Config: t.yaml,
-		Classes: t.o.Source.Classes, Data: weights.Data{
+		Classes: t.o.Source.Classes, Data: checkpoint.Data{
 			Path: whereabouts(t.o.Source.Path), Fingerprint: t.o.Source.Fingerprint,
 		},
-		Device: t.o.Device, Threads: t.o.Threads, Preprocess: t.pre, Dropout: weights.DropoutPaper,
+		Device: t.o.Device, Threads: t.o.Threads, Preprocess: t.pre, Dropout: checkpoint.DropoutPaper,
 		Schedule: t.sched.marshal(), Best: t.best, Params: tensors(t.model, device.Weight),
 	}
 	for _, d := range t.o.Devices {

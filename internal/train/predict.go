@@ -6,15 +6,15 @@ import (
 	"fmt"
 	"slices"
 
+	"alexnet/internal/checkpoint"
 	"alexnet/internal/data"
 	"alexnet/internal/device"
 	"alexnet/internal/model"
-	"alexnet/internal/weights"
 )
 
 // PredictOptions say which net looks at pictures.
 type PredictOptions struct {
-	Checkpoint *weights.Checkpoint
+	Checkpoint *checkpoint.Checkpoint
 	Devices    []device.Device
 	Batch      int      // rows of the net, the most pictures at once; 0: 1
 	Layers     []string // whose outputs are to be read with Features

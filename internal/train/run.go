@@ -16,6 +16,7 @@ import (
 	"math"
 	"strings"
 
+	"alexnet/internal/checkpoint"
 	"alexnet/internal/config"
 	"alexnet/internal/data"
 	"alexnet/internal/device"
@@ -23,7 +24,6 @@ import (
 	"alexnet/internal/report"
 	"alexnet/internal/run"
 	"alexnet/internal/text"
-	"alexnet/internal/weights"
 )
 
 // Options say what Run trains.
@@ -38,7 +38,7 @@ type Options struct {
 	Dir     *run.Dir // where checkpoints, metrics and curves go; nil: nowhere
 
 	// Resume continues the run of this checkpoint, exactly; Init starts a new run from its weights. At most one is set.
-	Resume, Init *weights.Checkpoint
+	Resume, Init *checkpoint.Checkpoint
 	// OwnPreprocess, with Init, computes mean and colour statistics of this data, as the configuration says; otherwise
 	// the file's are kept.
 	OwnPreprocess bool

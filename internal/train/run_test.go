@@ -11,12 +11,13 @@ import (
 	"testing"
 	"time"
 
+	"alexnet/internal/checkpoint"
 	"alexnet/internal/config"
 	"alexnet/internal/data"
 	"alexnet/internal/device"
 	"alexnet/internal/report"
 	"alexnet/internal/run"
-	"alexnet/internal/weights"
+	"alexnet/internal/safetensors"
 )
 
 // undisturbed is a run of all steps in one go.
@@ -244,7 +245,7 @@ func TestResumeRefuses(t *testing.T) {
 	}
 	wider, _ := options(t, "model.fc2.units=32")
 	wider.Resume = c
-	var mismatch *weights.Mismatch
+	var mismatch *checkpoint.Mismatch
 	if _, err := Run(context.Background(), wider); !errors.As(err, &mismatch) {
 		t.Errorf("another net: %v", err)
 	}
@@ -290,7 +291,7 @@ func TestInit(t *testing.T) {
 	// the net comes first: what else differs follows from it
 	o, _ = options(t, "model.conv1.kernels=16", "model.input.size=20", "data.resize=20")
 	o.Init = c
-	var mismatch *weights.Mismatch
+	var mismatch *checkpoint.Mismatch
 	if _, err := Run(context.Background(), o); !errors.As(err, &mismatch) || mismatch.Tensor != "conv1.weight" {
 		t.Errorf("another net: %v", err)
 	}
@@ -311,7 +312,7 @@ func TestInit(t *testing.T) {
 	fewer := twoClasses(t)
 	o, _ = options(t)
 	o.Init, o.Source = c, fewer
-	var bad *weights.BadFile
+	var bad *safetensors.BadFile
 	if _, err := Run(context.Background(), o); !errors.As(err, &bad) {
 		t.Errorf("two classes: %v", err)
 	}

@@ -4,11 +4,11 @@ import (
 	"context"
 	"fmt"
 
+	"alexnet/internal/checkpoint"
 	"alexnet/internal/config"
 	"alexnet/internal/data"
 	"alexnet/internal/device"
 	"alexnet/internal/model"
-	"alexnet/internal/weights"
 )
 
 // Kinds of mean, as data.mean names them.
@@ -21,7 +21,7 @@ const (
 // that is subtracted, and the principal components of colour for the noise. With strict, the first unreadable picture
 // ends it.
 func statistics(ctx context.Context, cfg *config.Config, set *data.Set, strict bool, onBad func(*data.BadPicture)) (
-	weights.Preprocess, error,
+	checkpoint.Preprocess, error,
 ) {
 	prep := data.Prep{Resize: cfg.Data.Resize, Channels: cfg.Model.Input.Channels}
 	ctx, cancel := context.WithCancelCause(ctx)
@@ -36,9 +36,9 @@ func statistics(ctx context.Context, cfg *config.Config, set *data.Set, strict b
 		if cause := context.Cause(ctx); cause != nil {
 			err = cause
 		}
-		return weights.Preprocess{}, err
+		return checkpoint.Preprocess{}, err
 	}
-	p := weights.Preprocess{
+	p := checkpoint.Preprocess{
 		Resize: prep.Resize, Height: s.Height, Width: s.Width, Crop: cfg.Model.Input.Size, Channels: s.Channels,
 		MeanKind: string(cfg.Data.Mean), Mean: s.MeanImage, MeanShape: []int{s.Channels, s.Height, s.Width},
 		Scale: Scale(cfg), Eigvec: s.Eigvec, Stdev: s.Stdev,
@@ -63,7 +63,7 @@ func Scale(cfg *config.Config) []float32 {
 }
 
 // fits tells whether the net's input can be cut out of the pictures.
-func fits(p *weights.Preprocess, in config.Input) error {
+func fits(p *checkpoint.Preprocess, in config.Input) error {
 	if p.Height < in.Size || p.Width < in.Size {
 		key, is := "model.input.size", in.Size
 		if p.Resize > 0 {
@@ -80,18 +80,22 @@ func fits(p *weights.Preprocess, in config.Input) error {
 }
 
 // prep is how files become pictures.
-func prep(p *weights.Preprocess) data.Prep { return data.Prep{Resize: p.Resize, Channels: p.Channels} }
+func prep(p *checkpoint.Preprocess) data.Prep {
+	return data.Prep{Resize: p.Resize, Channels: p.Channels}
+}
 
 // input is how staged pictures become the net's input.
-func input(p *weights.Preprocess) model.Preprocess {
+func input(p *checkpoint.Preprocess) model.Preprocess {
 	return model.Preprocess{Height: p.Height, Width: p.Width, Mean: p.Mean, Scale: p.Scale}
 }
 
 // colors are the principal components for the loader's colour noise.
-func colors(p *weights.Preprocess) *data.Stats { return &data.Stats{Eigvec: p.Eigvec, Stdev: p.Stdev} }
+func colors(p *checkpoint.Preprocess) *data.Stats {
+	return &data.Stats{Eigvec: p.Eigvec, Stdev: p.Stdev}
+}
 
 // loaderOptions are what training, validation and evaluation have in common.
-func loaderOptions(p *weights.Preprocess, crop, rows, workers int) data.LoaderOptions {
+func loaderOptions(p *checkpoint.Preprocess, crop, rows, workers int) data.LoaderOptions {
 	return data.LoaderOptions{
 		Batch: rows, Prep: prep(p), Height: p.Height, Width: p.Width, Crop: crop, Workers: workers,
 	}

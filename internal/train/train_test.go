@@ -9,6 +9,7 @@ import (
 	"sync"
 	"testing"
 
+	"alexnet/internal/checkpoint"
 	"alexnet/internal/config"
 	"alexnet/internal/data"
 	"alexnet/internal/device"
@@ -16,7 +17,7 @@ import (
 	"alexnet/internal/reference"
 	"alexnet/internal/report"
 	"alexnet/internal/run"
-	"alexnet/internal/weights"
+	"alexnet/internal/safetensors"
 )
 
 // tinyPage is a two-column net with all kinds of layers, dropout and exchange, small enough to train for tens of steps
@@ -129,9 +130,9 @@ func folder(t testing.TB) *run.Dir {
 	return d
 }
 
-func load(t testing.TB, path string) *weights.Checkpoint {
+func load(t testing.TB, path string) *checkpoint.Checkpoint {
 	t.Helper()
-	c, err := weights.Load(path)
+	c, err := checkpoint.Load(path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -157,7 +158,7 @@ func state(t testing.TB, path string) string {
 	if c.Best != nil {
 		s += fmt.Sprintf(" best %v", *c.Best)
 	}
-	for _, part := range [][]weights.Tensor{c.Params, c.Momentum} {
+	for _, part := range [][]safetensors.Tensor{c.Params, c.Momentum} {
 		for _, p := range part {
 			v, err := p.Values()
 			if err != nil {

@@ -10,14 +10,15 @@ import (
 	"strings"
 
 	"alexnet/internal/atomicfile"
+	"alexnet/internal/checkpoint"
 	"alexnet/internal/config"
 	"alexnet/internal/data"
 	"alexnet/internal/device"
 	"alexnet/internal/model"
 	"alexnet/internal/report"
 	"alexnet/internal/run"
+	"alexnet/internal/safetensors"
 	"alexnet/internal/text"
-	"alexnet/internal/weights"
 )
 
 // trainer is a run under way.
@@ -27,7 +28,7 @@ type trainer struct {
 	yaml      []byte        // the configuration as given, for run folder and checkpoints
 	precision device.Precision
 	progress  Progress
-	pre       weights.Preprocess
+	pre       checkpoint.Preprocess
 
 	arch    *model.Arch
 	model   *model.Model
@@ -49,7 +50,7 @@ type trainer struct {
 	bad        int
 	loss       *float64 // of the last step
 	last       *Score
-	best       *weights.Best
+	best       *checkpoint.Best
 	saved      string // the last checkpoint; the steps taken and the schedule's state in it
 	savedAt    uint64
 	savedState []byte
@@ -215,21 +216,21 @@ func (t *trainer) checkInit() error {
 	if c == nil {
 		return nil
 	}
-	if c.Dropout != "" && c.Dropout != weights.DropoutPaper {
-		return fmt.Errorf("%s: its dropout is of the form %q, want %q", c.Path, c.Dropout, weights.DropoutPaper)
+	if c.Dropout != "" && c.Dropout != checkpoint.DropoutPaper {
+		return fmt.Errorf("%s: its dropout is of the form %q, want %q", c.Path, c.Dropout, checkpoint.DropoutPaper)
 	}
-	var params []weights.Slot
+	var params []checkpoint.Slot
 	for _, p := range t.arch.Params {
-		params = append(params, weights.Slot{Name: p.Name, Shape: p.Shape})
+		params = append(params, checkpoint.Slot{Name: p.Name, Shape: p.Shape})
 	}
 	err := c.Fits(params)
 	last := t.arch.Params[len(t.arch.Params)-1].Layer
-	var other *weights.Mismatch
+	var other *checkpoint.Mismatch
 	if errors.As(err, &other) && !strings.HasPrefix(other.Tensor, last+".") {
 		return err
 	}
 	if n := len(c.Classes); n > 0 && n != t.arch.Classes {
-		return &weights.BadFile{
+		return &safetensors.BadFile{
 			Path: c.Path,
 			Reason: fmt.Sprintf("is for %d classes (%s), the data at %s has %d", n, text.Examples(c.Classes),
 				t.o.Source.Path, t.arch.Classes),
@@ -260,7 +261,7 @@ func numbered(n int) []string {
 // compareDropout tells of weights that were trained with dropout and now go on without, or the reverse. In the paper's
 // form outputs are multiplied by 1-rate in use; a net without the layer passes them on whole, twice as large at the
 // rate .5.
-func (t *trainer) compareDropout(c *weights.Checkpoint) {
+func (t *trainer) compareDropout(c *checkpoint.Checkpoint) {
 	file, err := config.Parse(c.Config, nil)
 	if err != nil || file.Train.Dropout == t.cfg.Train.Dropout {
 		return // a configuration that is none says nothing about dropout
@@ -389,22 +390,22 @@ func (t *trainer) onBad(b *data.BadPicture) {
 	}
 }
 
-// slots are the places of the model's parameters, for weights.Restore.
-func slots(m *model.Model, part device.Part) []weights.Slot {
-	var all []weights.Slot
+// slots are the places of the model's parameters, for checkpoint.Restore.
+func slots(m *model.Model, part device.Part) []checkpoint.Slot {
+	var all []checkpoint.Slot
 	for i, p := range m.Arch().Params {
-		all = append(all, weights.Slot{
+		all = append(all, checkpoint.Slot{
 			Name: p.Name, Shape: p.Shape, Store: func(src []float32) error { return m.Store(i, part, src) },
 		})
 	}
 	return all
 }
 
-// tensors are the model's parameters, for weights.Save.
-func tensors(m *model.Model, part device.Part) []weights.Tensor {
-	var all []weights.Tensor
+// tensors are the model's parameters, for checkpoint.Save.
+func tensors(m *model.Model, part device.Part) []safetensors.Tensor {
+	var all []safetensors.Tensor
 	for i, p := range m.Arch().Params {
-		all = append(all, weights.Tensor{
+		all = append(all, safetensors.Tensor{
 			Name: p.Name, Shape: p.Shape, Fill: func(dst []float32) error { return m.Fetch(i, part, dst) },
 		})
 	}

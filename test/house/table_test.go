@@ -20,9 +20,8 @@ var table = map[string]string{
 	"data": "golang.org/x/image golang.org/x/sys gonum.org/v1/gonum philox",
 
 	// Nets in files know neither the net nor what computes it.
-	"weights": "atomicfile text",
-	"golden":  "philox weights",
-	"builtin": "weights",
+	"golden":  "philox safetensors",
+	"builtin": "checkpoint safetensors",
 
 	// Backends know the contract, and each other not at all. The reference is the oracle: as little as possible.
 	"device/devicetest": "device golden philox",
@@ -37,18 +36,20 @@ var table = map[string]string{
 	// What is computed: devices are met only through the contract, the command picks the backend.
 	"model":           "config device philox text",
 	"model/modeltest": "config device golden model",
-	"export":          "config device model",
 	"selftest":        "config device model philox",
 
 	// What is written about a run is given numbers and steps.
 	"report": "atomicfile golang.org/x/image gonum.org/v1/plot google.golang.org/protobuf",
 
-	"train": "atomicfile config data device model philox report run text weights",
+	"train": "atomicfile checkpoint config data device model philox report run safetensors text",
 
 	// The only place that picks a backend, and that knows flags.
-	"cmd/alexnet": "atomicfile builtin codeberg.org/sbinet/npyio config cpu data device export " +
-		"github.com/spf13/cobra github.com/spf13/pflag gpu machine model reference report run selftest text train " +
-		"ui weights",
-	"ui":   "github.com/vbauerster/mpb/v8 golang.org/x/term text",
-	"text": "",
+	"cmd/alexnet": "builtin checkpoint config cpu data device github.com/spf13/cobra github.com/spf13/pflag gpu " +
+		"interop machine model npy reference report run safetensors selftest text train ui",
+	"ui":          "github.com/vbauerster/mpb/v8 golang.org/x/term text",
+	"text":        "",
+	"interop":     "atomicfile checkpoint config device model npy safetensors",
+	"checkpoint":  "safetensors text",
+	"npy":         "atomicfile codeberg.org/sbinet/npyio",
+	"safetensors": "atomicfile",
 }

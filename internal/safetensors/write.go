@@ -1,4 +1,4 @@
-package weights
+package safetensors
 
 import (
 	"cmp"
@@ -24,6 +24,15 @@ func Write(path string, meta map[string]string, tensors []Tensor) error {
 		return fmt.Errorf("%s: %w", path, err)
 	}
 	return atomicfile.Write(path, func(f atomicfile.File) error { return encode(f, l, tensors) })
+}
+
+// Encode writes to w, from its beginning, what Write puts into a file. On an error w holds a part of it.
+func Encode(w io.WriterAt, meta map[string]string, tensors []Tensor) error {
+	l, err := newLayout(meta, tensors)
+	if err != nil {
+		return err
+	}
+	return encode(w, l, tensors)
 }
 
 func encode(w io.WriterAt, l *layout, tensors []Tensor) error {

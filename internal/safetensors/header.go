@@ -1,4 +1,4 @@
-package weights
+package safetensors
 
 import (
 	"bytes"
@@ -124,11 +124,11 @@ func quote(s string) string {
 
 // checkNames refuses what could not be read back.
 func checkNames(meta map[string]string, tensors []Tensor) error {
-	for k, v := range meta {
+	for _, k := range slices.Sorted(maps.Keys(meta)) { // of several mistakes always the same is told
 		if reserved(k) {
 			return fmt.Errorf("metadata %q: the name is taken by the checksums", k)
 		}
-		if !utf8.ValidString(k) || !utf8.ValidString(v) {
+		if !utf8.ValidString(k) || !utf8.ValidString(meta[k]) {
 			return fmt.Errorf("metadata %q is not UTF-8", k)
 		}
 	}
@@ -174,13 +174,14 @@ var widths = map[string]int64{
 	"I32": 4, "U32": 4, "F32": 4, "F64": 8, "I64": 8, "U64": 8,
 }
 
-// Reasons and advice of a *BadFile; the path is filled in by Open.
+// Advice of a *BadFile, whose path is filled in by Open.
 const (
 	adviceDamaged = "take another copy of it, or the run's other checkpoint"
 	adviceFormat  = "a safetensors file is needed, such as checkpoints/best.safetensors in a run folder"
 )
 
-func damaged(format string, a ...any) *BadFile {
+// Damaged is the BadFile of content that a sound file of ours cannot have. Its path is the caller's to fill in.
+func Damaged(format string, a ...any) *BadFile {
 	return &BadFile{Reason: fmt.Sprintf(format, a...), Advice: adviceDamaged}
 }
 
@@ -202,7 +203,7 @@ func parse(r io.ReaderAt, size int64) (*Header, error) {
 		}
 	}
 	if int64(n) > size-lengthSize {
-		return nil, damaged("cut short: %d bytes of a header of %d", size-lengthSize, n)
+		return nil, Damaged("cut short: %d bytes of a header of %d", size-lengthSize, n)
 	}
 	text := make([]byte, lengthSize+n)
 	copy(text, prefix[:])
@@ -297,7 +298,7 @@ func (h *Header) decode(dec *json.Decoder, name string) error {
 	}
 	if e.Offsets[0] < 0 || e.Offsets[1] < e.Offsets[0] || e.Offsets[1]-e.Offsets[0] != bytes {
 		return fmt.Errorf("bytes %d to %d for %s of shape %s", e.Offsets[0], e.Offsets[1], *e.DType,
-			shapeString(*e.Shape))
+			ShapeString(*e.Shape))
 	}
 	h.Tensors = append(h.Tensors, Info{
 		Name: name, DType: *e.DType, Shape: *e.Shape, Offset: e.Offsets[0], Bytes: bytes,
@@ -310,16 +311,16 @@ func (h *Header) decode(dec *json.Decoder, name string) error {
 func (h *Header) checkSums(text []byte) error {
 	at := lengthSize + len(opening)
 	if !bytes.HasPrefix(text[lengthSize:], []byte(opening)) || len(text) < at+len(zeroSum) {
-		return damaged("the header is damaged: its checksum is not in its place")
+		return Damaged("the header is damaged: its checksum is not in its place")
 	}
 	got := string(text[at : at+len(zeroSum)])
 	copy(text[at:], zeroSum)
 	if want := sumString(crc32.Checksum(text, castagnoli)); got != want {
-		return damaged("the header is damaged: its CRC32C is %s, not %q", want, got)
+		return Damaged("the header is damaged: its CRC32C is %s, not %q", want, got)
 	}
 	for _, t := range h.Tensors {
 		if h.sums[t.Name] == "" {
-			return damaged("tensor %s has no checksum", t.Name)
+			return Damaged("tensor %s has no checksum", t.Name)
 		}
 	}
 	return nil
@@ -338,16 +339,16 @@ func (h *Header) checkPlaces(start, size int64) error {
 	end := int64(0)
 	for _, t := range order {
 		if t.Offset != end {
-			return damaged("tensor %s begins at byte %d, not %d", t.Name, t.Offset, end)
+			return Damaged("tensor %s begins at byte %d, not %d", t.Name, t.Offset, end)
 		}
 		if t.Bytes > size-start-end {
-			return damaged("cut short: tensor %s ends at byte %d of a file of %d", t.Name, start+end+t.Bytes, size)
+			return Damaged("cut short: tensor %s ends at byte %d of a file of %d", t.Name, start+end+t.Bytes, size)
 		}
 		end += t.Bytes
 		t.Offset += start
 	}
 	if start+end != size {
-		return damaged("%d bytes after the last tensor", size-start-end)
+		return Damaged("%d bytes after the last tensor", size-start-end)
 	}
 	return nil
 }

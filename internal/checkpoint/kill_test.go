@@ -1,6 +1,6 @@
 //go:build linux || darwin
 
-package weights
+package checkpoint
 
 import (
 	"bufio"
@@ -15,13 +15,15 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"alexnet/internal/safetensors"
 )
 
 // The test binary runs itself as a child that saves and is killed. A child's orders are in these variables.
 const (
 	// "stop N": hang at tensor N; "loop": save again and again; "limit N": no file longer than N bytes
-	orderEnv = "WEIGHTS_TEST_CHILD"
-	pathEnv  = "WEIGHTS_TEST_PATH"
+	orderEnv = "CHECKPOINT_TEST_CHILD"
+	pathEnv  = "CHECKPOINT_TEST_PATH"
 )
 
 func TestMain(m *testing.M) {
@@ -40,7 +42,7 @@ func big(v float32) *Checkpoint {
 	c := &Checkpoint{Step: uint64(v), Dropout: DropoutPaper}
 	for i := range 6 {
 		shape := []int{i + 1, 10_000}
-		t := Tensor{Name: fmt.Sprintf("layer%d.weight", i), Shape: shape, Fill: func(dst []float32) error {
+		t := safetensors.Tensor{Name: fmt.Sprintf("layer%d.weight", i), Shape: shape, Fill: func(dst []float32) error {
 			for j := range dst {
 				dst[j] = v
 			}

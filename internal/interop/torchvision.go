@@ -1,4 +1,4 @@
-package export
+package interop
 
 import (
 	"fmt"
@@ -7,6 +7,7 @@ import (
 	"alexnet/internal/config"
 	"alexnet/internal/device"
 	"alexnet/internal/model"
+	"alexnet/internal/safetensors"
 )
 
 // torchvisionLayer is a layer of torchvision.models.alexnet (torchvision/models/alexnet.py). The average pooling to 6x6
@@ -19,7 +20,9 @@ type torchvisionLayer struct {
 
 func conv(name string, kernels, inputs, size, stride, pad int) torchvisionLayer {
 	return torchvisionLayer{
-		name, config.Layer{Kind: config.Conv, Kernels: kernels, Size: size, Stride: stride, Pad: pad, Act: config.ReLU}, inputs,
+		name, config.Layer{
+			Kind: config.Conv, Kernels: kernels, Size: size, Stride: stride, Pad: pad, Act: config.ReLU,
+		}, inputs,
 	}
 }
 
@@ -140,17 +143,6 @@ func (w *torchvisionLayer) differsInShape(p *model.ParamInfo, l *model.Layer) st
 	if slices.Equal(p.Shape, want) {
 		return ""
 	}
-	return fmt.Sprintf("%s is %s, %s.weight there is %s", p.Name, product(p.Shape), w.name, product(want))
-}
-
-// product is "64x3x11x11".
-func product(shape []int) string {
-	s := ""
-	for i, d := range shape {
-		if i > 0 {
-			s += "x"
-		}
-		s += fmt.Sprint(d)
-	}
-	return s
+	return fmt.Sprintf("%s is %s, %s.weight there is %s", p.Name, safetensors.ShapeString(p.Shape), w.name,
+		safetensors.ShapeString(want))
 }

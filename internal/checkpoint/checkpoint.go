@@ -1,4 +1,10 @@
-package weights
+// Package checkpoint keeps a net in a file with all that a run needs to go on from there, and that whoever uses the net
+// needs to prepare pictures as in training: the checkpoint. It is a safetensors file whose tensors are the parameters
+// under the paper's names, their momentum and the mean of the pictures, and whose metadata say the rest.
+//
+// The package knows neither model nor device: tensors come from and go to callbacks, in logical order (conv OIHW, fc
+// (out, in)), fp32. It imports safetensors and nothing else of the program.
+package checkpoint
 
 import (
 	"encoding/json"
@@ -7,6 +13,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"alexnet/internal/safetensors"
 )
 
 // Checkpoint is a net in a file and all that a run needs to go on from there, or that eval and predict need to treat
@@ -29,13 +37,13 @@ type Checkpoint struct {
 	Hardware   string
 	Algorithms map[string]int // that they chose where several differ in the last bits; see device.Chooser
 	Preprocess Preprocess
-	Dropout    string          // DropoutPaper
-	Schedule   json.RawMessage // what the schedule remembers; nil: nothing
-	Best       *Best           // of the run so far; nil: not validated yet
-	Params     []Tensor        // conv1.weight .. fc8.bias, in the net's order
-	Momentum   []Tensor        // under the parameters' names; empty in best.safetensors
+	Dropout    string               // DropoutPaper
+	Schedule   json.RawMessage      // what the schedule remembers; nil: nothing
+	Best       *Best                // of the run so far; nil: not validated yet
+	Params     []safetensors.Tensor // conv1.weight .. fc8.bias, in the net's order
+	Momentum   []safetensors.Tensor // under the parameters' names; empty in best.safetensors
 
-	file *Reader
+	file *safetensors.Reader
 }
 
 // DropoutPaper is the 2012 form of dropout: a mask in training, outputs times 1-rate at test. The other form in use
@@ -101,9 +109,9 @@ func Save(path string, c *Checkpoint) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
-	var all []Tensor
+	var all []safetensors.Tensor
 	if len(c.Preprocess.MeanShape) > 0 {
-		all = append(all, Of(meanTensor, c.Preprocess.MeanShape, c.Preprocess.Mean))
+		all = append(all, safetensors.Of(meanTensor, c.Preprocess.MeanShape, c.Preprocess.Mean))
 	}
 	for _, t := range c.Params {
 		if t.Name == meanTensor || strings.HasPrefix(t.Name, momentumOf) {
@@ -112,15 +120,14 @@ func Save(path string, c *Checkpoint) error {
 	}
 	all = append(all, c.Params...)
 	for _, t := range c.Momentum {
-		all = append(all, Tensor{Name: momentumOf + t.Name, Shape: t.Shape, Fill: t.Fill})
+		all = append(all, safetensors.Tensor{Name: momentumOf + t.Name, Shape: t.Shape, Fill: t.Fill})
 	}
-	return Write(path, meta, all)
+	return safetensors.Write(path, meta, all)
 }
 
 // meta is the checkpoint's metadata: numbers in decimal, texts as they are, the rest as JSON.
 func (c *Checkpoint) meta() (map[string]string, error) {
-	p := c.Preprocess
-	if err := p.check(); err != nil {
+	if err := c.Preprocess.check(); err != nil {
 		return nil, err
 	}
 	meta := map[string]string{
@@ -128,18 +135,6 @@ func (c *Checkpoint) meta() (map[string]string, error) {
 		"step": strconv.FormatUint(c.Step, 10), "sample": strconv.FormatUint(c.Sample, 10),
 		"seed": strconv.FormatUint(c.Seed, 10), "epoch": strconv.Itoa(c.Epoch), "config": string(c.Config),
 		"dropout": c.Dropout,
-	}
-	parts := map[string]any{
-		"classes": c.Classes, "data": c.Data,
-		"preprocess": preprocess{
-			p.Resize, p.Height, p.Width, p.Crop, p.Channels, p.MeanKind, p.Scale, p.Eigvec, p.Stdev,
-		},
-	}
-	if c.Schedule != nil {
-		parts["schedule"] = c.Schedule
-	}
-	if c.Best != nil {
-		parts["best"] = c.Best
 	}
 	if c.Device != "" {
 		meta["device"] = c.Device
@@ -150,41 +145,57 @@ func (c *Checkpoint) meta() (map[string]string, error) {
 	if c.Hardware != "" {
 		meta["hardware"] = c.Hardware
 	}
-	if len(c.Algorithms) > 0 {
-		parts["algorithms"] = c.Algorithms
-	}
-	for name, v := range parts {
-		text, err := json.Marshal(v)
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", name, err)
+	return meta, c.addParts(meta)
+}
+
+// addParts adds what the metadata hold as JSON.
+func (c *Checkpoint) addParts(meta map[string]string) error {
+	p := &c.Preprocess
+	for _, part := range []struct {
+		name  string
+		there bool
+		value any
+	}{
+		{"classes", true, c.Classes},
+		{"data", true, c.Data},
+		{"preprocess", true, preprocess{
+			p.Resize, p.Height, p.Width, p.Crop, p.Channels, p.MeanKind, p.Scale, p.Eigvec, p.Stdev,
+		}},
+		{"schedule", c.Schedule != nil, c.Schedule},
+		{"best", c.Best != nil, c.Best},
+		{"algorithms", len(c.Algorithms) > 0, c.Algorithms},
+	} {
+		if !part.there {
+			continue
 		}
-		meta[name] = string(text)
+		text, err := json.Marshal(part.value)
+		if err != nil {
+			return fmt.Errorf("%s: %w", part.name, err)
+		}
+		meta[part.name] = string(text)
 	}
-	return meta, nil
+	return nil
 }
 
 // check holds the mean to its shape and to the channels.
 func (p *Preprocess) check() error {
-	size, err := sizeOf(p.MeanShape, 1)
 	switch {
-	case err != nil:
-		return err
 	case len(p.MeanShape) == 0 && len(p.Mean) == 0:
 		return nil
-	case len(p.MeanShape) == 0, size != int64(len(p.Mean)):
-		return fmt.Errorf("a mean of %d numbers in shape %s", len(p.Mean), shapeString(p.MeanShape))
+	case len(p.MeanShape) == 0, safetensors.Tensor{Shape: p.MeanShape}.Len() != len(p.Mean):
+		return fmt.Errorf("a mean of %d numbers in shape %s", len(p.Mean), safetensors.ShapeString(p.MeanShape))
 	case slices.Equal(p.MeanShape, []int{p.Channels}), slices.Equal(p.MeanShape, []int{p.Channels, p.Height, p.Width}):
 		return nil
 	}
-	return fmt.Errorf("a mean of shape %s for pictures of %dx%dx%d", shapeString(p.MeanShape), p.Channels, p.Height,
-		p.Width)
+	return fmt.Errorf("a mean of shape %s for pictures of %dx%dx%d", safetensors.ShapeString(p.MeanShape),
+		p.Channels, p.Height, p.Width)
 }
 
 // Load opens a checkpoint and reads all but the tensors of the net, which stay in the file: their Fill reads them, one
-// at a time and checked against its CRC32C, until Close. A file that is no sound checkpoint is a *BadFile. The file may
-// be replaced meanwhile; what is read is what was there.
+// at a time and checked against its CRC32C, until Close. A file that is no sound checkpoint is a *safetensors.BadFile.
+// The file may be replaced meanwhile; what is read is what was there.
 func Load(path string) (*Checkpoint, error) {
-	r, err := Open(path)
+	r, err := safetensors.Open(path)
 	if err != nil {
 		return nil, err
 	}
@@ -196,26 +207,27 @@ func Load(path string) (*Checkpoint, error) {
 }
 
 // LoadFrom is Load from an open file, which the checkpoint's Close closes.
-func LoadFrom(r *Reader) (*Checkpoint, error) {
-	c := &Checkpoint{Path: r.path, file: r}
+func LoadFrom(r *safetensors.Reader) (*Checkpoint, error) {
+	c := &Checkpoint{Path: r.Path(), file: r}
 	if err := c.read(r); err != nil {
-		return nil, at(r.path, err)
+		var bad *safetensors.BadFile
+		if errors.As(err, &bad) {
+			bad.Path = c.Path
+		}
+		return nil, err
 	}
 	return c, nil
 }
 
-func (c *Checkpoint) read(r *Reader) error {
-	if r.Meta[ExportKey] != "" {
-		return exported(r.Meta)
-	}
-	if r.Meta["format"] != formatName || !r.checked {
-		return &BadFile{
+func (c *Checkpoint) read(r *safetensors.Reader) error {
+	if r.Meta["format"] != formatName || !r.Checked() {
+		return &safetensors.BadFile{
 			Reason: "a safetensors file, but not a checkpoint of this program",
 			Advice: "files of other programs have to be imported first",
 		}
 	}
 	if v := r.Meta["format_version"]; v != strconv.Itoa(formatVersion) {
-		return &BadFile{
+		return &safetensors.BadFile{
 			Reason: fmt.Sprintf("a checkpoint of format version %s; this program reads version %d", v, formatVersion),
 			Advice: "use the version of alexnet that wrote it, or a newer one",
 		}
@@ -241,7 +253,7 @@ func (c *Checkpoint) read(r *Reader) error {
 		}
 	}
 	if err := c.Preprocess.check(); err != nil {
-		return damaged("preprocessing: %v", err)
+		return safetensors.Damaged("preprocessing: %v", err)
 	}
 	return nil
 }
@@ -251,32 +263,48 @@ func (c *Checkpoint) read(r *Reader) error {
 func (c *Checkpoint) setMeta(meta map[string]string) error {
 	c.Config, c.Dropout, c.Device, c.Hardware = []byte(meta["config"]), meta["dropout"], meta["device"],
 		meta["hardware"]
-	for name, n := range map[string]*uint64{"step": &c.Step, "sample": &c.Sample, "seed": &c.Seed} {
+	for _, n := range []struct {
+		name string
+		into *uint64
+	}{{"step", &c.Step}, {"sample", &c.Sample}, {"seed", &c.Seed}} {
 		var err error
-		if *n, err = strconv.ParseUint(meta[name], 10, 64); err != nil {
-			return damaged("metadata %s is %q", name, meta[name])
+		if *n.into, err = strconv.ParseUint(meta[n.name], 10, 64); err != nil {
+			return safetensors.Damaged("metadata %s is %q", n.name, meta[n.name])
 		}
 	}
 	var err error
 	if c.Epoch, err = strconv.Atoi(meta["epoch"]); err != nil {
-		return damaged("metadata epoch is %q", meta["epoch"])
+		return safetensors.Damaged("metadata epoch is %q", meta["epoch"])
 	}
 	if text, there := meta["threads"]; there {
 		if c.Threads, err = strconv.Atoi(text); err != nil {
-			return damaged("metadata threads is %q", text)
+			return safetensors.Damaged("metadata threads is %q", text)
 		}
 	}
+	return c.setParts(meta)
+}
+
+// setParts reads back what the metadata hold as JSON.
+func (c *Checkpoint) setParts(meta map[string]string) error {
 	var p preprocess
-	for name, v := range map[string]any{
-		"classes": &c.Classes, "data": &c.Data, "preprocess": &p, "schedule": &c.Schedule, "best": &c.Best,
-		"algorithms": &c.Algorithms,
+	for _, part := range []struct {
+		name    string
+		missing bool // it may be
+		into    any
+	}{
+		{"classes", false, &c.Classes},
+		{"data", false, &c.Data},
+		{"preprocess", false, &p},
+		{"schedule", true, &c.Schedule},
+		{"best", true, &c.Best},
+		{"algorithms", true, &c.Algorithms},
 	} {
-		text, there := meta[name]
-		if !there && (name == "schedule" || name == "best" || name == "algorithms") {
+		text, there := meta[part.name]
+		if !there && part.missing {
 			continue
 		}
-		if err := json.Unmarshal([]byte(text), v); err != nil {
-			return damaged("metadata %s: %v", name, err)
+		if err := json.Unmarshal([]byte(text), part.into); err != nil {
+			return safetensors.Damaged("metadata %s: %v", part.name, err)
 		}
 	}
 	c.Preprocess = Preprocess{

@@ -1,4 +1,4 @@
-package weights
+package safetensors
 
 import (
 	"encoding/binary"
@@ -49,6 +49,9 @@ func NewReader(path string, r io.ReaderAt, size int64) (*Reader, error) {
 	return &Reader{Header: *h, path: path, r: r}, nil
 }
 
+// Path is what errors call the file.
+func (r *Reader) Path() string { return r.path }
+
 // Close closes the file that Open opened.
 func (r *Reader) Close() error {
 	if r.file == nil {
@@ -72,7 +75,7 @@ func at(path string, err error) error {
 	case err == nil:
 		return nil
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
-		bad = damaged("cut short while it was read")
+		bad = Damaged("cut short while it was read")
 	case !errors.As(err, &bad):
 		return fmt.Errorf("%s: %w", path, err)
 	}
@@ -90,7 +93,7 @@ func (r *Reader) read(t Info, dst []float32) error {
 		}
 	}
 	if len(dst) != t.Len() {
-		return fmt.Errorf("tensor %s: %d values for shape %s", t.Name, len(dst), shapeString(t.Shape))
+		return fmt.Errorf("tensor %s: %d values for shape %s", t.Name, len(dst), ShapeString(t.Shape))
 	}
 	in := io.NewSectionReader(r.r, t.Offset, t.Bytes)
 	buf := make([]byte, min(chunk, t.Bytes))
@@ -107,7 +110,7 @@ func (r *Reader) read(t Info, dst []float32) error {
 		dst = dst[n:]
 	}
 	if want := r.sums[t.Name]; r.checked && sumString(crc) != want {
-		return damaged("tensor %s is damaged: its CRC32C is %s, not %s", t.Name, sumString(crc), want)
+		return Damaged("tensor %s is damaged: its CRC32C is %s, not %s", t.Name, sumString(crc), want)
 	}
 	return nil
 }

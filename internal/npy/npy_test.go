@@ -1,4 +1,4 @@
-package main
+package npy
 
 import (
 	"fmt"
@@ -11,7 +11,7 @@ import (
 	"codeberg.org/sbinet/npyio"
 )
 
-func TestWriteNPY(t *testing.T) {
+func TestWrite(t *testing.T) {
 	for _, shape := range [][]int{{2, 3, 2, 5}, {3, 4, 5}, {2, 7}} {
 		t.Run(fmt.Sprint(shape), func(t *testing.T) {
 			n := 1
@@ -23,22 +23,22 @@ func TestWriteNPY(t *testing.T) {
 				want[i] = float32(i) + .25
 			}
 			path := filepath.Join(t.TempDir(), "f.npy")
-			if err := writeNPY(path, want, shape); err != nil {
+			if err := Write(path, want, shape); err != nil {
 				t.Fatal(err)
 			}
-			checkNPY(t, path, shape, want)
+			checkFile(t, path, shape, want)
 		})
 	}
 }
 
-// checkNPY wants a file of float32 in row-major order, read by a library.
-func checkNPY(t *testing.T, path string, shape []int, want []float32) {
+// checkFile wants a file of float32 in row-major order, read by a library.
+func checkFile(t *testing.T, path string, shape []int, want []float32) {
 	t.Helper()
 	f, err := os.Open(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer closeQuietly(f)
+	defer f.Close()
 	r, err := npyio.NewReader(f)
 	if err != nil {
 		t.Fatal(err)

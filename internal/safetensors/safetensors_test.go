@@ -1,4 +1,4 @@
-package weights
+package safetensors
 
 import (
 	"bytes"
@@ -27,12 +27,8 @@ func (m *memory) WriteAt(p []byte, off int64) (int, error) {
 }
 
 func encoded(t interface{ Fatal(...any) }, meta map[string]string, tensors []Tensor) []byte {
-	l, err := newLayout(meta, tensors)
-	if err != nil {
-		t.Fatal(err)
-	}
 	var m memory
-	if err := encode(&m, l, tensors); err != nil {
+	if err := Encode(&m, meta, tensors); err != nil {
 		t.Fatal(err)
 	}
 	return m
@@ -415,6 +411,16 @@ func TestWriteRefuses(t *testing.T) {
 		}
 		if left, _ := os.ReadDir(filepath.Dir(path)); len(left) != 0 {
 			t.Errorf("%s: left behind: %v", want, left)
+		}
+	}
+}
+
+// Of several mistakes in the metadata it is always the same that is told.
+func TestErrorsInOrder(t *testing.T) {
+	meta := map[string]string{"checksum": "", "crc32c": "", "a": "\xff", "b": "\xff", "c": "\xff"}
+	for range 50 {
+		if err := Encode(&memory{}, meta, nil); err == nil || !strings.Contains(err.Error(), `metadata "a"`) {
+			t.Fatalf("error %v, want the first by name", err)
 		}
 	}
 }

@@ -1,9 +1,10 @@
-package weights
+package checkpoint
 
 import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"math"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -12,6 +13,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
+
+	"alexnet/internal/safetensors"
 )
 
 // example is a checkpoint with something in every field. scale tells the values of two checkpoints apart.
@@ -42,14 +45,16 @@ func example(scale float32) *Checkpoint {
 		Dropout:  DropoutPaper,
 		Schedule: json.RawMessage(`{"drops":1,"best":0.25}`),
 		Best:     &Best{Step: 77, Epoch: 2, Top1Error: 1.0 / 3, Top5Error: 0.125, Loss: 1.75},
-		Params: []Tensor{
-			Of("conv1.weight", []int{2, 3, 1, 1}, times(1, 2, 3, 4, 5, 6)), Of("conv1.bias", []int{2}, times(7, 8)),
-			Of("fc8.weight", []int{3, 2}, times(9, 10, 11, 12, 13, 14)), Of("fc8.bias", []int{3}, times(15, 16, 17)),
+		Params: []safetensors.Tensor{
+			safetensors.Of("conv1.weight", []int{2, 3, 1, 1}, times(1, 2, 3, 4, 5, 6)),
+			safetensors.Of("conv1.bias", []int{2}, times(7, 8)),
+			safetensors.Of("fc8.weight", []int{3, 2}, times(9, 10, 11, 12, 13, 14)),
+			safetensors.Of("fc8.bias", []int{3}, times(15, 16, 17)),
 		},
-		Momentum: []Tensor{
-			Of("conv1.weight", []int{2, 3, 1, 1}, times(-1, -2, -3, -4, -5, -6)),
-			Of("conv1.bias", []int{2}, times(-7, -8)), Of("fc8.weight", []int{3, 2},
-				times(-9, -10, -11, -12, -13, -14)), Of("fc8.bias", []int{3}, times(-15, -16, -17)),
+		Momentum: []safetensors.Tensor{
+			safetensors.Of("conv1.weight", []int{2, 3, 1, 1}, times(-1, -2, -3, -4, -5, -6)),
+			safetensors.Of("conv1.bias", []int{2}, times(-7, -8)), safetensors.Of("fc8.weight", []int{3, 2},
+				times(-9, -10, -11, -12, -13, -14)), safetensors.Of("fc8.bias", []int{3}, times(-15, -16, -17)),
 		},
 	}
 }
@@ -62,7 +67,7 @@ func plain(t *testing.T, c *Checkpoint) any {
 		Shape  []int
 		Values []float32
 	}
-	values := func(ts []Tensor) (out []tensor) {
+	values := func(ts []safetensors.Tensor) (out []tensor) {
 		for _, x := range ts {
 			v, err := x.Values()
 			if err != nil {
@@ -137,14 +142,19 @@ func TestCompact(t *testing.T) {
 			t.Fatal(err)
 		}
 		for j := range v {
-			h, _ := toHalf(v[j])
-			v[j] = half(h)
+			v[j] = rounded(v[j])
 		}
-		want.Params[i] = Of(want.Params[i].Name, want.Params[i].Shape, v)
+		want.Params[i] = safetensors.Of(want.Params[i].Name, want.Params[i].Shape, v)
 	}
 	if diff := cmp.Diff(plain(t, want), plain(t, got), unexported); diff != "" {
 		t.Errorf("came back differently (-want +loaded):\n%s", diff)
 	}
+}
+
+// rounded is the nearest number with the 11 significant bits of a binary16, x being in the range of its normal ones.
+func rounded(x float32) float32 {
+	frac, exp := math.Frexp(float64(x)) // frac is in [0.5, 1)
+	return float32(math.Ldexp(math.RoundToEven(frac*(1<<11)), exp-11))
 }
 
 // A checkpoint is read from memory as from a file, damage included.
@@ -154,7 +164,7 @@ func TestLoadFrom(t *testing.T) {
 		t.Fatal(err)
 	}
 	from := func(b []byte) (*Checkpoint, error) {
-		r, err := NewReader("built in", bytes.NewReader(b), int64(len(b)))
+		r, err := safetensors.NewReader("built in", bytes.NewReader(b), int64(len(b)))
 		if err != nil {
 			return nil, err
 		}
@@ -172,24 +182,9 @@ func TestLoadFrom(t *testing.T) {
 	if c, err = from(b); err == nil {
 		_, err = c.Momentum[3].Values()
 	}
-	var bad *BadFile
+	var bad *safetensors.BadFile
 	if !errors.As(err, &bad) || bad.Path != "built in" {
 		t.Errorf("error %v", err)
-	}
-}
-
-func TestExportIsNoCheckpoint(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "f")
-	if err := Write(path, map[string]string{ExportKey: "plain", SourceKey: "runs/train/checkpoints/best.safetensors"},
-		example(1).Params); err != nil {
-		t.Fatal(err)
-	}
-	_, err := Load(path)
-	want := path + ": weights exported for other programs (plain), not a checkpoint; use the checkpoint that it was " +
-		"made from: runs/train/checkpoints/best.safetensors"
-	var bad *BadFile
-	if !errors.As(err, &bad) || err.Error() != want {
-		t.Errorf("error %v, want %s", err, want)
 	}
 }
 
@@ -201,9 +196,26 @@ func TestSameCheckpointSameBytes(t *testing.T) {
 	}
 }
 
+// The bytes of a checkpoint do not change from version to version, and what was saved once can be read for good:
+// testdata/full.safetensors is example(1), recorded, and not to be made again.
+func TestRecordedBytes(t *testing.T) {
+	const recorded = "testdata/full.safetensors"
+	want, err1 := os.ReadFile(recorded)
+	got, err2 := os.ReadFile(saved(t, example(1)))
+	if err := errors.Join(err1, err2); err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(got, want) {
+		t.Errorf("bytes differ:\ngot  %q\nwant %q", got, want)
+	}
+	if diff := cmp.Diff(plain(t, example(1)), plain(t, loaded(t, recorded)), unexported); diff != "" {
+		t.Errorf("the recorded file reads differently (-want +loaded):\n%s", diff)
+	}
+}
+
 // The names in the file are a promise to other programs.
 func TestNamesInFile(t *testing.T) {
-	h, err := Open(saved(t, example(1)))
+	h, err := safetensors.Open(saved(t, example(1)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -277,7 +289,7 @@ func TestLoadRefuses(t *testing.T) {
 		}
 		return meta
 	}
-	mean := Of(meanTensor, []int{3, 2, 2}, example(1).Preprocess.Mean)
+	mean := safetensors.Of(meanTensor, []int{3, 2, 2}, example(1).Preprocess.Mean)
 	for want, change := range map[string]func(map[string]string){
 		"not a checkpoint of this program": func(m map[string]string) { delete(m, "format") },
 		"format version 2; this program reads": func(m map[string]string) {
@@ -300,13 +312,44 @@ func TestLoadRefuses(t *testing.T) {
 		meta := good()
 		change(meta)
 		path := filepath.Join(t.TempDir(), "f.safetensors")
-		if err := Write(path, meta, []Tensor{mean}); err != nil {
+		if err := safetensors.Write(path, meta, []safetensors.Tensor{mean}); err != nil {
 			t.Fatal(err)
 		}
 		_, err := Load(path)
-		var bad *BadFile
+		var bad *safetensors.BadFile
 		if !errors.As(err, &bad) || !strings.Contains(err.Error(), want) || bad.Path != path || bad.Advice == "" {
 			t.Errorf("error %v, want %q", err, want)
+		}
+	}
+}
+
+// Of several mistakes it is always the same that is told: the first in the order of the fields, not of a map.
+func TestErrorsInOrder(t *testing.T) {
+	mean := safetensors.Of(meanTensor, []int{3, 2, 2}, example(1).Preprocess.Mean)
+	fields := strings.Fields("step sample seed epoch threads classes data preprocess schedule best algorithms")
+	for i, first := range fields {
+		meta, err := example(1).meta()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, wrong := range fields[i:] {
+			meta[wrong] = "?"
+		}
+		path := filepath.Join(t.TempDir(), "f.safetensors")
+		if err := safetensors.Write(path, meta, []safetensors.Tensor{mean}); err != nil {
+			t.Fatal(err)
+		}
+		for range 20 {
+			if _, err := Load(path); err == nil || !strings.Contains(err.Error(), "metadata "+first) {
+				t.Fatalf("error %v, want %s first", err, first)
+			}
+		}
+	}
+	wrong := example(1)
+	wrong.Preprocess.Stdev[0], wrong.Schedule, wrong.Best.Loss = math.NaN(), json.RawMessage("{"), math.NaN()
+	for range 50 {
+		if _, err := wrong.meta(); err == nil || !strings.HasPrefix(err.Error(), "preprocess: ") {
+			t.Fatalf("error %v, want preprocess first", err)
 		}
 	}
 }
@@ -314,7 +357,7 @@ func TestLoadRefuses(t *testing.T) {
 // net collects what Restore stores.
 type net map[string][]float32
 
-func (n net) slots(prefix string, of []Tensor) (s []Slot) {
+func (n net) slots(prefix string, of []safetensors.Tensor) (s []Slot) {
 	for _, t := range of {
 		s = append(s, Slot{Name: t.Name, Shape: t.Shape, Store: func(src []float32) error {
 			n[prefix+t.Name] = append([]float32{}, src...)
@@ -446,14 +489,24 @@ func TestDamagedTensorIsFoundByRestore(t *testing.T) {
 	}
 	c := loaded(t, path)
 	n := net{}
-	var bad *BadFile
+	var bad *safetensors.BadFile
 	err = c.Restore(n.slots("", c.Params), n.slots("v ", c.Momentum))
 	if !errors.As(err, &bad) || bad.Path != path || !strings.Contains(err.Error(), "tensor optim.fc8.bias is damaged") {
 		t.Errorf("error %v", err)
 	}
 }
 
-// Whatever stands in the metadata of a file with right checksums: no panic, only *BadFile.
+// memory is a file in memory.
+type memory []byte
+
+func (m *memory) WriteAt(p []byte, off int64) (int, error) {
+	if need := int(off) + len(p); need > len(*m) {
+		*m = append(*m, make([]byte, need-len(*m))...)
+	}
+	return copy((*m)[off:], p), nil
+}
+
+// Whatever stands in the metadata of a file with right checksums: no panic, only *safetensors.BadFile.
 func FuzzLoad(f *testing.F) {
 	meta, err := example(1).meta()
 	if err != nil {
@@ -463,7 +516,7 @@ func FuzzLoad(f *testing.F) {
 		meta["best"])
 	f.Add("1", "0", "-1", "null", `{"channels":3,"height":2,"width":2}`, "null", "null")
 	f.Add("2", "", "x", "[1]", "{", "", "[]")
-	mean := Of(meanTensor, []int{3, 2, 2}, example(1).Preprocess.Mean)
+	mean := safetensors.Of(meanTensor, []int{3, 2, 2}, example(1).Preprocess.Mean)
 	f.Fuzz(func(t *testing.T, version, step, epoch, classes, preprocess, schedule, best string) {
 		for k, v := range map[string]string{
 			"format_version": version, "step": step, "epoch": epoch, "classes": classes,
@@ -473,13 +526,16 @@ func FuzzLoad(f *testing.F) {
 				t.Skip("cannot be written")
 			}
 		}
-		b := encoded(t, meta, []Tensor{mean})
-		r, err := NewReader("f", bytes.NewReader(b), int64(len(b)))
+		var b memory
+		if err := safetensors.Encode(&b, meta, []safetensors.Tensor{mean}); err != nil {
+			t.Fatal(err)
+		}
+		r, err := safetensors.NewReader("f", bytes.NewReader(b), int64(len(b)))
 		if err != nil {
 			t.Fatal(err)
 		}
 		c, err := LoadFrom(r)
-		var bad *BadFile
+		var bad *safetensors.BadFile
 		if err != nil {
 			if !errors.As(err, &bad) {
 				t.Fatalf("error %T %v", err, err)

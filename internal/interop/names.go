@@ -1,13 +1,15 @@
-// Package export says what a net's parameters are called, and what they must be, in other programs.
+// Package interop is nets in other programs' words: what their parameters are called there, what the numbers must be,
+// and what a file says to whoever reads it there.
 //
-// Names and shapes are a matter of the target: see [Plain] and [Torchvision]. The numbers change in one place. Our
+// Names and shapes are a matter of the form: see [Plain] and [Torchvision]. The numbers change in one place. Our
 // dropout is the paper's: a mask in training, outputs times 1-rate in use. PyTorch's, Caffe's and others' is inverted:
-// times 1/(1-rate) in training, nothing in use. So in an exported net the weights of the layer that reads behind a
+// times 1/(1-rate) in training, nothing in use. So in an exported net the weights of the layer that reads after a
 // dropout layer are multiplied by 1-rate, and the net in use is the same; the bias stays. That is exact for a rate of
 // 0.5.
 //
-// The package knows the net (model) and no file format.
-package export
+// It stands on the net (model, config), on checkpoint, and on the formats (safetensors, npy); it may import no backend
+// and nothing that trains.
+package interop
 
 import (
 	"fmt"

@@ -1,12 +1,44 @@
-package weights
+package checkpoint
 
 import (
 	"fmt"
 	"slices"
 	"strings"
 
+	"alexnet/internal/safetensors"
 	"alexnet/internal/text"
 )
+
+// Slot is where a tensor of a checkpoint goes: a parameter of a model.
+type Slot struct {
+	Name  string // "conv1.weight", also for its momentum
+	Shape []int
+	// Store takes the values, in row-major order; src is the caller's again when it returns.
+	Store func(src []float32) error
+}
+
+// Mismatch is a sound checkpoint of another net: a tensor is missing, is one too many, or has another shape.
+type Mismatch struct {
+	Path   string
+	Tensor string
+	File   []int  // shape in the file; nil: not there
+	Net    []int  // shape in the net; nil: not there
+	Advice string // what to do next
+}
+
+func (e *Mismatch) Error() string {
+	what := ""
+	switch {
+	case e.File == nil:
+		what = fmt.Sprintf("holds no %s, the net has one of %s", e.Tensor, safetensors.ShapeString(e.Net))
+	case e.Net == nil:
+		what = fmt.Sprintf("holds %s of %s, the net has none", e.Tensor, safetensors.ShapeString(e.File))
+	default:
+		what = fmt.Sprintf("%s is %s in the file and %s in the net", e.Tensor, safetensors.ShapeString(e.File),
+			safetensors.ShapeString(e.Net))
+	}
+	return e.Path + ": " + what + "; " + e.Advice
+}
 
 // Restore copies the checkpoint into a net: params from Params and, where momentum is not nil, momentum from Momentum,
 // by name. Before it stores anything it compares all names and shapes, and fails with a *Mismatch where file and net
@@ -22,7 +54,7 @@ func (c *Checkpoint) Restore(params, momentum []Slot) error {
 	}
 	longest := 0
 	for _, s := range slices.Concat(params, momentum) {
-		longest = max(longest, Tensor{Shape: s.Shape}.Len())
+		longest = max(longest, safetensors.Tensor{Shape: s.Shape}.Len())
 	}
 	buf := make([]float32, longest)
 	if err := copyAll(c.Params, params, buf); err != nil {
@@ -35,7 +67,7 @@ func (c *Checkpoint) Restore(params, momentum []Slot) error {
 // net's. The slots need no Store.
 func (c *Checkpoint) Fits(params []Slot) error { return c.compare(c.Params, params, "") }
 
-func copyAll(from []Tensor, to []Slot, buf []float32) error {
+func copyAll(from []safetensors.Tensor, to []Slot, buf []float32) error {
 	for _, s := range to {
 		t := from[find(from, s.Name)]
 		v := buf[:t.Len()]
@@ -49,12 +81,12 @@ func copyAll(from []Tensor, to []Slot, buf []float32) error {
 	return nil
 }
 
-func find(in []Tensor, name string) int {
-	return slices.IndexFunc(in, func(t Tensor) bool { return t.Name == name })
+func find(in []safetensors.Tensor, name string) int {
+	return slices.IndexFunc(in, func(t safetensors.Tensor) bool { return t.Name == name })
 }
 
 // compare finds the first difference between the tensors of a file and those of a net.
-func (c *Checkpoint) compare(file []Tensor, net []Slot, prefix string) error {
+func (c *Checkpoint) compare(file []safetensors.Tensor, net []Slot, prefix string) error {
 	for _, s := range net {
 		i := find(file, s.Name)
 		if i < 0 {
@@ -86,7 +118,7 @@ func (c *Checkpoint) adviceMissing(n int, prefix string) string {
 }
 
 // adviceShape tells a different number of classes, the usual case of --init, from a different net.
-func (c *Checkpoint) adviceShape(file []Tensor, i int, s Slot) string {
+func (c *Checkpoint) adviceShape(file []safetensors.Tensor, i int, s Slot) string {
 	t, last := file[i], file[len(file)-1]
 	if layer(t.Name) != layer(last.Name) || len(t.Shape) == 0 || len(s.Shape) == 0 ||
 		!slices.Equal(t.Shape[1:], s.Shape[1:]) {
