@@ -31,7 +31,7 @@ func writable(path string) error {
 	info, err := os.Stat(dir)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return advise(exitFailed, "mkdir -p "+text.ShellWord(dir), 
+		return advise(exitFailed, "mkdir -p "+text.ShellWord(dir),
 			fmt.Errorf("cannot write %s: there is no folder %s", path, dir))
 	case err != nil:
 		return fmt.Errorf("cannot write %s: %w", path, err)
