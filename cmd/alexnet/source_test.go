@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"alexnet/internal/data"
+	"alexnet/internal/data/picture"
 )
 
 // TestGeneratedPath: eval finds the generated pictures again by the path that their source gives.
@@ -16,7 +17,7 @@ func TestGeneratedPath(t *testing.T) {
 	if source.Path != generated {
 		t.Errorf("generated pictures have the path %q, checkpoints are asked for %q", source.Path, generated)
 	}
-	height, width, err := data.Prep{}.Size(source.Train)
+	height, width, err := source.Train.PictureSize(picture.Prep{})
 	if err != nil || height != generatedSize || width != generatedSize {
 		t.Errorf("generated pictures have %dx%d pixels (%v), want %d", width, height, err, generatedSize)
 	}

@@ -1,7 +1,7 @@
 // Package data brings pictures to the trainer: it finds them in folders and tars, decodes them to uint8 pictures of one
 // size, draws crop, flip and colour for each, and keeps a few batches ready ahead of the caller.
 //
-// A [Source] is what was found: the classes, a training and a validation [Set]. A [Prep] says how a file becomes
+// A [Source] is what was found: the classes, a training and a validation [Set]. A [picture.Prep] says how a file becomes
 // pixels: decode, shorter side to a given length, centre crop. [ComputeStats] takes the mean picture and the principal
 // components of colour that the 2012 paper needs. A [Loader] hands out batches by sample number.
 //

@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"alexnet/internal/data/picture"
 )
 
 var smallDemo = DemoOptions{Train: 3, Val: 2, Size: 16, Seed: 9}
@@ -17,11 +19,11 @@ var smallDemo = DemoOptions{Train: 3, Val: 2, Size: 16, Seed: 9}
 // decodeAll gives the pixels of every picture of a set.
 func decodeAll(t testing.TB, set *Set) [][]uint8 {
 	t.Helper()
-	d := newDecoder()
-	defer d.close()
+	r := newReader()
+	defer r.close()
 	all := make([][]uint8, set.Len())
 	for i := range all {
-		pic, err := d.load(set, i, Prep{}, nil)
+		pic, err := r.load(set, i, picture.Prep{}, nil)
 		if err != nil {
 			t.Fatal(set.Name(i), err)
 		}

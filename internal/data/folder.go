@@ -44,7 +44,10 @@ func readAt(r io.ReaderAt, off, size int64, buf []byte) ([]byte, error) {
 	if size > maxFile {
 		return nil, errTooLong
 	}
-	buf = sized(buf, int(size))
+	if cap(buf) < int(size) {
+		buf = make([]byte, size)
+	}
+	buf = buf[:size]
 	if n, err := r.ReadAt(buf, off); n < len(buf) {
 		if err == io.EOF {
 			return nil, fmt.Errorf("ends after %d of %d bytes", n, len(buf))
@@ -61,14 +64,6 @@ func reason(err error) error {
 		return pe.Err
 	}
 	return err
-}
-
-// sized is a slice of length n, in s if it fits.
-func sized[T any](s []T, n int) []T {
-	if cap(s) < n {
-		return make([]T, n)
-	}
-	return s[:n]
 }
 
 // listFolder finds the files below root. Links are followed; what is neither file nor folder is ignored.

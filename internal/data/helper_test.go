@@ -154,7 +154,7 @@ func repository(t testing.TB) string {
 
 func testFile(t testing.TB, name string) []byte {
 	t.Helper()
-	raw, err := os.ReadFile(filepath.Join("testdata", name))
+	raw, err := os.ReadFile(filepath.Join("picture", "testdata", name))
 	if err != nil {
 		t.Fatal(err)
 	}

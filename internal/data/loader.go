@@ -6,12 +6,14 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"alexnet/internal/data/picture"
 )
 
 // LoaderOptions say what a Loader makes of a set.
 type LoaderOptions struct {
 	Batch         int // rows of a batch
-	Prep          Prep
+	Prep          picture.Prep
 	Height, Width int // of the pictures in a batch, as Prep makes them
 	Crop          int // the net's input size: crops are Crop x Crop; 0: the whole picture, which must then be square
 	Train         bool
@@ -114,7 +116,8 @@ func NewLoader(set *Set, o LoaderOptions) (*Loader, error) {
 	}
 	for range ahead {
 		l.free = append(l.free, &slot{
-			pixels: make([]uint8, l.batch*v.size()), bad: make([]*BadPicture, l.batch), done: make(chan struct{}, 1),
+			index: make([]int32, l.batch), pixels: make([]uint8, l.batch*v.size()), bad: make([]*BadPicture, l.batch),
+			done: make(chan struct{}, 1),
 		})
 	}
 	l.jobs = make(chan job, ahead*l.batch) // holds all that can be under way, so that handing out work never waits
@@ -138,13 +141,13 @@ func (o *LoaderOptions) check() error {
 
 // work decodes pictures until the Loader is closed.
 func (l *Loader) work() {
-	d := newDecoder()
-	defer d.close()
+	r := newReader()
+	defer r.close()
 	size := l.view.size()
 	for j := range l.jobs {
 		s := j.slot
 		if !s.dropped.Load() {
-			s.bad[j.row] = l.view.load(int(s.index[j.row]), s.pixels[j.row*size:][:size], d)
+			s.bad[j.row] = l.view.load(int(s.index[j.row]), s.pixels[j.row*size:][:size], r)
 		}
 		if s.left.Add(-1) == 0 {
 			s.done <- struct{}{}
@@ -194,7 +197,7 @@ func (l *Loader) fill(epoch uint64) {
 func (l *Loader) start(s *slot, first uint64, count int) {
 	n := uint64(l.set.Len())
 	s.first, s.epoch = first, first/n
-	s.index = sized(s.index, count)
+	s.index = s.index[:count]
 	if l.o.Train && l.ordered != s.epoch {
 		permutation(l.order, l.o.Seed, s.epoch)
 		l.ordered = s.epoch

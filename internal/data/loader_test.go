@@ -9,6 +9,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
+
+	"alexnet/internal/data/picture"
 )
 
 // row is one row of a batch with all that belongs to it, for pictures of numbered: 6x5, of one grey value.
@@ -343,7 +345,7 @@ func TestLoaderClose(t *testing.T) {
 // Two loaders and the statistics share what one of them decoded.
 func TestDecodedOnce(t *testing.T) {
 	set := numbered(t, 6)
-	if _, err := ComputeStats(context.Background(), set, Prep{}, 3, nil); err != nil {
+	if _, err := ComputeStats(context.Background(), set, picture.Prep{}, 3, nil); err != nil {
 		t.Fatal(err)
 	}
 	for i := range set.store.(memoryStore) {

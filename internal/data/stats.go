@@ -9,9 +9,11 @@ import (
 	"sync/atomic"
 
 	"gonum.org/v1/gonum/mat"
+
+	"alexnet/internal/data/picture"
 )
 
-// Stats describe the pictures of a training set after Prep, in units of 0..255.
+// Stats describe the pictures of a training set after picture.Prep, in units of 0..255.
 type Stats struct {
 	Height, Width, Channels int
 	Pictures                int       // that could be read
@@ -36,8 +38,8 @@ type tally struct {
 // read are told to onBad (may be nil; called from one goroutine at a time, once for each picture of a Set in a run) and
 // left out. Fails when ctx ends or no picture can be read. Pictures are kept in memory for the Loader where the whole
 // set fits into the default cache.
-func ComputeStats(ctx context.Context, set *Set, p Prep, workers int, onBad func(*BadPicture)) (*Stats, error) {
-	height, width, err := p.Size(set)
+func ComputeStats(ctx context.Context, set *Set, p picture.Prep, workers int, onBad func(*BadPicture)) (*Stats, error) {
+	height, width, err := set.PictureSize(p)
 	if err != nil {
 		return nil, err
 	}
@@ -87,15 +89,15 @@ func workerCount(n int) int {
 
 // sum adds up pictures, taking the next free one, until none is left.
 func (t *tally) sum(ctx context.Context, v *view, next *atomic.Int64, bad func(int, *BadPicture)) {
-	d := newDecoder()
-	defer d.close()
+	r := newReader()
+	defer r.close()
 	pixels := make([]uint8, v.size())
 	for ctx.Err() == nil {
 		i := int(next.Add(1)) - 1
 		if i >= v.set.Len() {
 			return
 		}
-		if b := v.load(i, pixels, d); b != nil {
+		if b := v.load(i, pixels, r); b != nil {
 			bad(i, b)
 			continue
 		}

@@ -9,12 +9,14 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"alexnet/internal/data/picture"
 )
 
 func TestStatsByHand(t *testing.T) {
 	set := numbered(t, 5, 2) // grey pictures of 0, 1, 3, 4
 	var bad []string
-	s, err := ComputeStats(t.Context(), set, Prep{}, 2, func(b *BadPicture) { bad = append(bad, b.Name) })
+	s, err := ComputeStats(t.Context(), set, picture.Prep{}, 2, func(b *BadPicture) { bad = append(bad, b.Name) })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -45,7 +47,7 @@ func TestStatsAgainstDefinition(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := ComputeStats(t.Context(), src.Train, Prep{Resize: 12}, 0, nil)
+	s, err := ComputeStats(t.Context(), src.Train, picture.Prep{Resize: 12}, 0, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -56,7 +58,7 @@ func TestStatsAgainstDefinition(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		pic, err := (Prep{Resize: 12}).Decode(raw, nil)
+		pic, err := (picture.Prep{Resize: 12}).Decode(raw, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -114,7 +116,7 @@ func TestStatsDoNotDependOnWorkers(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		s, err := ComputeStats(t.Context(), src.Train, Prep{Resize: 20}, workers, nil)
+		s, err := ComputeStats(t.Context(), src.Train, picture.Prep{Resize: 20}, workers, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -128,7 +130,7 @@ func TestStatsDoNotDependOnWorkers(t *testing.T) {
 }
 
 func TestStatsOfGrey(t *testing.T) {
-	s, err := ComputeStats(t.Context(), numbered(t, 3), Prep{Channels: 1}, 1, nil)
+	s, err := ComputeStats(t.Context(), numbered(t, 3), picture.Prep{Channels: 1}, 1, nil)
 	if err != nil || len(s.MeanImage) != 30 || len(s.MeanChannel) != 1 || s.MeanChannel[0] != 1 ||
 		s.Stdev != [3]float64{} {
 		t.Errorf("%+v, %v", s, err)
@@ -136,10 +138,10 @@ func TestStatsOfGrey(t *testing.T) {
 }
 
 func TestStatsErrors(t *testing.T) {
-	if _, err := ComputeStats(t.Context(), numbered(t, 0), Prep{Resize: 8}, 1, nil); !errors.Is(err, ErrNoData) {
+	if _, err := ComputeStats(t.Context(), numbered(t, 0), picture.Prep{Resize: 8}, 1, nil); !errors.Is(err, ErrNoData) {
 		t.Errorf("no pictures: error %v", err)
 	}
-	for _, p := range []Prep{{}, {Resize: 8}} {
+	for _, p := range []picture.Prep{{}, {Resize: 8}} {
 		_, err := ComputeStats(t.Context(), numbered(t, 2, 0, 1), p, 1, nil)
 		if !errors.Is(err, ErrNoData) || !strings.Contains(err.Error(), "none of 2 pictures") ||
 			!strings.Contains(err.Error(), "0001") {
@@ -148,7 +150,7 @@ func TestStatsErrors(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := ComputeStats(ctx, numbered(t, 5), Prep{}, 1, nil); !errors.Is(err, context.Canceled) {
+	if _, err := ComputeStats(ctx, numbered(t, 5), picture.Prep{}, 1, nil); !errors.Is(err, context.Canceled) {
 		t.Errorf("cancelled: error %v", err)
 	}
 }

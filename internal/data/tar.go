@@ -11,6 +11,8 @@ import (
 	"path"
 	"slices"
 	"strings"
+
+	"alexnet/internal/data/picture"
 )
 
 // tarStore reads pictures inside a tar by their offsets. It is never unpacked.
@@ -33,8 +35,8 @@ func listTar(name string) (*listing, error) {
 	if err := l.indexTar(f); err != nil {
 		head := make([]byte, 16)
 		n, _ := f.ReadAt(head, 0) // what cannot be read is no picture either
-		if p := sniff(head[:n]); p != nil {
-			err = fmt.Errorf("%w (%s)", errPicture, p.name)
+		if format := picture.Format(head[:n]); format != "" {
+			err = fmt.Errorf("%w (%s)", errPicture, format)
 		}
 		f.Close() //nolint:errcheck // only read
 		return nil, tarError(name, err)

@@ -3,6 +3,8 @@ package data
 import (
 	"fmt"
 	"sync/atomic"
+
+	"alexnet/internal/data/picture"
 )
 
 // view is a set as one Prep makes it, with what is already known: decoded pictures, where the whole set fits into
@@ -10,14 +12,14 @@ import (
 // statistics, each epoch and each evaluation decode a picture once.
 type view struct {
 	set           *Set
-	prep          Prep
+	prep          picture.Prep
 	height, width int
 	state         []atomic.Uint32 // by picture: unknown, claimed, cached or bad
 	slab          []uint8         // (pictures, height, width, channels), or nil when the set is too large
 }
 
 type viewKey struct {
-	prep          Prep
+	prep          picture.Prep
 	height, width int
 	cached        bool
 }
@@ -32,8 +34,8 @@ const (
 )
 
 // view gives the set's view for a Prep and the picture size it leads to; cacheBytes as in LoaderOptions.
-func (s *Set) view(p Prep, height, width int, cacheBytes int64) (*view, error) {
-	p, err := p.filled()
+func (s *Set) view(p picture.Prep, height, width int, cacheBytes int64) (*view, error) {
+	p, err := p.Filled()
 	if err != nil {
 		return nil, err
 	}
@@ -63,7 +65,7 @@ func (s *Set) view(p Prep, height, width int, cacheBytes int64) (*view, error) {
 func (v *view) size() int { return v.height * v.width * v.prep.Channels }
 
 // load writes picture i to dst (size), or says why it cannot.
-func (v *view) load(i int, dst []uint8, d *decoder) *BadPicture {
+func (v *view) load(i int, dst []uint8, r *reader) *BadPicture {
 	switch v.state[i].Load() {
 	case cached:
 		copy(dst, v.slab[i*v.size():])
@@ -74,7 +76,7 @@ func (v *view) load(i int, dst []uint8, d *decoder) *BadPicture {
 		return v.set.bad[i]
 	}
 	// a larger picture must not reach into what lies behind
-	pic, err := d.load(v.set, i, v.prep, dst[:len(dst):len(dst)])
+	pic, err := r.load(v.set, i, v.prep, dst[:len(dst):len(dst)])
 	if err == nil && (pic.Height != v.height || pic.Width != v.width) {
 		err = fmt.Errorf("is %dx%d, the others are %dx%d: data.resize makes all pictures one size", pic.Width,
 			pic.Height, v.width, v.height)

@@ -324,7 +324,7 @@ func (b *bench) preprocess() (weights.Preprocess, error) {
 	p.Height, p.Width = max(p.Resize, in.Size), max(p.Resize, in.Size)
 	if b.Source != nil {
 		var err error
-		if p.Height, p.Width, err = prep(&p).Size(b.Source.Train); err != nil {
+		if p.Height, p.Width, err = b.Source.Train.PictureSize(prep(&p)); err != nil {
 			return p, err
 		}
 	}

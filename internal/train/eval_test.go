@@ -15,6 +15,7 @@ import (
 
 	"alexnet/internal/config"
 	"alexnet/internal/data"
+	"alexnet/internal/data/picture"
 	"alexnet/internal/device"
 	"alexnet/internal/model"
 	"alexnet/internal/run"
@@ -404,7 +405,7 @@ func TestFeatures(t *testing.T) {
 	}
 	in := read(5, "input")
 	for i, name := range images[:5] {
-		pic, err := data.DecodeFile(name, data.Prep{Resize: 16})
+		pic, err := data.DecodeFile(name, picture.Prep{Resize: 16})
 		if err != nil {
 			t.Fatal(err)
 		}

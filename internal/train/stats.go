@@ -6,6 +6,7 @@ import (
 
 	"alexnet/internal/config"
 	"alexnet/internal/data"
+	"alexnet/internal/data/picture"
 	"alexnet/internal/device"
 	"alexnet/internal/model"
 	"alexnet/internal/weights"
@@ -23,7 +24,7 @@ const (
 func statistics(ctx context.Context, cfg *config.Config, set *data.Set, strict bool, onBad func(*data.BadPicture)) (
 	weights.Preprocess, error,
 ) {
-	prep := data.Prep{Resize: cfg.Data.Resize, Channels: cfg.Model.Input.Channels}
+	prep := picture.Prep{Resize: cfg.Data.Resize, Channels: cfg.Model.Input.Channels}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	s, err := data.ComputeStats(ctx, set, prep, cfg.Data.Workers, func(b *data.BadPicture) {
@@ -80,7 +81,9 @@ func fits(p *weights.Preprocess, in config.Input) error {
 }
 
 // prep is how files become pictures.
-func prep(p *weights.Preprocess) data.Prep { return data.Prep{Resize: p.Resize, Channels: p.Channels} }
+func prep(p *weights.Preprocess) picture.Prep {
+	return picture.Prep{Resize: p.Resize, Channels: p.Channels}
+}
 
 // input is how staged pictures become the net's input.
 func input(p *weights.Preprocess) model.Preprocess {

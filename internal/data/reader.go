@@ -1,0 +1,70 @@
+package data
+
+import (
+	"fmt"
+
+	"alexnet/internal/data/picture"
+)
+
+// reader reads and decodes pictures. It owns what one goroutine reuses from one picture to the next.
+type reader struct {
+	decoder *picture.Decoder
+	raw     []byte // the file
+}
+
+// newReader makes a reader; close it.
+func newReader() *reader { return &reader{decoder: picture.NewDecoder()} }
+
+func (r *reader) close() { r.decoder.Close() }
+
+// load reads and decodes picture i of a set.
+func (r *reader) load(set *Set, i int, p picture.Prep, dst []uint8) (picture.Picture, error) {
+	raw, err := set.store.read(&set.entries[i], r.raw)
+	if err != nil {
+		return picture.Picture{}, err
+	}
+	r.raw = raw
+	return r.decoder.Decode(raw, p, dst)
+}
+
+// DecodeFile reads and decodes a single file. Failures are *BadPicture with the path as name.
+func DecodeFile(path string, p picture.Prep) (picture.Picture, error) {
+	raw, err := readFile(path, nil)
+	if err != nil {
+		return picture.Picture{}, &BadPicture{Name: path, Err: err}
+	}
+	pic, err := p.Decode(raw, nil)
+	if err != nil {
+		return picture.Picture{}, &BadPicture{Name: path, Err: err}
+	}
+	return pic, nil
+}
+
+// PictureSize is the height and width that the pictures of the set have after Prep: Resize x Resize, or else the size of
+// the first readable one.
+func (s *Set) PictureSize(p picture.Prep) (height, width int, err error) {
+	if p.Resize > 0 {
+		return p.Resize, p.Resize, nil
+	}
+	r := newReader()
+	defer r.close()
+	var first error
+	for i := range s.entries {
+		pic, err := r.load(s, i, p, nil)
+		if err == nil {
+			return pic.Height, pic.Width, nil
+		}
+		if first == nil {
+			first = &BadPicture{Name: s.Name(i), Err: err}
+		}
+	}
+	return 0, 0, unreadable(s, first)
+}
+
+// unreadable is the error of a set none of whose pictures can be read.
+func unreadable(set *Set, first error) error {
+	if set.Len() == 0 {
+		return fmt.Errorf("%w: no pictures in this part of the data", ErrNoData)
+	}
+	return fmt.Errorf("%w: none of %d pictures can be read: %w", ErrNoData, set.Len(), first)
+}
