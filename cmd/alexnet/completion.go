@@ -91,8 +91,8 @@ var completers = map[string]completer{
 	},
 	"weights": checkpoints,
 	"init":    checkpoints,
-	"data":    files,
-	"out":     files,
+	"data":    paths,
+	"out":     paths,
 }
 
 // completeGPUs offers those that are there.
@@ -149,8 +149,8 @@ func only(values ...string) completer {
 	}
 }
 
-// files leaves it to the shell.
-func files(*cobra.Command, string) ([]string, cobra.ShellCompDirective) {
+// paths leaves it to the shell.
+func paths(*cobra.Command, string) ([]string, cobra.ShellCompDirective) {
 	return nil, cobra.ShellCompDirectiveDefault
 }
 

@@ -58,11 +58,11 @@ func Inspect(ctx context.Context, src *Source, workers, maxPixels int, progress 
 	for k, name := range src.Classes {
 		info.Classes[k].Name = name
 	}
-	for _, e := range src.Train.entries {
-		info.Classes[e.label].Train++
+	for _, r := range src.Train.records {
+		info.Classes[r.Label].Train++
 	}
-	for _, e := range src.Val.entries {
-		info.Classes[e.label].Val++
+	for _, r := range src.Val.records {
+		info.Classes[r.Label].Val++
 	}
 	files, err := examine(ctx, src, workers, maxPixels, progress)
 	if err != nil {
@@ -103,7 +103,7 @@ func examine(ctx context.Context, src *Source, workers, maxPixels int, progress 
 				if k >= set.Len() {
 					set, k = src.Val, i-set.Len()
 				}
-				pic, err := r.load(set, k, picture.Prep{MaxPixels: maxPixels}, pixels)
+				pic, err := r.load(ctx, set, k, picture.Prep{MaxPixels: maxPixels}, pixels)
 				if err == nil {
 					pixels = pic.Pixels
 				}
@@ -129,7 +129,7 @@ func (info *SourceInfo) summarise(src *Source, files []examined) {
 			if k >= set.Len() {
 				set, k = src.Val, i-set.Len()
 			}
-			info.Unreadable = append(info.Unreadable, Unreadable{set.Name(k), f.err.Error()})
+			info.Unreadable = append(info.Unreadable, Unreadable{set.Name(k), set.badPicture(k, f.err).Err.Error()})
 			continue
 		}
 		info.Formats[f.file.Format]++

@@ -1,6 +1,7 @@
 package data
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"sync"
@@ -70,6 +71,8 @@ type Loader struct {
 
 	jobs chan job
 	wg   sync.WaitGroup
+	ctx  context.Context // ends with Close, and with it what a store waits for
+	stop context.CancelFunc
 }
 
 // slot is one batch on its way.
@@ -111,6 +114,7 @@ func NewLoader(set *Set, o LoaderOptions) (*Loader, error) {
 		o: o, view: v, set: set, batch: min(o.Batch/o.Views, set.Len()),
 		order: make([]int32, set.Len()), ordered: ^uint64(0),
 	}
+	l.ctx, l.stop = context.WithCancel(context.Background())
 	if !o.Train {
 		l.eval = views(o.Views, o.Height, o.Width, o.Crop)
 	}
@@ -147,7 +151,7 @@ func (l *Loader) work() {
 	for j := range l.jobs {
 		s := j.slot
 		if !s.dropped.Load() {
-			s.bad[j.row] = l.view.load(int(s.index[j.row]), s.pixels[j.row*size:][:size], r)
+			s.bad[j.row] = l.view.load(l.ctx, int(s.index[j.row]), s.pixels[j.row*size:][:size], r)
 		}
 		if s.left.Add(-1) == 0 {
 			s.done <- struct{}{}
@@ -294,6 +298,7 @@ func (l *Loader) Close() {
 	for _, s := range l.queue {
 		s.dropped.Store(true)
 	}
+	l.stop()
 	close(l.jobs)
 	l.wg.Wait()
 	l.jobs, l.queue, l.free = nil, nil, nil

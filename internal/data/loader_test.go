@@ -230,7 +230,7 @@ func TestLoaderReadsBadPicturesOnce(t *testing.T) {
 		if rows := take(t, l); rows[2].Label != -1 {
 			t.Errorf("picture 2 was read: %+v", rows[2])
 		}
-		set.store.(memoryStore)[2] = pngOf(t, 6, 5, 2)
+		set.store.(Memory)[2] = pngOf(t, 6, 5, 2)
 	}
 }
 
@@ -277,7 +277,7 @@ func TestLoaderStrict(t *testing.T) {
 
 func TestLoaderSizes(t *testing.T) {
 	set := numbered(t, 3)
-	set.store.(memoryStore)[1] = pngOf(t, 7, 5, 1)
+	set.store.(Memory)[1] = pngOf(t, 7, 5, 1)
 	l := newLoader(t, set, LoaderOptions{Batch: 3, Crop: 5})
 	if rows := take(t, l); rows[1].Label != -1 || rows[0].Label != 0 || rows[2].Label != 2 {
 		t.Errorf("a picture of another size should be bad, the others not: %+v", rows)
@@ -348,8 +348,8 @@ func TestDecodedOnce(t *testing.T) {
 	if _, err := ComputeStats(context.Background(), set, picture.Prep{}, 3, nil); err != nil {
 		t.Fatal(err)
 	}
-	for i := range set.store.(memoryStore) {
-		set.store.(memoryStore)[i] = nil // from here on nothing can be read
+	for i := range set.store.(Memory) {
+		set.store.(Memory)[i] = nil // from here on nothing can be read
 	}
 	for range 2 {
 		for _, r := range take(t, newLoader(t, set, trainOptions(6))) {

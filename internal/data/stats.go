@@ -39,7 +39,7 @@ type tally struct {
 // left out. Fails when ctx ends or no picture can be read. Pictures are kept in memory for the Loader where the whole
 // set fits into the default cache.
 func ComputeStats(ctx context.Context, set *Set, p picture.Prep, workers int, onBad func(*BadPicture)) (*Stats, error) {
-	height, width, err := set.PictureSize(p)
+	height, width, err := set.PictureSize(ctx, p)
 	if err != nil {
 		return nil, err
 	}
@@ -97,7 +97,11 @@ func (t *tally) sum(ctx context.Context, v *view, next *atomic.Int64, bad func(i
 		if i >= v.set.Len() {
 			return
 		}
-		if b := v.load(i, pixels, r); b != nil {
+		b := v.load(ctx, i, pixels, r)
+		if ctx.Err() != nil {
+			return
+		}
+		if b != nil {
 			bad(i, b)
 			continue
 		}

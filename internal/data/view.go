@@ -1,6 +1,7 @@
 package data
 
 import (
+	"context"
 	"fmt"
 	"sync/atomic"
 
@@ -64,8 +65,8 @@ func (s *Set) view(p picture.Prep, height, width int, cacheBytes int64) (*view, 
 // size is the length of one picture.
 func (v *view) size() int { return v.height * v.width * v.prep.Channels }
 
-// load writes picture i to dst (size), or says why it cannot.
-func (v *view) load(i int, dst []uint8, r *reader) *BadPicture {
+// load writes picture i to dst (size), or says why it cannot. When ctx ends the picture counts as bad for this call only.
+func (v *view) load(ctx context.Context, i int, dst []uint8, r *reader) *BadPicture {
 	switch v.state[i].Load() {
 	case cached:
 		copy(dst, v.slab[i*v.size():])
@@ -76,12 +77,15 @@ func (v *view) load(i int, dst []uint8, r *reader) *BadPicture {
 		return v.set.bad[i]
 	}
 	// a larger picture must not reach into what lies behind
-	pic, err := r.load(v.set, i, v.prep, dst[:len(dst):len(dst)])
+	pic, err := r.load(ctx, v.set, i, v.prep, dst[:len(dst):len(dst)])
 	if err == nil && (pic.Height != v.height || pic.Width != v.width) {
 		err = fmt.Errorf("is %dx%d, the others are %dx%d: data.resize makes all pictures one size", pic.Width,
 			pic.Height, v.width, v.height)
 	}
 	if err != nil {
+		if ctx.Err() != nil {
+			return v.set.badPicture(i, err)
+		}
 		return v.condemn(i, err)
 	}
 	if v.slab != nil && v.state[i].CompareAndSwap(unknown, claimed) {
@@ -97,7 +101,7 @@ func (v *view) condemn(i int, err error) *BadPicture {
 	defer v.set.mu.Unlock()
 	b := v.set.bad[i]
 	if b == nil {
-		b = &BadPicture{Name: v.set.Name(i), Err: err}
+		b = v.set.badPicture(i, err)
 		v.set.bad[i] = b
 	}
 	v.state[i].Store(known)

@@ -13,7 +13,9 @@ import (
 
 	"alexnet/internal/config"
 	"alexnet/internal/data"
+	"alexnet/internal/data/demo"
 	"alexnet/internal/device"
+	"alexnet/internal/files"
 	"alexnet/internal/report"
 	"alexnet/internal/run"
 	"alexnet/internal/weights"
@@ -202,8 +204,8 @@ func TestCurvesBlocked(t *testing.T) {
 // TestWhere: a checkpoint says where its run computed, and where its pictures are from any folder.
 func TestWhere(t *testing.T) {
 	dir := t.TempDir()
-	if err := data.Demo(t.Context(), filepath.Join(dir, "shapes"),
-		data.DemoOptions{Train: 6, Val: 2, Size: 16, Seed: 1}); err != nil {
+	if err := demo.Write(t.Context(), filepath.Join(dir, "shapes"),
+		demo.Options{Train: 6, Val: 2, Size: 16, Seed: 1}); err != nil {
 		t.Fatal(err)
 	}
 	t.Chdir(dir)
@@ -234,7 +236,7 @@ func TestResumeRefuses(t *testing.T) {
 		t.Errorf("another seed: %v", err)
 	}
 	changed, _ := options(t)
-	source, err := data.DemoSource(data.DemoOptions{Train: 7, Val: 2, Size: 16, Seed: 1})
+	source, err := demo.Open(demo.Options{Train: 7, Val: 2, Size: 16, Seed: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -321,7 +323,7 @@ func TestInit(t *testing.T) {
 func renamed(t *testing.T) *data.Source {
 	t.Helper()
 	dir := t.TempDir()
-	if err := data.Demo(t.Context(), dir, data.DemoOptions{Train: 6, Val: 2, Size: 16, Seed: 1}); err != nil {
+	if err := demo.Write(t.Context(), dir, demo.Options{Train: 6, Val: 2, Size: 16, Seed: 1}); err != nil {
 		t.Fatal(err)
 	}
 	for _, part := range []string{"train", "val"} {
@@ -337,7 +339,7 @@ func renamed(t *testing.T) *data.Source {
 func twoClasses(t *testing.T) *data.Source {
 	t.Helper()
 	dir := t.TempDir()
-	if err := data.Demo(t.Context(), dir, data.DemoOptions{Train: 6, Val: 2, Size: 16, Seed: 1}); err != nil {
+	if err := demo.Write(t.Context(), dir, demo.Options{Train: 6, Val: 2, Size: 16, Seed: 1}); err != nil {
 		t.Fatal(err)
 	}
 	for _, name := range pictures().Classes[2:] {
@@ -352,7 +354,7 @@ func twoClasses(t *testing.T) *data.Source {
 
 func openFolder(t *testing.T, dir string) *data.Source {
 	t.Helper()
-	s, err := data.Open(dir, 0, 1)
+	s, err := data.Open(t.Context(), files.OS, dir, 0, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -530,7 +532,7 @@ func TestMeanOverGood(t *testing.T) {
 	for i, labels := range [][]int32{{3, -1, 5, -1}, {3, 5}} {
 		cfg := page(t, "train.dropout=false", "train.batch=4", "model.classes=10")
 		b := &bench{BenchOptions: BenchOptions{Config: cfg, Devices: references(1), Mode: BenchTrain}, cfg: *cfg}
-		s, err := b.open()
+		s, err := b.open(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -714,7 +716,7 @@ func TestCheckpointFails(t *testing.T) {
 func TestBadPictures(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	if err := data.Demo(t.Context(), dir, data.DemoOptions{Train: 6, Val: 2, Size: 16, Seed: 1}); err != nil {
+	if err := demo.Write(t.Context(), dir, demo.Options{Train: 6, Val: 2, Size: 16, Seed: 1}); err != nil {
 		t.Fatal(err)
 	}
 	for _, part := range []string{"train", "val"} {
@@ -904,7 +906,7 @@ func TestColorOff(t *testing.T) {
 func TestNoValidation(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	if err := data.Demo(t.Context(), dir, data.DemoOptions{Train: 6, Val: 2, Size: 16, Seed: 1}); err != nil {
+	if err := demo.Write(t.Context(), dir, demo.Options{Train: 6, Val: 2, Size: 16, Seed: 1}); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.RemoveAll(filepath.Join(dir, "val")); err != nil {
