@@ -1,11 +1,17 @@
 package main
 
 import (
+	"path/filepath"
+	"strings"
 	"testing"
 
+	"alexnet/internal/config"
 	"alexnet/internal/data"
 	"alexnet/internal/data/demo"
 	"alexnet/internal/data/picture"
+	"alexnet/internal/run"
+	"alexnet/internal/train"
+	"alexnet/internal/weights"
 )
 
 // TestGeneratedPath: eval finds the generated pictures again by the path that checkpoints have always had for them.
@@ -22,5 +28,41 @@ func TestGeneratedPath(t *testing.T) {
 	height, width, err := source.Train.PictureSize(t.Context(), picture.Prep{})
 	if err != nil || height != generatedSize || width != generatedSize {
 		t.Errorf("generated pictures have %dx%d pixels (%v), want %d", width, height, err, generatedSize)
+	}
+}
+
+// TestFolderNamedAsGenerated: a folder that is called as the generated pictures are is opened where a checkpoint names
+// it, and named in advice.
+func TestFolderNamedAsGenerated(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, demo.Path)
+	if err := demo.Write(t.Context(), path, demo.Options{Train: 3, Val: 2, Size: 16}); err != nil {
+		t.Fatal(err)
+	}
+	t.Chdir(dir)
+	for _, c := range []struct {
+		path     string
+		kind     data.Kind
+		pictures int
+	}{{path, data.Folder, 30}, {demo.Path, data.Generated, 2000}} {
+		source, err := reopenData(t.Context(), &weights.Checkpoint{Data: weights.Data{Path: c.path}}, &config.Config{}, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer done(source)
+		if source.Kind != c.kind || source.Train.Len() != c.pictures {
+			t.Errorf("%s: kind %d, %d pictures", c.path, source.Kind, source.Train.Len())
+		}
+	}
+	r, err := run.Create(filepath.Join(dir, "r"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	for _, generated := range []bool{false, true} {
+		next := fromWeights(&train.OtherData{Path: demo.Path, Generated: generated, Fits: true, Checkpoint: "c"}, r)
+		if named := strings.Contains(next, " --data '"+demo.Path+"'"); named == generated {
+			t.Errorf("generated: %t, advice: %s", generated, next)
+		}
 	}
 }

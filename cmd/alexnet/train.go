@@ -13,7 +13,6 @@ import (
 
 	"alexnet/internal/builtin"
 	"alexnet/internal/config"
-	"alexnet/internal/data/demo"
 	"alexnet/internal/cpu"
 	"alexnet/internal/device"
 	"alexnet/internal/gpu"
@@ -387,7 +386,7 @@ func (o *trainOptions) failure(err error, dir *run.Dir) error {
 // fromWeights is the command that begins a new run with other pictures from where this one is.
 func fromWeights(e *train.OtherData, dir *run.Dir) string {
 	next := "alexnet train --config " + quoted(dir.Config())
-	if e.Path != demo.Path {
+	if !e.Generated {
 		next += " --data " + quoted(e.Path)
 	}
 	if !e.Fits {

@@ -142,6 +142,7 @@ func (e *Interrupted) Is(target error) bool { return target == ErrInterrupted }
 type OtherData struct {
 	Fits       bool   // as many classes as before: a new run could begin with the checkpoint's weights
 	Path       string // of the pictures given
+	Generated  bool   // those given were drawn by the program: Path is no folder
 	Began      string // where the run found its own
 	Checkpoint string
 }

@@ -223,6 +223,36 @@ func TestWhere(t *testing.T) {
 	}
 }
 
+// TestFolderNamedAsGenerated: a folder that is called as the generated pictures are does not take their place, and they
+// do not take its own.
+func TestFolderNamedAsGenerated(t *testing.T) {
+	dir := t.TempDir()
+	name := pictures().Path
+	if err := demo.Write(t.Context(), filepath.Join(dir, name),
+		demo.Options{Train: 6, Val: 2, Size: 16, Seed: 2}); err != nil {
+		t.Fatal(err)
+	}
+	t.Chdir(dir)
+	for _, c := range []struct {
+		source *data.Source
+		path   string
+	}{{pictures(), name}, {openFolder(t, name), filepath.Join(dir, name)}} {
+		o, _ := options(t)
+		o.Dir, o.Source, o.Steps = folder(t), c.source, 1
+		if got := load(t, mustRun(t, o).LastPath).Data; got.Path != c.path ||
+			got.Fingerprint != c.source.Fingerprint {
+			t.Errorf("the checkpoint names %+v, want %s", got, c.path)
+		}
+		o.Resume = load(t, o.Dir.Checkpoint(run.Last))
+		o.Resume.Data.Fingerprint, o.Steps = "another", 2
+		var other *OtherData
+		if _, err := Run(t.Context(), o); !errors.As(err, &other) ||
+			other.Generated != (c.source.Kind == data.Generated) {
+			t.Errorf("%s with other pictures: %+v, %v", c.path, other, err)
+		}
+	}
+}
+
 func TestResumeRefuses(t *testing.T) {
 	t.Parallel()
 	o, _ := options(t)
