@@ -12,7 +12,8 @@
 // state that moves along: a run that is resumed at sample n sees what the undisturbed run saw, and neither the number
 // of workers nor the order of files on the disk changes anything. The draws are only made here; devices apply them.
 //
-// The package knows no device and no model. It imports files, philox and data/picture.
+// The package knows no device and no model. It imports files, machine, philox and
+// data/picture.
 package data
 
 import (
@@ -28,6 +29,7 @@ import (
 	"sync"
 
 	"alexnet/internal/files"
+	"alexnet/internal/machine"
 )
 
 // Source is a collection of labelled pictures.
@@ -78,13 +80,21 @@ func New(c Contents, store Store, valShare float64, seed uint64) *Source {
 		train, val = holdOut(train, valShare, seed)
 		src.Split = true
 	}
-	src.Train, src.Val = newSet(train, store), newSet(val, store)
+	cache := &cache{left: budget(machine.MemoryNow()), kept: map[viewKey][]*Set{}}
+	src.Train, src.Val = newSet(train, store, cache), newSet(val, store, cache)
 	src.Fingerprint = fingerprint(src.Classes, src.Train, src.Val)
 	return src
 }
 
-// Close closes the store. Sets must not be read afterwards.
-func (s *Source) Close() error { return s.store.Close() }
+// Close closes the store and forgets the pictures that are kept in memory. Sets must not be read afterwards.
+func (s *Source) Close() error {
+	for _, set := range []*Set{s.Train, s.Val} {
+		set.mu.Lock()
+		clear(set.views)
+		set.mu.Unlock()
+	}
+	return s.store.Close()
+}
 
 // Open finds the pictures of a folder or a tar (uncompressed; read in place through an index of offsets).
 //
@@ -164,6 +174,7 @@ func list(ctx context.Context, fsys files.Reader, path string) (*listing, error)
 type Set struct {
 	records []Record
 	store   Store
+	cache   *cache
 
 	mu       sync.Mutex
 	views    map[viewKey]*view
@@ -171,11 +182,14 @@ type Set struct {
 	reported map[int]bool        // told to some OnBad
 }
 
-func newSet(records []Record, store Store) *Set {
-	return &Set{
-		records: records, store: store,
+// newSet makes a set and takes it into a cache.
+func newSet(records []Record, store Store, c *cache) *Set {
+	s := &Set{
+		records: records, store: store, cache: c,
 		views: map[viewKey]*view{}, bad: map[int]*BadPicture{}, reported: map[int]bool{},
 	}
+	c.sets = append(c.sets, s)
+	return s
 }
 
 // Len is the number of pictures.

@@ -178,5 +178,5 @@ func numbered(t testing.TB, n int, bad ...int) *Set {
 		store = append(store, raw)
 		records[i] = Record{Name: fmt.Sprintf("%04d", i+1), Label: int32(i % 3), Number: int32(i)}
 	}
-	return newSet(records, store)
+	return newSet(records, store, &cache{left: 1 << 20, kept: map[viewKey][]*Set{}})
 }

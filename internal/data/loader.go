@@ -25,8 +25,9 @@ type LoaderOptions struct {
 	Strict        bool // the first picture that cannot be read is an error
 	// told of each picture that cannot be read, once in a run, by the goroutine that calls Next; or nil
 	OnBad func(*BadPicture)
-	// pictures stay in memory if the whole set fits: 0: min(2 GiB, a quarter of the memory); negative: never
-	CacheBytes int64
+	// every picture is read and decoded each time; otherwise they stay in memory if the whole set fits into what the
+	// source's sets may take together: min(2 GiB, a quarter of the memory that the process may use)
+	NoCache bool
 }
 
 // Rows is where a batch goes; the layouts are those of device.Batch.
@@ -106,7 +107,7 @@ func NewLoader(set *Set, o LoaderOptions) (*Loader, error) {
 	if err := o.check(); err != nil {
 		return nil, err
 	}
-	v, err := set.view(o.Prep, o.Height, o.Width, o.CacheBytes)
+	v, err := set.view(o.Prep, o.Height, o.Width, o.NoCache)
 	if err != nil {
 		return nil, err
 	}

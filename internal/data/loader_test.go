@@ -166,10 +166,7 @@ func TestLoaderIsDeterministic(t *testing.T) {
 		o.Workers = rapid.IntRange(1, 6).Draw(rt, "workers")
 		o.Height, o.Width = 5, 6
 		k := rapid.IntRange(0, 1).Draw(rt, "cached")
-		o.CacheBytes = int64(2*k - 1)
-		if k == 1 {
-			o.CacheBytes = 1 << 20
-		}
+		o.NoCache = k == 0
 		l, err := NewLoader(sets[k], o)
 		if err != nil {
 			rt.Fatal(err)
@@ -199,7 +196,7 @@ func TestLoaderIsDeterministic(t *testing.T) {
 func TestLoaderBadPictures(t *testing.T) {
 	set := numbered(t, 6, 1, 4)
 	var told []string
-	o := LoaderOptions{Batch: 4, OnBad: func(b *BadPicture) { told = append(told, b.Name) }, CacheBytes: -1, Crop: 5}
+	o := LoaderOptions{Batch: 4, OnBad: func(b *BadPicture) { told = append(told, b.Name) }, NoCache: true, Crop: 5}
 	l := newLoader(t, set, o)
 	for range 3 { // three epochs
 		for range 2 {
@@ -225,7 +222,7 @@ func TestLoaderBadPictures(t *testing.T) {
 // What was found bad is not read again: a run does not change its mind, and does not pay each epoch.
 func TestLoaderReadsBadPicturesOnce(t *testing.T) {
 	set := numbered(t, 4, 2)
-	l := newLoader(t, set, LoaderOptions{Batch: 4, Crop: 5, CacheBytes: -1})
+	l := newLoader(t, set, LoaderOptions{Batch: 4, Crop: 5, NoCache: true})
 	for range 2 {
 		if rows := take(t, l); rows[2].Label != -1 {
 			t.Errorf("picture 2 was read: %+v", rows[2])
@@ -330,7 +327,7 @@ func TestLoaderClose(t *testing.T) {
 		"used":         func(l *Loader) { take(t, l) },
 	} {
 		o := trainOptions(8)
-		o.CacheBytes = -1
+		o.NoCache = true
 		l := newLoader(t, set, o)
 		use(l)
 		l.Close()

@@ -37,7 +37,7 @@ type tally struct {
 // ComputeStats goes over the training set once, with workers goroutines (0: one for each core). Pictures that cannot be
 // read are told to onBad (may be nil; called from one goroutine at a time, once for each picture of a Set in a run) and
 // left out. Fails when ctx ends or no picture can be read. Pictures are kept in memory for the Loader where the whole
-// set fits into the default cache.
+// set fits, as LoaderOptions has it.
 func ComputeStats(ctx context.Context, set *Set, p picture.Prep, workers int, onBad func(*BadPicture)) (*Stats, error) {
 	height, width, err := set.PictureSize(ctx, p)
 	if err != nil {
@@ -46,7 +46,7 @@ func ComputeStats(ctx context.Context, set *Set, p picture.Prep, workers int, on
 	if set.Len() == 0 {
 		return nil, unreadable(set, nil)
 	}
-	v, err := set.view(p, height, width, 0)
+	v, err := set.view(p, height, width, false)
 	if err != nil {
 		return nil, err
 	}

@@ -16,13 +16,14 @@ type view struct {
 	prep          picture.Prep
 	height, width int
 	state         []atomic.Uint32 // by picture: unknown, claimed, cached or bad
-	slab          []uint8         // (pictures, height, width, channels), or nil when the set is too large
+	slab          []uint8         // (pictures, height, width, channels), or nil when there is no room
 }
 
+// viewKey tells views of a set apart.
 type viewKey struct {
 	prep          picture.Prep
 	height, width int
-	cached        bool
+	noCache       bool
 }
 
 // States of a picture. A picture is claimed while one worker copies it into the slab; others that meet it decode it
@@ -34,8 +35,8 @@ const (
 	known // to be bad
 )
 
-// view gives the set's view for a Prep and the picture size it leads to; cacheBytes as in LoaderOptions.
-func (s *Set) view(p picture.Prep, height, width int, cacheBytes int64) (*view, error) {
+// view gives the set's view for a Prep and the picture size it leads to; noCache as in LoaderOptions.
+func (s *Set) view(p picture.Prep, height, width int, noCache bool) (*view, error) {
 	p, err := p.Filled()
 	if err != nil {
 		return nil, err
@@ -44,17 +45,15 @@ func (s *Set) view(p picture.Prep, height, width int, cacheBytes int64) (*view, 
 		return nil, fmt.Errorf("pictures of %dx%d asked for, preparation makes them %dx%d", width, height, p.Resize,
 			p.Resize)
 	}
-	if cacheBytes == 0 {
-		cacheBytes = defaultCache()
-	}
 	size := int64(height) * int64(width) * int64(p.Channels)
-	key := viewKey{p, height, width, size*int64(s.Len()) <= cacheBytes}
+	key := viewKey{p, height, width, noCache}
+	keep := !noCache && s.cache.keeps(s, key, size)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	v := s.views[key]
 	if v == nil {
 		v = &view{set: s, prep: p, height: height, width: width, state: make([]atomic.Uint32, s.Len())}
-		if key.cached {
+		if keep {
 			v.slab = make([]uint8, size*int64(s.Len())) // the system hands out its pages as they are filled
 		}
 		s.views[key] = v
@@ -107,12 +106,3 @@ func (v *view) condemn(i int, err error) *BadPicture {
 	v.state[i].Store(known)
 	return b
 }
-
-// maxCache bounds the default, so that the first command on a large machine does not fill it.
-const maxCache = 2 << 30
-
-// defaultCache is min(2 GiB, a quarter of the memory).
-func defaultCache() int64 { return min(maxCache, memory()/4) }
-
-// assumedMemory is taken for granted where the system does not say.
-const assumedMemory = 4 << 30

@@ -349,7 +349,7 @@ func (b *bench) feeder(p *weights.Preprocess, classes int) (feeder, func(), erro
 	o := loaderOptions(p, p.Crop, t.Batch, b.cfg.Data.Workers)
 	o.Seed, o.Train = t.Seed, b.Mode != BenchInfer
 	if b.Mode == BenchData {
-		o.CacheBytes = -1
+		o.NoCache = true
 	}
 	o.Augment = data.Augment{Crop: t.Augment.Crop, Flip: t.Augment.Flip, Color: t.Augment.Color, Stats: colors(p)}
 	l, err := data.NewLoader(b.Source.Train, o)

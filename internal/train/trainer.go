@@ -300,7 +300,7 @@ func (t *trainer) feed(context.Context) (err error) {
 
 func (t *trainer) loaderOptions() data.LoaderOptions {
 	o := loaderOptions(&t.pre, t.arch.Input.H, t.cfg.Train.Batch, t.cfg.Data.Workers)
-	o.Seed, o.CacheBytes, o.Strict, o.OnBad = t.cfg.Train.Seed, t.o.CacheBytes, t.o.Strict, t.onBad
+	o.Seed, o.Strict, o.OnBad = t.cfg.Train.Seed, t.o.Strict, t.onBad
 	return o
 }
 
