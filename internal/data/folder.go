@@ -68,14 +68,7 @@ func (l *listing) walk(ctx context.Context, s *folderStore, dir string, depth in
 		if hidden(name) {
 			continue
 		}
-		mode := item.Type()
-		if mode&fs.ModeSymlink != 0 {
-			if info, err := s.fsys.Stat(filepath.Join(s.root, filepath.FromSlash(name))); err == nil {
-				mode = info.Mode().Type()
-			} else {
-				mode = 0 // a link to nowhere counts as a picture, so that it is reported when it is met
-			}
-		}
+		mode := s.followed(item.Type(), name)
 		switch {
 		case mode.IsDir() && name == "runs" && holdsRuns(s.fsys, filepath.Join(s.root, name)):
 			// what training with --data . left there: its curves are no pictures of a class
@@ -90,6 +83,19 @@ func (l *listing) walk(ctx context.Context, s *folderStore, dir string, depth in
 		}
 	}
 	return nil
+}
+
+// followed is the type of what is found under a name, where a link leads to. A link to nowhere counts as a picture, so that
+// it is reported when it is met.
+func (s *folderStore) followed(mode fs.FileMode, name string) fs.FileMode {
+	if mode&fs.ModeSymlink == 0 {
+		return mode
+	}
+	info, err := s.fsys.Stat(filepath.Join(s.root, filepath.FromSlash(name)))
+	if err != nil {
+		return 0
+	}
+	return info.Mode().Type()
 }
 
 // holdsRuns tells whether a folder holds runs of this program.

@@ -21,7 +21,7 @@ type LoaderOptions struct {
 	Augment       Augment // where Train
 	Views         int     // rows of each picture in evaluation: 1 (or 0), or 10
 	Seed          uint64
-	Workers       int  // goroutines that decode; 0: one for each core
+	Workers       int  // goroutines that decode; 0: GOMAXPROCS
 	Strict        bool // the first picture that cannot be read is an error
 	// told of each picture that cannot be read, once in a run, by the goroutine that calls Next; or nil
 	OnBad func(*BadPicture)

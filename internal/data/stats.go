@@ -34,7 +34,7 @@ type tally struct {
 	product  [3][3]uint64 // over all pixels: at most 255^2 each, so 2.8e14 pixels fit
 }
 
-// ComputeStats goes over the training set once, with workers goroutines (0: one for each core). Pictures that cannot be
+// ComputeStats goes over the training set once, with workers goroutines (0: GOMAXPROCS). Pictures that cannot be
 // read are told to onBad (may be nil; called from one goroutine at a time, once for each picture of a Set in a run) and
 // left out. Fails when ctx ends or no picture can be read. Pictures are kept in memory for the Loader where the whole
 // set fits, as LoaderOptions has it.
@@ -79,12 +79,13 @@ func ComputeStats(ctx context.Context, set *Set, p picture.Prep, workers int, on
 	return total.stats(v)
 }
 
-// workerCount is n, or the number of cores for 0.
+// workerCount is n, or for 0 as many as run at a time: GOMAXPROCS, which Go takes from the affinity and the quota of the
+// process, where NumCPU knows the affinity alone.
 func workerCount(n int) int {
 	if n > 0 {
 		return n
 	}
-	return runtime.NumCPU()
+	return runtime.GOMAXPROCS(0)
 }
 
 // sum adds up pictures, taking the next free one, until none is left.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -62,5 +63,20 @@ func TestStatsErrors(t *testing.T) {
 	cancel()
 	if _, err := ComputeStats(ctx, numbered(t, 5), picture.Prep{}, 1, nil); !errors.Is(err, context.Canceled) {
 		t.Errorf("cancelled: error %v", err)
+	}
+}
+
+// TestWorkersFollowTheQuota: pictures are decoded by as many workers as run at a time, which a container's quota may make
+// fewer than there are processors.
+func TestWorkersFollowTheQuota(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(0))
+	for _, want := range []int{1, runtime.NumCPU() + 1} {
+		runtime.GOMAXPROCS(want)
+		if got := workerCount(0); got != want {
+			t.Errorf("%d workers, want %d", got, want)
+		}
+	}
+	if got := workerCount(7); got != 7 {
+		t.Errorf("%d workers, 7 were asked for", got)
 	}
 }
