@@ -45,7 +45,8 @@ func TestFolderNamedAsGenerated(t *testing.T) {
 		kind     data.Kind
 		pictures int
 	}{{path, data.Folder, 30}, {demo.Path, data.Generated, 2000}} {
-		source, err := reopenData(t.Context(), &weights.Checkpoint{Data: weights.Data{Path: c.path}}, &config.Config{}, "")
+		checkpoint := &weights.Checkpoint{Data: weights.Data{Path: c.path}}
+		source, err := reopenData(t.Context(), checkpoint, &config.Config{}, "")
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -8,8 +8,8 @@ import (
 	"alexnet/internal/machine"
 )
 
-// cache decides which sets of a source stay in memory once they are decoded: whole ones, as far as one budget for all of
-// them goes. A process works on one source at a time, so it belongs to the source, and closing that gives it back.
+// cache decides which sets of a source stay in memory once they are decoded: whole ones, as far as one budget for all
+// of them goes. A process works on one source at a time, so it belongs to the source, and closing that gives it back.
 type cache struct {
 	sets []*Set // the training set first
 

@@ -85,8 +85,8 @@ func (l *listing) walk(ctx context.Context, s *folderStore, dir string, depth in
 	return nil
 }
 
-// followed is the type of what is found under a name, where a link leads to. A link to nowhere counts as a picture, so that
-// it is reported when it is met.
+// followed is the type of what is found under a name, where a link leads to. A link to nowhere counts as a picture, so
+// that it is reported when it is met.
 func (s *folderStore) followed(mode fs.FileMode, name string) fs.FileMode {
 	if mode&fs.ModeSymlink == 0 {
 		return mode

@@ -44,9 +44,9 @@ type Unreadable struct {
 	Reason string `json:"reason"`
 }
 
-// Inspect decodes every picture once, with workers goroutines (0: GOMAXPROCS), and reports what there is.
-// maxPixels is as in picture.Prep. It fails only when ctx ends; progress, where not nil, is called now and then with the number
-// of pictures seen so far.
+// Inspect decodes every picture once, with workers goroutines (0: GOMAXPROCS), and reports what there is. maxPixels is
+// as in picture.Prep. It fails only when ctx ends; progress, where not nil, is called now and then with the number of
+// pictures seen so far.
 func Inspect(ctx context.Context, src *Source, workers, maxPixels int, progress func(done, total int)) (
 	*SourceInfo, error,
 ) {

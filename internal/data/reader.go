@@ -46,8 +46,8 @@ func DecodeFile(fsys files.Reader, path string, p picture.Prep) (picture.Picture
 	return pic, nil
 }
 
-// PictureSize is the height and width that the pictures of the set have after Prep: Resize x Resize, or else the size of
-// the first readable one.
+// PictureSize is the height and width that the pictures of the set have after Prep: Resize x Resize, or else the size
+// of the first readable one.
 func (s *Set) PictureSize(ctx context.Context, p picture.Prep) (height, width int, err error) {
 	if p.Resize > 0 {
 		return p.Resize, p.Resize, nil

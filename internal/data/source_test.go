@@ -238,7 +238,8 @@ func TestFolderLinks(t *testing.T) {
 	if err := os.Symlink(".", filepath.Join(dir, "a", "circle")); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Open(t.Context(), files.OS, dir, 0, 1); !errors.Is(err, ErrNoData) || !strings.Contains(err.Error(), "link") {
+	if _, err := Open(t.Context(), files.OS, dir, 0, 1); !errors.Is(err, ErrNoData) ||
+		!strings.Contains(err.Error(), "link") {
 		t.Errorf("a folder that contains itself: error %v", err)
 	}
 }

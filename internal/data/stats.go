@@ -79,8 +79,8 @@ func ComputeStats(ctx context.Context, set *Set, p picture.Prep, workers int, on
 	return total.stats(v)
 }
 
-// workerCount is n, or for 0 as many as run at a time: GOMAXPROCS, which Go takes from the affinity and the quota of the
-// process, where NumCPU knows the affinity alone.
+// workerCount is n, or for 0 as many as run at a time: GOMAXPROCS, which Go takes from the affinity and the quota of
+// the process, where NumCPU knows the affinity alone.
 func workerCount(n int) int {
 	if n > 0 {
 		return n

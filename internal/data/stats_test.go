@@ -49,7 +49,8 @@ func TestStatsOfGrey(t *testing.T) {
 }
 
 func TestStatsErrors(t *testing.T) {
-	if _, err := ComputeStats(t.Context(), numbered(t, 0), picture.Prep{Resize: 8}, 1, nil); !errors.Is(err, ErrNoData) {
+	_, err := ComputeStats(t.Context(), numbered(t, 0), picture.Prep{Resize: 8}, 1, nil)
+	if !errors.Is(err, ErrNoData) {
 		t.Errorf("no pictures: error %v", err)
 	}
 	for _, p := range []picture.Prep{{}, {Resize: 8}} {
@@ -66,8 +67,8 @@ func TestStatsErrors(t *testing.T) {
 	}
 }
 
-// TestWorkersFollowTheQuota: pictures are decoded by as many workers as run at a time, which a container's quota may make
-// fewer than there are processors.
+// TestWorkersFollowTheQuota: pictures are decoded by as many workers as run at a time, which a container's quota may
+// make fewer than there are processors.
 func TestWorkersFollowTheQuota(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(0))
 	for _, want := range []int{1, runtime.NumCPU() + 1} {

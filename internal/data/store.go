@@ -11,8 +11,8 @@ import (
 	"alexnet/internal/files"
 )
 
-// Store holds the files of pictures, numbered from 0. What they show and which part of the data they belong to is told by
-// the [Record]s that come with it.
+// Store holds the files of pictures, numbered from 0. What they show and which part of the data they belong to is told
+// by the [Record]s that come with it.
 type Store interface {
 	// Read gives the file of picture i, in buf where it fits. Many goroutines may call it at once. A *SourceFault says
 	// that the store failed and not the picture. Any other error is the picture's own and gives the reason without its
@@ -48,9 +48,9 @@ type flaw string
 
 func (f flaw) Error() string { return string(f) }
 
-const (
-	errNoFile  flaw = "is not a file"
-	errTooLong flaw = "file of more than 256 MB" // maxFile
+var (
+	errNoFile  = flaw("is not a file")
+	errTooLong = flaw(fmt.Sprintf("file of more than %d MB", maxFile>>20))
 )
 
 // readFile reads a whole file into buf, if it fits.
@@ -97,9 +97,9 @@ func reason(err error) error {
 	return err
 }
 
-// ownFault tells whether a failure to read a file is that file's own: it is not there, must not be read, is no file, ends
-// early. Whatever else a system reports says nothing about the file: EIO and ESTALE come from disks and networks, EMFILE
-// and ENFILE from a process or a machine with too many open files.
+// ownFault tells whether a failure to read a file is that file's own: it is not there, must not be read, is no file,
+// ends early. Whatever else a system reports says nothing about the file: EIO and ESTALE come from disks and networks,
+// EMFILE and ENFILE from a process or a machine with too many open files.
 func ownFault(err error) bool {
 	var own flaw
 	if errors.As(err, &own) || errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {

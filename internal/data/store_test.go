@@ -104,7 +104,7 @@ func TestWhoseFault(t *testing.T) {
 			if errors.As(err, &fault) != c.source || errors.As(err, &bad) == c.source {
 				t.Errorf("error %v (%T): the source's: %t, want %t", err, err, fault != nil, c.source)
 			}
-			if c.err != io.EOF && !errors.Is(err, c.err) {
+			if !errors.Is(c.err, io.EOF) && !errors.Is(err, c.err) {
 				t.Errorf("error %v does not lead to %v", err, c.err)
 			}
 			if bad != nil && bad.Name != "a/1.png" || fault != nil && fault.Path != c.path {
@@ -248,7 +248,8 @@ func TestOpenStops(t *testing.T) {
 	close(disk.release) // TestMain sees that what was left behind ends
 }
 
-// TestLabelsOfTheSource: labels, parts and classes are those that the records come with, whatever their names look like.
+// TestLabelsOfTheSource: labels, parts and classes are those that the records come with, whatever their names look
+// like.
 func TestLabelsOfTheSource(t *testing.T) {
 	store := Memory{pngOf(t, 6, 5, 9), pngOf(t, 6, 5, 7), pngOf(t, 6, 5, 8)}
 	src := New(Contents{

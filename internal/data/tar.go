@@ -29,7 +29,7 @@ type span struct{ off, size int64 }
 // still.
 func (s *tarStore) Read(_ context.Context, i int, buf []byte) ([]byte, error) {
 	raw, err := readAt(s.f, s.spans[i].off, s.spans[i].size, buf)
-	if err != nil && err != errTooLong {
+	if err != nil && !errors.Is(err, errTooLong) {
 		return nil, &SourceFault{Path: s.f.Name(), Err: err}
 	}
 	return raw, err
@@ -162,7 +162,7 @@ func sniffTar(f files.File, size int64) error {
 	}
 	head := make([]byte, 8)
 	n, err := f.ReadAt(head, 0)
-	if err != nil && err != io.EOF {
+	if err != nil && !errors.Is(err, io.EOF) {
 		return err
 	}
 	// gzip, bzip2, xz, zstd, zip

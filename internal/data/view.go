@@ -64,7 +64,8 @@ func (s *Set) view(p picture.Prep, height, width int, noCache bool) (*view, erro
 // size is the length of one picture.
 func (v *view) size() int { return v.height * v.width * v.prep.Channels }
 
-// load writes picture i to dst (size), or says why it cannot. When ctx ends the picture counts as bad for this call only.
+// load writes picture i to dst (size), or says why it cannot. When ctx ends the picture counts as bad for this call
+// only.
 func (v *view) load(ctx context.Context, i int, dst []uint8, r *reader) *BadPicture {
 	switch v.state[i].Load() {
 	case cached:

@@ -1,5 +1,6 @@
-// Package machine tells what the computer at hand is and what of it this process may use, for reports that people
-// paste and for what is planned by it. What cannot be found out is left empty, or 0: nothing here fails. It imports nothing of the program.
+// Package machine tells what the computer at hand is and what of it this process may use, for reports that people paste
+// and for what is planned by it. What cannot be found out is left empty, or 0: nothing here fails. It imports nothing
+// of the program.
 package machine
 
 import (
@@ -41,8 +42,8 @@ type Memory struct {
 	Used      int64 `json:"used,omitempty"`      // by the control group, where it has a limit
 }
 
-// Usable is what this process may use in all, others' share not counted: the machine's memory, or what the control group
-// leaves of it; 0 where neither is known.
+// Usable is what this process may use in all, others' share not counted: the machine's memory, or what the control
+// group leaves of it; 0 where neither is known.
 func (m Memory) Usable() int64 {
 	if m.Limit > 0 && (m.Total == 0 || m.Limit < m.Total) {
 		return m.Limit

@@ -401,8 +401,8 @@ func (t *trainer) checkpoint(epoch int) *weights.Checkpoint {
 	return c
 }
 
-// whereabouts is a path of the pictures that holds from any folder. Generated ones lie in no file, and keep their name even
-// where a folder is called the same.
+// whereabouts is a path of the pictures that holds from any folder. Generated ones lie in no file, and keep their name
+// even where a folder is called the same.
 func whereabouts(source *data.Source) string {
 	if source.Kind == data.Generated {
 		return source.Path

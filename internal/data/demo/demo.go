@@ -1,5 +1,5 @@
-// Package demo draws pictures that a small net can learn in a minute: ten classes of figures on grounds of changing colour.
-// They are a source of package data without a file, or written as files. It imports philox and data.
+// Package demo draws pictures that a small net can learn in a minute: ten classes of figures on grounds of changing
+// colour. They are a source of package data without a file, or written as files. It imports philox and data.
 package demo
 
 import (

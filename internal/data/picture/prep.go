@@ -1,9 +1,10 @@
-// Package picture makes pictures of one size out of the files of pictures: it decodes, makes the shorter side as long as
-// asked for and cuts out the centre. JPEG goes through libjpeg-turbo where it is installed, as Pillow and the field's other
-// programs decode it, and through the standard library elsewhere; everything else through Go's own decoders.
+// Package picture makes pictures of one size out of the files of pictures: it decodes, makes the shorter side as long
+// as asked for and cuts out the centre. JPEG goes through libjpeg-turbo where it is installed, as Pillow and the
+// field's other programs decode it, and through the standard library elsewhere; everything else through Go's own
+// decoders.
 //
-// It sees bytes and gives pixels: where files come from, and what becomes of a picture that cannot be decoded, is package
-// data's business. It imports nothing of the program.
+// It sees bytes and gives pixels: where files come from, and what becomes of a picture that cannot be decoded, is
+// package data's business. It imports nothing of the program.
 package picture
 
 import "errors"

@@ -10,12 +10,14 @@ package picture
 #include <stdlib.h>
 #include <string.h>
 
-// The library is opened when the program runs and its few functions are declared here (from the documentation of the TurboJPEG API,
-// unchanged since version 2.0), so that neither building nor starting needs it.
+// The library is opened when the program runs and its few functions are declared here (from the documentation of the
+// TurboJPEG API, unchanged since version 2.0), so that neither building nor starting needs it.
 typedef void *tjhandle;
 static tjhandle (*tj_init)(void);
-static int (*tj_header)(tjhandle, const unsigned char *, unsigned long, int *w, int *h, int *subsampling, int *colorspace);
-static int (*tj_decompress)(tjhandle, const unsigned char *, unsigned long, unsigned char *dst, int w, int pitch, int h, int format, int flags);
+static int (*tj_header)(tjhandle, const unsigned char *, unsigned long, int *w, int *h, int *subsampling,
+                        int *colorspace);
+static int (*tj_decompress)(tjhandle, const unsigned char *, unsigned long, unsigned char *dst, int w, int pitch, int h,
+                            int format, int flags);
 static int (*tj_destroy)(tjhandle);
 static char tj_path[PATH_MAX];
 
@@ -43,7 +45,8 @@ static int turbo_header(tjhandle t, const unsigned char *buf, unsigned long n, i
 	return tj_header(t, buf, n, w, h, &subsampling, colorspace);
 }
 
-// turbo_decode fails on warnings too. Defaults: the accurate (islow) inverse DCT and interpolated chroma, as Pillow uses them.
+// turbo_decode fails on warnings too. Defaults: the accurate (islow) inverse DCT and interpolated chroma, as Pillow
+// uses them.
 static int turbo_decode(tjhandle t, const unsigned char *buf, unsigned long n, unsigned char *dst, int w, int h) {
 	return tj_decompress(t, buf, n, dst, w, 3 * w, h, TJPF_RGB, TJFLAG_LIMITSCANS);
 }
