@@ -384,7 +384,7 @@ func (o *trainOptions) adviseFailure(err error, dir *run.Dir) error {
 // fromWeights is the command that begins a new run with other pictures from where this one is.
 func fromWeights(e *train.OtherData, dir *run.Dir) string {
 	next := "alexnet train --config " + text.ShellWord(dir.Config())
-	if e.Path != generated {
+	if !e.Generated {
 		next += " --data " + text.ShellWord(e.Path)
 	}
 	if !e.Fits {

@@ -121,7 +121,7 @@ type Data struct {
 	// Std divides what is left after the mean was subtracted: one number a channel, or one for all; empty: nothing is
 	// divided, and the net sees the scale of 0..255.
 	Std     []float64 `yaml:"std"`
-	Workers int       `yaml:"workers"` // 0: as many as cores
+	Workers int       `yaml:"workers"` // 0: as many as GOMAXPROCS
 }
 
 // ForClasses is the model for data of so many classes (0: no data at hand). Where the page or --set gives

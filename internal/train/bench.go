@@ -121,7 +121,7 @@ func (b *bench) net(ctx context.Context) (err error) {
 	if err := b.probe(); err != nil {
 		return err
 	}
-	s, err := b.open()
+	s, err := b.open(ctx)
 	if err != nil {
 		return err
 	}
@@ -165,8 +165,8 @@ func (b *bench) probe() error {
 }
 
 // open makes the net and the stepper: Run's, with the rates of the first epoch.
-func (b *bench) open() (*stepper, error) {
-	pre, err := b.preprocess()
+func (b *bench) open(ctx context.Context) (*stepper, error) {
+	pre, err := b.preprocess(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -235,7 +235,7 @@ func (b *bench) data(ctx context.Context) error {
 		return errors.New("bench of data needs data")
 	}
 	b.Warmup = max(b.Warmup, dataWarmup)
-	pre, err := b.preprocess()
+	pre, err := b.preprocess(ctx)
 	if err != nil {
 		return err
 	}
@@ -313,7 +313,7 @@ func median(x []float64) float64 {
 
 // preprocess is of the configuration's shape and cost, with grey for a mean and ImageNet's spread of colours along the
 // axes: statistics of real pictures would take a pass over all of them.
-func (b *bench) preprocess() (checkpoint.Preprocess, error) {
+func (b *bench) preprocess(ctx context.Context) (checkpoint.Preprocess, error) {
 	in := b.cfg.Model.Input
 	p := checkpoint.Preprocess{
 		Resize: b.cfg.Data.Resize, Crop: in.Size, Channels: in.Channels, MeanKind: string(b.cfg.Data.Mean),
@@ -324,7 +324,7 @@ func (b *bench) preprocess() (checkpoint.Preprocess, error) {
 	p.Height, p.Width = max(p.Resize, in.Size), max(p.Resize, in.Size)
 	if b.Source != nil {
 		var err error
-		if p.Height, p.Width, err = prep(&p).Size(b.Source.Train); err != nil {
+		if p.Height, p.Width, err = b.Source.Train.PictureSize(ctx, prep(&p)); err != nil {
 			return p, err
 		}
 	}
@@ -349,7 +349,7 @@ func (b *bench) feeder(p *checkpoint.Preprocess, classes int) (feeder, func(), e
 	o := loaderOptions(p, p.Crop, t.Batch, b.cfg.Data.Workers)
 	o.Seed, o.Train = t.Seed, b.Mode != BenchInfer
 	if b.Mode == BenchData {
-		o.CacheBytes = -1
+		o.NoCache = true
 	}
 	o.Augment = data.Augment{
 		Crop: string(t.Augment.Crop), Flip: t.Augment.Flip, Color: t.Augment.Color, Stats: colors(p),

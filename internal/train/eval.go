@@ -22,14 +22,13 @@ type EvalOptions struct {
 	Set        *data.Set
 	Classes    []string // of the set, to be found among those of the checkpoint
 
-	Crops      int  // 1 (or 0): the centre; 10: corners and centre, each mirrored too, softmax outputs averaged
-	Int8       bool // weights of fully connected layers, as device.FC says
-	Batch      int  // rows of the net; 0: the configuration's, at most evalRows
-	Workers    int
-	Strict     bool
-	OnBad      func(*data.BadPicture)
-	CacheBytes int64
-	Progress   func(done, total int) // pictures
+	Crops    int  // 1 (or 0): the centre; 10: corners and centre, each mirrored too, softmax outputs averaged
+	Int8     bool // weights of fully connected layers, as device.FC says
+	Batch    int  // rows of the net; 0: the configuration's, at most evalRows
+	Workers  int
+	Strict   bool
+	OnBad    func(*data.BadPicture)
+	Progress func(done, total int) // pictures
 }
 
 // evalRows is the largest batch taken unasked: no faster beyond, only larger.
@@ -59,7 +58,7 @@ func Evaluate(ctx context.Context, o EvalOptions) (result *Score, err error) {
 	}
 	defer closeInto(&err, n.close)
 	lo := loaderOptions(&n.pre, n.arch.Input.H, n.rows, o.Workers)
-	lo.Views, lo.Strict, lo.OnBad, lo.CacheBytes = views, o.Strict, o.OnBad, o.CacheBytes
+	lo.Views, lo.Strict, lo.OnBad = views, o.Strict, o.OnBad
 	loader, err := data.NewLoader(o.Set, lo)
 	if err != nil {
 		return nil, err

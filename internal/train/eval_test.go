@@ -16,7 +16,10 @@ import (
 	"alexnet/internal/checkpoint"
 	"alexnet/internal/config"
 	"alexnet/internal/data"
+	"alexnet/internal/data/demo"
+	"alexnet/internal/data/picture"
 	"alexnet/internal/device"
+	"alexnet/internal/files"
 	"alexnet/internal/model"
 	"alexnet/internal/run"
 	"alexnet/internal/safetensors"
@@ -69,7 +72,7 @@ func openTrained(t *testing.T) *checkpoint.Checkpoint {
 func shapes(t *testing.T) (val []string) {
 	t.Helper()
 	dir := t.TempDir()
-	if err := data.Demo(t.Context(), dir, data.DemoOptions{Train: 6, Val: 2, Size: 16, Seed: 1}); err != nil {
+	if err := demo.Write(t.Context(), dir, demo.Options{Train: 6, Val: 2, Size: 16, Seed: 1}); err != nil {
 		t.Fatal(err)
 	}
 	s := pictures().Val
@@ -342,7 +345,7 @@ func TestStrict(t *testing.T) {
 	}
 
 	dir := t.TempDir()
-	if err := data.Demo(t.Context(), dir, data.DemoOptions{Train: 6, Val: 2, Size: 16, Seed: 1}); err != nil {
+	if err := demo.Write(t.Context(), dir, demo.Options{Train: 6, Val: 2, Size: 16, Seed: 1}); err != nil {
 		t.Fatal(err)
 	}
 	s := openFolder(t, dir)
@@ -405,7 +408,7 @@ func TestFeatures(t *testing.T) {
 	}
 	in := read(5, "input")
 	for i, name := range images[:5] {
-		pic, err := data.DecodeFile(name, data.Prep{Resize: 16})
+		pic, err := data.DecodeFile(files.OS, name, picture.Prep{Resize: 16})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -460,7 +463,7 @@ func TestBenchSteps(t *testing.T) {
 		if b.cfg.Model, err = b.cfg.Model.ForClasses(10); err != nil {
 			t.Fatal(err)
 		}
-		s, err := b.open()
+		s, err := b.open(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"maps"
 	"math"
-	"os"
 	"path/filepath"
 	"slices"
 
@@ -386,7 +385,7 @@ func (t *trainer) checkpoint(epoch int) *checkpoint.Checkpoint {
 	c := &checkpoint.Checkpoint{
 		Step: t.steps.pass.Step, Sample: t.steps.next, Seed: t.cfg.Train.Seed, Epoch: epoch, Config: t.yaml,
 		Classes: t.o.Source.Classes, Data: checkpoint.Data{
-			Path: whereabouts(t.o.Source.Path), Fingerprint: t.o.Source.Fingerprint,
+			Path: whereabouts(t.o.Source), Fingerprint: t.o.Source.Fingerprint,
 		},
 		Device: t.o.Device, Threads: t.o.Threads, Preprocess: t.pre, Dropout: checkpoint.DropoutPaper,
 		Schedule: t.sched.marshal(), Best: t.best, Params: tensors(t.model, device.Weight),
@@ -404,15 +403,16 @@ func (t *trainer) checkpoint(epoch int) *checkpoint.Checkpoint {
 	return c
 }
 
-// whereabouts is a path that holds from any folder. What is no file (pictures that were drawn) stays as it is named.
-func whereabouts(path string) string {
-	if _, err := os.Stat(path); err != nil {
-		return path
+// whereabouts is a path of the pictures that holds from any folder. Generated ones lie in no file, and keep their name
+// even where a folder is called the same.
+func whereabouts(source *data.Source) string {
+	if source.Kind == data.Generated {
+		return source.Path
 	}
-	if full, err := filepath.Abs(path); err == nil {
+	if full, err := filepath.Abs(source.Path); err == nil {
 		return full
 	}
-	return path
+	return source.Path
 }
 
 // interrupt writes a checkpoint of where the run is.
@@ -466,8 +466,8 @@ func (t *trainer) explain(err error) error {
 	if t.o.Dir != nil {
 		s.config = t.o.Dir.Config()
 	}
-	if path := t.o.Source.Path; whereabouts(path) != path || filepath.IsAbs(path) {
-		s.data = path
+	if t.o.Source.Kind != data.Generated {
+		s.data = t.o.Source.Path
 	}
 	return s
 }

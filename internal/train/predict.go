@@ -9,6 +9,7 @@ import (
 	"alexnet/internal/checkpoint"
 	"alexnet/internal/data"
 	"alexnet/internal/device"
+	"alexnet/internal/files"
 	"alexnet/internal/model"
 )
 
@@ -117,7 +118,7 @@ func (p *Predictor) each(ctx context.Context, images []string, done func(rows []
 
 // load puts a picture into a row of the batch, centre crop, no label.
 func (n *inference) load(b *device.Batch, row int, path string) error {
-	pic, err := data.DecodeFile(path, prep(&n.pre))
+	pic, err := data.DecodeFile(files.OS, path, prep(&n.pre))
 	if err != nil {
 		return err
 	}

@@ -46,9 +46,8 @@ type Options struct {
 	Steps  int  // stop when the run has taken this many steps in total; 0: Config.Train.Epochs alone decides
 	Strict bool // an unreadable picture stops the run at once
 
-	OnBad      func(*data.BadPicture) // called once for each unreadable picture; Progress.Note tells of it as well
-	CacheBytes int64                  // decoded pictures kept in memory; 0: the loader decides
-	Progress   Progress               // nil: silent
+	OnBad    func(*data.BadPicture) // called once for each unreadable picture; Progress.Note tells of it as well
+	Progress Progress               // nil: silent
 
 	deadSteps uint64         // tests: the dead start's window
 	afterStep func(*trainer) // tests: runs after each step, nothing in flight
@@ -142,6 +141,7 @@ func (e *Interrupted) Is(target error) bool { return target == ErrInterrupted }
 type OtherData struct {
 	Fits       bool   // as many classes as before: a new run could begin with the checkpoint's weights
 	Path       string // of the pictures given
+	Generated  bool   // those given were drawn by the program: Path is no folder
 	Began      string // where the run found its own
 	Checkpoint string
 }

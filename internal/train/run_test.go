@@ -14,7 +14,9 @@ import (
 	"alexnet/internal/checkpoint"
 	"alexnet/internal/config"
 	"alexnet/internal/data"
+	"alexnet/internal/data/demo"
 	"alexnet/internal/device"
+	"alexnet/internal/files"
 	"alexnet/internal/report"
 	"alexnet/internal/run"
 	"alexnet/internal/safetensors"
@@ -203,8 +205,8 @@ func TestCurvesBlocked(t *testing.T) {
 // TestWhere: a checkpoint says where its run computed, and where its pictures are from any folder.
 func TestWhere(t *testing.T) {
 	dir := t.TempDir()
-	if err := data.Demo(t.Context(), filepath.Join(dir, "shapes"),
-		data.DemoOptions{Train: 6, Val: 2, Size: 16, Seed: 1}); err != nil {
+	if err := demo.Write(t.Context(), filepath.Join(dir, "shapes"),
+		demo.Options{Train: 6, Val: 2, Size: 16, Seed: 1}); err != nil {
 		t.Fatal(err)
 	}
 	t.Chdir(dir)
@@ -222,6 +224,36 @@ func TestWhere(t *testing.T) {
 	}
 }
 
+// TestFolderNamedAsGenerated: a folder that is called as the generated pictures are does not take their place, and they
+// do not take its own.
+func TestFolderNamedAsGenerated(t *testing.T) {
+	dir := t.TempDir()
+	name := pictures().Path
+	if err := demo.Write(t.Context(), filepath.Join(dir, name),
+		demo.Options{Train: 6, Val: 2, Size: 16, Seed: 2}); err != nil {
+		t.Fatal(err)
+	}
+	t.Chdir(dir)
+	for _, c := range []struct {
+		source *data.Source
+		path   string
+	}{{pictures(), name}, {openFolder(t, name), filepath.Join(dir, name)}} {
+		o, _ := options(t)
+		o.Dir, o.Source, o.Steps = folder(t), c.source, 1
+		if got := load(t, mustRun(t, o).LastPath).Data; got.Path != c.path ||
+			got.Fingerprint != c.source.Fingerprint {
+			t.Errorf("the checkpoint names %+v, want %s", got, c.path)
+		}
+		o.Resume = load(t, o.Dir.Checkpoint(run.Last))
+		o.Resume.Data.Fingerprint, o.Steps = "another", 2
+		var other *OtherData
+		if _, err := Run(t.Context(), o); !errors.As(err, &other) ||
+			other.Generated != (c.source.Kind == data.Generated) {
+			t.Errorf("%s with other pictures: %+v, %v", c.path, other, err)
+		}
+	}
+}
+
 func TestResumeRefuses(t *testing.T) {
 	t.Parallel()
 	o, _ := options(t)
@@ -235,7 +267,7 @@ func TestResumeRefuses(t *testing.T) {
 		t.Errorf("another seed: %v", err)
 	}
 	changed, _ := options(t)
-	source, err := data.DemoSource(data.DemoOptions{Train: 7, Val: 2, Size: 16, Seed: 1})
+	source, err := demo.Open(demo.Options{Train: 7, Val: 2, Size: 16, Seed: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -322,7 +354,7 @@ func TestInit(t *testing.T) {
 func renamed(t *testing.T) *data.Source {
 	t.Helper()
 	dir := t.TempDir()
-	if err := data.Demo(t.Context(), dir, data.DemoOptions{Train: 6, Val: 2, Size: 16, Seed: 1}); err != nil {
+	if err := demo.Write(t.Context(), dir, demo.Options{Train: 6, Val: 2, Size: 16, Seed: 1}); err != nil {
 		t.Fatal(err)
 	}
 	for _, part := range []string{"train", "val"} {
@@ -338,7 +370,7 @@ func renamed(t *testing.T) *data.Source {
 func twoClasses(t *testing.T) *data.Source {
 	t.Helper()
 	dir := t.TempDir()
-	if err := data.Demo(t.Context(), dir, data.DemoOptions{Train: 6, Val: 2, Size: 16, Seed: 1}); err != nil {
+	if err := demo.Write(t.Context(), dir, demo.Options{Train: 6, Val: 2, Size: 16, Seed: 1}); err != nil {
 		t.Fatal(err)
 	}
 	for _, name := range pictures().Classes[2:] {
@@ -353,7 +385,7 @@ func twoClasses(t *testing.T) *data.Source {
 
 func openFolder(t *testing.T, dir string) *data.Source {
 	t.Helper()
-	s, err := data.Open(dir, 0, 1)
+	s, err := data.Open(t.Context(), files.OS, dir, 0, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -531,7 +563,7 @@ func TestMeanOverGood(t *testing.T) {
 	for i, labels := range [][]int32{{3, -1, 5, -1}, {3, 5}} {
 		cfg := page(t, "train.dropout=false", "train.batch=4", "model.classes=10")
 		b := &bench{BenchOptions: BenchOptions{Config: cfg, Devices: references(1), Mode: BenchTrain}, cfg: *cfg}
-		s, err := b.open()
+		s, err := b.open(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -715,7 +747,7 @@ func TestCheckpointFails(t *testing.T) {
 func TestBadPictures(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	if err := data.Demo(t.Context(), dir, data.DemoOptions{Train: 6, Val: 2, Size: 16, Seed: 1}); err != nil {
+	if err := demo.Write(t.Context(), dir, demo.Options{Train: 6, Val: 2, Size: 16, Seed: 1}); err != nil {
 		t.Fatal(err)
 	}
 	for _, part := range []string{"train", "val"} {
@@ -905,7 +937,7 @@ func TestColorOff(t *testing.T) {
 func TestNoValidation(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	if err := data.Demo(t.Context(), dir, data.DemoOptions{Train: 6, Val: 2, Size: 16, Seed: 1}); err != nil {
+	if err := demo.Write(t.Context(), dir, demo.Options{Train: 6, Val: 2, Size: 16, Seed: 1}); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.RemoveAll(filepath.Join(dir, "val")); err != nil {

@@ -7,6 +7,7 @@ import (
 	"alexnet/internal/checkpoint"
 	"alexnet/internal/config"
 	"alexnet/internal/data"
+	"alexnet/internal/data/picture"
 	"alexnet/internal/device"
 	"alexnet/internal/model"
 )
@@ -23,7 +24,7 @@ const (
 func statistics(ctx context.Context, cfg *config.Config, set *data.Set, strict bool, onBad func(*data.BadPicture)) (
 	checkpoint.Preprocess, error,
 ) {
-	prep := data.Prep{Resize: cfg.Data.Resize, Channels: cfg.Model.Input.Channels}
+	prep := picture.Prep{Resize: cfg.Data.Resize, Channels: cfg.Model.Input.Channels}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	s, err := data.ComputeStats(ctx, set, prep, cfg.Data.Workers, func(b *data.BadPicture) {
@@ -80,8 +81,8 @@ func fits(p *checkpoint.Preprocess, in config.Input) error {
 }
 
 // prep is how files become pictures.
-func prep(p *checkpoint.Preprocess) data.Prep {
-	return data.Prep{Resize: p.Resize, Channels: p.Channels}
+func prep(p *checkpoint.Preprocess) picture.Prep {
+	return picture.Prep{Resize: p.Resize, Channels: p.Channels}
 }
 
 // input is how staged pictures become the net's input.

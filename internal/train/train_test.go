@@ -12,6 +12,7 @@ import (
 	"alexnet/internal/checkpoint"
 	"alexnet/internal/config"
 	"alexnet/internal/data"
+	"alexnet/internal/data/demo"
 	"alexnet/internal/device"
 	"alexnet/internal/model"
 	"alexnet/internal/reference"
@@ -63,7 +64,7 @@ func page(t testing.TB, sets ...string) *config.Config {
 // pictures are 60 to train on, thus four batches an epoch, the last one of 12, and 20 for validation. They are made
 // once: a source keeps what was decoded.
 var pictures = sync.OnceValue(func() *data.Source {
-	s, err := data.DemoSource(data.DemoOptions{Train: 6, Val: 2, Size: 16, Seed: 1})
+	s, err := demo.Open(demo.Options{Train: 6, Val: 2, Size: 16, Seed: 1})
 	if err != nil {
 		panic(err)
 	}

@@ -124,7 +124,7 @@ func (t *trainer) checkResume() error {
 	}
 	if c.Data.Fingerprint != t.o.Source.Fingerprint {
 		return &OtherData{
-			Path: t.o.Source.Path, Began: c.Data.Path, Checkpoint: c.Path,
+			Path: t.o.Source.Path, Generated: t.o.Source.Kind == data.Generated, Began: c.Data.Path, Checkpoint: c.Path,
 			Fits: len(t.o.Source.Classes) == len(c.Classes),
 		}
 	}
@@ -186,7 +186,7 @@ func (t *trainer) restore(context.Context) (err error) {
 		}
 		state, t.best, t.firstStep = c.Schedule, c.Best, c.Step
 		t.saved, t.savedAt = c.Path, c.Step
-		if bytes.Equal(c.Config, t.yaml) && c.Data.Path == whereabouts(t.o.Source.Path) && c.Device == t.o.Device &&
+		if bytes.Equal(c.Config, t.yaml) && c.Data.Path == whereabouts(t.o.Source) && c.Device == t.o.Device &&
 			c.Threads == t.o.Threads {
 			t.savedState = c.Schedule // nothing to write before the next step
 		}
@@ -302,7 +302,7 @@ func (t *trainer) feed(context.Context) (err error) {
 
 func (t *trainer) loaderOptions() data.LoaderOptions {
 	o := loaderOptions(&t.pre, t.arch.Input.H, t.cfg.Train.Batch, t.cfg.Data.Workers)
-	o.Seed, o.CacheBytes, o.Strict, o.OnBad = t.cfg.Train.Seed, t.o.CacheBytes, t.o.Strict, t.onBad
+	o.Seed, o.Strict, o.OnBad = t.cfg.Train.Seed, t.o.Strict, t.onBad
 	return o
 }
 

@@ -17,7 +17,7 @@ var table = map[string]string{
 	"config": "configs device github.com/goccy/go-yaml text", // device for the names of precisions
 
 	// Pictures: whoever decodes them knows no device and no net.
-	"data": "golang.org/x/image golang.org/x/sys gonum.org/v1/gonum philox",
+	"data": "data/picture files gonum.org/v1/gonum machine philox",
 
 	// Nets in files know neither the net nor what computes it.
 	"golden":  "philox safetensors",
@@ -41,15 +41,18 @@ var table = map[string]string{
 	// What is written about a run is given numbers and steps.
 	"report": "atomicfile golang.org/x/image gonum.org/v1/plot google.golang.org/protobuf",
 
-	"train": "atomicfile checkpoint config data device model philox report run safetensors text",
+	"train": "atomicfile checkpoint config data data/picture device files model philox report run safetensors text",
 
 	// The only place that picks a backend, and that knows flags.
-	"cmd/alexnet": "builtin checkpoint config cpu data device github.com/spf13/cobra github.com/spf13/pflag gpu " +
-		"interop machine model npy reference report run safetensors selftest text train ui",
-	"ui":          "github.com/vbauerster/mpb/v8 golang.org/x/term text",
-	"text":        "",
-	"interop":     "atomicfile checkpoint config device model npy safetensors",
-	"checkpoint":  "safetensors text",
-	"npy":         "atomicfile codeberg.org/sbinet/npyio",
-	"safetensors": "atomicfile",
+	"cmd/alexnet": "builtin checkpoint config cpu data data/demo data/picture device files github.com/spf13/cobra " +
+		"github.com/spf13/pflag gpu interop machine model npy reference report run safetensors selftest text train " +
+		"ui",
+	"ui":           "github.com/vbauerster/mpb/v8 golang.org/x/term text",
+	"text":         "",
+	"interop":      "atomicfile checkpoint config device model npy safetensors",
+	"checkpoint":   "safetensors text",
+	"npy":          "atomicfile codeberg.org/sbinet/npyio",
+	"safetensors":  "atomicfile",
+	"data/demo":    "data philox",
+	"data/picture": "golang.org/x/image",
 }

@@ -1,4 +1,4 @@
-package data
+package picture
 
 import (
 	"bytes"
@@ -16,32 +16,22 @@ import (
 	"golang.org/x/image/webp"
 )
 
-// decoder turns files into pictures. It owns what one goroutine reuses from one picture to the next.
-type decoder struct {
+// Decoder turns files into pictures. It owns what one goroutine reuses from one picture to the next.
+type Decoder struct {
 	turbo *turbo  // nil: JPEG through image/jpeg
-	raw   []byte  // the file
 	rgb   []uint8 // (height, width, 3) as decoded
 	fit   fitter
 }
 
-// newDecoder makes a decoder; close it.
-func newDecoder() *decoder { return &decoder{turbo: openTurbo()} }
+// NewDecoder makes a decoder; close it.
+func NewDecoder() *Decoder { return &Decoder{turbo: openTurbo()} }
 
-func (d *decoder) close() { d.turbo.close() }
+// Close gives back what the decoder holds of libjpeg-turbo.
+func (d *Decoder) Close() { d.turbo.close() }
 
-// load reads and decodes picture i of a set.
-func (d *decoder) load(set *Set, i int, p Prep, dst []uint8) (Picture, error) {
-	raw, err := set.store.read(&set.entries[i], d.raw)
-	if err != nil {
-		return Picture{}, err
-	}
-	d.raw = raw
-	return d.decode(raw, p, dst)
-}
-
-// decode is Prep.Decode.
-func (d *decoder) decode(raw []byte, p Prep, dst []uint8) (Picture, error) {
-	p, err := p.filled()
+// Decode is Prep.Decode, with memory that is used again.
+func (d *Decoder) Decode(raw []byte, p Prep, dst []uint8) (Picture, error) {
+	p, err := p.Filled()
 	if err != nil {
 		return Picture{}, err
 	}
@@ -92,6 +82,14 @@ func sniff(raw []byte) *format {
 	return nil
 }
 
+// Format names the format that a file has by its first bytes, as File.Format does; "" where it is none of a picture.
+func Format(raw []byte) string {
+	if f := sniff(raw); f != nil {
+		return f.name
+	}
+	return ""
+}
+
 func begins(raw []byte, magic string) bool {
 	if len(raw) < len(magic) {
 		return false
@@ -105,7 +103,7 @@ func begins(raw []byte, magic string) bool {
 }
 
 // unpack decodes a file into d.rgb (height, width, 3).
-func (d *decoder) unpack(raw []byte, maxPixels int) (file File, err error) {
+func (d *Decoder) unpack(raw []byte, maxPixels int) (file File, err error) {
 	if len(raw) == 0 {
 		return file, errors.New("empty file")
 	}
@@ -129,7 +127,7 @@ func (d *decoder) unpack(raw []byte, maxPixels int) (file File, err error) {
 
 // unpackTurbo tries libjpeg-turbo. Whatever it does not decode without complaint (CMYK, damage, oddities) is left to
 // the standard library, so that which pictures count as readable does not depend on the machine.
-func (d *decoder) unpackTurbo(raw []byte, file *File, maxPixels int) (done bool, err error) {
+func (d *Decoder) unpackTurbo(raw []byte, file *File, maxPixels int) (done bool, err error) {
 	h, w, kind, ok := d.turbo.header(raw)
 	if !ok || kind == "cmyk" {
 		return false, nil
@@ -142,7 +140,7 @@ func (d *decoder) unpackTurbo(raw []byte, file *File, maxPixels int) (done bool,
 	return d.turbo.decode(raw, d.rgb, h, w), nil
 }
 
-func (d *decoder) unpackStandard(f *format, raw []byte, file *File, maxPixels int) error {
+func (d *Decoder) unpackStandard(f *format, raw []byte, file *File, maxPixels int) error {
 	config, err := f.config(bytes.NewReader(raw))
 	if err != nil {
 		return explain(f.name, err)
@@ -279,5 +277,13 @@ func luma(r, g, b uint8) uint8 {
 	return uint8((19595*uint32(r) + 38470*uint32(g) + 7471*uint32(b) + 1<<15) >> 16)
 }
 
-// goDecoder is what Decoder says where libjpeg-turbo is missing.
+// goDecoder is what JPEGDecoder says where libjpeg-turbo is missing.
 const goDecoder = "Go image/jpeg"
+
+// sized is a slice of length n, in s if it fits.
+func sized[T any](s []T, n int) []T {
+	if cap(s) < n {
+		return make([]T, n)
+	}
+	return s[:n]
+}

@@ -1,6 +1,6 @@
 //go:build linux && cgo
 
-package data
+package picture
 
 /*
 #cgo CFLAGS: -D_GNU_SOURCE
@@ -64,8 +64,8 @@ var turboPath = sync.OnceValue(func() string {
 	return C.GoString(C.turbo_load()) // of NULL: ""
 })
 
-// Decoder names what decodes JPEG here: "libjpeg-turbo (libturbojpeg.so.0.2.0)" or "Go image/jpeg".
-func Decoder() string {
+// JPEGDecoder names what decodes JPEG here: "libjpeg-turbo (libturbojpeg.so.0.2.0)" or "Go image/jpeg".
+func JPEGDecoder() string {
 	if p := turboPath(); p != "" {
 		return "libjpeg-turbo (" + filepath.Base(p) + ")"
 	}

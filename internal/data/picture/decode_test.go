@@ -1,11 +1,14 @@
-package data
+package picture
 
 import (
+	"archive/tar"
 	"bytes"
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"hash/crc32"
 	"image"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -15,13 +18,56 @@ import (
 )
 
 // decoders are those that this machine has.
-func decoders(t testing.TB) map[string]*decoder {
-	d := map[string]*decoder{goDecoder: {}}
-	if other := newDecoder(); other.turbo != nil {
+func decoders(t testing.TB) map[string]*Decoder {
+	d := map[string]*Decoder{goDecoder: {}}
+	if other := NewDecoder(); other.turbo != nil {
 		d["libjpeg-turbo"] = other
-		t.Cleanup(other.close)
+		t.Cleanup(other.Close)
 	}
 	return d
+}
+
+func testFile(t testing.TB, name string) []byte {
+	t.Helper()
+	raw, err := os.ReadFile(filepath.Join("testdata", name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return raw
+}
+
+// photo is a file of photos.tar.
+type photo struct {
+	name string
+	raw  []byte
+}
+
+// photos are the photographs of photos.tar, in the folder that ALEXNET_TEST_DATA names or in shared/data beside the
+// repository; skipped without them.
+func photos(t testing.TB) (all []photo) {
+	t.Helper()
+	f, err := os.Open(filepath.Join(cmp.Or(os.Getenv("ALEXNET_TEST_DATA"), "../../../../shared/data"), "photos.tar"))
+	if err != nil {
+		t.Skip("no photos.tar; set ALEXNET_TEST_DATA to a folder that holds it")
+	}
+	defer f.Close()
+	for r := tar.NewReader(f); ; {
+		h, err := r.Next()
+		if errors.Is(err, io.EOF) {
+			return all
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if h.Typeflag != tar.TypeReg {
+			continue
+		}
+		raw, err := io.ReadAll(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, photo{h.Name, raw})
+	}
 }
 
 // scene is the picture in testdata/rgb.*: three slopes, 32x24.
@@ -53,7 +99,7 @@ func TestDecodeFormats(t *testing.T) {
 	} {
 		for name, d := range decoders(t) {
 			t.Run(c.name+" by "+name, func(t *testing.T) {
-				pic, err := d.decode(testFile(t, c.name), Prep{}, nil)
+				pic, err := d.Decode(testFile(t, c.name), Prep{}, nil)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -131,7 +177,7 @@ func TestDecodeRefuses(t *testing.T) {
 	} {
 		for name, d := range decoders(t) {
 			t.Run(c.name+" by "+name, func(t *testing.T) {
-				pic, err := d.decode(c.raw, Prep{Resize: 8}, nil)
+				pic, err := d.Decode(c.raw, Prep{Resize: 8}, nil)
 				if err == nil {
 					t.Fatalf("decoded to %dx%d", pic.Width, pic.Height)
 				}
@@ -161,23 +207,6 @@ func TestPrepRefuses(t *testing.T) {
 	}
 }
 
-func TestDecodeFile(t *testing.T) {
-	pic, err := DecodeFile(filepath.Join("testdata", "one.png"), Prep{Resize: 7, Channels: 1})
-	if err != nil || pic.Height != 7 || pic.Width != 7 || pic.Channels != 1 || len(pic.Pixels) != 49 {
-		t.Errorf("a picture of one pixel: %dx%dx%d, %v", pic.Height, pic.Width, pic.Channels, err)
-	}
-	for path, says := range map[string]string{
-		"testdata/gone.jpg": "no such file", "testdata": "is not a file",
-		"testdata/truncated.jpg": "cut off",
-	} {
-		_, err := DecodeFile(path, Prep{})
-		var bad *BadPicture
-		if !errors.As(err, &bad) || bad.Name != path || !strings.Contains(err.Error(), says) {
-			t.Errorf("%s: error %v", path, err)
-		}
-	}
-}
-
 // Pixels land in the caller's slice where they fit.
 func TestDecodeReusesDst(t *testing.T) {
 	dst := make([]uint8, 32*24*3)
@@ -189,25 +218,25 @@ func TestDecodeReusesDst(t *testing.T) {
 
 // The two JPEG decoders differ on 4:2:0 by the interpolation of chroma alone: by 1.6 of 255 on average on photos.
 func TestDecodersAgree(t *testing.T) {
-	all := decoders(t)
-	if len(all) < 2 {
+	by := decoders(t)
+	if len(by) < 2 {
 		t.Skip("libjpeg-turbo is not installed")
 	}
-	src := open(t, sharedData(t, "photos.tar"), 0, 1)
-	for i := 0; i < src.Train.Len(); i += 9 {
+	all := photos(t)
+	for i := 0; i < len(all); i += 9 {
 		var got [2]Picture
 		for k, name := range []string{goDecoder, "libjpeg-turbo"} {
-			pic, err := all[name].load(src.Train, i, Prep{Resize: 256}, nil)
+			pic, err := by[name].Decode(all[i].raw, Prep{Resize: 256}, nil)
 			if err != nil {
-				t.Fatal(src.Train.Name(i), err)
+				t.Fatal(all[i].name, err)
 			}
 			got[k] = pic
 		}
 		if got[0].File != got[1].File {
-			t.Errorf("%s: %+v and %+v", src.Train.Name(i), got[0].File, got[1].File)
+			t.Errorf("%s: %+v and %+v", all[i].name, got[0].File, got[1].File)
 		}
 		if mean := meanDiff(got[0].Pixels, got[1].Pixels); mean > 4 {
-			t.Errorf("%s: the decoders differ by %g of 255 on average", src.Train.Name(i), mean)
+			t.Errorf("%s: the decoders differ by %g of 255 on average", all[i].name, mean)
 		}
 	}
 }
@@ -340,7 +369,7 @@ func FuzzDecode(f *testing.F) {
 }
 
 func BenchmarkDecode(b *testing.B) {
-	src := open(b, sharedData(b, "photos.tar"), 0, 1)
+	all := photos(b)
 	for name, d := range decoders(b) {
 		for _, p := range []struct {
 			what string
@@ -349,7 +378,7 @@ func BenchmarkDecode(b *testing.B) {
 			b.Run(name+" "+p.what, func(b *testing.B) {
 				var dst []uint8
 				for i := 0; b.Loop(); i++ {
-					pic, err := d.load(src.Train, i%src.Train.Len(), p.prep, dst)
+					pic, err := d.Decode(all[i%len(all)].raw, p.prep, dst)
 					if err != nil {
 						b.Fatal(err)
 					}

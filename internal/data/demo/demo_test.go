@@ -1,27 +1,34 @@
-package data
+package demo
 
 import (
 	"context"
 	"errors"
 	"io/fs"
 	"math"
+	"math/rand/v2"
 	"path/filepath"
 	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"alexnet/internal/data"
+	"alexnet/internal/data/picture"
+	"alexnet/internal/files"
 )
 
-var smallDemo = DemoOptions{Train: 3, Val: 2, Size: 16, Seed: 9}
+var smallDemo = Options{Train: 3, Val: 2, Size: 16, Seed: 9}
 
 // decodeAll gives the pixels of every picture of a set.
-func decodeAll(t testing.TB, set *Set) [][]uint8 {
+func decodeAll(t testing.TB, set *data.Set) [][]uint8 {
 	t.Helper()
-	d := newDecoder()
-	defer d.close()
 	all := make([][]uint8, set.Len())
 	for i := range all {
-		pic, err := d.load(set, i, Prep{}, nil)
+		raw, err := set.Read(t.Context(), i, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		pic, err := picture.Prep{}.Decode(raw, nil)
 		if err != nil {
 			t.Fatal(set.Name(i), err)
 		}
@@ -32,11 +39,14 @@ func decodeAll(t testing.TB, set *Set) [][]uint8 {
 
 func TestDemoFolderEqualsMemory(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "new", "demo")
-	if err := Demo(t.Context(), dir, smallDemo); err != nil {
+	if err := Write(t.Context(), dir, smallDemo); err != nil {
 		t.Fatal(err)
 	}
-	disk := open(t, dir, .5, 1)
-	memory, err := DemoSource(smallDemo)
+	disk, err := data.Open(t.Context(), files.OS, dir, .5, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	memory, err := Open(smallDemo)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -44,7 +54,7 @@ func TestDemoFolderEqualsMemory(t *testing.T) {
 		memory.Split {
 		t.Errorf("%+v\n%+v", disk, memory)
 	}
-	for _, sets := range [][2]*Set{{disk.Train, memory.Train}, {disk.Val, memory.Val}} {
+	for _, sets := range [][2]*data.Set{{disk.Train, memory.Train}, {disk.Val, memory.Val}} {
 		if d := cmp.Diff(decodeAll(t, sets[0]), decodeAll(t, sets[1])); d != "" {
 			t.Errorf("pictures differ between folder and memory:\n%s", d)
 		}
@@ -52,17 +62,17 @@ func TestDemoFolderEqualsMemory(t *testing.T) {
 	if len(disk.Classes) != 10 || disk.Train.Len() != 30 || disk.Val.Len() != 20 {
 		t.Errorf("%d classes, %d and %d pictures", len(disk.Classes), disk.Train.Len(), disk.Val.Len())
 	}
-	if err := Demo(t.Context(), dir, smallDemo); !errors.Is(err, fs.ErrExist) {
+	if err := Write(t.Context(), dir, smallDemo); !errors.Is(err, fs.ErrExist) {
 		t.Errorf("written over a folder that is not empty: error %v", err)
 	}
-	if err := Demo(t.Context(), filepath.Join(dir, "train", "disc", "0001.png"), smallDemo); err == nil {
+	if err := Write(t.Context(), filepath.Join(dir, "train", "disc", "0001.png"), smallDemo); err == nil {
 		t.Error("written into a file")
 	}
 }
 
 func TestDemoSeeds(t *testing.T) {
-	pixels := func(o DemoOptions) [][]uint8 {
-		src, err := DemoSource(o)
+	pixels := func(o Options) [][]uint8 {
+		src, err := Open(o)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -92,13 +102,13 @@ func TestDemoSeeds(t *testing.T) {
 
 // Shuffled labels: the same training pictures, each class's spread over all classes; the validation part as it was.
 func TestDemoShuffledLabels(t *testing.T) {
-	o := DemoOptions{Train: 30, Val: 5, Size: 16}
-	plain, err := DemoSource(o)
+	o := Options{Train: 30, Val: 5, Size: 16}
+	plain, err := Open(o)
 	if err != nil {
 		t.Fatal(err)
 	}
 	o.ShuffledLabels = true
-	shuffled, err := DemoSource(o)
+	shuffled, err := Open(o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -125,7 +135,7 @@ func TestDemoShuffledLabels(t *testing.T) {
 }
 
 // labelled gives the label of each picture by its pixels.
-func labelled(t *testing.T, set *Set) map[string]int32 {
+func labelled(t *testing.T, set *data.Set) map[string]int32 {
 	t.Helper()
 	label := map[string]int32{}
 	for i, p := range decodeAll(t, set) {
@@ -138,14 +148,14 @@ func TestDemoStops(t *testing.T) {
 	why := errors.New("enough")
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cancel(why)
-	if err := Demo(ctx, filepath.Join(t.TempDir(), "demo"), smallDemo); !errors.Is(err, why) {
+	if err := Write(ctx, filepath.Join(t.TempDir(), "demo"), smallDemo); !errors.Is(err, why) {
 		t.Errorf("error %v, want the cause of the context's end", err)
 	}
 }
 
 func TestDemoRefuses(t *testing.T) {
-	for _, o := range []DemoOptions{{Train: -1}, {Val: -1}, {Size: 8}, {Size: 4096}, {Train: 1<<20 + 1}} {
-		if _, err := DemoSource(o); err == nil {
+	for _, o := range []Options{{Train: -1}, {Val: -1}, {Size: 8}, {Size: 4096}, {Train: 1<<20 + 1}} {
+		if _, err := Open(o); err == nil {
 			t.Errorf("%+v: accepted", o)
 		}
 	}
@@ -184,7 +194,7 @@ func cmpString(a, b string) int {
 
 // The pictures need more than a linear model: softmax regression on all pixels stays near chance on new ones.
 func TestDemoIsNotLinear(t *testing.T) {
-	src, err := DemoSource(DemoOptions{Train: 100, Val: 30})
+	src, err := Open(Options{Train: 100, Val: 30})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -207,10 +217,8 @@ func TestDemoIsNotLinear(t *testing.T) {
 		}
 		return s
 	}
-	order := make([]int32, len(train))
 	for epoch := range uint64(6) {
-		permutation(order, 1, epoch)
-		for _, k := range order {
+		for _, k := range rand.New(rand.NewPCG(1, epoch)).Perm(len(train)) {
 			x := input(train[k])
 			s := scores(x)
 			top, sum := slices.Max(s[:]), 0.
@@ -220,7 +228,7 @@ func TestDemoIsNotLinear(t *testing.T) {
 			}
 			for c := range s {
 				g := s[c] / sum
-				if int32(c) == src.Train.Label(int(k)) {
+				if int32(c) == src.Train.Label(k) {
 					g--
 				}
 				for i, v := range x {

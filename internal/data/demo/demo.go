@@ -1,4 +1,6 @@
-package data
+// Package demo draws pictures that a small net can learn in a minute: ten classes of figures on grounds of changing
+// colour. They are a source of package data without a file, or written as files. It imports philox and data.
+package demo
 
 import (
 	"bytes"
@@ -15,11 +17,12 @@ import (
 	"path/filepath"
 	"strconv"
 
+	"alexnet/internal/data"
 	"alexnet/internal/philox"
 )
 
-// DemoOptions say which pictures to generate. The zero value gives the pictures that the demo net is made for.
-type DemoOptions struct {
+// Options say which pictures to generate. The zero value gives the pictures that the demo net is made for.
+type Options struct {
 	Train, Val int // pictures of each class; 0: 200 and 50
 	Size       int // of the square pictures; 0: 32
 	Seed       uint64
@@ -29,7 +32,7 @@ type DemoOptions struct {
 	ShuffledLabels bool
 }
 
-func (o *DemoOptions) fill() error {
+func (o *Options) fill() error {
 	for _, f := range []struct {
 		n       *int
 		instead int
@@ -77,10 +80,10 @@ func stripe(x float64) bool { return math.Mod(math.Floor((x+.9)/.36), 2) == 0 }
 
 func plus(x, y float64) bool { return min(math.Abs(x), math.Abs(y)) < .27 && box(x, y, .95) }
 
-// Demo writes generated pictures to dir as train/CLASS/0001.png and val/CLASS/0001.png. The same options give the same
-// files. A folder that is not empty is refused, so that nothing is overwritten or mixed. When ctx ends Demo stops
+// Write writes generated pictures to dir as train/CLASS/0001.png and val/CLASS/0001.png. The same options give the same
+// files. A folder that is not empty is refused, so that nothing is overwritten or mixed. When ctx ends Write stops
 // between two pictures with its cause, and leaves those that it has written.
-func Demo(ctx context.Context, dir string, o DemoOptions) error {
+func Write(ctx context.Context, dir string, o Options) error {
 	if err := o.fill(); err != nil {
 		return err
 	}
@@ -97,7 +100,7 @@ func Demo(ctx context.Context, dir string, o DemoOptions) error {
 			}
 		}
 	}
-	return o.each(func(name string, raw []byte) error {
+	return o.each(func(_, _ int, name string, raw []byte) error {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
@@ -105,36 +108,33 @@ func Demo(ctx context.Context, dir string, o DemoOptions) error {
 	})
 }
 
-// DemoSource gives what Open gives for the folder that Demo writes, without a folder.
-func DemoSource(o DemoOptions) (*Source, error) {
+// Path is what the source of generated pictures is called, in checkpoints too: they lie in no file.
+const Path = "generated pictures"
+
+// Open gives what data.Open gives for the folder that Write writes, without a folder.
+func Open(o Options) (*data.Source, error) {
 	if err := o.fill(); err != nil {
 		return nil, err
 	}
-	var files memoryStore
-	l := &listing{}
-	err := o.each(func(name string, raw []byte) error {
-		l.files = append(l.files, entry{name: name, off: int64(len(files))})
-		files = append(files, raw)
+	c := data.Contents{Path: Path, Kind: data.Generated}
+	for _, f := range figures {
+		c.Classes = append(c.Classes, f.name)
+	}
+	var all data.Memory
+	err := o.each(func(p, class int, name string, raw []byte) error {
+		records := []*[]data.Record{&c.Train, &c.Val}[p]
+		*records = append(*records, data.Record{Name: name, Label: int32(class), Number: int32(len(all))})
+		all = append(all, raw)
 		return nil
 	})
 	if err != nil {
 		return nil, err
 	}
-	l.store = files
-	return arrange("generated pictures", l, 0, o.Seed)
+	return data.New(c, all, 0, o.Seed), nil
 }
 
-// memoryStore holds pictures as files in memory.
-type memoryStore [][]byte
-
-func (s memoryStore) read(e *entry, buf []byte) ([]byte, error) {
-	return append(buf[:0], s[e.off]...), nil
-}
-
-func (s memoryStore) Close() error { return nil }
-
-// each draws all pictures and gives them to save as PNG files with their names.
-func (o *DemoOptions) each(save func(name string, raw []byte) error) error {
+// each draws all pictures and gives them to save as PNG files, with part (0: training, 1: validation), class and name.
+func (o *Options) each(save func(p, class int, name string, raw []byte) error) error {
 	var raw bytes.Buffer
 	encoder := png.Encoder{CompressionLevel: png.BestSpeed, BufferPool: &onePool{}} // noise hardly shrinks
 	for p, perClass := range []int{o.Train, o.Val} {
@@ -146,9 +146,9 @@ func (o *DemoOptions) each(save func(name string, raw []byte) error) error {
 			if err := encoder.Encode(&raw, img); err != nil {
 				return err
 			}
-			name := path.Join([]string{"train", "val"}[p], figures[int(to)/perClass].name, fileNumber(int(to)%perClass)+
-				".png")
-			if err := save(name, bytes.Clone(raw.Bytes())); err != nil {
+			class := int(to) / perClass
+			name := path.Join([]string{"train", "val"}[p], figures[class].name, fileNumber(int(to)%perClass)+".png")
+			if err := save(p, class, name, bytes.Clone(raw.Bytes())); err != nil {
 				return err
 			}
 		}
@@ -173,7 +173,7 @@ func fileNumber(i int) string {
 
 // deal says in whose place each picture of part p is filed: its own, or in a training part with ShuffledLabels a random
 // one's.
-func (o *DemoOptions) deal(p, perClass int) []int32 {
+func (o *Options) deal(p, perClass int) []int32 {
 	places := make([]int32, len(figures)*perClass)
 	for i := range places {
 		places[i] = int32(i)

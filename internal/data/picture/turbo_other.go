@@ -1,9 +1,9 @@
 //go:build !linux || !cgo
 
-package data
+package picture
 
-// Decoder names what decodes JPEG here: this build has no way to libjpeg-turbo.
-func Decoder() string { return goDecoder }
+// JPEGDecoder names what decodes JPEG here: this build has no way to libjpeg-turbo.
+func JPEGDecoder() string { return goDecoder }
 
 // turbo stands for libjpeg-turbo, which this build cannot use: it is always nil.
 type turbo struct{}

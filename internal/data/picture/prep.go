@@ -1,9 +1,13 @@
-package data
+// Package picture makes pictures of one size out of the files of pictures: it decodes, makes the shorter side as long
+// as asked for and cuts out the centre. JPEG goes through libjpeg-turbo where it is installed, as Pillow and the
+// field's other programs decode it, and through the standard library elsewhere; everything else through Go's own
+// decoders.
+//
+// It sees bytes and gives pixels: where files come from, and what becomes of a picture that cannot be decoded, is
+// package data's business. It imports nothing of the program.
+package picture
 
-import (
-	"errors"
-	"fmt"
-)
+import "errors"
 
 // DefaultMaxPixels is the largest picture that is decoded where Prep does not say: 100 megapixels, 300 MB of RGB.
 const DefaultMaxPixels = 100_000_000
@@ -35,55 +39,13 @@ type File struct {
 // dropped, not blended; 16-bit samples lose their lower half; the orientation in EXIF data is ignored, as the field's
 // pipelines do. Any input is answered by a picture or an error, never by a panic.
 func (p Prep) Decode(raw []byte, dst []uint8) (Picture, error) {
-	d := newDecoder()
-	defer d.close()
-	return d.decode(raw, p, dst)
+	d := NewDecoder()
+	defer d.Close()
+	return d.Decode(raw, p, dst)
 }
 
-// DecodeFile reads and decodes a single file. Failures are *BadPicture with the path as name.
-func DecodeFile(path string, p Prep) (Picture, error) {
-	raw, err := readFile(path, nil)
-	if err != nil {
-		return Picture{}, &BadPicture{Name: path, Err: err}
-	}
-	pic, err := p.Decode(raw, nil)
-	if err != nil {
-		return Picture{}, &BadPicture{Name: path, Err: err}
-	}
-	return pic, nil
-}
-
-// Size is the height and width that pictures of the set have after Prep: Resize x Resize, or else the size of the first
-// readable one.
-func (p Prep) Size(set *Set) (height, width int, err error) {
-	if p.Resize > 0 {
-		return p.Resize, p.Resize, nil
-	}
-	d := newDecoder()
-	defer d.close()
-	var first error
-	for i := range set.entries {
-		pic, err := d.load(set, i, p, nil)
-		if err == nil {
-			return pic.Height, pic.Width, nil
-		}
-		if first == nil {
-			first = &BadPicture{Name: set.Name(i), Err: err}
-		}
-	}
-	return 0, 0, unreadable(set, first)
-}
-
-// unreadable is the error of a set none of whose pictures can be read.
-func unreadable(set *Set, first error) error {
-	if set.Len() == 0 {
-		return fmt.Errorf("%w: no pictures in this part of the data", ErrNoData)
-	}
-	return fmt.Errorf("%w: none of %d pictures can be read: %w", ErrNoData, set.Len(), first)
-}
-
-// filled is p with the defaults in place.
-func (p Prep) filled() (Prep, error) {
+// Filled is p with the defaults in place; an error where no picture can be made so.
+func (p Prep) Filled() (Prep, error) {
 	if p.Channels == 0 {
 		p.Channels = 3
 	}
