@@ -12,6 +12,8 @@ import (
 
 	"alexnet/internal/bench"
 	"alexnet/internal/data"
+	"alexnet/internal/data/demo"
+	"alexnet/internal/files"
 	"alexnet/internal/text"
 	"alexnet/internal/ui"
 )
@@ -123,10 +125,10 @@ func runBench(ctx context.Context, o benchOptions, t *ui.Terminal) error {
 	}
 	switch {
 	case o.data != "":
-		bo.Source, err = scan(ctx, o.data, 0, cfg.Train.Seed)
+		bo.Source, err = data.Open(ctx, files.OS, o.data, 0, cfg.Train.Seed)
 	case o.mode == bench.Data:
 		cfg.Model.Classes = 0 // any net's pictures can be made from these
-		bo.Source, err = data.DemoSource(data.DemoOptions{})
+		bo.Source, err = demo.Open(demo.Options{})
 	}
 	if err != nil {
 		return err

@@ -10,10 +10,12 @@ import (
 	"github.com/spf13/cobra"
 
 	"alexnet/internal/builtin"
+	"alexnet/internal/checkpoint"
+	"alexnet/internal/interop"
 	"alexnet/internal/run"
+	"alexnet/internal/safetensors"
 	"alexnet/internal/text"
 	"alexnet/internal/ui"
-	"alexnet/internal/weights"
 )
 
 // weightsOption is the flag of the commands that use a trained net.
@@ -27,7 +29,7 @@ func (o *weightsOption) addFlag(c *cobra.Command) {
 
 // load opens the checkpoint; without --weights the best one of the newest run or, where there is none, the net in the
 // program. It says which.
-func (o *weightsOption) load(t *ui.Terminal) (*weights.Checkpoint, error) {
+func (o *weightsOption) load(t *ui.Terminal) (*checkpoint.Checkpoint, error) {
 	path := o.path
 	if path == "" {
 		newest, err := run.Newest()
@@ -53,7 +55,7 @@ func (o *weightsOption) load(t *ui.Terminal) (*weights.Checkpoint, error) {
 }
 
 // loadBuiltin opens the net in the program and says how good it is.
-func loadBuiltin(t *ui.Terminal, more string) (*weights.Checkpoint, error) {
+func loadBuiltin(t *ui.Terminal, more string) (*checkpoint.Checkpoint, error) {
 	m, err := builtin.Test()
 	if err != nil {
 		return nil, err
@@ -80,24 +82,33 @@ func findCheckpoint(path string, t *ui.Terminal) string {
 	return inside
 }
 
-func loadCheckpoint(path string) (*weights.Checkpoint, error) {
+func loadCheckpoint(path string) (*checkpoint.Checkpoint, error) {
 	r, err := openWeights(path)
 	if err != nil {
 		return nil, err
 	}
-	c, err := weights.LoadFrom(r)
-	if err != nil {
-		closeQuietly(r)
+	return readCheckpoint(r)
+}
+
+// readCheckpoint takes the checkpoint from an open file, which it closes where there is none.
+func readCheckpoint(r *safetensors.Reader) (*checkpoint.Checkpoint, error) {
+	err := interop.RefuseExported(r)
+	if err == nil {
+		var c *checkpoint.Checkpoint
+		if c, err = checkpoint.LoadFrom(r); err == nil {
+			return c, nil
+		}
 	}
-	return c, err
+	closeQuietly(r)
+	return nil, err
 }
 
 // openWeights opens a file, or the one in the program.
-func openWeights(path string) (*weights.Reader, error) {
+func openWeights(path string) (*safetensors.Reader, error) {
 	if path == builtin.Name {
 		return builtin.Open()
 	}
-	r, err := weights.Open(path)
+	r, err := safetensors.Open(path)
 	return r, explainMissing(path, err)
 }
 

@@ -13,6 +13,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"alexnet/internal/data"
+	"alexnet/internal/data/demo"
+	"alexnet/internal/files"
 	"alexnet/internal/text"
 	"alexnet/internal/ui"
 )
@@ -25,7 +27,7 @@ func newDataCommand(t *ui.Terminal) *cobra.Command {
 
 // dataDemoOptions are what data demo was asked to do.
 type dataDemoOptions struct {
-	pictures data.DemoOptions
+	pictures demo.Options
 	out      string
 }
 
@@ -69,14 +71,14 @@ options give the same files.`,
 }
 
 func runDataDemo(ctx context.Context, o dataDemoOptions, t *ui.Terminal) error {
-	err := data.Demo(ctx, o.out, o.pictures)
+	err := demo.Write(ctx, o.out, o.pictures)
 	if errors.Is(err, fs.ErrExist) {
 		return advise(exitFailed, "give a new folder", err)
 	}
 	if err != nil {
 		return err
 	}
-	source, err := scan(ctx, o.out, 0, 0)
+	source, err := data.Open(ctx, files.OS, o.out, 0, 0)
 	if err != nil {
 		return err
 	}
@@ -121,7 +123,7 @@ would hold out), their formats, colours and sizes. Pictures that cannot be read 
 }
 
 func runDataInfo(ctx context.Context, o dataInfoOptions, t *ui.Terminal) error {
-	source, err := scan(ctx, o.path, o.share, o.seed)
+	source, err := data.Open(ctx, files.OS, o.path, o.share, o.seed)
 	if err != nil {
 		return err
 	}

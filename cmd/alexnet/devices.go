@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"alexnet/internal/checkpoint"
 	"alexnet/internal/config"
 	"alexnet/internal/cpu"
 	"alexnet/internal/device"
@@ -17,7 +18,6 @@ import (
 	"alexnet/internal/step"
 	"alexnet/internal/text"
 	"alexnet/internal/ui"
-	"alexnet/internal/weights"
 )
 
 // deviceOptions are the flags that choose where to compute.
@@ -184,7 +184,7 @@ func checkPrecision(devices []device.Device, cfg *config.Config) error {
 
 // notePrecision says where a trained net computes in fp32 because the devices lack the precision that it was trained
 // in.
-func notePrecision(devices []device.Device, c *weights.Checkpoint, t *ui.Terminal) {
+func notePrecision(devices []device.Device, c *checkpoint.Checkpoint, t *ui.Terminal) {
 	if cfg, err := config.Parse(c.Config, nil); err == nil {
 		if _, lacking, _ := step.Precision(cfg, devices); lacking != nil {
 			t.Note("computing in fp32: %v", lacking)

@@ -12,7 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"alexnet/internal/cpu"
-	"alexnet/internal/data"
+	"alexnet/internal/data/picture"
 	"alexnet/internal/device"
 	"alexnet/internal/gpu"
 	"alexnet/internal/machine"
@@ -116,7 +116,7 @@ func runDoctor(ctx context.Context, o doctorOptions, t *ui.Terminal) error {
 		}
 		closeDevices(devices)
 	}
-	r := &doctorResult{Program: program(), Machine: machine.Look(), OneDNN: oneDNN(), JPEG: data.Decoder()}
+	r := &doctorResult{Program: program(), Machine: machine.Look(), OneDNN: oneDNN(), JPEG: picture.JPEGDecoder()}
 	r.lookAtGPUs()
 	if err := r.selfTest(ctx, append(backendsOf(&o.device), gpuBackends(&o.device, r.GPUs)...)); err != nil {
 		return err

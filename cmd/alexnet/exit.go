@@ -9,14 +9,15 @@ import (
 	"strings"
 	"syscall"
 
+	"alexnet/internal/checkpoint"
 	"alexnet/internal/config"
 	"alexnet/internal/data"
 	"alexnet/internal/device"
-	"alexnet/internal/export"
+	"alexnet/internal/interop"
 	"alexnet/internal/run"
+	"alexnet/internal/safetensors"
 	"alexnet/internal/text"
 	"alexnet/internal/ui"
-	"alexnet/internal/weights"
 )
 
 // Exit codes, as in the help text.
@@ -55,11 +56,11 @@ type adviser interface{ Next() string }
 func exitCode(err error) int {
 	var own *commandError
 	var usage *config.Error
-	var damaged *weights.BadFile
-	var other *weights.Mismatch
+	var damaged *safetensors.BadFile
+	var other *checkpoint.Mismatch
 	var locked *run.LockedError
 	var picture *data.BadPicture
-	var foreign *export.Refused
+	var foreign *interop.Refused
 	var precision *device.PrecisionError
 	var missing adviser
 	switch {
@@ -86,10 +87,10 @@ func nextStep(err error) string {
 	var own *commandError
 	var usage *config.Error
 	var source *data.SourceError
-	var damaged *weights.BadFile
-	var other *weights.Mismatch
+	var damaged *safetensors.BadFile
+	var other *checkpoint.Mismatch
 	var locked *run.LockedError
-	var foreign *export.Refused
+	var foreign *interop.Refused
 	var precision *device.PrecisionError
 	var memory *device.MemoryError
 	var missing adviser

@@ -3,23 +3,17 @@ package main
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
-	"maps"
 	"os"
-	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
 
-	"alexnet/internal/config"
-	"alexnet/internal/export"
-	"alexnet/internal/model"
+	"alexnet/internal/checkpoint"
+	"alexnet/internal/interop"
 	"alexnet/internal/text"
 	"alexnet/internal/ui"
-	"alexnet/internal/weights"
 )
 
 // exportOptions are what weights export was asked to do.
@@ -39,15 +33,10 @@ type exportResult struct {
 	MeanImage string `json:"mean_image,omitempty"`
 }
 
-// exportTargets are the values of --to that are files for other programs; checkpoint comes on top.
-var exportTargets = map[string]func(*model.Arch) ([]export.Param, error){
-	"plain": export.Plain, "torchvision": export.Torchvision,
-}
-
-// toCheckpoint is the value of --to for a file of our own.
+// toCheckpoint is the value of --to for a file of our own; the others are forms for other programs.
 const toCheckpoint = "checkpoint"
 
-func targetNames() []string { return append(slices.Sorted(maps.Keys(exportTargets)), toCheckpoint) }
+func targetNames() []string { return append(interop.Forms(), toCheckpoint) }
 
 func newWeightsExportCommand(t *ui.Terminal) *cobra.Command {
 	var o exportOptions
@@ -131,181 +120,25 @@ func runWeightsExport(ctx context.Context, o exportOptions, path string, t *ui.T
 	})
 }
 
-func exportCheckpoint(ctx context.Context, c *weights.Checkpoint, r *exportResult) error {
+func exportCheckpoint(ctx context.Context, c *checkpoint.Checkpoint, r *exportResult) error {
 	compact := c.Compact(r.DType)
 	for i, p := range compact.Params {
-		compact.Params[i].Fill = untilDone(ctx, p.Fill)
+		compact.Params[i] = p.WithContext(ctx)
 		r.Parameters += int64(p.Len())
 	}
-	return weights.Save(r.Out, compact)
+	return checkpoint.Save(r.Out, compact)
 }
 
-func exportForeign(ctx context.Context, c *weights.Checkpoint, o exportOptions, r *exportResult) error {
-	arch, err := archOf(c)
+func exportForeign(ctx context.Context, c *checkpoint.Checkpoint, o exportOptions, r *exportResult) error {
+	e, err := interop.NewExport(c, interop.Options{Form: o.to, DType: r.DType, Path: o.out})
 	if err != nil {
 		return err
 	}
-	params, err := exportTargets[o.to](arch)
-	if err != nil {
-		return fmt.Errorf("%s: %w", c.Path, err)
-	}
-	if isImage(&c.Preprocess) {
-		r.MeanImage = strings.TrimSuffix(o.out, ".safetensors") + ".mean.npy"
-		if err := newFile(r.MeanImage, o.force); err != nil {
+	if e.MeanImage != "" {
+		if err := newFile(e.MeanImage, o.force); err != nil {
 			return err
 		}
 	}
-	meta, err := exportMeta(c, o.to, filepath.Base(r.MeanImage))
-	if err != nil {
-		return err
-	}
-	var tensors []weights.Tensor
-	for _, p := range params {
-		from := c.Params[slices.IndexFunc(c.Params, func(t weights.Tensor) bool {
-			return t.Name == arch.Params[p.Index].Name
-		})]
-		tensors = append(tensors, weights.Tensor{
-			Name: p.Name, Shape: from.Shape, DType: r.DType, Fill: untilDone(ctx, times(p.Factor, from.Fill)),
-		})
-		r.Parameters += int64(from.Len())
-	}
-	if r.MeanImage != "" { // first: no file of weights names a mean that is not there
-		if err := writeNPY(r.MeanImage, c.Preprocess.Mean, c.Preprocess.MeanShape); err != nil {
-			return err
-		}
-	}
-	err = weights.Write(o.out, meta, tensors)
-	if err != nil && r.MeanImage != "" {
-		_ = os.Remove(r.MeanImage) // the first failure counts
-	}
-	return err
-}
-
-// newFile refuses a file that could not be written, or is there and not to be overwritten.
-func newFile(path string, force bool) error {
-	if err := writable(path); err != nil {
-		return err
-	}
-	if _, err := os.Stat(path); err == nil && !force {
-		return advise(exitFailed, "another name for --out, or --force to overwrite it",
-			fmt.Errorf("%s is there already", path))
-	}
-	return nil
-}
-
-// archOf is the net that a checkpoint's configuration describes; its parameters have names and shapes of the net.
-func archOf(c *weights.Checkpoint) (*model.Arch, error) {
-	cfg, err := config.Parse(c.Config, nil)
-	if err != nil {
-		return nil, fmt.Errorf("%s: its configuration: %w", c.Path, err)
-	}
-	arch, err := model.Of(cfg, len(c.Classes))
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", c.Path, err)
-	}
-	var want []weights.Slot
-	for i := range arch.Params {
-		want = append(want, weights.Slot{Name: arch.Params[i].Name, Shape: arch.Params[i].Shape})
-	}
-	return arch, c.Fits(want)
-}
-
-func untilDone(ctx context.Context, fill func([]float32) error) func([]float32) error {
-	return func(dst []float32) error {
-		if err := context.Cause(ctx); err != nil {
-			return err
-		}
-		return fill(dst)
-	}
-}
-
-func times(factor float32, fill func([]float32) error) func([]float32) error {
-	if factor == 1 {
-		return fill
-	}
-	return func(dst []float32) error {
-		if err := fill(dst); err != nil {
-			return err
-		}
-		for i := range dst {
-			dst[i] *= factor
-		}
-		return nil
-	}
-}
-
-func isImage(p *weights.Preprocess) bool { return len(p.MeanShape) == 3 }
-
-// exportedInput tells how a picture becomes the net's input. Mean and Std are of values 0..255, one number a channel.
-type exportedInput struct {
-	Shape     [3]int    `json:"shape"` // of the input, (C, H, W)
-	Color     string    `json:"color"` // RGB or grey
-	Resize    int       `json:"resize"`
-	Crop      int       `json:"crop"`
-	Mean      []float32 `json:"mean"`
-	MeanImage string    `json:"mean_image,omitempty"` // file, to be subtracted instead of Mean
-	Std       []float32 `json:"std"`
-}
-
-// exportMeta is the metadata of a file for other programs: what the reader needs besides the weights.
-func exportMeta(c *weights.Checkpoint, to, meanImage string) (map[string]string, error) {
-	in := inputOf(&c.Preprocess)
-	if isImage(&c.Preprocess) {
-		in.MeanImage = meanImage
-	}
-	source := c.Path
-	if !filepath.IsLocal(source) {
-		source = filepath.Base(source) // where it lies is nobody else's business
-	}
-	meta := map[string]string{
-		"format":          "pt", // by custom: for PyTorch
-		weights.ExportKey: to, weights.SourceKey: source, "dropout": weights.DropoutInverted,
-		"config": string(c.Config), "step": strconv.FormatUint(c.Step, 10), "preprocess_in_words": in.words(),
-	}
-	for key, v := range map[string]any{"classes": c.Classes, "preprocess": in} {
-		text, err := json.Marshal(v)
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", key, err)
-		}
-		meta[key] = string(text)
-	}
-	return meta, nil
-}
-
-func inputOf(p *weights.Preprocess) exportedInput {
-	in := exportedInput{
-		Shape: [3]int{p.Channels, p.Crop, p.Crop}, Color: "RGB", Resize: p.Resize, Crop: p.Crop,
-		Mean: make([]float32, p.Channels), Std: make([]float32, p.Channels),
-	}
-	if p.Channels == 1 {
-		in.Color = "grey"
-	}
-	pixels := len(p.Mean) / p.Channels
-	for ch := range in.Mean {
-		sum := 0.0
-		for _, v := range p.Mean[ch*pixels:][:pixels] {
-			sum += float64(v)
-		}
-		in.Mean[ch], in.Std[ch] = float32(sum/float64(max(pixels, 1))), 1
-		if p.Scale != nil {
-			in.Std[ch] = float32(1 / float64(p.Scale[ch]))
-		}
-	}
-	return in
-}
-
-// words are for people.
-func (in *exportedInput) words() string {
-	steps := []string{in.Color + " of 0..255"}
-	if in.Resize > 0 {
-		steps = append(steps, fmt.Sprintf("shorter side to %d (bilinear, antialiased; the longer rounded down), "+
-			"centre square", in.Resize))
-	}
-	crop := fmt.Sprintf("centre crop of %d", in.Crop)
-	if in.MeanImage != "" {
-		steps = append(steps, "minus the mean image in "+in.MeanImage+" (or, nearly, minus mean)", crop)
-	} else {
-		steps = append(steps, crop, "minus mean")
-	}
-	return strings.Join(append(steps, "divided by std", "NCHW"), "; ")
+	r.MeanImage, r.Parameters = e.MeanImage, e.Parameters
+	return e.Write(ctx)
 }

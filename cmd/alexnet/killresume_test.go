@@ -13,8 +13,9 @@ import (
 	"testing"
 	"time"
 
+	"alexnet/internal/checkpoint"
 	"alexnet/internal/cpu"
-	"alexnet/internal/weights"
+	"alexnet/internal/safetensors"
 )
 
 // killedRun is the run that is killed: checkpoints after every second step, of hundreds of kB each, so that a good part
@@ -66,7 +67,7 @@ func killAndResume(t *testing.T, device string, points []int) {
 	want := tensors(t, filepath.Join(dir, "whole"))
 	for _, i := range points {
 		run := filepath.Join(dir, "run"+strconv.Itoa(i))
-		when := func() bool { return lines(run) >= 2+i-inWrite && exists(checkpoint(run)) }
+		when := func() bool { return lines(run) >= 2+i-inWrite && exists(checkpointIn(run)) }
 		start := func() func() bool { return when }
 		what := fmt.Sprintf("after %d lines of metrics", 2+i-inWrite)
 		if i < inWrite {
@@ -84,7 +85,7 @@ func killAndResume(t *testing.T, device string, points []int) {
 	}
 }
 
-func checkpoint(run string) string { return filepath.Join(run, "checkpoints", "last.safetensors") }
+func checkpointIn(run string) string { return filepath.Join(run, "checkpoints", "last.safetensors") }
 
 // temporary is the name under which a checkpoint is written before it takes its own.
 func temporary(run string) string { return filepath.Join(run, "checkpoints", ".last.safetensors.tmp") }
@@ -99,7 +100,7 @@ func checkpointsSeen(run string) func() int {
 	n := 0
 	var last fs.FileInfo
 	return func() int {
-		if now, err := os.Stat(checkpoint(run)); err == nil && (last == nil || !os.SameFile(last, now)) {
+		if now, err := os.Stat(checkpointIn(run)); err == nil && (last == nil || !os.SameFile(last, now)) {
 			last = now
 			n++
 		}
@@ -153,7 +154,7 @@ func exists(path string) bool {
 // tensors reads weights and momentum of a run's last checkpoint.
 func tensors(t *testing.T, run string) map[string][]float32 {
 	t.Helper()
-	c, err := weights.Load(checkpoint(run))
+	c, err := checkpoint.Load(checkpointIn(run))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -162,7 +163,7 @@ func tensors(t *testing.T, run string) map[string][]float32 {
 		t.Fatalf("%s ended at step %d, want %d", run, c.Step, killSteps)
 	}
 	all := map[string][]float32{}
-	for prefix, list := range map[string][]weights.Tensor{"": c.Params, "optim.": c.Momentum} {
+	for prefix, list := range map[string][]safetensors.Tensor{"": c.Params, "optim.": c.Momentum} {
 		for _, tensor := range list {
 			if all[prefix+tensor.Name], err = tensor.Values(); err != nil {
 				t.Fatal(err)

@@ -10,7 +10,7 @@ import (
 	"codeberg.org/sbinet/npyio"
 	"github.com/rogpeppe/go-internal/testscript"
 
-	"alexnet/internal/weights"
+	"alexnet/internal/safetensors"
 )
 
 // near wants two checkpoints or two arrays (.npy) to hold the same but for rounding: every tensor, momentum too, within
@@ -57,7 +57,7 @@ func numbers(ts *testscript.TestScript, name string) map[string][]float32 {
 		all["the array"] = x
 		return all
 	}
-	r, err := weights.Open(path)
+	r, err := safetensors.Open(path)
 	ts.Check(err)
 	defer r.Close()
 	for i := range r.Tensors {

@@ -527,8 +527,8 @@ func listTensors(t *testing.T, file []byte) []byte {
 // 3e-7 was seen.
 func nearTensors(t *testing.T, dir, run string) {
 	t.Helper()
-	want := readTensors(t, read(t, checkpoint(filepath.Join(dir, "one"))))
-	got := readTensors(t, read(t, checkpoint(filepath.Join(dir, run))))
+	want := readTensors(t, read(t, checkpointIn(filepath.Join(dir, "one"))))
+	got := readTensors(t, read(t, checkpointIn(filepath.Join(dir, run))))
 	if len(got) != len(want) || len(want) != 17 {
 		t.Fatalf("%s: %d tensors, want %d", run, len(got), len(want))
 	}

@@ -7,43 +7,23 @@ import (
 	"os"
 	"path/filepath"
 
+	"alexnet/internal/checkpoint"
 	"alexnet/internal/config"
 	"alexnet/internal/data"
+	"alexnet/internal/data/demo"
+	"alexnet/internal/files"
 	"alexnet/internal/text"
 	"alexnet/internal/ui"
-	"alexnet/internal/weights"
 )
-
-// generated is the path that checkpoints give for pictures that the program drew itself.
-const generated = "generated pictures"
 
 // generatedSize is the side of these pictures.
 const generatedSize = 32
-
-// scan is data.Open, but does not keep whoever types Ctrl-C waiting for the listing of a large folder.
-func scan(ctx context.Context, path string, valShare float64, seed uint64) (*data.Source, error) {
-	type outcome struct {
-		source *data.Source
-		err    error
-	}
-	opened := make(chan outcome, 1)
-	go func() {
-		source, err := data.Open(path, valShare, seed)
-		opened <- outcome{source, err}
-	}()
-	select {
-	case o := <-opened:
-		return o.source, o.err
-	case <-ctx.Done():
-		return nil, ctx.Err() // the process ends; what is read meanwhile is of no use
-	}
-}
 
 // openData opens the pictures to train on; without a path those that the program draws, where the net is of a size for
 // them.
 func openData(ctx context.Context, path string, cfg *config.Config) (*data.Source, error) {
 	if path != "" {
-		source, err := scan(ctx, path, cfg.Data.ValShare, cfg.Train.Seed)
+		source, err := data.Open(ctx, files.OS, path, cfg.Data.ValShare, cfg.Train.Seed)
 		if err == nil && len(source.Classes) < 2 {
 			defer closeQuietly(source)
 			return nil, advise(exitNoData, "give data with a folder for each class, two or more",
@@ -58,11 +38,13 @@ func openData(ctx context.Context, path string, cfg *config.Config) (*data.Sourc
 			fmt.Errorf("no data: this net sees %dx%d pixels, the generated pictures have %dx%[3]d", size, size,
 				generatedSize))
 	}
-	return data.DemoSource(data.DemoOptions{})
+	return demo.Open(demo.Options{})
 }
 
 // reopenData opens the pictures that a checkpoint names; command is what to repeat with --data where they are gone.
-func reopenData(ctx context.Context, c *weights.Checkpoint, cfg *config.Config, command string) (*data.Source, error) {
+func reopenData(
+	ctx context.Context, c *checkpoint.Checkpoint, cfg *config.Config, command string,
+) (*data.Source, error) {
 	switch c.Data.Path {
 	case "":
 		why := "names no data: it was never trained"
@@ -70,10 +52,10 @@ func reopenData(ctx context.Context, c *weights.Checkpoint, cfg *config.Config, 
 			why = "does not say where its data are: such paths are left out of checkpoints that are passed on"
 		}
 		return nil, advise(exitNoData, command+" --data DIR", fmt.Errorf("%s %s", c.Path, why))
-	case generated:
-		return data.DemoSource(data.DemoOptions{})
+	case demo.Path:
+		return demo.Open(demo.Options{})
 	}
-	source, err := scan(ctx, shortenPath(c.Data.Path), cfg.Data.ValShare, cfg.Train.Seed)
+	source, err := data.Open(ctx, files.OS, shortenPath(c.Data.Path), cfg.Data.ValShare, cfg.Train.Seed)
 	var gone *data.SourceError
 	if errors.As(err, &gone) {
 		bare := *gone
@@ -98,7 +80,7 @@ func shortenPath(path string) string {
 
 // evalData chooses the pictures to evaluate on, and says on standard error which they are.
 func evalData(
-	ctx context.Context, path string, c *weights.Checkpoint, t *ui.Terminal,
+	ctx context.Context, path string, c *checkpoint.Checkpoint, t *ui.Terminal,
 ) (*data.Source, *data.Set, error) {
 	cfg, err := config.Parse(c.Config, nil)
 	if err != nil {
@@ -108,7 +90,7 @@ func evalData(
 	if path == "" {
 		source, err = reopenData(ctx, c, cfg, "alexnet eval --weights "+text.ShellWord(c.Path))
 	} else {
-		source, err = scan(ctx, path, cfg.Data.ValShare, cfg.Train.Seed)
+		source, err = data.Open(ctx, files.OS, path, cfg.Data.ValShare, cfg.Train.Seed)
 	}
 	if err != nil {
 		return nil, nil, err
@@ -130,7 +112,7 @@ func evalData(
 		set, what = source.Train, "all of "+source.Path
 	case path != "" && source.Split && !trained:
 		closeQuietly(source)
-		if source, err = scan(ctx, path, 0, 0); err != nil {
+		if source, err = data.Open(ctx, files.OS, path, 0, 0); err != nil {
 			return nil, nil, err
 		}
 		set, what = source.Train, "all of "+source.Path

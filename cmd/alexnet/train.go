@@ -11,17 +11,18 @@ import (
 	"github.com/spf13/cobra"
 
 	"alexnet/internal/builtin"
+	"alexnet/internal/checkpoint"
 	"alexnet/internal/config"
 	"alexnet/internal/cpu"
 	"alexnet/internal/device"
 	"alexnet/internal/gpu"
 	"alexnet/internal/model"
 	"alexnet/internal/run"
+	"alexnet/internal/safetensors"
 	"alexnet/internal/step"
 	"alexnet/internal/text"
 	"alexnet/internal/train"
 	"alexnet/internal/ui"
-	"alexnet/internal/weights"
 )
 
 // trainOptions are what train was asked to do.
@@ -163,7 +164,7 @@ func runTrain(ctx context.Context, o trainOptions, t *ui.Terminal) error {
 
 // lastCheckpoint says what a run can go on from.
 func lastCheckpoint(dir *run.Dir) string {
-	r, err := weights.Open(dir.Checkpoint(run.Last))
+	r, err := safetensors.Open(dir.Checkpoint(run.Last))
 	if err != nil {
 		return "no checkpoint yet"
 	}
@@ -173,7 +174,7 @@ func lastCheckpoint(dir *run.Dir) string {
 
 // release gives back what fresh or resumed took, the lock of the run folder last.
 func release(to *train.Options) {
-	for _, c := range []*weights.Checkpoint{to.Init, to.Resume} {
+	for _, c := range []*checkpoint.Checkpoint{to.Init, to.Resume} {
 		if c != nil {
 			closeQuietly(c)
 		}
@@ -231,7 +232,11 @@ func (o *trainOptions) prepareResumed(ctx context.Context, to *train.Options, t 
 	if to.Dir, err = run.Open(o.resume); err != nil {
 		return adviseRun(err)
 	}
-	c, err := weights.Load(to.Dir.Checkpoint(run.Last))
+	r, err := safetensors.Open(to.Dir.Checkpoint(run.Last))
+	if err != nil {
+		return err
+	}
+	c, err := readCheckpoint(r)
 	if err != nil {
 		return err
 	}
@@ -380,7 +385,7 @@ func (o *trainOptions) adviseFailure(err error, dir *run.Dir) error {
 // fromWeights is the command that begins a new run with other pictures from where this one is.
 func fromWeights(e *train.OtherData, dir *run.Dir) string {
 	next := "alexnet train --config " + text.ShellWord(dir.Config())
-	if e.Path != generated {
+	if !e.Generated {
 		next += " --data " + text.ShellWord(e.Path)
 	}
 	if !e.Fits {

@@ -9,7 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"alexnet/internal/cpu"
-	"alexnet/internal/data"
+	"alexnet/internal/data/picture"
 	"alexnet/internal/gpu"
 	"alexnet/internal/ui"
 )
@@ -39,7 +39,7 @@ func newVersionCommand(t *ui.Terminal) *cobra.Command {
 func versionFacts() versionResult {
 	r := versionResult{
 		Version: "(devel)", Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH,
-		Backends: []string{"reference"}, JPEG: data.Decoder(),
+		Backends: []string{"reference"}, JPEG: picture.JPEGDecoder(),
 	}
 	if info, ok := debug.ReadBuildInfo(); ok {
 		if info.Main.Version != "" {

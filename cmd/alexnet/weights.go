@@ -12,11 +12,12 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"alexnet/internal/checkpoint"
 	"alexnet/internal/model"
+	"alexnet/internal/safetensors"
 	"alexnet/internal/step"
 	"alexnet/internal/text"
 	"alexnet/internal/ui"
-	"alexnet/internal/weights"
 )
 
 func newWeightsCommand(t *ui.Terminal) *cobra.Command {
@@ -96,21 +97,21 @@ func runWeightsInit(ctx context.Context, o weightsInitOptions, t *ui.Terminal) e
 	if err != nil {
 		return err
 	}
-	c := &weights.Checkpoint{
-		Seed: cfg.Train.Seed, Config: page, Dropout: weights.DropoutPaper, Classes: numberClasses(cfg.Model.Classes),
+	c := &checkpoint.Checkpoint{
+		Seed: cfg.Train.Seed, Config: page, Dropout: checkpoint.DropoutPaper, Classes: numberClasses(cfg.Model.Classes),
 	}
 	side := cfg.Data.Resize
 	if side == 0 {
 		side = arch.Input.H
 	}
-	c.Preprocess = weights.Preprocess{
+	c.Preprocess = checkpoint.Preprocess{
 		Resize: cfg.Data.Resize, Height: side, Width: side, Crop: arch.Input.H, Channels: arch.Input.C,
 		Scale: step.Scale(cfg),
 	}
 	r := weightsInitResult{Out: o.out, Seed: cfg.Train.Seed}
 	for i := range arch.Params {
 		p := &arch.Params[i]
-		c.Params = append(c.Params, weights.Tensor{Name: p.Name, Shape: p.Shape, Fill: func(dst []float32) error {
+		c.Params = append(c.Params, safetensors.Tensor{Name: p.Name, Shape: p.Shape, Fill: func(dst []float32) error {
 			if ctx.Err() != nil {
 				return ctx.Err()
 			}
@@ -119,7 +120,7 @@ func runWeightsInit(ctx context.Context, o weightsInitOptions, t *ui.Terminal) e
 		}})
 		r.Parameters += int64(p.Len())
 	}
-	if err := weights.Save(o.out, c); err != nil {
+	if err := checkpoint.Save(o.out, c); err != nil {
 		return err
 	}
 	return t.Result(r, func(w *bytes.Buffer) {

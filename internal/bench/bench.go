@@ -15,13 +15,13 @@ import (
 	"slices"
 	"time"
 
+	"alexnet/internal/checkpoint"
 	"alexnet/internal/config"
 	"alexnet/internal/data"
 	"alexnet/internal/device"
 	"alexnet/internal/model"
 	"alexnet/internal/schedule"
 	"alexnet/internal/step"
-	"alexnet/internal/weights"
 )
 
 // Modes of measuring.
@@ -130,7 +130,7 @@ func (b *measurement) net(ctx context.Context) (err error) {
 	if err := b.probe(); err != nil {
 		return err
 	}
-	s, err := b.open()
+	s, err := b.open(ctx)
 	if err != nil {
 		return err
 	}
@@ -174,8 +174,8 @@ func (b *measurement) probe() error {
 }
 
 // open makes the net and the stepper: a run's, with the rates of the first epoch.
-func (b *measurement) open() (*step.Stepper, error) {
-	pre, err := b.preprocess()
+func (b *measurement) open(ctx context.Context) (*step.Stepper, error) {
+	pre, err := b.preprocess(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -197,7 +197,7 @@ func (b *measurement) open() (*step.Stepper, error) {
 	return s, nil
 }
 
-func (b *measurement) build(arch *model.Arch, pre *weights.Preprocess) error {
+func (b *measurement) build(arch *model.Arch, pre *checkpoint.Preprocess) error {
 	p, err := device.ParsePrecision(b.cfg.Train.Precision)
 	if err != nil {
 		return err
@@ -243,7 +243,7 @@ func (b *measurement) data(ctx context.Context) error {
 		return errors.New("bench of data needs data")
 	}
 	b.Warmup = max(b.Warmup, dataWarmup)
-	pre, err := b.preprocess()
+	pre, err := b.preprocess(ctx)
 	if err != nil {
 		return err
 	}
@@ -321,9 +321,9 @@ func median(x []float64) float64 {
 
 // preprocess is of the configuration's shape and cost, with grey for a mean and ImageNet's spread of colours along the
 // axes: statistics of real pictures would take a pass over all of them.
-func (b *measurement) preprocess() (weights.Preprocess, error) {
+func (b *measurement) preprocess(ctx context.Context) (checkpoint.Preprocess, error) {
 	in := b.cfg.Model.Input
-	p := weights.Preprocess{
+	p := checkpoint.Preprocess{
 		Resize: b.cfg.Data.Resize, Crop: in.Size, Channels: in.Channels, MeanKind: string(b.cfg.Data.Mean),
 		Scale: step.Scale(&b.cfg), Eigvec: [3][3]float64{{1, 0, 0}, {0, 1, 0}, {0, 0, 1}}, Stdev: [3]float64{
 			19.72, 37.09, 121.78,
@@ -332,7 +332,7 @@ func (b *measurement) preprocess() (weights.Preprocess, error) {
 	p.Height, p.Width = max(p.Resize, in.Size), max(p.Resize, in.Size)
 	if b.Source != nil {
 		var err error
-		if p.Height, p.Width, err = step.Prep(&p).Size(b.Source.Train); err != nil {
+		if p.Height, p.Width, err = b.Source.Train.PictureSize(ctx, step.Prep(&p)); err != nil {
 			return p, err
 		}
 	}
@@ -348,7 +348,7 @@ func (b *measurement) preprocess() (weights.Preprocess, error) {
 }
 
 // feeder gives the pictures, and what to call in the end.
-func (b *measurement) feeder(p *weights.Preprocess, classes int) (step.Feeder, func(), error) {
+func (b *measurement) feeder(p *checkpoint.Preprocess, classes int) (step.Feeder, func(), error) {
 	t := b.cfg.Train
 	if b.Source == nil {
 		return &synthetic{pre: p, classes: classes, batch: t.Batch, seed: t.Seed, filled: map[*uint8]bool{}}, func() {},
@@ -357,7 +357,7 @@ func (b *measurement) feeder(p *weights.Preprocess, classes int) (step.Feeder, f
 	o := step.LoaderOptions(p, p.Crop, t.Batch, b.cfg.Data.Workers)
 	o.Seed, o.Train = t.Seed, b.Mode != Infer
 	if b.Mode == Data {
-		o.CacheBytes = -1
+		o.NoCache = true
 	}
 	o.Augment = data.Augment{
 		Crop: string(t.Augment.Crop), Flip: t.Augment.Flip, Color: t.Augment.Color, Stats: step.Colors(p),

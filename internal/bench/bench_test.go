@@ -7,12 +7,12 @@ import (
 
 	"go.uber.org/goleak"
 
+	"alexnet/internal/checkpoint"
 	"alexnet/internal/data"
 	"alexnet/internal/device"
 	"alexnet/internal/reference"
 	"alexnet/internal/step"
 	"alexnet/internal/step/steptest"
-	"alexnet/internal/weights"
 )
 
 // TestMain looks for goroutines that are left: loaders have workers.
@@ -60,7 +60,7 @@ func TestBenchSteps(t *testing.T) {
 		if b.cfg.Model, err = b.cfg.Model.ForClasses(10); err != nil {
 			t.Fatal(err)
 		}
-		s, err := b.open()
+		s, err := b.open(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -87,7 +87,7 @@ func TestBenchSteps(t *testing.T) {
 // TestSynthetic: made-up batches have labels and crops that a net can take.
 func TestSynthetic(t *testing.T) {
 	t.Parallel()
-	pre := weights.Preprocess{Height: 20, Width: 18, Channels: 3, Crop: 14}
+	pre := checkpoint.Preprocess{Height: 20, Width: 18, Channels: 3, Crop: 14}
 	feed := &synthetic{pre: &pre, classes: 10, batch: 64, seed: 1, filled: map[*uint8]bool{}}
 	b := device.NewBatch(0, 64, device.Input{}, make([]uint8, 64*20*18*3))
 	info, err := feed.Next(step.RowsOf(b))

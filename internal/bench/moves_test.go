@@ -10,6 +10,7 @@ import (
 	"alexnet/internal/config"
 	"alexnet/internal/cpu"
 	"alexnet/internal/data"
+	"alexnet/internal/data/demo"
 	"alexnet/internal/device"
 	"alexnet/internal/step"
 )
@@ -195,7 +196,7 @@ func (c *stepCase) open(t *testing.T, src *data.Source) *step.Stepper {
 	if b.cfg.Model, err = cfg.Model.ForClasses(0); err != nil {
 		t.Fatal(err)
 	}
-	s, err := b.open()
+	s, err := b.open(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -263,7 +264,7 @@ func TestLoadedStepAllocatesNothing(t *testing.T) {
 	if !cpu.Built {
 		t.Skip(cpu.Available())
 	}
-	src, err := data.DemoSource(data.DemoOptions{Train: 4, Val: 1})
+	src, err := demo.Open(demo.Options{Train: 4, Val: 1})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,14 +1,14 @@
 package bench
 
 import (
+	"alexnet/internal/checkpoint"
 	"alexnet/internal/data"
 	"alexnet/internal/philox"
-	"alexnet/internal/weights"
 )
 
 // synthetic feeds noise: each of the net's upload slots is filled once and stays as it is.
 type synthetic struct {
-	pre     *weights.Preprocess
+	pre     *checkpoint.Preprocess
 	classes int
 	batch   int
 	seed    uint64

@@ -12,7 +12,8 @@ import (
 	"fmt"
 	"strings"
 
-	"alexnet/internal/weights"
+	"alexnet/internal/checkpoint"
+	"alexnet/internal/safetensors"
 )
 
 // Name is what errors and metadata call the file, and what --weights takes.
@@ -40,17 +41,17 @@ type Measured struct {
 }
 
 // Open opens the file in memory.
-func Open() (*weights.Reader, error) {
-	return weights.NewReader(Name, strings.NewReader(file), int64(len(file)))
+func Open() (*safetensors.Reader, error) {
+	return safetensors.NewReader(Name, strings.NewReader(file), int64(len(file)))
 }
 
 // Load is its checkpoint.
-func Load() (*weights.Checkpoint, error) {
+func Load() (*checkpoint.Checkpoint, error) {
 	r, err := Open()
 	if err != nil {
 		return nil, err
 	}
-	return weights.LoadFrom(r)
+	return checkpoint.LoadFrom(r)
 }
 
 // Test is how it was measured.

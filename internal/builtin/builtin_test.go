@@ -6,9 +6,9 @@ import (
 	"strings"
 	"testing"
 
+	"alexnet/internal/checkpoint"
 	"alexnet/internal/config"
 	"alexnet/internal/model"
-	"alexnet/internal/weights"
 )
 
 // most is how large the file may be: it lies in every binary and every clone.
@@ -48,10 +48,10 @@ func TestFile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var slots []weights.Slot
+	var slots []checkpoint.Slot
 	stored := 0
 	for i := range arch.Params {
-		slots = append(slots, weights.Slot{
+		slots = append(slots, checkpoint.Slot{
 			Name: arch.Params[i].Name, Shape: arch.Params[i].Shape,
 			Store: func(v []float32) error {
 				stored += len(v)

@@ -121,7 +121,7 @@ type Data struct {
 	// Std divides what is left after the mean was subtracted: one number a channel, or one for all; empty: nothing is
 	// divided, and the net sees the scale of 0..255.
 	Std     []float64 `yaml:"std"`
-	Workers int       `yaml:"workers"` // 0: as many as cores
+	Workers int       `yaml:"workers"` // 0: as many as GOMAXPROCS
 }
 
 // ForClasses is the model for data of so many classes (0: no data at hand). Where the page or --set gives
@@ -257,8 +257,9 @@ func defaults() *Config {
 		Model: Model{Columns: 1, DefaultClasses: 1000, Act: Linear, Input: Input{Channels: 3, Size: 224}},
 		Train: Train{
 			Epochs: 90, Batch: 128, LR: 0.01, Momentum: 0.9, WeightDecay: 0.0005, BiasLR: 2, Dropout: true,
-			Precision: device.FP32.String(), Seed: 1, Schedule: Schedule{Kind: Plateau, Factor: 0.1, Patience: 5, Drops: 3},
-			Augment: Augment{Crop: RandomCrop, Flip: true, Color: 0.1},
+			Precision: device.FP32.String(), Seed: 1,
+			Schedule: Schedule{Kind: Plateau, Factor: 0.1, Patience: 5, Drops: 3},
+			Augment:  Augment{Crop: RandomCrop, Flip: true, Color: 0.1},
 		},
 		Data: Data{ValShare: 0.1, Resize: 256, Mean: MeanImage},
 	}

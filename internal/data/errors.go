@@ -34,6 +34,18 @@ func (e *SourceError) Unwrap() error { return e.Err }
 // Is makes every SourceError an ErrNoData.
 func (e *SourceError) Is(target error) bool { return target == ErrNoData }
 
+// SourceFault is a failure of what the pictures come from: a disk, a network, a folder that is gone, a process with too
+// many open files. The picture in question may be sound, and be read at another time.
+type SourceFault struct {
+	Path string // as the user gave it
+	Err  error
+}
+
+func (f *SourceFault) Error() string { return fmt.Sprintf("data %s: %v", f.Path, f.Err) }
+
+// Unwrap gives the cause.
+func (f *SourceFault) Unwrap() error { return f.Err }
+
 // BadPicture is a picture that cannot be read: missing, cut off, no picture at all, too large, of another size than the
 // rest.
 type BadPicture struct {

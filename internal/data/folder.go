@@ -1,134 +1,108 @@
 package data
 
 import (
+	"context"
 	"errors"
 	"fmt"
-	"io"
-	"os"
+	"io/fs"
 	"path"
 	"path/filepath"
 	"slices"
+
+	"alexnet/internal/files"
 )
 
 // maxDepth bounds the search below a folder: links may lead in circles.
 const maxDepth = 16
 
-// folderStore reads pictures from the disk.
-type folderStore struct{ root string }
-
-func (s folderStore) read(e *entry, buf []byte) ([]byte, error) {
-	return readFile(filepath.Join(s.root, filepath.FromSlash(e.name)), buf)
+// folderStore reads pictures from the files of a folder.
+type folderStore struct {
+	fsys  files.Reader
+	root  string
+	names []string // by number, slash-separated, from root
 }
 
-func (s folderStore) Close() error { return nil }
-
-// readFile reads a whole file into buf, if it fits.
-func readFile(name string, buf []byte) ([]byte, error) {
-	f, err := os.Open(name)
-	if err != nil {
-		return nil, reason(err)
+func (s *folderStore) Read(_ context.Context, i int, buf []byte) ([]byte, error) {
+	raw, err := readFile(s.fsys, filepath.Join(s.root, filepath.FromSlash(s.names[i])), buf)
+	if err != nil && (!ownFault(err) || s.gone(err)) {
+		return nil, &SourceFault{Path: s.root, Err: err}
 	}
-	defer f.Close() //nolint:errcheck // only read
-	info, err := f.Stat()
-	if err != nil {
-		return nil, reason(err)
-	}
-	if !info.Mode().IsRegular() {
-		return nil, errors.New("is not a file")
-	}
-	return readAt(f, 0, info.Size(), buf)
+	return raw, err
 }
 
-// readAt reads size bytes at off into buf, if they fit.
-func readAt(r io.ReaderAt, off, size int64, buf []byte) ([]byte, error) {
-	if size > maxFile {
-		return nil, errTooLong
+// gone tells whether a picture cannot be had because the whole folder cannot. A disk that was unmounted leaves an empty
+// one.
+func (s *folderStore) gone(err error) bool {
+	if !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrPermission) {
+		return false
 	}
-	buf = sized(buf, int(size))
-	if n, err := r.ReadAt(buf, off); n < len(buf) {
-		if err == io.EOF {
-			return nil, fmt.Errorf("ends after %d of %d bytes", n, len(buf))
-		}
-		return nil, reason(err)
-	}
-	return buf, nil
+	items, err := s.fsys.ReadDir(s.root)
+	return err != nil || len(items) == 0
 }
 
-// reason strips the path from an operating system's error: the picture's name stands before it anyway.
-func reason(err error) error {
-	var pe *os.PathError
-	if errors.As(err, &pe) {
-		return pe.Err
-	}
-	return err
-}
-
-// sized is a slice of length n, in s if it fits.
-func sized[T any](s []T, n int) []T {
-	if cap(s) < n {
-		return make([]T, n)
-	}
-	return s[:n]
-}
+func (*folderStore) Close() error { return nil }
 
 // listFolder finds the files below root. Links are followed; what is neither file nor folder is ignored.
-func listFolder(root string) (*listing, error) {
-	l := &listing{store: folderStore{root}}
-	if err := l.walk(root, "", 0); err != nil {
+func listFolder(ctx context.Context, fsys files.Reader, root string) (*listing, error) {
+	store := &folderStore{fsys: fsys, root: root}
+	l := &listing{kind: Folder, store: store}
+	if err := l.walk(ctx, store, "", 0); err != nil {
 		return nil, &SourceError{Path: root, Problem: "cannot be listed", Next: "check its permissions", Err: err}
 	}
 	return l, nil
 }
 
-func (l *listing) walk(root, dir string, depth int) error {
+func (l *listing) walk(ctx context.Context, s *folderStore, dir string, depth int) error {
 	if depth > maxDepth {
 		return fmt.Errorf("%s: more than %d folders deep: is there a link to a folder above?", dir, maxDepth)
 	}
-	items, err := os.ReadDir(filepath.Join(root, filepath.FromSlash(dir)))
+	items, err := s.fsys.ReadDir(filepath.Join(s.root, filepath.FromSlash(dir)))
 	if err != nil {
 		return err
 	}
 	for _, item := range items {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
 		name := path.Join(dir, item.Name())
 		if hidden(name) {
 			continue
 		}
-		mode := item.Type()
-		if mode&os.ModeSymlink != 0 {
-			if info, err := os.Stat(filepath.Join(root, filepath.FromSlash(name))); err == nil {
-				mode = info.Mode().Type()
-			} else {
-				mode = 0 // a link to nowhere counts as a picture, so that it is reported when it is met
-			}
-		}
+		mode := s.followed(item.Type(), name)
 		switch {
-		case mode.IsDir() && name == "runs" && holdsRuns(filepath.Join(root, name)):
+		case mode.IsDir() && name == "runs" && holdsRuns(s.fsys, filepath.Join(s.root, name)):
 			// what training with --data . left there: its curves are no pictures of a class
 		case mode.IsDir():
 			l.dirs = append(l.dirs, name)
-			if err := l.walk(root, name, depth+1); err != nil {
+			if err := l.walk(ctx, s, name, depth+1); err != nil {
 				return err
 			}
 		case mode.IsRegular() && !noPicture(name):
-			l.files = append(l.files, entry{name: name})
+			l.files = append(l.files, Record{Name: name, Number: int32(len(s.names))})
+			s.names = append(s.names, name)
 		}
 	}
 	return nil
 }
 
-// enter is the store as seen from a folder inside it.
-func enter(s store, dir string) store {
-	if f, ok := s.(folderStore); ok {
-		return folderStore{filepath.Join(f.root, dir)}
+// followed is the type of what is found under a name, where a link leads to. A link to nowhere counts as a picture, so
+// that it is reported when it is met.
+func (s *folderStore) followed(mode fs.FileMode, name string) fs.FileMode {
+	if mode&fs.ModeSymlink == 0 {
+		return mode
 	}
-	return s // other stores find pictures by offset
+	info, err := s.fsys.Stat(filepath.Join(s.root, filepath.FromSlash(name)))
+	if err != nil {
+		return 0
+	}
+	return info.Mode().Type()
 }
 
 // holdsRuns tells whether a folder holds runs of this program.
-func holdsRuns(dir string) bool {
-	items, err := os.ReadDir(dir)
-	return err == nil && slices.ContainsFunc(items, func(item os.DirEntry) bool {
-		_, err := os.Stat(filepath.Join(dir, item.Name(), "metrics.jsonl"))
+func holdsRuns(fsys files.Reader, dir string) bool {
+	items, err := fsys.ReadDir(dir)
+	return err == nil && slices.ContainsFunc(items, func(item fs.DirEntry) bool {
+		_, err := fsys.Stat(filepath.Join(dir, item.Name(), "metrics.jsonl"))
 		return err == nil
 	})
 }

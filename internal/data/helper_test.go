@@ -3,6 +3,7 @@ package data
 import (
 	"archive/tar"
 	"bytes"
+	"fmt"
 	"image"
 	"image/color"
 	"image/png"
@@ -12,6 +13,8 @@ import (
 	"testing"
 
 	"go.uber.org/goleak"
+
+	"alexnet/internal/files"
 )
 
 // Every test must leave no goroutine behind.
@@ -99,7 +102,7 @@ func write(t testing.TB, name string, raw []byte) string {
 
 func open(t testing.TB, path string, share float64, seed uint64) *Source {
 	t.Helper()
-	src, err := Open(path, share, seed)
+	src, err := Open(t.Context(), files.OS, path, share, seed)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -154,7 +157,7 @@ func repository(t testing.TB) string {
 
 func testFile(t testing.TB, name string) []byte {
 	t.Helper()
-	raw, err := os.ReadFile(filepath.Join("testdata", name))
+	raw, err := os.ReadFile(filepath.Join("picture", "testdata", name))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -165,15 +168,15 @@ func testFile(t testing.TB, name string) []byte {
 // read.
 func numbered(t testing.TB, n int, bad ...int) *Set {
 	t.Helper()
-	var files memoryStore
-	entries := make([]entry, n)
+	var store Memory
+	records := make([]Record, n)
 	for i := range n {
 		raw := []byte("no picture")
 		if !slices.Contains(bad, i) {
 			raw = pngOf(t, 6, 5, uint8(i))
 		}
-		files = append(files, raw)
-		entries[i] = entry{name: fileNumber(i), label: int32(i % 3), off: int64(i)}
+		store = append(store, raw)
+		records[i] = Record{Name: fmt.Sprintf("%04d", i+1), Label: int32(i % 3), Number: int32(i)}
 	}
-	return newSet(entries, files)
+	return newSet(records, store, &cache{left: 1 << 20, kept: map[viewKey][]*Set{}})
 }

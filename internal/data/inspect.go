@@ -5,6 +5,8 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+
+	"alexnet/internal/data/picture"
 )
 
 // SourceInfo is what Inspect finds, for `alexnet data info`.
@@ -42,9 +44,9 @@ type Unreadable struct {
 	Reason string `json:"reason"`
 }
 
-// Inspect decodes every picture once, with workers goroutines (0: one for each core), and reports what there is.
-// maxPixels is as in Prep. It fails only when ctx ends; progress, where not nil, is called now and then with the number
-// of pictures seen so far.
+// Inspect decodes every picture once, with workers goroutines (0: GOMAXPROCS), and reports what there is. maxPixels is
+// as in picture.Prep. It fails only when ctx ends; progress, where not nil, is called now and then with the number of
+// pictures seen so far.
 func Inspect(ctx context.Context, src *Source, workers, maxPixels int, progress func(done, total int)) (
 	*SourceInfo, error,
 ) {
@@ -56,11 +58,11 @@ func Inspect(ctx context.Context, src *Source, workers, maxPixels int, progress 
 	for k, name := range src.Classes {
 		info.Classes[k].Name = name
 	}
-	for _, e := range src.Train.entries {
-		info.Classes[e.label].Train++
+	for _, r := range src.Train.records {
+		info.Classes[r.Label].Train++
 	}
-	for _, e := range src.Val.entries {
-		info.Classes[e.label].Val++
+	for _, r := range src.Val.records {
+		info.Classes[r.Label].Val++
 	}
 	files, err := examine(ctx, src, workers, maxPixels, progress)
 	if err != nil {
@@ -72,7 +74,7 @@ func Inspect(ctx context.Context, src *Source, workers, maxPixels int, progress 
 
 // examined is what decoding one picture told.
 type examined struct {
-	file File
+	file picture.File
 	err  error
 }
 
@@ -89,8 +91,8 @@ func examine(ctx context.Context, src *Source, workers, maxPixels int, progress 
 	)
 	for range min(workerCount(workers), len(files)) {
 		wg.Go(func() {
-			d := newDecoder()
-			defer d.close()
+			r := newReader()
+			defer r.close()
 			var pixels []uint8
 			for ctx.Err() == nil {
 				i := int(next.Add(1)) - 1
@@ -101,7 +103,7 @@ func examine(ctx context.Context, src *Source, workers, maxPixels int, progress 
 				if k >= set.Len() {
 					set, k = src.Val, i-set.Len()
 				}
-				pic, err := d.load(set, k, Prep{MaxPixels: maxPixels}, pixels)
+				pic, err := r.load(ctx, set, k, picture.Prep{MaxPixels: maxPixels}, pixels)
 				if err == nil {
 					pixels = pic.Pixels
 				}
@@ -127,7 +129,7 @@ func (info *SourceInfo) summarise(src *Source, files []examined) {
 			if k >= set.Len() {
 				set, k = src.Val, i-set.Len()
 			}
-			info.Unreadable = append(info.Unreadable, Unreadable{set.Name(k), f.err.Error()})
+			info.Unreadable = append(info.Unreadable, Unreadable{set.Name(k), set.badPicture(k, f.err).Err.Error()})
 			continue
 		}
 		info.Formats[f.file.Format]++

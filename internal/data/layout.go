@@ -14,9 +14,10 @@ import (
 
 // listing is what lies in a folder or tar, in any order.
 type listing struct {
-	files []entry  // everything that may be a picture; labels not yet set
+	kind  Kind
+	files []Record // everything that may be a picture; labels not yet set
 	dirs  []string // folders
-	store store
+	store Store
 }
 
 // Names that are no pictures, though they lie among them.
@@ -40,10 +41,10 @@ func noPicture(name string) bool {
 	return hidden(base) || slices.Contains(ignoredNames, base) || slices.Contains(ignoredExts, path.Ext(base))
 }
 
-// arrange makes classes and sets of a listing.
-func arrange(root string, l *listing, valShare float64, seed uint64) (*Source, error) {
+// arrange makes classes and parts of a listing, by the folders' names.
+func arrange(root string, l *listing) (Contents, error) {
 	if len(l.files) == 0 {
-		return nil, &SourceError{
+		return Contents{}, &SourceError{
 			Path: root, Problem: "holds no pictures",
 			Next: "put pictures into class folders (" + path.Join(root, "cat/1.jpg") +
 				"), or make some: alexnet data demo --out " + root,
@@ -52,45 +53,39 @@ func arrange(root string, l *listing, valShare float64, seed uint64) (*Source, e
 	l.unwrap()
 	train, val, err := l.parts(root)
 	if err != nil {
-		return nil, err
+		return Contents{}, err
 	}
-	src := &Source{Path: root, store: l.store}
 	// Without train/ there is only something to evaluate on, and val/ names the classes.
 	naming := train
 	if len(train.files) == 0 {
 		naming = val
 	}
-	if src.Classes, err = naming.classes(root); err != nil {
-		return nil, err
+	classes, err := naming.classes(root)
+	if err != nil {
+		return Contents{}, err
 	}
 	for _, p := range []part{train, val} {
-		if err := p.label(root, src.Classes); err != nil {
-			return nil, err
+		if err := p.label(root, classes); err != nil {
+			return Contents{}, err
 		}
 	}
-	if len(val.files) == 0 && valShare > 0 {
-		train.files, val.files = holdOut(train.files, valShare, seed)
-		src.Split = true
-	}
-	src.Train, src.Val = newSet(train.files, l.store), newSet(val.files, l.store)
-	src.Fingerprint = fingerprint(src.Classes, src.Train, src.Val)
-	return src, nil
+	return Contents{Path: root, Kind: l.kind, Classes: classes, Train: train.files, Val: val.files}, nil
 }
 
 // unwrap passes over a single folder around everything, as archives often have one.
 func (l *listing) unwrap() {
 	for {
-		first, _, _ := strings.Cut(l.files[0].name, "/")
+		first, _, _ := strings.Cut(l.files[0].Name, "/")
 		if first == "train" || first == "val" {
 			return
 		}
 		for _, f := range l.files {
-			if !strings.HasPrefix(f.name, first+"/") || strings.Count(f.name, "/") < 2 {
+			if !strings.HasPrefix(f.Name, first+"/") || strings.Count(f.Name, "/") < 2 {
 				return
 			}
 		}
 		for i := range l.files {
-			l.files[i].name = l.files[i].name[len(first)+1:]
+			l.files[i].Name = l.files[i].Name[len(first)+1:]
 		}
 		kept := l.dirs[:0]
 		for _, d := range l.dirs {
@@ -99,14 +94,13 @@ func (l *listing) unwrap() {
 			}
 		}
 		l.dirs = kept
-		l.store = enter(l.store, first)
 	}
 }
 
 // part is the class folders below one prefix: "train/", "val/", or "" when they lie at the top.
 type part struct {
 	prefix string
-	files  []entry
+	files  []Record
 	dirs   []string // every class folder, empty ones included
 }
 
@@ -131,7 +125,7 @@ func (l *listing) parts(root string) (train, val part, err error) {
 func (l *listing) below(prefix string) part {
 	p := part{prefix: prefix}
 	for _, f := range l.files {
-		rest, ok := strings.CutPrefix(f.name, prefix)
+		rest, ok := strings.CutPrefix(f.Name, prefix)
 		if !ok {
 			continue
 		}
@@ -160,7 +154,7 @@ func (p *part) class(name string) string {
 func (p *part) classes(root string) ([]string, error) {
 	count := map[string]int{}
 	for _, f := range p.files {
-		count[p.class(f.name)]++
+		count[p.class(f.Name)]++
 	}
 	for _, d := range p.dirs {
 		if count[d] == 0 {
@@ -178,31 +172,28 @@ func (p *part) classes(root string) ([]string, error) {
 	return names, nil
 }
 
-// label numbers the pictures' classes and sorts the pictures by class and name.
+// label numbers the pictures' classes.
 func (p *part) label(root string, classes []string) error {
 	for i := range p.files {
 		f := &p.files[i]
-		k, ok := slices.BinarySearch(classes, p.class(f.name))
+		k, ok := slices.BinarySearch(classes, p.class(f.Name))
 		if !ok {
 			return &SourceError{
 				Path: root, Problem: fmt.Sprintf("class folder %q has no counterpart in train/",
-					p.prefix+p.class(f.name)), Next: "remove it, or add the class to train/",
+					p.prefix+p.class(f.Name)), Next: "remove it, or add the class to train/",
 			}
 		}
-		f.label = int32(k)
+		f.Label = int32(k)
 	}
-	slices.SortFunc(p.files, func(a, b entry) int {
-		return cmp.Or(cmp.Compare(a.label, b.label), cmp.Compare(a.name, b.name))
-	})
 	return nil
 }
 
 // holdOut splits pictures, sorted by class and name, class by class: each picture draws a number from seed and name,
 // and those with the lowest numbers, round(share n) of n but never all, are held out.
-func holdOut(files []entry, share float64, seed uint64) (train, val []entry) {
+func holdOut(files []Record, share float64, seed uint64) (train, val []Record) {
 	for len(files) > 0 {
 		n := 1
-		for n < len(files) && files[n].label == files[0].label {
+		for n < len(files) && files[n].Label == files[0].Label {
 			n++
 		}
 		class := files[:n]
@@ -220,14 +211,14 @@ func holdOut(files []entry, share float64, seed uint64) (train, val []entry) {
 }
 
 // heldOut marks the k pictures with the lowest draws.
-func heldOut(class []entry, k int, seed uint64) []bool {
+func heldOut(class []Record, k int, seed uint64) []bool {
 	type draw struct {
 		rank uint64
 		i    int
 	}
 	draws := make([]draw, len(class))
 	for i, f := range class {
-		draws[i] = draw{splitRank(f.name, seed), i}
+		draws[i] = draw{splitRank(f.Name, seed), i}
 	}
 	slices.SortFunc(draws, func(a, b draw) int { return cmp.Or(cmp.Compare(a.rank, b.rank), cmp.Compare(a.i, b.i)) })
 	held := make([]bool, len(class))

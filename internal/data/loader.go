@@ -1,29 +1,33 @@
 package data
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"alexnet/internal/data/picture"
 )
 
 // LoaderOptions say what a Loader makes of a set.
 type LoaderOptions struct {
 	Batch         int // rows of a batch
-	Prep          Prep
+	Prep          picture.Prep
 	Height, Width int // of the pictures in a batch, as Prep makes them
 	Crop          int // the net's input size: crops are Crop x Crop; 0: the whole picture, which must then be square
 	Train         bool
 	Augment       Augment // where Train
 	Views         int     // rows of each picture in evaluation: 1 (or 0), or 10
 	Seed          uint64
-	Workers       int  // goroutines that decode; 0: one for each core
+	Workers       int  // goroutines that decode; 0: GOMAXPROCS
 	Strict        bool // the first picture that cannot be read is an error
 	// told of each picture that cannot be read, once in a run, by the goroutine that calls Next; or nil
 	OnBad func(*BadPicture)
-	// pictures stay in memory if the whole set fits: 0: min(2 GiB, a quarter of the memory); negative: never
-	CacheBytes int64
+	// every picture is read and decoded each time; otherwise they stay in memory if the whole set fits into what the
+	// source's sets may take together: min(2 GiB, a quarter of the memory that the process may use)
+	NoCache bool
 }
 
 // Rows is where a batch goes; the layouts are those of device.Batch.
@@ -68,6 +72,8 @@ type Loader struct {
 
 	jobs chan job
 	wg   sync.WaitGroup
+	ctx  context.Context // ends with Close, and with it what a store waits for
+	stop context.CancelFunc
 }
 
 // slot is one batch on its way.
@@ -101,7 +107,7 @@ func NewLoader(set *Set, o LoaderOptions) (*Loader, error) {
 	if err := o.check(); err != nil {
 		return nil, err
 	}
-	v, err := set.view(o.Prep, o.Height, o.Width, o.CacheBytes)
+	v, err := set.view(o.Prep, o.Height, o.Width, o.NoCache)
 	if err != nil {
 		return nil, err
 	}
@@ -109,12 +115,14 @@ func NewLoader(set *Set, o LoaderOptions) (*Loader, error) {
 		o: o, view: v, set: set, batch: min(o.Batch/o.Views, set.Len()),
 		order: make([]int32, set.Len()), ordered: ^uint64(0),
 	}
+	l.ctx, l.stop = context.WithCancel(context.Background())
 	if !o.Train {
 		l.eval = views(o.Views, o.Height, o.Width, o.Crop)
 	}
 	for range ahead {
 		l.free = append(l.free, &slot{
-			pixels: make([]uint8, l.batch*v.size()), bad: make([]*BadPicture, l.batch), done: make(chan struct{}, 1),
+			index: make([]int32, l.batch), pixels: make([]uint8, l.batch*v.size()), bad: make([]*BadPicture, l.batch),
+			done: make(chan struct{}, 1),
 		})
 	}
 	l.jobs = make(chan job, ahead*l.batch) // holds all that can be under way, so that handing out work never waits
@@ -138,13 +146,13 @@ func (o *LoaderOptions) check() error {
 
 // work decodes pictures until the Loader is closed.
 func (l *Loader) work() {
-	d := newDecoder()
-	defer d.close()
+	r := newReader()
+	defer r.close()
 	size := l.view.size()
 	for j := range l.jobs {
 		s := j.slot
 		if !s.dropped.Load() {
-			s.bad[j.row] = l.view.load(int(s.index[j.row]), s.pixels[j.row*size:][:size], d)
+			s.bad[j.row] = l.view.load(l.ctx, int(s.index[j.row]), s.pixels[j.row*size:][:size], r)
 		}
 		if s.left.Add(-1) == 0 {
 			s.done <- struct{}{}
@@ -194,7 +202,7 @@ func (l *Loader) fill(epoch uint64) {
 func (l *Loader) start(s *slot, first uint64, count int) {
 	n := uint64(l.set.Len())
 	s.first, s.epoch = first, first/n
-	s.index = sized(s.index, count)
+	s.index = s.index[:count]
 	if l.o.Train && l.ordered != s.epoch {
 		permutation(l.order, l.o.Seed, s.epoch)
 		l.ordered = s.epoch
@@ -291,6 +299,7 @@ func (l *Loader) Close() {
 	for _, s := range l.queue {
 		s.dropped.Store(true)
 	}
+	l.stop()
 	close(l.jobs)
 	l.wg.Wait()
 	l.jobs, l.queue, l.free = nil, nil, nil

@@ -9,6 +9,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
+
+	"alexnet/internal/data/picture"
 )
 
 // row is one row of a batch with all that belongs to it, for pictures of numbered: 6x5, of one grey value.
@@ -164,10 +166,7 @@ func TestLoaderIsDeterministic(t *testing.T) {
 		o.Workers = rapid.IntRange(1, 6).Draw(rt, "workers")
 		o.Height, o.Width = 5, 6
 		k := rapid.IntRange(0, 1).Draw(rt, "cached")
-		o.CacheBytes = int64(2*k - 1)
-		if k == 1 {
-			o.CacheBytes = 1 << 20
-		}
+		o.NoCache = k == 0
 		l, err := NewLoader(sets[k], o)
 		if err != nil {
 			rt.Fatal(err)
@@ -197,7 +196,7 @@ func TestLoaderIsDeterministic(t *testing.T) {
 func TestLoaderBadPictures(t *testing.T) {
 	set := numbered(t, 6, 1, 4)
 	var told []string
-	o := LoaderOptions{Batch: 4, OnBad: func(b *BadPicture) { told = append(told, b.Name) }, CacheBytes: -1, Crop: 5}
+	o := LoaderOptions{Batch: 4, OnBad: func(b *BadPicture) { told = append(told, b.Name) }, NoCache: true, Crop: 5}
 	l := newLoader(t, set, o)
 	for range 3 { // three epochs
 		for range 2 {
@@ -223,12 +222,12 @@ func TestLoaderBadPictures(t *testing.T) {
 // What was found bad is not read again: a run does not change its mind, and does not pay each epoch.
 func TestLoaderReadsBadPicturesOnce(t *testing.T) {
 	set := numbered(t, 4, 2)
-	l := newLoader(t, set, LoaderOptions{Batch: 4, Crop: 5, CacheBytes: -1})
+	l := newLoader(t, set, LoaderOptions{Batch: 4, Crop: 5, NoCache: true})
 	for range 2 {
 		if rows := take(t, l); rows[2].Label != -1 {
 			t.Errorf("picture 2 was read: %+v", rows[2])
 		}
-		set.store.(memoryStore)[2] = pngOf(t, 6, 5, 2)
+		set.store.(Memory)[2] = pngOf(t, 6, 5, 2)
 	}
 }
 
@@ -275,7 +274,7 @@ func TestLoaderStrict(t *testing.T) {
 
 func TestLoaderSizes(t *testing.T) {
 	set := numbered(t, 3)
-	set.store.(memoryStore)[1] = pngOf(t, 7, 5, 1)
+	set.store.(Memory)[1] = pngOf(t, 7, 5, 1)
 	l := newLoader(t, set, LoaderOptions{Batch: 3, Crop: 5})
 	if rows := take(t, l); rows[1].Label != -1 || rows[0].Label != 0 || rows[2].Label != 2 {
 		t.Errorf("a picture of another size should be bad, the others not: %+v", rows)
@@ -328,7 +327,7 @@ func TestLoaderClose(t *testing.T) {
 		"used":         func(l *Loader) { take(t, l) },
 	} {
 		o := trainOptions(8)
-		o.CacheBytes = -1
+		o.NoCache = true
 		l := newLoader(t, set, o)
 		use(l)
 		l.Close()
@@ -343,11 +342,11 @@ func TestLoaderClose(t *testing.T) {
 // Two loaders and the statistics share what one of them decoded.
 func TestDecodedOnce(t *testing.T) {
 	set := numbered(t, 6)
-	if _, err := ComputeStats(context.Background(), set, Prep{}, 3, nil); err != nil {
+	if _, err := ComputeStats(context.Background(), set, picture.Prep{}, 3, nil); err != nil {
 		t.Fatal(err)
 	}
-	for i := range set.store.(memoryStore) {
-		set.store.(memoryStore)[i] = nil // from here on nothing can be read
+	for i := range set.store.(Memory) {
+		set.store.(Memory)[i] = nil // from here on nothing can be read
 	}
 	for range 2 {
 		for _, r := range take(t, newLoader(t, set, trainOptions(6))) {

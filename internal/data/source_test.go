@@ -14,6 +14,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
+
+	"alexnet/internal/files"
 )
 
 var anyFile = []byte("x")
@@ -179,7 +181,7 @@ func TestOpenErrors(t *testing.T) {
 		{"empty tar", write(t, "x.tar", tarOf(t, nil)), []string{"holds no pictures"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			_, err := Open(c.path, .1, 1)
+			_, err := Open(t.Context(), files.OS, c.path, .1, 1)
 			var se *SourceError
 			if !errors.Is(err, ErrNoData) || !errors.As(err, &se) {
 				t.Fatalf("error %v (%T) is no ErrNoData", err, err)
@@ -195,7 +197,7 @@ func TestOpenErrors(t *testing.T) {
 		})
 	}
 	for _, share := range []float64{-.1, 1, math.NaN()} {
-		if _, err := Open(t.TempDir(), share, 1); err == nil || errors.Is(err, ErrNoData) {
+		if _, err := Open(t.Context(), files.OS, t.TempDir(), share, 1); err == nil || errors.Is(err, ErrNoData) {
 			t.Errorf("share %g: error %v, want one about the share", share, err)
 		}
 	}
@@ -215,7 +217,7 @@ func TestTarLinksAndDuplicates(t *testing.T) {
 		t.Fatalf("%d pictures, want %d: %v", set.Len(), len(want), names(set))
 	}
 	for i, w := range want {
-		if got, err := set.store.read(&set.entries[i], nil); err != nil || string(got) != w {
+		if got, err := set.Read(t.Context(), i, nil); err != nil || string(got) != w {
 			t.Errorf("%s: %q, %v, want %q", set.Name(i), got, err, w)
 		}
 	}
@@ -236,9 +238,19 @@ func TestFolderLinks(t *testing.T) {
 	if err := os.Symlink(".", filepath.Join(dir, "a", "circle")); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Open(dir, 0, 1); !errors.Is(err, ErrNoData) || !strings.Contains(err.Error(), "link") {
+	if _, err := Open(t.Context(), files.OS, dir, 0, 1); !errors.Is(err, ErrNoData) ||
+		!strings.Contains(err.Error(), "link") {
 		t.Errorf("a folder that contains itself: error %v", err)
 	}
+}
+
+// arranged is a source of files in folders of classes.
+func arranged(files []Record, share float64, seed uint64) (*Source, error) {
+	c, err := arrange("x", &listing{files: files})
+	if err != nil {
+		return nil, err
+	}
+	return New(c, nil, share, seed), nil
 }
 
 // The split depends on names and seed, not on the order of files, takes the same share of each class, and leaves one
@@ -248,19 +260,19 @@ func TestSplit(t *testing.T) {
 		share := rapid.Float64Range(0, .99).Draw(t, "share")
 		seed := rapid.Uint64().Draw(t, "seed")
 		sizes := rapid.SliceOfN(rapid.IntRange(1, 30), 1, 5).Draw(t, "pictures by class")
-		var files []entry
+		var files []Record
 		for c, n := range sizes {
 			for i := range n {
-				files = append(files, entry{name: fmt.Sprintf("c%d/%d.jpg", c, i)})
+				files = append(files, Record{Name: fmt.Sprintf("c%d/%d.jpg", c, i)})
 			}
 		}
-		src, err := arrange("x", &listing{files: slices.Clone(files)}, share, seed)
+		src, err := arranged(slices.Clone(files), share, seed)
 		if err != nil {
 			t.Fatal(err)
 		}
 		shuffle := rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "order"), 0))
 		shuffle.Shuffle(len(files), func(i, k int) { files[i], files[k] = files[k], files[i] })
-		again, err := arrange("x", &listing{files: files}, share, seed)
+		again, err := arranged(files, share, seed)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -286,15 +298,15 @@ func TestSplit(t *testing.T) {
 }
 
 func TestSplitDependsOnSeed(t *testing.T) {
-	var files []entry
+	var files []Record
 	for i := range 200 {
-		files = append(files, entry{name: fmt.Sprintf("a/%d.jpg", i)})
+		files = append(files, Record{Name: fmt.Sprintf("a/%d.jpg", i)})
 	}
-	one, err := arrange("x", &listing{files: slices.Clone(files)}, .5, 1)
+	one, err := arranged(slices.Clone(files), .5, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
-	two, err := arrange("x", &listing{files: files}, .5, 2)
+	two, err := arranged(files, .5, 2)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,9 +9,11 @@ import (
 	"sync/atomic"
 
 	"gonum.org/v1/gonum/mat"
+
+	"alexnet/internal/data/picture"
 )
 
-// Stats describe the pictures of a training set after Prep, in units of 0..255.
+// Stats describe the pictures of a training set after picture.Prep, in units of 0..255.
 type Stats struct {
 	Height, Width, Channels int
 	Pictures                int       // that could be read
@@ -32,19 +34,19 @@ type tally struct {
 	product  [3][3]uint64 // over all pixels: at most 255^2 each, so 2.8e14 pixels fit
 }
 
-// ComputeStats goes over the training set once, with workers goroutines (0: one for each core). Pictures that cannot be
+// ComputeStats goes over the training set once, with workers goroutines (0: GOMAXPROCS). Pictures that cannot be
 // read are told to onBad (may be nil; called from one goroutine at a time, once for each picture of a Set in a run) and
 // left out. Fails when ctx ends or no picture can be read. Pictures are kept in memory for the Loader where the whole
-// set fits into the default cache.
-func ComputeStats(ctx context.Context, set *Set, p Prep, workers int, onBad func(*BadPicture)) (*Stats, error) {
-	height, width, err := p.Size(set)
+// set fits, as LoaderOptions has it.
+func ComputeStats(ctx context.Context, set *Set, p picture.Prep, workers int, onBad func(*BadPicture)) (*Stats, error) {
+	height, width, err := set.PictureSize(ctx, p)
 	if err != nil {
 		return nil, err
 	}
 	if set.Len() == 0 {
 		return nil, unreadable(set, nil)
 	}
-	v, err := set.view(p, height, width, 0)
+	v, err := set.view(p, height, width, false)
 	if err != nil {
 		return nil, err
 	}
@@ -77,25 +79,30 @@ func ComputeStats(ctx context.Context, set *Set, p Prep, workers int, onBad func
 	return total.stats(v)
 }
 
-// workerCount is n, or the number of cores for 0.
+// workerCount is n, or for 0 as many as run at a time: GOMAXPROCS, which Go takes from the affinity and the quota of
+// the process, where NumCPU knows the affinity alone.
 func workerCount(n int) int {
 	if n > 0 {
 		return n
 	}
-	return runtime.NumCPU()
+	return runtime.GOMAXPROCS(0)
 }
 
 // sum adds up pictures, taking the next free one, until none is left.
 func (t *tally) sum(ctx context.Context, v *view, next *atomic.Int64, bad func(int, *BadPicture)) {
-	d := newDecoder()
-	defer d.close()
+	r := newReader()
+	defer r.close()
 	pixels := make([]uint8, v.size())
 	for ctx.Err() == nil {
 		i := int(next.Add(1)) - 1
 		if i >= v.set.Len() {
 			return
 		}
-		if b := v.load(i, pixels, d); b != nil {
+		b := v.load(ctx, i, pixels, r)
+		if ctx.Err() != nil {
+			return
+		}
+		if b != nil {
 			bad(i, b)
 			continue
 		}

@@ -4,40 +4,62 @@ import (
 	"archive/tar"
 	"bytes"
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"path"
 	"slices"
 	"strings"
+
+	"alexnet/internal/data/picture"
+	"alexnet/internal/files"
 )
 
 // tarStore reads pictures inside a tar by their offsets. It is never unpacked.
-type tarStore struct{ f *os.File }
+type tarStore struct {
+	f     files.File
+	spans []span // by number
+}
 
-func (s tarStore) read(e *entry, buf []byte) ([]byte, error) { return readAt(s.f, e.off, e.size, buf) }
+// span is where in a tar a file's contents lie.
+type span struct{ off, size int64 }
 
-func (s tarStore) Close() error { return s.f.Close() }
+// Read fails for the tar's sake, a file that is too long excepted: what was there when the tar was opened must be there
+// still.
+func (s *tarStore) Read(_ context.Context, i int, buf []byte) ([]byte, error) {
+	raw, err := readAt(s.f, s.spans[i].off, s.spans[i].size, buf)
+	if err != nil && !errors.Is(err, errTooLong) {
+		return nil, &SourceFault{Path: s.f.Name(), Err: err}
+	}
+	return raw, err
+}
+
+func (s *tarStore) Close() error { return s.f.Close() }
 
 // tarBlock is the unit of a tar: headers are one block, contents are filled up to whole ones.
 const tarBlock = 512
 
 // listTar indexes a tar in one pass over its headers.
-func listTar(name string) (*listing, error) {
-	f, err := os.Open(name)
+func listTar(ctx context.Context, fsys files.Reader, name string) (*listing, error) {
+	f, err := fsys.Open(name)
 	if err != nil {
 		return nil, &SourceError{Path: name, Problem: "cannot be opened", Next: "check its permissions", Err: err}
 	}
-	l := &listing{store: tarStore{f}}
-	if err := l.indexTar(f); err != nil {
+	var index tarIndex
+	if err := index.read(ctx, f); err != nil {
 		head := make([]byte, 16)
 		n, _ := f.ReadAt(head, 0) // what cannot be read is no picture either
-		if p := sniff(head[:n]); p != nil {
-			err = fmt.Errorf("%w (%s)", errPicture, p.name)
+		if format := picture.Format(head[:n]); format != "" {
+			err = fmt.Errorf("%w (%s)", errPicture, format)
 		}
 		f.Close() //nolint:errcheck // only read
 		return nil, tarError(name, err)
+	}
+	store := &tarStore{f: f, spans: make([]span, len(index.files))}
+	l := &listing{kind: Tar, files: make([]Record, len(index.files)), dirs: index.dirs, store: store}
+	for i, m := range index.files {
+		l.files[i], store.spans[i] = Record{Name: m.name, Number: int32(i)}, m.span
 	}
 	return l, nil
 }
@@ -73,7 +95,20 @@ func tarError(name string, err error) error {
 	return e
 }
 
-func (l *listing) indexTar(f *os.File) error {
+// tarIndex is what one pass over a tar's headers finds.
+type tarIndex struct {
+	files []member
+	dirs  []string
+	links [][2]string // hard links: name, target
+}
+
+// member is a file that may be a picture.
+type member struct {
+	name string
+	span span
+}
+
+func (x *tarIndex) read(ctx context.Context, f files.File) error {
 	size, err := f.Seek(0, io.SeekEnd)
 	if err != nil {
 		return err
@@ -84,10 +119,9 @@ func (l *listing) indexTar(f *os.File) error {
 	if _, err := f.Seek(0, io.SeekStart); err != nil {
 		return err
 	}
-	var links [][2]string // hard links: name, target
-	end := int64(0)       // of the last entry, filled up to a whole block
+	end := int64(0) // of the last entry, filled up to a whole block
 	r := tar.NewReader(f)
-	for {
+	for ctx.Err() == nil {
 		h, err := r.Next()
 		if errors.Is(err, io.EOF) {
 			break
@@ -108,24 +142,27 @@ func (l *listing) indexTar(f *os.File) error {
 		if sparse(h) {
 			return errSparse
 		}
-		l.addTar(h, name, off, &links)
+		x.add(h, name, off)
+	}
+	if err := ctx.Err(); err != nil {
+		return err
 	}
 	if size < end+tarBlock {
 		return errNoEnd
 	}
-	l.resolve(links)
-	l.dedupe()
+	x.resolve()
+	x.dedupe()
 	return nil
 }
 
 // sniffTar looks at the first bytes, for a better answer than "invalid header".
-func sniffTar(f *os.File, size int64) error {
+func sniffTar(f files.File, size int64) error {
 	if size == 0 {
 		return errors.New("empty file")
 	}
 	head := make([]byte, 8)
 	n, err := f.ReadAt(head, 0)
-	if err != nil && err != io.EOF {
+	if err != nil && !errors.Is(err, io.EOF) {
 		return err
 	}
 	// gzip, bzip2, xz, zstd, zip
@@ -150,8 +187,8 @@ func sparse(h *tar.Header) bool {
 	return false
 }
 
-// addTar puts one entry into the listing.
-func (l *listing) addTar(h *tar.Header, name string, off int64, links *[][2]string) {
+// add puts one entry into the index.
+func (x *tarIndex) add(h *tar.Header, name string, off int64) {
 	for dir := name; dir != "." && dir != ""; dir = path.Dir(dir) {
 		if hidden(dir) {
 			return
@@ -160,39 +197,39 @@ func (l *listing) addTar(h *tar.Header, name string, off int64, links *[][2]stri
 	switch h.Typeflag {
 	case tar.TypeDir:
 		if name != "" {
-			l.dirs = append(l.dirs, name)
+			x.dirs = append(x.dirs, name)
 		}
 	case tar.TypeReg:
 		if !noPicture(name) {
-			l.files = append(l.files, entry{name: name, off: off, size: h.Size})
+			x.files = append(x.files, member{name, span{off, h.Size}})
 		}
 	case tar.TypeLink:
 		if !noPicture(name) {
-			*links = append(*links, [2]string{name, strings.TrimPrefix(path.Clean("/"+h.Linkname), "/")})
+			x.links = append(x.links, [2]string{name, strings.TrimPrefix(path.Clean("/"+h.Linkname), "/")})
 		}
 	}
 }
 
 // resolve gives hard links the contents of their targets.
-func (l *listing) resolve(links [][2]string) {
-	if len(links) == 0 {
+func (x *tarIndex) resolve() {
+	if len(x.links) == 0 {
 		return
 	}
-	at := make(map[string]int, len(l.files))
-	for i, f := range l.files {
-		at[f.name] = i
+	at := make(map[string]span, len(x.files))
+	for _, m := range x.files {
+		at[m.name] = m.span
 	}
-	for _, link := range links {
-		if i, ok := at[link[1]]; ok {
-			l.files = append(l.files, entry{name: link[0], off: l.files[i].off, size: l.files[i].size})
+	for _, link := range x.links {
+		if s, ok := at[link[1]]; ok {
+			x.files = append(x.files, member{link[0], s})
 		}
 	}
 }
 
 // dedupe keeps the last of several entries of one name, as tar does when it unpacks.
-func (l *listing) dedupe() {
-	slices.SortFunc(l.files, func(a, b entry) int {
-		return cmp.Or(cmp.Compare(a.name, b.name), cmp.Compare(b.off, a.off))
+func (x *tarIndex) dedupe() {
+	slices.SortFunc(x.files, func(a, b member) int {
+		return cmp.Or(cmp.Compare(a.name, b.name), cmp.Compare(b.span.off, a.span.off))
 	})
-	l.files = slices.CompactFunc(l.files, func(a, b entry) bool { return a.name == b.name })
+	x.files = slices.CompactFunc(x.files, func(a, b member) bool { return a.name == b.name })
 }

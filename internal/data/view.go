@@ -1,8 +1,11 @@
 package data
 
 import (
+	"context"
 	"fmt"
 	"sync/atomic"
+
+	"alexnet/internal/data/picture"
 )
 
 // view is a set as one Prep makes it, with what is already known: decoded pictures, where the whole set fits into
@@ -10,16 +13,17 @@ import (
 // statistics, each epoch and each evaluation decode a picture once.
 type view struct {
 	set           *Set
-	prep          Prep
+	prep          picture.Prep
 	height, width int
 	state         []atomic.Uint32 // by picture: unknown, claimed, cached or bad
-	slab          []uint8         // (pictures, height, width, channels), or nil when the set is too large
+	slab          []uint8         // (pictures, height, width, channels), or nil when there is no room
 }
 
+// viewKey tells views of a set apart.
 type viewKey struct {
-	prep          Prep
+	prep          picture.Prep
 	height, width int
-	cached        bool
+	noCache       bool
 }
 
 // States of a picture. A picture is claimed while one worker copies it into the slab; others that meet it decode it
@@ -31,9 +35,9 @@ const (
 	known // to be bad
 )
 
-// view gives the set's view for a Prep and the picture size it leads to; cacheBytes as in LoaderOptions.
-func (s *Set) view(p Prep, height, width int, cacheBytes int64) (*view, error) {
-	p, err := p.filled()
+// view gives the set's view for a Prep and the picture size it leads to; noCache as in LoaderOptions.
+func (s *Set) view(p picture.Prep, height, width int, noCache bool) (*view, error) {
+	p, err := p.Filled()
 	if err != nil {
 		return nil, err
 	}
@@ -41,17 +45,15 @@ func (s *Set) view(p Prep, height, width int, cacheBytes int64) (*view, error) {
 		return nil, fmt.Errorf("pictures of %dx%d asked for, preparation makes them %dx%d", width, height, p.Resize,
 			p.Resize)
 	}
-	if cacheBytes == 0 {
-		cacheBytes = defaultCache()
-	}
 	size := int64(height) * int64(width) * int64(p.Channels)
-	key := viewKey{p, height, width, size*int64(s.Len()) <= cacheBytes}
+	key := viewKey{p, height, width, noCache}
+	keep := !noCache && s.cache.keeps(s, key, size)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	v := s.views[key]
 	if v == nil {
 		v = &view{set: s, prep: p, height: height, width: width, state: make([]atomic.Uint32, s.Len())}
-		if key.cached {
+		if keep {
 			v.slab = make([]uint8, size*int64(s.Len())) // the system hands out its pages as they are filled
 		}
 		s.views[key] = v
@@ -62,8 +64,9 @@ func (s *Set) view(p Prep, height, width int, cacheBytes int64) (*view, error) {
 // size is the length of one picture.
 func (v *view) size() int { return v.height * v.width * v.prep.Channels }
 
-// load writes picture i to dst (size), or says why it cannot.
-func (v *view) load(i int, dst []uint8, d *decoder) *BadPicture {
+// load writes picture i to dst (size), or says why it cannot. When ctx ends the picture counts as bad for this call
+// only.
+func (v *view) load(ctx context.Context, i int, dst []uint8, r *reader) *BadPicture {
 	switch v.state[i].Load() {
 	case cached:
 		copy(dst, v.slab[i*v.size():])
@@ -74,12 +77,15 @@ func (v *view) load(i int, dst []uint8, d *decoder) *BadPicture {
 		return v.set.bad[i]
 	}
 	// a larger picture must not reach into what lies behind
-	pic, err := d.load(v.set, i, v.prep, dst[:len(dst):len(dst)])
+	pic, err := r.load(ctx, v.set, i, v.prep, dst[:len(dst):len(dst)])
 	if err == nil && (pic.Height != v.height || pic.Width != v.width) {
 		err = fmt.Errorf("is %dx%d, the others are %dx%d: data.resize makes all pictures one size", pic.Width,
 			pic.Height, v.width, v.height)
 	}
 	if err != nil {
+		if ctx.Err() != nil {
+			return v.set.badPicture(i, err)
+		}
 		return v.condemn(i, err)
 	}
 	if v.slab != nil && v.state[i].CompareAndSwap(unknown, claimed) {
@@ -95,18 +101,9 @@ func (v *view) condemn(i int, err error) *BadPicture {
 	defer v.set.mu.Unlock()
 	b := v.set.bad[i]
 	if b == nil {
-		b = &BadPicture{Name: v.set.Name(i), Err: err}
+		b = v.set.badPicture(i, err)
 		v.set.bad[i] = b
 	}
 	v.state[i].Store(known)
 	return b
 }
-
-// maxCache bounds the default, so that the first command on a large machine does not fill it.
-const maxCache = 2 << 30
-
-// defaultCache is min(2 GiB, a quarter of the memory).
-func defaultCache() int64 { return min(maxCache, memory()/4) }
-
-// assumedMemory is taken for granted where the system does not say.
-const assumedMemory = 4 << 30

@@ -15,7 +15,7 @@ import (
 	"testing"
 
 	"alexnet/internal/philox"
-	"alexnet/internal/weights"
+	"alexnet/internal/safetensors"
 )
 
 // Gates for single precision: relative norm of the difference, |got - want| / |want| over a tensor. PyTorch's own
@@ -42,7 +42,7 @@ func Open(t testing.TB, data []byte) *File {
 	if err := os.WriteFile(path, data, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	r, err := weights.Open(path)
+	r, err := safetensors.Open(path)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,14 +4,14 @@ import (
 	"slices"
 	"testing"
 
+	"alexnet/internal/checkpoint"
 	"alexnet/internal/data"
-	"alexnet/internal/weights"
 )
 
 // TestRelabel: the data's classes are found by name, wherever they stand in the checkpoint.
 func TestRelabel(t *testing.T) {
 	t.Parallel()
-	labels, err := matchClasses(&weights.Checkpoint{Classes: []string{"dog", "cat", "bird"}}, []string{
+	labels, err := matchClasses(&checkpoint.Checkpoint{Classes: []string{"dog", "cat", "bird"}}, []string{
 		"bird", "cat", "dog",
 	})
 	if err != nil || !slices.Equal(labels, []int32{2, 1, 0}) {

@@ -5,29 +5,29 @@ import (
 	"errors"
 	"fmt"
 
+	"alexnet/internal/checkpoint"
 	"alexnet/internal/data"
 	"alexnet/internal/device"
 	"alexnet/internal/model"
+	"alexnet/internal/safetensors"
 	"alexnet/internal/step"
 	"alexnet/internal/text"
-	"alexnet/internal/weights"
 )
 
 // EvalOptions say what Evaluate scores.
 type EvalOptions struct {
-	Checkpoint *weights.Checkpoint // brings its own configuration, preprocessing and class names
+	Checkpoint *checkpoint.Checkpoint // brings its own configuration, preprocessing and class names
 	Devices    []device.Device
 	Set        *data.Set
 	Classes    []string // of the set, to be found among those of the checkpoint
 
-	Crops      int  // 1 (or 0): the centre; 10: corners and centre, each mirrored too, softmax outputs averaged
-	Int8       bool // weights of fully connected layers, as device.FC says
-	Batch      int  // rows of the net; 0: the configuration's, at most evalRows
-	Workers    int
-	Strict     bool
-	OnBad      func(*data.BadPicture)
-	CacheBytes int64
-	Progress   func(done, total int) // pictures
+	Crops    int  // 1 (or 0): the centre; 10: corners and centre, each mirrored too, softmax outputs averaged
+	Int8     bool // weights of fully connected layers, as device.FC says
+	Batch    int  // rows of the net; 0: the configuration's, at most evalRows
+	Workers  int
+	Strict   bool
+	OnBad    func(*data.BadPicture)
+	Progress func(done, total int) // pictures
 }
 
 // evalRows is the largest batch taken unasked: no faster beyond, only larger.
@@ -57,7 +57,7 @@ func Evaluate(ctx context.Context, o EvalOptions) (result *step.Score, err error
 	}
 	defer func() { err = errors.Join(err, n.close()) }()
 	lo := step.LoaderOptions(&n.pre, n.arch.Input.H, n.rows, o.Workers)
-	lo.Views, lo.Strict, lo.OnBad, lo.CacheBytes = views, o.Strict, o.OnBad, o.CacheBytes
+	lo.Views, lo.Strict, lo.OnBad = views, o.Strict, o.OnBad
 	loader, err := data.NewLoader(o.Set, lo)
 	if err != nil {
 		return nil, err
@@ -87,11 +87,11 @@ func evalBatch(asked, configured int) int {
 }
 
 // matchClasses gives the checkpoint's label for each class of the data, by name. Data of other classes is a
-// *weights.BadFile.
-func matchClasses(c *weights.Checkpoint, classes []string) ([]int32, error) {
+// *safetensors.BadFile.
+func matchClasses(c *checkpoint.Checkpoint, classes []string) ([]int32, error) {
 	advice := "give the data it was trained on, or another checkpoint"
 	if len(classes) != len(c.Classes) {
-		return nil, &weights.BadFile{
+		return nil, &safetensors.BadFile{
 			Path: c.Path, Advice: advice,
 			Reason: fmt.Sprintf("is for %d classes (%s), the data has %d (%s)", len(c.Classes),
 				text.Examples(c.Classes), len(classes), text.Examples(classes)),
@@ -111,7 +111,7 @@ func matchClasses(c *weights.Checkpoint, classes []string) ([]int32, error) {
 		labels[i] = n
 	}
 	if len(missing) > 0 {
-		return nil, &weights.BadFile{
+		return nil, &safetensors.BadFile{
 			Path: c.Path, Advice: advice,
 			Reason: fmt.Sprintf("does not know %d of the data's %d classes (%s); its own are %s", len(missing),
 				len(classes), text.Examples(missing), text.Examples(c.Classes)),

@@ -13,17 +13,21 @@ import (
 
 	"go.uber.org/goleak"
 
+	"alexnet/internal/checkpoint"
 	"alexnet/internal/config"
 	"alexnet/internal/data"
+	"alexnet/internal/data/demo"
+	"alexnet/internal/data/picture"
 	"alexnet/internal/device"
+	"alexnet/internal/files"
 	"alexnet/internal/infer"
 	"alexnet/internal/model"
 	"alexnet/internal/reference"
 	"alexnet/internal/run"
+	"alexnet/internal/safetensors"
 	"alexnet/internal/step"
 	"alexnet/internal/step/steptest"
 	"alexnet/internal/train"
-	"alexnet/internal/weights"
 )
 
 // trained is a checkpoint of a short run, made once.
@@ -62,13 +66,13 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-func checkpoint(t *testing.T) *weights.Checkpoint {
+func openTrained(t *testing.T) *checkpoint.Checkpoint {
 	t.Helper()
 	path, err := trained()
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, err := weights.Load(path)
+	c, err := checkpoint.Load(path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -80,7 +84,7 @@ func checkpoint(t *testing.T) *weights.Checkpoint {
 func shapes(t *testing.T) (val []string) {
 	t.Helper()
 	dir := t.TempDir()
-	if err := data.Demo(t.Context(), dir, data.DemoOptions{Train: 6, Val: 2, Size: 16, Seed: 1}); err != nil {
+	if err := demo.Write(t.Context(), dir, demo.Options{Train: 6, Val: 2, Size: 16, Seed: 1}); err != nil {
 		t.Fatal(err)
 	}
 	s := steptest.Pictures().Val
@@ -100,7 +104,7 @@ func evaluate(t *testing.T, o infer.EvalOptions) *step.Score {
 }
 
 // openByHand is the checkpoint's net without package infer's hands on it, but for the names of the parameters.
-func openByHand(t *testing.T, c *weights.Checkpoint, rows int) *model.Net {
+func openByHand(t *testing.T, c *checkpoint.Checkpoint, rows int) *model.Net {
 	t.Helper()
 	arch, err := model.Of(steptest.Page(t), len(c.Classes))
 	if err != nil {
@@ -126,7 +130,7 @@ func openByHand(t *testing.T, c *weights.Checkpoint, rows int) *model.Net {
 }
 
 // viewsByHand runs one view of every validation picture through a net and gives the probabilities, (pictures, classes).
-func viewsByHand(t *testing.T, c *weights.Checkpoint, crop [2]int32, flip bool) []float32 {
+func viewsByHand(t *testing.T, c *checkpoint.Checkpoint, crop [2]int32, flip bool) []float32 {
 	t.Helper()
 	set := steptest.Pictures().Val
 	net := openByHand(t, c, set.Len())
@@ -194,7 +198,7 @@ func sameScore(t *testing.T, what string, got *step.Score, want step.Score) {
 // 16x16 at 14x14 is (1, 1), the corners are (0, 0), (0, 2), (2, 0), (2, 2).
 func TestEvaluate(t *testing.T) {
 	t.Parallel()
-	c := checkpoint(t)
+	c := openTrained(t)
 	classes := len(c.Classes)
 	mean := make([]float64, steptest.Pictures().Val.Len()*classes)
 	for _, flip := range []bool{false, true} {
@@ -235,12 +239,12 @@ func TestEvaluate(t *testing.T) {
 // TestEvaluateClasses: data of classes that the checkpoint does not know is refused.
 func TestEvaluateClasses(t *testing.T) {
 	t.Parallel()
-	c := checkpoint(t)
+	c := openTrained(t)
 	for what, names := range map[string][]string{
 		"two classes": c.Classes[:2],
 		"other names": append([]string{"aardvark"}, c.Classes[1:]...),
 	} {
-		var bad *weights.BadFile
+		var bad *safetensors.BadFile
 		_, err := infer.Evaluate(context.Background(), infer.EvalOptions{
 			Checkpoint: c, Devices: reference.Open(1), Set: steptest.Pictures().Val, Classes: names,
 		})
@@ -255,7 +259,7 @@ func TestEvaluateInterrupted(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	_, err := infer.Evaluate(ctx, infer.EvalOptions{
-		Checkpoint: checkpoint(t), Devices: reference.Open(1), Set: steptest.Pictures().Val,
+		Checkpoint: openTrained(t), Devices: reference.Open(1), Set: steptest.Pictures().Val,
 		Classes: steptest.Pictures().Classes,
 	})
 	if !errors.Is(err, context.Canceled) {
@@ -266,7 +270,7 @@ func TestEvaluateInterrupted(t *testing.T) {
 // TestPredict: files are answered as the same pictures in a set are, in the order given, unreadable ones apart.
 func TestPredict(t *testing.T) {
 	t.Parallel()
-	c := checkpoint(t)
+	c := openTrained(t)
 	val := shapes(t)
 	broken := filepath.Join(t.TempDir(), "broken.png")
 	if err := os.WriteFile(broken, []byte("no picture"), 0o666); err != nil {
@@ -335,7 +339,7 @@ func checkPrediction(t *testing.T, got infer.Prediction, prob []float32, names [
 // TestStrict: the first unreadable picture ends predict, features and evaluation, and nothing behind it is looked at.
 func TestStrict(t *testing.T) {
 	t.Parallel()
-	c := checkpoint(t)
+	c := openTrained(t)
 	broken := filepath.Join(t.TempDir(), "broken.png")
 	if err := os.WriteFile(broken, []byte("no picture"), 0o666); err != nil {
 		t.Fatal(err)
@@ -361,7 +365,7 @@ func TestStrict(t *testing.T) {
 	}
 
 	dir := t.TempDir()
-	if err := data.Demo(t.Context(), dir, data.DemoOptions{Train: 6, Val: 2, Size: 16, Seed: 1}); err != nil {
+	if err := demo.Write(t.Context(), dir, demo.Options{Train: 6, Val: 2, Size: 16, Seed: 1}); err != nil {
 		t.Fatal(err)
 	}
 	s := steptest.OpenFolder(t, dir)
@@ -386,7 +390,7 @@ func TestStrict(t *testing.T) {
 // is the centre crop minus the mean.
 func TestFeatures(t *testing.T) {
 	t.Parallel()
-	c := checkpoint(t)
+	c := openTrained(t)
 	val := shapes(t)
 	images := append(slices.Clone(val[:5]), filepath.Join(t.TempDir(), "missing.png"))
 	read := func(batch int, layer string) *infer.Features {
@@ -425,7 +429,7 @@ func TestFeatures(t *testing.T) {
 	}
 	in := read(5, "input")
 	for i, name := range images[:5] {
-		pic, err := data.DecodeFile(name, data.Prep{Resize: 16})
+		pic, err := data.DecodeFile(files.OS, name, picture.Prep{Resize: 16})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -446,7 +450,7 @@ func TestFeatures(t *testing.T) {
 
 // With int8 weights a net's loss moves, but little; on two devices it is that of one.
 func TestInt8Loss(t *testing.T) {
-	c := checkpoint(t)
+	c := openTrained(t)
 	loss := func(devices int, int8 bool) float64 {
 		return evaluate(t, infer.EvalOptions{
 			Checkpoint: c, Devices: reference.Open(devices), Set: steptest.Pictures().Val,

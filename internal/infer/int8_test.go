@@ -13,6 +13,7 @@ import (
 	"alexnet/internal/cpu"
 	"alexnet/internal/data"
 	"alexnet/internal/device"
+	"alexnet/internal/files"
 	"alexnet/internal/model"
 	"alexnet/internal/step"
 )
@@ -62,7 +63,7 @@ func cifar(t *testing.T) *data.Set {
 	if _, err := os.Stat(path); err != nil {
 		t.Skip("no cifar10-test.tar; set ALEXNET_TEST_DATA to a folder that holds it")
 	}
-	src, err := data.Open(path, 0, 0)
+	src, err := data.Open(t.Context(), files.OS, path, 0, 0)
 	if err != nil {
 		t.Fatal(err)
 	}

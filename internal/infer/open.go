@@ -12,11 +12,11 @@ import (
 	"errors"
 	"fmt"
 
+	"alexnet/internal/checkpoint"
 	"alexnet/internal/config"
 	"alexnet/internal/device"
 	"alexnet/internal/model"
 	"alexnet/internal/step"
-	"alexnet/internal/weights"
 )
 
 // inference is a net opened from a checkpoint, not to be trained.
@@ -24,22 +24,22 @@ type inference struct {
 	arch    *model.Arch
 	model   *model.Model
 	net     *model.Net
-	pre     weights.Preprocess
+	pre     checkpoint.Preprocess
 	classes []string
 	rows    int
 }
 
 // open makes the checkpoint's net on the devices, with its weights. rows chooses the batch, given the configuration's;
 // keep names layers to be read.
-func open(c *weights.Checkpoint, devs []device.Device, rows func(int) int, keep []string,
+func open(c *checkpoint.Checkpoint, devs []device.Device, rows func(int) int, keep []string,
 	int8 bool,
 ) (*inference, error) {
 	cfg, err := config.Parse(c.Config, nil)
 	if err != nil {
 		return nil, fmt.Errorf("%s: its configuration: %w", c.Path, err)
 	}
-	if c.Dropout != "" && c.Dropout != weights.DropoutPaper {
-		return nil, fmt.Errorf("%s: its dropout is of the form %q, want %q", c.Path, c.Dropout, weights.DropoutPaper)
+	if c.Dropout != "" && c.Dropout != checkpoint.DropoutPaper {
+		return nil, fmt.Errorf("%s: its dropout is of the form %q, want %q", c.Path, c.Dropout, checkpoint.DropoutPaper)
 	}
 	if cfg.Model, err = cfg.Model.ForClasses(len(c.Classes)); err != nil {
 		return nil, fmt.Errorf("%s: %w", c.Path, err)
@@ -51,7 +51,7 @@ func open(c *weights.Checkpoint, devs []device.Device, rows func(int) int, keep 
 	return n, nil
 }
 
-func (n *inference) build(cfg *config.Config, c *weights.Checkpoint, devs []device.Device, keep []string,
+func (n *inference) build(cfg *config.Config, c *checkpoint.Checkpoint, devs []device.Device, keep []string,
 	int8 bool,
 ) (err error) {
 	if err := step.Fits(&n.pre, cfg.Model.Input); err != nil {

@@ -1,27 +1,28 @@
 package infer
 
 import (
+	"alexnet/internal/checkpoint"
 	"alexnet/internal/device"
 	"alexnet/internal/model"
-	"alexnet/internal/weights"
+	"alexnet/internal/safetensors"
 )
 
-// Slots are the places of the model's parameters, for weights.Restore.
-func Slots(m *model.Model, part device.Part) []weights.Slot {
-	var all []weights.Slot
+// Slots are the places of the model's parameters, for checkpoint.Restore.
+func Slots(m *model.Model, part device.Part) []checkpoint.Slot {
+	var all []checkpoint.Slot
 	for i, p := range m.Arch().Params {
-		all = append(all, weights.Slot{
+		all = append(all, checkpoint.Slot{
 			Name: p.Name, Shape: p.Shape, Store: func(src []float32) error { return m.Store(i, part, src) },
 		})
 	}
 	return all
 }
 
-// Tensors are the model's parameters, for weights.Save.
-func Tensors(m *model.Model, part device.Part) []weights.Tensor {
-	var all []weights.Tensor
+// Tensors are the model's parameters, for checkpoint.Save.
+func Tensors(m *model.Model, part device.Part) []safetensors.Tensor {
+	var all []safetensors.Tensor
 	for i, p := range m.Arch().Params {
-		all = append(all, weights.Tensor{
+		all = append(all, safetensors.Tensor{
 			Name: p.Name, Shape: p.Shape, Fill: func(dst []float32) error { return m.Fetch(i, part, dst) },
 		})
 	}

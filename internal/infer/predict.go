@@ -6,16 +6,17 @@ import (
 	"fmt"
 	"slices"
 
+	"alexnet/internal/checkpoint"
 	"alexnet/internal/data"
 	"alexnet/internal/device"
+	"alexnet/internal/files"
 	"alexnet/internal/model"
 	"alexnet/internal/step"
-	"alexnet/internal/weights"
 )
 
 // PredictOptions say which net looks at pictures.
 type PredictOptions struct {
-	Checkpoint *weights.Checkpoint
+	Checkpoint *checkpoint.Checkpoint
 	Devices    []device.Device
 	Batch      int      // rows of the net, the most pictures at once; 0: 1
 	Layers     []string // whose outputs are to be read with Features
@@ -118,7 +119,7 @@ func (p *Predictor) each(ctx context.Context, images []string, done func(rows []
 
 // load puts a picture into a row of the batch, centre crop, no label.
 func (n *inference) load(b *device.Batch, row int, path string) error {
-	pic, err := data.DecodeFile(path, step.Prep(&n.pre))
+	pic, err := data.DecodeFile(files.OS, path, step.Prep(&n.pre))
 	if err != nil {
 		return err
 	}

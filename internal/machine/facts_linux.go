@@ -52,7 +52,8 @@ func online() int {
 	return n
 }
 
-func memory() Memory {
+// MemoryNow tells of the memory as it is now.
+func MemoryNow() Memory {
 	info := read("/proc/meminfo")
 	m := Memory{Total: kilobytes(info, "MemTotal"), Available: kilobytes(info, "MemAvailable")}
 	m.Limit, m.Used = groupLimit("/sys/fs/cgroup", read("/proc/self/cgroup"))

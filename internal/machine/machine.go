@@ -1,5 +1,6 @@
-// Package machine tells what the computer at hand is and what of it this process may use, for reports that people
-// paste. What cannot be found out is left empty, or 0: nothing here fails. It imports nothing of the program.
+// Package machine tells what the computer at hand is and what of it this process may use, for reports that people paste
+// and for what is planned by it. What cannot be found out is left empty, or 0: nothing here fails. It imports nothing
+// of the program.
 package machine
 
 import (
@@ -41,6 +42,15 @@ type Memory struct {
 	Used      int64 `json:"used,omitempty"`      // by the control group, where it has a limit
 }
 
+// Usable is what this process may use in all, others' share not counted: the machine's memory, or what the control
+// group leaves of it; 0 where neither is known.
+func (m Memory) Usable() int64 {
+	if m.Limit > 0 && (m.Total == 0 || m.Limit < m.Total) {
+		return m.Limit
+	}
+	return m.Total
+}
+
 // Disk is the free space around one folder.
 type Disk struct {
 	Use  string `json:"use"` // "working folder"
@@ -52,7 +62,7 @@ type Disk struct {
 func Look() Facts {
 	f := Facts{
 		Platform: runtime.GOOS + "/" + runtime.GOARCH,
-		System:   system(), Kernel: kernel(), CPU: model(), NVIDIA: nvidia(), Features: features(), Memory: memory(),
+		System:   system(), Kernel: kernel(), CPU: model(), NVIDIA: nvidia(), Features: features(), Memory: MemoryNow(),
 		Cores: Cores{
 			Machine: online(), Affinity: runtime.NumCPU(), GOMAXPROCS: runtime.GOMAXPROCS(0),
 			OMPThreads: os.Getenv("OMP_NUM_THREADS"),

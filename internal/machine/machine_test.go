@@ -31,3 +31,13 @@ func TestField(t *testing.T) {
 		t.Errorf("memory that is not told: %d", got)
 	}
 }
+
+func TestUsable(t *testing.T) {
+	for m, want := range map[Memory]int64{
+		{}: 0, {Total: 8}: 8, {Total: 8, Limit: 3}: 3, {Total: 8, Limit: 9}: 8, {Limit: 3}: 3,
+	} {
+		if got := m.Usable(); got != want {
+			t.Errorf("%+v: %d, want %d", m, got, want)
+		}
+	}
+}

@@ -199,7 +199,9 @@ func (p *planner) plain(l *Layer, op device.Op, d int) device.Spec {
 		if l.Pool == config.Average {
 			kind = device.Avg
 		}
-		return &device.Pool{Op: op, Kind: kind, Window: l.Size, Stride: l.Stride, Pad: l.Pad, RoundUp: l.Round == config.Up}
+		return &device.Pool{
+			Op: op, Kind: kind, Window: l.Size, Stride: l.Stride, Pad: l.Pad, RoundUp: l.Round == config.Up,
+		}
 	case config.Dropout:
 		first := 0
 		if l.to == columns {

@@ -83,7 +83,9 @@ func (a *Arch) Summary(devices, batch int) (Summary, error) {
 }
 
 func (s *Summary) layer(a *Arch, l *Layer) {
-	row := LayerSummary{Name: l.Name, Kind: string(l.Kind), Output: [3]int{l.Out.C, l.Out.H, l.Out.W}, MultiplyAdds: l.MACs}
+	row := LayerSummary{
+		Name: l.Name, Kind: string(l.Kind), Output: [3]int{l.Out.C, l.Out.H, l.Out.W}, MultiplyAdds: l.MACs,
+	}
 	for _, p := range l.Params {
 		row.Parameters += int64(a.Params[p].Len())
 	}

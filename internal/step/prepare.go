@@ -3,11 +3,12 @@ package step
 import (
 	"fmt"
 
+	"alexnet/internal/checkpoint"
 	"alexnet/internal/config"
 	"alexnet/internal/data"
+	"alexnet/internal/data/picture"
 	"alexnet/internal/device"
 	"alexnet/internal/model"
-	"alexnet/internal/weights"
 )
 
 // Scale is data.std as devices take it: what each channel is multiplied by; nil where the page has none.
@@ -24,7 +25,7 @@ func Scale(cfg *config.Config) []float32 {
 }
 
 // Fits tells whether the net's input can be cut out of the pictures.
-func Fits(p *weights.Preprocess, in config.Input) error {
+func Fits(p *checkpoint.Preprocess, in config.Input) error {
 	if p.Height < in.Size || p.Width < in.Size {
 		key, is := "model.input.size", in.Size
 		if p.Resize > 0 {
@@ -41,18 +42,22 @@ func Fits(p *weights.Preprocess, in config.Input) error {
 }
 
 // Prep is how files become pictures.
-func Prep(p *weights.Preprocess) data.Prep { return data.Prep{Resize: p.Resize, Channels: p.Channels} }
+func Prep(p *checkpoint.Preprocess) picture.Prep {
+	return picture.Prep{Resize: p.Resize, Channels: p.Channels}
+}
 
 // Input is how staged pictures become the net's input.
-func Input(p *weights.Preprocess) model.Preprocess {
+func Input(p *checkpoint.Preprocess) model.Preprocess {
 	return model.Preprocess{Height: p.Height, Width: p.Width, Mean: p.Mean, Scale: p.Scale}
 }
 
 // Colors are the principal components for the loader's colour noise.
-func Colors(p *weights.Preprocess) *data.Stats { return &data.Stats{Eigvec: p.Eigvec, Stdev: p.Stdev} }
+func Colors(p *checkpoint.Preprocess) *data.Stats {
+	return &data.Stats{Eigvec: p.Eigvec, Stdev: p.Stdev}
+}
 
 // LoaderOptions are what training, validation and evaluation have in common.
-func LoaderOptions(p *weights.Preprocess, crop, rows, workers int) data.LoaderOptions {
+func LoaderOptions(p *checkpoint.Preprocess, crop, rows, workers int) data.LoaderOptions {
 	return data.LoaderOptions{
 		Batch: rows, Prep: Prep(p), Height: p.Height, Width: p.Width, Crop: crop, Workers: workers,
 	}

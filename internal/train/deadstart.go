@@ -137,7 +137,6 @@ func (t *trainer) findDead() (dead []deadUnits, err error) {
 		return nil, err
 	}
 	o := step.LoaderOptions(&t.pre, t.arch.Input.H, rows, 1)
-	o.CacheBytes = t.o.CacheBytes
 	loader, err := data.NewLoader(t.o.Source.Train, o)
 	if err != nil {
 		return nil, err

@@ -4,7 +4,7 @@ import (
 	"testing"
 
 	"alexnet/internal/config"
-	"alexnet/internal/data"
+	"alexnet/internal/data/demo"
 	"alexnet/internal/reference"
 )
 
@@ -29,7 +29,7 @@ func TestDemoLearns(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			source, err := data.DemoSource(data.DemoOptions{Seed: 1, ShuffledLabels: c.shuffled})
+			source, err := demo.Open(demo.Options{Seed: 1, ShuffledLabels: c.shuffled})
 			if err != nil {
 				t.Fatal(err)
 			}

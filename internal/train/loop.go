@@ -7,10 +7,10 @@ import (
 	"fmt"
 	"maps"
 	"math"
-	"os"
 	"path/filepath"
 	"slices"
 
+	"alexnet/internal/checkpoint"
 	"alexnet/internal/config"
 	"alexnet/internal/data"
 	"alexnet/internal/device"
@@ -19,7 +19,6 @@ import (
 	"alexnet/internal/run"
 	"alexnet/internal/schedule"
 	"alexnet/internal/step"
-	"alexnet/internal/weights"
 )
 
 // Run trains until the configuration's epochs or Options.Steps are reached.
@@ -305,7 +304,9 @@ func (t *trainer) validate(ctx context.Context, whole int) error {
 	if !better(&s, bestScore(t.best)) {
 		return nil
 	}
-	t.best = &weights.Best{Step: m.Step, Epoch: m.Epoch, Top1Error: s.Top1Error, Top5Error: s.Top5Error, Loss: s.Loss}
+	t.best = &checkpoint.Best{
+		Step: m.Step, Epoch: m.Epoch, Top1Error: s.Top1Error, Top5Error: s.Top5Error, Loss: s.Loss,
+	}
 	return t.saveBest(whole)
 }
 
@@ -317,7 +318,7 @@ func (r *reported) epochLine(m report.Metrics) error {
 	return nil
 }
 
-func bestScore(b *weights.Best) *step.Score {
+func bestScore(b *checkpoint.Best) *step.Score {
 	if b == nil {
 		return nil
 	}
@@ -371,7 +372,7 @@ func (t *trainer) saveLast() error {
 	c := t.checkpoint(t.history.Validated)
 	c.Momentum = infer.Tensors(t.model, device.Momentum)
 	path := t.o.Dir.Checkpoint(run.Last)
-	if err := weights.Save(path, c); err != nil {
+	if err := checkpoint.Save(path, c); err != nil {
 		return err
 	}
 	t.lastPath, t.lastAt, t.lastHistory = path, t.steps.Pass.Step, state
@@ -384,20 +385,20 @@ func (t *trainer) saveBest(epoch int) error {
 		return nil
 	}
 	path := t.o.Dir.Checkpoint(run.Best)
-	if err := weights.Save(path, t.checkpoint(epoch)); err != nil {
+	if err := checkpoint.Save(path, t.checkpoint(epoch)); err != nil {
 		return err
 	}
 	t.bestPath = path
 	return nil
 }
 
-func (t *trainer) checkpoint(epoch int) *weights.Checkpoint {
-	c := &weights.Checkpoint{
+func (t *trainer) checkpoint(epoch int) *checkpoint.Checkpoint {
+	c := &checkpoint.Checkpoint{
 		Step: t.steps.Pass.Step, Sample: t.steps.Next, Seed: t.cfg.Train.Seed, Epoch: epoch, Config: t.yaml,
-		Classes: t.o.Source.Classes, Data: weights.Data{
-			Path: whereabouts(t.o.Source.Path), Fingerprint: t.o.Source.Fingerprint,
+		Classes: t.o.Source.Classes, Data: checkpoint.Data{
+			Path: whereabouts(t.o.Source), Fingerprint: t.o.Source.Fingerprint,
 		},
-		Device: t.o.Device, Threads: t.o.Threads, Preprocess: t.pre, Dropout: weights.DropoutPaper,
+		Device: t.o.Device, Threads: t.o.Threads, Preprocess: t.pre, Dropout: checkpoint.DropoutPaper,
 		Schedule: t.history.marshal(), Best: t.best, Params: infer.Tensors(t.model, device.Weight),
 	}
 	for _, d := range t.o.Devices {
@@ -413,15 +414,16 @@ func (t *trainer) checkpoint(epoch int) *weights.Checkpoint {
 	return c
 }
 
-// whereabouts is a path that holds from any folder. What is no file (pictures that were drawn) stays as it is named.
-func whereabouts(path string) string {
-	if _, err := os.Stat(path); err != nil {
-		return path
+// whereabouts is a path of the pictures that holds from any folder. Generated ones lie in no file, and keep their name
+// even where a folder is called the same.
+func whereabouts(source *data.Source) string {
+	if source.Kind == data.Generated {
+		return source.Path
 	}
-	if full, err := filepath.Abs(path); err == nil {
+	if full, err := filepath.Abs(source.Path); err == nil {
 		return full
 	}
-	return path
+	return source.Path
 }
 
 // interrupt writes a checkpoint of where the run is.
@@ -476,8 +478,8 @@ func (t *trainer) explain(err error) error {
 	if t.o.Dir != nil {
 		s.config = t.o.Dir.Config()
 	}
-	if path := t.o.Source.Path; whereabouts(path) != path || filepath.IsAbs(path) {
-		s.data = path
+	if t.o.Source.Kind != data.Generated {
+		s.data = t.o.Source.Path
 	}
 	return s
 }

@@ -17,6 +17,7 @@ import (
 	"math"
 	"strings"
 
+	"alexnet/internal/checkpoint"
 	"alexnet/internal/config"
 	"alexnet/internal/data"
 	"alexnet/internal/device"
@@ -26,7 +27,6 @@ import (
 	"alexnet/internal/schedule"
 	"alexnet/internal/step"
 	"alexnet/internal/text"
-	"alexnet/internal/weights"
 )
 
 // Options say what Run trains.
@@ -42,7 +42,7 @@ type Options struct {
 
 	// Resume continues the run of this checkpoint, exactly, and is closed once it has been read: this run replaces its
 	// file. Init starts a new run from its weights. At most one is set.
-	Resume, Init *weights.Checkpoint
+	Resume, Init *checkpoint.Checkpoint
 	// OwnPreprocess, with Init, computes mean and colour statistics of this data, as the configuration says; otherwise
 	// the file's are kept.
 	OwnPreprocess bool
@@ -50,9 +50,8 @@ type Options struct {
 	Steps  int  // stop when the run has taken this many steps in total; 0: Config.Train.Epochs alone decides
 	Strict bool // an unreadable picture stops the run at once
 
-	OnBad      func(*data.BadPicture) // called once for each unreadable picture; Progress.Note tells of it as well
-	CacheBytes int64                  // decoded pictures kept in memory; 0: the loader decides
-	Progress   Progress               // nil: silent
+	OnBad    func(*data.BadPicture) // called once for each unreadable picture; Progress.Note tells of it as well
+	Progress Progress               // nil: silent
 
 	deadSteps uint64         // tests: the dead start's window
 	afterStep func(*trainer) // tests: runs after each step, nothing in flight
@@ -132,6 +131,7 @@ func (e *Interrupted) Is(target error) bool { return target == ErrInterrupted }
 type OtherData struct {
 	Fits       bool   // as many classes as before: a new run could begin with the checkpoint's weights
 	Path       string // of the pictures given
+	Generated  bool   // those given were drawn by the program: Path is no folder
 	Began      string // where the run found its own
 	Checkpoint string
 }

@@ -10,15 +10,17 @@ import (
 	"strings"
 	"testing"
 
+	"alexnet/internal/checkpoint"
 	"alexnet/internal/config"
 	"alexnet/internal/data"
+	"alexnet/internal/data/demo"
 	"alexnet/internal/device"
 	"alexnet/internal/infer"
 	"alexnet/internal/reference"
 	"alexnet/internal/report"
 	"alexnet/internal/run"
+	"alexnet/internal/safetensors"
 	"alexnet/internal/step/steptest"
-	"alexnet/internal/weights"
 )
 
 // undisturbed is a run of all steps in one go.
@@ -204,8 +206,8 @@ func TestCurvesBlocked(t *testing.T) {
 // TestWhere: a checkpoint says where its run computed, and where its pictures are from any folder.
 func TestWhere(t *testing.T) {
 	dir := t.TempDir()
-	if err := data.Demo(t.Context(), filepath.Join(dir, "shapes"),
-		data.DemoOptions{Train: 6, Val: 2, Size: 16, Seed: 1}); err != nil {
+	if err := demo.Write(t.Context(), filepath.Join(dir, "shapes"),
+		demo.Options{Train: 6, Val: 2, Size: 16, Seed: 1}); err != nil {
 		t.Fatal(err)
 	}
 	t.Chdir(dir)
@@ -223,6 +225,36 @@ func TestWhere(t *testing.T) {
 	}
 }
 
+// TestFolderNamedAsGenerated: a folder that is called as the generated pictures are does not take their place, and they
+// do not take its own.
+func TestFolderNamedAsGenerated(t *testing.T) {
+	dir := t.TempDir()
+	name := steptest.Pictures().Path
+	if err := demo.Write(t.Context(), filepath.Join(dir, name),
+		demo.Options{Train: 6, Val: 2, Size: 16, Seed: 2}); err != nil {
+		t.Fatal(err)
+	}
+	t.Chdir(dir)
+	for _, c := range []struct {
+		source *data.Source
+		path   string
+	}{{steptest.Pictures(), name}, {steptest.OpenFolder(t, name), filepath.Join(dir, name)}} {
+		o, _ := options(t)
+		o.Dir, o.Source, o.Steps = folder(t), c.source, 1
+		if got := load(t, mustRun(t, o).LastPath).Data; got.Path != c.path ||
+			got.Fingerprint != c.source.Fingerprint {
+			t.Errorf("the checkpoint names %+v, want %s", got, c.path)
+		}
+		o.Resume = load(t, o.Dir.Checkpoint(run.Last))
+		o.Resume.Data.Fingerprint, o.Steps = "another", 2
+		var other *OtherData
+		if _, err := Run(t.Context(), o); !errors.As(err, &other) ||
+			other.Generated != (c.source.Kind == data.Generated) {
+			t.Errorf("%s with other pictures: %+v, %v", c.path, other, err)
+		}
+	}
+}
+
 func TestResumeRefuses(t *testing.T) {
 	t.Parallel()
 	o, _ := options(t)
@@ -236,7 +268,7 @@ func TestResumeRefuses(t *testing.T) {
 		t.Errorf("another seed: %v", err)
 	}
 	changed, _ := options(t)
-	source, err := data.DemoSource(data.DemoOptions{Train: 7, Val: 2, Size: 16, Seed: 1})
+	source, err := demo.Open(demo.Options{Train: 7, Val: 2, Size: 16, Seed: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -246,7 +278,7 @@ func TestResumeRefuses(t *testing.T) {
 	}
 	wider, _ := options(t, "model.fc2.units=32")
 	wider.Resume = c
-	var mismatch *weights.Mismatch
+	var mismatch *checkpoint.Mismatch
 	if _, err := Run(context.Background(), wider); !errors.As(err, &mismatch) {
 		t.Errorf("another net: %v", err)
 	}
@@ -292,7 +324,7 @@ func TestInit(t *testing.T) {
 	// the net comes first: what else differs follows from it
 	o, _ = options(t, "model.conv1.kernels=16", "model.input.size=20", "data.resize=20")
 	o.Init = c
-	var mismatch *weights.Mismatch
+	var mismatch *checkpoint.Mismatch
 	if _, err := Run(context.Background(), o); !errors.As(err, &mismatch) || mismatch.Tensor != "conv1.weight" {
 		t.Errorf("another net: %v", err)
 	}
@@ -313,7 +345,7 @@ func TestInit(t *testing.T) {
 	fewer := twoClasses(t)
 	o, _ = options(t)
 	o.Init, o.Source = c, fewer
-	var bad *weights.BadFile
+	var bad *safetensors.BadFile
 	if _, err := Run(context.Background(), o); !errors.As(err, &bad) {
 		t.Errorf("two classes: %v", err)
 	}
@@ -323,7 +355,7 @@ func TestInit(t *testing.T) {
 func renamed(t *testing.T) *data.Source {
 	t.Helper()
 	dir := t.TempDir()
-	if err := data.Demo(t.Context(), dir, data.DemoOptions{Train: 6, Val: 2, Size: 16, Seed: 1}); err != nil {
+	if err := demo.Write(t.Context(), dir, demo.Options{Train: 6, Val: 2, Size: 16, Seed: 1}); err != nil {
 		t.Fatal(err)
 	}
 	for _, part := range []string{"train", "val"} {
@@ -339,7 +371,7 @@ func renamed(t *testing.T) *data.Source {
 func twoClasses(t *testing.T) *data.Source {
 	t.Helper()
 	dir := t.TempDir()
-	if err := data.Demo(t.Context(), dir, data.DemoOptions{Train: 6, Val: 2, Size: 16, Seed: 1}); err != nil {
+	if err := demo.Write(t.Context(), dir, demo.Options{Train: 6, Val: 2, Size: 16, Seed: 1}); err != nil {
 		t.Fatal(err)
 	}
 	for _, name := range steptest.Pictures().Classes[2:] {
@@ -616,7 +648,7 @@ func TestCheckpointFails(t *testing.T) {
 func TestBadPictures(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	if err := data.Demo(t.Context(), dir, data.DemoOptions{Train: 6, Val: 2, Size: 16, Seed: 1}); err != nil {
+	if err := demo.Write(t.Context(), dir, demo.Options{Train: 6, Val: 2, Size: 16, Seed: 1}); err != nil {
 		t.Fatal(err)
 	}
 	for _, part := range []string{"train", "val"} {
@@ -806,7 +838,7 @@ func TestColorOff(t *testing.T) {
 func TestNoValidation(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	if err := data.Demo(t.Context(), dir, data.DemoOptions{Train: 6, Val: 2, Size: 16, Seed: 1}); err != nil {
+	if err := demo.Write(t.Context(), dir, demo.Options{Train: 6, Val: 2, Size: 16, Seed: 1}); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.RemoveAll(filepath.Join(dir, "val")); err != nil {
@@ -852,13 +884,13 @@ func TestStartTells(t *testing.T) {
 	ended, end := context.WithCancelCause(context.Background())
 	end(errors.New("a signal"))
 	o, _ := options(t)
-	o.Resume = &weights.Checkpoint{Seed: 2}
+	o.Resume = &checkpoint.Checkpoint{Seed: 2}
 	if _, err := Run(ended, o); !errors.As(err, new(*config.Error)) {
 		t.Errorf("another seed: %v", err)
 	}
 
 	dir := t.TempDir()
-	if err := data.Demo(t.Context(), dir, data.DemoOptions{Train: 6, Val: 2, Size: 16, Seed: 1}); err != nil {
+	if err := demo.Write(t.Context(), dir, demo.Options{Train: 6, Val: 2, Size: 16, Seed: 1}); err != nil {
 		t.Fatal(err)
 	}
 	files, err := filepath.Glob(filepath.Join(dir, "train", steptest.Pictures().Classes[0], "*"))

@@ -10,11 +10,12 @@ import (
 
 	"go.uber.org/goleak"
 
+	"alexnet/internal/checkpoint"
 	"alexnet/internal/reference"
 	"alexnet/internal/report"
 	"alexnet/internal/run"
+	"alexnet/internal/safetensors"
 	"alexnet/internal/step/steptest"
-	"alexnet/internal/weights"
 )
 
 // TestMain looks for goroutines that are left: loaders have workers.
@@ -75,9 +76,9 @@ func folder(t testing.TB) *run.Dir {
 	return d
 }
 
-func load(t testing.TB, path string) *weights.Checkpoint {
+func load(t testing.TB, path string) *checkpoint.Checkpoint {
 	t.Helper()
-	c, err := weights.Load(path)
+	c, err := checkpoint.Load(path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -103,7 +104,7 @@ func state(t testing.TB, path string) string {
 	if c.Best != nil {
 		s += fmt.Sprintf(" best %v", *c.Best)
 	}
-	for _, part := range [][]weights.Tensor{c.Params, c.Momentum} {
+	for _, part := range [][]safetensors.Tensor{c.Params, c.Momentum} {
 		for _, p := range part {
 			v, err := p.Values()
 			if err != nil {

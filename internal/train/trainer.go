@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"alexnet/internal/atomicfile"
+	"alexnet/internal/checkpoint"
 	"alexnet/internal/config"
 	"alexnet/internal/data"
 	"alexnet/internal/device"
@@ -17,10 +18,10 @@ import (
 	"alexnet/internal/model"
 	"alexnet/internal/report"
 	"alexnet/internal/run"
+	"alexnet/internal/safetensors"
 	"alexnet/internal/schedule"
 	"alexnet/internal/step"
 	"alexnet/internal/text"
-	"alexnet/internal/weights"
 )
 
 // trainer is a run under way: what it was asked for, what it must remember, and three groups of the rest.
@@ -37,7 +38,7 @@ type trainer struct {
 // running is what computes, and what feeds it.
 type running struct {
 	precision device.Precision
-	pre       weights.Preprocess
+	pre       checkpoint.Preprocess
 	arch      *model.Arch
 	model     *model.Model
 	net       *model.Net // trains
@@ -69,7 +70,7 @@ type saved struct {
 	lastPath    string // the last checkpoint; the steps taken and the history in it
 	lastAt      uint64
 	lastHistory []byte
-	best        *weights.Best // of the validations so far
+	best        *checkpoint.Best // of the validations so far
 	bestPath    string
 }
 
@@ -137,7 +138,7 @@ func (t *trainer) checkResume() error {
 	}
 	if c.Data.Fingerprint != t.o.Source.Fingerprint {
 		return &OtherData{
-			Path: t.o.Source.Path, Began: c.Data.Path, Checkpoint: c.Path,
+			Path: t.o.Source.Path, Generated: t.o.Source.Kind == data.Generated, Began: c.Data.Path, Checkpoint: c.Path,
 			Fits: len(t.o.Source.Classes) == len(c.Classes),
 		}
 	}
@@ -203,7 +204,7 @@ func (t *trainer) restore(context.Context) (err error) {
 		}
 		state, t.best, t.firstStep = c.Schedule, c.Best, c.Step
 		t.lastPath, t.lastAt = c.Path, c.Step
-		if bytes.Equal(c.Config, t.yaml) && c.Data.Path == whereabouts(t.o.Source.Path) && c.Device == t.o.Device &&
+		if bytes.Equal(c.Config, t.yaml) && c.Data.Path == whereabouts(t.o.Source) && c.Device == t.o.Device &&
 			c.Threads == t.o.Threads {
 			t.lastHistory = c.Schedule // nothing to write before the next step
 		}
@@ -232,21 +233,21 @@ func (t *trainer) checkInit() error {
 	if c == nil {
 		return nil
 	}
-	if c.Dropout != "" && c.Dropout != weights.DropoutPaper {
-		return fmt.Errorf("%s: its dropout is of the form %q, want %q", c.Path, c.Dropout, weights.DropoutPaper)
+	if c.Dropout != "" && c.Dropout != checkpoint.DropoutPaper {
+		return fmt.Errorf("%s: its dropout is of the form %q, want %q", c.Path, c.Dropout, checkpoint.DropoutPaper)
 	}
-	var params []weights.Slot
+	var params []checkpoint.Slot
 	for _, p := range t.arch.Params {
-		params = append(params, weights.Slot{Name: p.Name, Shape: p.Shape})
+		params = append(params, checkpoint.Slot{Name: p.Name, Shape: p.Shape})
 	}
 	err := c.Fits(params)
 	last := t.arch.Params[len(t.arch.Params)-1].Layer
-	var other *weights.Mismatch
+	var other *checkpoint.Mismatch
 	if errors.As(err, &other) && !strings.HasPrefix(other.Tensor, last+".") {
 		return err
 	}
 	if n := len(c.Classes); n > 0 && n != t.arch.Classes {
-		return &weights.BadFile{
+		return &safetensors.BadFile{
 			Path: c.Path,
 			Reason: fmt.Sprintf("is for %d classes (%s), the data at %s has %d", n, text.Examples(c.Classes),
 				t.o.Source.Path, t.arch.Classes),
@@ -277,7 +278,7 @@ func numbered(n int) []string {
 // compareDropout tells of weights that were trained with dropout and now go on without, or the reverse. In the paper's
 // form outputs are multiplied by 1-rate in use; a net without the layer passes them on whole, twice as large at the
 // rate .5.
-func (t *trainer) compareDropout(c *weights.Checkpoint) {
+func (t *trainer) compareDropout(c *checkpoint.Checkpoint) {
 	file, err := config.Parse(c.Config, nil)
 	if err != nil || file.Train.Dropout == t.cfg.Train.Dropout {
 		return // a configuration that is none says nothing about dropout
@@ -318,7 +319,7 @@ func (t *trainer) feed(context.Context) (err error) {
 
 func (t *trainer) loaderOptions() data.LoaderOptions {
 	o := step.LoaderOptions(&t.pre, t.arch.Input.H, t.cfg.Train.Batch, t.cfg.Data.Workers)
-	o.Seed, o.CacheBytes, o.Strict, o.OnBad = t.cfg.Train.Seed, t.o.CacheBytes, t.o.Strict, t.onBad
+	o.Seed, o.Strict, o.OnBad = t.cfg.Train.Seed, t.o.Strict, t.onBad
 	return o
 }
 

@@ -17,12 +17,11 @@ var table = map[string]string{
 	"config": "configs device github.com/goccy/go-yaml text", // device for the names of precisions
 
 	// Pictures: whoever decodes them knows no device and no net.
-	"data": "golang.org/x/image golang.org/x/sys gonum.org/v1/gonum philox",
+	"data": "data/picture files gonum.org/v1/gonum machine philox",
 
 	// Nets in files know neither the net nor what computes it.
-	"weights": "atomicfile text",
-	"golden":  "philox weights",
-	"builtin": "weights",
+	"golden":  "philox safetensors",
+	"builtin": "checkpoint safetensors",
 
 	// Backends know the contract, and each other not at all. The reference is the oracle: as little as possible.
 	"device/devicetest": "device golden philox",
@@ -37,24 +36,30 @@ var table = map[string]string{
 	// What is computed: devices are met only through the contract, the command picks the backend.
 	"model":           "config device philox text",
 	"model/modeltest": "config device golden model",
-	"export":          "config device model",
 	"selftest":        "config device model philox",
 
 	// What is written about a run is given numbers and steps.
 	"report": "atomicfile golang.org/x/image gonum.org/v1/plot google.golang.org/protobuf",
 
 	// Steps are the same for a run and for a bench. Using nets and measuring them know no training loop.
-	"step":          "config data device model weights",
-	"step/steptest": "config data device model",
+	"step":          "checkpoint config data data/picture device model",
+	"step/steptest": "config data data/demo device files model",
 	"schedule":      "config model",
-	"infer":         "config data device model step text weights",
-	"bench":         "config data device model philox schedule step weights",
-	"train":         "atomicfile config data device infer model report run schedule step text weights",
+	"infer":         "checkpoint config data device files model safetensors step text",
+	"bench":         "checkpoint config data device model philox schedule step",
+	"train": "atomicfile checkpoint config data data/picture device infer model report run safetensors schedule " +
+		"step text",
 
 	// The only place that picks a backend, and that knows flags.
-	"cmd/alexnet": "atomicfile bench builtin codeberg.org/sbinet/npyio config cpu data device export " +
-		"github.com/spf13/cobra github.com/spf13/pflag gpu infer machine model reference report run selftest step " +
-		"text train ui weights",
-	"ui":   "github.com/vbauerster/mpb/v8 golang.org/x/term text",
-	"text": "",
+	"cmd/alexnet": "bench builtin checkpoint config cpu data data/demo data/picture device files " +
+		"github.com/spf13/cobra github.com/spf13/pflag gpu infer interop machine model npy reference report run " +
+		"safetensors selftest step text train ui",
+	"ui":           "github.com/vbauerster/mpb/v8 golang.org/x/term text",
+	"text":         "",
+	"interop":      "atomicfile checkpoint config device model npy safetensors",
+	"checkpoint":   "safetensors text",
+	"npy":          "atomicfile codeberg.org/sbinet/npyio",
+	"safetensors":  "atomicfile",
+	"data/demo":    "data philox",
+	"data/picture": "golang.org/x/image",
 }

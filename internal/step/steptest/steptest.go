@@ -9,7 +9,9 @@ import (
 
 	"alexnet/internal/config"
 	"alexnet/internal/data"
+	"alexnet/internal/data/demo"
 	"alexnet/internal/device"
+	"alexnet/internal/files"
 	"alexnet/internal/model"
 )
 
@@ -60,7 +62,7 @@ func Page(t testing.TB, sets ...string) *config.Config {
 // Pictures are 60 to train on, thus four batches an epoch, the last one of 12, and 20 for validation. They are made
 // once: a source keeps what was decoded.
 var Pictures = sync.OnceValue(func() *data.Source {
-	s, err := data.DemoSource(data.DemoOptions{Train: 6, Val: 2, Size: 16, Seed: 1})
+	s, err := demo.Open(demo.Options{Train: 6, Val: 2, Size: 16, Seed: 1})
 	if err != nil {
 		panic(err)
 	}
@@ -70,7 +72,7 @@ var Pictures = sync.OnceValue(func() *data.Source {
 // OpenFolder opens pictures in class folders; none is held out but what lies in val/.
 func OpenFolder(t testing.TB, dir string) *data.Source {
 	t.Helper()
-	s, err := data.Open(dir, 0, 1)
+	s, err := data.Open(t.Context(), files.OS, dir, 0, 1)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,0 +1,339 @@
+// Package checkpoint keeps a net in a file with all that a run needs to go on from there, and that whoever uses the net
+// needs to prepare pictures as in training: the checkpoint. It is a safetensors file whose tensors are the parameters
+// under the paper's names, their momentum and the mean of the pictures, and whose metadata say the rest.
+//
+// The package knows neither model nor device: tensors come from and go to callbacks, in logical order (conv OIHW, fc
+// (out, in)), fp32. It imports safetensors and nothing else of the program.
+package checkpoint
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"alexnet/internal/safetensors"
+)
+
+// Checkpoint is a net in a file and all that a run needs to go on from there, or that eval and predict need to treat
+// pictures alike.
+type Checkpoint struct {
+	Path   string // of the file it was loaded from
+	Step   uint64 // steps done
+	Sample uint64 // number, within the run, of the next sample: the loader's cursor
+	Seed   uint64
+	Epoch  int    // epochs finished
+	Config []byte // the resolved configuration, YAML
+	// Classes are the names in the order of the net's outputs. A name that is not UTF-8 comes back with U+FFFD for each
+	// bad byte.
+	Classes []string
+	Data    Data
+	// the devices that trained it, as the user named them ("cpu,cpu"); empty: unknown, in older files
+	Device  string
+	Threads int // and their threads; 0: unknown
+	// what they were, where a name does not say it ("NVIDIA H100 80GB HBM3, cuDNN 9.27.0"); empty: a CPU, or unknown
+	Hardware   string
+	Algorithms map[string]int // that they chose where several differ in the last bits; see device.Chooser
+	Preprocess Preprocess
+	Dropout    string               // DropoutPaper
+	Schedule   json.RawMessage      // what the schedule remembers; nil: nothing
+	Best       *Best                // of the run so far; nil: not validated yet
+	Params     []safetensors.Tensor // conv1.weight .. fc8.bias, in the net's order
+	Momentum   []safetensors.Tensor // under the parameters' names; empty in best.safetensors
+
+	file *safetensors.Reader
+}
+
+// DropoutPaper is the 2012 form of dropout: a mask in training, outputs times 1-rate at test. The other form in use
+// ("inverted": times 1/(1-rate) in training) is the same net with other weights after each dropout layer, so a file
+// must say which.
+const DropoutPaper = "paper"
+
+// Data tells where the pictures came from.
+type Data struct {
+	Path        string `json:"path"`
+	Fingerprint string `json:"fingerprint"` // of the names and classes of the pictures
+}
+
+// Preprocess is how pictures became the net's input.
+type Preprocess struct {
+	Resize        int // shorter side, then centre crop; 0: pictures keep their size
+	Height, Width int // of the pictures after that
+	Crop          int // side of what the net sees
+	Channels      int // 3: RGB, 1: grey
+	MeanKind      string
+	// 0..255; (Channels, Height, Width), or (Channels), or none. In the file the tensor preprocess.mean
+	Mean      []float32
+	MeanShape []int         // of Mean; no dimensions: there is none
+	Scale     []float32     // (Channels), after the mean was subtracted; nil: 1
+	Eigvec    [3][3]float64 // colour noise: eigenvectors of the covariance of RGB, in columns
+	Stdev     [3]float64    // roots of its eigenvalues, in units of 0..255
+}
+
+// Best is the validation that chose the best checkpoint.
+type Best struct {
+	Step      uint64  `json:"step"`
+	Epoch     int     `json:"epoch"`
+	Top1Error float64 `json:"top1_error"` // 0..1
+	Top5Error float64 `json:"top5_error"`
+	Loss      float64 `json:"loss"`
+}
+
+// Names in the file.
+const (
+	formatName    = "alexnet"
+	formatVersion = 1
+	meanTensor    = "preprocess.mean"
+	momentumOf    = "optim." // + the parameter's name
+)
+
+// preprocess is Preprocess without the mean, which is a tensor.
+type preprocess struct {
+	Resize   int           `json:"resize"`
+	Height   int           `json:"height"`
+	Width    int           `json:"width"`
+	Crop     int           `json:"crop"`
+	Channels int           `json:"channels"`
+	MeanKind string        `json:"mean"`
+	Scale    []float32     `json:"scale,omitempty"`
+	Eigvec   [3][3]float64 `json:"eigvec"`
+	Stdev    [3]float64    `json:"stdev"`
+}
+
+// Save writes a checkpoint to path: whole, or not at all. The tensors' Fill are called in order, with one buffer as
+// long as the longest.
+func Save(path string, c *Checkpoint) error {
+	meta, err := c.meta()
+	if err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	var all []safetensors.Tensor
+	if len(c.Preprocess.MeanShape) > 0 {
+		all = append(all, safetensors.Of(meanTensor, c.Preprocess.MeanShape, c.Preprocess.Mean))
+	}
+	for _, t := range c.Params {
+		if t.Name == meanTensor || strings.HasPrefix(t.Name, momentumOf) {
+			return fmt.Errorf("%s: a parameter cannot be named %s", path, t.Name)
+		}
+	}
+	all = append(all, c.Params...)
+	for _, t := range c.Momentum {
+		all = append(all, safetensors.Tensor{Name: momentumOf + t.Name, Shape: t.Shape, Fill: t.Fill})
+	}
+	return safetensors.Write(path, meta, all)
+}
+
+// meta is the checkpoint's metadata: numbers in decimal, texts as they are, the rest as JSON.
+func (c *Checkpoint) meta() (map[string]string, error) {
+	if err := c.Preprocess.check(); err != nil {
+		return nil, err
+	}
+	meta := map[string]string{
+		"format": formatName, "format_version": strconv.Itoa(formatVersion),
+		"step": strconv.FormatUint(c.Step, 10), "sample": strconv.FormatUint(c.Sample, 10),
+		"seed": strconv.FormatUint(c.Seed, 10), "epoch": strconv.Itoa(c.Epoch), "config": string(c.Config),
+		"dropout": c.Dropout,
+	}
+	if c.Device != "" {
+		meta["device"] = c.Device
+	}
+	if c.Threads != 0 {
+		meta["threads"] = strconv.Itoa(c.Threads)
+	}
+	if c.Hardware != "" {
+		meta["hardware"] = c.Hardware
+	}
+	return meta, c.addParts(meta)
+}
+
+// addParts adds what the metadata hold as JSON.
+func (c *Checkpoint) addParts(meta map[string]string) error {
+	p := &c.Preprocess
+	for _, part := range []struct {
+		name  string
+		there bool
+		value any
+	}{
+		{"classes", true, c.Classes},
+		{"data", true, c.Data},
+		{"preprocess", true, preprocess{
+			p.Resize, p.Height, p.Width, p.Crop, p.Channels, p.MeanKind, p.Scale, p.Eigvec, p.Stdev,
+		}},
+		{"schedule", c.Schedule != nil, c.Schedule},
+		{"best", c.Best != nil, c.Best},
+		{"algorithms", len(c.Algorithms) > 0, c.Algorithms},
+	} {
+		if !part.there {
+			continue
+		}
+		text, err := json.Marshal(part.value)
+		if err != nil {
+			return fmt.Errorf("%s: %w", part.name, err)
+		}
+		meta[part.name] = string(text)
+	}
+	return nil
+}
+
+// check holds the mean to its shape and to the channels.
+func (p *Preprocess) check() error {
+	switch {
+	case len(p.MeanShape) == 0 && len(p.Mean) == 0:
+		return nil
+	case len(p.MeanShape) == 0, safetensors.Tensor{Shape: p.MeanShape}.Len() != len(p.Mean):
+		return fmt.Errorf("a mean of %d numbers in shape %s", len(p.Mean), safetensors.ShapeString(p.MeanShape))
+	case slices.Equal(p.MeanShape, []int{p.Channels}), slices.Equal(p.MeanShape, []int{p.Channels, p.Height, p.Width}):
+		return nil
+	}
+	return fmt.Errorf("a mean of shape %s for pictures of %dx%dx%d", safetensors.ShapeString(p.MeanShape),
+		p.Channels, p.Height, p.Width)
+}
+
+// Load opens a checkpoint and reads all but the tensors of the net, which stay in the file: their Fill reads them, one
+// at a time and checked against its CRC32C, until Close. A file that is no sound checkpoint is a *safetensors.BadFile.
+// The file may be replaced meanwhile; what is read is what was there.
+func Load(path string) (*Checkpoint, error) {
+	r, err := safetensors.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	c, err := LoadFrom(r)
+	if err != nil {
+		return nil, errors.Join(err, r.Close())
+	}
+	return c, nil
+}
+
+// LoadFrom is Load from an open file, which the checkpoint's Close closes.
+func LoadFrom(r *safetensors.Reader) (*Checkpoint, error) {
+	c := &Checkpoint{Path: r.Path(), file: r}
+	if err := c.read(r); err != nil {
+		var bad *safetensors.BadFile
+		if errors.As(err, &bad) {
+			bad.Path = c.Path
+		}
+		return nil, err
+	}
+	return c, nil
+}
+
+func (c *Checkpoint) read(r *safetensors.Reader) error {
+	if r.Meta["format"] != formatName || !r.Checked() {
+		return &safetensors.BadFile{
+			Reason: "a safetensors file, but not a checkpoint of this program",
+			Advice: "files of other programs have to be imported first",
+		}
+	}
+	if v := r.Meta["format_version"]; v != strconv.Itoa(formatVersion) {
+		return &safetensors.BadFile{
+			Reason: fmt.Sprintf("a checkpoint of format version %s; this program reads version %d", v, formatVersion),
+			Advice: "use the version of alexnet that wrote it, or a newer one",
+		}
+	}
+	if err := c.setMeta(r.Meta); err != nil {
+		return err
+	}
+	for i, info := range r.Tensors {
+		t := r.Tensor(i)
+		name, momentum := strings.CutPrefix(info.Name, momentumOf)
+		switch {
+		case info.Name == meanTensor:
+			v, err := t.Values()
+			if err != nil {
+				return err
+			}
+			c.Preprocess.Mean, c.Preprocess.MeanShape = v, t.Shape
+		case momentum:
+			t.Name = name
+			c.Momentum = append(c.Momentum, t)
+		default:
+			c.Params = append(c.Params, t)
+		}
+	}
+	if err := c.Preprocess.check(); err != nil {
+		return safetensors.Damaged("preprocessing: %v", err)
+	}
+	return nil
+}
+
+// setMeta reads the metadata back. The header's checksum was right, so an error here is a writer's mistake, but a file
+// is a file.
+func (c *Checkpoint) setMeta(meta map[string]string) error {
+	c.Config, c.Dropout, c.Device, c.Hardware = []byte(meta["config"]), meta["dropout"], meta["device"],
+		meta["hardware"]
+	for _, n := range []struct {
+		name string
+		into *uint64
+	}{{"step", &c.Step}, {"sample", &c.Sample}, {"seed", &c.Seed}} {
+		var err error
+		if *n.into, err = strconv.ParseUint(meta[n.name], 10, 64); err != nil {
+			return safetensors.Damaged("metadata %s is %q", n.name, meta[n.name])
+		}
+	}
+	var err error
+	if c.Epoch, err = strconv.Atoi(meta["epoch"]); err != nil {
+		return safetensors.Damaged("metadata epoch is %q", meta["epoch"])
+	}
+	if text, there := meta["threads"]; there {
+		if c.Threads, err = strconv.Atoi(text); err != nil {
+			return safetensors.Damaged("metadata threads is %q", text)
+		}
+	}
+	return c.setParts(meta)
+}
+
+// setParts reads back what the metadata hold as JSON.
+func (c *Checkpoint) setParts(meta map[string]string) error {
+	var p preprocess
+	for _, part := range []struct {
+		name    string
+		missing bool // it may be
+		into    any
+	}{
+		{"classes", false, &c.Classes},
+		{"data", false, &c.Data},
+		{"preprocess", false, &p},
+		{"schedule", true, &c.Schedule},
+		{"best", true, &c.Best},
+		{"algorithms", true, &c.Algorithms},
+	} {
+		text, there := meta[part.name]
+		if !there && part.missing {
+			continue
+		}
+		if err := json.Unmarshal([]byte(text), part.into); err != nil {
+			return safetensors.Damaged("metadata %s: %v", part.name, err)
+		}
+	}
+	c.Preprocess = Preprocess{
+		Resize: p.Resize, Height: p.Height, Width: p.Width, Crop: p.Crop, Channels: p.Channels,
+		MeanKind: p.MeanKind, Scale: p.Scale, Eigvec: p.Eigvec, Stdev: p.Stdev,
+	}
+	return nil
+}
+
+// Compact is the checkpoint for use alone, to be saved elsewhere: without momentum and what else only a resumed run
+// needs, without the path of its data, which means nothing on another machine, and with its parameters as dtype: F32 or
+// F16.
+func (c *Checkpoint) Compact(dtype string) *Checkpoint {
+	compact := *c
+	compact.Data.Path, compact.Device, compact.Threads, compact.Schedule, compact.Momentum, compact.file = "", "", 0,
+		nil, nil, nil
+	compact.Hardware, compact.Algorithms = "", nil
+	compact.Params = slices.Clone(c.Params)
+	for i := range compact.Params {
+		compact.Params[i].DType = dtype
+	}
+	return &compact
+}
+
+// Close closes the file that Load opened; the tensors' Fill fail from then on. Closing again does nothing.
+func (c *Checkpoint) Close() error {
+	file := c.file
+	if c.file = nil; file == nil {
+		return nil
+	}
+	return file.Close()
+}

@@ -1,0 +1,90 @@
+package data
+
+import (
+	"testing"
+
+	"alexnet/internal/data/picture"
+	"alexnet/internal/machine"
+)
+
+// TestBudget: a quarter of what the process may use, which its control group says, and not the machine alone.
+func TestBudget(t *testing.T) {
+	const gib = 1 << 30
+	for _, c := range []struct {
+		memory machine.Memory
+		want   int64
+	}{
+		{machine.Memory{Total: 64 * gib}, 2 * gib},
+		{machine.Memory{Total: 64 * gib, Limit: 2 * gib}, gib / 2},
+		{machine.Memory{Total: 4 * gib, Limit: 8 * gib}, gib},
+		{machine.Memory{}, gib},
+	} {
+		if got := budget(c.memory); got != c.want {
+			t.Errorf("%+v: budget %d, want %d", c.memory, got, c.want)
+		}
+	}
+}
+
+// TestOneBudget: training and validation pictures share one budget, and who is read first changes nothing.
+func TestOneBudget(t *testing.T) {
+	const size = 6 * 5 * 3
+	for _, c := range []struct {
+		name       string
+		pictures   int64 // that there is room for; the source has 3 and 2
+		train, val bool
+	}{
+		{"room for all", 5, true, true},
+		{"room for either", 4, true, false},
+		{"room for the smaller", 2, false, true},
+		{"no room", 1, false, false},
+	} {
+		for _, valFirst := range []bool{false, true} {
+			source := &cache{left: c.pictures * size, kept: map[viewKey][]*Set{}}
+			train, val := newSet(make([]Record, 3), nil, source), newSet(make([]Record, 2), nil, source)
+			sets := []*Set{train, val}
+			if valFirst {
+				sets = []*Set{val, train}
+			}
+			kept := map[*Set]bool{}
+			for _, s := range sets {
+				v, err := s.view(picture.Prep{}, 5, 6, false)
+				if err != nil {
+					t.Fatal(err)
+				}
+				kept[s] = v.slab != nil
+			}
+			if kept[train] != c.train || kept[val] != c.val {
+				t.Errorf("%s, validation first: %t: kept %t and %t", c.name, valFirst, kept[train], kept[val])
+			}
+			if v, err := val.view(picture.Prep{}, 5, 6, true); err != nil || v.slab != nil {
+				t.Errorf("%s: kept though told not to (%v)", c.name, err)
+			}
+		}
+	}
+}
+
+// TestOtherPrepsShareTheBudget: pictures that are made in two ways take from the same budget.
+func TestOtherPrepsShareTheBudget(t *testing.T) {
+	source := &cache{left: 10 * 8 * 8, kept: map[viewKey][]*Set{}}
+	set := newSet(make([]Record, 3), nil, source)
+	for n, p := range []picture.Prep{{Resize: 8, Channels: 1}, {Resize: 8, Channels: 3}, {Resize: 8, Channels: 1}} {
+		v, err := set.view(p, 8, 8, false)
+		if want := p.Channels == 1; err != nil || (v.slab != nil) != want {
+			t.Errorf("view %d: kept %t, want %t (%v)", n, v.slab != nil, want, err)
+		}
+	}
+}
+
+// TestCloseForgets: a closed source holds no pictures.
+func TestCloseForgets(t *testing.T) {
+	src := New(Contents{Classes: []string{"a"}, Train: []Record{{Name: "1"}}}, Memory{pngOf(t, 6, 5, 1)}, 0, 0)
+	if _, err := ComputeStats(t.Context(), src.Train, picture.Prep{}, 1, nil); err != nil {
+		t.Fatal(err)
+	}
+	if len(src.Train.views) != 1 {
+		t.Fatalf("%d views", len(src.Train.views))
+	}
+	if err := src.Close(); err != nil || len(src.Train.views) != 0 {
+		t.Errorf("%d views are left (%v)", len(src.Train.views), err)
+	}
+}

@@ -1,0 +1,17 @@
+//go:build !linux || !cgo
+
+package picture
+
+// JPEGDecoder names what decodes JPEG here: this build has no way to libjpeg-turbo.
+func JPEGDecoder() string { return goDecoder }
+
+// turbo stands for libjpeg-turbo, which this build cannot use: it is always nil.
+type turbo struct{}
+
+func openTurbo() *turbo { return nil }
+
+func (*turbo) close() {}
+
+func (*turbo) header([]byte) (height, width int, kind string, ok bool) { return 0, 0, "", false }
+
+func (*turbo) decode([]byte, []uint8, int, int) bool { return false }

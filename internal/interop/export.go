@@ -1,0 +1,171 @@
+package interop
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"alexnet/internal/checkpoint"
+	"alexnet/internal/config"
+	"alexnet/internal/model"
+	"alexnet/internal/safetensors"
+)
+
+// Keys in the metadata of an exported file, which is not a checkpoint.
+const (
+	formKey   = "alexnet_export" // one of Forms
+	sourceKey = "source"         // the checkpoint that it was made from
+)
+
+// dropoutInverted is the form of dropout in exported files: see checkpoint.DropoutPaper.
+const dropoutInverted = "inverted"
+
+// forms name a net's parameters as other programs do.
+var forms = map[string]func(*model.Arch) ([]Param, error){"plain": Plain, "torchvision": Torchvision}
+
+// Forms are the forms that Export knows, sorted.
+func Forms() []string { return slices.Sorted(maps.Keys(forms)) }
+
+// Options say what a checkpoint is to become.
+type Options struct {
+	Form  string // one of Forms
+	DType string // of the numbers: F32 or F16
+	Path  string // of the file of weights
+}
+
+// Export is a checkpoint made ready for another program, to be written.
+type Export struct {
+	Path       string // of the file of weights
+	MeanImage  string // path of the mean image, which metadata cannot hold; empty: the net has none
+	Parameters int64  // numbers in all tensors
+
+	meta      map[string]string
+	tensors   []safetensors.Tensor
+	mean      []float32
+	meanShape []int
+}
+
+// NewExport finds out what the file will hold; it reads no weights and writes nothing. A net that the form cannot hold
+// is a *Refused. The checkpoint stays the caller's, and open until the Export is written.
+func NewExport(c *checkpoint.Checkpoint, o Options) (*Export, error) {
+	arch, err := archOf(c)
+	if err != nil {
+		return nil, err
+	}
+	params, err := forms[o.Form](arch)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", c.Path, err)
+	}
+	e := &Export{Path: o.Path, mean: c.Preprocess.Mean, meanShape: c.Preprocess.MeanShape}
+	if isImage(&c.Preprocess) {
+		e.MeanImage = strings.TrimSuffix(o.Path, ".safetensors") + ".mean.npy"
+	}
+	if e.meta, err = metadata(c, o.Form, filepath.Base(e.MeanImage)); err != nil {
+		return nil, err
+	}
+	for _, p := range params {
+		from := c.Params[slices.IndexFunc(c.Params, func(t safetensors.Tensor) bool {
+			return t.Name == arch.Params[p.Index].Name
+		})]
+		e.tensors = append(e.tensors, safetensors.Tensor{
+			Name: p.Name, Shape: from.Shape, DType: o.DType, Fill: times(p.Factor, from.Fill),
+		})
+		e.Parameters += int64(from.Len())
+	}
+	return e, nil
+}
+
+// Write writes the weights and, where there is one, the mean image. It stops when ctx ends.
+//
+// Each of the two files appears whole or not at all, and when Write fails both names hold what they held before. They
+// cannot change in one step, though. The mean image goes first, so that no file of weights names a mean that is not
+// there: a process that is killed at that moment leaves the new mean image beside the old weights.
+func (e *Export) Write(ctx context.Context) error {
+	var tensors []safetensors.Tensor
+	for _, t := range e.tensors {
+		tensors = append(tensors, t.WithContext(ctx))
+	}
+	if e.MeanImage == "" {
+		return safetensors.Write(e.Path, e.meta, tensors)
+	}
+	return e.writePair(tensors)
+}
+
+// RefuseExported is a *safetensors.BadFile where a checkpoint is wanted and the file is an exported one.
+func RefuseExported(r *safetensors.Reader) error {
+	form := r.Meta[formKey]
+	if form == "" {
+		return nil
+	}
+	advice := "use the checkpoint that it was made from"
+	if from := r.Meta[sourceKey]; from != "" {
+		advice += ": " + from
+	}
+	return &safetensors.BadFile{
+		Path: r.Path(), Reason: fmt.Sprintf("weights exported for other programs (%s), not a checkpoint", form),
+		Advice: advice,
+	}
+}
+
+// archOf is the net that a checkpoint's configuration describes; its parameters have names and shapes of the net.
+func archOf(c *checkpoint.Checkpoint) (*model.Arch, error) {
+	cfg, err := config.Parse(c.Config, nil)
+	if err != nil {
+		return nil, fmt.Errorf("%s: its configuration: %w", c.Path, err)
+	}
+	arch, err := model.Of(cfg, len(c.Classes))
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", c.Path, err)
+	}
+	var want []checkpoint.Slot
+	for i := range arch.Params {
+		want = append(want, checkpoint.Slot{Name: arch.Params[i].Name, Shape: arch.Params[i].Shape})
+	}
+	return arch, c.Fits(want)
+}
+
+func times(factor float32, fill func([]float32) error) func([]float32) error {
+	if factor == 1 {
+		return fill
+	}
+	return func(dst []float32) error {
+		if err := fill(dst); err != nil {
+			return err
+		}
+		for i := range dst {
+			dst[i] *= factor
+		}
+		return nil
+	}
+}
+
+// metadata is what a reader needs besides the weights. mean is the name of the mean image, where there is one.
+func metadata(c *checkpoint.Checkpoint, form, mean string) (map[string]string, error) {
+	in := inputOf(&c.Preprocess)
+	if isImage(&c.Preprocess) {
+		in.MeanImage = mean
+	}
+	source := c.Path
+	if !filepath.IsLocal(source) {
+		source = filepath.Base(source) // where it lies is nobody else's business
+	}
+	classes, err := json.Marshal(c.Classes)
+	if err != nil {
+		return nil, fmt.Errorf("classes: %w", err)
+	}
+	preprocess, err := json.Marshal(in)
+	if err != nil {
+		return nil, fmt.Errorf("preprocess: %w", err)
+	}
+	return map[string]string{
+		"format": "pt", // by custom: for PyTorch
+		formKey:  form, sourceKey: source, "dropout": dropoutInverted, "config": string(c.Config),
+		"step": strconv.FormatUint(c.Step, 10), "classes": string(classes), "preprocess": string(preprocess),
+		"preprocess_in_words": in.words(),
+	}, nil
+}

@@ -1,0 +1,89 @@
+// Package interop is nets in other programs' words: what their parameters are called there, what the numbers must be,
+// and what a file says to whoever reads it there.
+//
+// Names and shapes are a matter of the form: see [Plain] and [Torchvision]. The numbers change in one place. Our
+// dropout is the paper's: a mask in training, outputs times 1-rate in use. PyTorch's, Caffe's and others' is inverted:
+// times 1/(1-rate) in training, nothing in use. So in an exported net the weights of the layer that reads after a
+// dropout layer are multiplied by 1-rate, and the net in use is the same; the bias stays. That is exact for a rate of
+// 0.5.
+//
+// It stands on the net (model, config), on checkpoint, and on the formats (safetensors, npy); it may import no backend
+// and nothing that trains.
+package interop
+
+import (
+	"fmt"
+
+	"alexnet/internal/config"
+	"alexnet/internal/model"
+)
+
+// Param is one parameter for another program.
+type Param struct {
+	Name   string  // there
+	Index  int     // in Arch.Params
+	Factor float32 // it is multiplied by this
+}
+
+// Refused is a net that the target cannot hold.
+type Refused struct {
+	Target string // "torchvision.models.alexnet"
+	Reason string // what is different, where first
+	Advice string
+}
+
+func (e *Refused) Error() string { return "cannot be exported to " + e.Target + ": " + e.Reason }
+
+// Plain is every parameter under its own name, the paper's: for a module written for this net, whose layers have these
+// names.
+func Plain(a *model.Arch) ([]Param, error) {
+	factors, err := inverted(a)
+	if err != nil {
+		return nil, err
+	}
+	all := make([]Param, len(a.Params))
+	for i := range a.Params {
+		all[i] = Param{a.Params[i].Name, i, factors[i]}
+	}
+	return all, nil
+}
+
+// inverted is what turns the paper's dropout into the inverted form, by parameter. What stands between a dropout layer
+// and the layer with weights behind it must let a factor through.
+func inverted(a *model.Arch) ([]float32, error) {
+	factors := make([]float32, len(a.Params))
+	factor, dropout := 1.0, ""
+	for i := range a.Layers {
+		switch l := &a.Layers[i]; {
+		case l.Kind == config.Dropout:
+			factor, dropout = factor*(1-l.Rate), l.Name
+		case len(l.Params) > 0:
+			factors[l.Params[0]], factors[l.Params[1]] = float32(factor), 1
+			factor = 1
+		case factor != 1 && !homogeneous(l):
+			return nil, &Refused{
+				Target: "a net with inverted dropout", Advice: "train without that dropout layer: --set model." +
+					dropout + "=off",
+				Reason: fmt.Sprintf("%s (%s) stands between %s and the next weights, and what it does to outputs "+
+					"times %g no weights can do", l.Name, what(l), dropout, factor),
+			}
+		}
+	}
+	return factors, nil
+}
+
+// homogeneous tells whether c times the input gives c times the output, for c above 0.
+func homogeneous(l *model.Layer) bool {
+	return l.Kind == config.Pool || l.Kind == config.Activation && l.Act != config.Tanh
+}
+
+// what is a layer's kind in words.
+func what(l *model.Layer) string {
+	switch l.Kind {
+	case config.Activation:
+		return string(l.Act)
+	case config.Pool:
+		return string(l.Pool) + " pool"
+	}
+	return string(l.Kind)
+}

@@ -1,0 +1,354 @@
+package safetensors
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"maps"
+	"math"
+	"math/bits"
+	"slices"
+	"strings"
+	"unicode/utf8"
+)
+
+// Header is what a safetensors file says about its tensors.
+type Header struct {
+	Tensors []Info            // in the header's order
+	Meta    map[string]string // without the checksums
+	sums    map[string]string // CRC32C in hexadecimal by tensor
+	checked bool              // the file carries checksums
+}
+
+// Checked tells whether the file carries checksums, as ours do: then reading a tensor verifies it.
+func (h *Header) Checked() bool { return h.checked }
+
+// Info is one tensor's entry.
+type Info struct {
+	Name   string
+	DType  string // "F32"; those of other programs' files also "F16", "BF16", "F64", ...
+	Shape  []int
+	Offset int64 // in the file
+	Bytes  int64
+}
+
+// Len is the number of elements.
+func (i Info) Len() int { return Tensor{Shape: i.Shape}.Len() }
+
+// Keys of the checksums in the header's metadata. The header's own stands first, at a fixed place, and covers the
+// length before the header and the whole header with these eight digits as zeros.
+const (
+	sumHeader  = "crc32c"
+	sumPrefix  = "crc32c." // + a tensor's name
+	sumExplain = "checksum"
+	sumText    = "CRC-32C of each tensor's bytes; crc32c: of the file up to the tensors with its own digits as zeros"
+	zeroSum    = "00000000"
+	opening    = `{"__metadata__":{"` + sumHeader + `":"`
+
+	headerCap  = 100 << 20 // the format's own limit
+	lengthSize = 8         // bytes of the header's length
+)
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli) // computed by the processor's own instruction where it has one
+
+func sumString(crc uint32) string { return fmt.Sprintf("%08x", crc) }
+
+// layout is the header of a file to be written, with its length in front: tensors in order, contiguous, all checksums
+// zero. These have a fixed width, so the header can be written last, when they are known, into room left for it: one
+// pass over the tensors is enough.
+type layout struct {
+	text []byte
+	at   []int // of each tensor's checksum in text
+}
+
+func newLayout(meta map[string]string, tensors []Tensor) (*layout, error) {
+	if err := checkNames(meta, tensors); err != nil {
+		return nil, err
+	}
+	l := &layout{text: make([]byte, lengthSize)}
+	l.add(opening + zeroSum + `",` + quote(sumExplain) + ":" + quote(sumText))
+	for _, k := range slices.Sorted(maps.Keys(meta)) {
+		l.add("," + quote(k) + ":" + quote(meta[k]))
+	}
+	for _, t := range tensors {
+		l.add("," + quote(sumPrefix+t.Name) + `:"`)
+		l.at = append(l.at, len(l.text))
+		l.add(zeroSum + `"`)
+	}
+	l.add("}")
+	offset := int64(0)
+	for _, t := range tensors {
+		end := offset + widths[t.dtype()]*int64(t.Len())
+		shape, err := json.Marshal(append([]int{}, t.Shape...)) // [] where the shape is nil
+		if err != nil {
+			return nil, err
+		}
+		l.add(fmt.Sprintf(`,%s:{"dtype":"%s","shape":%s,"data_offsets":[%d,%d]}`, quote(t.Name), t.dtype(), shape,
+			offset, end))
+		offset = end
+	}
+	l.add("}")
+	for len(l.text)%8 != 0 {
+		l.add(" ") // the format pads with spaces; tensors begin at a multiple of 8
+	}
+	if len(l.text)-lengthSize > headerCap {
+		return nil, fmt.Errorf("header of %d bytes, the format allows %d", len(l.text), headerCap)
+	}
+	binary.LittleEndian.PutUint64(l.text, uint64(len(l.text)-lengthSize))
+	return l, nil
+}
+
+func (l *layout) add(s string) { l.text = append(l.text, s...) }
+
+// setSum fills in the checksum of tensor i.
+func (l *layout) setSum(i int, crc uint32) { copy(l.text[l.at[i]:], sumString(crc)) }
+
+// seal fills in the header's own, last of all.
+func (l *layout) seal() {
+	copy(l.text[lengthSize+len(opening):], sumString(crc32.Checksum(l.text, castagnoli)))
+}
+
+func quote(s string) string {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(s); err != nil { // strings can always be encoded
+		panic(err)
+	}
+	return strings.TrimSuffix(b.String(), "\n")
+}
+
+// checkNames refuses what could not be read back.
+func checkNames(meta map[string]string, tensors []Tensor) error {
+	for _, k := range slices.Sorted(maps.Keys(meta)) { // of several mistakes always the same is told
+		if reserved(k) {
+			return fmt.Errorf("metadata %q: the name is taken by the checksums", k)
+		}
+		if !utf8.ValidString(k) || !utf8.ValidString(meta[k]) {
+			return fmt.Errorf("metadata %q is not UTF-8", k)
+		}
+	}
+	seen := map[string]bool{"__metadata__": true}
+	for _, t := range tensors {
+		if seen[t.Name] || t.Name == "" || !utf8.ValidString(t.Name) {
+			return fmt.Errorf("tensor name %q is empty, not UTF-8, or used twice", t.Name)
+		}
+		seen[t.Name] = true
+		if _, can := encoders[t.dtype()]; !can {
+			return fmt.Errorf("tensor %s: cannot be written as %s; F32 and F16 can", t.Name, t.DType)
+		}
+		if _, err := sizeOf(t.Shape, widths[t.dtype()]); err != nil {
+			return fmt.Errorf("tensor %s: %w", t.Name, err)
+		}
+	}
+	return nil
+}
+
+func reserved(key string) bool {
+	return key == sumHeader || key == sumExplain || strings.HasPrefix(key, sumPrefix)
+}
+
+// sizeOf is the bytes of a tensor with elements of width bytes.
+func sizeOf(shape []int, width int64) (int64, error) {
+	n := uint64(width)
+	for _, d := range shape {
+		if d < 0 {
+			return 0, fmt.Errorf("negative dimension in shape %v", shape)
+		}
+		hi, lo := bits.Mul64(n, uint64(d))
+		if hi != 0 || lo > math.MaxInt64 {
+			return 0, fmt.Errorf("shape %v is too large for any file", shape)
+		}
+		n = lo
+	}
+	return int64(n), nil
+}
+
+// widths are the element sizes of the format's types.
+var widths = map[string]int64{
+	"BOOL": 1, "U8": 1, "I8": 1, "F8_E5M2": 1, "F8_E4M3": 1, "I16": 2, "U16": 2, "F16": 2, "BF16": 2,
+	"I32": 4, "U32": 4, "F32": 4, "F64": 8, "I64": 8, "U64": 8,
+}
+
+// Advice of a *BadFile, whose path is filled in by Open.
+const (
+	adviceDamaged = "take another copy of it, or the run's other checkpoint"
+	adviceFormat  = "a safetensors file is needed, such as checkpoints/best.safetensors in a run folder"
+)
+
+// Damaged is the BadFile of content that a sound file of ours cannot have. Its path is the caller's to fill in.
+func Damaged(format string, a ...any) *BadFile {
+	return &BadFile{Reason: fmt.Sprintf(format, a...), Advice: adviceDamaged}
+}
+
+// parse reads and checks the header of a file of size bytes.
+func parse(r io.ReaderAt, size int64) (*Header, error) {
+	var prefix [lengthSize]byte
+	if size < lengthSize+2 {
+		return nil, &BadFile{
+			Reason: fmt.Sprintf("%d bytes are too few for a safetensors file", size), Advice: adviceFormat,
+		}
+	}
+	if _, err := r.ReadAt(prefix[:], 0); err != nil {
+		return nil, err
+	}
+	n := binary.LittleEndian.Uint64(prefix[:])
+	if n > headerCap {
+		return nil, &BadFile{
+			Reason: fmt.Sprintf("not a safetensors file: a header of %d bytes", n), Advice: adviceFormat,
+		}
+	}
+	if int64(n) > size-lengthSize {
+		return nil, Damaged("cut short: %d bytes of a header of %d", size-lengthSize, n)
+	}
+	text := make([]byte, lengthSize+n)
+	copy(text, prefix[:])
+	if _, err := r.ReadAt(text[lengthSize:], lengthSize); err != nil {
+		return nil, err
+	}
+	h, err := parseText(text[lengthSize:])
+	if err != nil {
+		return nil, err
+	}
+	if h.checked {
+		if err := h.checkSums(text); err != nil {
+			return nil, err
+		}
+	}
+	return h, h.checkPlaces(int64(len(text)), size)
+}
+
+// entry is a tensor's JSON.
+type entry struct {
+	DType   *string `json:"dtype"`
+	Shape   *[]int  `json:"shape"`
+	Offsets []int64 `json:"data_offsets"`
+}
+
+// parseText decodes the JSON; offsets stay relative to the end of the header.
+func parseText(text []byte) (*Header, error) {
+	bad := func(err error) error {
+		return &BadFile{Reason: fmt.Sprintf("no safetensors header: %v", err), Advice: adviceFormat}
+	}
+	h := &Header{Meta: map[string]string{}, sums: map[string]string{}}
+	dec := json.NewDecoder(bytes.NewReader(text))
+	if tok, err := dec.Token(); err != nil || tok != json.Delim('{') {
+		return nil, bad(fmt.Errorf("it does not begin as JSON object"))
+	}
+	seen := map[string]bool{}
+	for dec.More() {
+		tok, err := dec.Token()
+		if err != nil {
+			return nil, bad(err)
+		}
+		name, _ := tok.(string) // the decoder allows no other keys
+		if seen[name] {
+			return nil, bad(fmt.Errorf("%q is there twice", name))
+		}
+		seen[name] = true
+		if err := h.decode(dec, name); err != nil {
+			return nil, bad(fmt.Errorf("%s: %w", name, err))
+		}
+	}
+	if _, err := dec.Token(); err != nil {
+		return nil, bad(err)
+	}
+	if rest := bytes.TrimRight(text[dec.InputOffset():], " "); len(rest) > 0 {
+		return nil, bad(fmt.Errorf("%d bytes after its end", len(rest)))
+	}
+	return h, nil
+}
+
+// decode reads the value of one key.
+func (h *Header) decode(dec *json.Decoder, name string) error {
+	if name == "__metadata__" {
+		all := map[string]string{}
+		if err := dec.Decode(&all); err != nil {
+			return err
+		}
+		for k, v := range all {
+			switch tensor, is := strings.CutPrefix(k, sumPrefix); {
+			case is:
+				h.sums[tensor] = v
+			case !reserved(k):
+				h.Meta[k] = v
+			}
+			h.checked = h.checked || reserved(k)
+		}
+		return nil
+	}
+	var e entry
+	if err := dec.Decode(&e); err != nil {
+		return err
+	}
+	if e.DType == nil || e.Shape == nil || len(e.Offsets) != 2 {
+		return fmt.Errorf("without dtype, shape or data_offsets")
+	}
+	width, known := widths[*e.DType]
+	if !known {
+		return fmt.Errorf("unknown type %q", *e.DType)
+	}
+	bytes, err := sizeOf(*e.Shape, width)
+	if err != nil {
+		return err
+	}
+	if e.Offsets[0] < 0 || e.Offsets[1] < e.Offsets[0] || e.Offsets[1]-e.Offsets[0] != bytes {
+		return fmt.Errorf("bytes %d to %d for %s of shape %s", e.Offsets[0], e.Offsets[1], *e.DType,
+			ShapeString(*e.Shape))
+	}
+	h.Tensors = append(h.Tensors, Info{
+		Name: name, DType: *e.DType, Shape: *e.Shape, Offset: e.Offsets[0], Bytes: bytes,
+	})
+	return nil
+}
+
+// checkSums compares the header with its own checksum, and sees that each tensor has one. text begins with the header's
+// length.
+func (h *Header) checkSums(text []byte) error {
+	at := lengthSize + len(opening)
+	if !bytes.HasPrefix(text[lengthSize:], []byte(opening)) || len(text) < at+len(zeroSum) {
+		return Damaged("the header is damaged: its checksum is not in its place")
+	}
+	got := string(text[at : at+len(zeroSum)])
+	copy(text[at:], zeroSum)
+	if want := sumString(crc32.Checksum(text, castagnoli)); got != want {
+		return Damaged("the header is damaged: its CRC32C is %s, not %q", want, got)
+	}
+	for _, t := range h.Tensors {
+		if h.sums[t.Name] == "" {
+			return Damaged("tensor %s has no checksum", t.Name)
+		}
+	}
+	return nil
+}
+
+// checkPlaces sees that the tensors fill the file from start to size, without gap or overlap (as the format demands),
+// and makes offsets those in the file.
+func (h *Header) checkPlaces(start, size int64) error {
+	order := make([]*Info, len(h.Tensors))
+	for i := range h.Tensors {
+		order[i] = &h.Tensors[i]
+	}
+	slices.SortStableFunc(order, func(a, b *Info) int {
+		return cmp.Or(cmp.Compare(a.Offset, b.Offset), cmp.Compare(a.Bytes, b.Bytes)) // empty ones first
+	})
+	end := int64(0)
+	for _, t := range order {
+		if t.Offset != end {
+			return Damaged("tensor %s begins at byte %d, not %d", t.Name, t.Offset, end)
+		}
+		if t.Bytes > size-start-end {
+			return Damaged("cut short: tensor %s ends at byte %d of a file of %d", t.Name, start+end+t.Bytes, size)
+		}
+		end += t.Bytes
+		t.Offset += start
+	}
+	if start+end != size {
+		return Damaged("%d bytes after the last tensor", size-start-end)
+	}
+	return nil
+}
