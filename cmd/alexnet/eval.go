@@ -92,7 +92,7 @@ func runEval(ctx context.Context, o evalOptions, t *ui.Terminal) error {
 	})
 	bar.Clear()
 	if err != nil {
-		return stopAtBad(err)
+		return err
 	}
 	err = t.Result(score, func(w *bytes.Buffer) {
 		fmt.Fprintf(w, "%s: errors %s, loss %.4f\n", text.Count(score.Images, "picture"),

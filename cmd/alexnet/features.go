@@ -73,7 +73,7 @@ func runFeatures(ctx context.Context, o featuresOptions, images []string, t *ui.
 	defer end()
 	f, err := p.Features(ctx, images, o.layer)
 	if err != nil {
-		return stopAtBad(err)
+		return err
 	}
 	var bad []string
 	for _, b := range f.Bad {

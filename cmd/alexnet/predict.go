@@ -73,7 +73,7 @@ func runPredict(ctx context.Context, o predictOptions, images []string, t *ui.Te
 	defer end()
 	answers, err := p.Predict(ctx, images, o.top)
 	if err != nil {
-		return stopAtBad(err)
+		return err
 	}
 	out, bad := make([]predictResult, len(answers)), []string(nil)
 	for i, a := range answers {

@@ -10,7 +10,6 @@ import (
 	"alexnet/internal/data"
 	"alexnet/internal/data/demo"
 	"alexnet/internal/data/picture"
-	"alexnet/internal/run"
 	"alexnet/internal/train"
 )
 
@@ -55,13 +54,8 @@ func TestFolderNamedAsGenerated(t *testing.T) {
 			t.Errorf("%s: kind %d, %d pictures", c.path, source.Kind, source.Train.Len())
 		}
 	}
-	r, err := run.Create(filepath.Join(dir, "r"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer r.Close()
 	for _, generated := range []bool{false, true} {
-		next := fromWeights(&train.OtherData{Path: demo.Path, Generated: generated, Fits: true, Checkpoint: "c"}, r)
+		next := fromWeights(&train.OtherData{Path: demo.Path, Generated: generated, Fits: true, Checkpoint: "c"})
 		if named := strings.Contains(next, " --data '"+demo.Path+"'"); named == generated {
 			t.Errorf("generated: %t, advice: %s", generated, next)
 		}

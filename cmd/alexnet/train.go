@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -341,7 +340,7 @@ func memoryOf(plans []step.Memory) []deviceMemory {
 	return out
 }
 
-// adviseFailure adds what to do next, where the error does not say it.
+// adviseFailure adds the command that goes on with the run.
 func (o *trainOptions) adviseFailure(err error, dir *run.Dir) error {
 	again := "alexnet train --resume " + text.ShellWord(dir.Path())
 	switch {
@@ -368,30 +367,7 @@ func (o *trainOptions) adviseFailure(err error, dir *run.Dir) error {
 			again = "rm -r " + text.ShellWord(dir.Path()) + ", then the same command again"
 		}
 	}
-	var other *train.OtherData
-	switch {
-	case errors.As(err, &other):
-		return advise(exitFailed, fromWeights(other, dir),
-			fmt.Errorf("the data at %s is not what the run began with (%s): pictures came, went or changed sides",
-				other.Path, other.Began))
-	case errors.Is(err, train.ErrInterrupted):
-		return advise(exitFailed, again, err)
-	case isFull(err):
-		return advise(exitFailed, "free some space, then "+again, err)
-	}
-	return stopAtBad(err)
-}
-
-// fromWeights is the command that begins a new run with other pictures from where this one is.
-func fromWeights(e *train.OtherData, dir *run.Dir) string {
-	next := "alexnet train --config " + text.ShellWord(dir.Config())
-	if !e.Generated {
-		next += " --data " + text.ShellWord(e.Path)
-	}
-	if !e.Fits {
-		return next
-	}
-	return next + " --init " + text.ShellWord(e.Checkpoint)
+	return &attempt{err, again}
 }
 
 func reportTraining(r *train.Result, to *train.Options, t *ui.Terminal) error {

@@ -57,6 +57,14 @@ type Options struct {
 	afterStep func(*trainer) // tests: runs after each step, nothing in flight
 }
 
+// configFile is the run's configuration in a file; empty: in none.
+func (o *Options) configFile() string {
+	if o.Dir == nil {
+		return ""
+	}
+	return o.Dir.Config()
+}
+
 // Result is what a run that came to its end has done.
 type Result struct {
 	Steps                uint64 // in total, those before a resume included
@@ -133,12 +141,13 @@ type OtherData struct {
 	Path       string // of the pictures given
 	Generated  bool   // those given were drawn by the program: Path is no folder
 	Began      string // where the run found its own
+	Config     string // the run's configuration in a file; empty: in none
 	Checkpoint string
 }
 
 func (e *OtherData) Error() string {
-	return fmt.Sprintf("the data at %s is not what the run began with (%s): pictures came, went or changed sides; "+
-		"give the same data, or begin a new run from these weights", e.Path, e.Began)
+	return fmt.Sprintf("the data at %s is not what the run began with (%s): pictures came, went or changed sides",
+		e.Path, e.Began)
 }
 
 // Stopped is a run that met NaN or Inf on a device. The step in question changed no weights on disk: the last good

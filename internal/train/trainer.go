@@ -138,8 +138,8 @@ func (t *trainer) checkResume() error {
 	}
 	if c.Data.Fingerprint != t.o.Source.Fingerprint {
 		return &OtherData{
-			Path: t.o.Source.Path, Generated: t.o.Source.Kind == data.Generated, Began: c.Data.Path, Checkpoint: c.Path,
-			Fits: len(t.o.Source.Classes) == len(c.Classes),
+			Path: t.o.Source.Path, Generated: t.o.Source.Kind == data.Generated, Began: c.Data.Path,
+			Config: t.o.configFile(), Checkpoint: c.Path, Fits: len(t.o.Source.Classes) == len(c.Classes),
 		}
 	}
 	return nil

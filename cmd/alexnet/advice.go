@@ -1,0 +1,181 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"strings"
+	"syscall"
+
+	"alexnet/internal/checkpoint"
+	"alexnet/internal/config"
+	"alexnet/internal/data"
+	"alexnet/internal/device"
+	"alexnet/internal/interop"
+	"alexnet/internal/run"
+	"alexnet/internal/safetensors"
+	"alexnet/internal/text"
+	"alexnet/internal/train"
+	"alexnet/internal/ui"
+)
+
+// rules say what the errors of the packages below mean to whoever typed a command: the exit code and what to do next.
+// The first rule that knows an error holds; an error that none knows has failed the command, and nothing can be said.
+// What this package finds wrong itself is a commandError, which brings both along.
+var rules = []rule{
+	on(exitUsage, func(e *config.Error, _ string) string { return correction(e) }),
+	say[*device.PrecisionError](exitUsage, "leave --precision (train.precision) away: every device computes in fp32"),
+	on(exitFailed, func(e *device.MemoryError, _ string) string {
+		if e.Fits > 0 {
+			return fmt.Sprintf("--batch %d (train.batch), or other GPUs: alexnet doctor shows what is free", e.Fits)
+		}
+		return "other GPUs: alexnet doctor shows what is free; or a smaller net, or --device cpu"
+	}),
+	on(exitNoData, func(e *data.SourceError, _ string) string { return e.Next }),
+	is(run.ErrNoRun, exitNoData, "ls runs shows the runs; alexnet train begins one"),
+	is(data.ErrNoData, exitNoData, ""),
+	on(exitCheckpoint, func(e *safetensors.BadFile, _ string) string { return e.Advice }),
+	on(exitCheckpoint, func(e *checkpoint.Mismatch, _ string) string { return e.Advice }),
+	on(exitCheckpoint, func(e *interop.Refused, _ string) string { return e.Advice }),
+	say[*run.LockedError](exitLocked, "wait until it ends, or train elsewhere with --out"),
+	on(exitNoGPU, func(e adviser, _ string) string { return e.Next() }),
+	// Elsewhere than with --strict commands go past such a picture.
+	say[*data.BadPicture](exitUnreadable, "repair or remove the picture, or leave --strict away to go past it"),
+	on(exitFailed, func(e *train.OtherData, _ string) string { return fromWeights(e) }),
+	on(exitFailed, func(_ *train.Interrupted, again string) string { return again }),
+	{is: isFull, code: exitFailed, next: func(_ error, again string) string {
+		if again == "" {
+			return "free some space, or write to another disk"
+		}
+		return "free some space, then " + again
+	}},
+	is(fs.ErrPermission, exitFailed, notWritable),
+	is(syscall.EROFS, exitFailed, notWritable),
+}
+
+const notWritable = "name a place that you can write to, or ask for the permission"
+
+// adviser is an error that knows what to do where that is no command of ours: package gpu's, of libraries that lack
+// something, whenever that shows.
+type adviser interface {
+	error
+	Next() string
+}
+
+// rule is what some errors mean.
+type rule struct {
+	is   func(error) bool
+	code int
+	next func(err error, again string) string // again is the command that goes on, where there is one
+}
+
+// on is the rule of the errors of one type.
+func on[E error](code int, next func(e E, again string) string) rule {
+	return rule{
+		is:   func(err error) bool { return errors.As(err, new(E)) },
+		code: code,
+		next: func(err error, again string) string {
+			var e E
+			errors.As(err, &e)
+			return next(e, again)
+		},
+	}
+}
+
+// say is on for a type of which always the same is to be said.
+func say[E error](code int, next string) rule { return on(code, func(E, string) string { return next }) }
+
+// is is the rule of errors that wrap target.
+func is(target error, code int, next string) rule {
+	return rule{
+		is:   func(err error) bool { return errors.Is(err, target) },
+		code: code, next: func(error, string) string { return next },
+	}
+}
+
+// ruleOf is the rule that holds for err, or nil.
+func ruleOf(err error) *rule {
+	for i := range rules {
+		if rules[i].is(err) {
+			return &rules[i]
+		}
+	}
+	return nil
+}
+
+// attempt is the error of a command that can be gone on with, by the command again.
+type attempt struct {
+	err   error
+	again string
+}
+
+func (e *attempt) Error() string { return e.err.Error() }
+func (e *attempt) Unwrap() error { return e.err }
+
+func exitCode(err error) int {
+	var own *commandError
+	if errors.As(err, &own) {
+		return own.code
+	}
+	if r := ruleOf(err); r != nil {
+		return r.code
+	}
+	return exitFailed
+}
+
+// nextStep is the command or deed to try after err, "" where none is known.
+func nextStep(err error) string {
+	var own *commandError
+	if errors.As(err, &own) && own.next != "" {
+		return own.next
+	}
+	r := ruleOf(err)
+	if r == nil {
+		return ""
+	}
+	again := ""
+	if begun := (*attempt)(nil); errors.As(err, &begun) {
+		again = begun.again
+	}
+	return r.next(err, again)
+}
+
+// showError prints err and the next step. Some messages end with their advice: it is said once.
+func showError(t *ui.Terminal, err error) {
+	next, message := nextStep(err), err.Error()
+	if next != "" {
+		message = strings.Replace(message, "; "+next, "", 1)
+	}
+	t.Fail(message, next)
+}
+
+// correction is what to do about a mistake in a configuration.
+func correction(e *config.Error) string {
+	switch {
+	case strings.HasPrefix(e.Source, "--"):
+		return "correct " + e.Source + ", or leave it away"
+	case e.Line > 0:
+		return fmt.Sprintf("correct line %d of %s", e.Line, e.Source)
+	case e.Source == "":
+		return "alexnet summary shows a net's layers, alexnet train --help flags and names"
+	}
+	return "correct " + e.Source + ", or name another: " + strings.Join(config.Names(), ", ")
+}
+
+// fromWeights is the command that begins a new run with other pictures from where this one is.
+func fromWeights(e *train.OtherData) string {
+	next := "alexnet train --config " + text.ShellWord(e.Config)
+	if !e.Generated {
+		next += " --data " + text.ShellWord(e.Path)
+	}
+	if !e.Fits {
+		return next
+	}
+	return next + " --init " + text.ShellWord(e.Checkpoint)
+}
+
+// isFull tells whether there was no room for a file: the disk, a quota, a limit.
+func isFull(err error) bool {
+	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || errors.Is(err, syscall.EFBIG)
+}
+
