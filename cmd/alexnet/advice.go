@@ -11,6 +11,7 @@ import (
 	"alexnet/internal/config"
 	"alexnet/internal/data"
 	"alexnet/internal/device"
+	"alexnet/internal/infer"
 	"alexnet/internal/interop"
 	"alexnet/internal/run"
 	"alexnet/internal/safetensors"
@@ -34,9 +35,13 @@ var rules = []rule{
 	on(exitNoData, func(e *data.SourceError, _ string) string { return e.Next }),
 	is(run.ErrNoRun, exitNoData, "ls runs shows the runs; alexnet train begins one"),
 	is(data.ErrNoData, exitNoData, ""),
-	on(exitCheckpoint, func(e *safetensors.BadFile, _ string) string { return e.Advice }),
-	on(exitCheckpoint, func(e *checkpoint.Mismatch, _ string) string { return e.Advice }),
-	on(exitCheckpoint, func(e *interop.Refused, _ string) string { return e.Advice }),
+	on(exitCheckpoint, adviseBadFile),
+	on(exitCheckpoint, adviseForeign),
+	on(exitCheckpoint, adviseExported),
+	on(exitCheckpoint, adviseMismatch),
+	on(exitCheckpoint, adviseRefused),
+	say[*infer.OtherClasses](exitCheckpoint, "give the data it was trained on, or another checkpoint"),
+	say[*train.OtherClasses](exitCheckpoint, "give data with the classes of the file, or begin without --init"),
 	say[*run.LockedError](exitLocked, "wait until it ends, or train elsewhere with --out"),
 	on(exitNoGPU, func(e adviser, _ string) string { return e.Next() }),
 	// Elsewhere than with --strict commands go past such a picture.
@@ -83,7 +88,9 @@ func on[E error](code int, next func(e E, again string) string) rule {
 }
 
 // say is on for a type of which always the same is to be said.
-func say[E error](code int, next string) rule { return on(code, func(E, string) string { return next }) }
+func say[E error](code int, next string) rule {
+	return on(code, func(E, string) string { return next })
+}
 
 // is is the rule of errors that wrap target.
 func is(target error, code int, next string) rule {
@@ -162,6 +169,51 @@ func correction(e *config.Error) string {
 	return "correct " + e.Source + ", or name another: " + strings.Join(config.Names(), ", ")
 }
 
+func adviseBadFile(e *safetensors.BadFile, _ string) string {
+	switch e.Fault {
+	case safetensors.OtherFormat:
+		return "a safetensors file is needed, such as checkpoints/best.safetensors in a run folder"
+	case safetensors.OtherType:
+		return "floating-point tensors are needed: F32, F64, F16 or BF16"
+	default:
+		return "take another copy of it, or the run's other checkpoint"
+	}
+}
+
+func adviseForeign(e *checkpoint.Foreign, _ string) string {
+	if e.Version == "" {
+		return "files of other programs have to be imported first"
+	}
+	return "use the version of alexnet that wrote it, or a newer one"
+}
+
+func adviseExported(e *interop.Exported, _ string) string {
+	if e.Source == "" {
+		return "use the checkpoint that it was made from"
+	}
+	return "use the checkpoint that it was made from: " + e.Source
+}
+
+func adviseMismatch(e *checkpoint.Mismatch, _ string) string {
+	switch e.Kind {
+	case checkpoint.NoMomentum:
+		return "resume from checkpoints/last.safetensors, or begin a new run from these weights with --init"
+	case checkpoint.OtherClasses:
+		return "give data with the classes of the file, or begin without it (no --init)"
+	default:
+		return "use the configuration that the file carries (alexnet weights show " + text.ShellWord(e.Path) +
+			"), or another file"
+	}
+}
+
+func adviseRefused(e *interop.Refused, _ string) string {
+	if e.Dropout != "" {
+		return "train without that dropout layer: --set model." + e.Dropout + "=off"
+	}
+	return "export it under its own names: --to plain; the net that torchvision has is trained by " +
+		"alexnet train --config torchvision"
+}
+
 // fromWeights is the command that begins a new run with other pictures from where this one is.
 func fromWeights(e *train.OtherData) string {
 	next := "alexnet train --config " + text.ShellWord(e.Config)
@@ -178,4 +230,3 @@ func fromWeights(e *train.OtherData) string {
 func isFull(err error) bool {
 	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || errors.Is(err, syscall.EFBIG)
 }
-

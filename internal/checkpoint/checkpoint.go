@@ -191,9 +191,23 @@ func (p *Preprocess) check() error {
 		p.Channels, p.Height, p.Width)
 }
 
+// Foreign is a sound safetensors file that is no checkpoint that this program reads.
+type Foreign struct {
+	Path    string
+	Version string // of the format, where it is a checkpoint of another version; else empty
+}
+
+func (e *Foreign) Error() string {
+	if e.Version == "" {
+		return e.Path + ": a safetensors file, but not a checkpoint of this program"
+	}
+	return fmt.Sprintf("%s: a checkpoint of format version %s; this program reads version %d", e.Path, e.Version,
+		formatVersion)
+}
+
 // Load opens a checkpoint and reads all but the tensors of the net, which stay in the file: their Fill reads them, one
-// at a time and checked against its CRC32C, until Close. A file that is no sound checkpoint is a *safetensors.BadFile.
-// The file may be replaced meanwhile; what is read is what was there.
+// at a time and checked against its CRC32C, until Close. A file that is no sound checkpoint is a *safetensors.BadFile,
+// a sound file of something else a *Foreign. The file may be replaced meanwhile; what is read is what was there.
 func Load(path string) (*Checkpoint, error) {
 	r, err := safetensors.Open(path)
 	if err != nil {
@@ -221,16 +235,10 @@ func LoadFrom(r *safetensors.Reader) (*Checkpoint, error) {
 
 func (c *Checkpoint) read(r *safetensors.Reader) error {
 	if r.Meta["format"] != formatName || !r.Checked() {
-		return &safetensors.BadFile{
-			Reason: "a safetensors file, but not a checkpoint of this program",
-			Advice: "files of other programs have to be imported first",
-		}
+		return &Foreign{Path: c.Path}
 	}
 	if v := r.Meta["format_version"]; v != strconv.Itoa(formatVersion) {
-		return &safetensors.BadFile{
-			Reason: fmt.Sprintf("a checkpoint of format version %s; this program reads version %d", v, formatVersion),
-			Advice: "use the version of alexnet that wrote it, or a newer one",
-		}
+		return &Foreign{Path: c.Path, Version: v}
 	}
 	if err := c.setMeta(r.Meta); err != nil {
 		return err

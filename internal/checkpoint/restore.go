@@ -21,10 +21,21 @@ type Slot struct {
 type Mismatch struct {
 	Path   string
 	Tensor string
-	File   []int  // shape in the file; nil: not there
-	Net    []int  // shape in the net; nil: not there
-	Advice string // what to do next
+	File   []int // shape in the file; nil: not there
+	Net    []int // shape in the net; nil: not there
+	Kind   Difference
+	Names  []string // with OtherClasses, those of the file's classes, where it has them
 }
+
+// Difference is what a Mismatch comes down to.
+type Difference int
+
+// The differences between a file and a net.
+const (
+	OtherNet     Difference = iota // other layers, or layers of other sizes
+	OtherClasses                   // the nets differ in the number of classes alone, as far as was looked
+	NoMomentum                     // the file has none: it is not one that training goes on from
+)
 
 func (e *Mismatch) Error() string {
 	what := ""
@@ -37,7 +48,22 @@ func (e *Mismatch) Error() string {
 		what = fmt.Sprintf("%s is %s in the file and %s in the net", e.Tensor, safetensors.ShapeString(e.File),
 			safetensors.ShapeString(e.Net))
 	}
-	return e.Path + ": " + what + "; " + e.Advice
+	return e.Path + ": " + what + ": " + e.why()
+}
+
+func (e *Mismatch) why() string {
+	switch e.Kind {
+	case NoMomentum:
+		return "there is no momentum in it"
+	case OtherClasses:
+		names := ""
+		if len(e.Names) > 0 {
+			names = " (" + text.Examples(e.Names) + ")"
+		}
+		return fmt.Sprintf("the file is for %d classes%s, this net for %d", e.File[0], names, e.Net[0])
+	default:
+		return "it is another net"
+	}
 }
 
 // Restore copies the checkpoint into a net: params from Params and, where momentum is not nil, momentum from Momentum,
@@ -90,55 +116,34 @@ func (c *Checkpoint) compare(file []safetensors.Tensor, net []Slot, prefix strin
 	for _, s := range net {
 		i := find(file, s.Name)
 		if i < 0 {
-			return &Mismatch{
-				Path: c.Path, Tensor: prefix + s.Name, Net: s.Shape, Advice: c.adviceMissing(len(file), prefix),
+			m := &Mismatch{Path: c.Path, Tensor: prefix + s.Name, Net: s.Shape}
+			if len(file) == 0 && prefix == momentumOf {
+				m.Kind = NoMomentum
 			}
+			return m
 		}
 		if !slices.Equal(file[i].Shape, s.Shape) {
-			return &Mismatch{
-				Path: c.Path, Tensor: prefix + s.Name, File: file[i].Shape, Net: s.Shape,
-				Advice: c.adviceShape(file, i, s),
+			m := &Mismatch{Path: c.Path, Tensor: prefix + s.Name, File: file[i].Shape, Net: s.Shape}
+			if differInClasses(file, i, s) {
+				m.Kind, m.Names = OtherClasses, c.Classes
 			}
+			return m
 		}
 	}
 	for _, t := range file {
 		if !slices.ContainsFunc(net, func(s Slot) bool { return s.Name == t.Name }) {
-			return &Mismatch{Path: c.Path, Tensor: prefix + t.Name, File: t.Shape, Advice: c.adviceConfig()}
+			return &Mismatch{Path: c.Path, Tensor: prefix + t.Name, File: t.Shape}
 		}
 	}
 	return nil
 }
 
-func (c *Checkpoint) adviceMissing(n int, prefix string) string {
-	if n == 0 && prefix == momentumOf {
-		return "there is no momentum in it, so no run can go on from it: resume from checkpoints/last.safetensors, " +
-			"or begin a new run from these weights with --init"
-	}
-	return c.adviceConfig()
-}
-
-// adviceShape tells a different number of classes, the usual case of --init, from a different net.
-func (c *Checkpoint) adviceShape(file []safetensors.Tensor, i int, s Slot) string {
+// differInClasses tells a different number of classes, the usual case of a run that starts from a file, from a
+// different net: tensor i is of the last layer, and only its first dimension is another.
+func differInClasses(file []safetensors.Tensor, i int, s Slot) bool {
 	t, last := file[i], file[len(file)-1]
-	if layer(t.Name) != layer(last.Name) || len(t.Shape) == 0 || len(s.Shape) == 0 ||
-		!slices.Equal(t.Shape[1:], s.Shape[1:]) {
-		return c.adviceConfig()
-	}
-	return fmt.Sprintf("the file is for %d classes%s, this net for %d: give data with the classes of the file, or "+
-		"begin without it (no --init)", t.Shape[0], c.examples(), s.Shape[0])
-}
-
-// examples is " (cat, dog, ...)", or nothing.
-func (c *Checkpoint) examples() string {
-	if len(c.Classes) == 0 {
-		return ""
-	}
-	return " (" + text.Examples(c.Classes) + ")"
-}
-
-func (c *Checkpoint) adviceConfig() string {
-	return "it is another net: use the configuration that the file carries (alexnet weights show " + c.Path +
-		"), or another file"
+	return layer(t.Name) == layer(last.Name) && len(t.Shape) > 0 && len(s.Shape) > 0 &&
+		slices.Equal(t.Shape[1:], s.Shape[1:])
 }
 
 // layer is "fc8" of "fc8.weight".

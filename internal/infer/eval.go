@@ -9,7 +9,6 @@ import (
 	"alexnet/internal/data"
 	"alexnet/internal/device"
 	"alexnet/internal/model"
-	"alexnet/internal/safetensors"
 	"alexnet/internal/step"
 	"alexnet/internal/text"
 )
@@ -86,16 +85,27 @@ func evalBatch(asked, configured int) int {
 	return min(configured, evalRows)
 }
 
-// matchClasses gives the checkpoint's label for each class of the data, by name. Data of other classes is a
-// *safetensors.BadFile.
+// OtherClasses is data of classes that a checkpoint does not have.
+type OtherClasses struct {
+	Path      string   // of the checkpoint
+	Own, Data []string // the classes of both
+	Unknown   []string // those of the data that the checkpoint lacks; empty where the numbers differ already
+}
+
+func (e *OtherClasses) Error() string {
+	if len(e.Own) != len(e.Data) {
+		return fmt.Sprintf("%s: is for %d classes (%s), the data has %d (%s)", e.Path, len(e.Own),
+			text.Examples(e.Own), len(e.Data), text.Examples(e.Data))
+	}
+	return fmt.Sprintf("%s: does not know %d of the data's %d classes (%s); its own are %s", e.Path, len(e.Unknown),
+		len(e.Data), text.Examples(e.Unknown), text.Examples(e.Own))
+}
+
+// matchClasses gives the checkpoint's label for each class of the data, by name. Data of other classes is an
+// *OtherClasses.
 func matchClasses(c *checkpoint.Checkpoint, classes []string) ([]int32, error) {
-	advice := "give the data it was trained on, or another checkpoint"
 	if len(classes) != len(c.Classes) {
-		return nil, &safetensors.BadFile{
-			Path: c.Path, Advice: advice,
-			Reason: fmt.Sprintf("is for %d classes (%s), the data has %d (%s)", len(c.Classes),
-				text.Examples(c.Classes), len(classes), text.Examples(classes)),
-		}
+		return nil, &OtherClasses{Path: c.Path, Own: c.Classes, Data: classes}
 	}
 	number := make(map[string]int32, len(c.Classes))
 	for i, name := range c.Classes {
@@ -111,11 +121,7 @@ func matchClasses(c *checkpoint.Checkpoint, classes []string) ([]int32, error) {
 		labels[i] = n
 	}
 	if len(missing) > 0 {
-		return nil, &safetensors.BadFile{
-			Path: c.Path, Advice: advice,
-			Reason: fmt.Sprintf("does not know %d of the data's %d classes (%s); its own are %s", len(missing),
-				len(classes), text.Examples(missing), text.Examples(c.Classes)),
-		}
+		return nil, &OtherClasses{Path: c.Path, Own: c.Classes, Data: classes, Unknown: missing}
 	}
 	return labels, nil
 }

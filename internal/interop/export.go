@@ -96,20 +96,24 @@ func (e *Export) Write(ctx context.Context) error {
 	return e.writePair(tensors)
 }
 
-// RefuseExported is a *safetensors.BadFile where a checkpoint is wanted and the file is an exported one.
+// Exported is a file made by Export, where a checkpoint is wanted.
+type Exported struct {
+	Path   string
+	Form   string // one of Forms
+	Source string // the checkpoint that it was made from; empty: it does not say
+}
+
+func (e *Exported) Error() string {
+	return fmt.Sprintf("%s: weights exported for other programs (%s), not a checkpoint", e.Path, e.Form)
+}
+
+// RefuseExported is an *Exported where a checkpoint is wanted and the file is an exported one.
 func RefuseExported(r *safetensors.Reader) error {
 	form := r.Meta[formKey]
 	if form == "" {
 		return nil
 	}
-	advice := "use the checkpoint that it was made from"
-	if from := r.Meta[sourceKey]; from != "" {
-		advice += ": " + from
-	}
-	return &safetensors.BadFile{
-		Path: r.Path(), Reason: fmt.Sprintf("weights exported for other programs (%s), not a checkpoint", form),
-		Advice: advice,
-	}
+	return &Exported{Path: r.Path(), Form: form, Source: r.Meta[sourceKey]}
 }
 
 // archOf is the net that a checkpoint's configuration describes; its parameters have names and shapes of the net.

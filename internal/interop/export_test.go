@@ -277,13 +277,13 @@ func TestRefuseExported(t *testing.T) {
 	}
 	defer r.Close()
 	err = RefuseExported(r)
-	want := out + ": weights exported for other programs (plain), not a checkpoint; use the checkpoint that it was " +
-		"made from: runs/train/checkpoints/best.safetensors"
-	var bad *safetensors.BadFile
-	if !errors.As(err, &bad) || err.Error() != want {
+	want := out + ": weights exported for other programs (plain), not a checkpoint"
+	var refused *Exported
+	if !errors.As(err, &refused) || err.Error() != want ||
+		refused.Source != "runs/train/checkpoints/best.safetensors" {
 		t.Errorf("error %v, want %s", err, want)
 	}
-	if _, err := checkpoint.LoadFrom(r); !errors.As(err, &bad) {
+	if _, err := checkpoint.LoadFrom(r); !errors.As(err, new(*checkpoint.Foreign)) {
 		t.Errorf("it is loaded as a checkpoint: %v", err)
 	}
 	own := filepath.Join(dir, "own.safetensors")

@@ -27,9 +27,9 @@ type Param struct {
 
 // Refused is a net that the target cannot hold.
 type Refused struct {
-	Target string // "torchvision.models.alexnet"
-	Reason string // what is different, where first
-	Advice string
+	Target  string // "torchvision.models.alexnet"
+	Reason  string // what is different, where first
+	Dropout string // the dropout layer without which it could be held, where that is what is in the way
 }
 
 func (e *Refused) Error() string { return "cannot be exported to " + e.Target + ": " + e.Reason }
@@ -62,8 +62,7 @@ func inverted(a *model.Arch) ([]float32, error) {
 			factor = 1
 		case factor != 1 && !homogeneous(l):
 			return nil, &Refused{
-				Target: "a net with inverted dropout", Advice: "train without that dropout layer: --set model." +
-					dropout + "=off",
+				Target: "a net with inverted dropout", Dropout: dropout,
 				Reason: fmt.Sprintf("%s (%s) stands between %s and the next weights, and what it does to outputs "+
 					"times %g no weights can do", l.Name, what(l), dropout, factor),
 			}

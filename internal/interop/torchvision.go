@@ -49,16 +49,13 @@ func torchvisionLayers(classes int) []torchvisionLayer {
 	}
 }
 
-const torchvisionAdvice = "export it under its own names: --to plain; the net that torchvision has is trained by " +
-	"alexnet train --config torchvision"
-
 // Torchvision is the net under the names of torchvision.models.alexnet, with num_classes as the net's. A net of another
 // architecture is a *Refused. Dropout layers may be missing, both or one (they do nothing in use), but there may be
 // none where torchvision has none.
 func Torchvision(a *model.Arch) ([]Param, error) {
 	all, differs := torchvisionNames(a)
 	if differs != "" {
-		return nil, &Refused{"torchvision.models.alexnet", differs, torchvisionAdvice}
+		return nil, &Refused{Target: "torchvision.models.alexnet", Reason: differs}
 	}
 	factors, err := inverted(a)
 	for i := range all {

@@ -174,15 +174,9 @@ var widths = map[string]int64{
 	"I32": 4, "U32": 4, "F32": 4, "F64": 8, "I64": 8, "U64": 8,
 }
 
-// Advice of a *BadFile, whose path is filled in by Open.
-const (
-	adviceDamaged = "take another copy of it, or the run's other checkpoint"
-	adviceFormat  = "a safetensors file is needed, such as checkpoints/best.safetensors in a run folder"
-)
-
 // Damaged is the BadFile of content that a sound file of ours cannot have. Its path is the caller's to fill in.
 func Damaged(format string, a ...any) *BadFile {
-	return &BadFile{Reason: fmt.Sprintf(format, a...), Advice: adviceDamaged}
+	return &BadFile{Fault: Corrupt, Reason: fmt.Sprintf(format, a...)}
 }
 
 // parse reads and checks the header of a file of size bytes.
@@ -190,7 +184,7 @@ func parse(r io.ReaderAt, size int64) (*Header, error) {
 	var prefix [lengthSize]byte
 	if size < lengthSize+2 {
 		return nil, &BadFile{
-			Reason: fmt.Sprintf("%d bytes are too few for a safetensors file", size), Advice: adviceFormat,
+			Fault: OtherFormat, Reason: fmt.Sprintf("%d bytes are too few for a safetensors file", size),
 		}
 	}
 	if _, err := r.ReadAt(prefix[:], 0); err != nil {
@@ -199,7 +193,7 @@ func parse(r io.ReaderAt, size int64) (*Header, error) {
 	n := binary.LittleEndian.Uint64(prefix[:])
 	if n > headerCap {
 		return nil, &BadFile{
-			Reason: fmt.Sprintf("not a safetensors file: a header of %d bytes", n), Advice: adviceFormat,
+			Fault: OtherFormat, Reason: fmt.Sprintf("not a safetensors file: a header of %d bytes", n),
 		}
 	}
 	if int64(n) > size-lengthSize {
@@ -232,7 +226,7 @@ type entry struct {
 // parseText decodes the JSON; offsets stay relative to the end of the header.
 func parseText(text []byte) (*Header, error) {
 	bad := func(err error) error {
-		return &BadFile{Reason: fmt.Sprintf("no safetensors header: %v", err), Advice: adviceFormat}
+		return &BadFile{Fault: OtherFormat, Reason: fmt.Sprintf("no safetensors header: %v", err)}
 	}
 	h := &Header{Meta: map[string]string{}, sums: map[string]string{}}
 	dec := json.NewDecoder(bytes.NewReader(text))

@@ -27,7 +27,7 @@ func Open(path string) (*Reader, error) {
 	}
 	info, err := f.Stat()
 	if err == nil && !info.Mode().IsRegular() {
-		err = &BadFile{Path: path, Reason: "not a regular file", Advice: adviceFormat}
+		err = &BadFile{Path: path, Fault: OtherFormat, Reason: "not a regular file"}
 	}
 	if err != nil {
 		return nil, errors.Join(err, f.Close())
@@ -88,8 +88,8 @@ func (r *Reader) read(t Info, dst []float32) error {
 	decode, known := decoders[t.DType]
 	if !known {
 		return &BadFile{
-			Reason: fmt.Sprintf("tensor %s is of type %s", t.Name, t.DType),
-			Advice: "floating-point tensors are needed: F32, F64, F16 or BF16",
+			Fault:  OtherType,
+			Reason: fmt.Sprintf("tensor %s is of type %s, which is not floating-point", t.Name, t.DType),
 		}
 	}
 	if len(dst) != t.Len() {

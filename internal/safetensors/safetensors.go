@@ -71,20 +71,24 @@ func (t Tensor) WithContext(ctx context.Context) Tensor {
 	return t
 }
 
-// BadFile is a file that cannot be used: not of the format, damaged, or not what is wanted there.
+// BadFile is a file that cannot be read.
 type BadFile struct {
 	Path   string
+	Fault  Fault
 	Reason string // what is wrong and where
-	Advice string // what to do next
 }
 
-func (e *BadFile) Error() string {
-	s := e.Path + ": " + e.Reason
-	if e.Advice != "" {
-		s += "; " + e.Advice
-	}
-	return s
-}
+func (e *BadFile) Error() string { return e.Path + ": " + e.Reason }
+
+// Fault is what kind of thing is wrong with a file.
+type Fault int
+
+// The faults of files.
+const (
+	Corrupt     Fault = iota + 1 // bytes that a sound file cannot have
+	OtherFormat                  // it is no safetensors file
+	OtherType                    // a tensor of numbers that are not floating-point
+)
 
 // ShapeString is "96x3x11x11"; a single number has the empty shape "()".
 func ShapeString(shape []int) string {

@@ -150,6 +150,20 @@ func (e *OtherData) Error() string {
 		e.Path, e.Began)
 }
 
+// OtherClasses says that a run cannot start from a file's weights because the pictures are of another number of
+// classes.
+type OtherClasses struct {
+	Path    string   // of the file
+	Own     []string // its classes
+	Data    string   // where the pictures are
+	Classes int      // that these have
+}
+
+func (e *OtherClasses) Error() string {
+	return fmt.Sprintf("%s: is for %d classes (%s), the data at %s has %d", e.Path, len(e.Own), text.Examples(e.Own),
+		e.Data, e.Classes)
+}
+
 // Stopped is a run that met NaN or Inf on a device. The step in question changed no weights on disk: the last good
 // checkpoint stands.
 type Stopped struct {

@@ -19,7 +19,6 @@ import (
 	"alexnet/internal/reference"
 	"alexnet/internal/report"
 	"alexnet/internal/run"
-	"alexnet/internal/safetensors"
 	"alexnet/internal/step/steptest"
 )
 
@@ -345,8 +344,7 @@ func TestInit(t *testing.T) {
 	fewer := twoClasses(t)
 	o, _ = options(t)
 	o.Init, o.Source = c, fewer
-	var bad *safetensors.BadFile
-	if _, err := Run(context.Background(), o); !errors.As(err, &bad) {
+	if _, err := Run(context.Background(), o); !errors.As(err, new(*OtherClasses)) {
 		t.Errorf("two classes: %v", err)
 	}
 }

@@ -18,7 +18,6 @@ import (
 	"alexnet/internal/model"
 	"alexnet/internal/report"
 	"alexnet/internal/run"
-	"alexnet/internal/safetensors"
 	"alexnet/internal/schedule"
 	"alexnet/internal/step"
 	"alexnet/internal/text"
@@ -247,12 +246,7 @@ func (t *trainer) checkInit() error {
 		return err
 	}
 	if n := len(c.Classes); n > 0 && n != t.arch.Classes {
-		return &safetensors.BadFile{
-			Path: c.Path,
-			Reason: fmt.Sprintf("is for %d classes (%s), the data at %s has %d", n, text.Examples(c.Classes),
-				t.o.Source.Path, t.arch.Classes),
-			Advice: "give data with the classes of the file, or begin without --init",
-		}
+		return &OtherClasses{Path: c.Path, Own: c.Classes, Data: t.o.Source.Path, Classes: t.arch.Classes}
 	}
 	if err != nil {
 		return err

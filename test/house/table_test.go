@@ -47,7 +47,7 @@ var table = map[string]string{
 	"schedule":      "config model",
 	"infer":         "checkpoint config data device files model safetensors step text",
 	"bench":         "checkpoint config data device model philox schedule step",
-	"train": "atomicfile checkpoint config data data/picture device infer model report run safetensors schedule " +
+	"train": "atomicfile checkpoint config data data/picture device infer model report run schedule " +
 		"step text",
 
 	// The only place that picks a backend, and that knows flags.
