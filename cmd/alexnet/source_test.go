@@ -10,6 +10,7 @@ import (
 	"alexnet/internal/data"
 	"alexnet/internal/data/demo"
 	"alexnet/internal/data/picture"
+	"alexnet/internal/files"
 	"alexnet/internal/run"
 	"alexnet/internal/train"
 )
@@ -55,7 +56,7 @@ func TestFolderNamedAsGenerated(t *testing.T) {
 			t.Errorf("%s: kind %d, %d pictures", c.path, source.Kind, source.Train.Len())
 		}
 	}
-	r, err := run.Create(filepath.Join(dir, "r"))
+	r, err := run.Create(files.OS, filepath.Join(dir, "r"))
 	if err != nil {
 		t.Fatal(err)
 	}

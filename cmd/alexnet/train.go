@@ -15,6 +15,7 @@ import (
 	"alexnet/internal/config"
 	"alexnet/internal/cpu"
 	"alexnet/internal/device"
+	"alexnet/internal/files"
 	"alexnet/internal/gpu"
 	"alexnet/internal/model"
 	"alexnet/internal/run"
@@ -212,7 +213,7 @@ func (o *trainOptions) prepareNew(ctx context.Context, to *train.Options, t *ui.
 		}
 		to.OwnPreprocess = setsPreprocess(o.net.set) || to.Init.Preprocess.MeanKind == "" // weights init computes none
 	}
-	to.Dir, err = run.Create(o.out)
+	to.Dir, err = run.Create(files.OS, o.out)
 	return adviseRun(err)
 }
 
@@ -229,7 +230,7 @@ func adviseRun(err error) error {
 
 // prepareResumed opens the run folder, its last checkpoint, and the devices and pictures that this names.
 func (o *trainOptions) prepareResumed(ctx context.Context, to *train.Options, t *ui.Terminal) (err error) {
-	if to.Dir, err = run.Open(o.resume); err != nil {
+	if to.Dir, err = run.Open(files.OS, o.resume); err != nil {
 		return adviseRun(err)
 	}
 	r, err := safetensors.Open(to.Dir.Checkpoint(run.Last))
@@ -319,7 +320,7 @@ func setsPreprocess(sets []string) bool {
 
 // weightsFlag is what eval and predict need to find the run's net: nothing if they will by themselves.
 func weightsFlag(r *train.Result, dir *run.Dir) string {
-	newest, err := run.Newest()
+	newest, err := run.Newest(files.OS)
 	switch {
 	case err == nil && newest == dir.Checkpoint(run.Best):
 		return ""

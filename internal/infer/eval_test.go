@@ -40,7 +40,7 @@ var trained = sync.OnceValues(func() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	d, err := run.Create(filepath.Join(dir, "run"))
+	d, err := run.Create(files.OS, filepath.Join(dir, "run"))
 	if err != nil {
 		return "", err
 	}

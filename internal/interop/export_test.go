@@ -16,6 +16,7 @@ import (
 	"codeberg.org/sbinet/npyio"
 
 	"alexnet/internal/checkpoint"
+	"alexnet/internal/files"
 	"alexnet/internal/lockfile"
 	"alexnet/internal/safetensors"
 )
@@ -211,7 +212,7 @@ func TestExportFails(t *testing.T) {
 // lock is another process that writes the file.
 func lock(t *testing.T, path string) {
 	t.Helper()
-	f, err := lockfile.Acquire(filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+".tmp"))
+	f, err := lockfile.Acquire(files.OS, filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+".tmp"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,6 +8,7 @@ import (
 	"os"
 
 	"alexnet/internal/atomicfile"
+	"alexnet/internal/files"
 	"alexnet/internal/npy"
 	"alexnet/internal/safetensors"
 )
@@ -21,7 +22,7 @@ func (e *Export) writePair(tensors []safetensors.Tensor) error {
 	}
 	weights, _ := os.Stat(e.Path) // nil where there is none: what else is wrong with it shows below
 	var inMean error
-	err = atomicfile.Write(e.Path, func(f atomicfile.File) error {
+	err = atomicfile.Write(files.OS, e.Path, func(f atomicfile.File) error {
 		if err := safetensors.Encode(f, e.meta, tensors); err != nil {
 			return err
 		}
@@ -64,7 +65,7 @@ func (s *kept) restore() error {
 	if s.info == nil {
 		return os.Remove(s.path)
 	}
-	return atomicfile.Write(s.path, func(f atomicfile.File) error {
+	return atomicfile.Write(files.OS, s.path, func(f atomicfile.File) error {
 		_, err := f.Write(s.content)
 		return err
 	})

@@ -18,6 +18,7 @@ import (
 	"gonum.org/v1/plot/vg/vgimg"
 
 	"alexnet/internal/atomicfile"
+	"alexnet/internal/files"
 )
 
 // Sizes. With all three panels the picture has 1200 x 1253 dots.
@@ -41,7 +42,7 @@ var (
 
 // Curves draws a run over its steps into a PNG at path, written whole or not at all: the loss, the errors, and the
 // learning rate on a logarithmic panel of its own. A panel without numbers is left out; without any the error says so.
-func Curves(path, title string, ms []Metrics) error {
+func Curves(fsys files.FS, path, title string, ms []Metrics) error {
 	panels, err := makePanels(ms)
 	if err != nil {
 		return err
@@ -55,7 +56,7 @@ func Curves(path, title string, ms []Metrics) error {
 	}
 	img := vgimg.NewWith(vgimg.UseWH(pictureWidth, height), vgimg.UseDPI(resolution))
 	drawPanels(draw.New(img), title, panels)
-	return atomicfile.Write(path, func(f atomicfile.File) error {
+	return atomicfile.Write(fsys, path, func(f atomicfile.File) error {
 		_, err := vgimg.PngCanvas{Canvas: img}.WriteTo(f)
 		return err
 	})

@@ -13,6 +13,8 @@ import (
 
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/plotter"
+
+	"alexnet/internal/files"
 )
 
 // course is a run: n steps, a validation after each val of them.
@@ -37,7 +39,7 @@ func course(n, val int) []Metrics {
 func drawn(t *testing.T, ms []Metrics, wanted ...color.RGBA) (size image.Point, dots []int) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "curves.png")
-	if err := Curves(path, "runs/train", ms); err != nil {
+	if err := Curves(files.OS, path, "runs/train", ms); err != nil {
 		t.Fatal(err)
 	}
 	b, err := os.ReadFile(path)
@@ -95,7 +97,8 @@ func TestCurvesShowWhatThereIs(t *testing.T) {
 
 func TestCurvesOfNothing(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "curves.png")
-	if err := Curves(path, "x", []Metrics{{Step: 1}}); err == nil || !strings.Contains(err.Error(), "no numbers") {
+	err := Curves(files.OS, path, "x", []Metrics{{Step: 1}})
+	if err == nil || !strings.Contains(err.Error(), "no numbers") {
 		t.Errorf("error %v", err)
 	}
 	if _, err := os.Stat(path); !os.IsNotExist(err) {
@@ -105,7 +108,7 @@ func TestCurvesOfNothing(t *testing.T) {
 
 func TestCurvesInMissingFolder(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "no", "curves.png")
-	if err := Curves(path, "x", course(3, 1)); err == nil || !strings.Contains(err.Error(), path) {
+	if err := Curves(files.OS, path, "x", course(3, 1)); err == nil || !strings.Contains(err.Error(), path) {
 		t.Errorf("error %v", err)
 	}
 }

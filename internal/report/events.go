@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"google.golang.org/protobuf/encoding/protowire"
+
+	"alexnet/internal/files"
 )
 
 // A TensorBoard event file is a sequence of TFRecords, each the bytes of a tensorflow.Event
@@ -32,10 +34,10 @@ const (
 )
 
 // events writes one event file.
-type events struct{ file *os.File }
+type events struct{ file files.File }
 
 // newEvents begins an event file for the steps after step.
-func newEvents(dir string, step uint64, now time.Time) (*events, error) {
+func newEvents(fsys files.FS, dir string, step uint64, now time.Time) (*events, error) {
 	host, err := os.Hostname()
 	if err != nil {
 		host = "localhost" // the name only tells files apart
@@ -43,7 +45,7 @@ func newEvents(dir string, step uint64, now time.Time) (*events, error) {
 	var e *events
 	for n := 0; ; n++ { // a run resumed within a second by the same process
 		name := fmt.Sprintf("events.out.tfevents.%010d.%s.%d.%d", now.Unix(), host, os.Getpid(), n)
-		f, err := os.OpenFile(filepath.Join(dir, name), os.O_WRONLY|os.O_CREATE|os.O_EXCL|os.O_APPEND, 0o666)
+		f, err := fsys.OpenFile(filepath.Join(dir, name), os.O_WRONLY|os.O_CREATE|os.O_EXCL|os.O_APPEND, 0o666)
 		if errors.Is(err, fs.ErrExist) {
 			continue
 		}

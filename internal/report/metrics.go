@@ -13,6 +13,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"alexnet/internal/files"
 )
 
 // Metrics is one line of metrics.jsonl: of a step, or of an epoch's end (then without LR). What it has nothing to say
@@ -47,7 +49,7 @@ const fileName = "metrics.jsonl"
 
 // Writer appends to metrics.jsonl and to a TensorBoard event file of a run.
 type Writer struct {
-	file   *os.File
+	file   files.File
 	size   int64 // of what is whole in it
 	redo   *line // an epoch's end that may be written again; see Append
 	events *events
@@ -63,8 +65,8 @@ type line struct {
 // a kill, are cut: 0 begins anew, a resumed run gives its checkpoint's step. So the file becomes what an undisturbed
 // run writes, apart from times. Write a step's lines before the checkpoint of that step. The events go to a new file,
 // as is TensorBoard's custom; what older ones say of later steps it then forgets.
-func NewWriter(dir string, step uint64) (*Writer, error) {
-	f, err := os.OpenFile(filepath.Join(dir, fileName), os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o666)
+func NewWriter(fsys files.FS, dir string, step uint64) (*Writer, error) {
+	f, err := fsys.OpenFile(filepath.Join(dir, fileName), os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o666)
 	if err != nil {
 		return nil, err
 	}
@@ -72,7 +74,7 @@ func NewWriter(dir string, step uint64) (*Writer, error) {
 	if err := w.cut(step); err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
-	if w.events, err = newEvents(dir, step, time.Now()); err != nil {
+	if w.events, err = newEvents(fsys, dir, step, time.Now()); err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
 	return w, nil
@@ -158,8 +160,8 @@ func (w *Writer) Sync() error { return w.file.Sync() }
 func (w *Writer) Close() error { return errors.Join(w.file.Sync(), w.file.Close(), w.events.close()) }
 
 // Read reads a metrics.jsonl, leaving out a torn last line.
-func Read(path string) ([]Metrics, error) {
-	f, err := os.Open(path)
+func Read(fsys files.Reader, path string) ([]Metrics, error) {
+	f, err := fsys.Open(path)
 	if err != nil {
 		return nil, err
 	}

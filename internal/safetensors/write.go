@@ -9,6 +9,7 @@ import (
 	"math"
 
 	"alexnet/internal/atomicfile"
+	"alexnet/internal/files"
 )
 
 // chunk is how many bytes are converted and checked at a time: they stay in the cache between the two.
@@ -23,7 +24,7 @@ func Write(path string, meta map[string]string, tensors []Tensor) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
-	return atomicfile.Write(path, func(f atomicfile.File) error { return encode(f, l, tensors) })
+	return atomicfile.Write(files.OS, path, func(f atomicfile.File) error { return encode(f, l, tensors) })
 }
 
 // Encode writes to w, from its beginning, what Write puts into a file. On an error w holds a part of it.

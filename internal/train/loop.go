@@ -349,9 +349,9 @@ func (t *trainer) curves() {
 	if t.metrics == nil {
 		return
 	}
-	ms, err := report.Read(t.o.Dir.Metrics())
+	ms, err := report.Read(t.o.Dir.FS(), t.o.Dir.Metrics())
 	if err == nil {
-		err = report.Curves(t.o.Dir.Curves(), t.o.Dir.Path(), ms)
+		err = report.Curves(t.o.Dir.FS(), t.o.Dir.Curves(), t.o.Dir.Path(), ms)
 	}
 	if err != nil && !t.undrawn {
 		t.undrawn = true

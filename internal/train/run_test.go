@@ -35,7 +35,7 @@ func undisturbed(t *testing.T, steps int, sets ...string) (want string, lines []
 // timeless are the lines of metrics.jsonl without what a clock had to say.
 func timeless(t *testing.T, d *run.Dir) []report.Metrics {
 	t.Helper()
-	ms, err := report.Read(d.Metrics())
+	ms, err := report.Read(d.FS(), d.Metrics())
 	if err != nil {
 		t.Fatal(err)
 	}

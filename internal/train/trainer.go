@@ -364,14 +364,14 @@ func (t *trainer) open(context.Context) (err error) {
 	if t.o.Dir == nil {
 		return nil
 	}
-	err = atomicfile.Write(t.o.Dir.Config(), func(f atomicfile.File) error {
+	err = atomicfile.Write(t.o.Dir.FS(), t.o.Dir.Config(), func(f atomicfile.File) error {
 		_, err := f.Write(t.yaml)
 		return err
 	})
 	if err != nil {
 		return err
 	}
-	t.metrics, err = report.NewWriter(t.o.Dir.Path(), t.firstStep)
+	t.metrics, err = report.NewWriter(t.o.Dir.FS(), t.o.Dir.Path(), t.firstStep)
 	return err
 }
 

@@ -4,13 +4,14 @@ package house
 // package stands below all that import it.
 var table = map[string]string{
 	// Words, files, numbers: of no use to this program only.
-	"configs":    "",
-	"files":      "",
-	"lockfile":   "golang.org/x/sys",
-	"atomicfile": "lockfile",
-	"machine":    "golang.org/x/sys",
-	"philox":     "", // the one source of randomness
-	"run":        "lockfile",
+	"configs":         "",
+	"files":           "golang.org/x/sys",
+	"files/filestest": "files",
+	"lockfile":        "files",
+	"atomicfile":      "files lockfile",
+	"machine":         "golang.org/x/sys",
+	"philox":          "", // the one source of randomness
+	"run":             "files lockfile",
 
 	// The contract between nets and processors knows nobody, so that a stranger can implement it.
 	"device": "",
@@ -39,7 +40,7 @@ var table = map[string]string{
 	"selftest":        "config device model philox",
 
 	// What is written about a run is given numbers and steps.
-	"report": "atomicfile golang.org/x/image gonum.org/v1/plot google.golang.org/protobuf",
+	"report": "atomicfile files golang.org/x/image gonum.org/v1/plot google.golang.org/protobuf",
 
 	// Steps are the same for a run and for a bench. Using nets and measuring them know no training loop.
 	"step":          "checkpoint config data data/picture device model",
@@ -56,10 +57,10 @@ var table = map[string]string{
 		"safetensors selftest step text train ui",
 	"ui":           "github.com/vbauerster/mpb/v8 golang.org/x/term text",
 	"text":         "",
-	"interop":      "atomicfile checkpoint config device model npy safetensors",
+	"interop":      "atomicfile checkpoint config device files model npy safetensors",
 	"checkpoint":   "safetensors text",
-	"npy":          "atomicfile codeberg.org/sbinet/npyio",
-	"safetensors":  "atomicfile",
+	"npy":          "atomicfile codeberg.org/sbinet/npyio files",
+	"safetensors":  "atomicfile files",
 	"data/demo":    "data philox",
 	"data/picture": "golang.org/x/image",
 }
