@@ -34,7 +34,7 @@ const (
 )
 
 // events writes one event file.
-type events struct{ file files.File }
+type events struct{ file *log }
 
 // newEvents begins an event file for the steps after step.
 func newEvents(fsys files.FS, dir string, step uint64, now time.Time) (*events, error) {
@@ -42,7 +42,6 @@ func newEvents(fsys files.FS, dir string, step uint64, now time.Time) (*events, 
 	if err != nil {
 		host = "localhost" // the name only tells files apart
 	}
-	var e *events
 	for n := 0; ; n++ { // a run resumed within a second by the same process
 		name := fmt.Sprintf("events.out.tfevents.%010d.%s.%d.%d", now.Unix(), host, os.Getpid(), n)
 		f, err := fsys.OpenFile(filepath.Join(dir, name), os.O_WRONLY|os.O_CREATE|os.O_EXCL|os.O_APPEND, 0o666)
@@ -52,13 +51,12 @@ func newEvents(fsys files.FS, dir string, step uint64, now time.Time) (*events, 
 		if err != nil {
 			return nil, err
 		}
-		e = &events{f}
-		break
+		e := &events{&log{File: f}}
+		if err := e.file.append(preamble(step, now)); err != nil {
+			return nil, errors.Join(err, f.Close(), fsys.Remove(f.Name()))
+		}
+		return e, nil
 	}
-	if _, err := e.file.Write(preamble(step, now)); err != nil {
-		return nil, errors.Join(err, e.file.Close())
-	}
-	return e, nil
 }
 
 // preamble is the version that must come first and, where a run goes on, the order to forget what comes after step.
@@ -107,8 +105,7 @@ func (e *events) scalars(m Metrics, now time.Time) error {
 	}
 	b := event(now, m.Step)
 	b = protowire.AppendTag(b, eventSummary, protowire.BytesType)
-	_, err := e.file.Write(record(protowire.AppendBytes(b, values)))
-	return err
+	return e.file.append(record(protowire.AppendBytes(b, values)))
 }
 
 func (e *events) close() error { return errors.Join(e.file.Sync(), e.file.Close()) }

@@ -49,16 +49,44 @@ const fileName = "metrics.jsonl"
 
 // Writer appends to metrics.jsonl and to a TensorBoard event file of a run.
 type Writer struct {
-	file   files.File
-	size   int64 // of what is whole in it
+	file   *log
 	redo   *line // an epoch's end that may be written again; see Append
 	events *events
 }
 
-// line is where a line stands.
+// line is what stands in the file from byte at on.
 type line struct {
-	at int64
-	m  Metrics
+	at   int64
+	text []byte
+	m    Metrics
+}
+
+// log is a file that grows by whole records.
+type log struct {
+	files.File
+	size int64 // of what is whole in it
+}
+
+// append writes a record, or takes back what could be written of it.
+func (l *log) append(record []byte) error {
+	n, err := l.Write(record)
+	if err != nil {
+		if n > 0 {
+			err = errors.Join(err, l.Truncate(l.size))
+		}
+		return err
+	}
+	l.size += int64(n)
+	return nil
+}
+
+// cut takes back all records from byte size on.
+func (l *log) cut(size int64) error {
+	if err := l.Truncate(size); err != nil {
+		return err
+	}
+	l.size = size
+	return nil
 }
 
 // NewWriter opens the metrics of a run for appending, in its folder dir. Lines of steps after step, and a line torn by
@@ -70,7 +98,7 @@ func NewWriter(fsys files.FS, dir string, step uint64) (*Writer, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &Writer{file: f}
+	w := &Writer{file: &log{File: f}}
 	if err := w.cut(step); err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
@@ -83,17 +111,18 @@ func NewWriter(fsys files.FS, dir string, step uint64) (*Writer, error) {
 // cut removes the lines after step.
 func (w *Writer) cut(step uint64) error {
 	var last *line
+	size := int64(0)
 	if step > 0 {
 		end, err := scan(w.file, step, func(l line) { last = &l })
 		if err != nil {
 			return fmt.Errorf("%s: %w; move it away to go on without the lines so far", w.file.Name(), err)
 		}
-		w.size = end
+		size = end
 	}
 	if last != nil && last.m.Step == step && last.m.LR == nil {
 		w.redo = last
 	}
-	return w.file.Truncate(w.size)
+	return w.file.cut(size)
 }
 
 // scan calls each for the lines up to step and tells where they end. A last line that was not finished is left out.
@@ -110,7 +139,7 @@ func scan(r io.Reader, step uint64, each func(line)) (end int64, err error) {
 		if err != nil {
 			return 0, err
 		}
-		l := line{at: at}
+		l := line{at: at, text: text}
 		at += int64(len(text))
 		switch err := json.Unmarshal(text, &l.m); {
 		case err != nil && damage == nil:
@@ -129,28 +158,44 @@ func scan(r io.Reader, step uint64, each func(line)) (end int64, err error) {
 
 // Append writes one line and the event of the same numbers. Numbers that are not finite are an error. Where a run goes
 // on from a checkpoint that was written between an epoch's last step and its end, the end is on file already: its line
-// is then replaced, not doubled.
+// is then replaced, not doubled. On an error the files are as they were.
 func (w *Writer) Append(m Metrics) error {
 	text, err := json.Marshal(m)
 	if err != nil {
 		return fmt.Errorf("metrics of step %d: %w", m.Step, err)
 	}
-	if old := w.redo; old != nil && m.LR == nil && m.Step == old.m.Step {
-		if err := w.file.Truncate(old.at); err != nil {
+	size, old := w.file.size, w.redo
+	if old != nil && (m.LR != nil || m.Step != old.m.Step) {
+		old = nil // another line's predecessor
+	}
+	if old != nil {
+		size = old.at
+		if err := w.file.cut(size); err != nil {
 			return err
 		}
-		w.size = old.at
+	}
+	err = w.file.append(append(text, '\n'))
+	if err == nil {
+		err = w.events.scalars(m, time.Now())
+	}
+	if err != nil {
+		return errors.Join(err, w.takeBack(size, old))
 	}
 	w.redo = nil
-	n, err := w.file.Write(append(text, '\n'))
-	if err != nil {
-		if n > 0 {
-			err = errors.Join(err, w.file.Truncate(w.size))
+	return nil
+}
+
+// takeBack undoes what was written from byte size on, and puts the line that stood there back.
+func (w *Writer) takeBack(size int64, old *line) error {
+	if w.file.size > size {
+		if err := w.file.cut(size); err != nil {
+			return err
 		}
-		return err
 	}
-	w.size += int64(n)
-	return w.events.scalars(m, time.Now())
+	if old == nil {
+		return nil
+	}
+	return w.file.append(old.text)
 }
 
 // Sync makes durable what was appended: before a checkpoint is saved, so that no checkpoint is ahead of its metrics.
