@@ -35,11 +35,19 @@ func course(n, val int) []Metrics {
 	return ms
 }
 
+func curvesOf(ms []Metrics) *Curves {
+	var c Curves
+	for _, m := range ms {
+		c.Add(m)
+	}
+	return &c
+}
+
 // drawn draws a course and counts the picture's dots of some colours.
 func drawn(t *testing.T, ms []Metrics, wanted ...color.RGBA) (size image.Point, dots []int) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "curves.png")
-	if err := Curves(files.OS, path, "runs/train", ms); err != nil {
+	if err := curvesOf(ms).Draw(files.OS, path, "runs/train"); err != nil {
 		t.Fatal(err)
 	}
 	b, err := os.ReadFile(path)
@@ -97,7 +105,7 @@ func TestCurvesShowWhatThereIs(t *testing.T) {
 
 func TestCurvesOfNothing(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "curves.png")
-	err := Curves(files.OS, path, "x", []Metrics{{Step: 1}})
+	err := curvesOf([]Metrics{{Step: 1}}).Draw(files.OS, path, "x")
 	if err == nil || !strings.Contains(err.Error(), "no numbers") {
 		t.Errorf("error %v", err)
 	}
@@ -108,7 +116,7 @@ func TestCurvesOfNothing(t *testing.T) {
 
 func TestCurvesInMissingFolder(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "no", "curves.png")
-	if err := Curves(files.OS, path, "x", course(3, 1)); err == nil || !strings.Contains(err.Error(), path) {
+	if err := curvesOf(course(3, 1)).Draw(files.OS, path, "x"); err == nil || !strings.Contains(err.Error(), path) {
 		t.Errorf("error %v", err)
 	}
 }

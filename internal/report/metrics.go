@@ -1,6 +1,6 @@
 // Package report writes what a run has to say about itself: metrics.jsonl, one JSON object a line; a TensorBoard event
-// file with the same numbers; and curves.png, drawn from them. It knows nothing of training: it is given numbers and
-// steps.
+// file with the same numbers; and curves.png, drawn from what the writer keeps of them. It knows nothing of training:
+// it is given numbers and steps. It imports atomicfile and files and nothing else of the program.
 package report
 
 import (
@@ -50,7 +50,8 @@ const fileName = "metrics.jsonl"
 // Writer appends to metrics.jsonl and to a TensorBoard event file of a run.
 type Writer struct {
 	file   *log
-	redo   *line // an epoch's end that may be written again; see Append
+	redo   *line  // an epoch's end that may be written again; see Append
+	curves Curves // of all lines but redo
 	events *events
 }
 
@@ -113,14 +114,23 @@ func (w *Writer) cut(step uint64) error {
 	var last *line
 	size := int64(0)
 	if step > 0 {
-		end, err := scan(w.file, step, func(l line) { last = &l })
+		end, err := scan(w.file, step, func(l line) {
+			if last != nil {
+				w.curves.Add(last.m)
+			}
+			last = &l
+		})
 		if err != nil {
 			return fmt.Errorf("%s: %w; move it away to go on without the lines so far", w.file.Name(), err)
 		}
 		size = end
 	}
-	if last != nil && last.m.Step == step && last.m.LR == nil {
+	switch {
+	case last == nil:
+	case last.m.Step == step && last.m.LR == nil:
 		w.redo = last
+	default:
+		w.curves.Add(last.m)
 	}
 	return w.file.cut(size)
 }
@@ -181,7 +191,11 @@ func (w *Writer) Append(m Metrics) error {
 	if err != nil {
 		return errors.Join(err, w.takeBack(size, old))
 	}
+	if w.redo != nil && old == nil {
+		w.curves.Add(w.redo.m)
+	}
 	w.redo = nil
+	w.curves.Add(m)
 	return nil
 }
 
@@ -196,6 +210,15 @@ func (w *Writer) takeBack(size int64, old *line) error {
 		return nil
 	}
 	return w.file.append(old.text)
+}
+
+// Curves are those of the lines so far. They stay as they are while more lines are appended.
+func (w *Writer) Curves() *Curves {
+	c := w.curves.clone()
+	if w.redo != nil {
+		c.Add(w.redo.m)
+	}
+	return c
 }
 
 // Sync makes durable what was appended: before a checkpoint is saved, so that no checkpoint is ahead of its metrics.

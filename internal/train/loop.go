@@ -344,15 +344,25 @@ func (t *trainer) countExchange(m *report.Metrics) {
 	t.exchange, t.stepsSince = now, 0
 }
 
-// curves draws the run so far. The run does not depend on them: where they cannot be drawn it says so, once.
+// curves begins to draw the run so far, which takes a third of a second, while training goes on.
 func (t *trainer) curves() {
+	t.awaitCurves()
 	if t.metrics == nil {
 		return
 	}
-	ms, err := report.Read(t.o.Dir.FS(), t.o.Dir.Metrics())
-	if err == nil {
-		err = report.Curves(t.o.Dir.FS(), t.o.Dir.Curves(), t.o.Dir.Path(), ms)
+	curves, dir, done := t.metrics.Curves(), t.o.Dir, make(chan error, 1)
+	t.drawing = done
+	go func() { done <- curves.Draw(dir.FS(), dir.Curves(), dir.Path()) }()
+}
+
+// awaitCurves waits for the picture that is being drawn, if any. The run does not depend on it: where it cannot be
+// drawn it says so, once.
+func (t *trainer) awaitCurves() {
+	if t.drawing == nil {
+		return
 	}
+	err := <-t.drawing
+	t.drawing = nil
 	if err != nil && !t.undrawn {
 		t.undrawn = true
 		t.warn(fmt.Sprintf("warning: no curves are drawn: %v", err))
@@ -456,6 +466,7 @@ func (t *trainer) finish(ctx context.Context) error {
 		return err
 	}
 	t.curves()
+	t.awaitCurves()
 	return nil
 }
 

@@ -56,8 +56,9 @@ type reported struct {
 	progress   Progress
 	metrics    *report.Writer // nil: there is no run folder
 	memory     []step.Memory
-	guessing   float64 // loss of a net that only guesses
-	undrawn    bool    // it was said that there are no curves
+	guessing   float64    // loss of a net that only guesses
+	drawing    chan error // the end of the picture that is being drawn; nil: none is
+	undrawn    bool       // it was said that there are no curves
 	warnings   []string
 	bad        int      // unreadable pictures
 	loss       *float64 // of the last step
@@ -377,6 +378,7 @@ func (t *trainer) open(context.Context) (err error) {
 
 // close gives everything back but devices, source and run folder, which are the caller's.
 func (t *trainer) close() (err error) {
+	t.awaitCurves()
 	if t.metrics != nil {
 		err = errors.Join(err, t.metrics.Close())
 	}
