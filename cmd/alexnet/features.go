@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"alexnet/internal/files"
 	"alexnet/internal/infer"
 	"alexnet/internal/npy"
 	"alexnet/internal/text"
@@ -84,7 +85,7 @@ func runFeatures(ctx context.Context, o featuresOptions, images []string, t *ui.
 		return advise(exitUnreadable, "name other pictures, or repair these",
 			fmt.Errorf("none of the pictures can be read; %s was not written", o.out))
 	}
-	if err := npy.Write(o.out, f.Data, f.Shape); err != nil {
+	if err := npy.Write(files.OS, o.out, f.Data, f.Shape); err != nil {
 		return err
 	}
 	err = t.Result(featuresResult{o.out, o.layer, f.Shape, f.Images}, func(w *bytes.Buffer) {

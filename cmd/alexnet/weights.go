@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"alexnet/internal/checkpoint"
+	"alexnet/internal/files"
 	"alexnet/internal/model"
 	"alexnet/internal/safetensors"
 	"alexnet/internal/step"
@@ -120,7 +121,7 @@ func runWeightsInit(ctx context.Context, o weightsInitOptions, t *ui.Terminal) e
 		}})
 		r.Parameters += int64(p.Len())
 	}
-	if err := checkpoint.Save(o.out, c); err != nil {
+	if err := checkpoint.Save(files.OS, o.out, c); err != nil {
 		return err
 	}
 	return t.Result(r, func(w *bytes.Buffer) {

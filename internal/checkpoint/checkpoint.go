@@ -3,7 +3,7 @@
 // under the paper's names, their momentum and the mean of the pictures, and whose metadata say the rest.
 //
 // The package knows neither model nor device: tensors come from and go to callbacks, in logical order (conv OIHW, fc
-// (out, in)), fp32. It imports safetensors and nothing else of the program.
+// (out, in)), fp32. Of the program it imports files, safetensors and text.
 package checkpoint
 
 import (
@@ -14,6 +14,7 @@ import (
 	"strconv"
 	"strings"
 
+	"alexnet/internal/files"
 	"alexnet/internal/safetensors"
 )
 
@@ -104,7 +105,7 @@ type preprocess struct {
 
 // Save writes a checkpoint to path: whole, or not at all. The tensors' Fill are called in order, with one buffer as
 // long as the longest.
-func Save(path string, c *Checkpoint) error {
+func Save(fsys files.FS, path string, c *Checkpoint) error {
 	meta, err := c.meta()
 	if err != nil {
 		return fmt.Errorf("%s: %w", path, err)
@@ -122,7 +123,7 @@ func Save(path string, c *Checkpoint) error {
 	for _, t := range c.Momentum {
 		all = append(all, safetensors.Tensor{Name: momentumOf + t.Name, Shape: t.Shape, Fill: t.Fill})
 	}
-	return safetensors.Write(path, meta, all)
+	return safetensors.Write(fsys, path, meta, all)
 }
 
 // meta is the checkpoint's metadata: numbers in decimal, texts as they are, the rest as JSON.

@@ -14,6 +14,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"alexnet/internal/files"
 	"alexnet/internal/safetensors"
 )
 
@@ -89,7 +90,7 @@ func plain(t *testing.T, c *Checkpoint) any {
 func saved(t *testing.T, c *Checkpoint) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "last.safetensors")
-	if err := Save(path, c); err != nil {
+	if err := Save(files.OS, path, c); err != nil {
 		t.Fatal(err)
 	}
 	return path
@@ -271,7 +272,7 @@ func TestSaveRefuses(t *testing.T) {
 		c := example(1)
 		change(c)
 		path := filepath.Join(t.TempDir(), "f")
-		if err := Save(path, c); err == nil || !strings.Contains(err.Error(), want) ||
+		if err := Save(files.OS, path, c); err == nil || !strings.Contains(err.Error(), want) ||
 			!strings.Contains(err.Error(), path) {
 			t.Errorf("error %v, want %q", err, want)
 		}
@@ -312,7 +313,7 @@ func TestLoadRefuses(t *testing.T) {
 		meta := good()
 		change(meta)
 		path := filepath.Join(t.TempDir(), "f.safetensors")
-		if err := safetensors.Write(path, meta, []safetensors.Tensor{mean}); err != nil {
+		if err := safetensors.Write(files.OS, path, meta, []safetensors.Tensor{mean}); err != nil {
 			t.Fatal(err)
 		}
 		_, err := Load(path)
@@ -336,7 +337,7 @@ func TestErrorsInOrder(t *testing.T) {
 			meta[wrong] = "?"
 		}
 		path := filepath.Join(t.TempDir(), "f.safetensors")
-		if err := safetensors.Write(path, meta, []safetensors.Tensor{mean}); err != nil {
+		if err := safetensors.Write(files.OS, path, meta, []safetensors.Tensor{mean}); err != nil {
 			t.Fatal(err)
 		}
 		for range 20 {
@@ -466,7 +467,7 @@ func TestRestoreMismatch(t *testing.T) {
 func TestReplacedWhileOpen(t *testing.T) {
 	path := saved(t, example(1))
 	c := loaded(t, path)
-	if err := Save(path, example(3)); err != nil {
+	if err := Save(files.OS, path, example(3)); err != nil {
 		t.Fatal(err)
 	}
 	if v, err := c.Params[1].Values(); err != nil || v[0] != 7 {

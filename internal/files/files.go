@@ -24,6 +24,16 @@ type Reader interface {
 	ReadDir(name string) ([]fs.DirEntry, error) // sorted by name
 }
 
+// ReadFile reads a file whole.
+func ReadFile(fsys Reader, name string) ([]byte, error) {
+	f, err := fsys.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close() //nolint:errcheck // only read
+	return io.ReadAll(f)
+}
+
 // FS reads and writes.
 type FS interface {
 	Reader

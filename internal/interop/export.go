@@ -12,6 +12,7 @@ import (
 
 	"alexnet/internal/checkpoint"
 	"alexnet/internal/config"
+	"alexnet/internal/files"
 	"alexnet/internal/model"
 	"alexnet/internal/safetensors"
 )
@@ -85,15 +86,15 @@ func NewExport(c *checkpoint.Checkpoint, o Options) (*Export, error) {
 // Each of the two files appears whole or not at all, and when Write fails both names hold what they held before. They
 // cannot change in one step, though. The mean image goes first, so that no file of weights names a mean that is not
 // there: a process that is killed at that moment leaves the new mean image beside the old weights.
-func (e *Export) Write(ctx context.Context) error {
+func (e *Export) Write(ctx context.Context, fsys files.FS) error {
 	var tensors []safetensors.Tensor
 	for _, t := range e.tensors {
 		tensors = append(tensors, t.WithContext(ctx))
 	}
 	if e.MeanImage == "" {
-		return safetensors.Write(e.Path, e.meta, tensors)
+		return safetensors.Write(fsys, e.Path, e.meta, tensors)
 	}
-	return e.writePair(tensors)
+	return e.writePair(fsys, tensors)
 }
 
 // RefuseExported is a *safetensors.BadFile where a checkpoint is wanted and the file is an exported one.

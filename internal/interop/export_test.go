@@ -53,7 +53,7 @@ func counting(t *testing.T) *checkpoint.Checkpoint {
 	}
 	c.Momentum = c.Params
 	path := filepath.Join(t.TempDir(), "c.safetensors")
-	if err := checkpoint.Save(path, c); err != nil {
+	if err := checkpoint.Save(files.OS, path, c); err != nil {
 		t.Fatal(err)
 	}
 	c, err := checkpoint.Load(path)
@@ -71,7 +71,7 @@ func exported(t *testing.T, c *checkpoint.Checkpoint, o Options) *Export {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := e.Write(t.Context()); err != nil {
+	if err := e.Write(t.Context(), files.OS); err != nil {
 		t.Fatal(err)
 	}
 	return e
@@ -197,7 +197,7 @@ func TestExportFails(t *testing.T) {
 				c.spoil(t, e)
 			}
 			before := filesIn(t, dir)
-			err = e.Write(cmp.Or(c.ctx, t.Context()))
+			err = e.Write(cmp.Or(c.ctx, t.Context()), files.OS)
 			if err == nil || !strings.Contains(err.Error(), c.want) || strings.Count(err.Error(), "cannot write") > 1 {
 				t.Errorf("%s: error %v, want %s", name, err, c.want)
 			}
@@ -288,7 +288,7 @@ func TestRefuseExported(t *testing.T) {
 		t.Errorf("it is loaded as a checkpoint: %v", err)
 	}
 	own := filepath.Join(dir, "own.safetensors")
-	if err := checkpoint.Save(own, c.Compact("F32")); err != nil {
+	if err := checkpoint.Save(files.OS, own, c.Compact("F32")); err != nil {
 		t.Fatal(err)
 	}
 	if r, err = safetensors.Open(own); err != nil {

@@ -15,8 +15,8 @@ import (
 
 // Write writes data as an array of the given shape, (N, C), (C, H, W) or (N, C, H, W), in C order. The file appears
 // whole or not at all.
-func Write(path string, data []float32, shape []int) error {
-	return atomicfile.Write(files.OS, path, func(f atomicfile.File) error {
+func Write(fsys files.FS, path string, data []float32, shape []int) error {
+	return atomicfile.Write(fsys, path, func(f atomicfile.File) error {
 		b := bufio.NewWriter(f)
 		if err := npyio.Write(b, nested(data, shape)); err != nil {
 			return err

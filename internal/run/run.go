@@ -13,7 +13,6 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -273,12 +272,7 @@ func (d *Dir) acquire() error {
 
 // holder reads who holds the lock.
 func holder(fsys files.Reader, path string) int {
-	f, err := fsys.Open(path)
-	if err != nil {
-		return 0
-	}
-	defer f.Close() //nolint:errcheck // only read
-	text, err := io.ReadAll(f)
+	text, err := files.ReadFile(fsys, path)
 	if err != nil {
 		return 0
 	}

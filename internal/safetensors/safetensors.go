@@ -10,8 +10,8 @@
 // tensor, through one buffer: whatever kills the writer, the name holds the old file or the new one.
 //
 // Tensors come from and go to callbacks, in row-major order, fp32; files of half the size, F16, can be written and
-// read. What the tensors and the metadata mean is the caller's business: the package imports atomicfile and nothing
-// else of the program.
+// read. What the tensors and the metadata mean is the caller's business: of the program the package imports atomicfile
+// and files.
 package safetensors
 
 import (

@@ -382,7 +382,7 @@ func (t *trainer) saveLast() error {
 	c := t.checkpoint(t.history.Validated)
 	c.Momentum = infer.Tensors(t.model, device.Momentum)
 	path := t.o.Dir.Checkpoint(run.Last)
-	if err := checkpoint.Save(path, c); err != nil {
+	if err := checkpoint.Save(t.o.Dir.FS(), path, c); err != nil {
 		return err
 	}
 	t.lastPath, t.lastAt, t.lastHistory = path, t.steps.Pass.Step, state
@@ -395,7 +395,7 @@ func (t *trainer) saveBest(epoch int) error {
 		return nil
 	}
 	path := t.o.Dir.Checkpoint(run.Best)
-	if err := checkpoint.Save(path, t.checkpoint(epoch)); err != nil {
+	if err := checkpoint.Save(t.o.Dir.FS(), path, t.checkpoint(epoch)); err != nil {
 		return err
 	}
 	t.bestPath = path

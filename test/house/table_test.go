@@ -58,7 +58,7 @@ var table = map[string]string{
 	"ui":           "github.com/vbauerster/mpb/v8 golang.org/x/term text",
 	"text":         "",
 	"interop":      "atomicfile checkpoint config device files model npy safetensors",
-	"checkpoint":   "safetensors text",
+	"checkpoint":   "files safetensors text",
 	"npy":          "atomicfile codeberg.org/sbinet/npyio files",
 	"safetensors":  "atomicfile files",
 	"data/demo":    "data philox",
