@@ -57,7 +57,8 @@ that cannot be read are named and left out, and the exit code is 3; --strict sto
 	f := c.Flags()
 	f.StringVar(&o.layer, "layer", "", "the layer's `NAME`")
 	f.StringVar(&o.out, "out", "", "the `FILE` to write")
-	f.BoolVar(&o.strict, "strict", false, "stop at the first picture that cannot be read")
+	f.BoolVar(&o.strict, "strict", false,
+		"stop at the first picture that cannot be read, and refuse another JPEG decoder than the net was trained with")
 	return c
 }
 

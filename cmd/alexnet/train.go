@@ -97,7 +97,8 @@ to the very weights that the undisturbed run would have had, on the device that 
 		"start from the weights and the preprocessing of this checkpoint `FILE`, of a run folder, or of "+builtin.Name)
 	f.StringVar(&o.out, "out", "", "run folder `DIR`, new or empty (default: runs/train, runs/train2, ...)")
 	f.StringVar(&o.resume, "resume", "", "go on with this `RUN`: its folder, or last")
-	f.BoolVar(&o.strict, "strict", false, "stop at the first picture that cannot be read")
+	f.BoolVar(&o.strict, "strict", false,
+		"stop at the first picture that cannot be read, and refuse another JPEG decoder than the net was trained with")
 	return c
 }
 
@@ -211,7 +212,7 @@ func (o *trainOptions) prepareNew(ctx context.Context, to *train.Options, t *ui.
 		if to.Init, err = loadCheckpoint(findCheckpoint(o.init, t)); err != nil {
 			return err
 		}
-		to.OwnPreprocess = setsPreprocess(o.net.set) || to.Init.Preprocess.MeanKind == "" // weights init computes none
+		to.OwnPreprocess = setsPreprocess(o.net.set) || to.Init.Recipe.MeanKind == "" // weights init computes none
 	}
 	to.Dir, err = run.Create(files.OS, o.out)
 	return adviseRun(err)
@@ -247,6 +248,9 @@ func (o *trainOptions) prepareResumed(ctx context.Context, to *train.Options, t 
 	}
 	if to.Config, err = config.Parse(c.Config, o.net.typed); err != nil {
 		return o.net.nameFlag(err)
+	}
+	if err := checkDecoder(c, o.strict, t); err != nil {
+		return err
 	}
 	if err := o.openDevices(to, t); err != nil {
 		return err

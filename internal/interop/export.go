@@ -62,8 +62,8 @@ func NewExport(c *checkpoint.Checkpoint, o Options) (*Export, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", c.Path, err)
 	}
-	e := &Export{Path: o.Path, mean: c.Preprocess.Mean, meanShape: c.Preprocess.MeanShape}
-	if isImage(&c.Preprocess) {
+	e := &Export{Path: o.Path, mean: c.Recipe.Mean, meanShape: c.Recipe.MeanShape}
+	if c.Recipe.HasMeanImage() {
 		e.MeanImage = strings.TrimSuffix(o.Path, ".safetensors") + ".mean.npy"
 	}
 	if e.meta, err = metadata(c, o.Form, filepath.Base(e.MeanImage)); err != nil {
@@ -147,10 +147,10 @@ func times(factor float32, fill func([]float32) error) func([]float32) error {
 
 // metadata is what a reader needs besides the weights. mean is the name of the mean image, where there is one.
 func metadata(c *checkpoint.Checkpoint, form, mean string) (map[string]string, error) {
-	in := inputOf(&c.Preprocess)
-	if isImage(&c.Preprocess) {
-		in.MeanImage = mean
+	if !c.Recipe.HasMeanImage() {
+		mean = ""
 	}
+	in := c.Recipe.Public(mean)
 	source := c.Path
 	if !filepath.IsLocal(source) {
 		source = filepath.Base(source) // where it lies is nobody else's business
@@ -167,6 +167,6 @@ func metadata(c *checkpoint.Checkpoint, form, mean string) (map[string]string, e
 		"format": "pt", // by custom: for PyTorch
 		formKey:  form, sourceKey: source, "dropout": dropoutInverted, "config": string(c.Config),
 		"step": strconv.FormatUint(c.Step, 10), "classes": string(classes), "preprocess": string(preprocess),
-		"preprocess_in_words": in.words(),
+		"preprocess_in_words": in.Words(),
 	}, nil
 }

@@ -18,6 +18,7 @@ import (
 	"alexnet/internal/checkpoint"
 	"alexnet/internal/files"
 	"alexnet/internal/lockfile"
+	"alexnet/internal/recipe"
 	"alexnet/internal/safetensors"
 )
 
@@ -43,7 +44,7 @@ func counting(t *testing.T) *checkpoint.Checkpoint {
 		Config: []byte(tiny), Dropout: checkpoint.DropoutPaper, Classes: []string{"cat", "dog", "emu"},
 		Data: checkpoint.Data{Path: "/home/me/photos", Fingerprint: "1"},
 	}
-	c.Preprocess = checkpoint.Preprocess{
+	c.Recipe = recipe.Recipe{
 		Resize: 16, Height: 16, Width: 16, Crop: 14, Channels: 3, MeanKind: "image", Mean: counted32(3 * 256),
 		MeanShape: []int{3, 16, 16}, Scale: []float32{0.5, 0.25, 1. / 64},
 	}
@@ -113,7 +114,7 @@ func TestExportPlain(t *testing.T) {
 			}
 		}
 	}
-	var in input
+	var in recipe.Public
 	if err := json.Unmarshal([]byte(r.Meta["preprocess"]), &in); err != nil {
 		t.Fatal(err)
 	}
@@ -188,7 +189,7 @@ func TestExportFails(t *testing.T) {
 			if there {
 				exported(t, from, o)
 			}
-			from.Preprocess.Mean[0] = -1
+			from.Recipe.Mean[0] = -1
 			e, err := NewExport(from, o)
 			if err != nil {
 				t.Fatal(err)
@@ -247,23 +248,6 @@ func filesIn(t *testing.T, dir string) map[string]string {
 		all[e.Name()] = string(b)
 	}
 	return all
-}
-
-// A net without a mean has one of zeros, and no file for it; grey is grey; what no metadata could say is not said.
-func TestExportedInput(t *testing.T) {
-	in := inputOf(&checkpoint.Preprocess{Height: 28, Width: 28, Crop: 28, Channels: 1})
-	if !slices.Equal(in.Mean, []float32{0}) || !slices.Equal(in.Std, []float32{1}) {
-		t.Errorf("%+v", in)
-	}
-	if got := in.words(); got != "grey of 0..255; centre crop of 28; minus mean; divided by std; NCHW" {
-		t.Errorf("in words: %s", got)
-	}
-	in = inputOf(&checkpoint.Preprocess{
-		Resize: 256, Height: 256, Width: 256, Crop: 224, Channels: 3, Mean: []float32{1, 2, 3}, MeanShape: []int{3},
-	})
-	if !slices.Equal(in.Mean, []float32{1, 2, 3}) || in.MeanImage != "" {
-		t.Errorf("%+v", in)
-	}
 }
 
 // An exported file is not a checkpoint and names the one that it was made from; a checkpoint is not refused.

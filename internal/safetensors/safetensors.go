@@ -17,7 +17,8 @@ package safetensors
 import (
 	"context"
 	"fmt"
-	"strings"
+
+	"alexnet/internal/text"
 )
 
 // Tensor is one named array of fp32, somewhere: in a file, on a device, in memory.
@@ -34,7 +35,7 @@ type Tensor struct {
 func Of(name string, shape []int, data []float32) Tensor {
 	return Tensor{Name: name, Shape: shape, Fill: func(dst []float32) error {
 		if len(dst) != len(data) {
-			return fmt.Errorf("%s: %d values for shape %s", name, len(data), ShapeString(shape))
+			return fmt.Errorf("%s: %d values for shape %s", name, len(data), text.Shape(shape))
 		}
 		copy(dst, data)
 		return nil
@@ -84,19 +85,4 @@ func (e *BadFile) Error() string {
 		s += "; " + e.Advice
 	}
 	return s
-}
-
-// ShapeString is "96x3x11x11"; a single number has the empty shape "()".
-func ShapeString(shape []int) string {
-	if len(shape) == 0 {
-		return "()"
-	}
-	var b strings.Builder
-	for i, d := range shape {
-		if i > 0 {
-			b.WriteByte('x')
-		}
-		fmt.Fprint(&b, d)
-	}
-	return b.String()
 }

@@ -13,8 +13,10 @@ import (
 	"alexnet/internal/checkpoint"
 	"alexnet/internal/config"
 	"alexnet/internal/data"
+	"alexnet/internal/data/picture"
 	"alexnet/internal/device"
 	"alexnet/internal/infer"
+	"alexnet/internal/recipe"
 	"alexnet/internal/report"
 	"alexnet/internal/run"
 	"alexnet/internal/schedule"
@@ -402,13 +404,22 @@ func (t *trainer) saveBest(epoch int) error {
 	return nil
 }
 
+// recipeNow is the recipe with what decodes JPEGs here, once one was met. A run that goes on keeps what it began with.
+func (t *trainer) recipeNow() recipe.Recipe {
+	r := t.recipe
+	if t.o.Resume == nil && t.o.Source.Train.MetJPEG() {
+		r.Decoder = picture.JPEGDecoder()
+	}
+	return r
+}
+
 func (t *trainer) checkpoint(epoch int) *checkpoint.Checkpoint {
 	c := &checkpoint.Checkpoint{
 		Step: t.steps.Pass.Step, Sample: t.steps.Next, Seed: t.cfg.Train.Seed, Epoch: epoch, Config: t.yaml,
 		Classes: t.o.Source.Classes, Data: checkpoint.Data{
 			Path: whereabouts(t.o.Source), Fingerprint: t.o.Source.Fingerprint,
 		},
-		Device: t.o.Device, Threads: t.o.Threads, Preprocess: t.pre, Dropout: checkpoint.DropoutPaper,
+		Device: t.o.Device, Threads: t.o.Threads, Recipe: t.recipeNow(), Dropout: checkpoint.DropoutPaper,
 		Schedule: t.history.marshal(), Best: t.best, Params: infer.Tensors(t.model, device.Weight),
 	}
 	for _, d := range t.o.Devices {

@@ -313,11 +313,11 @@ func TestInit(t *testing.T) {
 			}
 		}
 	}
-	if got := load(t, r.LastPath).Preprocess; got.MeanKind != "image" {
+	if got := load(t, r.LastPath).Recipe; got.MeanKind != "image" {
 		t.Errorf("mean of kind %s, the file's is an image", got.MeanKind)
 	}
 	next.OwnPreprocess, next.Dir = true, folder(t)
-	if got := load(t, mustRun(t, next).LastPath).Preprocess; got.MeanKind != "channel" || len(got.Mean) != 3 {
+	if got := load(t, mustRun(t, next).LastPath).Recipe; got.MeanKind != "channel" || len(got.Mean) != 3 {
 		t.Errorf("mean of kind %s and %d numbers, asked for a channel mean", got.MeanKind, len(got.Mean))
 	}
 
