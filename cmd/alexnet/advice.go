@@ -110,14 +110,14 @@ func ruleOf(err error) *rule {
 	return nil
 }
 
-// attempt is the error of a command that can be gone on with, by the command again.
-type attempt struct {
+// unfinished is the error of a command that can be gone on with, by the command again.
+type unfinished struct {
 	err   error
 	again string
 }
 
-func (e *attempt) Error() string { return e.err.Error() }
-func (e *attempt) Unwrap() error { return e.err }
+func (e *unfinished) Error() string { return e.err.Error() }
+func (e *unfinished) Unwrap() error { return e.err }
 
 func exitCode(err error) int {
 	var own *commandError
@@ -141,7 +141,7 @@ func nextStep(err error) string {
 		return ""
 	}
 	again := ""
-	if begun := (*attempt)(nil); errors.As(err, &begun) {
+	if begun := (*unfinished)(nil); errors.As(err, &begun) {
 		again = begun.again
 	}
 	return r.next(err, again)

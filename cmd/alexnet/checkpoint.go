@@ -11,6 +11,7 @@ import (
 
 	"alexnet/internal/builtin"
 	"alexnet/internal/checkpoint"
+	"alexnet/internal/files"
 	"alexnet/internal/interop"
 	"alexnet/internal/run"
 	"alexnet/internal/safetensors"
@@ -32,7 +33,7 @@ func (o *weightsOption) addFlag(c *cobra.Command) {
 func (o *weightsOption) load(t *ui.Terminal) (*checkpoint.Checkpoint, error) {
 	path := o.path
 	if path == "" {
-		newest, err := run.Newest()
+		newest, err := run.Newest(files.OS)
 		if errors.Is(err, run.ErrNoRun) {
 			return loadBuiltin(t, "; train your own: alexnet train --data DIR")
 		}
@@ -74,7 +75,7 @@ func findCheckpoint(path string, t *ui.Terminal) string {
 	if path == builtin.Name {
 		return path
 	}
-	inside := run.ToUse(path)
+	inside := run.ToUse(files.OS, path)
 	if inside == "" {
 		return path
 	}

@@ -13,6 +13,7 @@ import (
 	"alexnet/internal/builtin"
 	"alexnet/internal/config"
 	"alexnet/internal/device"
+	"alexnet/internal/files"
 	"alexnet/internal/gpu"
 	"alexnet/internal/model"
 	"alexnet/internal/run"
@@ -232,9 +233,9 @@ func completeLayers(c *cobra.Command, typed string) ([]string, cobra.ShellCompDi
 
 // layersIn reads the head of a checkpoint: "" is the one that the command would use.
 func layersIn(path string) (names []string, err error) {
-	switch inside := run.ToUse(path); {
+	switch inside := run.ToUse(files.OS, path); {
 	case path == "":
-		if path, err = run.Newest(); errors.Is(err, run.ErrNoRun) {
+		if path, err = run.Newest(files.OS); errors.Is(err, run.ErrNoRun) {
 			path, err = builtin.Name, nil
 		}
 	case path != builtin.Name && inside != "":

@@ -129,7 +129,7 @@ func runDataInfo(ctx context.Context, o dataInfoOptions, t *ui.Terminal) error {
 	}
 	defer closeQuietly(source)
 	bar := ui.NewProgress(t)
-	info, err := data.Inspect(ctx, source, 0, 0, bar.Counter("reading"))
+	info, err := data.Inspect(ctx, source, 0, bar.Counter("reading"))
 	bar.Clear()
 	if err != nil {
 		return err

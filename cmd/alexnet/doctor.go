@@ -116,7 +116,7 @@ func runDoctor(ctx context.Context, o doctorOptions, t *ui.Terminal) error {
 		}
 		closeDevices(devices)
 	}
-	r := &doctorResult{Program: program(), Machine: machine.Look(), OneDNN: oneDNN(), JPEG: picture.JPEGDecoder()}
+	r := &doctorResult{Program: program(), Machine: machine.Look(), OneDNN: oneDNN(), JPEG: picture.JPEGLibrary()}
 	r.lookAtGPUs()
 	if err := r.selfTest(ctx, append(backendsOf(&o.device), gpuBackends(&o.device, r.GPUs)...)); err != nil {
 		return err

@@ -58,7 +58,8 @@ warning.
 	f.StringVar(&o.data, "data", "",
 		"`PATH` of a folder or tar of labelled pictures (default: the data that the checkpoint names)")
 	f.IntVar(&o.crops, "crops", 1, "`N` views of each picture: 1 or 10")
-	f.BoolVar(&o.strict, "strict", false, "stop at the first picture that cannot be read")
+	f.BoolVar(&o.strict, "strict", false,
+		"stop at the first picture that cannot be read, and refuse another JPEG decoder than the net was trained with")
 	return c
 }
 
@@ -68,6 +69,9 @@ func runEval(ctx context.Context, o evalOptions, t *ui.Terminal) error {
 		return err
 	}
 	defer closeQuietly(checkpoint)
+	if err := checkDecoder(checkpoint, o.strict, t); err != nil {
+		return err
+	}
 	source, set, err := evalData(ctx, o.data, checkpoint, t)
 	if err != nil {
 		return err

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"alexnet/internal/checkpoint"
+	"alexnet/internal/files"
 	"alexnet/internal/interop"
 	"alexnet/internal/text"
 	"alexnet/internal/ui"
@@ -126,7 +127,7 @@ func exportCheckpoint(ctx context.Context, c *checkpoint.Checkpoint, r *exportRe
 		compact.Params[i] = p.WithContext(ctx)
 		r.Parameters += int64(p.Len())
 	}
-	return checkpoint.Save(r.Out, compact)
+	return checkpoint.Save(files.OS, r.Out, compact)
 }
 
 func exportForeign(ctx context.Context, c *checkpoint.Checkpoint, o exportOptions, r *exportResult) error {
@@ -140,5 +141,5 @@ func exportForeign(ctx context.Context, c *checkpoint.Checkpoint, o exportOption
 		}
 	}
 	r.MeanImage, r.Parameters = e.MeanImage, e.Parameters
-	return e.Write(ctx)
+	return e.Write(ctx, files.OS)
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"alexnet/internal/files"
 	"alexnet/internal/infer"
 	"alexnet/internal/npy"
 	"alexnet/internal/text"
@@ -56,7 +57,8 @@ that cannot be read are named and left out, and the exit code is 3; --strict sto
 	f := c.Flags()
 	f.StringVar(&o.layer, "layer", "", "the layer's `NAME`")
 	f.StringVar(&o.out, "out", "", "the `FILE` to write")
-	f.BoolVar(&o.strict, "strict", false, "stop at the first picture that cannot be read")
+	f.BoolVar(&o.strict, "strict", false,
+		"stop at the first picture that cannot be read, and refuse another JPEG decoder than the net was trained with")
 	return c
 }
 
@@ -84,7 +86,7 @@ func runFeatures(ctx context.Context, o featuresOptions, images []string, t *ui.
 		return advise(exitUnreadable, "name other pictures, or repair these",
 			fmt.Errorf("none of the pictures can be read; %s was not written", o.out))
 	}
-	if err := npy.Write(o.out, f.Data, f.Shape); err != nil {
+	if err := npy.Write(files.OS, o.out, f.Data, f.Shape); err != nil {
 		return err
 	}
 	err = t.Result(featuresResult{o.out, o.layer, f.Shape, f.Images}, func(w *bytes.Buffer) {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"alexnet/internal/device"
 	"alexnet/internal/infer"
 	"alexnet/internal/text"
 	"alexnet/internal/ui"
@@ -57,7 +58,8 @@ which knows ten classes, those of CIFAR-10.`,
 	o.weights.addFlag(c)
 	o.device.addFlags(c)
 	c.Flags().IntVar(&o.top, "top", 5, "`N` classes to name")
-	c.Flags().BoolVar(&o.strict, "strict", false, "stop at the first picture that cannot be read")
+	c.Flags().BoolVar(&o.strict, "strict", false,
+		"stop at the first picture that cannot be read, and refuse another JPEG decoder than the net was trained with")
 	return c
 }
 
@@ -107,7 +109,10 @@ func openPredictor(wo *weightsOption, do *deviceOptions, po infer.PredictOptions
 	if err != nil {
 		return nil, nil, err
 	}
-	devices, err := do.open(t)
+	var devices []device.Device
+	if err = checkDecoder(checkpoint, po.Strict, t); err == nil {
+		devices, err = do.open(t)
+	}
 	if err != nil {
 		closeQuietly(checkpoint)
 		return nil, nil, err

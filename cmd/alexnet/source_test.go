@@ -9,7 +9,7 @@ import (
 	"alexnet/internal/config"
 	"alexnet/internal/data"
 	"alexnet/internal/data/demo"
-	"alexnet/internal/data/picture"
+	"alexnet/internal/recipe"
 	"alexnet/internal/train"
 )
 
@@ -24,7 +24,7 @@ func TestGeneratedPath(t *testing.T) {
 		t.Errorf("generated pictures have the path %q and the kind %d, checkpoints are asked for %q",
 			source.Path, source.Kind, demo.Path)
 	}
-	height, width, err := source.Train.PictureSize(t.Context(), picture.Prep{})
+	height, width, err := source.Train.PictureSize(t.Context(), &recipe.Recipe{Channels: 3})
 	if err != nil || height != generatedSize || width != generatedSize {
 		t.Errorf("generated pictures have %dx%d pixels (%v), want %d", width, height, err, generatedSize)
 	}

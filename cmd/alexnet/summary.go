@@ -14,6 +14,7 @@ import (
 	"alexnet/internal/config"
 	"alexnet/internal/device"
 	"alexnet/internal/model"
+	"alexnet/internal/recipe"
 	"alexnet/internal/text"
 	"alexnet/internal/ui"
 )
@@ -183,17 +184,14 @@ func planMemory(arch *model.Arch, cfg *config.Config, devices []device.Device) (
 		return nil, "", err
 	}
 	defer closeQuietly(m)
-	side := cfg.Data.Resize
-	if side == 0 {
-		side = arch.Input.H
-	}
+	r := recipe.New(cfg).Sized()
+	r.Mean = make([]float32, r.Pixels()) // as large as it can be
 	precision, err := device.ParsePrecision(cfg.Train.Precision)
 	if err != nil {
 		return nil, "", err
 	}
 	net, err := m.Compile(model.Options{
-		Rows: cfg.Train.Batch, Train: true, Precision: precision,
-		Input: model.Preprocess{Height: side, Width: side, Mean: make([]float32, arch.Input.C*side*side)},
+		Rows: cfg.Train.Batch, Train: true, Precision: precision, Input: r,
 	})
 	if err != nil {
 		return nil, "", err

@@ -14,6 +14,7 @@ import (
 	"alexnet/internal/config"
 	"alexnet/internal/cpu"
 	"alexnet/internal/device"
+	"alexnet/internal/files"
 	"alexnet/internal/gpu"
 	"alexnet/internal/model"
 	"alexnet/internal/run"
@@ -95,7 +96,8 @@ to the very weights that the undisturbed run would have had, on the device that 
 		"start from the weights and the preprocessing of this checkpoint `FILE`, of a run folder, or of "+builtin.Name)
 	f.StringVar(&o.out, "out", "", "run folder `DIR`, new or empty (default: runs/train, runs/train2, ...)")
 	f.StringVar(&o.resume, "resume", "", "go on with this `RUN`: its folder, or last")
-	f.BoolVar(&o.strict, "strict", false, "stop at the first picture that cannot be read")
+	f.BoolVar(&o.strict, "strict", false,
+		"stop at the first picture that cannot be read, and refuse another JPEG decoder than the net was trained with")
 	return c
 }
 
@@ -209,9 +211,9 @@ func (o *trainOptions) prepareNew(ctx context.Context, to *train.Options, t *ui.
 		if to.Init, err = loadCheckpoint(findCheckpoint(o.init, t)); err != nil {
 			return err
 		}
-		to.OwnPreprocess = setsPreprocess(o.net.set) || to.Init.Preprocess.MeanKind == "" // weights init computes none
+		to.OwnPreprocess = setsPreprocess(o.net.set) || to.Init.Recipe.MeanKind == "" // weights init computes none
 	}
-	to.Dir, err = run.Create(o.out)
+	to.Dir, err = run.Create(files.OS, o.out)
 	return adviseRun(err)
 }
 
@@ -228,7 +230,7 @@ func adviseRun(err error) error {
 
 // prepareResumed opens the run folder, its last checkpoint, and the devices and pictures that this names.
 func (o *trainOptions) prepareResumed(ctx context.Context, to *train.Options, t *ui.Terminal) (err error) {
-	if to.Dir, err = run.Open(o.resume); err != nil {
+	if to.Dir, err = run.Open(files.OS, o.resume); err != nil {
 		return adviseRun(err)
 	}
 	r, err := safetensors.Open(to.Dir.Checkpoint(run.Last))
@@ -245,6 +247,9 @@ func (o *trainOptions) prepareResumed(ctx context.Context, to *train.Options, t 
 	}
 	if to.Config, err = config.Parse(c.Config, o.net.typed); err != nil {
 		return o.net.nameFlag(err)
+	}
+	if err := checkDecoder(c, o.strict, t); err != nil {
+		return err
 	}
 	if err := o.openDevices(to, t); err != nil {
 		return err
@@ -318,7 +323,7 @@ func setsPreprocess(sets []string) bool {
 
 // weightsFlag is what eval and predict need to find the run's net: nothing if they will by themselves.
 func weightsFlag(r *train.Result, dir *run.Dir) string {
-	newest, err := run.Newest()
+	newest, err := run.Newest(files.OS)
 	switch {
 	case err == nil && newest == dir.Checkpoint(run.Best):
 		return ""
@@ -367,7 +372,7 @@ func (o *trainOptions) adviseFailure(err error, dir *run.Dir) error {
 			again = "rm -r " + text.ShellWord(dir.Path()) + ", then the same command again"
 		}
 	}
-	return &attempt{err, again}
+	return &unfinished{err, again}
 }
 
 func reportTraining(r *train.Result, to *train.Options, t *ui.Terminal) error {

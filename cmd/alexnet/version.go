@@ -39,7 +39,7 @@ func newVersionCommand(t *ui.Terminal) *cobra.Command {
 func versionFacts() versionResult {
 	r := versionResult{
 		Version: "(devel)", Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH,
-		Backends: []string{"reference"}, JPEG: picture.JPEGDecoder(),
+		Backends: []string{"reference"}, JPEG: picture.JPEGLibrary(),
 	}
 	if info, ok := debug.ReadBuildInfo(); ok {
 		if info.Main.Version != "" {

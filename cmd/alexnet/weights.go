@@ -13,9 +13,10 @@ import (
 	"github.com/spf13/cobra"
 
 	"alexnet/internal/checkpoint"
+	"alexnet/internal/files"
 	"alexnet/internal/model"
+	"alexnet/internal/recipe"
 	"alexnet/internal/safetensors"
-	"alexnet/internal/step"
 	"alexnet/internal/text"
 	"alexnet/internal/ui"
 )
@@ -100,14 +101,8 @@ func runWeightsInit(ctx context.Context, o weightsInitOptions, t *ui.Terminal) e
 	c := &checkpoint.Checkpoint{
 		Seed: cfg.Train.Seed, Config: page, Dropout: checkpoint.DropoutPaper, Classes: numberClasses(cfg.Model.Classes),
 	}
-	side := cfg.Data.Resize
-	if side == 0 {
-		side = arch.Input.H
-	}
-	c.Preprocess = checkpoint.Preprocess{
-		Resize: cfg.Data.Resize, Height: side, Width: side, Crop: arch.Input.H, Channels: arch.Input.C,
-		Scale: step.Scale(cfg),
-	}
+	c.Recipe = recipe.New(cfg).Sized()
+	c.Recipe.MeanKind = "" // no pictures were looked at, so there is no mean
 	r := weightsInitResult{Out: o.out, Seed: cfg.Train.Seed}
 	for i := range arch.Params {
 		p := &arch.Params[i]
@@ -120,7 +115,7 @@ func runWeightsInit(ctx context.Context, o weightsInitOptions, t *ui.Terminal) e
 		}})
 		r.Parameters += int64(p.Len())
 	}
-	if err := checkpoint.Save(o.out, c); err != nil {
+	if err := checkpoint.Save(files.OS, o.out, c); err != nil {
 		return err
 	}
 	return t.Result(r, func(w *bytes.Buffer) {

@@ -1,5 +1,6 @@
 // Package atomicfile writes files whole or not at all: under a temporary name in the same folder, synced, renamed, the
-// folder synced. Whatever happens, a full disk and kill -9 included, the name holds the old file or the new one.
+// folder synced. Whatever happens, a full disk and kill -9 included, the name holds the old file or the new one. It
+// imports files and lockfile and nothing else of the program.
 package atomicfile
 
 import (
@@ -10,6 +11,7 @@ import (
 	"path/filepath"
 	"syscall"
 
+	"alexnet/internal/files"
 	"alexnet/internal/lockfile"
 )
 
@@ -20,44 +22,31 @@ type File interface {
 	io.WriterAt
 }
 
-// file is what Write needs of an *os.File; tests put one between that fails.
-type file interface {
-	File
-	Truncate(size int64) error
-	Sync() error
-	Close() error
-}
-
 // Write puts what the callback writes in path's place. On an error, the callback's included, path is as it was and the
 // temporary file is removed. There is one temporary name for each path (.NAME.tmp), locked while it is written: what a
 // killed writer left is overwritten by the next one, and two writers at once are an error.
-func Write(path string, content func(File) error) error {
-	return write(path, content, func(f *os.File) file { return f })
-}
-
-func write(path string, content func(File) error, open func(*os.File) file) error {
+func Write(fsys files.FS, path string, content func(File) error) error {
 	dir, base := filepath.Split(path)
 	temp := filepath.Join(dir, "."+base+".tmp")
-	held, err := lockfile.Acquire(temp)
+	f, err := lockfile.Acquire(fsys, temp)
 	if err != nil {
 		return failed(path, err)
 	}
-	f := open(held)
 	err = fill(f, content)
 	if err == nil {
-		err = os.Rename(temp, path)
+		err = fsys.Rename(temp, path)
 	}
 	if err != nil {
-		_, _ = os.Remove(temp), f.Close() // before the lock goes; the first error is the one to tell
+		_, _ = fsys.Remove(temp), f.Close() // before the lock goes; the first error is the one to tell
 		return failed(path, err)
 	}
-	if err := errors.Join(f.Close(), syncFolder(dir)); err != nil {
+	if err := errors.Join(f.Close(), syncFolder(fsys, dir)); err != nil {
 		return fmt.Errorf("%s is written, but may be lost in a power failure: %w", path, err)
 	}
 	return nil
 }
 
-func fill(f file, content func(File) error) error {
+func fill(f files.File, content func(File) error) error {
 	if err := f.Truncate(0); err != nil { // a killed writer's leftovers
 		return err
 	}
@@ -67,19 +56,15 @@ func fill(f file, content func(File) error) error {
 	return f.Sync()
 }
 
-func syncFolder(dir string) error {
+func syncFolder(fsys files.FS, dir string) error {
 	if dir == "" {
 		dir = "."
 	}
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	err = d.Sync()
+	err := fsys.SyncDir(dir)
 	if errors.Is(err, syscall.EINVAL) || errors.Is(err, errors.ErrUnsupported) {
-		err = nil // file systems that keep no such promise
+		return nil // file systems that keep no such promise
 	}
-	return errors.Join(err, d.Close())
+	return err
 }
 
 // failed says which file could not be written: the system's error names the temporary one.
@@ -87,7 +72,7 @@ func failed(path string, err error) error {
 	var p *os.PathError
 	var l *os.LinkError
 	switch {
-	case errors.Is(err, lockfile.ErrLocked):
+	case errors.Is(err, files.ErrLocked):
 		return fmt.Errorf("cannot write %s: another process is writing it", path)
 	case errors.As(err, &p) && p == err: //nolint:errorlint // only where it is the outermost: what wraps it says more
 		err = p.Err

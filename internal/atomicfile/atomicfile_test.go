@@ -11,13 +11,16 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"alexnet/internal/files"
+	"alexnet/internal/files/filestest"
 )
 
 // Write appends at the file's own position, which WriteAt leaves alone: the package says so, and this holds os.File to
 // it.
 func TestWriteAndWriteAtMix(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "f")
-	err := Write(path, func(f File) error {
+	err := Write(files.OS, path, func(f File) error {
 		_, err1 := io.WriteString(f, "....")
 		_, err2 := f.WriteAt([]byte("ab"), 0)
 		_, err3 := io.WriteString(f, "!")
@@ -29,46 +32,8 @@ func TestWriteAndWriteAtMix(t *testing.T) {
 	wantFiles(t, filepath.Dir(path), map[string]string{"f": "ab..!"})
 }
 
-// faulty fails at the call number fail, counted over all methods.
-type faulty struct {
-	*os.File
-	calls, fail int
-	half        bool // a failing write writes half
-}
-
-func (f *faulty) step() error {
-	if f.calls++; f.calls-1 == f.fail {
-		return syscall.ENOSPC
-	}
-	return nil
-}
-
-func (f *faulty) Write(p []byte) (int, error) {
-	if err := f.step(); err != nil {
-		n := 0
-		if f.half {
-			n, _ = f.File.Write(p[:len(p)/2])
-		}
-		return n, &os.PathError{Op: "write", Path: f.Name(), Err: err}
-	}
-	return f.File.Write(p)
-}
-
-func (f *faulty) WriteAt(p []byte, off int64) (int, error) {
-	if err := f.step(); err != nil {
-		return 0, &os.PathError{Op: "write", Path: f.Name(), Err: err}
-	}
-	return f.File.WriteAt(p, off)
-}
-
-func (f *faulty) Truncate(n int64) error {
-	return errors.Join(f.step(), f.File.Truncate(n))
-}
-
-func (f *faulty) Sync() error {
-	return errors.Join(f.step(), f.File.Sync())
-}
-
+// Whichever call fails, the name holds the old file or the new one, whole, nothing else is left in the folder, and the
+// error says which.
 func TestFailureAtEveryCall(t *testing.T) {
 	content := func(f File) error {
 		for range 3 {
@@ -80,45 +45,47 @@ func TestFailureAtEveryCall(t *testing.T) {
 		_, err := f.WriteAt([]byte("N"), 0)
 		return err
 	}
+	const whole = "New content new content new content "
 	for _, old := range []string{"", "old"} {
-		for fail := range 7 { // truncate, 3 writes, 1 write at, sync; then none
-			dir := t.TempDir()
-			path := filepath.Join(dir, "last.safetensors")
-			want := map[string]string{}
-			if old != "" {
-				want["last.safetensors"] = old
-				if err := os.WriteFile(path, []byte(old), 0o644); err != nil {
-					t.Fatal(err)
+		for _, cause := range []error{syscall.ENOSPC, syscall.EIO} {
+			var failed []string
+			filestest.EachCall(t, cause, func(t *testing.T, fsys *filestest.FS) {
+				dir := t.TempDir()
+				path := filepath.Join(dir, "last.safetensors")
+				want := map[string]string{}
+				if old != "" {
+					want["last.safetensors"] = old
+					if err := os.WriteFile(path, []byte(old), 0o644); err != nil {
+						t.Fatal(err)
+					}
 				}
-			}
-			err := write(path, content, func(f *os.File) file { return &faulty{File: f, fail: fail, half: true} })
-			if fail == 6 {
-				want["last.safetensors"] = "New content new content new content "
-				if err != nil {
-					t.Errorf("no call fails: %v", err)
+				err := Write(fsys, path, content)
+				fault := fsys.Fault()
+				if fault == nil || fault.Op == "lstat" { // what that tells matters only where another call fails
+					want["last.safetensors"] = whole
+					if err != nil {
+						t.Errorf("no call fails: %v", err)
+					}
+					wantFiles(t, dir, want)
+					return
 				}
-			} else if !errors.Is(err, syscall.ENOSPC) || !strings.HasPrefix(err.Error(), "cannot write "+path+": ") {
-				t.Errorf("call %d fails: error %v", fail, err)
+				failed = append(failed, fault.Op)
+				prefix := "cannot write " + path + ": "
+				if fault.Op == "close" || fault.Op == "syncdir" { // it has its name already
+					want["last.safetensors"], prefix = whole, path+" is written, "
+				}
+				if !errors.Is(err, cause) || !strings.HasPrefix(err.Error(), prefix) ||
+					strings.Contains(err.Error(), "nothing was changed") != (prefix[0] == 'c') {
+					t.Errorf("%v fails: error %v", fault, err)
+				}
+				wantFiles(t, dir, want)
+			})
+			want := "openfile lock fstat stat truncate write write write writeat sync rename close syncdir"
+			if got := strings.Join(failed, " "); got != want {
+				t.Errorf("failed: %s, want %s", got, want)
 			}
-			wantFiles(t, dir, want)
 		}
 	}
-}
-
-// noClose fails to close.
-type noClose struct{ *os.File }
-
-func (f noClose) Close() error { return errors.Join(f.File.Close(), syscall.EIO) }
-
-// Once the file has its name, no failure may say that nothing was changed.
-func TestCloseFails(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "f")
-	err := write(path, text("new"), func(f *os.File) file { return noClose{f} })
-	if !errors.Is(err, syscall.EIO) || !strings.Contains(err.Error(), path+" is written") ||
-		strings.Contains(err.Error(), "nothing was changed") {
-		t.Errorf("error %v", err)
-	}
-	wantFiles(t, filepath.Dir(path), map[string]string{"f": "new"})
 }
 
 func TestLeftoversAreTakenOver(t *testing.T) {
@@ -128,7 +95,7 @@ func TestLeftoversAreTakenOver(t *testing.T) {
 		0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := Write(path, text("short")); err != nil {
+	if err := Write(files.OS, path, text("short")); err != nil {
 		t.Fatal(err)
 	}
 	wantFiles(t, dir, map[string]string{"f": "short"})
@@ -137,8 +104,8 @@ func TestLeftoversAreTakenOver(t *testing.T) {
 func TestTwoWritersAtOnce(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "f")
-	err := Write(path, func(f File) error {
-		if err := Write(path, text("second")); err == nil ||
+	err := Write(files.OS, path, func(f File) error {
+		if err := Write(files.OS, path, text("second")); err == nil ||
 			!strings.Contains(err.Error(), path+": another process is writing it") {
 			t.Errorf("second writer: %v", err)
 		}
@@ -156,7 +123,7 @@ func TestRenameFails(t *testing.T) {
 	if err := os.Mkdir(path, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	err := Write(path, text("x"))
+	err := Write(files.OS, path, text("x"))
 	if err == nil || !strings.Contains(err.Error(), path) || strings.Contains(err.Error(), ".f.tmp") {
 		t.Errorf("onto a folder: %v", err)
 	}
@@ -167,14 +134,14 @@ func TestRenameFails(t *testing.T) {
 
 func TestMissingFolder(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "no", "f")
-	if err := Write(path, text("x")); !errors.Is(err, os.ErrNotExist) {
+	if err := Write(files.OS, path, text("x")); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("got %v, want not exist", err)
 	}
 }
 
 func TestRelativePath(t *testing.T) {
 	t.Chdir(t.TempDir())
-	if err := Write("f", text("x")); err != nil {
+	if err := Write(files.OS, "f", text("x")); err != nil {
 		t.Fatal(err)
 	}
 	wantFiles(t, ".", map[string]string{"f": "x"})

@@ -15,11 +15,11 @@ import (
 	"slices"
 	"time"
 
-	"alexnet/internal/checkpoint"
 	"alexnet/internal/config"
 	"alexnet/internal/data"
 	"alexnet/internal/device"
 	"alexnet/internal/model"
+	"alexnet/internal/recipe"
 	"alexnet/internal/schedule"
 	"alexnet/internal/step"
 )
@@ -175,7 +175,7 @@ func (b *measurement) probe() error {
 
 // open makes the net and the stepper: a run's, with the rates of the first epoch.
 func (b *measurement) open(ctx context.Context) (*step.Stepper, error) {
-	pre, err := b.preprocess(ctx)
+	pre, err := b.recipe(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -197,7 +197,7 @@ func (b *measurement) open(ctx context.Context) (*step.Stepper, error) {
 	return s, nil
 }
 
-func (b *measurement) build(arch *model.Arch, pre *checkpoint.Preprocess) error {
+func (b *measurement) build(arch *model.Arch, by *recipe.Recipe) error {
 	p, err := device.ParsePrecision(b.cfg.Train.Precision)
 	if err != nil {
 		return err
@@ -206,7 +206,7 @@ func (b *measurement) build(arch *model.Arch, pre *checkpoint.Preprocess) error 
 		return err
 	}
 	o := model.Options{
-		Rows: b.cfg.Train.Batch, Train: b.Mode == Train, Precision: p, Int8: b.Int8, Input: step.Input(pre),
+		Rows: b.cfg.Train.Batch, Train: b.Mode == Train, Precision: p, Int8: b.Int8, Input: *by,
 	}
 	if b.compiled, err = b.model.Compile(o); err != nil {
 		return err
@@ -243,7 +243,7 @@ func (b *measurement) data(ctx context.Context) error {
 		return errors.New("bench of data needs data")
 	}
 	b.Warmup = max(b.Warmup, dataWarmup)
-	pre, err := b.preprocess(ctx)
+	pre, err := b.recipe(ctx)
 	if err != nil {
 		return err
 	}
@@ -319,50 +319,44 @@ func median(x []float64) float64 {
 	return (s[(len(s)-1)/2] + s[len(s)/2]) / 2
 }
 
-// preprocess is of the configuration's shape and cost, with grey for a mean and ImageNet's spread of colours along the
+// recipe is of the configuration's shape and cost, with grey for a mean and ImageNet's spread of colours along the
 // axes: statistics of real pictures would take a pass over all of them.
-func (b *measurement) preprocess(ctx context.Context) (checkpoint.Preprocess, error) {
+func (b *measurement) recipe(ctx context.Context) (recipe.Recipe, error) {
 	in := b.cfg.Model.Input
-	p := checkpoint.Preprocess{
-		Resize: b.cfg.Data.Resize, Crop: in.Size, Channels: in.Channels, MeanKind: string(b.cfg.Data.Mean),
-		Scale: step.Scale(&b.cfg), Eigvec: [3][3]float64{{1, 0, 0}, {0, 1, 0}, {0, 0, 1}}, Stdev: [3]float64{
-			19.72, 37.09, 121.78,
-		},
+	r := recipe.New(&b.cfg)
+	r.Colors = recipe.Colors{
+		Eigvec: [3][3]float64{{1, 0, 0}, {0, 1, 0}, {0, 0, 1}}, Stdev: [3]float64{19.72, 37.09, 121.78},
 	}
-	p.Height, p.Width = max(p.Resize, in.Size), max(p.Resize, in.Size)
+	r.Height, r.Width = max(r.Resize, in.Size), max(r.Resize, in.Size)
 	if b.Source != nil {
 		var err error
-		if p.Height, p.Width, err = b.Source.Train.PictureSize(ctx, step.Prep(&p)); err != nil {
-			return p, err
+		if r.Height, r.Width, err = b.Source.Train.PictureSize(ctx, &r); err != nil {
+			return r, err
 		}
 	}
-	n := p.Channels
-	if b.cfg.Data.Mean == config.MeanImage {
-		n *= p.Height * p.Width
+	r.MeanShape = []int{r.Channels}
+	if r.MeanKind == config.MeanImage {
+		r.MeanShape = []int{r.Channels, r.Height, r.Width}
 	}
-	p.Mean = make([]float32, n)
-	for i := range p.Mean {
-		p.Mean[i] = 128
+	n := 1
+	for _, d := range r.MeanShape {
+		n *= d
 	}
-	return p, step.Fits(&p, in)
+	r.Mean = slices.Repeat([]float32{128}, n)
+	return r, r.Fits(in)
 }
 
 // feeder gives the pictures, and what to call in the end.
-func (b *measurement) feeder(p *checkpoint.Preprocess, classes int) (step.Feeder, func(), error) {
+func (b *measurement) feeder(by *recipe.Recipe, classes int) (step.Feeder, func(), error) {
 	t := b.cfg.Train
 	if b.Source == nil {
-		return &synthetic{pre: p, classes: classes, batch: t.Batch, seed: t.Seed, filled: map[*uint8]bool{}}, func() {},
+		return &synthetic{by: by, classes: classes, batch: t.Batch, seed: t.Seed, filled: map[*uint8]bool{}}, func() {},
 			nil
 	}
-	o := step.LoaderOptions(p, p.Crop, t.Batch, b.cfg.Data.Workers)
-	o.Seed, o.Train = t.Seed, b.Mode != Infer
-	if b.Mode == Data {
-		o.NoCache = true
-	}
-	o.Augment = data.Augment{
-		Crop: string(t.Augment.Crop), Flip: t.Augment.Flip, Color: t.Augment.Color, Stats: step.Colors(p),
-	}
-	l, err := data.NewLoader(b.Source.Train, o)
+	l, err := data.NewLoader(b.Source.Train, data.LoaderOptions{
+		Batch: t.Batch, Recipe: *by, Workers: b.cfg.Data.Workers, Seed: t.Seed, Train: b.Mode != Infer,
+		Augment: t.Augment, NoCache: b.Mode == Data,
+	})
 	if err != nil {
 		return nil, nil, err
 	}

@@ -7,9 +7,9 @@ import (
 
 	"go.uber.org/goleak"
 
-	"alexnet/internal/checkpoint"
 	"alexnet/internal/data"
 	"alexnet/internal/device"
+	"alexnet/internal/recipe"
 	"alexnet/internal/reference"
 	"alexnet/internal/step"
 	"alexnet/internal/step/steptest"
@@ -87,8 +87,8 @@ func TestBenchSteps(t *testing.T) {
 // TestSynthetic: made-up batches have labels and crops that a net can take.
 func TestSynthetic(t *testing.T) {
 	t.Parallel()
-	pre := checkpoint.Preprocess{Height: 20, Width: 18, Channels: 3, Crop: 14}
-	feed := &synthetic{pre: &pre, classes: 10, batch: 64, seed: 1, filled: map[*uint8]bool{}}
+	by := recipe.Recipe{Height: 20, Width: 18, Channels: 3, Crop: 14}
+	feed := &synthetic{by: &by, classes: 10, batch: 64, seed: 1, filled: map[*uint8]bool{}}
 	b := device.NewBatch(0, 64, device.Input{}, make([]uint8, 64*20*18*3))
 	info, err := feed.Next(step.RowsOf(b))
 	if err != nil || info.Rows != 64 || info.Good != 64 {

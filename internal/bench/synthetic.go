@@ -1,14 +1,14 @@
 package bench
 
 import (
-	"alexnet/internal/checkpoint"
 	"alexnet/internal/data"
 	"alexnet/internal/philox"
+	"alexnet/internal/recipe"
 )
 
 // synthetic feeds noise: each of the net's upload slots is filled once and stays as it is.
 type synthetic struct {
-	pre     *checkpoint.Preprocess
+	by      *recipe.Recipe
 	classes int
 	batch   int
 	seed    uint64
@@ -34,7 +34,7 @@ func (s *synthetic) Next(dst data.Rows) (data.Info, error) {
 	for i := range s.batch {
 		dst.Labels[i] = int32(r.Intn(s.classes))
 		dst.Crop[i] = [2]int32{
-			int32(r.Intn(s.pre.Height - s.pre.Crop + 1)), int32(r.Intn(s.pre.Width - s.pre.Crop + 1)),
+			int32(r.Intn(s.by.Height - s.by.Crop + 1)), int32(r.Intn(s.by.Width - s.by.Crop + 1)),
 		}
 		dst.Flip[i] = r.Intn(2) == 1
 	}

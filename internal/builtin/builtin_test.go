@@ -30,7 +30,7 @@ func TestFile(t *testing.T) {
 		t.Errorf("not compact: data %+v, device %q, %d momenta, schedule %s, best %+v", c.Data, c.Device,
 			len(c.Momentum), c.Schedule, c.Best)
 	}
-	if p := c.Preprocess; p.Resize != 32 || p.Crop != 28 || len(p.Mean) != 3*32*32 || len(p.Scale) != 3 {
+	if p := c.Recipe; p.Resize != 32 || p.Crop != 28 || len(p.Mean) != 3*32*32 || len(p.Scale) != 3 {
 		t.Errorf("pictures are prepared as %+v", p)
 	}
 	if got := strings.Join(c.Classes, " "); got != "airplane automobile bird cat deer dog frog horse ship truck" {

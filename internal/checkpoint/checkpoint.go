@@ -3,7 +3,7 @@
 // under the paper's names, their momentum and the mean of the pictures, and whose metadata say the rest.
 //
 // The package knows neither model nor device: tensors come from and go to callbacks, in logical order (conv OIHW, fc
-// (out, in)), fp32. It imports safetensors and nothing else of the program.
+// (out, in)), fp32. Of the program it imports files, safetensors and text.
 package checkpoint
 
 import (
@@ -14,6 +14,8 @@ import (
 	"strconv"
 	"strings"
 
+	"alexnet/internal/files"
+	"alexnet/internal/recipe"
 	"alexnet/internal/safetensors"
 )
 
@@ -35,8 +37,8 @@ type Checkpoint struct {
 	Threads int // and their threads; 0: unknown
 	// what they were, where a name does not say it ("NVIDIA H100 80GB HBM3, cuDNN 9.27.0"); empty: a CPU, or unknown
 	Hardware   string
-	Algorithms map[string]int // that they chose where several differ in the last bits; see device.Chooser
-	Preprocess Preprocess
+	Algorithms map[string]int       // that they chose where several differ in the last bits; see device.Chooser
+	Recipe     recipe.Recipe        // how pictures become the net's input; its mean is a tensor in the file
 	Dropout    string               // DropoutPaper
 	Schedule   json.RawMessage      // what the schedule remembers; nil: nothing
 	Best       *Best                // of the run so far; nil: not validated yet
@@ -57,21 +59,6 @@ type Data struct {
 	Fingerprint string `json:"fingerprint"` // of the names and classes of the pictures
 }
 
-// Preprocess is how pictures became the net's input.
-type Preprocess struct {
-	Resize        int // shorter side, then centre crop; 0: pictures keep their size
-	Height, Width int // of the pictures after that
-	Crop          int // side of what the net sees
-	Channels      int // 3: RGB, 1: grey
-	MeanKind      string
-	// 0..255; (Channels, Height, Width), or (Channels), or none. In the file the tensor preprocess.mean
-	Mean      []float32
-	MeanShape []int         // of Mean; no dimensions: there is none
-	Scale     []float32     // (Channels), after the mean was subtracted; nil: 1
-	Eigvec    [3][3]float64 // colour noise: eigenvectors of the covariance of RGB, in columns
-	Stdev     [3]float64    // roots of its eigenvalues, in units of 0..255
-}
-
 // Best is the validation that chose the best checkpoint.
 type Best struct {
 	Step      uint64  `json:"step"`
@@ -89,29 +76,16 @@ const (
 	momentumOf    = "optim." // + the parameter's name
 )
 
-// preprocess is Preprocess without the mean, which is a tensor.
-type preprocess struct {
-	Resize   int           `json:"resize"`
-	Height   int           `json:"height"`
-	Width    int           `json:"width"`
-	Crop     int           `json:"crop"`
-	Channels int           `json:"channels"`
-	MeanKind string        `json:"mean"`
-	Scale    []float32     `json:"scale,omitempty"`
-	Eigvec   [3][3]float64 `json:"eigvec"`
-	Stdev    [3]float64    `json:"stdev"`
-}
-
 // Save writes a checkpoint to path: whole, or not at all. The tensors' Fill are called in order, with one buffer as
 // long as the longest.
-func Save(path string, c *Checkpoint) error {
+func Save(fsys files.FS, path string, c *Checkpoint) error {
 	meta, err := c.meta()
 	if err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
 	var all []safetensors.Tensor
-	if len(c.Preprocess.MeanShape) > 0 {
-		all = append(all, safetensors.Of(meanTensor, c.Preprocess.MeanShape, c.Preprocess.Mean))
+	if len(c.Recipe.MeanShape) > 0 {
+		all = append(all, safetensors.Of(meanTensor, c.Recipe.MeanShape, c.Recipe.Mean))
 	}
 	for _, t := range c.Params {
 		if t.Name == meanTensor || strings.HasPrefix(t.Name, momentumOf) {
@@ -122,12 +96,12 @@ func Save(path string, c *Checkpoint) error {
 	for _, t := range c.Momentum {
 		all = append(all, safetensors.Tensor{Name: momentumOf + t.Name, Shape: t.Shape, Fill: t.Fill})
 	}
-	return safetensors.Write(path, meta, all)
+	return safetensors.Write(fsys, path, meta, all)
 }
 
 // meta is the checkpoint's metadata: numbers in decimal, texts as they are, the rest as JSON.
 func (c *Checkpoint) meta() (map[string]string, error) {
-	if err := c.Preprocess.check(); err != nil {
+	if err := c.Recipe.Check(); err != nil {
 		return nil, err
 	}
 	meta := map[string]string{
@@ -150,7 +124,6 @@ func (c *Checkpoint) meta() (map[string]string, error) {
 
 // addParts adds what the metadata hold as JSON.
 func (c *Checkpoint) addParts(meta map[string]string) error {
-	p := &c.Preprocess
 	for _, part := range []struct {
 		name  string
 		there bool
@@ -158,9 +131,7 @@ func (c *Checkpoint) addParts(meta map[string]string) error {
 	}{
 		{"classes", true, c.Classes},
 		{"data", true, c.Data},
-		{"preprocess", true, preprocess{
-			p.Resize, p.Height, p.Width, p.Crop, p.Channels, p.MeanKind, p.Scale, p.Eigvec, p.Stdev,
-		}},
+		{"preprocess", true, c.Recipe},
 		{"schedule", c.Schedule != nil, c.Schedule},
 		{"best", c.Best != nil, c.Best},
 		{"algorithms", len(c.Algorithms) > 0, c.Algorithms},
@@ -175,20 +146,6 @@ func (c *Checkpoint) addParts(meta map[string]string) error {
 		meta[part.name] = string(text)
 	}
 	return nil
-}
-
-// check holds the mean to its shape and to the channels.
-func (p *Preprocess) check() error {
-	switch {
-	case len(p.MeanShape) == 0 && len(p.Mean) == 0:
-		return nil
-	case len(p.MeanShape) == 0, safetensors.Tensor{Shape: p.MeanShape}.Len() != len(p.Mean):
-		return fmt.Errorf("a mean of %d numbers in shape %s", len(p.Mean), safetensors.ShapeString(p.MeanShape))
-	case slices.Equal(p.MeanShape, []int{p.Channels}), slices.Equal(p.MeanShape, []int{p.Channels, p.Height, p.Width}):
-		return nil
-	}
-	return fmt.Errorf("a mean of shape %s for pictures of %dx%dx%d", safetensors.ShapeString(p.MeanShape),
-		p.Channels, p.Height, p.Width)
 }
 
 // Foreign is a sound safetensors file that is no checkpoint that this program reads.
@@ -252,7 +209,7 @@ func (c *Checkpoint) read(r *safetensors.Reader) error {
 			if err != nil {
 				return err
 			}
-			c.Preprocess.Mean, c.Preprocess.MeanShape = v, t.Shape
+			c.Recipe.Mean, c.Recipe.MeanShape = v, t.Shape
 		case momentum:
 			t.Name = name
 			c.Momentum = append(c.Momentum, t)
@@ -260,7 +217,7 @@ func (c *Checkpoint) read(r *safetensors.Reader) error {
 			c.Params = append(c.Params, t)
 		}
 	}
-	if err := c.Preprocess.check(); err != nil {
+	if err := c.Recipe.Check(); err != nil {
 		return safetensors.Damaged("preprocessing: %v", err)
 	}
 	return nil
@@ -294,7 +251,6 @@ func (c *Checkpoint) setMeta(meta map[string]string) error {
 
 // setParts reads back what the metadata hold as JSON.
 func (c *Checkpoint) setParts(meta map[string]string) error {
-	var p preprocess
 	for _, part := range []struct {
 		name    string
 		missing bool // it may be
@@ -302,7 +258,7 @@ func (c *Checkpoint) setParts(meta map[string]string) error {
 	}{
 		{"classes", false, &c.Classes},
 		{"data", false, &c.Data},
-		{"preprocess", false, &p},
+		{"preprocess", false, &c.Recipe},
 		{"schedule", true, &c.Schedule},
 		{"best", true, &c.Best},
 		{"algorithms", true, &c.Algorithms},
@@ -314,10 +270,6 @@ func (c *Checkpoint) setParts(meta map[string]string) error {
 		if err := json.Unmarshal([]byte(text), part.into); err != nil {
 			return safetensors.Damaged("metadata %s: %v", part.name, err)
 		}
-	}
-	c.Preprocess = Preprocess{
-		Resize: p.Resize, Height: p.Height, Width: p.Width, Crop: p.Crop, Channels: p.Channels,
-		MeanKind: p.MeanKind, Scale: p.Scale, Eigvec: p.Eigvec, Stdev: p.Stdev,
 	}
 	return nil
 }

@@ -14,6 +14,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"alexnet/internal/files"
+	"alexnet/internal/recipe"
 	"alexnet/internal/safetensors"
 )
 
@@ -35,12 +37,14 @@ func example(scale float32) *Checkpoint {
 		Classes: []string{"cat", "dög", `a "quoted", name`},
 		Data:    Data{Path: "pictures/train set.tar", Fingerprint: "0123abcd"},
 		Device:  "cpu,cpu", Threads: 8, Hardware: "a GPU", Algorithms: map[string]int{"0 conv1/0 forward": 1},
-		Preprocess: Preprocess{
+		Recipe: recipe.Recipe{
 			Resize: 256, Height: 2, Width: 2, Crop: 1, Channels: 3, MeanKind: "image", Mean: mean, MeanShape: []int{
 				3, 2, 2,
 			},
-			Scale: []float32{1, 0.5, 1.0 / 3}, Eigvec: [3][3]float64{{0.1, 1.0 / 3, -0.7}, {1, 2, 3}, {4, 5, 1e-300}},
-			Stdev: [3]float64{19.72, 37.09, 121.78},
+			Scale: []float32{1, 0.5, 1.0 / 3}, Colors: recipe.Colors{
+				Eigvec: [3][3]float64{{0.1, 1.0 / 3, -0.7}, {1, 2, 3}, {4, 5, 1e-300}},
+				Stdev:  [3]float64{19.72, 37.09, 121.78},
+			},
 		},
 		Dropout:  DropoutPaper,
 		Schedule: json.RawMessage(`{"drops":1,"best":0.25}`),
@@ -89,7 +93,7 @@ func plain(t *testing.T, c *Checkpoint) any {
 func saved(t *testing.T, c *Checkpoint) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "last.safetensors")
-	if err := Save(path, c); err != nil {
+	if err := Save(files.OS, path, c); err != nil {
 		t.Fatal(err)
 	}
 	return path
@@ -117,7 +121,7 @@ func TestCheckpointRoundTrip(t *testing.T) {
 		"best": func() *Checkpoint { c := example(1); c.Momentum = nil; return c }(),
 		"colour mean": func() *Checkpoint {
 			c := example(1)
-			c.Preprocess.Mean, c.Preprocess.MeanShape, c.Preprocess.MeanKind = []float32{1, 2, 3}, []int{3}, "channel"
+			c.Recipe.Mean, c.Recipe.MeanShape, c.Recipe.MeanKind = []float32{1, 2, 3}, []int{3}, "channel"
 			return c
 		}(),
 		"just initialised": {Config: []byte("model: {}\n"), Dropout: DropoutPaper, Params: example(1).Params},
@@ -244,13 +248,13 @@ func TestNamesInFile(t *testing.T) {
 func TestSaveRefuses(t *testing.T) {
 	for want, change := range map[string]func(*Checkpoint){
 		"a mean of 12 numbers in shape 3x2": func(c *Checkpoint) {
-			c.Preprocess.MeanShape = []int{3, 2}
+			c.Recipe.MeanShape = []int{3, 2}
 		},
 		"a mean of 12 numbers in shape ()": func(c *Checkpoint) {
-			c.Preprocess.MeanShape = nil
+			c.Recipe.MeanShape = nil
 		},
 		"a mean of shape 12 for pictures of 3x2x2": func(c *Checkpoint) {
-			c.Preprocess.MeanShape = []int{12}
+			c.Recipe.MeanShape = []int{12}
 		},
 		"cannot be named optim.x": func(c *Checkpoint) {
 			c.Params[0].Name = "optim.x"
@@ -271,7 +275,7 @@ func TestSaveRefuses(t *testing.T) {
 		c := example(1)
 		change(c)
 		path := filepath.Join(t.TempDir(), "f")
-		if err := Save(path, c); err == nil || !strings.Contains(err.Error(), want) ||
+		if err := Save(files.OS, path, c); err == nil || !strings.Contains(err.Error(), want) ||
 			!strings.Contains(err.Error(), path) {
 			t.Errorf("error %v, want %q", err, want)
 		}
@@ -289,7 +293,7 @@ func TestLoadRefuses(t *testing.T) {
 		}
 		return meta
 	}
-	mean := safetensors.Of(meanTensor, []int{3, 2, 2}, example(1).Preprocess.Mean)
+	mean := safetensors.Of(meanTensor, []int{3, 2, 2}, example(1).Recipe.Mean)
 	for want, change := range map[string]func(map[string]string){
 		"not a checkpoint of this program": func(m map[string]string) { delete(m, "format") },
 		"format version 2; this program reads": func(m map[string]string) {
@@ -312,7 +316,7 @@ func TestLoadRefuses(t *testing.T) {
 		meta := good()
 		change(meta)
 		path := filepath.Join(t.TempDir(), "f.safetensors")
-		if err := safetensors.Write(path, meta, []safetensors.Tensor{mean}); err != nil {
+		if err := safetensors.Write(files.OS, path, meta, []safetensors.Tensor{mean}); err != nil {
 			t.Fatal(err)
 		}
 		_, err := Load(path)
@@ -329,7 +333,7 @@ func TestLoadRefuses(t *testing.T) {
 
 // Of several mistakes it is always the same that is told: the first in the order of the fields, not of a map.
 func TestErrorsInOrder(t *testing.T) {
-	mean := safetensors.Of(meanTensor, []int{3, 2, 2}, example(1).Preprocess.Mean)
+	mean := safetensors.Of(meanTensor, []int{3, 2, 2}, example(1).Recipe.Mean)
 	fields := strings.Fields("step sample seed epoch threads classes data preprocess schedule best algorithms")
 	for i, first := range fields {
 		meta, err := example(1).meta()
@@ -340,7 +344,7 @@ func TestErrorsInOrder(t *testing.T) {
 			meta[wrong] = "?"
 		}
 		path := filepath.Join(t.TempDir(), "f.safetensors")
-		if err := safetensors.Write(path, meta, []safetensors.Tensor{mean}); err != nil {
+		if err := safetensors.Write(files.OS, path, meta, []safetensors.Tensor{mean}); err != nil {
 			t.Fatal(err)
 		}
 		for range 20 {
@@ -350,7 +354,7 @@ func TestErrorsInOrder(t *testing.T) {
 		}
 	}
 	wrong := example(1)
-	wrong.Preprocess.Stdev[0], wrong.Schedule, wrong.Best.Loss = math.NaN(), json.RawMessage("{"), math.NaN()
+	wrong.Recipe.Colors.Stdev[0], wrong.Schedule, wrong.Best.Loss = math.NaN(), json.RawMessage("{"), math.NaN()
 	for range 50 {
 		if _, err := wrong.meta(); err == nil || !strings.HasPrefix(err.Error(), "preprocess: ") {
 			t.Fatalf("error %v, want preprocess first", err)
@@ -470,7 +474,7 @@ func TestRestoreMismatch(t *testing.T) {
 func TestReplacedWhileOpen(t *testing.T) {
 	path := saved(t, example(1))
 	c := loaded(t, path)
-	if err := Save(path, example(3)); err != nil {
+	if err := Save(files.OS, path, example(3)); err != nil {
 		t.Fatal(err)
 	}
 	if v, err := c.Params[1].Values(); err != nil || v[0] != 7 {
@@ -520,7 +524,7 @@ func FuzzLoad(f *testing.F) {
 		meta["best"])
 	f.Add("1", "0", "-1", "null", `{"channels":3,"height":2,"width":2}`, "null", "null")
 	f.Add("2", "", "x", "[1]", "{", "", "[]")
-	mean := safetensors.Of(meanTensor, []int{3, 2, 2}, example(1).Preprocess.Mean)
+	mean := safetensors.Of(meanTensor, []int{3, 2, 2}, example(1).Recipe.Mean)
 	f.Fuzz(func(t *testing.T, version, step, epoch, classes, preprocess, schedule, best string) {
 		for k, v := range map[string]string{
 			"format_version": version, "step": step, "epoch": epoch, "classes": classes,

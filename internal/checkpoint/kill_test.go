@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"alexnet/internal/files"
 	"alexnet/internal/safetensors"
 )
 
@@ -71,7 +72,7 @@ func child(order, path string) error {
 	case "loop":
 		fmt.Println("running")
 		for i := 2; ; i++ {
-			if err := Save(path, big(float32(i))); err != nil {
+			if err := Save(files.OS, path, big(float32(i))); err != nil {
 				return err
 			}
 		}
@@ -80,7 +81,7 @@ func child(order, path string) error {
 			return err
 		}
 	}
-	return Save(path, c)
+	return Save(files.OS, path, c)
 }
 
 // start runs a child and waits for its first line.
@@ -146,14 +147,14 @@ func wantOnly(t *testing.T, path string) {
 func TestKilledBetweenTensors(t *testing.T) {
 	for n := range len(big(1).Params) {
 		path := filepath.Join(t.TempDir(), "last.safetensors")
-		if err := Save(path, big(1)); err != nil {
+		if err := Save(files.OS, path, big(1)); err != nil {
 			t.Fatal(err)
 		}
 		kill(t, start(t, fmt.Sprint("stop ", n), path))
 		if v := version(t, path); v != 1 {
 			t.Errorf("killed at tensor %d: version %g, want 1", n, v)
 		}
-		if err := Save(path, big(3)); err != nil {
+		if err := Save(files.OS, path, big(3)); err != nil {
 			t.Fatal(err)
 		}
 		if v := version(t, path); v != 3 {
@@ -166,7 +167,7 @@ func TestKilledBetweenTensors(t *testing.T) {
 // Killed anywhere, sync and rename included, the writer leaves a whole file of one version.
 func TestKilledAnywhere(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "last.safetensors")
-	if err := Save(path, big(1)); err != nil {
+	if err := Save(files.OS, path, big(1)); err != nil {
 		t.Fatal(err)
 	}
 	moments := rand.New(rand.NewPCG(1, 2))
@@ -176,7 +177,7 @@ func TestKilledAnywhere(t *testing.T) {
 		kill(t, cmd)
 		version(t, path)
 	}
-	if err := Save(path, big(1)); err != nil {
+	if err := Save(files.OS, path, big(1)); err != nil {
 		t.Fatal(err)
 	}
 	wantOnly(t, path)
@@ -185,7 +186,7 @@ func TestKilledAnywhere(t *testing.T) {
 // A file system that takes no more bytes (here a limit on the length of files) fails the save at any of its writes.
 func TestFullDisk(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "last.safetensors")
-	if err := Save(path, big(1)); err != nil {
+	if err := Save(files.OS, path, big(1)); err != nil {
 		t.Fatal(err)
 	}
 	info, err := os.Stat(path)

@@ -41,12 +41,12 @@ func (e *Mismatch) Error() string {
 	what := ""
 	switch {
 	case e.File == nil:
-		what = fmt.Sprintf("holds no %s, the net has one of %s", e.Tensor, safetensors.ShapeString(e.Net))
+		what = fmt.Sprintf("holds no %s, the net has one of %s", e.Tensor, text.Shape(e.Net))
 	case e.Net == nil:
-		what = fmt.Sprintf("holds %s of %s, the net has none", e.Tensor, safetensors.ShapeString(e.File))
+		what = fmt.Sprintf("holds %s of %s, the net has none", e.Tensor, text.Shape(e.File))
 	default:
-		what = fmt.Sprintf("%s is %s in the file and %s in the net", e.Tensor, safetensors.ShapeString(e.File),
-			safetensors.ShapeString(e.Net))
+		what = fmt.Sprintf("%s is %s in the file and %s in the net", e.Tensor, text.Shape(e.File),
+			text.Shape(e.Net))
 	}
 	return e.Path + ": " + what + ": " + e.why()
 }

@@ -7,6 +7,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
+
+	"alexnet/internal/config"
+	"alexnet/internal/recipe"
 )
 
 func TestPermutation(t *testing.T) {
@@ -55,16 +58,17 @@ func TestDrawsAreInRange(t *testing.T) {
 		crop := rapid.IntRange(1, min(h, w)).Draw(t, "crop")
 		seed, epoch, index := rapid.Uint64().Draw(t, "seed"), rapid.Uint64().Draw(t, "epoch"),
 			rapid.IntRange(0, 1<<31-1).Draw(t, "index")
-		a := Augment{Crop: "random", Flip: true}
-		d := a.draw(seed, epoch, index, h, w, crop)
+		a := config.Augment{Crop: config.RandomCrop, Flip: true}
+		by := &recipe.Recipe{Height: h, Width: w, Crop: crop}
+		d := draw(&a, seed, epoch, index, by)
 		if y, x := int(d.crop[0]), int(d.crop[1]); y < 0 || x < 0 || y+crop > h || x+crop > w {
 			t.Fatalf("crop of %d at %v in %dx%d", crop, d.crop, h, w)
 		}
-		if d != a.draw(seed, epoch, index, h, w, crop) {
+		if d != draw(&a, seed, epoch, index, by) {
 			t.Fatal("drawn twice, two draws")
 		}
-		still := Augment{Crop: "center"}
-		if c := still.draw(seed, epoch, index, h, w, crop); c.crop != centre(h, w, crop) || c.flip ||
+		still := config.Augment{Crop: config.CenterCrop}
+		if c := draw(&still, seed, epoch, index, by); c.crop != by.Centre() || c.flip ||
 			c.color != [3]float32{} {
 			t.Fatalf("nothing to draw, but %+v", c)
 		}
@@ -73,17 +77,18 @@ func TestDrawsAreInRange(t *testing.T) {
 
 // Crops reach every place, flips half of the pictures, and colour has the covariance that the statistics say.
 func TestDrawsAreFair(t *testing.T) {
-	s := &Stats{Stdev: [3]float64{2, 5, 20}}
+	by := &recipe.Recipe{Height: 8, Width: 6, Crop: 4}
+	by.Colors.Stdev = [3]float64{2, 5, 20}
 	r := math.Sqrt2 / 2
 	// vectors are columns: not symmetric, so that rows would show
-	s.Eigvec = [3][3]float64{{r, -r, 0}, {r, r, 0}, {0, 0, 1}}
-	a := Augment{Flip: true, Color: .1, Stats: s}
+	by.Colors.Eigvec = [3][3]float64{{r, -r, 0}, {r, r, 0}, {0, 0, 1}}
+	a := config.Augment{Flip: true, Color: .1}
 	const n = 40000
 	count := map[[2]int32]int{}
 	flips := 0
 	var cov [3][3]float64
 	for i := range n {
-		d := a.draw(1, uint64(i%7), i/7, 8, 6, 4)
+		d := draw(&a, 1, uint64(i%7), i/7, by)
 		count[d.crop]++
 		if d.flip {
 			flips++
@@ -118,10 +123,10 @@ func TestDrawsAreFair(t *testing.T) {
 
 // Draws of neighbours in seed, epoch or number have nothing to do with each other.
 func TestDrawsDiffer(t *testing.T) {
-	a := Augment{}
+	a, by := config.Augment{}, &recipe.Recipe{Height: 1 << 20, Width: 1 << 20, Crop: 1}
 	seen := map[draws]bool{}
 	for _, c := range [][3]uint64{{1, 1, 1}, {2, 1, 1}, {1, 2, 1}, {1, 1, 2}, {1, 1 << 33, 1}, {1 << 33, 1, 1}} {
-		seen[a.draw(c[0], c[1], int(c[2]), 1<<20, 1<<20, 1)] = true
+		seen[draw(&a, c[0], c[1], int(c[2]), by)] = true
 	}
 	if len(seen) != 6 {
 		t.Errorf("6 places in the run gave %d different crops out of 2^40", len(seen))
@@ -135,10 +140,12 @@ func TestViews(t *testing.T) {
 			want = append(want, draws{crop: c, flip: flip})
 		}
 	}
-	if d := cmp.Diff(want, views(10, 256, 256, 224), cmp.AllowUnexported(draws{})); d != "" {
+	by := &recipe.Recipe{Height: 256, Width: 256, Crop: 224}
+	if d := cmp.Diff(want, views(10, by), cmp.AllowUnexported(draws{})); d != "" {
 		t.Error(d)
 	}
-	if d := cmp.Diff([]draws{{crop: [2]int32{2, 3}}}, views(1, 32, 34, 28), cmp.AllowUnexported(draws{})); d != "" {
+	by = &recipe.Recipe{Height: 32, Width: 34, Crop: 28}
+	if d := cmp.Diff([]draws{{crop: [2]int32{2, 3}}}, views(1, by), cmp.AllowUnexported(draws{})); d != "" {
 		t.Error(d)
 	}
 }

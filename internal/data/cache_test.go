@@ -3,8 +3,8 @@ package data
 import (
 	"testing"
 
-	"alexnet/internal/data/picture"
 	"alexnet/internal/machine"
+	"alexnet/internal/recipe"
 )
 
 // TestBudget: a quarter of what the process may use, which its control group says, and not the machine alone.
@@ -27,7 +27,8 @@ func TestBudget(t *testing.T) {
 
 // TestOneBudget: training and validation pictures share one budget, and who is read first changes nothing.
 func TestOneBudget(t *testing.T) {
-	const size = 6 * 5 * 3
+	small := &recipe.Recipe{Height: 5, Width: 6, Channels: 3}
+	size := int64(small.Pixels())
 	for _, c := range []struct {
 		name       string
 		pictures   int64 // that there is room for; the source has 3 and 2
@@ -47,7 +48,7 @@ func TestOneBudget(t *testing.T) {
 			}
 			kept := map[*Set]bool{}
 			for _, s := range sets {
-				v, err := s.view(picture.Prep{}, 5, 6, false)
+				v, err := s.view(small, false)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -56,20 +57,20 @@ func TestOneBudget(t *testing.T) {
 			if kept[train] != c.train || kept[val] != c.val {
 				t.Errorf("%s, validation first: %t: kept %t and %t", c.name, valFirst, kept[train], kept[val])
 			}
-			if v, err := val.view(picture.Prep{}, 5, 6, true); err != nil || v.slab != nil {
+			if v, err := val.view(small, true); err != nil || v.slab != nil {
 				t.Errorf("%s: kept though told not to (%v)", c.name, err)
 			}
 		}
 	}
 }
 
-// TestOtherPrepsShareTheBudget: pictures that are made in two ways take from the same budget.
-func TestOtherPrepsShareTheBudget(t *testing.T) {
+// TestOtherRecipesShareTheBudget: pictures that are made in two ways take from the same budget.
+func TestOtherRecipesShareTheBudget(t *testing.T) {
 	source := &cache{left: 10 * 8 * 8, kept: map[viewKey][]*Set{}}
 	set := newSet(make([]Record, 3), nil, source)
-	for n, p := range []picture.Prep{{Resize: 8, Channels: 1}, {Resize: 8, Channels: 3}, {Resize: 8, Channels: 1}} {
-		v, err := set.view(p, 8, 8, false)
-		if want := p.Channels == 1; err != nil || (v.slab != nil) != want {
+	for n, channels := range []int{1, 3, 1} {
+		v, err := set.view(&recipe.Recipe{Resize: 8, Height: 8, Width: 8, Channels: channels}, false)
+		if want := channels == 1; err != nil || (v.slab != nil) != want {
 			t.Errorf("view %d: kept %t, want %t (%v)", n, v.slab != nil, want, err)
 		}
 	}
@@ -78,7 +79,7 @@ func TestOtherPrepsShareTheBudget(t *testing.T) {
 // TestCloseForgets: a closed source holds no pictures.
 func TestCloseForgets(t *testing.T) {
 	src := New(Contents{Classes: []string{"a"}, Train: []Record{{Name: "1"}}}, Memory{pngOf(t, 6, 5, 1)}, 0, 0)
-	if _, err := ComputeStats(t.Context(), src.Train, picture.Prep{}, 1, nil); err != nil {
+	if _, err := Measure(t.Context(), src.Train, recipe.Recipe{Channels: 3}, 1, nil); err != nil {
 		t.Fatal(err)
 	}
 	if len(src.Train.views) != 1 {

@@ -6,9 +6,11 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"alexnet/internal/config"
 	"alexnet/internal/data"
 	"alexnet/internal/data/demo"
 	"alexnet/internal/data/picture"
+	"alexnet/internal/recipe"
 )
 
 // The definition, in float64 and in one loop, on real colours.
@@ -17,10 +19,18 @@ func TestStatsAgainstDefinition(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := data.ComputeStats(t.Context(), src.Train, picture.Prep{Resize: 12}, 0, nil)
+	by := recipe.Recipe{Resize: 12, Channels: 3, MeanKind: config.MeanImage}
+	s, err := data.Measure(t.Context(), src.Train, by, 0, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
+	by.MeanKind = config.MeanChannel
+	color, err := data.Measure(t.Context(), src.Train, by, 0, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := picture.NewDecoder()
+	defer d.Close()
 	var pixels [][3]float64
 	first := 0.
 	for i := range src.Train.Len() {
@@ -28,7 +38,7 @@ func TestStatsAgainstDefinition(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		pic, err := (picture.Prep{Resize: 12}).Decode(raw, nil)
+		pic, err := d.Decode(raw, 12, 3, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -39,7 +49,7 @@ func TestStatsAgainstDefinition(t *testing.T) {
 			})
 		}
 	}
-	if got := s.MeanImage[12*12+5*12+7]; math.Abs(float64(got)-first) > 1e-4 {
+	if got := s.Mean[12*12+5*12+7]; math.Abs(float64(got)-first) > 1e-4 {
 		t.Errorf("mean of green at row 5, column 7 is %g, want %g", got, first)
 	}
 	var mean [3]float64
@@ -49,8 +59,8 @@ func TestStatsAgainstDefinition(t *testing.T) {
 		}
 	}
 	for c := range mean {
-		if math.Abs(float64(s.MeanChannel[c])-mean[c]) > 1e-4 {
-			t.Errorf("mean of channel %d is %g, want %g", c, s.MeanChannel[c], mean[c])
+		if math.Abs(float64(color.Mean[c])-mean[c]) > 1e-4 {
+			t.Errorf("mean of channel %d is %g, want %g", c, color.Mean[c], mean[c])
 		}
 	}
 	for k := range 3 { // the variance along each eigenvector is its eigenvalue; eigenvectors have length 1
@@ -58,42 +68,43 @@ func TestStatsAgainstDefinition(t *testing.T) {
 		for _, p := range pixels {
 			along := 0.
 			for c := range 3 {
-				along += s.Eigvec[c][k] * (p[c] - mean[c])
+				along += s.Colors.Eigvec[c][k] * (p[c] - mean[c])
 			}
 			variance += along * along / float64(len(pixels))
 		}
 		largest := 0.
 		for c := range 3 {
-			length += s.Eigvec[c][k] * s.Eigvec[c][k]
-			if math.Abs(s.Eigvec[c][k]) > math.Abs(largest) {
-				largest = s.Eigvec[c][k]
+			length += s.Colors.Eigvec[c][k] * s.Colors.Eigvec[c][k]
+			if math.Abs(s.Colors.Eigvec[c][k]) > math.Abs(largest) {
+				largest = s.Colors.Eigvec[c][k]
 			}
 		}
-		if math.Abs(math.Sqrt(variance)-s.Stdev[k]) > 1e-6 || math.Abs(length-1) > 1e-12 || largest < 0 {
-			t.Errorf("component %d: stdev %g, measured %g; length^2 %g, largest %g", k, s.Stdev[k], math.Sqrt(variance),
-				length, largest)
+		if math.Abs(math.Sqrt(variance)-s.Colors.Stdev[k]) > 1e-6 || math.Abs(length-1) > 1e-12 || largest < 0 {
+			t.Errorf("component %d: stdev %g, measured %g; length^2 %g, largest %g", k, s.Colors.Stdev[k],
+				math.Sqrt(variance), length, largest)
 		}
 	}
-	if !(s.Stdev[0] <= s.Stdev[1] && s.Stdev[1] <= s.Stdev[2]) {
-		t.Errorf("stdev %v are not ascending", s.Stdev)
+	if !(s.Colors.Stdev[0] <= s.Colors.Stdev[1] && s.Colors.Stdev[1] <= s.Colors.Stdev[2]) {
+		t.Errorf("stdev %v are not ascending", s.Colors.Stdev)
 	}
 }
 
 func TestStatsDoNotDependOnWorkers(t *testing.T) {
-	var first *data.Stats
+	var first *recipe.Recipe
 	for _, workers := range []int{1, 2, 7, 0} {
 		src, err := demo.Open(demo.Options{Train: 4, Val: 1, Size: 16})
 		if err != nil {
 			t.Fatal(err)
 		}
-		s, err := data.ComputeStats(t.Context(), src.Train, picture.Prep{Resize: 20}, workers, nil)
+		s, err := data.Measure(t.Context(), src.Train,
+			recipe.Recipe{Resize: 20, Channels: 3, MeanKind: config.MeanImage}, workers, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
 		if first == nil {
-			first = s
+			first = &s
 		}
-		if d := cmp.Diff(first, s); d != "" { // bit for bit
+		if d := cmp.Diff(first, &s); d != "" { // bit for bit
 			t.Errorf("%d workers: %s", workers, d)
 		}
 	}

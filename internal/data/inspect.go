@@ -44,10 +44,9 @@ type Unreadable struct {
 	Reason string `json:"reason"`
 }
 
-// Inspect decodes every picture once, with workers goroutines (0: GOMAXPROCS), and reports what there is. maxPixels is
-// as in picture.Prep. It fails only when ctx ends; progress, where not nil, is called now and then with the number of
-// pictures seen so far.
-func Inspect(ctx context.Context, src *Source, workers, maxPixels int, progress func(done, total int)) (
+// Inspect decodes every picture once, with workers goroutines (0: GOMAXPROCS), and reports what there is. It fails only
+// when ctx ends; progress, where not nil, is called now and then with the number of pictures seen so far.
+func Inspect(ctx context.Context, src *Source, workers int, progress func(done, total int)) (
 	*SourceInfo, error,
 ) {
 	info := &SourceInfo{
@@ -64,7 +63,7 @@ func Inspect(ctx context.Context, src *Source, workers, maxPixels int, progress 
 	for _, r := range src.Val.records {
 		info.Classes[r.Label].Val++
 	}
-	files, err := examine(ctx, src, workers, maxPixels, progress)
+	files, err := examine(ctx, src, workers, progress)
 	if err != nil {
 		return nil, err
 	}
@@ -79,7 +78,7 @@ type examined struct {
 }
 
 // examine decodes all pictures, training set first.
-func examine(ctx context.Context, src *Source, workers, maxPixels int, progress func(done, total int)) (
+func examine(ctx context.Context, src *Source, workers int, progress func(done, total int)) (
 	[]examined, error,
 ) {
 	files := make([]examined, src.Train.Len()+src.Val.Len())
@@ -103,7 +102,7 @@ func examine(ctx context.Context, src *Source, workers, maxPixels int, progress 
 				if k >= set.Len() {
 					set, k = src.Val, i-set.Len()
 				}
-				pic, err := r.load(ctx, set, k, picture.Prep{MaxPixels: maxPixels}, pixels)
+				pic, err := r.load(ctx, set, k, 0, 3, pixels)
 				if err == nil {
 					pixels = pic.Pixels
 				}

@@ -16,7 +16,7 @@ func TestInspect(t *testing.T) {
 	})
 	src := open(t, dir, .1, 1)
 	var last [2]int
-	got, err := Inspect(t.Context(), src, 2, 0, func(done, total int) { last = [2]int{done, total} })
+	got, err := Inspect(t.Context(), src, 2, func(done, total int) { last = [2]int{done, total} })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -38,14 +38,14 @@ func TestInspect(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := Inspect(ctx, src, 1, 0, nil); !errors.Is(err, context.Canceled) {
+	if _, err := Inspect(ctx, src, 1, nil); !errors.Is(err, context.Canceled) {
 		t.Errorf("cancelled: error %v", err)
 	}
 }
 
 func TestInspectPhotos(t *testing.T) {
 	src := open(t, sharedData(t, "photos.tar"), 0, 1)
-	info, err := Inspect(t.Context(), src, 0, 0, nil)
+	info, err := Inspect(t.Context(), src, 0, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

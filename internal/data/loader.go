@@ -8,21 +8,21 @@ import (
 	"sync/atomic"
 	"time"
 
-	"alexnet/internal/data/picture"
+	"alexnet/internal/config"
+	"alexnet/internal/recipe"
 )
 
 // LoaderOptions say what a Loader makes of a set.
 type LoaderOptions struct {
-	Batch         int // rows of a batch
-	Prep          picture.Prep
-	Height, Width int // of the pictures in a batch, as Prep makes them
-	Crop          int // the net's input size: crops are Crop x Crop; 0: the whole picture, which must then be square
-	Train         bool
-	Augment       Augment // where Train
-	Views         int     // rows of each picture in evaluation: 1 (or 0), or 10
-	Seed          uint64
-	Workers       int  // goroutines that decode; 0: GOMAXPROCS
-	Strict        bool // the first picture that cannot be read is an error
+	Batch int // rows of a batch
+	// Recipe is how pictures are decoded, cropped (Crop 0: not at all, and pictures must be square) and coloured.
+	Recipe  recipe.Recipe
+	Train   bool
+	Augment config.Augment // where Train; its Crop empty: RandomCrop
+	Views   int            // rows of each picture in evaluation: 1 (or 0), or 10
+	Seed    uint64
+	Workers int  // goroutines that decode; 0: GOMAXPROCS
+	Strict  bool // the first picture that cannot be read is an error
 	// told of each picture that cannot be read, once in a run, by the goroutine that calls Next; or nil
 	OnBad func(*BadPicture)
 	// every picture is read and decoded each time; otherwise they stay in memory if the whole set fits into what the
@@ -101,13 +101,13 @@ func NewLoader(set *Set, o LoaderOptions) (*Loader, error) {
 	if o.Views == 0 {
 		o.Views = 1
 	}
-	if o.Crop == 0 {
-		o.Crop = o.Height
+	if o.Recipe.Crop == 0 {
+		o.Recipe.Crop = o.Recipe.Height
 	}
 	if err := o.check(); err != nil {
 		return nil, err
 	}
-	v, err := set.view(o.Prep, o.Height, o.Width, o.NoCache)
+	v, err := set.view(&o.Recipe, o.NoCache)
 	if err != nil {
 		return nil, err
 	}
@@ -117,7 +117,7 @@ func NewLoader(set *Set, o LoaderOptions) (*Loader, error) {
 	}
 	l.ctx, l.stop = context.WithCancel(context.Background())
 	if !o.Train {
-		l.eval = views(o.Views, o.Height, o.Width, o.Crop)
+		l.eval = views(o.Views, &o.Recipe)
 	}
 	for range ahead {
 		l.free = append(l.free, &slot{
@@ -138,10 +138,15 @@ func (o *LoaderOptions) check() error {
 		return fmt.Errorf("%d views of each picture: evaluation has 1 or 10, training 1", o.Views)
 	case o.Batch < o.Views:
 		return fmt.Errorf("batch of %d rows, but each picture takes %d", o.Batch, o.Views)
-	case o.Crop < 1 || o.Crop > o.Height || o.Crop > o.Width:
-		return fmt.Errorf("crop of %dx%d from pictures of %dx%d", o.Crop, o.Crop, o.Width, o.Height)
+	case o.Recipe.Crop < 1 || o.Recipe.Crop > o.Recipe.Height || o.Recipe.Crop > o.Recipe.Width:
+		return fmt.Errorf("crop of %dx%d from pictures of %dx%d", o.Recipe.Crop, o.Recipe.Crop, o.Recipe.Width,
+			o.Recipe.Height)
 	}
-	return o.Augment.check(o.Train)
+	switch o.Augment.Crop {
+	case "", config.RandomCrop, config.CenterCrop:
+		return nil
+	}
+	return fmt.Errorf("augment.crop is %q, want %s or %s", o.Augment.Crop, config.RandomCrop, config.CenterCrop)
 }
 
 // work decodes pictures until the Loader is closed.
@@ -279,7 +284,7 @@ func (l *Loader) emit(dst Rows, s *slot, row int) bool {
 	}
 	rows := l.eval
 	if l.o.Train {
-		rows = []draws{l.o.Augment.draw(l.o.Seed, s.epoch, index, l.o.Height, l.o.Width, l.o.Crop)}
+		rows = []draws{draw(&l.o.Augment, l.o.Seed, s.epoch, index, &l.o.Recipe)}
 	}
 	for k, d := range rows {
 		r := row*len(rows) + k

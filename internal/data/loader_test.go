@@ -10,7 +10,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
-	"alexnet/internal/data/picture"
+	"alexnet/internal/config"
+	"alexnet/internal/recipe"
 )
 
 // row is one row of a batch with all that belongs to it, for pictures of numbered: 6x5, of one grey value.
@@ -65,7 +66,7 @@ func take(t interface {
 
 func newLoader(t testing.TB, set *Set, o LoaderOptions) *Loader {
 	t.Helper()
-	o.Height, o.Width = 5, 6
+	o.Recipe.Height, o.Recipe.Width, o.Recipe.Channels = 5, 6, 3
 	l, err := NewLoader(set, o)
 	if err != nil {
 		t.Fatal(err)
@@ -74,9 +75,15 @@ func newLoader(t testing.TB, set *Set, o LoaderOptions) *Loader {
 	return l
 }
 
+// cropped is a recipe for nets that see squares of this side.
+func cropped(side int) recipe.Recipe { return recipe.Recipe{Crop: side} }
+
 func trainOptions(batch int) LoaderOptions {
-	s := &Stats{Stdev: [3]float64{1, 2, 3}, Eigvec: [3][3]float64{{1, 0, 0}, {0, 1, 0}, {0, 0, 1}}}
-	return LoaderOptions{Batch: batch, Crop: 3, Train: true, Seed: 5, Augment: Augment{Flip: true, Color: .1, Stats: s}}
+	o := LoaderOptions{Batch: batch, Recipe: cropped(3), Train: true, Seed: 5}
+	o.Augment = config.Augment{Flip: true, Color: .1}
+	o.Recipe.Colors.Stdev = [3]float64{1, 2, 3}
+	o.Recipe.Colors.Eigvec = [3][3]float64{{1, 0, 0}, {0, 1, 0}, {0, 0, 1}}
+	return o
 }
 
 // In training every epoch has each picture once, in an order of its own, with its label; batches stop at the epoch's
@@ -109,7 +116,7 @@ func TestLoaderEpochs(t *testing.T) {
 
 // In evaluation pictures come in their order, as centre crops, and begin again after the end.
 func TestLoaderEvaluation(t *testing.T) {
-	l := newLoader(t, numbered(t, 5), LoaderOptions{Batch: 3, Crop: 3, Augment: Augment{Flip: true}})
+	l := newLoader(t, numbered(t, 5), LoaderOptions{Batch: 3, Recipe: cropped(3), Augment: config.Augment{Flip: true}})
 	for _, want := range [][]uint8{{0, 1, 2}, {3, 4}, {0, 1, 2}} {
 		var got []uint8
 		for _, r := range take(t, l) {
@@ -125,7 +132,7 @@ func TestLoaderEvaluation(t *testing.T) {
 }
 
 func TestLoaderTenViews(t *testing.T) {
-	l := newLoader(t, numbered(t, 3, 1), LoaderOptions{Batch: 25, Crop: 3, Views: 10})
+	l := newLoader(t, numbered(t, 3, 1), LoaderOptions{Batch: 25, Recipe: cropped(3), Views: 10})
 	var got []row
 	for _, n := range []int{20, 10} {
 		rows := take(t, l)
@@ -134,7 +141,7 @@ func TestLoaderTenViews(t *testing.T) {
 		}
 		got = append(got, rows...)
 	}
-	all := views(10, 5, 6, 3)
+	all := views(10, &recipe.Recipe{Height: 5, Width: 6, Crop: 3})
 	for r, have := range got {
 		want := row{
 			Sample: uint64(r / 10), Value: uint8(r / 10), Label: int32(r / 10), Crop: all[r%10].crop,
@@ -164,7 +171,7 @@ func TestLoaderIsDeterministic(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		o := trainOptions(rapid.IntRange(1, 40).Draw(rt, "batch"))
 		o.Workers = rapid.IntRange(1, 6).Draw(rt, "workers")
-		o.Height, o.Width = 5, 6
+		o.Recipe.Height, o.Recipe.Width, o.Recipe.Channels = 5, 6, 3
 		k := rapid.IntRange(0, 1).Draw(rt, "cached")
 		o.NoCache = k == 0
 		l, err := NewLoader(sets[k], o)
@@ -196,7 +203,8 @@ func TestLoaderIsDeterministic(t *testing.T) {
 func TestLoaderBadPictures(t *testing.T) {
 	set := numbered(t, 6, 1, 4)
 	var told []string
-	o := LoaderOptions{Batch: 4, OnBad: func(b *BadPicture) { told = append(told, b.Name) }, NoCache: true, Crop: 5}
+	o := LoaderOptions{Batch: 4, NoCache: true, Recipe: cropped(5)}
+	o.OnBad = func(b *BadPicture) { told = append(told, b.Name) }
 	l := newLoader(t, set, o)
 	for range 3 { // three epochs
 		for range 2 {
@@ -222,7 +230,7 @@ func TestLoaderBadPictures(t *testing.T) {
 // What was found bad is not read again: a run does not change its mind, and does not pay each epoch.
 func TestLoaderReadsBadPicturesOnce(t *testing.T) {
 	set := numbered(t, 4, 2)
-	l := newLoader(t, set, LoaderOptions{Batch: 4, Crop: 5, NoCache: true})
+	l := newLoader(t, set, LoaderOptions{Batch: 4, Recipe: cropped(5), NoCache: true})
 	for range 2 {
 		if rows := take(t, l); rows[2].Label != -1 {
 			t.Errorf("picture 2 was read: %+v", rows[2])
@@ -235,7 +243,7 @@ func TestLoaderReadsBadPicturesOnce(t *testing.T) {
 // loader stands keeps what is decoded.
 func TestLoaderLooksAhead(t *testing.T) {
 	set := numbered(t, 8)
-	eval, training := newLoader(t, set, LoaderOptions{Batch: 4, Crop: 5}), newLoader(t, set, trainOptions(4))
+	eval, training := newLoader(t, set, LoaderOptions{Batch: 4, Recipe: cropped(5)}), newLoader(t, set, trainOptions(4))
 	for n, want := range []int{1, 0, 1} { // batches under way after batch n of 2 in an epoch
 		take(t, eval)
 		take(t, training)
@@ -256,7 +264,7 @@ func TestLoaderLooksAhead(t *testing.T) {
 }
 
 func TestLoaderStrict(t *testing.T) {
-	l := newLoader(t, numbered(t, 6, 4), LoaderOptions{Batch: 2, Strict: true, Crop: 5})
+	l := newLoader(t, numbered(t, 6, 4), LoaderOptions{Batch: 2, Strict: true, Recipe: cropped(5)})
 	take(t, l)
 	take(t, l)
 	for range 2 {
@@ -275,7 +283,7 @@ func TestLoaderStrict(t *testing.T) {
 func TestLoaderSizes(t *testing.T) {
 	set := numbered(t, 3)
 	set.store.(Memory)[1] = pngOf(t, 7, 5, 1)
-	l := newLoader(t, set, LoaderOptions{Batch: 3, Crop: 5})
+	l := newLoader(t, set, LoaderOptions{Batch: 3, Recipe: cropped(5)})
 	if rows := take(t, l); rows[1].Label != -1 || rows[0].Label != 0 || rows[2].Label != 2 {
 		t.Errorf("a picture of another size should be bad, the others not: %+v", rows)
 	}
@@ -286,17 +294,16 @@ func TestLoaderSizes(t *testing.T) {
 
 func TestLoaderRefuses(t *testing.T) {
 	set := numbered(t, 3)
-	ok := LoaderOptions{Batch: 10, Height: 5, Width: 6, Crop: 3}
+	ok := LoaderOptions{Batch: 10, Recipe: recipe.Recipe{Height: 5, Width: 6, Channels: 3, Crop: 3}}
 	for name, change := range map[string]func(*LoaderOptions){
 		"no batch":                     func(o *LoaderOptions) { o.Batch = 0 },
 		"two views":                    func(o *LoaderOptions) { o.Views = 2 },
 		"views in training":            func(o *LoaderOptions) { o.Views, o.Train = 10, true },
 		"batch smaller than the views": func(o *LoaderOptions) { o.Batch, o.Views = 9, 10 },
-		"crop larger than the picture": func(o *LoaderOptions) { o.Crop = 6 },
-		"whole picture, not square":    func(o *LoaderOptions) { o.Crop, o.Height = 0, 7 },
+		"crop larger than the picture": func(o *LoaderOptions) { o.Recipe.Crop = 6 },
+		"whole picture, not square":    func(o *LoaderOptions) { o.Recipe.Crop, o.Recipe.Height = 0, 7 },
 		"unknown crop":                 func(o *LoaderOptions) { o.Augment.Crop = "middle" },
-		"colour without statistics":    func(o *LoaderOptions) { o.Train, o.Augment.Color = true, .1 },
-		"size against preparation":     func(o *LoaderOptions) { o.Prep.Resize = 6 },
+		"size against preparation":     func(o *LoaderOptions) { o.Recipe.Resize = 6 },
 	} {
 		o := ok
 		change(&o)
@@ -342,7 +349,7 @@ func TestLoaderClose(t *testing.T) {
 // Two loaders and the statistics share what one of them decoded.
 func TestDecodedOnce(t *testing.T) {
 	set := numbered(t, 6)
-	if _, err := ComputeStats(context.Background(), set, picture.Prep{}, 3, nil); err != nil {
+	if _, err := Measure(context.Background(), set, recipe.Recipe{Channels: 3}, 3, nil); err != nil {
 		t.Fatal(err)
 	}
 	for i := range set.store.(Memory) {
@@ -377,7 +384,8 @@ func TestLoaderAllocates(t *testing.T) {
 func BenchmarkLoader(b *testing.B) {
 	src := open(b, sharedData(b, "cifar10-test.tar"), 0, 1)
 	l, err := NewLoader(src.Train, LoaderOptions{
-		Batch: 128, Height: 32, Width: 32, Crop: 28, Train: true, Augment: Augment{Flip: true},
+		Batch: 128, Recipe: recipe.Recipe{Height: 32, Width: 32, Channels: 3, Crop: 28}, Train: true,
+		Augment: config.Augment{Flip: true},
 	})
 	if err != nil {
 		b.Fatal(err)

@@ -6,6 +6,7 @@ import (
 
 	"alexnet/internal/data/picture"
 	"alexnet/internal/files"
+	"alexnet/internal/recipe"
 )
 
 // reader reads and decodes pictures. It owns what one goroutine reuses from one picture to the next.
@@ -19,44 +20,49 @@ func newReader() *reader { return &reader{decoder: picture.NewDecoder()} }
 
 func (r *reader) close() { r.decoder.Close() }
 
-// load reads and decodes picture i of a set. Errors are those of Set.Read.
-func (r *reader) load(ctx context.Context, set *Set, i int, p picture.Prep, dst []uint8) (picture.Picture, error) {
+// load reads and decodes picture i of a set; resize and channels are picture.Decoder's. Errors are those of Set.Read.
+func (r *reader) load(ctx context.Context, set *Set, i, resize, channels int, dst []uint8) (picture.Picture, error) {
 	raw, err := set.Read(ctx, i, r.raw)
 	if err != nil {
 		return picture.Picture{}, err
 	}
 	r.raw = raw
-	pic, err := r.decoder.Decode(raw, p, dst)
+	pic, err := r.decoder.Decode(raw, resize, channels, dst)
 	if err != nil {
 		return picture.Picture{}, set.badPicture(i, err)
+	}
+	if pic.File.Format == "jpeg" {
+		set.jpeg.Store(true)
 	}
 	return pic, nil
 }
 
-// DecodeFile reads and decodes a single file. Failures are *BadPicture with the path as name.
-func DecodeFile(fsys files.Reader, path string, p picture.Prep) (picture.Picture, error) {
+// DecodeFile reads a single file and decodes it by a recipe. Failures are *BadPicture with the path as name.
+func DecodeFile(fsys files.Reader, path string, by *recipe.Recipe) (picture.Picture, error) {
 	raw, err := readFile(fsys, path, nil)
 	if err != nil {
 		return picture.Picture{}, &BadPicture{Name: path, Err: err}
 	}
-	pic, err := p.Decode(raw, nil)
+	d := picture.NewDecoder()
+	defer d.Close()
+	pic, err := d.Decode(raw, by.Resize, by.Channels, nil)
 	if err != nil {
 		return picture.Picture{}, &BadPicture{Name: path, Err: err}
 	}
 	return pic, nil
 }
 
-// PictureSize is the height and width that the pictures of the set have after Prep: Resize x Resize, or else the size
-// of the first readable one.
-func (s *Set) PictureSize(ctx context.Context, p picture.Prep) (height, width int, err error) {
-	if p.Resize > 0 {
-		return p.Resize, p.Resize, nil
+// PictureSize is the height and width of the set's pictures by a recipe: Resize x Resize, or else the size of the first
+// readable one.
+func (s *Set) PictureSize(ctx context.Context, by *recipe.Recipe) (height, width int, err error) {
+	if by.Resize > 0 {
+		return by.Resize, by.Resize, nil
 	}
 	r := newReader()
 	defer r.close()
 	var first error
 	for i := range s.records {
-		pic, err := r.load(ctx, s, i, p, nil)
+		pic, err := r.load(ctx, s, i, 0, by.Channels, nil)
 		switch {
 		case err == nil:
 			return pic.Height, pic.Width, nil

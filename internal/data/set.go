@@ -5,6 +5,7 @@ import (
 	"errors"
 	"sort"
 	"sync"
+	"sync/atomic"
 )
 
 // Set is an ordered list of labelled pictures: sorted by class, then by name.
@@ -17,6 +18,8 @@ type Set struct {
 	views    map[viewKey]*view
 	bad      map[int]*BadPicture // found so far, by number
 	reported map[int]bool        // told to some OnBad
+
+	jpeg atomic.Bool // one was decoded
 }
 
 // newSet makes a set and takes it into a cache.
@@ -37,6 +40,9 @@ func (s *Set) Name(i int) string { return s.records[i].Name }
 
 // Label is the number of its class.
 func (s *Set) Label(i int) int32 { return s.records[i].Label }
+
+// MetJPEG tells whether a JPEG was decoded so far: whether it matters what decodes them.
+func (s *Set) MetJPEG() bool { return s.jpeg.Load() }
 
 // Read gives the file of picture i, in buf where it fits. Many goroutines may call it at once. It fails with a
 // *SourceFault where the source failed and not the picture, with a *BadPicture where the picture did, and with ctx's

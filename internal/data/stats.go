@@ -10,21 +10,9 @@ import (
 
 	"gonum.org/v1/gonum/mat"
 
-	"alexnet/internal/data/picture"
+	"alexnet/internal/config"
+	"alexnet/internal/recipe"
 )
-
-// Stats describe the pictures of a training set after picture.Prep, in units of 0..255.
-type Stats struct {
-	Height, Width, Channels int
-	Pictures                int       // that could be read
-	MeanImage               []float32 // (Channels, Height, Width)
-	MeanChannel             []float32 // (Channels)
-	// Principal components of the pixels' colours: column k of Eigvec is a unit eigenvector of the RGB covariance
-	// matrix, its largest component positive, and Stdev[k] the root of its eigenvalue, ascending (19.72, 37.09, 121.78
-	// on ImageNet). Zero with one channel.
-	Eigvec [3][3]float64
-	Stdev  [3]float64
-}
 
 // tally is one worker's share of the sums. They are whole numbers, so that neither the number of workers nor their
 // order can change the result by a bit.
@@ -34,21 +22,24 @@ type tally struct {
 	product  [3][3]uint64 // over all pixels: at most 255^2 each, so 2.8e14 pixels fit
 }
 
-// ComputeStats goes over the training set once, with workers goroutines (0: GOMAXPROCS). Pictures that cannot be
-// read are told to onBad (may be nil; called from one goroutine at a time, once for each picture of a Set in a run) and
-// left out. Fails when ctx ends or no picture can be read. Pictures are kept in memory for the Loader where the whole
-// set fits, as LoaderOptions has it.
-func ComputeStats(ctx context.Context, set *Set, p picture.Prep, workers int, onBad func(*BadPicture)) (*Stats, error) {
-	height, width, err := set.PictureSize(ctx, p)
-	if err != nil {
-		return nil, err
+// Measure goes over the training set once, with workers goroutines (0: GOMAXPROCS), and completes a recipe: with the
+// size of the pictures, the mean of its kind and the colours. Pictures that cannot be read are told to onBad (may be
+// nil; called from one goroutine at a time, once for each picture of a Set in a run) and left out. Fails when ctx ends
+// or no picture can be read. Pictures are kept in memory for the Loader where the whole set fits, as LoaderOptions has
+// it.
+func Measure(
+	ctx context.Context, set *Set, by recipe.Recipe, workers int, onBad func(*BadPicture),
+) (recipe.Recipe, error) {
+	var err error
+	if by.Height, by.Width, err = set.PictureSize(ctx, &by); err != nil {
+		return by, err
 	}
 	if set.Len() == 0 {
-		return nil, unreadable(set, nil)
+		return by, unreadable(set, nil)
 	}
-	v, err := set.view(p, height, width, false)
+	v, err := set.view(&by, false)
 	if err != nil {
-		return nil, err
+		return by, err
 	}
 	total := &tally{image: make([]uint64, v.size())}
 	var (
@@ -71,12 +62,12 @@ func ComputeStats(ctx context.Context, set *Set, p picture.Prep, workers int, on
 	}
 	wg.Wait()
 	if err := ctx.Err(); err != nil {
-		return nil, err
+		return by, err
 	}
 	if total.pictures == 0 {
-		return nil, unreadable(set, set.Bad()[0])
+		return by, unreadable(set, set.Bad()[0])
 	}
-	return total.stats(v)
+	return by, total.complete(&by)
 }
 
 // workerCount is n, or for 0 as many as run at a time: GOMAXPROCS, which Go takes from the affinity and the quota of
@@ -106,7 +97,7 @@ func (t *tally) sum(ctx context.Context, v *view, next *atomic.Int64, bad func(i
 			bad(i, b)
 			continue
 		}
-		t.add(pixels, v.prep.Channels)
+		t.add(pixels, v.channels)
 	}
 }
 
@@ -144,25 +135,28 @@ func (t *tally) merge(o *tally) {
 	}
 }
 
-func (t *tally) stats(v *view) (*Stats, error) {
-	channels, area := v.prep.Channels, v.height*v.width
-	s := &Stats{
-		Height: v.height, Width: v.width, Channels: channels, Pictures: t.pictures,
-		MeanImage: make([]float32, channels*area), MeanChannel: make([]float32, channels),
-	}
+// complete writes the mean and the colours.
+func (t *tally) complete(r *recipe.Recipe) error {
+	channels, area := r.Channels, r.Height*r.Width
+	image := make([]float32, channels*area)
+	color := make([]float32, channels)
 	mean := make([]float64, channels)
 	for c := range channels {
 		sum := uint64(0)
 		for i := range area {
 			x := t.image[i*channels+c]
 			sum += x
-			s.MeanImage[c*area+i] = float32(float64(x) / float64(t.pictures))
+			image[c*area+i] = float32(float64(x) / float64(t.pictures))
 		}
 		mean[c] = float64(sum) / float64(t.pictures*area)
-		s.MeanChannel[c] = float32(mean[c])
+		color[c] = float32(mean[c])
+	}
+	r.Mean, r.MeanShape = image, []int{channels, r.Height, r.Width}
+	if r.MeanKind == config.MeanChannel {
+		r.Mean, r.MeanShape = color, []int{channels}
 	}
 	if channels != 3 {
-		return s, nil
+		return nil
 	}
 	cov := mat.NewSymDense(3, nil)
 	for i := range 3 {
@@ -170,11 +164,11 @@ func (t *tally) stats(v *view) (*Stats, error) {
 			cov.SetSym(i, k, float64(t.product[i][k])/float64(t.pictures*area)-mean[i]*mean[k])
 		}
 	}
-	return s, s.principal(cov)
+	return principal(cov, &r.Colors)
 }
 
-// principal fills Eigvec and Stdev. Eigenvectors are unique up to their sign, which is settled here.
-func (s *Stats) principal(cov *mat.SymDense) error {
+// principal fills the colours from their covariance. Eigenvectors are unique up to their sign, which is settled here.
+func principal(cov *mat.SymDense, colors *recipe.Colors) error {
 	var eigen mat.EigenSym
 	if !eigen.Factorize(cov, true) {
 		return errors.New("principal components of colour: the eigenvalues did not converge")
@@ -190,9 +184,9 @@ func (s *Stats) principal(cov *mat.SymDense) error {
 		}
 		sign := math.Copysign(1, vectors.At(largest, k))
 		for c := range 3 {
-			s.Eigvec[c][k] = sign * vectors.At(c, k)
+			colors.Eigvec[c][k] = sign * vectors.At(c, k)
 		}
-		s.Stdev[k] = math.Sqrt(max(value, 0)) // rounding may leave -1e-13 where all pixels are grey
+		colors.Stdev[k] = math.Sqrt(max(value, 0)) // rounding may leave -1e-13 where all pixels are grey
 	}
 	return nil
 }

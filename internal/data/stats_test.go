@@ -9,60 +9,68 @@ import (
 	"strings"
 	"testing"
 
-	"alexnet/internal/data/picture"
+	"alexnet/internal/config"
+	"alexnet/internal/recipe"
 )
 
 func TestStatsByHand(t *testing.T) {
 	set := numbered(t, 5, 2) // grey pictures of 0, 1, 3, 4
 	var bad []string
-	s, err := ComputeStats(t.Context(), set, picture.Prep{}, 2, func(b *BadPicture) { bad = append(bad, b.Name) })
+	by := recipe.Recipe{Channels: 3, MeanKind: config.MeanImage}
+	s, err := Measure(t.Context(), set, by, 2, func(b *BadPicture) { bad = append(bad, b.Name) })
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !slices.Equal(bad, []string{"0003"}) || s.Pictures != 4 || s.Height != 5 || s.Width != 6 ||
-		len(s.MeanImage) != 3*5*6 {
-		t.Errorf("bad %v, %d pictures of %dx%d", bad, s.Pictures, s.Width, s.Height)
+	if !slices.Equal(bad, []string{"0003"}) || s.Height != 5 || s.Width != 6 ||
+		!slices.Equal(s.MeanShape, []int{3, 5, 6}) || s.Check() != nil {
+		t.Errorf("bad %v, pictures of %dx%d, mean of %v: %v", bad, s.Width, s.Height, s.MeanShape, s.Check())
 	}
-	for _, m := range append(s.MeanImage, s.MeanChannel...) {
+	by.MeanKind = config.MeanChannel
+	color, err := Measure(t.Context(), set, by, 2, nil)
+	if err != nil || !slices.Equal(color.MeanShape, []int{3}) {
+		t.Errorf("mean of %v: %v", color.MeanShape, err)
+	}
+	for _, m := range append(s.Mean, color.Mean...) { // (0+1+3+4)/4: the picture that cannot be read does not count
 		if m != 2 {
 			t.Fatalf("mean %g, want 2", m)
 		}
 	}
 	// All channels equal: variance (4+1+1+4)/4 = 2.5 in each, so one component along (1,1,1)/sqrt 3 with eigenvalue
 	// 7.5.
-	if want := math.Sqrt(7.5); math.Abs(s.Stdev[2]-want) > 1e-9 || s.Stdev[0] > 1e-6 || s.Stdev[1] > 1e-6 {
-		t.Errorf("stdev %v, want 0 0 %g", s.Stdev, want)
+	stdev := s.Colors.Stdev
+	if want := math.Sqrt(7.5); math.Abs(stdev[2]-want) > 1e-9 || stdev[0] > 1e-6 || stdev[1] > 1e-6 {
+		t.Errorf("stdev %v, want 0 0 %g", stdev, want)
 	}
 	for c := range 3 {
-		if math.Abs(s.Eigvec[c][2]-1/math.Sqrt(3)) > 1e-9 {
-			t.Errorf("eigenvector %v is not along grey", s.Eigvec)
+		if math.Abs(s.Colors.Eigvec[c][2]-1/math.Sqrt(3)) > 1e-9 {
+			t.Errorf("eigenvector %v is not along grey", s.Colors.Eigvec)
 		}
 	}
 }
 
 func TestStatsOfGrey(t *testing.T) {
-	s, err := ComputeStats(t.Context(), numbered(t, 3), picture.Prep{Channels: 1}, 1, nil)
-	if err != nil || len(s.MeanImage) != 30 || len(s.MeanChannel) != 1 || s.MeanChannel[0] != 1 ||
-		s.Stdev != [3]float64{} {
+	s, err := Measure(t.Context(), numbered(t, 3), recipe.Recipe{Channels: 1, MeanKind: config.MeanImage}, 1, nil)
+	if err != nil || len(s.Mean) != 30 || !slices.Equal(s.MeanShape, []int{1, 5, 6}) || s.Mean[0] != 1 ||
+		s.Colors.Stdev != [3]float64{} {
 		t.Errorf("%+v, %v", s, err)
 	}
 }
 
 func TestStatsErrors(t *testing.T) {
-	_, err := ComputeStats(t.Context(), numbered(t, 0), picture.Prep{Resize: 8}, 1, nil)
+	_, err := Measure(t.Context(), numbered(t, 0), recipe.Recipe{Resize: 8, Channels: 3}, 1, nil)
 	if !errors.Is(err, ErrNoData) {
 		t.Errorf("no pictures: error %v", err)
 	}
-	for _, p := range []picture.Prep{{}, {Resize: 8}} {
-		_, err := ComputeStats(t.Context(), numbered(t, 2, 0, 1), p, 1, nil)
+	for _, r := range []recipe.Recipe{{Channels: 3}, {Resize: 8, Channels: 3}} {
+		_, err := Measure(t.Context(), numbered(t, 2, 0, 1), r, 1, nil)
 		if !errors.Is(err, ErrNoData) || !strings.Contains(err.Error(), "none of 2 pictures") ||
 			!strings.Contains(err.Error(), "0001") {
-			t.Errorf("all unreadable, %+v: error %v", p, err)
+			t.Errorf("all unreadable, %+v: error %v", r, err)
 		}
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := ComputeStats(ctx, numbered(t, 5), picture.Prep{}, 1, nil); !errors.Is(err, context.Canceled) {
+	if _, err := Measure(ctx, numbered(t, 5), recipe.Recipe{Channels: 3}, 1, nil); !errors.Is(err, context.Canceled) {
 		t.Errorf("cancelled: error %v", err)
 	}
 }

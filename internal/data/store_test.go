@@ -13,8 +13,8 @@ import (
 	"testing"
 	"time"
 
-	"alexnet/internal/data/picture"
 	"alexnet/internal/files"
+	"alexnet/internal/recipe"
 )
 
 // faulty is the disk with failures: of calls with this name for files whose name holds at.
@@ -160,7 +160,7 @@ func TestFaultsAreCounted(t *testing.T) {
 		t.Fatal(err)
 	}
 	var told []*BadPicture
-	o := LoaderOptions{Batch: 2, Crop: 5, OnBad: func(b *BadPicture) { told = append(told, b) }}
+	o := LoaderOptions{Batch: 2, Recipe: cropped(5), OnBad: func(b *BadPicture) { told = append(told, b) }}
 	if rows := take(t, newLoader(t, src.Train, o)); rows[0].Label != -1 || rows[1].Label != 0 {
 		t.Errorf("rows %+v", rows)
 	}
@@ -185,7 +185,7 @@ func (*waiting) Close() error { return nil }
 func TestReadsEnd(t *testing.T) {
 	store := &waiting{}
 	src := New(Contents{Classes: []string{"a"}, Train: []Record{{Name: "a/1.png"}}}, store, 0, 0)
-	l := newLoader(t, src.Train, LoaderOptions{Batch: 1, Crop: 5})
+	l := newLoader(t, src.Train, LoaderOptions{Batch: 1, Recipe: cropped(5)})
 	l.Seek(0)
 	for store.reads.Load() == 0 {
 		time.Sleep(time.Millisecond)
@@ -193,12 +193,12 @@ func TestReadsEnd(t *testing.T) {
 	l.Close()
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
 	defer cancel()
-	prep := picture.Prep{Resize: 8}
-	_, err := ComputeStats(ctx, src.Train, prep, 1, func(b *BadPicture) { t.Errorf("told of %v", b) })
+	by := recipe.Recipe{Resize: 8, Channels: 3}
+	_, err := Measure(ctx, src.Train, by, 1, func(b *BadPicture) { t.Errorf("told of %v", b) })
 	if !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("statistics: error %v", err)
 	}
-	if _, _, err := src.Train.PictureSize(ctx, picture.Prep{}); !errors.Is(err, context.DeadlineExceeded) {
+	if _, _, err := src.Train.PictureSize(ctx, &recipe.Recipe{Channels: 3}); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("size: error %v", err)
 	}
 	if bad := src.Train.Bad(); len(bad) != 0 {
@@ -260,7 +260,7 @@ func TestLabelsOfTheSource(t *testing.T) {
 	if src.Split || src.Val.Len() != 1 || src.Val.Label(0) != 1 {
 		t.Errorf("%+v", src)
 	}
-	rows := take(t, newLoader(t, src.Train, LoaderOptions{Batch: 2, Crop: 5}))
+	rows := take(t, newLoader(t, src.Train, LoaderOptions{Batch: 2, Recipe: cropped(5)}))
 	if len(rows) != 2 || rows[0].Value != 7 || rows[0].Label != 0 || rows[1].Value != 9 || rows[1].Label != 1 {
 		t.Errorf("rows %+v", rows)
 	}

@@ -5,25 +5,23 @@ import (
 	"fmt"
 	"sync/atomic"
 
-	"alexnet/internal/data/picture"
+	"alexnet/internal/recipe"
 )
 
-// view is a set as one Prep makes it, with what is already known: decoded pictures, where the whole set fits into
-// memory, and pictures found bad. Everything that reads a set with the same Prep shares one view, so that the
+// view is a set as it is decoded by some recipes, with what is already known: decoded pictures, where the whole set
+// fits into memory, and pictures found bad. Everything that decodes a set alike shares one view, so that the
 // statistics, each epoch and each evaluation decode a picture once.
 type view struct {
-	set           *Set
-	prep          picture.Prep
-	height, width int
-	state         []atomic.Uint32 // by picture: unknown, claimed, cached or bad
-	slab          []uint8         // (pictures, height, width, channels), or nil when there is no room
+	set *Set
+	viewKey
+	state []atomic.Uint32 // by picture: unknown, claimed, cached or bad
+	slab  []uint8         // (pictures, height, width, channels), or nil when there is no room
 }
 
-// viewKey tells views of a set apart.
+// viewKey tells views of a set apart: it is what matters of a recipe until pictures are cropped.
 type viewKey struct {
-	prep          picture.Prep
-	height, width int
-	noCache       bool
+	resize, channels, height, width int
+	noCache                         bool
 }
 
 // States of a picture. A picture is claimed while one worker copies it into the slab; others that meet it decode it
@@ -35,24 +33,20 @@ const (
 	known // to be bad
 )
 
-// view gives the set's view for a Prep and the picture size it leads to; noCache as in LoaderOptions.
-func (s *Set) view(p picture.Prep, height, width int, noCache bool) (*view, error) {
-	p, err := p.Filled()
-	if err != nil {
-		return nil, err
+// view gives the set's view by a recipe whose size of pictures is known; noCache as in LoaderOptions.
+func (s *Set) view(by *recipe.Recipe, noCache bool) (*view, error) {
+	if by.Height < 1 || by.Width < 1 || (by.Resize > 0 && (by.Height != by.Resize || by.Width != by.Resize)) {
+		return nil, fmt.Errorf("pictures of %dx%d asked for, preparation makes them %dx%d", by.Width, by.Height,
+			by.Resize, by.Resize)
 	}
-	if height < 1 || width < 1 || (p.Resize > 0 && (height != p.Resize || width != p.Resize)) {
-		return nil, fmt.Errorf("pictures of %dx%d asked for, preparation makes them %dx%d", width, height, p.Resize,
-			p.Resize)
-	}
-	size := int64(height) * int64(width) * int64(p.Channels)
-	key := viewKey{p, height, width, noCache}
+	size := int64(by.Pixels())
+	key := viewKey{by.Resize, by.Channels, by.Height, by.Width, noCache}
 	keep := !noCache && s.cache.keeps(s, key, size)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	v := s.views[key]
 	if v == nil {
-		v = &view{set: s, prep: p, height: height, width: width, state: make([]atomic.Uint32, s.Len())}
+		v = &view{set: s, viewKey: key, state: make([]atomic.Uint32, s.Len())}
 		if keep {
 			v.slab = make([]uint8, size*int64(s.Len())) // the system hands out its pages as they are filled
 		}
@@ -62,7 +56,7 @@ func (s *Set) view(p picture.Prep, height, width int, noCache bool) (*view, erro
 }
 
 // size is the length of one picture.
-func (v *view) size() int { return v.height * v.width * v.prep.Channels }
+func (v *view) size() int { return v.height * v.width * v.channels }
 
 // load writes picture i to dst (size), or says why it cannot. When ctx ends the picture counts as bad for this call
 // only.
@@ -77,7 +71,7 @@ func (v *view) load(ctx context.Context, i int, dst []uint8, r *reader) *BadPict
 		return v.set.bad[i]
 	}
 	// a larger picture must not reach into what lies behind
-	pic, err := r.load(ctx, v.set, i, v.prep, dst[:len(dst):len(dst)])
+	pic, err := r.load(ctx, v.set, i, v.resize, v.channels, dst[:len(dst):len(dst)])
 	if err == nil && (pic.Height != v.height || pic.Width != v.width) {
 		err = fmt.Errorf("is %dx%d, the others are %dx%d: data.resize makes all pictures one size", pic.Width,
 			pic.Height, v.width, v.height)

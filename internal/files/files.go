@@ -10,6 +10,7 @@
 package files
 
 import (
+	"errors"
 	"io"
 	"io/fs"
 	"os"
@@ -21,6 +22,16 @@ type Reader interface {
 	Stat(name string) (fs.FileInfo, error)      // follows links
 	Lstat(name string) (fs.FileInfo, error)     // does not
 	ReadDir(name string) ([]fs.DirEntry, error) // sorted by name
+}
+
+// ReadFile reads a file whole.
+func ReadFile(fsys Reader, name string) ([]byte, error) {
+	f, err := fsys.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close() //nolint:errcheck // only read
+	return io.ReadAll(f)
 }
 
 // FS reads and writes.
@@ -45,8 +56,14 @@ type File interface {
 	Stat() (fs.FileInfo, error)
 	Truncate(size int64) error
 	Sync() error
-	Fd() uintptr // for locks
+
+	// Lock takes the file for this process, without waiting: ErrLocked where another open file has it. Closing the
+	// file, or the end of the process, however it ends, gives the lock back.
+	Lock() error
 }
+
+// ErrLocked says that another open file holds the lock.
+var ErrLocked = errors.New("locked by another process")
 
 // OS is the operating system's own files.
 var OS FS = system{}
@@ -64,8 +81,11 @@ func openFile(f *os.File, err error) (File, error) {
 	if err != nil {
 		return nil, err
 	}
-	return f, nil
+	return file{f}, nil
 }
+
+// file adds what package os lacks: Lock, which systems do in ways of their own.
+type file struct{ *os.File }
 
 func (system) Stat(name string) (fs.FileInfo, error) { return os.Stat(name) }
 

@@ -13,6 +13,7 @@ import (
 	"alexnet/internal/device"
 	"alexnet/internal/gpu/cuda"
 	"alexnet/internal/model"
+	"alexnet/internal/recipe"
 )
 
 // stepNames are the types of the steps that call cuDNN or cuBLAS, or wait for the other device or tell it something.
@@ -65,7 +66,7 @@ func compiled(t *testing.T, d *Device) (*Net, map[string]int) {
 	m, err := model.Open(arch, []device.Device{d})
 	must(t, err)
 	net, err := m.Compile(model.Options{
-		Rows: trainingRows, Train: true, Input: model.Preprocess{Height: trainingSide, Width: trainingSide},
+		Rows: trainingRows, Train: true, Input: recipe.Recipe{Height: trainingSide, Width: trainingSide},
 	})
 	must(t, err)
 	t.Cleanup(func() { must(t, net.Close()); must(t, m.Close()) })

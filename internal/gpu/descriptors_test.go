@@ -12,6 +12,7 @@ import (
 	"alexnet/internal/gpu/link"
 	"alexnet/internal/gpu/link/linktest"
 	"alexnet/internal/model"
+	"alexnet/internal/recipe"
 	"alexnet/internal/reference"
 )
 
@@ -52,7 +53,7 @@ func programs(t *testing.T, page *config.Config, devices int) []device.Program {
 	must(t, err)
 	in := arch.Input
 	net, err := m.Compile(model.Options{
-		Rows: page.Train.Batch, Train: true, Input: model.Preprocess{Height: in.H, Width: in.W},
+		Rows: page.Train.Batch, Train: true, Input: recipe.Recipe{Height: in.H, Width: in.W},
 	})
 	must(t, err)
 	return net.Plan().Programs

@@ -13,6 +13,7 @@ import (
 	"alexnet/internal/config"
 	"alexnet/internal/device"
 	"alexnet/internal/model"
+	"alexnet/internal/recipe"
 	"alexnet/internal/reference"
 )
 
@@ -116,7 +117,7 @@ func columnsNet(t *testing.T, rows int, p device.Precision) (*model.Net, error) 
 	must(t, err)
 	t.Cleanup(func() { must(t, m.Close()) })
 	return m.Compile(model.Options{
-		Rows: rows, Train: true, Precision: p, Input: model.Preprocess{Height: trainingSide, Width: trainingSide},
+		Rows: rows, Train: true, Precision: p, Input: recipe.Recipe{Height: trainingSide, Width: trainingSide},
 	})
 }
 

@@ -21,6 +21,7 @@ import (
 	"alexnet/internal/model"
 	"alexnet/internal/model/modeltest"
 	"alexnet/internal/philox"
+	"alexnet/internal/recipe"
 	"alexnet/internal/reference"
 )
 
@@ -77,7 +78,7 @@ func trainingOf(t *testing.T, cfg *config.Config, rows, side int, precision devi
 	tr.model, err = model.Open(arch, devs)
 	must(t, err)
 	tr.net, err = tr.model.Compile(model.Options{
-		Rows: rows, Train: true, Precision: precision, Input: model.Preprocess{
+		Rows: rows, Train: true, Precision: precision, Input: recipe.Recipe{
 			Height: side, Width: side, Mean: []float32{120, 120, 120},
 		},
 	})
@@ -386,7 +387,7 @@ func TestPassesInFlight(t *testing.T) {
 		m, err := model.Open(arch, devs)
 		must(t, err)
 		net, err := m.Compile(model.Options{
-			Rows: rows, Input: model.Preprocess{Height: trainingSide, Width: trainingSide},
+			Rows: rows, Input: recipe.Recipe{Height: trainingSide, Width: trainingSide},
 		})
 		must(t, err)
 		must(t, net.Alloc())

@@ -55,7 +55,7 @@ func Evaluate(ctx context.Context, o EvalOptions) (result *step.Score, err error
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, n.close()) }()
-	lo := step.LoaderOptions(&n.pre, n.arch.Input.H, n.rows, o.Workers)
+	lo := data.LoaderOptions{Batch: n.rows, Recipe: n.recipe, Workers: o.Workers}
 	lo.Views, lo.Strict, lo.OnBad = views, o.Strict, o.OnBad
 	loader, err := data.NewLoader(o.Set, lo)
 	if err != nil {

@@ -17,11 +17,11 @@ import (
 	"alexnet/internal/config"
 	"alexnet/internal/data"
 	"alexnet/internal/data/demo"
-	"alexnet/internal/data/picture"
 	"alexnet/internal/device"
 	"alexnet/internal/files"
 	"alexnet/internal/infer"
 	"alexnet/internal/model"
+	"alexnet/internal/recipe"
 	"alexnet/internal/reference"
 	"alexnet/internal/run"
 	"alexnet/internal/step"
@@ -39,7 +39,7 @@ var trained = sync.OnceValues(func() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	d, err := run.Create(filepath.Join(dir, "run"))
+	d, err := run.Create(files.OS, filepath.Join(dir, "run"))
 	if err != nil {
 		return "", err
 	}
@@ -114,7 +114,7 @@ func openByHand(t *testing.T, c *checkpoint.Checkpoint, rows int) *model.Net {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { m.Close() })
-	net, err := m.Compile(model.Options{Rows: rows, Input: step.Input(&c.Preprocess)})
+	net, err := m.Compile(model.Options{Rows: rows, Input: c.Recipe})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -133,7 +133,7 @@ func viewsByHand(t *testing.T, c *checkpoint.Checkpoint, crop [2]int32, flip boo
 	t.Helper()
 	set := steptest.Pictures().Val
 	net := openByHand(t, c, set.Len())
-	l, err := data.NewLoader(set, step.LoaderOptions(&c.Preprocess, c.Preprocess.Crop, set.Len(), 1))
+	l, err := data.NewLoader(set, data.LoaderOptions{Batch: set.Len(), Recipe: c.Recipe, Workers: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -427,13 +427,13 @@ func TestFeatures(t *testing.T) {
 	}
 	in := read(5, "input")
 	for i, name := range images[:5] {
-		pic, err := data.DecodeFile(files.OS, name, picture.Prep{Resize: 16})
+		pic, err := data.DecodeFile(files.OS, name, &recipe.Recipe{Resize: 16, Channels: 3})
 		if err != nil {
 			t.Fatal(err)
 		}
 		for k, x := range in.Data[i*3*14*14:][:3*14*14] {
 			ch, y, col := k/(14*14), k/14%14+1, k%14+1
-			want := float32(pic.Pixels[(y*16+col)*3+ch]) - c.Preprocess.Mean[(ch*16+y)*16+col]
+			want := float32(pic.Pixels[(y*16+col)*3+ch]) - c.Recipe.Mean[(ch*16+y)*16+col]
 			if math.Abs(float64(x-want)) > 1e-4 {
 				t.Fatalf("%s: input %d is %g, want %g", name, k, x, want)
 			}

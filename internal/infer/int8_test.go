@@ -102,7 +102,7 @@ func answers(t *testing.T, devs []device.Device, f form, set *data.Set) []int {
 		t.Fatal(err)
 	}
 	defer n.close()
-	l, err := data.NewLoader(set, step.LoaderOptions(&n.pre, n.arch.Input.H, n.rows, 2))
+	l, err := data.NewLoader(set, data.LoaderOptions{Batch: n.rows, Recipe: n.recipe, Workers: 2})
 	if err != nil {
 		t.Fatal(err)
 	}

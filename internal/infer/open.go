@@ -16,6 +16,7 @@ import (
 	"alexnet/internal/config"
 	"alexnet/internal/device"
 	"alexnet/internal/model"
+	"alexnet/internal/recipe"
 	"alexnet/internal/step"
 )
 
@@ -24,7 +25,7 @@ type inference struct {
 	arch    *model.Arch
 	model   *model.Model
 	net     *model.Net
-	pre     checkpoint.Preprocess
+	recipe  recipe.Recipe
 	classes []string
 	rows    int
 }
@@ -44,7 +45,7 @@ func open(c *checkpoint.Checkpoint, devs []device.Device, rows func(int) int, ke
 	if cfg.Model, err = cfg.Model.ForClasses(len(c.Classes)); err != nil {
 		return nil, fmt.Errorf("%s: %w", c.Path, err)
 	}
-	n := &inference{pre: c.Preprocess, classes: c.Classes, rows: rows(cfg.Train.Batch)}
+	n := &inference{recipe: c.Recipe, classes: c.Classes, rows: rows(cfg.Train.Batch)}
 	if err := n.build(cfg, c, devs, keep, int8); err != nil {
 		return nil, errors.Join(err, n.close())
 	}
@@ -54,9 +55,10 @@ func open(c *checkpoint.Checkpoint, devs []device.Device, rows func(int) int, ke
 func (n *inference) build(cfg *config.Config, c *checkpoint.Checkpoint, devs []device.Device, keep []string,
 	int8 bool,
 ) (err error) {
-	if err := step.Fits(&n.pre, cfg.Model.Input); err != nil {
+	if err := n.recipe.Fits(cfg.Model.Input); err != nil {
 		return fmt.Errorf("%s: %w", c.Path, err)
 	}
+	n.recipe.Crop = cfg.Model.Input.Size
 	if n.arch, err = model.New(cfg.Model, cfg.Train.Dropout); err != nil {
 		return fmt.Errorf("%s: %w", c.Path, err)
 	}
@@ -68,7 +70,7 @@ func (n *inference) build(cfg *config.Config, c *checkpoint.Checkpoint, devs []d
 		return err
 	}
 	if n.net, err = n.model.Compile(model.Options{
-		Rows: n.rows, Precision: p, Int8: int8, Keep: keep, Input: step.Input(&n.pre),
+		Rows: n.rows, Precision: p, Int8: int8, Keep: keep, Input: n.recipe,
 	}); err != nil {
 		return err
 	}

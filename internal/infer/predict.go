@@ -11,7 +11,6 @@ import (
 	"alexnet/internal/device"
 	"alexnet/internal/files"
 	"alexnet/internal/model"
-	"alexnet/internal/step"
 )
 
 // PredictOptions say which net looks at pictures.
@@ -119,21 +118,21 @@ func (p *Predictor) each(ctx context.Context, images []string, done func(rows []
 
 // load puts a picture into a row of the batch, centre crop, no label.
 func (n *inference) load(b *device.Batch, row int, path string) error {
-	pic, err := data.DecodeFile(files.OS, path, step.Prep(&n.pre))
+	pic, err := data.DecodeFile(files.OS, path, &n.recipe)
 	if err != nil {
 		return err
 	}
-	if pic.Height != n.pre.Height || pic.Width != n.pre.Width {
+	if pic.Height != n.recipe.Height || pic.Width != n.recipe.Width {
 		return &data.BadPicture{
 			Name: path,
 			Err: fmt.Errorf("it is %dx%d, and this net was trained on pictures of %dx%d without resizing", pic.Width,
-				pic.Height, n.pre.Width, n.pre.Height),
+				pic.Height, n.recipe.Width, n.recipe.Height),
 		}
 	}
-	size, in := len(pic.Pixels), n.arch.Input
+	size := len(pic.Pixels)
 	copy(b.Pixels[row*size:], pic.Pixels)
 	b.Labels[row], b.Flip[row], b.Color[row] = -1, false, [3]float32{}
-	b.Crop[row] = [2]int32{int32((pic.Height - in.H) / 2), int32((pic.Width - in.W) / 2)}
+	b.Crop[row] = n.recipe.Centre()
 	return nil
 }
 

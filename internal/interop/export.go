@@ -12,6 +12,7 @@ import (
 
 	"alexnet/internal/checkpoint"
 	"alexnet/internal/config"
+	"alexnet/internal/files"
 	"alexnet/internal/model"
 	"alexnet/internal/safetensors"
 )
@@ -61,8 +62,8 @@ func NewExport(c *checkpoint.Checkpoint, o Options) (*Export, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", c.Path, err)
 	}
-	e := &Export{Path: o.Path, mean: c.Preprocess.Mean, meanShape: c.Preprocess.MeanShape}
-	if isImage(&c.Preprocess) {
+	e := &Export{Path: o.Path, mean: c.Recipe.Mean, meanShape: c.Recipe.MeanShape}
+	if c.Recipe.HasMeanImage() {
 		e.MeanImage = strings.TrimSuffix(o.Path, ".safetensors") + ".mean.npy"
 	}
 	if e.meta, err = metadata(c, o.Form, filepath.Base(e.MeanImage)); err != nil {
@@ -85,15 +86,15 @@ func NewExport(c *checkpoint.Checkpoint, o Options) (*Export, error) {
 // Each of the two files appears whole or not at all, and when Write fails both names hold what they held before. They
 // cannot change in one step, though. The mean image goes first, so that no file of weights names a mean that is not
 // there: a process that is killed at that moment leaves the new mean image beside the old weights.
-func (e *Export) Write(ctx context.Context) error {
+func (e *Export) Write(ctx context.Context, fsys files.FS) error {
 	var tensors []safetensors.Tensor
 	for _, t := range e.tensors {
 		tensors = append(tensors, t.WithContext(ctx))
 	}
 	if e.MeanImage == "" {
-		return safetensors.Write(e.Path, e.meta, tensors)
+		return safetensors.Write(fsys, e.Path, e.meta, tensors)
 	}
-	return e.writePair(tensors)
+	return e.writePair(fsys, tensors)
 }
 
 // Exported is a file made by Export, where a checkpoint is wanted.
@@ -150,10 +151,10 @@ func times(factor float32, fill func([]float32) error) func([]float32) error {
 
 // metadata is what a reader needs besides the weights. mean is the name of the mean image, where there is one.
 func metadata(c *checkpoint.Checkpoint, form, mean string) (map[string]string, error) {
-	in := inputOf(&c.Preprocess)
-	if isImage(&c.Preprocess) {
-		in.MeanImage = mean
+	if !c.Recipe.HasMeanImage() {
+		mean = ""
 	}
+	in := c.Recipe.Public(mean)
 	source := c.Path
 	if !filepath.IsLocal(source) {
 		source = filepath.Base(source) // where it lies is nobody else's business
@@ -170,6 +171,6 @@ func metadata(c *checkpoint.Checkpoint, form, mean string) (map[string]string, e
 		"format": "pt", // by custom: for PyTorch
 		formKey:  form, sourceKey: source, "dropout": dropoutInverted, "config": string(c.Config),
 		"step": strconv.FormatUint(c.Step, 10), "classes": string(classes), "preprocess": string(preprocess),
-		"preprocess_in_words": in.words(),
+		"preprocess_in_words": in.Words(),
 	}, nil
 }

@@ -16,7 +16,9 @@ import (
 	"codeberg.org/sbinet/npyio"
 
 	"alexnet/internal/checkpoint"
+	"alexnet/internal/files"
 	"alexnet/internal/lockfile"
+	"alexnet/internal/recipe"
 	"alexnet/internal/safetensors"
 )
 
@@ -42,7 +44,7 @@ func counting(t *testing.T) *checkpoint.Checkpoint {
 		Config: []byte(tiny), Dropout: checkpoint.DropoutPaper, Classes: []string{"cat", "dog", "emu"},
 		Data: checkpoint.Data{Path: "/home/me/photos", Fingerprint: "1"},
 	}
-	c.Preprocess = checkpoint.Preprocess{
+	c.Recipe = recipe.Recipe{
 		Resize: 16, Height: 16, Width: 16, Crop: 14, Channels: 3, MeanKind: "image", Mean: counted32(3 * 256),
 		MeanShape: []int{3, 16, 16}, Scale: []float32{0.5, 0.25, 1. / 64},
 	}
@@ -52,7 +54,7 @@ func counting(t *testing.T) *checkpoint.Checkpoint {
 	}
 	c.Momentum = c.Params
 	path := filepath.Join(t.TempDir(), "c.safetensors")
-	if err := checkpoint.Save(path, c); err != nil {
+	if err := checkpoint.Save(files.OS, path, c); err != nil {
 		t.Fatal(err)
 	}
 	c, err := checkpoint.Load(path)
@@ -70,7 +72,7 @@ func exported(t *testing.T, c *checkpoint.Checkpoint, o Options) *Export {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := e.Write(t.Context()); err != nil {
+	if err := e.Write(t.Context(), files.OS); err != nil {
 		t.Fatal(err)
 	}
 	return e
@@ -112,7 +114,7 @@ func TestExportPlain(t *testing.T) {
 			}
 		}
 	}
-	var in input
+	var in recipe.Public
 	if err := json.Unmarshal([]byte(r.Meta["preprocess"]), &in); err != nil {
 		t.Fatal(err)
 	}
@@ -187,7 +189,7 @@ func TestExportFails(t *testing.T) {
 			if there {
 				exported(t, from, o)
 			}
-			from.Preprocess.Mean[0] = -1
+			from.Recipe.Mean[0] = -1
 			e, err := NewExport(from, o)
 			if err != nil {
 				t.Fatal(err)
@@ -196,7 +198,7 @@ func TestExportFails(t *testing.T) {
 				c.spoil(t, e)
 			}
 			before := filesIn(t, dir)
-			err = e.Write(cmp.Or(c.ctx, t.Context()))
+			err = e.Write(cmp.Or(c.ctx, t.Context()), files.OS)
 			if err == nil || !strings.Contains(err.Error(), c.want) || strings.Count(err.Error(), "cannot write") > 1 {
 				t.Errorf("%s: error %v, want %s", name, err, c.want)
 			}
@@ -211,7 +213,7 @@ func TestExportFails(t *testing.T) {
 // lock is another process that writes the file.
 func lock(t *testing.T, path string) {
 	t.Helper()
-	f, err := lockfile.Acquire(filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+".tmp"))
+	f, err := lockfile.Acquire(files.OS, filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+".tmp"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -248,23 +250,6 @@ func filesIn(t *testing.T, dir string) map[string]string {
 	return all
 }
 
-// A net without a mean has one of zeros, and no file for it; grey is grey; what no metadata could say is not said.
-func TestExportedInput(t *testing.T) {
-	in := inputOf(&checkpoint.Preprocess{Height: 28, Width: 28, Crop: 28, Channels: 1})
-	if !slices.Equal(in.Mean, []float32{0}) || !slices.Equal(in.Std, []float32{1}) {
-		t.Errorf("%+v", in)
-	}
-	if got := in.words(); got != "grey of 0..255; centre crop of 28; minus mean; divided by std; NCHW" {
-		t.Errorf("in words: %s", got)
-	}
-	in = inputOf(&checkpoint.Preprocess{
-		Resize: 256, Height: 256, Width: 256, Crop: 224, Channels: 3, Mean: []float32{1, 2, 3}, MeanShape: []int{3},
-	})
-	if !slices.Equal(in.Mean, []float32{1, 2, 3}) || in.MeanImage != "" {
-		t.Errorf("%+v", in)
-	}
-}
-
 // An exported file is not a checkpoint and names the one that it was made from; a checkpoint is not refused.
 func TestRefuseExported(t *testing.T) {
 	dir := t.TempDir()
@@ -287,7 +272,7 @@ func TestRefuseExported(t *testing.T) {
 		t.Errorf("it is loaded as a checkpoint: %v", err)
 	}
 	own := filepath.Join(dir, "own.safetensors")
-	if err := checkpoint.Save(own, c.Compact("F32")); err != nil {
+	if err := checkpoint.Save(files.OS, own, c.Compact("F32")); err != nil {
 		t.Fatal(err)
 	}
 	if r, err = safetensors.Open(own); err != nil {

@@ -8,33 +8,34 @@ import (
 	"os"
 
 	"alexnet/internal/atomicfile"
+	"alexnet/internal/files"
 	"alexnet/internal/npy"
 	"alexnet/internal/safetensors"
 )
 
 // writePair puts the weights and the mean image into their places: both, or on an error neither. The mean image goes
 // first, when the weights are complete under their temporary name; what fails after that is undone from memory.
-func (e *Export) writePair(tensors []safetensors.Tensor) error {
-	mean, err := keep(e.MeanImage)
+func (e *Export) writePair(fsys files.FS, tensors []safetensors.Tensor) error {
+	mean, err := keep(fsys, e.MeanImage)
 	if err != nil {
 		return fmt.Errorf("cannot keep what is to be replaced: %w", err)
 	}
-	weights, _ := os.Stat(e.Path) // nil where there is none: what else is wrong with it shows below
+	weights, _ := fsys.Stat(e.Path) // nil where there is none: what else is wrong with it shows below
 	var inMean error
-	err = atomicfile.Write(e.Path, func(f atomicfile.File) error {
+	err = atomicfile.Write(fsys, e.Path, func(f atomicfile.File) error {
 		if err := safetensors.Encode(f, e.meta, tensors); err != nil {
 			return err
 		}
-		inMean = npy.Write(e.MeanImage, e.mean, e.meanShape)
+		inMean = npy.Write(fsys, e.MeanImage, e.mean, e.meanShape)
 		return inMean
 	})
-	if err == nil || !same(e.Path, weights) { // written, if perhaps not for good
+	if err == nil || !same(fsys, e.Path, weights) { // written, if perhaps not for good
 		return err
 	}
-	if same(e.MeanImage, mean.info) {
+	if same(fsys, e.MeanImage, mean.info) {
 		return cmp.Or(inMean, err) // of the mean's own error err is only the repetition
 	}
-	if undo := mean.restore(); undo != nil {
+	if undo := mean.restore(fsys); undo != nil {
 		return errors.Join(err, fmt.Errorf("but %s is the new mean image: %w", e.MeanImage, undo))
 	}
 	return err
@@ -48,31 +49,31 @@ type kept struct {
 }
 
 // keep reads a file that may have to be restored; it may be missing.
-func keep(path string) (*kept, error) {
-	info, err := os.Stat(path)
+func keep(fsys files.Reader, path string) (*kept, error) {
+	info, err := fsys.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return &kept{path: path}, nil
 	}
 	if err != nil {
 		return nil, err
 	}
-	content, err := os.ReadFile(path)
+	content, err := files.ReadFile(fsys, path)
 	return &kept{path, info, content}, err
 }
 
-func (s *kept) restore() error {
+func (s *kept) restore(fsys files.FS) error {
 	if s.info == nil {
-		return os.Remove(s.path)
+		return fsys.Remove(s.path)
 	}
-	return atomicfile.Write(s.path, func(f atomicfile.File) error {
+	return atomicfile.Write(fsys, s.path, func(f atomicfile.File) error {
 		_, err := f.Write(s.content)
 		return err
 	})
 }
 
 // same tells whether a path still names the file that it named; nil: whether there still is none.
-func same(path string, before fs.FileInfo) bool {
-	now, err := os.Stat(path)
+func same(fsys files.Reader, path string, before fs.FileInfo) bool {
+	now, err := fsys.Stat(path)
 	if before == nil {
 		return errors.Is(err, fs.ErrNotExist)
 	}

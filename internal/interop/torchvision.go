@@ -7,7 +7,7 @@ import (
 	"alexnet/internal/config"
 	"alexnet/internal/device"
 	"alexnet/internal/model"
-	"alexnet/internal/safetensors"
+	"alexnet/internal/text"
 )
 
 // torchvisionLayer is a layer of torchvision.models.alexnet (torchvision/models/alexnet.py). The average pooling to 6x6
@@ -140,6 +140,6 @@ func (w *torchvisionLayer) differsInShape(p *model.ParamInfo, l *model.Layer) st
 	if slices.Equal(p.Shape, want) {
 		return ""
 	}
-	return fmt.Sprintf("%s is %s, %s.weight there is %s", p.Name, safetensors.ShapeString(p.Shape), w.name,
-		safetensors.ShapeString(want))
+	return fmt.Sprintf("%s is %s, %s.weight there is %s", p.Name, text.Shape(p.Shape), w.name,
+		text.Shape(want))
 }

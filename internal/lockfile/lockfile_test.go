@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"sync"
 	"testing"
+
+	"alexnet/internal/files"
 )
 
 func TestAcquire(t *testing.T) {
@@ -15,20 +17,20 @@ func TestAcquire(t *testing.T) {
 	if err := os.WriteFile(path, []byte("left by a dead process"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	f, err := Acquire(path)
+	f, err := Acquire(files.OS, path)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if got, err := os.ReadFile(path); err != nil || string(got) != "left by a dead process" {
 		t.Errorf("content changed to %q (%v)", got, err)
 	}
-	if _, err := Acquire(path); !errors.Is(err, ErrLocked) {
+	if _, err := Acquire(files.OS, path); !errors.Is(err, files.ErrLocked) {
 		t.Errorf("second holder: %v, want ErrLocked", err)
 	}
 	if err := f.Close(); err != nil {
 		t.Fatal(err)
 	}
-	g, err := Acquire(path)
+	g, err := Acquire(files.OS, path)
 	if err != nil {
 		t.Fatalf("after the holder closed: %v", err)
 	}
@@ -38,7 +40,7 @@ func TestAcquire(t *testing.T) {
 }
 
 func TestAcquireInMissingFolder(t *testing.T) {
-	if _, err := Acquire(filepath.Join(t.TempDir(), "no", "lock")); !errors.Is(err, os.ErrNotExist) {
+	if _, err := Acquire(files.OS, filepath.Join(t.TempDir(), "no", "lock")); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("got %v, want not exist", err)
 	}
 }
@@ -52,8 +54,8 @@ func TestRemovingHoldersExclude(t *testing.T) {
 	for range 8 {
 		all.Go(func() {
 			for range 200 {
-				f, err := Acquire(path)
-				if errors.Is(err, ErrLocked) {
+				f, err := Acquire(files.OS, path)
+				if errors.Is(err, files.ErrLocked) {
 					continue
 				}
 				if err != nil {

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"alexnet/internal/device"
+	"alexnet/internal/recipe"
 )
 
 // fake is a device without arithmetic: it checks programs and notes what it is told to do.
@@ -175,7 +176,7 @@ func compile(t *testing.T, m *Model, o Options) *Net {
 
 // staged are the options of a net whose pictures are a little larger than its input.
 func staged(a *Arch, rows int, train bool) Options {
-	return Options{Rows: rows, Train: train, Input: Preprocess{Height: a.Input.H + 4, Width: a.Input.W + 4}}
+	return Options{Rows: rows, Train: train, Input: recipe.Recipe{Height: a.Input.H + 4, Width: a.Input.W + 4}}
 }
 
 // specsOf are a program's op names, receives and sends included.

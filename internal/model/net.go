@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"alexnet/internal/device"
+	"alexnet/internal/recipe"
 )
 
 // Options say how a net is to run.
@@ -20,14 +21,8 @@ type Options struct {
 	Int8      bool
 	Precision device.Precision
 	Keep      []string // names (Arch.Names) to be fetched later
-	Input     Preprocess
-}
-
-// Preprocess is how staged pictures become the input: see device.Input.
-type Preprocess struct {
-	Height, Width int       // of pictures as staged; the net's input is cropped out of them
-	Mean          []float32 // channels x height x width, or one a channel, or nil
-	Scale         []float32 // one a channel, or nil
+	// Input says how staged pictures become the input: its size, mean and scale; see device.Input.
+	Input recipe.Recipe
 }
 
 // Net is a compiled net: what device.Net is for one device, for all of them. Calls enqueue and return.

@@ -8,6 +8,7 @@ import (
 
 	"alexnet/internal/config"
 	"alexnet/internal/device"
+	"alexnet/internal/recipe"
 )
 
 // TestEveryLayerOff switches off each layer of each page, one at a time, as --set model.conv4=off does: what is left
@@ -84,7 +85,7 @@ func checkWithout(t *testing.T, what string, a *Arch, gone string) {
 
 func plans(a *Arch, devices int, train bool) error {
 	side := a.Input.H + 4
-	plan, err := newPlan(a, devices, Options{Rows: 2, Train: train, Input: Preprocess{Height: side, Width: side}})
+	plan, err := newPlan(a, devices, Options{Rows: 2, Train: train, Input: recipe.Recipe{Height: side, Width: side}})
 	if err != nil {
 		return err
 	}

@@ -9,6 +9,7 @@ import (
 
 	"alexnet/internal/config"
 	"alexnet/internal/device"
+	"alexnet/internal/recipe"
 )
 
 // Every page compiles on one device and, where it has two columns, on two, for training and for use, with everything
@@ -19,7 +20,7 @@ func TestProgramsCheck(t *testing.T) {
 		for _, devices := range slices.Compact([]int{1, a.Columns}) {
 			for _, o := range []Options{
 				staged(a, 2, true), staged(a, 2, false),
-				{Rows: 1, InputGrad: true, Keep: a.Names(), Input: Preprocess{Height: a.Input.H, Width: a.Input.W}},
+				{Rows: 1, InputGrad: true, Keep: a.Names(), Input: recipe.Recipe{Height: a.Input.H, Width: a.Input.W}},
 			} {
 				_, devs := fakes(devices)
 				n := compile(t, open(t, a, devs), o) // fake's Compile calls Program.Check

@@ -1,6 +1,6 @@
 // Package npy writes arrays as NumPy keeps them (numpy.lib.format): a header with type and shape, and the numbers. The
-// bytes are a library's, npyio; the file appears as package atomicfile has it, and that is all of the program that the
-// package imports.
+// bytes are a library's, npyio; the file appears as package atomicfile has it. Of the program it imports atomicfile and
+// files.
 package npy
 
 import (
@@ -10,12 +10,13 @@ import (
 	"codeberg.org/sbinet/npyio"
 
 	"alexnet/internal/atomicfile"
+	"alexnet/internal/files"
 )
 
 // Write writes data as an array of the given shape, (N, C), (C, H, W) or (N, C, H, W), in C order. The file appears
 // whole or not at all.
-func Write(path string, data []float32, shape []int) error {
-	return atomicfile.Write(path, func(f atomicfile.File) error {
+func Write(fsys files.FS, path string, data []float32, shape []int) error {
+	return atomicfile.Write(fsys, path, func(f atomicfile.File) error {
 		b := bufio.NewWriter(f)
 		if err := npyio.Write(b, nested(data, shape)); err != nil {
 			return err

@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"codeberg.org/sbinet/npyio"
+
+	"alexnet/internal/files"
 )
 
 func TestWrite(t *testing.T) {
@@ -23,7 +25,7 @@ func TestWrite(t *testing.T) {
 				want[i] = float32(i) + .25
 			}
 			path := filepath.Join(t.TempDir(), "f.npy")
-			if err := Write(path, want, shape); err != nil {
+			if err := Write(files.OS, path, want, shape); err != nil {
 				t.Fatal(err)
 			}
 			checkFile(t, path, shape, want)

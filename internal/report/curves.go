@@ -18,6 +18,7 @@ import (
 	"gonum.org/v1/plot/vg/vgimg"
 
 	"alexnet/internal/atomicfile"
+	"alexnet/internal/files"
 )
 
 // Sizes. With all three panels the picture has 1200 x 1253 dots.
@@ -39,10 +40,10 @@ var (
 	gridGrey   = color.RGBA{228, 228, 228, 255}
 )
 
-// Curves draws a run over its steps into a PNG at path, written whole or not at all: the loss, the errors, and the
+// Draw draws a run over its steps into a PNG at path, written whole or not at all: the loss, the errors, and the
 // learning rate on a logarithmic panel of its own. A panel without numbers is left out; without any the error says so.
-func Curves(path, title string, ms []Metrics) error {
-	panels, err := makePanels(ms)
+func (c *Curves) Draw(fsys files.FS, path, title string) error {
+	panels, err := c.panels()
 	if err != nil {
 		return err
 	}
@@ -55,7 +56,7 @@ func Curves(path, title string, ms []Metrics) error {
 	}
 	img := vgimg.NewWith(vgimg.UseWH(pictureWidth, height), vgimg.UseDPI(resolution))
 	drawPanels(draw.New(img), title, panels)
-	return atomicfile.Write(path, func(f atomicfile.File) error {
+	return atomicfile.Write(fsys, path, func(f atomicfile.File) error {
 		_, err := vgimg.PngCanvas{Canvas: img}.WriteTo(f)
 		return err
 	})
@@ -81,14 +82,11 @@ type key struct {
 	thumbs []plot.Thumbnailer
 }
 
-func makePanels(ms []Metrics) ([]*panel, error) {
-	end := 1.0
-	for _, m := range ms {
-		end = max(end, float64(m.Step))
-	}
+func (c *Curves) panels() ([]*panel, error) {
+	end := max(float64(c.end), 1)
 	var panels []*panel
-	for _, build := range []func([]Metrics) (*panel, error){lossPanel, errorPanel, ratePanel} {
-		p, err := build(ms)
+	for _, build := range []func() (*panel, error){c.lossPanel, c.errorPanel, c.ratePanel} {
+		p, err := build()
 		if err != nil {
 			return nil, err
 		}
@@ -104,34 +102,26 @@ func makePanels(ms []Metrics) ([]*panel, error) {
 	return panels, nil
 }
 
-func lossPanel(ms []Metrics) (*panel, error) {
-	train := pick(ms, func(m Metrics) *float64 { return m.Loss })
-	val := pick(ms, func(m Metrics) *float64 { return m.ValLoss })
+func (c *Curves) lossPanel() (*panel, error) {
+	train, val := c.loss.all(), c.valLoss.all()
 	if len(train)+len(val) == 0 {
 		return nil, nil
 	}
 	train, each := thin(train)
+	each *= c.loss.each
 	p := newPanel("cross-entropy (nats)", 2.6*vg.Inch)
 	p.Y.Max = niceMax(max(most(train), highest(val)))
 	return p, errors.Join(p.noisy("training", train, each), p.marked("validation", val, vermillion, draw.CircleGlyph{},
 		nil))
 }
 
-func errorPanel(ms []Metrics) (*panel, error) {
-	percent := func(of func(Metrics) *float64) plotter.XYs {
-		xys := pick(ms, of)
-		for i := range xys {
-			xys[i].Y *= 100
-		}
-		return xys
-	}
-	train := percent(func(m Metrics) *float64 { return m.Top1Error })
-	top1 := percent(func(m Metrics) *float64 { return m.ValTop1Error })
-	top5 := percent(func(m Metrics) *float64 { return m.ValTop5Error })
+func (c *Curves) errorPanel() (*panel, error) {
+	train, top1, top5 := c.top1.all(), c.valTop1.all(), c.valTop5.all()
 	if len(train)+len(top1)+len(top5) == 0 {
 		return nil, nil
 	}
 	train, each := thin(train)
+	each *= c.top1.each
 	p := newPanel("error (%)", 2.6*vg.Inch)
 	p.Y.Max = min(niceMax(max(most(train), highest(top1), highest(top5))), 100)
 	return p, errors.Join(
@@ -141,9 +131,8 @@ func errorPanel(ms []Metrics) (*panel, error) {
 	)
 }
 
-func ratePanel(ms []Metrics) (*panel, error) {
-	rates := pick(ms, func(m Metrics) *float64 { return m.LR })
-	rates = slices.DeleteFunc(rates, func(xy plotter.XY) bool { return xy.Y <= 0 }) // no place on a logarithmic axis
+func (c *Curves) ratePanel() (*panel, error) {
+	rates := c.rates.all()
 	if len(rates) == 0 {
 		return nil, nil
 	}
@@ -284,17 +273,6 @@ func (p *panel) drawKeys(c draw.Canvas, left vg.Length) {
 		c.FillText(style, vg.Point{X: x + thumb + gap, Y: y}, k.text)
 		x += thumb + gap + style.Width(k.text) + between
 	}
-}
-
-// pick collects one number of the lines that have it, over the steps.
-func pick(ms []Metrics, of func(Metrics) *float64) plotter.XYs {
-	var xys plotter.XYs
-	for _, m := range ms {
-		if y := of(m); y != nil {
-			xys = append(xys, plotter.XY{X: float64(m.Step), Y: *y})
-		}
-	}
-	return xys
 }
 
 // thin replaces each few points by their mean, so that no more are left than can be seen; each says how many.

@@ -13,6 +13,8 @@ import (
 
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/plotter"
+
+	"alexnet/internal/files"
 )
 
 // course is a run: n steps, a validation after each val of them.
@@ -33,11 +35,19 @@ func course(n, val int) []Metrics {
 	return ms
 }
 
+func curvesOf(ms []Metrics) *Curves {
+	var c Curves
+	for _, m := range ms {
+		c.Add(m)
+	}
+	return &c
+}
+
 // drawn draws a course and counts the picture's dots of some colours.
 func drawn(t *testing.T, ms []Metrics, wanted ...color.RGBA) (size image.Point, dots []int) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "curves.png")
-	if err := Curves(path, "runs/train", ms); err != nil {
+	if err := curvesOf(ms).Draw(files.OS, path, "runs/train"); err != nil {
 		t.Fatal(err)
 	}
 	b, err := os.ReadFile(path)
@@ -95,7 +105,8 @@ func TestCurvesShowWhatThereIs(t *testing.T) {
 
 func TestCurvesOfNothing(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "curves.png")
-	if err := Curves(path, "x", []Metrics{{Step: 1}}); err == nil || !strings.Contains(err.Error(), "no numbers") {
+	err := curvesOf([]Metrics{{Step: 1}}).Draw(files.OS, path, "x")
+	if err == nil || !strings.Contains(err.Error(), "no numbers") {
 		t.Errorf("error %v", err)
 	}
 	if _, err := os.Stat(path); !os.IsNotExist(err) {
@@ -105,7 +116,7 @@ func TestCurvesOfNothing(t *testing.T) {
 
 func TestCurvesInMissingFolder(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "no", "curves.png")
-	if err := Curves(path, "x", course(3, 1)); err == nil || !strings.Contains(err.Error(), path) {
+	if err := curvesOf(course(3, 1)).Draw(files.OS, path, "x"); err == nil || !strings.Contains(err.Error(), path) {
 		t.Errorf("error %v", err)
 	}
 }

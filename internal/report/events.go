@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"google.golang.org/protobuf/encoding/protowire"
+
+	"alexnet/internal/files"
 )
 
 // A TensorBoard event file is a sequence of TFRecords, each the bytes of a tensorflow.Event
@@ -32,31 +34,29 @@ const (
 )
 
 // events writes one event file.
-type events struct{ file *os.File }
+type events struct{ file *log }
 
 // newEvents begins an event file for the steps after step.
-func newEvents(dir string, step uint64, now time.Time) (*events, error) {
+func newEvents(fsys files.FS, dir string, step uint64, now time.Time) (*events, error) {
 	host, err := os.Hostname()
 	if err != nil {
 		host = "localhost" // the name only tells files apart
 	}
-	var e *events
 	for n := 0; ; n++ { // a run resumed within a second by the same process
 		name := fmt.Sprintf("events.out.tfevents.%010d.%s.%d.%d", now.Unix(), host, os.Getpid(), n)
-		f, err := os.OpenFile(filepath.Join(dir, name), os.O_WRONLY|os.O_CREATE|os.O_EXCL|os.O_APPEND, 0o666)
+		f, err := fsys.OpenFile(filepath.Join(dir, name), os.O_WRONLY|os.O_CREATE|os.O_EXCL|os.O_APPEND, 0o666)
 		if errors.Is(err, fs.ErrExist) {
 			continue
 		}
 		if err != nil {
 			return nil, err
 		}
-		e = &events{f}
-		break
+		e := &events{&log{File: f}}
+		if err := e.file.append(preamble(step, now)); err != nil {
+			return nil, errors.Join(err, f.Close(), fsys.Remove(f.Name()))
+		}
+		return e, nil
 	}
-	if _, err := e.file.Write(preamble(step, now)); err != nil {
-		return nil, errors.Join(err, e.file.Close())
-	}
-	return e, nil
 }
 
 // preamble is the version that must come first and, where a run goes on, the order to forget what comes after step.
@@ -105,8 +105,7 @@ func (e *events) scalars(m Metrics, now time.Time) error {
 	}
 	b := event(now, m.Step)
 	b = protowire.AppendTag(b, eventSummary, protowire.BytesType)
-	_, err := e.file.Write(record(protowire.AppendBytes(b, values)))
-	return err
+	return e.file.append(record(protowire.AppendBytes(b, values)))
 }
 
 func (e *events) close() error { return errors.Join(e.file.Sync(), e.file.Close()) }

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"google.golang.org/protobuf/encoding/protowire"
+
+	"alexnet/internal/files"
 )
 
 var moment = time.Unix(1354528800, 500_000_000)
@@ -22,7 +24,7 @@ func TestGoldenEvents(t *testing.T) {
 		t.Fatal(err)
 	}
 	dir := t.TempDir()
-	e, err := newEvents(dir, 7, moment)
+	e, err := newEvents(files.OS, dir, 7, moment)
 	if err != nil {
 		t.Fatal(err)
 	}

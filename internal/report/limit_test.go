@@ -7,13 +7,15 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"alexnet/internal/files"
 )
 
 // A full disk (here a limit on the length of files) may take half a line; that half must not stay, or the next line
 // would be joined to it.
 func TestHalfWrittenLineIsTakenBack(t *testing.T) {
 	dir := t.TempDir()
-	w, err := NewWriter(dir, 0)
+	w, err := NewWriter(files.OS, dir, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -45,7 +47,7 @@ func TestHalfWrittenLineIsTakenBack(t *testing.T) {
 	if err := w.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if ms, err := Read(w.file.Name()); err != nil || len(ms) != 2 || ms[1].Step != 3 {
+	if ms, err := Read(files.OS, w.file.Name()); err != nil || len(ms) != 2 || ms[1].Step != 3 {
 		t.Errorf("read %+v, %v", ms, err)
 	}
 }

@@ -1,6 +1,6 @@
 // Package report writes what a run has to say about itself: metrics.jsonl, one JSON object a line; a TensorBoard event
-// file with the same numbers; and curves.png, drawn from them. It knows nothing of training: it is given numbers and
-// steps.
+// file with the same numbers; and curves.png, drawn from what the writer keeps of them. It knows nothing of training:
+// it is given numbers and steps. It imports atomicfile and files and nothing else of the program.
 package report
 
 import (
@@ -13,6 +13,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"alexnet/internal/files"
 )
 
 // Metrics is one line of metrics.jsonl: of a step, or of an epoch's end (then without LR). What it has nothing to say
@@ -47,32 +49,61 @@ const fileName = "metrics.jsonl"
 
 // Writer appends to metrics.jsonl and to a TensorBoard event file of a run.
 type Writer struct {
-	file   *os.File
-	size   int64 // of what is whole in it
-	redo   *line // an epoch's end that may be written again; see Append
+	file   *log
+	redo   *line  // an epoch's end that may be written again; see Append
+	curves Curves // of all lines but redo
 	events *events
 }
 
-// line is where a line stands.
+// line is what stands in the file from byte at on.
 type line struct {
-	at int64
-	m  Metrics
+	at   int64
+	text []byte
+	m    Metrics
+}
+
+// log is a file that grows by whole records.
+type log struct {
+	files.File
+	size int64 // of what is whole in it
+}
+
+// append writes a record, or takes back what could be written of it.
+func (l *log) append(record []byte) error {
+	n, err := l.Write(record)
+	if err != nil {
+		if n > 0 {
+			err = errors.Join(err, l.Truncate(l.size))
+		}
+		return err
+	}
+	l.size += int64(n)
+	return nil
+}
+
+// cut takes back all records from byte size on.
+func (l *log) cut(size int64) error {
+	if err := l.Truncate(size); err != nil {
+		return err
+	}
+	l.size = size
+	return nil
 }
 
 // NewWriter opens the metrics of a run for appending, in its folder dir. Lines of steps after step, and a line torn by
 // a kill, are cut: 0 begins anew, a resumed run gives its checkpoint's step. So the file becomes what an undisturbed
 // run writes, apart from times. Write a step's lines before the checkpoint of that step. The events go to a new file,
 // as is TensorBoard's custom; what older ones say of later steps it then forgets.
-func NewWriter(dir string, step uint64) (*Writer, error) {
-	f, err := os.OpenFile(filepath.Join(dir, fileName), os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o666)
+func NewWriter(fsys files.FS, dir string, step uint64) (*Writer, error) {
+	f, err := fsys.OpenFile(filepath.Join(dir, fileName), os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o666)
 	if err != nil {
 		return nil, err
 	}
-	w := &Writer{file: f}
+	w := &Writer{file: &log{File: f}}
 	if err := w.cut(step); err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
-	if w.events, err = newEvents(dir, step, time.Now()); err != nil {
+	if w.events, err = newEvents(fsys, dir, step, time.Now()); err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
 	return w, nil
@@ -81,17 +112,27 @@ func NewWriter(dir string, step uint64) (*Writer, error) {
 // cut removes the lines after step.
 func (w *Writer) cut(step uint64) error {
 	var last *line
+	size := int64(0)
 	if step > 0 {
-		end, err := scan(w.file, step, func(l line) { last = &l })
+		end, err := scan(w.file, step, func(l line) {
+			if last != nil {
+				w.curves.Add(last.m)
+			}
+			last = &l
+		})
 		if err != nil {
 			return fmt.Errorf("%s: %w; move it away to go on without the lines so far", w.file.Name(), err)
 		}
-		w.size = end
+		size = end
 	}
-	if last != nil && last.m.Step == step && last.m.LR == nil {
+	switch {
+	case last == nil:
+	case last.m.Step == step && last.m.LR == nil:
 		w.redo = last
+	default:
+		w.curves.Add(last.m)
 	}
-	return w.file.Truncate(w.size)
+	return w.file.cut(size)
 }
 
 // scan calls each for the lines up to step and tells where they end. A last line that was not finished is left out.
@@ -108,7 +149,7 @@ func scan(r io.Reader, step uint64, each func(line)) (end int64, err error) {
 		if err != nil {
 			return 0, err
 		}
-		l := line{at: at}
+		l := line{at: at, text: text}
 		at += int64(len(text))
 		switch err := json.Unmarshal(text, &l.m); {
 		case err != nil && damage == nil:
@@ -127,28 +168,57 @@ func scan(r io.Reader, step uint64, each func(line)) (end int64, err error) {
 
 // Append writes one line and the event of the same numbers. Numbers that are not finite are an error. Where a run goes
 // on from a checkpoint that was written between an epoch's last step and its end, the end is on file already: its line
-// is then replaced, not doubled.
+// is then replaced, not doubled. On an error the files are as they were.
 func (w *Writer) Append(m Metrics) error {
 	text, err := json.Marshal(m)
 	if err != nil {
 		return fmt.Errorf("metrics of step %d: %w", m.Step, err)
 	}
-	if old := w.redo; old != nil && m.LR == nil && m.Step == old.m.Step {
-		if err := w.file.Truncate(old.at); err != nil {
+	size, old := w.file.size, w.redo
+	if old != nil && (m.LR != nil || m.Step != old.m.Step) {
+		old = nil // another line's predecessor
+	}
+	if old != nil {
+		size = old.at
+		if err := w.file.cut(size); err != nil {
 			return err
 		}
-		w.size = old.at
+	}
+	err = w.file.append(append(text, '\n'))
+	if err == nil {
+		err = w.events.scalars(m, time.Now())
+	}
+	if err != nil {
+		return errors.Join(err, w.takeBack(size, old))
+	}
+	if w.redo != nil && old == nil {
+		w.curves.Add(w.redo.m)
 	}
 	w.redo = nil
-	n, err := w.file.Write(append(text, '\n'))
-	if err != nil {
-		if n > 0 {
-			err = errors.Join(err, w.file.Truncate(w.size))
+	w.curves.Add(m)
+	return nil
+}
+
+// takeBack undoes what was written from byte size on, and puts the line that stood there back.
+func (w *Writer) takeBack(size int64, old *line) error {
+	if w.file.size > size {
+		if err := w.file.cut(size); err != nil {
+			return err
 		}
-		return err
 	}
-	w.size += int64(n)
-	return w.events.scalars(m, time.Now())
+	if old == nil {
+		return nil
+	}
+	return w.file.append(old.text)
+}
+
+// Curves are those of the lines so far. They stay as they are while more lines are appended.
+func (w *Writer) Curves() *Curves {
+	c := w.curves.clone()
+	if w.redo != nil {
+		c.Add(w.redo.m)
+	}
+	return c
 }
 
 // Sync makes durable what was appended: before a checkpoint is saved, so that no checkpoint is ahead of its metrics.
@@ -158,8 +228,8 @@ func (w *Writer) Sync() error { return w.file.Sync() }
 func (w *Writer) Close() error { return errors.Join(w.file.Sync(), w.file.Close(), w.events.close()) }
 
 // Read reads a metrics.jsonl, leaving out a torn last line.
-func Read(path string) ([]Metrics, error) {
-	f, err := os.Open(path)
+func Read(fsys files.Reader, path string) ([]Metrics, error) {
+	f, err := fsys.Open(path)
 	if err != nil {
 		return nil, err
 	}

@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"pgregory.net/rapid"
+
+	"alexnet/internal/files"
 )
 
 func step(n uint64) Metrics {
@@ -31,7 +33,7 @@ func undisturbed() []Metrics {
 }
 
 func write(t interface{ Fatal(...any) }, dir string, from uint64, ms ...Metrics) {
-	w, err := NewWriter(dir, from)
+	w, err := NewWriter(files.OS, dir, from)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -70,7 +72,7 @@ func TestLines(t *testing.T) {
 	if got := content(t, dir); got != want {
 		t.Errorf("file holds\n%s\nwant\n%s", got, want)
 	}
-	got, err := Read(filepath.Join(dir, fileName))
+	got, err := Read(files.OS, filepath.Join(dir, fileName))
 	if err != nil || len(got) != 2 || !reflect.DeepEqual(got[1], all) {
 		t.Errorf("read back %+v, %v", got, err)
 	}
@@ -126,7 +128,7 @@ func TestEpochEndIsReplacedOnlyByItself(t *testing.T) {
 		dir := t.TempDir()
 		write(t, dir, 0, step(3), epochEnd(3))
 		write(t, dir, 3, c.then...)
-		got, err := Read(filepath.Join(dir, fileName))
+		got, err := Read(files.OS, filepath.Join(dir, fileName))
 		if err != nil || !reflect.DeepEqual(got, c.want) {
 			t.Errorf("%s: file holds\n%s(%v)", name, content(t, dir), err)
 		}
@@ -138,7 +140,7 @@ func TestDamage(t *testing.T) {
 	for _, c := range []struct {
 		text  string
 		steps int    // that Read gives; -1: an error
-		kept  string // after NewWriter(dir, 2); "-": an error
+		kept  string // after NewWriter(files.OS, dir, 2); "-": an error
 	}{
 		{"", 0, ""},
 		{one, 1, one},
@@ -157,14 +159,14 @@ func TestDamage(t *testing.T) {
 		if err := os.WriteFile(path, []byte(c.text), 0o644); err != nil {
 			t.Fatal(err)
 		}
-		ms, err := Read(path)
+		ms, err := Read(files.OS, path)
 		if c.steps >= 0 && (err != nil || len(ms) != c.steps) {
 			t.Errorf("%q: read %d lines, %v, want %d", c.text, len(ms), err, c.steps)
 		}
 		if c.steps < 0 && (err == nil || !strings.Contains(err.Error(), path+": line ")) {
 			t.Errorf("%q: error %v", c.text, err)
 		}
-		w, err := NewWriter(dir, 2)
+		w, err := NewWriter(files.OS, dir, 2)
 		if c.kept == "-" {
 			if err == nil || !strings.Contains(err.Error(), path+": line ") ||
 				!strings.Contains(err.Error(), "move it away") {
@@ -199,7 +201,7 @@ func TestLineLongerThanTheBuffer(t *testing.T) {
 
 func TestAppendRefusesWhatIsNotFinite(t *testing.T) {
 	dir := t.TempDir()
-	w, err := NewWriter(dir, 0)
+	w, err := NewWriter(files.OS, dir, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -218,10 +220,10 @@ func TestAppendRefusesWhatIsNotFinite(t *testing.T) {
 }
 
 func TestNoFolder(t *testing.T) {
-	if _, err := NewWriter(filepath.Join(t.TempDir(), "no"), 0); !os.IsNotExist(err) {
+	if _, err := NewWriter(files.OS, filepath.Join(t.TempDir(), "no"), 0); !os.IsNotExist(err) {
 		t.Errorf("NewWriter: %v", err)
 	}
-	if _, err := Read(filepath.Join(t.TempDir(), "no")); !os.IsNotExist(err) {
+	if _, err := Read(files.OS, filepath.Join(t.TempDir(), "no")); !os.IsNotExist(err) {
 		t.Errorf("Read: %v", err)
 	}
 }

@@ -3,6 +3,10 @@
 // A run's folder holds config.yaml, metrics.jsonl, curves.png, TensorBoard's event files and
 // checkpoints/{last,best}.safetensors. While a process trains in it, it also holds the file lock with the process's
 // number in it, under flock: a second trainer gets a [*LockedError], and the lock of a killed process is no obstacle.
+// All that a run writes has the mode 0666, folders 0777, less the process's umask.
+//
+// Run folders lie in a file system that the caller gives; a [Dir] keeps it for those who write into the folder. The
+// package imports files and lockfile and nothing else of the program.
 package run
 
 import (
@@ -18,6 +22,7 @@ import (
 	"syscall"
 	"time"
 
+	"alexnet/internal/files"
 	"alexnet/internal/lockfile"
 )
 
@@ -54,48 +59,49 @@ func (e *LockedError) Error() string {
 
 // Dir is a run folder, held by this process alone until Close.
 type Dir struct {
+	fsys  files.FS
 	path  string
-	lock  *os.File
+	lock  files.File
 	fresh bool     // Create made it a run folder
 	made  []string // the folders that it made for it, outermost first
 }
 
 // Create makes a new run folder with a checkpoints folder in it, and locks it. out is the folder itself, new or empty;
 // "" takes the next of runs/train, runs/train2, ... On an error nothing is left behind.
-func Create(out string) (*Dir, error) {
+func Create(fsys files.FS, out string) (*Dir, error) {
 	if out != "" {
-		return createAt(filepath.Clean(out))
+		return createAt(fsys, filepath.Clean(out))
 	}
-	made, err := mkdirAll(root)
+	made, err := mkdirAll(fsys, root)
 	if err != nil {
 		return nil, cannotMake(root, err)
 	}
 	for {
-		path, err := nextName()
+		path, err := nextName(fsys)
 		if err == nil {
-			err = os.Mkdir(path, 0o777)
+			err = fsys.Mkdir(path, 0o777)
 		}
 		switch {
 		case errors.Is(err, fs.ErrExist):
 			continue // another process was quicker; it has that number now
 		case err != nil:
-			remove(made)
+			remove(fsys, made)
 			return nil, cannotMake(root, err)
 		}
-		return hold(&Dir{path: path, made: append(made, path)})
+		return hold(&Dir{fsys: fsys, path: path, made: append(made, path)})
 	}
 }
 
-func createAt(out string) (*Dir, error) {
-	made, err := mkdirAll(out)
+func createAt(fsys files.FS, out string) (*Dir, error) {
+	made, err := mkdirAll(fsys, out)
 	if err != nil {
 		return nil, cannotMake(out, err)
 	}
-	d := &Dir{path: out, made: made}
+	d := &Dir{fsys: fsys, path: out, made: made}
 	// Looking before locking keeps the lock file out of folders that are not ours; one that holds a lock may be in use
 	// by a trainer, and that is the better thing to say.
-	if err := d.wantEmpty(); err != nil && !exists(filepath.Join(out, lockName)) {
-		remove(made)
+	if err := d.wantEmpty(); err != nil && !exists(fsys, filepath.Join(out, lockName)) {
+		remove(fsys, made)
 		return nil, err
 	}
 	return hold(d)
@@ -104,12 +110,12 @@ func createAt(out string) (*Dir, error) {
 // hold locks a new folder, looks again, now that nobody else can begin to write, and makes the checkpoints folder.
 func hold(d *Dir) (*Dir, error) {
 	if err := d.acquire(); err != nil {
-		remove(d.made)
+		remove(d.fsys, d.made)
 		return nil, err
 	}
 	err := d.wantEmpty()
 	if err == nil {
-		err = os.Mkdir(filepath.Join(d.path, checkpoints), 0o777)
+		err = d.fsys.Mkdir(filepath.Join(d.path, checkpoints), 0o777)
 	}
 	if err != nil {
 		return nil, errors.Join(err, d.Close())
@@ -120,7 +126,7 @@ func hold(d *Dir) (*Dir, error) {
 
 // wantEmpty refuses a folder with anything but a lock in it.
 func (d *Dir) wantEmpty() error {
-	entries, err := os.ReadDir(d.path)
+	entries, err := d.fsys.ReadDir(d.path)
 	if err != nil {
 		return err
 	}
@@ -128,7 +134,7 @@ func (d *Dir) wantEmpty() error {
 		if e.Name() == lockName {
 			continue
 		}
-		if exists(d.Checkpoint(Last)) {
+		if exists(d.fsys, d.Checkpoint(Last)) {
 			return fmt.Errorf("%s: there is a run in this folder; go on with it by --resume %s, or name a new one "+
 				"with --out", d.path, d.path)
 		}
@@ -139,16 +145,16 @@ func (d *Dir) wantEmpty() error {
 
 // Open locks an existing run to go on with it: its folder, or "last", the run under runs/ whose last checkpoint was
 // written last. Where there is none the error is an ErrNoRun.
-func Open(path string) (*Dir, error) {
+func Open(fsys files.FS, path string) (*Dir, error) {
 	if path == Last {
-		checkpoint, err := newest(Last)
+		checkpoint, err := newest(fsys, Last)
 		if err != nil {
 			return nil, err
 		}
 		path = filepath.Dir(filepath.Dir(checkpoint))
 	}
-	d := &Dir{path: filepath.Clean(path)}
-	info, err := os.Stat(d.path)
+	d := &Dir{fsys: fsys, path: filepath.Clean(path)}
+	info, err := fsys.Stat(d.path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, fmt.Errorf("%w at %s: there is no such folder", ErrNoRun, path)
@@ -159,13 +165,13 @@ func Open(path string) (*Dir, error) {
 	}
 	nothing := fmt.Errorf("%w to go on with at %s: it holds no %s", ErrNoRun, path,
 		filepath.Join(checkpoints, Last+".safetensors"))
-	if !exists(d.Checkpoint(Last)) && !exists(filepath.Join(d.path, lockName)) {
+	if !exists(fsys, d.Checkpoint(Last)) && !exists(fsys, filepath.Join(d.path, lockName)) {
 		return nil, nothing // without a lock file in a folder that is not ours
 	}
 	if err := d.acquire(); err != nil {
 		return nil, err
 	}
-	if !exists(d.Checkpoint(Last)) {
+	if !exists(fsys, d.Checkpoint(Last)) {
 		return nil, errors.Join(nothing, d.Close())
 	}
 	return d, nil
@@ -174,23 +180,23 @@ func Open(path string) (*Dir, error) {
 // Newest is the checkpoint to use of the run that wrote one last: its best or, where it has none because it had no
 // pictures to validate on, its last; of two of one moment, that of the higher number. Where there is none the error is
 // an ErrNoRun.
-func Newest() (checkpoint string, err error) { return newest(Best, Last) }
+func Newest(fsys files.Reader) (checkpoint string, err error) { return newest(fsys, Best, Last) }
 
 // ToUse is the checkpoint that Newest would take of the run at path, or "" where it has none.
-func ToUse(path string) string { return first(Dir{path: path}, Best, Last) }
+func ToUse(fsys files.Reader, path string) string { return first(fsys, path, Best, Last) }
 
-func first(d Dir, names ...string) string {
+func first(fsys files.Reader, path string, names ...string) string {
 	for _, n := range names {
-		if exists(d.Checkpoint(n)) {
-			return d.Checkpoint(n)
+		if c := checkpoint(path, n); exists(fsys, c) {
+			return c
 		}
 	}
 	return ""
 }
 
 // newest looks in each run for the first of names that it has.
-func newest(names ...string) (string, error) {
-	entries, err := os.ReadDir(root)
+func newest(fsys files.Reader, names ...string) (string, error) {
+	entries, err := fsys.ReadDir(root)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return "", err
 	}
@@ -201,8 +207,8 @@ func newest(names ...string) (string, error) {
 	}
 	var all []found
 	for _, e := range entries {
-		path := first(Dir{path: filepath.Join(root, e.Name())}, names...)
-		if info, err := os.Stat(path); path != "" && err == nil {
+		path := first(fsys, filepath.Join(root, e.Name()), names...)
+		if info, err := fsys.Stat(path); path != "" && err == nil {
 			all = append(all, found{path, info.ModTime(), number(e.Name())})
 		}
 	}
@@ -216,8 +222,8 @@ func newest(names ...string) (string, error) {
 }
 
 // nextName is one number above the highest, so that numbers follow time even where runs were deleted.
-func nextName() (string, error) {
-	entries, err := os.ReadDir(root)
+func nextName(fsys files.Reader) (string, error) {
+	entries, err := fsys.ReadDir(root)
 	if err != nil {
 		return "", err
 	}
@@ -246,10 +252,10 @@ func number(name string) int {
 
 func (d *Dir) acquire() error {
 	path := filepath.Join(d.path, lockName)
-	f, err := lockfile.Acquire(path)
+	f, err := lockfile.Acquire(d.fsys, path)
 	switch {
-	case errors.Is(err, lockfile.ErrLocked):
-		return &LockedError{Path: d.path, PID: holder(path)}
+	case errors.Is(err, files.ErrLocked):
+		return &LockedError{Path: d.path, PID: holder(d.fsys, path)}
 	case err != nil:
 		return cannotWrite(err)
 	}
@@ -265,8 +271,8 @@ func (d *Dir) acquire() error {
 }
 
 // holder reads who holds the lock.
-func holder(path string) int {
-	text, err := os.ReadFile(path)
+func holder(fsys files.Reader, path string) int {
+	text, err := files.ReadFile(fsys, path)
 	if err != nil {
 		return 0
 	}
@@ -285,15 +291,18 @@ func (d *Dir) Close() error {
 	lock := d.lock
 	d.lock = nil
 	if d.fresh {
-		remove([]string{filepath.Join(d.path, checkpoints)})
+		remove(d.fsys, []string{filepath.Join(d.path, checkpoints)})
 	}
-	err := os.Remove(lock.Name()) // while it is held: nobody can have begun to rely on it
+	err := d.fsys.Remove(lock.Name()) // while it is held: nobody can have begun to rely on it
 	if errors.Is(err, fs.ErrNotExist) {
 		err = nil // somebody removed the whole folder
 	}
-	remove(d.made)
+	remove(d.fsys, d.made)
 	return errors.Join(err, lock.Close())
 }
+
+// FS is where the folder lies.
+func (d *Dir) FS() files.FS { return d.fsys }
 
 // Path is the folder.
 func (d *Dir) Path() string { return d.path }
@@ -308,20 +317,22 @@ func (d *Dir) Metrics() string { return filepath.Join(d.path, "metrics.jsonl") }
 func (d *Dir) Curves() string { return filepath.Join(d.path, "curves.png") }
 
 // Checkpoint is the file of a checkpoint, Last or Best.
-func (d *Dir) Checkpoint(name string) string {
-	return filepath.Join(d.path, checkpoints, name+".safetensors")
+func (d *Dir) Checkpoint(name string) string { return checkpoint(d.path, name) }
+
+func checkpoint(path, name string) string {
+	return filepath.Join(path, checkpoints, name+".safetensors")
 }
 
-func exists(path string) bool {
-	_, err := os.Lstat(path)
+func exists(fsys files.Reader, path string) bool {
+	_, err := fsys.Lstat(path)
 	return err == nil
 }
 
 // mkdirAll is os.MkdirAll, and tells which folders it made, outermost first. On an error it removes them.
-func mkdirAll(path string) (made []string, err error) {
+func mkdirAll(fsys files.FS, path string) (made []string, err error) {
 	var missing []string
 	for p := path; ; p = filepath.Dir(p) {
-		info, err := os.Stat(p)
+		info, err := fsys.Stat(p)
 		if err == nil && info.IsDir() {
 			break
 		}
@@ -334,11 +345,11 @@ func mkdirAll(path string) (made []string, err error) {
 		missing = append(missing, p)
 	}
 	for _, p := range slices.Backward(missing) {
-		switch err := os.Mkdir(p, 0o777); {
+		switch err := fsys.Mkdir(p, 0o777); {
 		case err == nil:
 			made = append(made, p)
 		case !errors.Is(err, fs.ErrExist): // somebody else may make it at the same moment
-			remove(made)
+			remove(fsys, made)
 			return nil, err
 		}
 	}
@@ -346,9 +357,9 @@ func mkdirAll(path string) (made []string, err error) {
 }
 
 // remove removes folders, innermost first, as far as they are empty.
-func remove(made []string) {
+func remove(fsys files.FS, made []string) {
 	for _, p := range slices.Backward(made) {
-		if os.Remove(p) != nil {
+		if fsys.Remove(p) != nil {
 			return
 		}
 	}

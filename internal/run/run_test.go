@@ -15,6 +15,9 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"alexnet/internal/files"
+	"alexnet/internal/files/filestest"
 )
 
 // The test binary runs itself as a trainer that opens the run folder in this variable, and hangs.
@@ -22,7 +25,7 @@ const trainerEnv = "RUN_TEST_TRAINER"
 
 func TestMain(m *testing.M) {
 	if path := os.Getenv(trainerEnv); path != "" {
-		_, err := Open(path)
+		_, err := Open(files.OS, path)
 		fmt.Println("opened:", err)
 		select {}
 	}
@@ -31,7 +34,7 @@ func TestMain(m *testing.M) {
 
 func create(t *testing.T, out string) *Dir {
 	t.Helper()
-	d, err := Create(out)
+	d, err := Create(files.OS, out)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -98,7 +101,7 @@ func TestManyAtOnceGetNumbersOfTheirOwn(t *testing.T) {
 	var taken sync.Map
 	for range 16 {
 		all.Go(func() {
-			d, err := Create("")
+			d, err := Create(files.OS, "")
 			if err != nil {
 				t.Error(err)
 				return
@@ -163,7 +166,7 @@ func TestUntouchedFolderGoes(t *testing.T) {
 	if err := d.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if !exists("runs/train/config.yaml") {
+	if !exists(files.OS, "runs/train/config.yaml") {
 		t.Error("a folder with a file in it was removed")
 	}
 }
@@ -181,11 +184,39 @@ func TestOutThatIsTaken(t *testing.T) {
 			"written with --out",
 		"file/deep": "cannot make the run folder file/deep: ",
 	} {
-		if _, err := Create(out); err == nil || !strings.HasPrefix(err.Error(), want) {
+		if _, err := Create(files.OS, out); err == nil || !strings.HasPrefix(err.Error(), want) {
 			t.Errorf("--out %s: error %v, want %q", out, err, want)
 		}
 	}
 	wantTree(t, ".", before)
+}
+
+// Whichever call fails, a run that could not begin leaves nothing, not even folders above it.
+func TestCreateFailsAtEachCall(t *testing.T) {
+	for _, out := range []string{"", "a/b/c", "mine"} {
+		for _, cause := range []error{syscall.ENOSPC, syscall.EIO} {
+			filestest.EachCall(t, cause, func(t *testing.T, fsys *filestest.FS) {
+				t.Chdir(t.TempDir())
+				if err := os.Mkdir("mine", 0o755); err != nil {
+					t.Fatal(err)
+				}
+				d, err := Create(fsys, out)
+				fault := fsys.Fault()
+				if fault == nil {
+					fsys.Fail("", 0, nil) // Close, which comes now, is to work
+				}
+				switch {
+				case err == nil && (fault == nil || fault.Op == "lstat"): // lockfile can do without
+					if err := d.Close(); err != nil {
+						t.Error(err)
+					}
+				case err == nil, !errors.Is(err, cause):
+					t.Errorf("--out %q, %v fails: error %v", out, fault, err)
+				}
+				wantTree(t, ".", ". mine")
+			})
+		}
+	}
 }
 
 func TestUnwritableFolder(t *testing.T) {
@@ -198,12 +229,12 @@ func TestUnwritableFolder(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, out := range []string{"", "new", "new/er"} {
-		if _, err := Create(out); !errors.Is(err, os.ErrPermission) ||
+		if _, err := Create(files.OS, out); !errors.Is(err, os.ErrPermission) ||
 			!strings.HasPrefix(err.Error(), "cannot make the run folder") {
 			t.Errorf("--out %q: error %v", out, err)
 		}
 	}
-	if _, err := Open("old"); !errors.Is(err, os.ErrPermission) ||
+	if _, err := Open(files.OS, "old"); !errors.Is(err, os.ErrPermission) ||
 		!strings.HasPrefix(err.Error(), "cannot write to the run folder") {
 		t.Errorf("--resume: error %v", err)
 	}
@@ -224,12 +255,12 @@ func TestSecondTrainer(t *testing.T) {
 			t.Errorf("%s: error %v, want locked by %d", when, err, pid)
 		}
 	}
-	_, err := Open("a")
+	_, err := Open(files.OS, "a")
 	check("--resume before the first checkpoint", err, os.Getpid())
 	touch(t, d.Checkpoint(Last), time.Now())
-	_, err = Open("a")
+	_, err = Open(files.OS, "a")
 	check("--resume", err, os.Getpid())
-	_, err = Create("a")
+	_, err = Create(files.OS, "a")
 	check("--out", err, os.Getpid())
 	if err := d.Close(); err != nil {
 		t.Fatal(err)
@@ -247,16 +278,16 @@ func TestSecondTrainer(t *testing.T) {
 	if line, err := bufio.NewReader(out).ReadString('\n'); err != nil || line != "opened: <nil>\n" {
 		t.Fatalf("other process: %q, %v", line, err)
 	}
-	_, err = Open("a")
+	_, err = Open(files.OS, "a")
 	check("--resume in another process", err, other.Process.Pid)
 	if err := other.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
 	other.Wait() //nolint:errcheck // killed
-	if !exists("a/lock") {
+	if !exists(files.OS, "a/lock") {
 		t.Error("the killed process left no lock file: nothing is tested")
 	}
-	d, err = Open("a")
+	d, err = Open(files.OS, "a")
 	if err != nil {
 		t.Fatalf("after the trainer was killed: %v", err)
 	}
@@ -271,7 +302,7 @@ func TestOutWithStaleLock(t *testing.T) {
 	t.Chdir(t.TempDir())
 	touch(t, "a/lock", time.Now())
 	d := create(t, "a")
-	if pid := holder("a/lock"); pid != os.Getpid() {
+	if pid := holder(files.OS, "a/lock"); pid != os.Getpid() {
 		t.Errorf("lock holds pid %d, want %d", pid, os.Getpid())
 	}
 	if err := d.Close(); err != nil {
@@ -280,7 +311,7 @@ func TestOutWithStaleLock(t *testing.T) {
 	wantTree(t, "a", ".")
 	touch(t, "b/lock", time.Now())
 	touch(t, "b/notes", time.Now())
-	if _, err := Create("b"); err == nil || !strings.Contains(err.Error(), "holds notes") {
+	if _, err := Create(files.OS, "b"); err == nil || !strings.Contains(err.Error(), "holds notes") {
 		t.Errorf("error %v", err)
 	}
 }
@@ -296,11 +327,11 @@ func TestOpenWhatIsNoRun(t *testing.T) {
 		"photos/cat.jpg": "no run at photos/cat.jpg: a run is a folder",
 		"last":           "no run under runs with a checkpoint last.safetensors",
 	} {
-		if _, err := Open(path); !errors.Is(err, ErrNoRun) || !strings.HasPrefix(err.Error(), want) {
+		if _, err := Open(files.OS, path); !errors.Is(err, ErrNoRun) || !strings.HasPrefix(err.Error(), want) {
 			t.Errorf("--resume %s: error %v, want %q", path, err, want)
 		}
 	}
-	if _, err := Newest(); !errors.Is(err, ErrNoRun) {
+	if _, err := Newest(files.OS); !errors.Is(err, ErrNoRun) {
 		t.Errorf("newest of nothing: %v", err)
 	}
 	wantTree(t, "photos", ". cat.jpg")
@@ -317,10 +348,10 @@ func TestNewest(t *testing.T) {
 	touch(t, "runs/mine/checkpoints/best.safetensors", at(20))
 	touch(t, "runs/train11/config.yaml", at(59))
 	touch(t, "runs/notes.txt", at(59))
-	if got, err := Newest(); err != nil || got != "runs/train10/checkpoints/best.safetensors" {
+	if got, err := Newest(files.OS); err != nil || got != "runs/train10/checkpoints/best.safetensors" {
 		t.Errorf("newest best is %s (%v), want that of train10", got, err)
 	}
-	d, err := Open("last")
+	d, err := Open(files.OS, "last")
 	if err != nil || d.Path() != "runs/train2" {
 		t.Fatalf("last run is %v (%v), want runs/train2", d, err)
 	}
@@ -328,12 +359,12 @@ func TestNewest(t *testing.T) {
 		t.Error(err)
 	}
 	touch(t, "runs/mine/checkpoints/best.safetensors", at(31))
-	if got, err := Newest(); err != nil || got != "runs/mine/checkpoints/best.safetensors" {
+	if got, err := Newest(files.OS); err != nil || got != "runs/mine/checkpoints/best.safetensors" {
 		t.Errorf("newest best is %s (%v), want that of mine", got, err)
 	}
 	// A run that had nothing to validate on has no best checkpoint: its last one is used.
 	touch(t, "runs/train12/checkpoints/last.safetensors", at(40))
-	if got, err := Newest(); err != nil || got != "runs/train12/checkpoints/last.safetensors" {
+	if got, err := Newest(files.OS); err != nil || got != "runs/train12/checkpoints/last.safetensors" {
 		t.Errorf("newest is %s (%v), want the last one of train12", got, err)
 	}
 	for path, want := range map[string]string{
@@ -341,7 +372,7 @@ func TestNewest(t *testing.T) {
 		"runs/train12": "runs/train12/checkpoints/last.safetensors", "runs/train11": "", "nowhere": "",
 		"runs/notes.txt": "",
 	} {
-		if got := ToUse(path); got != want {
+		if got := ToUse(files.OS, path); got != want {
 			t.Errorf("to use of %s: %q, want %q", path, got, want)
 		}
 	}

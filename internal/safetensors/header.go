@@ -14,6 +14,8 @@ import (
 	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"alexnet/internal/text"
 )
 
 // Header is what a safetensors file says about its tensors.
@@ -292,7 +294,7 @@ func (h *Header) decode(dec *json.Decoder, name string) error {
 	}
 	if e.Offsets[0] < 0 || e.Offsets[1] < e.Offsets[0] || e.Offsets[1]-e.Offsets[0] != bytes {
 		return fmt.Errorf("bytes %d to %d for %s of shape %s", e.Offsets[0], e.Offsets[1], *e.DType,
-			ShapeString(*e.Shape))
+			text.Shape(*e.Shape))
 	}
 	h.Tensors = append(h.Tensors, Info{
 		Name: name, DType: *e.DType, Shape: *e.Shape, Offset: e.Offsets[0], Bytes: bytes,

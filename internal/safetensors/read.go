@@ -8,6 +8,8 @@ import (
 	"io"
 	"math"
 	"os"
+
+	"alexnet/internal/text"
 )
 
 // Reader is an open safetensors file. The tensors are read one at a time; goroutines may read at once.
@@ -93,7 +95,7 @@ func (r *Reader) read(t Info, dst []float32) error {
 		}
 	}
 	if len(dst) != t.Len() {
-		return fmt.Errorf("tensor %s: %d values for shape %s", t.Name, len(dst), ShapeString(t.Shape))
+		return fmt.Errorf("tensor %s: %d values for shape %s", t.Name, len(dst), text.Shape(t.Shape))
 	}
 	in := io.NewSectionReader(r.r, t.Offset, t.Bytes)
 	buf := make([]byte, min(chunk, t.Bytes))

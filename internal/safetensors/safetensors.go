@@ -10,14 +10,15 @@
 // tensor, through one buffer: whatever kills the writer, the name holds the old file or the new one.
 //
 // Tensors come from and go to callbacks, in row-major order, fp32; files of half the size, F16, can be written and
-// read. What the tensors and the metadata mean is the caller's business: the package imports atomicfile and nothing
-// else of the program.
+// read. What the tensors and the metadata mean is the caller's business: of the program the package imports atomicfile
+// and files.
 package safetensors
 
 import (
 	"context"
 	"fmt"
-	"strings"
+
+	"alexnet/internal/text"
 )
 
 // Tensor is one named array of fp32, somewhere: in a file, on a device, in memory.
@@ -34,7 +35,7 @@ type Tensor struct {
 func Of(name string, shape []int, data []float32) Tensor {
 	return Tensor{Name: name, Shape: shape, Fill: func(dst []float32) error {
 		if len(dst) != len(data) {
-			return fmt.Errorf("%s: %d values for shape %s", name, len(data), ShapeString(shape))
+			return fmt.Errorf("%s: %d values for shape %s", name, len(data), text.Shape(shape))
 		}
 		copy(dst, data)
 		return nil
@@ -89,18 +90,3 @@ const (
 	OtherFormat                  // it is no safetensors file
 	OtherType                    // a tensor of numbers that are not floating-point
 )
-
-// ShapeString is "96x3x11x11"; a single number has the empty shape "()".
-func ShapeString(shape []int) string {
-	if len(shape) == 0 {
-		return "()"
-	}
-	var b strings.Builder
-	for i, d := range shape {
-		if i > 0 {
-			b.WriteByte('x')
-		}
-		fmt.Fprint(&b, d)
-	}
-	return b.String()
-}

@@ -14,6 +14,8 @@ import (
 	"testing"
 
 	"pgregory.net/rapid"
+
+	"alexnet/internal/files"
 )
 
 // memory is a file in memory.
@@ -193,7 +195,7 @@ func TestHalfRefuses(t *testing.T) {
 	} {
 		big := Of("fc8.bias", []int{2}, []float32{1, 70000})
 		big.DType = dtype
-		if err := Write(path, nil, []Tensor{big}); err == nil || !strings.Contains(err.Error(), want) {
+		if err := Write(files.OS, path, nil, []Tensor{big}); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("error %v, want %q", err, want)
 		}
 		if _, err := os.Stat(path); err == nil {
@@ -405,7 +407,7 @@ func TestWriteRefuses(t *testing.T) {
 		}}},
 	} {
 		path := filepath.Join(t.TempDir(), "f")
-		err := Write(path, c.meta, c.tensors)
+		err := Write(files.OS, path, c.meta, c.tensors)
 		if err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), path) {
 			t.Errorf("error %v, want %q", err, want)
 		}
@@ -461,8 +463,8 @@ func TestCutWhileOpen(t *testing.T) {
 
 func TestHeader(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "f")
-	if err := Write(path, map[string]string{"step": "3"}, []Tensor{Of("a", []int{2, 2}, make([]float32, 4))}); err !=
-		nil {
+	a := Of("a", []int{2, 2}, make([]float32, 4))
+	if err := Write(files.OS, path, map[string]string{"step": "3"}, []Tensor{a}); err != nil {
 		t.Fatal(err)
 	}
 	h, err := Open(path)
@@ -483,7 +485,7 @@ func TestLongTensor(t *testing.T) {
 		v[i] = float32(i)
 	}
 	path := filepath.Join(t.TempDir(), "f")
-	if err := Write(path, nil, []Tensor{Of("a", []int{1}, v[:1]), Of("b", []int{len(v)}, v)}); err != nil {
+	if err := Write(files.OS, path, nil, []Tensor{Of("a", []int{1}, v[:1]), Of("b", []int{len(v)}, v)}); err != nil {
 		t.Fatal(err)
 	}
 	r, err := Open(path)

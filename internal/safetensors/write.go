@@ -9,6 +9,7 @@ import (
 	"math"
 
 	"alexnet/internal/atomicfile"
+	"alexnet/internal/files"
 )
 
 // chunk is how many bytes are converted and checked at a time: they stay in the cache between the two.
@@ -18,12 +19,12 @@ const chunk = 256 << 10
 // path whole or not at all; on an error what was at path is untouched. Fill of each tensor is called once, in order,
 // with one buffer for all. F32 tensors lie at multiples of 4, as readers like them, where they come before those of
 // F16.
-func Write(path string, meta map[string]string, tensors []Tensor) error {
+func Write(fsys files.FS, path string, meta map[string]string, tensors []Tensor) error {
 	l, err := newLayout(meta, tensors)
 	if err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
-	return atomicfile.Write(path, func(f atomicfile.File) error { return encode(f, l, tensors) })
+	return atomicfile.Write(fsys, path, func(f atomicfile.File) error { return encode(f, l, tensors) })
 }
 
 // Encode writes to w, from its beginning, what Write puts into a file. On an error w holds a part of it.

@@ -8,6 +8,7 @@ import (
 	"alexnet/internal/device"
 	"alexnet/internal/model"
 	"alexnet/internal/philox"
+	"alexnet/internal/recipe"
 	"alexnet/internal/reference"
 )
 
@@ -50,7 +51,7 @@ func TestDropoutThatDoubles(t *testing.T) {
 	}
 	defer m.Close()
 	o := model.Options{
-		Rows: doubledRows, Train: true, Input: model.Preprocess{
+		Rows: doubledRows, Train: true, Input: recipe.Recipe{
 			Height: 3, Width: 3, Scale: []float32{1. / 128, 1. / 128, 1. / 128},
 		},
 	}

@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"strings"
 
-	"alexnet/internal/model"
+	"alexnet/internal/recipe"
 )
 
 // The nets' size: maps of 12x12 have fewer pixels than numbers has different numbers.
@@ -125,12 +125,12 @@ func (c *opCase) page() string {
 
 // preprocess is how the case's pictures become its input: where they count they are larger than it, with a mean image
 // and a scale for each colour.
-func (c *opCase) preprocess() model.Preprocess {
+func (c *opCase) preprocess() recipe.Recipe {
 	if !c.picture {
-		return model.Preprocess{Height: side, Width: side}
+		return recipe.Recipe{Height: side, Width: side}
 	}
 	const large = side + border
-	return model.Preprocess{
+	return recipe.Recipe{
 		Height: large, Width: large, Mean: numbers(4, 3*large*large, .93), Scale: []float32{1. / 64, .03, 1. / 32},
 	}
 }

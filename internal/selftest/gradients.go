@@ -10,6 +10,7 @@ import (
 	"alexnet/internal/device"
 	"alexnet/internal/model"
 	"alexnet/internal/philox"
+	"alexnet/internal/recipe"
 )
 
 // A central difference's error is about h^2 = 6e-11 from what is cut off and 1e-15/h = 1e-10 from rounding of the loss:
@@ -117,7 +118,7 @@ func openWhole(arch *model.Arch, devs []device.Device) (*small, error) {
 		return nil, err
 	}
 	in := arch.Input
-	pre := model.Preprocess{Height: in.H, Width: in.W}
+	pre := recipe.Recipe{Height: in.H, Width: in.W}
 	for range in.C { // pixels spread by 74; the input by 4.6, so that the normalisation's squares count
 		pre.Mean, pre.Scale = append(pre.Mean, 127.5), append(pre.Scale, 1./16)
 	}

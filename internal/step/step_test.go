@@ -7,6 +7,7 @@ import (
 	"alexnet/internal/data"
 	"alexnet/internal/device"
 	"alexnet/internal/model"
+	"alexnet/internal/recipe"
 	"alexnet/internal/reference"
 	"alexnet/internal/step/steptest"
 )
@@ -43,7 +44,7 @@ func opened(t *testing.T, batch int, feed Feeder) (*model.Model, *Stepper) {
 	}
 	t.Cleanup(func() { m.Close() })
 	net, err := m.Compile(model.Options{
-		Rows: batch, Train: true, Input: model.Preprocess{Height: 16, Width: 16, Mean: []float32{128, 128, 128}},
+		Rows: batch, Train: true, Input: recipe.Recipe{Height: 16, Width: 16, Mean: []float32{128, 128, 128}},
 	})
 	if err != nil {
 		t.Fatal(err)

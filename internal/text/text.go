@@ -97,6 +97,21 @@ func Examples(names []string) string {
 	return strings.Join(names, ", ")
 }
 
+// Shape is "96x3x11x11"; a single number has the empty shape "()".
+func Shape(shape []int) string {
+	if len(shape) == 0 {
+		return "()"
+	}
+	var b strings.Builder
+	for i, d := range shape {
+		if i > 0 {
+			b.WriteByte('x')
+		}
+		fmt.Fprint(&b, d)
+	}
+	return b.String()
+}
+
 // Shorten cuts s to n characters, the last of which then is "…"; with n of 0 or less it leaves s as it is.
 func Shorten(s string, n int) string {
 	if n <= 0 || utf8.RuneCountInString(s) <= n {

@@ -123,7 +123,7 @@ func (t *trainer) findDead() (dead []deadUnits, err error) {
 	}
 	rows := min(deadRows, t.cfg.Train.Batch)
 	net, err := t.model.Compile(model.Options{
-		Rows: rows, Precision: t.precision, Keep: names, Input: step.Input(&t.pre),
+		Rows: rows, Precision: t.precision, Keep: names, Input: t.recipe,
 	})
 	if err != nil {
 		return nil, err
@@ -136,7 +136,7 @@ func (t *trainer) findDead() (dead []deadUnits, err error) {
 	if err := net.Alloc(); err != nil {
 		return nil, err
 	}
-	o := step.LoaderOptions(&t.pre, t.arch.Input.H, rows, 1)
+	o := data.LoaderOptions{Batch: rows, Recipe: t.recipe, Workers: 1}
 	loader, err := data.NewLoader(t.o.Source.Train, o)
 	if err != nil {
 		return nil, err

@@ -13,8 +13,10 @@ import (
 	"alexnet/internal/checkpoint"
 	"alexnet/internal/config"
 	"alexnet/internal/data"
+	"alexnet/internal/data/picture"
 	"alexnet/internal/device"
 	"alexnet/internal/infer"
+	"alexnet/internal/recipe"
 	"alexnet/internal/report"
 	"alexnet/internal/run"
 	"alexnet/internal/schedule"
@@ -344,15 +346,25 @@ func (t *trainer) countExchange(m *report.Metrics) {
 	t.exchange, t.stepsSince = now, 0
 }
 
-// curves draws the run so far. The run does not depend on them: where they cannot be drawn it says so, once.
+// curves begins to draw the run so far, which takes a third of a second, while training goes on.
 func (t *trainer) curves() {
+	t.awaitCurves()
 	if t.metrics == nil {
 		return
 	}
-	ms, err := report.Read(t.o.Dir.Metrics())
-	if err == nil {
-		err = report.Curves(t.o.Dir.Curves(), t.o.Dir.Path(), ms)
+	curves, dir, done := t.metrics.Curves(), t.o.Dir, make(chan error, 1)
+	t.drawing = done
+	go func() { done <- curves.Draw(dir.FS(), dir.Curves(), dir.Path()) }()
+}
+
+// awaitCurves waits for the picture that is being drawn, if any. The run does not depend on it: where it cannot be
+// drawn it says so, once.
+func (t *trainer) awaitCurves() {
+	if t.drawing == nil {
+		return
 	}
+	err := <-t.drawing
+	t.drawing = nil
 	if err != nil && !t.undrawn {
 		t.undrawn = true
 		t.warn(fmt.Sprintf("warning: no curves are drawn: %v", err))
@@ -372,7 +384,7 @@ func (t *trainer) saveLast() error {
 	c := t.checkpoint(t.history.Validated)
 	c.Momentum = infer.Tensors(t.model, device.Momentum)
 	path := t.o.Dir.Checkpoint(run.Last)
-	if err := checkpoint.Save(path, c); err != nil {
+	if err := checkpoint.Save(t.o.Dir.FS(), path, c); err != nil {
 		return err
 	}
 	t.lastPath, t.lastAt, t.lastHistory = path, t.steps.Pass.Step, state
@@ -385,11 +397,20 @@ func (t *trainer) saveBest(epoch int) error {
 		return nil
 	}
 	path := t.o.Dir.Checkpoint(run.Best)
-	if err := checkpoint.Save(path, t.checkpoint(epoch)); err != nil {
+	if err := checkpoint.Save(t.o.Dir.FS(), path, t.checkpoint(epoch)); err != nil {
 		return err
 	}
 	t.bestPath = path
 	return nil
+}
+
+// recipeNow is the recipe with what decodes JPEGs here, once one was met. A run that goes on keeps what it began with.
+func (t *trainer) recipeNow() recipe.Recipe {
+	r := t.recipe
+	if t.o.Resume == nil && t.o.Source.Train.MetJPEG() {
+		r.Decoder = picture.JPEGDecoder()
+	}
+	return r
 }
 
 func (t *trainer) checkpoint(epoch int) *checkpoint.Checkpoint {
@@ -398,7 +419,7 @@ func (t *trainer) checkpoint(epoch int) *checkpoint.Checkpoint {
 		Classes: t.o.Source.Classes, Data: checkpoint.Data{
 			Path: whereabouts(t.o.Source), Fingerprint: t.o.Source.Fingerprint,
 		},
-		Device: t.o.Device, Threads: t.o.Threads, Preprocess: t.pre, Dropout: checkpoint.DropoutPaper,
+		Device: t.o.Device, Threads: t.o.Threads, Recipe: t.recipeNow(), Dropout: checkpoint.DropoutPaper,
 		Schedule: t.history.marshal(), Best: t.best, Params: infer.Tensors(t.model, device.Weight),
 	}
 	for _, d := range t.o.Devices {
@@ -456,6 +477,7 @@ func (t *trainer) finish(ctx context.Context) error {
 		return err
 	}
 	t.curves()
+	t.awaitCurves()
 	return nil
 }
 

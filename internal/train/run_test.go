@@ -34,7 +34,7 @@ func undisturbed(t *testing.T, steps int, sets ...string) (want string, lines []
 // timeless are the lines of metrics.jsonl without what a clock had to say.
 func timeless(t *testing.T, d *run.Dir) []report.Metrics {
 	t.Helper()
-	ms, err := report.Read(d.Metrics())
+	ms, err := report.Read(d.FS(), d.Metrics())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -312,11 +312,11 @@ func TestInit(t *testing.T) {
 			}
 		}
 	}
-	if got := load(t, r.LastPath).Preprocess; got.MeanKind != "image" {
+	if got := load(t, r.LastPath).Recipe; got.MeanKind != "image" {
 		t.Errorf("mean of kind %s, the file's is an image", got.MeanKind)
 	}
 	next.OwnPreprocess, next.Dir = true, folder(t)
-	if got := load(t, mustRun(t, next).LastPath).Preprocess; got.MeanKind != "channel" || len(got.Mean) != 3 {
+	if got := load(t, mustRun(t, next).LastPath).Recipe; got.MeanKind != "channel" || len(got.Mean) != 3 {
 		t.Errorf("mean of kind %s and %d numbers, asked for a channel mean", got.MeanKind, len(got.Mean))
 	}
 

@@ -11,6 +11,7 @@ import (
 	"go.uber.org/goleak"
 
 	"alexnet/internal/checkpoint"
+	"alexnet/internal/files"
 	"alexnet/internal/reference"
 	"alexnet/internal/report"
 	"alexnet/internal/run"
@@ -68,7 +69,7 @@ func options(t testing.TB, sets ...string) (Options, *log) {
 
 func folder(t testing.TB) *run.Dir {
 	t.Helper()
-	d, err := run.Create(filepath.Join(t.TempDir(), "run"))
+	d, err := run.Create(files.OS, filepath.Join(t.TempDir(), "run"))
 	if err != nil {
 		t.Fatal(err)
 	}

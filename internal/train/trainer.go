@@ -2,6 +2,7 @@ package train
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -16,6 +17,7 @@ import (
 	"alexnet/internal/device"
 	"alexnet/internal/infer"
 	"alexnet/internal/model"
+	"alexnet/internal/recipe"
 	"alexnet/internal/report"
 	"alexnet/internal/run"
 	"alexnet/internal/schedule"
@@ -37,7 +39,7 @@ type trainer struct {
 // running is what computes, and what feeds it.
 type running struct {
 	precision device.Precision
-	pre       checkpoint.Preprocess
+	recipe    recipe.Recipe
 	arch      *model.Arch
 	model     *model.Model
 	net       *model.Net // trains
@@ -55,8 +57,9 @@ type reported struct {
 	progress   Progress
 	metrics    *report.Writer // nil: there is no run folder
 	memory     []step.Memory
-	guessing   float64 // loss of a net that only guesses
-	undrawn    bool    // it was said that there are no curves
+	guessing   float64    // loss of a net that only guesses
+	drawing    chan error // the end of the picture that is being drawn; nil: none is
+	undrawn    bool       // it was said that there are no curves
 	warnings   []string
 	bad        int      // unreadable pictures
 	loss       *float64 // of the last step
@@ -86,7 +89,7 @@ func newTrainer(ctx context.Context, o Options) (*trainer, error) {
 		t.progress = silent{}
 	}
 	for _, prepare := range []func(context.Context) error{
-		t.configure, t.preprocess, t.build, t.restore, t.feed, t.open,
+		t.configure, t.prepare, t.build, t.restore, t.feed, t.open,
 	} {
 		if err := prepare(ctx); err != nil {
 			return nil, errors.Join(err, t.close())
@@ -144,19 +147,19 @@ func (t *trainer) checkResume() error {
 	return nil
 }
 
-// preprocess takes the checkpoint's preprocessing where there is one, or goes over the training pictures.
-func (t *trainer) preprocess(ctx context.Context) (err error) {
+// prepare takes the checkpoint's recipe where there is one, or goes over the training pictures.
+func (t *trainer) prepare(ctx context.Context) (err error) {
 	switch {
 	case t.o.Resume != nil:
-		t.pre = t.o.Resume.Preprocess
+		t.recipe = t.o.Resume.Recipe
 	case t.o.Init != nil && !t.o.OwnPreprocess:
-		t.pre = t.o.Init.Preprocess
+		t.recipe = t.o.Init.Recipe
+		t.recipe.Crop, t.recipe.Decoder = t.cfg.Model.Input.Size, ""
 		t.progress.Note("preprocessing (size, mean, colour statistics) as in " + t.o.Init.Path)
 	default:
-		t.pre, err = statistics(ctx, &t.cfg, t.o.Source.Train, t.o.Strict, t.onBad)
-		return err
+		t.recipe, err = measure(ctx, &t.cfg, t.o.Source.Train, t.o.Strict, t.onBad)
 	}
-	return step.Fits(&t.pre, t.cfg.Model.Input)
+	return cmp.Or(err, t.recipe.Fits(t.cfg.Model.Input))
 }
 
 // build compiles the nets, tells what memory they take, and takes it.
@@ -164,7 +167,7 @@ func (t *trainer) build(context.Context) (err error) {
 	if t.model, err = model.Open(t.arch, t.o.Devices); err != nil {
 		return err
 	}
-	o := model.Options{Rows: t.cfg.Train.Batch, Train: true, Precision: t.precision, Input: step.Input(&t.pre)}
+	o := model.Options{Rows: t.cfg.Train.Batch, Train: true, Precision: t.precision, Input: t.recipe}
 	if t.net, err = t.model.Compile(o); err != nil {
 		return err
 	}
@@ -312,9 +315,10 @@ func (t *trainer) feed(context.Context) (err error) {
 }
 
 func (t *trainer) loaderOptions() data.LoaderOptions {
-	o := step.LoaderOptions(&t.pre, t.arch.Input.H, t.cfg.Train.Batch, t.cfg.Data.Workers)
-	o.Seed, o.Strict, o.OnBad = t.cfg.Train.Seed, t.o.Strict, t.onBad
-	return o
+	return data.LoaderOptions{
+		Batch: t.cfg.Train.Batch, Recipe: t.recipe, Workers: t.cfg.Data.Workers, Seed: t.cfg.Train.Seed,
+		Strict: t.o.Strict, OnBad: t.onBad,
+	}
 }
 
 // setRates takes from the schedule what holds for the epoch that begins. Nothing is in flight.
@@ -339,9 +343,8 @@ func (t *trainer) openLoader() (err error) {
 	if t.loader != nil {
 		t.loader.Close()
 	}
-	a, o := t.cfg.Train.Augment, t.loaderOptions()
-	o.Train = true
-	o.Augment = data.Augment{Crop: string(a.Crop), Flip: a.Flip, Color: a.Color, Stats: step.Colors(&t.pre)}
+	o := t.loaderOptions()
+	o.Train, o.Augment = true, t.cfg.Train.Augment
 	if !t.rates.Color {
 		o.Augment.Color = 0
 	}
@@ -358,19 +361,20 @@ func (t *trainer) open(context.Context) (err error) {
 	if t.o.Dir == nil {
 		return nil
 	}
-	err = atomicfile.Write(t.o.Dir.Config(), func(f atomicfile.File) error {
+	err = atomicfile.Write(t.o.Dir.FS(), t.o.Dir.Config(), func(f atomicfile.File) error {
 		_, err := f.Write(t.yaml)
 		return err
 	})
 	if err != nil {
 		return err
 	}
-	t.metrics, err = report.NewWriter(t.o.Dir.Path(), t.firstStep)
+	t.metrics, err = report.NewWriter(t.o.Dir.FS(), t.o.Dir.Path(), t.firstStep)
 	return err
 }
 
 // close gives everything back but devices, source and run folder, which are the caller's.
 func (t *trainer) close() (err error) {
+	t.awaitCurves()
 	if t.metrics != nil {
 		err = errors.Join(err, t.metrics.Close())
 	}

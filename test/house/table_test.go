@@ -4,20 +4,21 @@ package house
 // package stands below all that import it.
 var table = map[string]string{
 	// Words, files, numbers: of no use to this program only.
-	"configs":    "",
-	"files":      "",
-	"lockfile":   "golang.org/x/sys",
-	"atomicfile": "lockfile",
-	"machine":    "golang.org/x/sys",
-	"philox":     "", // the one source of randomness
-	"run":        "lockfile",
+	"configs":         "",
+	"files":           "golang.org/x/sys",
+	"files/filestest": "files",
+	"lockfile":        "files",
+	"atomicfile":      "files lockfile",
+	"machine":         "golang.org/x/sys",
+	"philox":          "", // the one source of randomness
+	"run":             "files lockfile",
 
 	// The contract between nets and processors knows nobody, so that a stranger can implement it.
 	"device": "",
 	"config": "configs device github.com/goccy/go-yaml text", // device for the names of precisions
 
 	// Pictures: whoever decodes them knows no device and no net.
-	"data": "data/picture files gonum.org/v1/gonum machine philox",
+	"data": "config data/picture files gonum.org/v1/gonum machine philox recipe",
 
 	// Nets in files know neither the net nor what computes it.
 	"golden":  "philox safetensors",
@@ -34,32 +35,33 @@ var table = map[string]string{
 	"gpu":               "device gorgonia.org/cu gpu/cuda gpu/link kernels philox",
 
 	// What is computed: devices are met only through the contract, the command picks the backend.
-	"model":           "config device philox text",
-	"model/modeltest": "config device golden model",
-	"selftest":        "config device model philox",
+	"model":           "config device philox recipe text",
+	"model/modeltest": "config device golden model recipe",
+	"selftest":        "config device model philox recipe",
 
 	// What is written about a run is given numbers and steps.
-	"report": "atomicfile golang.org/x/image gonum.org/v1/plot google.golang.org/protobuf",
+	"report": "atomicfile files golang.org/x/image gonum.org/v1/plot google.golang.org/protobuf",
 
 	// Steps are the same for a run and for a bench. Using nets and measuring them know no training loop.
-	"step":          "checkpoint config data data/picture device model",
+	"step":          "config data device model",
 	"step/steptest": "config data data/demo device files model",
 	"schedule":      "config model",
-	"infer":         "checkpoint config data device files model safetensors step text",
-	"bench":         "checkpoint config data device model philox schedule step",
-	"train": "atomicfile checkpoint config data data/picture device infer model report run schedule " +
-		"step text",
+	"infer":         "checkpoint config data device files model recipe safetensors step text",
+	"bench":         "config data device model philox recipe schedule step",
+	"train": "atomicfile checkpoint config data data/picture device infer model recipe report run " +
+		"schedule step text",
 
 	// The only place that picks a backend, and that knows flags.
 	"cmd/alexnet": "bench builtin checkpoint config cpu data data/demo data/picture device files " +
-		"github.com/spf13/cobra github.com/spf13/pflag gpu infer interop machine model npy reference report run " +
-		"safetensors selftest step text train ui",
+		"github.com/spf13/cobra github.com/spf13/pflag gpu infer interop machine model npy recipe reference report " +
+		"run safetensors selftest step text train ui",
 	"ui":           "github.com/vbauerster/mpb/v8 golang.org/x/term text",
 	"text":         "",
-	"interop":      "atomicfile checkpoint config device model npy safetensors",
-	"checkpoint":   "safetensors text",
-	"npy":          "atomicfile codeberg.org/sbinet/npyio",
-	"safetensors":  "atomicfile",
+	"interop":      "atomicfile checkpoint config device files model npy safetensors text",
+	"checkpoint":   "files recipe safetensors text",
+	"npy":          "atomicfile codeberg.org/sbinet/npyio files",
+	"safetensors":  "atomicfile files text",
 	"data/demo":    "data philox",
 	"data/picture": "golang.org/x/image",
+	"recipe":       "config text",
 }

@@ -23,12 +23,14 @@ var smallDemo = Options{Train: 3, Val: 2, Size: 16, Seed: 9}
 func decodeAll(t testing.TB, set *data.Set) [][]uint8 {
 	t.Helper()
 	all := make([][]uint8, set.Len())
+	d := picture.NewDecoder()
+	defer d.Close()
 	for i := range all {
 		raw, err := set.Read(t.Context(), i, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
-		pic, err := picture.Prep{}.Decode(raw, nil)
+		pic, err := d.Decode(raw, 0, 3, nil)
 		if err != nil {
 			t.Fatal(set.Name(i), err)
 		}

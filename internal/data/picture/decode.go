@@ -10,6 +10,7 @@ import (
 	"image/jpeg"
 	"image/png"
 	"io"
+	"path/filepath"
 
 	"golang.org/x/image/bmp"
 	"golang.org/x/image/tiff"
@@ -18,36 +19,40 @@ import (
 
 // Decoder turns files into pictures. It owns what one goroutine reuses from one picture to the next.
 type Decoder struct {
-	turbo *turbo  // nil: JPEG through image/jpeg
-	rgb   []uint8 // (height, width, 3) as decoded
-	fit   fitter
+	// MaxPixels is the size from which on a picture is refused before it is decoded, by what its header announces.
+	MaxPixels int
+	turbo     *turbo  // nil: JPEG through image/jpeg
+	rgb       []uint8 // (height, width, 3) as decoded
+	fit       fitter
 }
 
-// NewDecoder makes a decoder; close it.
-func NewDecoder() *Decoder { return &Decoder{turbo: openTurbo()} }
+// NewDecoder makes a decoder that takes pictures of up to DefaultMaxPixels; close it.
+func NewDecoder() *Decoder { return &Decoder{MaxPixels: DefaultMaxPixels, turbo: openTurbo()} }
 
 // Close gives back what the decoder holds of libjpeg-turbo.
 func (d *Decoder) Close() { d.turbo.close() }
 
-// Decode is Prep.Decode, with memory that is used again.
-func (d *Decoder) Decode(raw []byte, p Prep, dst []uint8) (Picture, error) {
-	p, err := p.Filled()
+// Decode makes a picture of a file's contents: its shorter side is made resize long and the centre square cut out, or
+// with 0 it keeps its size; channels is 3 (RGB) or 1 (luma). The pixels lie in dst where they fit, else in a new slice.
+// Alpha is dropped, not blended; 16-bit samples lose their lower half; the orientation in EXIF data is ignored, as the
+// field's pipelines do. Any input is answered by a picture or an error, never by a panic.
+func (d *Decoder) Decode(raw []byte, resize, channels int, dst []uint8) (Picture, error) {
+	if resize < 0 || channels != 1 && channels != 3 {
+		return Picture{}, errors.New("pictures have 1 or 3 channels, and sizes are not negative")
+	}
+	file, err := d.unpack(raw, d.MaxPixels)
 	if err != nil {
 		return Picture{}, err
 	}
-	file, err := d.unpack(raw, p.MaxPixels)
-	if err != nil {
-		return Picture{}, err
-	}
-	pic := Picture{Height: file.Height, Width: file.Width, Channels: p.Channels, File: file}
-	if p.Resize > 0 {
-		pic.Height, pic.Width = p.Resize, p.Resize
+	pic := Picture{Height: file.Height, Width: file.Width, Channels: channels, File: file}
+	if resize > 0 {
+		pic.Height, pic.Width = resize, resize
 	}
 	pic.Pixels = sized(dst, pic.Height*pic.Width*pic.Channels)
-	if p.Resize > 0 {
-		d.fit.square(d.rgb, file.Height, file.Width, pic.Pixels, p.Resize, p.Channels)
+	if resize > 0 {
+		d.fit.square(d.rgb, file.Height, file.Width, pic.Pixels, resize, channels)
 	} else {
-		copyPixels(pic.Pixels, d.rgb, p.Channels)
+		copyPixels(pic.Pixels, d.rgb, channels)
 	}
 	return pic, nil
 }
@@ -277,8 +282,28 @@ func luma(r, g, b uint8) uint8 {
 	return uint8((19595*uint32(r) + 38470*uint32(g) + 7471*uint32(b) + 1<<15) >> 16)
 }
 
-// goDecoder is what JPEGDecoder says where libjpeg-turbo is missing.
-const goDecoder = "Go image/jpeg"
+// What JPEGDecoder may say.
+const (
+	Standard = "Go image/jpeg"
+	Turbo    = "libjpeg-turbo"
+)
+
+// JPEGDecoder names what decodes JPEG here. The two that there are give other pixels where colours are stored at half
+// the size. Versions of libjpeg-turbo are not told apart.
+func JPEGDecoder() string {
+	if turboPath() == "" {
+		return Standard
+	}
+	return Turbo
+}
+
+// JPEGLibrary is JPEGDecoder with the library's file, for people: "libjpeg-turbo (libturbojpeg.so.0.2.0)".
+func JPEGLibrary() string {
+	if p := turboPath(); p != "" {
+		return Turbo + " (" + filepath.Base(p) + ")"
+	}
+	return Standard
+}
 
 // sized is a slice of length n, in s if it fits.
 func sized[T any](s []T, n int) []T {

@@ -19,12 +19,19 @@ import (
 
 // decoders are those that this machine has.
 func decoders(t testing.TB) map[string]*Decoder {
-	d := map[string]*Decoder{goDecoder: {}}
+	d := map[string]*Decoder{Standard: {MaxPixels: DefaultMaxPixels}}
 	if other := NewDecoder(); other.turbo != nil {
-		d["libjpeg-turbo"] = other
+		d[Turbo] = other
 		t.Cleanup(other.Close)
 	}
 	return d
+}
+
+// decode is Decode of a decoder for this one picture.
+func decode(raw []byte, resize, channels int, dst []uint8) (Picture, error) {
+	d := NewDecoder()
+	defer d.Close()
+	return d.Decode(raw, resize, channels, dst)
 }
 
 func testFile(t testing.TB, name string) []byte {
@@ -99,7 +106,7 @@ func TestDecodeFormats(t *testing.T) {
 	} {
 		for name, d := range decoders(t) {
 			t.Run(c.name+" by "+name, func(t *testing.T) {
-				pic, err := d.Decode(testFile(t, c.name), Prep{}, nil)
+				pic, err := d.Decode(testFile(t, c.name), 0, 3, nil)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -177,7 +184,7 @@ func TestDecodeRefuses(t *testing.T) {
 	} {
 		for name, d := range decoders(t) {
 			t.Run(c.name+" by "+name, func(t *testing.T) {
-				pic, err := d.Decode(c.raw, Prep{Resize: 8}, nil)
+				pic, err := d.Decode(c.raw, 8, 3, nil)
 				if err == nil {
 					t.Fatalf("decoded to %dx%d", pic.Width, pic.Height)
 				}
@@ -191,18 +198,21 @@ func TestDecodeRefuses(t *testing.T) {
 
 func TestMaxPixels(t *testing.T) {
 	raw := testFile(t, "rgb.png") // 32x24 = 768
-	if _, err := (Prep{MaxPixels: 768}).Decode(raw, nil); err != nil {
+	if _, err := (&Decoder{MaxPixels: 768}).Decode(raw, 0, 3, nil); err != nil {
 		t.Errorf("limit of exactly its size: %v", err)
 	}
-	if _, err := (Prep{MaxPixels: 767}).Decode(raw, nil); err == nil {
+	if _, err := (&Decoder{MaxPixels: 767}).Decode(raw, 0, 3, nil); err == nil {
 		t.Error("limit of one pixel less: decoded")
 	}
 }
 
-func TestPrepRefuses(t *testing.T) {
-	for _, p := range []Prep{{Resize: -1}, {Channels: 2}, {Channels: 4}, {MaxPixels: -1}} {
-		if _, err := p.Decode(testFile(t, "rgb.png"), nil); err == nil {
-			t.Errorf("%+v was accepted", p)
+func TestDecodeRefusesOptions(t *testing.T) {
+	for _, c := range []struct{ resize, channels, maxPixels int }{
+		{-1, 3, DefaultMaxPixels}, {0, 2, DefaultMaxPixels}, {0, 4, DefaultMaxPixels}, {0, 3, -1},
+	} {
+		d := &Decoder{MaxPixels: c.maxPixels}
+		if _, err := d.Decode(testFile(t, "rgb.png"), c.resize, c.channels, nil); err == nil {
+			t.Errorf("%+v was accepted", c)
 		}
 	}
 }
@@ -210,7 +220,7 @@ func TestPrepRefuses(t *testing.T) {
 // Pixels land in the caller's slice where they fit.
 func TestDecodeReusesDst(t *testing.T) {
 	dst := make([]uint8, 32*24*3)
-	pic, err := (Prep{}).Decode(testFile(t, "rgb.png"), dst)
+	pic, err := decode(testFile(t, "rgb.png"), 0, 3, dst)
 	if err != nil || &pic.Pixels[0] != &dst[0] {
 		t.Errorf("dst of the right size was not used (%v)", err)
 	}
@@ -225,8 +235,8 @@ func TestDecodersAgree(t *testing.T) {
 	all := photos(t)
 	for i := 0; i < len(all); i += 9 {
 		var got [2]Picture
-		for k, name := range []string{goDecoder, "libjpeg-turbo"} {
-			pic, err := by[name].Decode(all[i].raw, Prep{Resize: 256}, nil)
+		for k, name := range []string{Standard, Turbo} {
+			pic, err := by[name].Decode(all[i].raw, 256, 3, nil)
 			if err != nil {
 				t.Fatal(all[i].name, err)
 			}
@@ -260,11 +270,11 @@ func maxDiff(a, b []uint8) int {
 // Goldens by Pillow 13's resize (BILINEAR) and crop.
 func TestResizeMatchesPillow(t *testing.T) {
 	for name, size := range map[string]int{"noise_20.png": 20, "noise_64.png": 64} {
-		want, err := (Prep{}).Decode(testFile(t, name), nil)
+		want, err := decode(testFile(t, name), 0, 3, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
-		got, err := (Prep{Resize: size}).Decode(testFile(t, "noise.png"), nil)
+		got, err := decode(testFile(t, "noise.png"), size, 3, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -329,7 +339,7 @@ func TestResizeKeepsWhite(t *testing.T) {
 }
 
 func TestLuma(t *testing.T) {
-	pic, err := (Prep{Channels: 1}).Decode(testFile(t, "rgb.png"), nil)
+	pic, err := decode(testFile(t, "rgb.png"), 0, 1, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -357,12 +367,15 @@ func FuzzDecode(f *testing.F) {
 	}
 	f.Add(bombPNG(70000, 70000), 0, true)
 	f.Fuzz(func(t *testing.T, raw []byte, size int, grey bool) {
-		p := Prep{Resize: size & 63, MaxPixels: 1 << 16, Channels: 3}
+		d := NewDecoder()
+		defer d.Close()
+		d.MaxPixels = 1 << 16
+		channels := 3
 		if grey {
-			p.Channels = 1
+			channels = 1
 		}
-		pic, err := p.Decode(raw, nil)
-		if err == nil && (pic.Height*pic.Width*p.Channels != len(pic.Pixels) || len(pic.Pixels) == 0) {
+		pic, err := d.Decode(raw, size&63, channels, nil)
+		if err == nil && (pic.Height*pic.Width*channels != len(pic.Pixels) || len(pic.Pixels) == 0) {
 			t.Errorf("picture of %dx%d with %d bytes", pic.Width, pic.Height, len(pic.Pixels))
 		}
 	})
@@ -372,13 +385,13 @@ func BenchmarkDecode(b *testing.B) {
 	all := photos(b)
 	for name, d := range decoders(b) {
 		for _, p := range []struct {
-			what string
-			prep Prep
-		}{{"decode", Prep{}}, {"decode, resize, crop", Prep{Resize: 256}}} {
+			what   string
+			resize int
+		}{{"decode", 0}, {"decode, resize, crop", 256}} {
 			b.Run(name+" "+p.what, func(b *testing.B) {
 				var dst []uint8
 				for i := 0; b.Loop(); i++ {
-					pic, err := d.Decode(all[i%len(all)].raw, p.prep, dst)
+					pic, err := d.Decode(all[i%len(all)].raw, p.resize, 3, dst)
 					if err != nil {
 						b.Fatal(err)
 					}

@@ -54,7 +54,6 @@ static int turbo_decode(tjhandle t, const unsigned char *buf, unsigned long n, u
 import "C"
 
 import (
-	"path/filepath"
 	"sync"
 	"unsafe"
 )
@@ -63,14 +62,6 @@ import (
 var turboPath = sync.OnceValue(func() string {
 	return C.GoString(C.turbo_load()) // of NULL: ""
 })
-
-// JPEGDecoder names what decodes JPEG here: "libjpeg-turbo (libturbojpeg.so.0.2.0)" or "Go image/jpeg".
-func JPEGDecoder() string {
-	if p := turboPath(); p != "" {
-		return "libjpeg-turbo (" + filepath.Base(p) + ")"
-	}
-	return goDecoder
-}
 
 // turbo is a TurboJPEG decompressor; nil where the library is missing.
 type turbo struct{ handle C.tjhandle }

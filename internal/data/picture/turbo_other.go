@@ -2,8 +2,8 @@
 
 package picture
 
-// JPEGDecoder names what decodes JPEG here: this build has no way to libjpeg-turbo.
-func JPEGDecoder() string { return goDecoder }
+// turboPath is "": this build has no way to libjpeg-turbo.
+func turboPath() string { return "" }
 
 // turbo stands for libjpeg-turbo, which this build cannot use: it is always nil.
 type turbo struct{}

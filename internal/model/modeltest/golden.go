@@ -12,6 +12,7 @@ import (
 	"alexnet/internal/device"
 	"alexnet/internal/golden"
 	"alexnet/internal/model"
+	"alexnet/internal/recipe"
 )
 
 //go:embed testdata/paper.safetensors
@@ -122,7 +123,7 @@ func paper(t *testing.T, devs []device.Device, p device.Precision) (g *opened, o
 	f.Meta(t, "mean", &mean)
 	size = cfg.Model.Input.Size
 	o = model.Options{
-		Rows: 4, Train: true, Precision: p, Keep: []string{"fc8"}, Input: model.Preprocess{
+		Rows: 4, Train: true, Precision: p, Keep: []string{"fc8"}, Input: recipe.Recipe{
 			Height: size, Width: size, Mean: mean,
 		},
 	}

@@ -9,6 +9,7 @@ import (
 	"alexnet/internal/device"
 	"alexnet/internal/golden"
 	"alexnet/internal/model"
+	"alexnet/internal/recipe"
 )
 
 // trail is what the file says about the ten steps.
@@ -38,7 +39,7 @@ func Steps(t testing.TB, devs []device.Device, sets []string) *Deviations {
 	cfg, err := config.Parse(smallPage, sets)
 	must(t, err)
 	r := readTrail(t, f)
-	in := model.Preprocess{
+	in := recipe.Recipe{
 		Height: r.height, Width: r.width, Mean: r.mean(), Scale: []float32{r.scale, r.scale, r.scale},
 	}
 	g := open(t, f, cfg, devs, model.Options{Rows: r.batch, Train: true, Input: in})

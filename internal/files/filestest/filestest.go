@@ -1,0 +1,255 @@
+// Package filestest is a file system for tests: it lists what was asked of it, and fails when it is told to. It imports
+// files and nothing else of the program.
+package filestest
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"slices"
+	"sync"
+	"testing"
+
+	"alexnet/internal/files"
+)
+
+// Call is one thing that was asked of a file system or of a file opened through it.
+type Call struct {
+	Op   string // the method's name in small letters: "open", "write", "sync", ..; "fstat" is Stat of a file
+	Name string // of the file or folder; the old name of a rename
+}
+
+func (c Call) String() string { return c.Op + " " + c.Name }
+
+// FS hands calls on to another file system. One call may be told to fail. Goroutines may share it.
+type FS struct {
+	under files.FS
+
+	guard sync.Mutex
+	calls []Call
+	op    string // that is to fail; "" any
+	left  int    // calls of op before that
+	err   error  // nil: none is to fail
+	fault *Call  // the one that failed
+}
+
+// New is a file system that fails nowhere yet.
+func New(under files.FS) *FS { return &FS{under: under} }
+
+// Fail makes the n-th call of op from now on fail with err, once; 0 is the next, and op "" counts calls of any kind. A
+// write that fails has written half; a close that fails has closed; other calls that fail did nothing. A nil err makes
+// none fail.
+func (f *FS) Fail(op string, n int, err error) {
+	f.guard.Lock()
+	defer f.guard.Unlock()
+	f.op, f.left, f.err, f.fault = op, n, err, nil
+}
+
+// Fault is the call that failed since Fail, or nil.
+func (f *FS) Fault() *Call {
+	f.guard.Lock()
+	defer f.guard.Unlock()
+	return f.fault
+}
+
+// Calls are those made so far, in their order.
+func (f *FS) Calls() []Call {
+	f.guard.Lock()
+	defer f.guard.Unlock()
+	return slices.Clone(f.calls)
+}
+
+// EachCall tries the same thing again and again. Each time another call fails with err, from the first on, and only
+// that one; it ends after a try in which none failed. try makes its own folder: what it is given is the disk.
+func EachCall(t *testing.T, err error, try func(t *testing.T, f *FS)) {
+	t.Helper()
+	for n := 0; ; n++ {
+		f := New(files.OS)
+		f.Fail("", n, err)
+		done := t.Run(fmt.Sprintf("%v at call %d", err, n), func(t *testing.T) { try(t, f) })
+		if fault := f.Fault(); fault == nil {
+			return
+		} else if !done {
+			t.Logf("call %d was %v", n, fault)
+		}
+	}
+}
+
+// step notes a call and returns the error that it is to fail with.
+func (f *FS) step(op, name string) error {
+	f.guard.Lock()
+	defer f.guard.Unlock()
+	c := Call{op, name}
+	f.calls = append(f.calls, c)
+	if f.err == nil || f.fault != nil || f.op != "" && f.op != op {
+		return nil
+	}
+	if f.left--; f.left >= 0 {
+		return nil
+	}
+	f.fault = &c
+	return &fs.PathError{Op: op, Path: name, Err: f.err}
+}
+
+// Open opens for reading.
+func (f *FS) Open(name string) (files.File, error) {
+	if err := f.step("open", name); err != nil {
+		return nil, err
+	}
+	return f.wrap(f.under.Open(name))
+}
+
+// OpenFile opens as flag says.
+func (f *FS) OpenFile(name string, flag int, perm fs.FileMode) (files.File, error) {
+	if err := f.step("openfile", name); err != nil {
+		return nil, err
+	}
+	return f.wrap(f.under.OpenFile(name, flag, perm))
+}
+
+func (f *FS) wrap(under files.File, err error) (files.File, error) {
+	if err != nil {
+		return nil, err
+	}
+	return &file{under, f}, nil
+}
+
+// Stat follows links.
+func (f *FS) Stat(name string) (fs.FileInfo, error) {
+	if err := f.step("stat", name); err != nil {
+		return nil, err
+	}
+	return f.under.Stat(name)
+}
+
+// Lstat does not follow links.
+func (f *FS) Lstat(name string) (fs.FileInfo, error) {
+	if err := f.step("lstat", name); err != nil {
+		return nil, err
+	}
+	return f.under.Lstat(name)
+}
+
+// ReadDir lists a folder.
+func (f *FS) ReadDir(name string) ([]fs.DirEntry, error) {
+	if err := f.step("readdir", name); err != nil {
+		return nil, err
+	}
+	return f.under.ReadDir(name)
+}
+
+// Mkdir makes a folder.
+func (f *FS) Mkdir(name string, perm fs.FileMode) error {
+	if err := f.step("mkdir", name); err != nil {
+		return err
+	}
+	return f.under.Mkdir(name, perm)
+}
+
+// Rename fails as package os does, with both names.
+func (f *FS) Rename(old, name string) error {
+	if err := f.step("rename", old); err != nil {
+		return &os.LinkError{Op: "rename", Old: old, New: name, Err: errors.Unwrap(err)}
+	}
+	return f.under.Rename(old, name)
+}
+
+// Remove removes a file or an empty folder.
+func (f *FS) Remove(name string) error {
+	if err := f.step("remove", name); err != nil {
+		return err
+	}
+	return f.under.Remove(name)
+}
+
+// SyncDir makes a folder's names durable.
+func (f *FS) SyncDir(name string) error {
+	if err := f.step("syncdir", name); err != nil {
+		return err
+	}
+	return f.under.SyncDir(name)
+}
+
+// file is an open file of an FS.
+type file struct {
+	under files.File
+	fsys  *FS
+}
+
+func (f *file) step(op string) error { return f.fsys.step(op, f.under.Name()) }
+
+func (f *file) Name() string { return f.under.Name() }
+
+func (f *file) Read(p []byte) (int, error) {
+	if err := f.step("read"); err != nil {
+		return 0, err
+	}
+	return f.under.Read(p)
+}
+
+func (f *file) ReadAt(p []byte, off int64) (int, error) {
+	if err := f.step("readat"); err != nil {
+		return 0, err
+	}
+	return f.under.ReadAt(p, off)
+}
+
+func (f *file) Write(p []byte) (int, error) {
+	if err := f.step("write"); err != nil {
+		n, _ := f.under.Write(p[:len(p)/2])
+		return n, err
+	}
+	return f.under.Write(p)
+}
+
+func (f *file) WriteAt(p []byte, off int64) (int, error) {
+	if err := f.step("writeat"); err != nil {
+		n, _ := f.under.WriteAt(p[:len(p)/2], off)
+		return n, err
+	}
+	return f.under.WriteAt(p, off)
+}
+
+func (f *file) Seek(off int64, whence int) (int64, error) {
+	if err := f.step("seek"); err != nil {
+		return 0, err
+	}
+	return f.under.Seek(off, whence)
+}
+
+func (f *file) Close() error {
+	err := f.step("close")
+	if e := f.under.Close(); err == nil {
+		err = e
+	}
+	return err
+}
+
+func (f *file) Stat() (fs.FileInfo, error) {
+	if err := f.step("fstat"); err != nil {
+		return nil, err
+	}
+	return f.under.Stat()
+}
+
+func (f *file) Truncate(size int64) error {
+	if err := f.step("truncate"); err != nil {
+		return err
+	}
+	return f.under.Truncate(size)
+}
+
+func (f *file) Sync() error {
+	if err := f.step("sync"); err != nil {
+		return err
+	}
+	return f.under.Sync()
+}
+
+func (f *file) Lock() error {
+	if err := f.step("lock"); err != nil {
+		return err
+	}
+	return f.under.Lock()
+}

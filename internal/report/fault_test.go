@@ -1,0 +1,118 @@
+package report
+
+import (
+	"errors"
+	"maps"
+	"os"
+	"path/filepath"
+	"syscall"
+	"testing"
+
+	"alexnet/internal/files"
+	"alexnet/internal/files/filestest"
+)
+
+// contents are the folder's files, metrics and events.
+func contents(t *testing.T, dir string) map[string]string {
+	t.Helper()
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := map[string]string{}
+	for _, e := range entries {
+		b, err := os.ReadFile(filepath.Join(dir, e.Name()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		all[e.Name()] = string(b)
+	}
+	return all
+}
+
+// Whichever call fails, all files hold what they held before the line, and the line can be appended after that. It may
+// be an epoch's end that takes an older one's place.
+func TestAppendFailsAtEachCall(t *testing.T) {
+	for _, m := range []Metrics{step(4), {Step: 3, Epoch: 1, ValLoss: new(0.125)}} {
+		clean := t.TempDir()
+		write(t, clean, 0, undisturbed()...)
+		write(t, clean, 3, m)
+		for _, cause := range []error{syscall.ENOSPC, syscall.EIO} {
+			calls := 0
+			for failed := true; failed; calls++ {
+				failed = failAppend(t, m, cause, calls, content(t, clean))
+			}
+			if calls < 3 { // two writes, and none
+				t.Errorf("only %d calls were tried", calls)
+			}
+		}
+	}
+}
+
+// failAppend appends m where call n fails, and again; there may be no such call.
+func failAppend(t *testing.T, m Metrics, cause error, n int, want string) (failed bool) {
+	t.Helper()
+	dir := t.TempDir()
+	write(t, dir, 0, undisturbed()...)
+	fsys := filestest.New(files.OS)
+	w, err := NewWriter(fsys, dir, 3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := contents(t, dir)
+	fsys.Fail("", n, cause)
+	err = w.Append(m)
+	fault := fsys.Fault()
+	if !errors.Is(err, cause) && fault != nil {
+		t.Errorf("%v fails: error %v", fault, err)
+	}
+	if fault != nil {
+		if after := contents(t, dir); !maps.Equal(before, after) {
+			t.Errorf("%v fails: files held %q, now %q", fault, before, after)
+		}
+		err = w.Append(m)
+	}
+	if err != nil {
+		t.Errorf("no call fails: %v", err)
+	}
+	fsys.Fail("sync", 0, cause)
+	if err := w.Sync(); !errors.Is(err, cause) {
+		t.Errorf("sync fails: error %v", err)
+	}
+	if err := w.Close(); err != nil {
+		t.Error(err)
+	}
+	if got := content(t, dir); got != want {
+		t.Errorf("%v failed, then the line was appended: %q, want %q", fault, got, want)
+	}
+	b, err := os.ReadFile(w.events.file.Name())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := decode(t, b); len(got) < 3 { // version, start, and what the line says
+		t.Errorf("%v failed: events %q", fault, got)
+	}
+	return fault != nil
+}
+
+// A writer that cannot be had leaves the lines up to its step at least, and no file of events.
+func TestNewWriterFailsAtEachCall(t *testing.T) {
+	for _, cause := range []error{syscall.ENOSPC, syscall.EIO} {
+		filestest.EachCall(t, cause, func(t *testing.T, fsys *filestest.FS) {
+			dir := t.TempDir()
+			write(t, dir, 0, undisturbed()...)
+			before := contents(t, dir)
+			w, err := NewWriter(fsys, dir, 6)
+			if fsys.Fault() == nil {
+				fsys.Fail("", 0, nil) // Close, which comes now, is to work
+				if err := errors.Join(err, w.Close()); err != nil {
+					t.Errorf("no call fails: %v", err)
+				}
+				return
+			}
+			if after := contents(t, dir); !errors.Is(err, cause) || !maps.Equal(before, after) {
+				t.Errorf("%v fails: error %v; files held %q, now %q", fsys.Fault(), err, before, after)
+			}
+		})
+	}
+}
