@@ -13,6 +13,7 @@ import (
 	"alexnet/internal/device"
 	"alexnet/internal/infer"
 	"alexnet/internal/interop"
+	"alexnet/internal/report"
 	"alexnet/internal/run"
 	"alexnet/internal/safetensors"
 	"alexnet/internal/text"
@@ -42,6 +43,11 @@ var rules = []rule{
 	on(exitCheckpoint, adviseRefused),
 	say[*infer.OtherClasses](exitCheckpoint, "give the data it was trained on, or another checkpoint"),
 	say[*train.OtherClasses](exitCheckpoint, "give data with the classes of the file, or begin without --init"),
+	on(exitFailed, adviseNotEmpty),
+	on(exitFailed, adviseFolder),
+	on(exitFailed, func(e *report.BrokenError, _ string) string {
+		return "move " + text.ShellWord(e.Path) + " away to go on without the lines so far"
+	}),
 	say[*run.LockedError](exitLocked, "wait until it ends, or train elsewhere with --out"),
 	on(exitNoGPU, func(e adviser, _ string) string { return e.Next() }),
 	// Elsewhere than with --strict commands go past such a picture.
@@ -147,14 +153,8 @@ func nextStep(err error) string {
 	return r.next(err, again)
 }
 
-// showError prints err and the next step. Some messages end with their advice: it is said once.
-func showError(t *ui.Terminal, err error) {
-	next, message := nextStep(err), err.Error()
-	if next != "" {
-		message = strings.Replace(message, "; "+next, "", 1)
-	}
-	t.Fail(message, next)
-}
+// showError prints err and the next step.
+func showError(t *ui.Terminal, err error) { t.Fail(err.Error(), nextStep(err)) }
 
 // correction is what to do about a mistake in a configuration.
 func correction(e *config.Error) string {
@@ -212,6 +212,26 @@ func adviseRefused(e *interop.Refused, _ string) string {
 	}
 	return "export it under its own names: --to plain; the net that torchvision has is trained by " +
 		"alexnet train --config torchvision"
+}
+
+func adviseNotEmpty(e *run.NotEmptyError, _ string) string {
+	if e.Run {
+		return "go on with it by --resume " + text.ShellWord(e.Path) + ", or name a new one with --out"
+	}
+	return "name a new one with --out"
+}
+
+func adviseFolder(e *run.FolderError, _ string) string {
+	switch {
+	case !e.There:
+		return "name one that can be written with --out"
+	case isFull(e.Err):
+		return "free some space, then try again"
+	case errors.Is(e.Err, syscall.EROFS):
+		return "copy the run to where it can be written, and go on with the copy, then try again"
+	default:
+		return "make it writable for this user, then try again"
+	}
 }
 
 // fromWeights is the command that begins a new run with other pictures from where this one is.

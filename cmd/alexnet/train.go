@@ -214,24 +214,13 @@ func (o *trainOptions) prepareNew(ctx context.Context, to *train.Options, t *ui.
 		to.OwnPreprocess = setsPreprocess(o.net.set) || to.Init.Recipe.MeanKind == "" // weights init computes none
 	}
 	to.Dir, err = run.Create(files.OS, o.out)
-	return adviseRun(err)
-}
-
-// adviseRun gives the advice that errors of package run end with a line of its own.
-func adviseRun(err error) error {
-	if err == nil {
-		return nil
-	}
-	if i := strings.LastIndex(err.Error(), "; "); i >= 0 {
-		return advise(exitCode(err), err.Error()[i+2:], err)
-	}
 	return err
 }
 
 // prepareResumed opens the run folder, its last checkpoint, and the devices and pictures that this names.
 func (o *trainOptions) prepareResumed(ctx context.Context, to *train.Options, t *ui.Terminal) (err error) {
 	if to.Dir, err = run.Open(files.OS, o.resume); err != nil {
-		return adviseRun(err)
+		return err
 	}
 	r, err := safetensors.Open(to.Dir.Checkpoint(run.Last))
 	if err != nil {

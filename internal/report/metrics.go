@@ -55,6 +55,15 @@ type Writer struct {
 	events *events
 }
 
+// BrokenError says that a run's metrics hold what cannot be read, so that no lines can be added.
+type BrokenError struct {
+	Path string
+	Err  error // which line, and what of it
+}
+
+func (e *BrokenError) Error() string { return fmt.Sprintf("%s: %v", e.Path, e.Err) }
+func (e *BrokenError) Unwrap() error { return e.Err }
+
 // line is what stands in the file from byte at on.
 type line struct {
 	at   int64
@@ -121,7 +130,7 @@ func (w *Writer) cut(step uint64) error {
 			last = &l
 		})
 		if err != nil {
-			return fmt.Errorf("%s: %w; move it away to go on without the lines so far", w.file.Name(), err)
+			return &BrokenError{Path: w.file.Name(), Err: err}
 		}
 		size = end
 	}

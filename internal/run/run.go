@@ -19,7 +19,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 
 	"alexnet/internal/files"
@@ -42,7 +41,7 @@ const (
 // ErrNoRun says that there is no run to take.
 var ErrNoRun = errors.New("no run")
 
-// LockedError says that another process trains in the folder. The command exits with 13.
+// LockedError says that another process trains in the folder.
 type LockedError struct {
 	Path string // the run folder
 	PID  int    // of the holder; 0: it has not said yet
@@ -53,9 +52,38 @@ func (e *LockedError) Error() string {
 	if e.PID != 0 {
 		who = fmt.Sprintf("process %d", e.PID)
 	}
-	return fmt.Sprintf("%s: %s is training in this folder; wait until it ends, or train elsewhere with --out", e.Path,
-		who)
+	return fmt.Sprintf("%s: %s is training in this folder", e.Path, who)
 }
+
+// NotEmptyError says that a folder that is to hold a new run holds something already.
+type NotEmptyError struct {
+	Path  string
+	Run   bool   // a run that can be gone on with
+	Holds string // the name of something in it
+}
+
+func (e *NotEmptyError) Error() string {
+	if e.Run {
+		return e.Path + ": there is a run in this folder"
+	}
+	return fmt.Sprintf("%s: the folder is not empty (it holds %s)", e.Path, e.Holds)
+}
+
+// FolderError says that a run folder cannot be made or, if it is there, not be written to.
+type FolderError struct {
+	Path  string
+	There bool
+	Err   error // the system's
+}
+
+func (e *FolderError) Error() string {
+	if e.There {
+		return fmt.Sprintf("cannot write to the run folder: %v", e.Err) // which names the file
+	}
+	return fmt.Sprintf("cannot make the run folder %s: %v", e.Path, e.Err)
+}
+
+func (e *FolderError) Unwrap() error { return e.Err }
 
 // Dir is a run folder, held by this process alone until Close.
 type Dir struct {
@@ -74,7 +102,7 @@ func Create(fsys files.FS, out string) (*Dir, error) {
 	}
 	made, err := mkdirAll(fsys, root)
 	if err != nil {
-		return nil, cannotMake(root, err)
+		return nil, &FolderError{Path: root, Err: err}
 	}
 	for {
 		path, err := nextName(fsys)
@@ -86,7 +114,7 @@ func Create(fsys files.FS, out string) (*Dir, error) {
 			continue // another process was quicker; it has that number now
 		case err != nil:
 			remove(fsys, made)
-			return nil, cannotMake(root, err)
+			return nil, &FolderError{Path: root, Err: err}
 		}
 		return hold(&Dir{fsys: fsys, path: path, made: append(made, path)})
 	}
@@ -95,7 +123,7 @@ func Create(fsys files.FS, out string) (*Dir, error) {
 func createAt(fsys files.FS, out string) (*Dir, error) {
 	made, err := mkdirAll(fsys, out)
 	if err != nil {
-		return nil, cannotMake(out, err)
+		return nil, &FolderError{Path: out, Err: err}
 	}
 	d := &Dir{fsys: fsys, path: out, made: made}
 	// Looking before locking keeps the lock file out of folders that are not ours; one that holds a lock may be in use
@@ -134,11 +162,7 @@ func (d *Dir) wantEmpty() error {
 		if e.Name() == lockName {
 			continue
 		}
-		if exists(d.fsys, d.Checkpoint(Last)) {
-			return fmt.Errorf("%s: there is a run in this folder; go on with it by --resume %s, or name a new one "+
-				"with --out", d.path, d.path)
-		}
-		return fmt.Errorf("%s: the folder is not empty (it holds %s); name a new one with --out", d.path, e.Name())
+		return &NotEmptyError{Path: d.path, Run: exists(d.fsys, d.Checkpoint(Last)), Holds: e.Name()}
 	}
 	return nil
 }
@@ -213,7 +237,7 @@ func newest(fsys files.Reader, names ...string) (string, error) {
 		}
 	}
 	if len(all) == 0 {
-		return "", fmt.Errorf("%w under %s with a checkpoint %s.safetensors: train first, or name one", ErrNoRun, root,
+		return "", fmt.Errorf("%w under %s with a checkpoint %s.safetensors", ErrNoRun, root,
 			names[len(names)-1])
 	}
 	return slices.MaxFunc(all, func(a, b found) int {
@@ -257,7 +281,7 @@ func (d *Dir) acquire() error {
 	case errors.Is(err, files.ErrLocked):
 		return &LockedError{Path: d.path, PID: holder(d.fsys, path)}
 	case err != nil:
-		return cannotWrite(err)
+		return &FolderError{Path: d.path, There: true, Err: err}
 	}
 	d.lock = f
 	err = f.Truncate(0)
@@ -265,7 +289,7 @@ func (d *Dir) acquire() error {
 		_, err = f.WriteAt([]byte(strconv.Itoa(os.Getpid())+"\n"), 0)
 	}
 	if err != nil {
-		return errors.Join(cannotWrite(err), d.Close())
+		return errors.Join(&FolderError{Path: d.path, There: true, Err: err}, d.Close())
 	}
 	return nil
 }
@@ -363,20 +387,4 @@ func remove(fsys files.FS, made []string) {
 			return
 		}
 	}
-}
-
-// cannotWrite says what to do about it, which the system's error does not.
-func cannotWrite(err error) error {
-	next := "make it writable for this user"
-	switch {
-	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
-		next = "free some space"
-	case errors.Is(err, syscall.EROFS):
-		next = "copy the run to where it can be written, and go on with the copy"
-	}
-	return fmt.Errorf("cannot write to the run folder: %w; %s, then try again", err, next)
-}
-
-func cannotMake(path string, err error) error {
-	return fmt.Errorf("cannot make the run folder %s: %w; name one that can be written with --out", path, err)
 }

@@ -89,7 +89,7 @@ func Write(ctx context.Context, dir string, o Options) error {
 	}
 	switch items, err := os.ReadDir(dir); {
 	case err == nil && len(items) > 0:
-		return fmt.Errorf("%s is not empty: %w; give a new folder", dir, fs.ErrExist)
+		return fmt.Errorf("%s is not empty: %w", dir, fs.ErrExist)
 	case err != nil && !errors.Is(err, fs.ErrNotExist):
 		return err
 	}

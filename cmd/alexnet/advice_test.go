@@ -1,0 +1,126 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+
+	"alexnet/internal/checkpoint"
+	"alexnet/internal/infer"
+	"alexnet/internal/interop"
+	"alexnet/internal/report"
+	"alexnet/internal/run"
+	"alexnet/internal/safetensors"
+	"alexnet/internal/train"
+	"alexnet/internal/ui"
+)
+
+// told is an error with what it leads to.
+type told struct {
+	err  error
+	code int
+	next []string // parts of the next step
+}
+
+// tellings are errors of all types, one or more of each.
+func tellings() []told {
+	return slices.Concat(tellingsOfFiles(), tellingsOfRuns())
+}
+
+func tellingsOfFiles() []told {
+	taken := func(f safetensors.Fault) error { return &safetensors.BadFile{Path: "f", Fault: f, Reason: "is bad"} }
+	other := func(k checkpoint.Difference) error {
+		return &checkpoint.Mismatch{Path: "my net", Tensor: "fc8.bias", File: []int{3}, Net: []int{10}, Kind: k}
+	}
+	return []told{
+		{taken(safetensors.Corrupt), exitCheckpoint, []string{"another copy"}},
+		{taken(safetensors.OtherFormat), exitCheckpoint, []string{"best.safetensors"}},
+		{taken(safetensors.OtherType), exitCheckpoint, []string{"BF16"}},
+		{&checkpoint.Foreign{Path: "f"}, exitCheckpoint, []string{"imported first"}},
+		{&checkpoint.Foreign{Path: "f", Version: "2"}, exitCheckpoint, []string{"use the version"}},
+		{&interop.Exported{Path: "f", Form: "plain"}, exitCheckpoint, []string{"made from"}},
+		{
+			&interop.Exported{Path: "f", Form: "plain", Source: "runs/train/checkpoints/best.safetensors"},
+			exitCheckpoint,
+			[]string{"use the checkpoint that it was made from: runs/train/checkpoints/best.safetensors"},
+		},
+		{other(checkpoint.OtherNet), exitCheckpoint, []string{"alexnet weights show 'my net'"}},
+		{other(checkpoint.OtherClasses), exitCheckpoint, []string{"--init"}},
+		{other(checkpoint.NoMomentum), exitCheckpoint, []string{"last.safetensors", "--init"}},
+		{&interop.Refused{Target: "x"}, exitCheckpoint, []string{"--to plain", "--config torchvision"}},
+		{&interop.Refused{Target: "x", Dropout: "drop1"}, exitCheckpoint, []string{"--set model.drop1=off"}},
+		{&infer.OtherClasses{Path: "f"}, exitCheckpoint, []string{"another checkpoint"}},
+		{&train.OtherClasses{Path: "f"}, exitCheckpoint, []string{"without --init"}},
+	}
+}
+
+func tellingsOfRuns() []told {
+	there := func(cause error) error {
+		return &run.FolderError{
+			Path: "runs/train", There: true, Err: &os.PathError{Op: "open", Path: "runs/train/lock", Err: cause},
+		}
+	}
+	return []told{
+		{run.ErrNoRun, exitNoData, []string{"ls runs"}},
+		{&run.LockedError{Path: "a", PID: 3}, exitLocked, []string{"wait until it ends", "--out"}},
+		{
+			&run.NotEmptyError{Path: "old", Run: true}, exitFailed,
+			[]string{"go on with it by --resume old, or name a new one with --out"},
+		},
+		{&run.NotEmptyError{Path: "photos"}, exitFailed, []string{"name a new one with --out"}},
+		{&run.FolderError{Path: "file", Err: syscall.ENOTDIR}, exitFailed, []string{"written with --out"}},
+		{there(syscall.ENOSPC), exitFailed, []string{"free some space"}},
+		{there(syscall.EACCES), exitFailed, []string{"make it writable"}},
+		{there(syscall.EROFS), exitFailed, []string{"copy the run"}},
+		{&report.BrokenError{Path: "m.jsonl", Err: errors.New("line 3")}, exitFailed, []string{"move m.jsonl away"}},
+	}
+}
+
+// TestAdvice: each error has its exit code and its next step, which its own text does not say.
+func TestAdvice(t *testing.T) {
+	for _, c := range tellings() {
+		next := nextStep(c.err)
+		for _, part := range c.next {
+			if !strings.Contains(next, part) {
+				t.Errorf("%T, %v: next is %q, want %q in it", c.err, c.err, next, part)
+			}
+		}
+		if len(c.next) == 0 && next != "" {
+			t.Errorf("%T, %v: next is %q, want none", c.err, c.err, next)
+		}
+		if got := exitCode(c.err); got != c.code {
+			t.Errorf("%T, %v: exit code %d, want %d", c.err, c.err, got, c.code)
+		}
+		if next != "" && strings.Contains(c.err.Error(), next) {
+			t.Errorf("%T says its advice itself: %v", c.err, c.err)
+		}
+	}
+}
+
+// TestShowError: an error stands in a line, its next step in another.
+func TestShowError(t *testing.T) {
+	for _, test := range []struct {
+		err  error
+		want string
+	}{
+		{errors.New("it broke"), "error: it broke\n"},
+		{usageError("alexnet --help", "no such thing"), "error: no such thing\nnext:  alexnet --help\n"},
+		{
+			advise(exitFailed, "give a new folder", errors.New("x is there")),
+			"error: x is there\nnext:  give a new folder\n",
+		},
+		{
+			&run.NotEmptyError{Path: "x", Holds: "notes"},
+			"error: x: the folder is not empty (it holds notes)\nnext:  name a new one with --out\n",
+		},
+	} {
+		var b bytes.Buffer
+		if showError(&ui.Terminal{Err: &b}, test.err); b.String() != test.want {
+			t.Errorf("%v: %q, want %q", test.err, b.String(), test.want)
+		}
+	}
+}
