@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"path"
 	"strings"
 	"syscall"
 
@@ -33,7 +34,7 @@ var rules = []rule{
 		}
 		return "other GPUs: alexnet doctor shows what is free; or a smaller net, or --device cpu"
 	}),
-	on(exitNoData, func(e *data.SourceError, _ string) string { return e.Next }),
+	on(exitNoData, adviseSource),
 	is(run.ErrNoRun, exitNoData, "ls runs shows the runs; alexnet train begins one"),
 	is(data.ErrNoData, exitNoData, ""),
 	on(exitCheckpoint, adviseBadFile),
@@ -50,6 +51,8 @@ var rules = []rule{
 	}),
 	say[*run.LockedError](exitLocked, "wait until it ends, or train elsewhere with --out"),
 	on(exitNoGPU, func(e adviser, _ string) string { return e.Next() }),
+	say[*data.SizeError](exitUnreadable, "let data.resize make all pictures one size, or leave --strict away to go past "+
+		"this one"),
 	// Elsewhere than with --strict commands go past such a picture.
 	say[*data.BadPicture](exitUnreadable, "repair or remove the picture, or leave --strict away to go past it"),
 	on(exitFailed, func(e *train.OtherData, _ string) string { return fromWeights(e) }),
@@ -167,6 +170,47 @@ func correction(e *config.Error) string {
 		return "alexnet summary shows a net's layers, alexnet train --help flags and names"
 	}
 	return "correct " + e.Source + ", or name another: " + strings.Join(config.Names(), ", ")
+}
+
+func adviseSource(e *data.SourceError, _ string) string {
+	switch e.Problem {
+	case data.NotFound:
+		return "check the path, or make generated pictures there with: alexnet data demo --out " + text.ShellWord(e.Path)
+	case data.NotOpened:
+		return "check the path and its permissions"
+	case data.NotListed:
+		return "check its permissions"
+	case data.NoPictures:
+		return "put pictures into class folders (" + path.Join(e.Path, "cat/1.jpg") +
+			"), or make some: alexnet data demo --out " + text.ShellWord(e.Path)
+	case data.NoClassFolders:
+		return "move each picture into a folder named after its class, such as " + path.Join(e.Path, "cat/1.jpg")
+	case data.EmptyClass:
+		return "put pictures into it or remove it"
+	case data.UnknownClass:
+		return "remove it, or add the class to train/"
+	default:
+		return adviseTar(e)
+	}
+}
+
+// adviseTar is what to do about a file that cannot be read as a tar.
+func adviseTar(e *data.SourceError) string {
+	switch e.Problem {
+	case data.Compressed:
+		return "unpack it and give the folder: pictures are read from where they lie in a tar, which compression " +
+			"prevents"
+	case data.OnePicture:
+		return "give a folder of class folders, such as one with cat/1.jpg in it, or an uncompressed .tar"
+	case data.CutOff:
+		return "copy or download it again; check it with: tar tf " + text.ShellWord(e.Path)
+	case data.Sparse:
+		return "make it again without tar's --sparse"
+	case data.NotRead:
+		return "check it with: tar tf " + text.ShellWord(e.Path)
+	default:
+		return "give a folder of class folders or an uncompressed .tar"
+	}
 }
 
 func adviseBadFile(e *safetensors.BadFile, _ string) string {

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"alexnet/internal/checkpoint"
+	"alexnet/internal/data"
 	"alexnet/internal/infer"
 	"alexnet/internal/interop"
 	"alexnet/internal/report"
@@ -28,7 +29,29 @@ type told struct {
 
 // tellings are errors of all types, one or more of each.
 func tellings() []told {
-	return slices.Concat(tellingsOfFiles(), tellingsOfRuns())
+	return slices.Concat(tellingsOfData(), tellingsOfFiles(), tellingsOfRuns())
+}
+
+func tellingsOfData() []told {
+	source := func(p data.Problem) error { return &data.SourceError{Path: "there", Problem: p} }
+	return []told{
+		{data.ErrNoData, exitNoData, nil},
+		{source(data.NotFound), exitNoData, []string{"check the path", "alexnet data demo --out there"}},
+		{source(data.NotOpened), exitNoData, []string{"permissions"}},
+		{source(data.NotListed), exitNoData, []string{"permissions"}},
+		{source(data.NoPictures), exitNoData, []string{"class folders", "alexnet data demo --out there"}},
+		{source(data.NoClassFolders), exitNoData, []string{"there/cat/1.jpg"}},
+		{source(data.EmptyClass), exitNoData, []string{"remove it"}},
+		{source(data.UnknownClass), exitNoData, []string{"add the class to train/"}},
+		{source(data.NoTar), exitNoData, []string{"uncompressed .tar"}},
+		{source(data.Compressed), exitNoData, []string{"unpack"}},
+		{source(data.OnePicture), exitNoData, []string{"folder of class folders"}},
+		{source(data.CutOff), exitNoData, []string{"tar tf there"}},
+		{source(data.Sparse), exitNoData, []string{"without tar's --sparse"}},
+		{source(data.NotRead), exitNoData, []string{"tar tf there"}},
+		{&data.SizeError{}, exitUnreadable, []string{"data.resize", "--strict"}},
+		{&data.BadPicture{Name: "p", Err: errors.New("cut off")}, exitUnreadable, []string{"repair or remove"}},
+	}
 }
 
 func tellingsOfFiles() []told {

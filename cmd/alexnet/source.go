@@ -58,10 +58,8 @@ func reopenData(
 	source, err := data.Open(ctx, files.OS, shortenPath(c.Data.Path), cfg.Data.ValShare, cfg.Train.Seed)
 	var gone *data.SourceError
 	if errors.As(err, &gone) {
-		bare := *gone
-		bare.Next = ""
 		return nil, advise(exitNoData, command+" --data DIR, the folder or tar where the pictures are now",
-			fmt.Errorf("%w; this path comes from %s", &bare, c.Path))
+			fmt.Errorf("%w; this path comes from %s", gone, c.Path))
 	}
 	return source, err
 }

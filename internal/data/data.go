@@ -151,15 +151,9 @@ func list(ctx context.Context, fsys files.Reader, path string) (*listing, error)
 	info, err := fsys.Stat(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return nil, &SourceError{
-			Path: path, Problem: "no such file or folder",
-			Next: fmt.Sprintf("check the path, or make generated pictures there with: alexnet data demo --out %s",
-				path),
-		}
+		return nil, &SourceError{Path: path, Problem: NotFound}
 	case err != nil:
-		return nil, &SourceError{
-			Path: path, Problem: "cannot be opened", Next: "check the path and its permissions", Err: err,
-		}
+		return nil, &SourceError{Path: path, Problem: NotOpened, Err: err}
 	case info.IsDir():
 		return listFolder(ctx, fsys, path)
 	default:

@@ -9,23 +9,52 @@ import (
 // folders, a broken tar.
 var ErrNoData = errors.New("no usable data")
 
-// SourceError says why a folder or tar cannot be used as data, and what to do. It is an ErrNoData.
+// SourceError says why a folder or tar cannot be used as data. It is an ErrNoData.
 type SourceError struct {
 	Path    string // as the user gave it
-	Problem string // "has no class folders"
-	Next    string // what to do about it
+	Problem Problem
+	Detail  string // the class folder, or the format of a picture, in question
 	Err     error  // the cause, or nil
 }
 
 func (e *SourceError) Error() string {
-	s := fmt.Sprintf("data %s: %s", e.Path, e.Problem)
+	words := problems[e.Problem]
+	if e.Detail != "" {
+		words = fmt.Sprintf(words, e.Detail)
+	}
+	s := fmt.Sprintf("data %s: %s", e.Path, words)
 	if e.Err != nil {
 		s += fmt.Sprintf(" (%v)", e.Err)
 	}
-	if e.Next != "" {
-		s += "; " + e.Next
-	}
 	return s
+}
+
+// Problem is why something cannot be used as data.
+type Problem int
+
+// The problems of sources. Those that name something have it as Detail.
+const (
+	NotFound       Problem = iota + 1
+	NotOpened              // for want of permission, most often
+	NotListed              // a folder: likewise
+	NoPictures             // it is empty, or no file looks like a picture
+	NoClassFolders         // pictures, but in no folder of their class
+	EmptyClass             // Detail: the folder
+	UnknownClass           // in val/ and not in train/; Detail: the folder
+	NoTar                  // neither a folder nor a tar
+	Compressed             // a tar perhaps, but not as it is
+	OnePicture             // Detail: its format
+	CutOff                 // a tar that ends too early
+	Sparse                 // a tar with a file in pieces
+	NotRead                // a tar that cannot be read for another reason
+)
+
+var problems = map[Problem]string{
+	NotFound: "no such file or folder", NotOpened: "cannot be opened", NotListed: "cannot be listed",
+	NoPictures: "holds no pictures", NoClassFolders: "has pictures but no class folders",
+	EmptyClass: "class folder %q holds no pictures", UnknownClass: "class folder %q has no counterpart in train/",
+	NoTar: "is neither a folder nor a tar", Compressed: "is compressed", OnePicture: "is a picture (%s)",
+	CutOff: "the tar is cut off", Sparse: "holds a sparse file", NotRead: "cannot be read",
 }
 
 // Unwrap gives the cause.
@@ -57,3 +86,13 @@ func (b *BadPicture) Error() string { return fmt.Sprintf("cannot read picture %s
 
 // Unwrap gives the reason.
 func (b *BadPicture) Unwrap() error { return b.Err }
+
+// SizeError is a picture of another size than the rest, where nothing makes them one size.
+type SizeError struct {
+	Height, Width         int
+	WantHeight, WantWidth int // of the others
+}
+
+func (e *SizeError) Error() string {
+	return fmt.Sprintf("is %dx%d, the others are %dx%d", e.Width, e.Height, e.WantWidth, e.WantHeight)
+}

@@ -47,7 +47,7 @@ func listFolder(ctx context.Context, fsys files.Reader, root string) (*listing, 
 	store := &folderStore{fsys: fsys, root: root}
 	l := &listing{kind: Folder, store: store}
 	if err := l.walk(ctx, store, "", 0); err != nil {
-		return nil, &SourceError{Path: root, Problem: "cannot be listed", Next: "check its permissions", Err: err}
+		return nil, &SourceError{Path: root, Problem: NotListed, Err: err}
 	}
 	return l, nil
 }
@@ -71,7 +71,7 @@ func (l *listing) walk(ctx context.Context, s *folderStore, dir string, depth in
 		mode := s.followed(item.Type(), name)
 		switch {
 		case mode.IsDir() && name == "runs" && holdsRuns(s.fsys, filepath.Join(s.root, name)):
-			// what training with --data . left there: its curves are no pictures of a class
+			// what training on this very folder left there: its curves are no pictures of a class
 		case mode.IsDir():
 			l.dirs = append(l.dirs, name)
 			if err := l.walk(ctx, s, name, depth+1); err != nil {

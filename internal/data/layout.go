@@ -2,7 +2,6 @@ package data
 
 import (
 	"cmp"
-	"fmt"
 	"hash/fnv"
 	"math"
 	"path"
@@ -44,11 +43,7 @@ func noPicture(name string) bool {
 // arrange makes classes and parts of a listing, by the folders' names.
 func arrange(root string, l *listing) (Contents, error) {
 	if len(l.files) == 0 {
-		return Contents{}, &SourceError{
-			Path: root, Problem: "holds no pictures",
-			Next: "put pictures into class folders (" + path.Join(root, "cat/1.jpg") +
-				"), or make some: alexnet data demo --out " + root,
-		}
+		return Contents{}, &SourceError{Path: root, Problem: NoPictures}
 	}
 	l.unwrap()
 	train, val, err := l.parts(root)
@@ -113,10 +108,7 @@ func (l *listing) parts(root string) (train, val part, err error) {
 	}
 	all := l.below("")
 	if len(all.files) == 0 {
-		return part{}, part{}, &SourceError{
-			Path: root, Problem: "has pictures but no class folders",
-			Next: "move each picture into a folder named after its class, such as " + path.Join(root, "cat/1.jpg"),
-		}
+		return part{}, part{}, &SourceError{Path: root, Problem: NoClassFolders}
 	}
 	return all, part{}, nil
 }
@@ -158,10 +150,7 @@ func (p *part) classes(root string) ([]string, error) {
 	}
 	for _, d := range p.dirs {
 		if count[d] == 0 {
-			return nil, &SourceError{
-				Path: root, Problem: fmt.Sprintf("class folder %q holds no pictures", p.prefix+d),
-				Next: "put pictures into it or remove it",
-			}
+			return nil, &SourceError{Path: root, Problem: EmptyClass, Detail: p.prefix + d}
 		}
 	}
 	names := make([]string, 0, len(count))
@@ -178,10 +167,7 @@ func (p *part) label(root string, classes []string) error {
 		f := &p.files[i]
 		k, ok := slices.BinarySearch(classes, p.class(f.Name))
 		if !ok {
-			return &SourceError{
-				Path: root, Problem: fmt.Sprintf("class folder %q has no counterpart in train/",
-					p.prefix+p.class(f.Name)), Next: "remove it, or add the class to train/",
-			}
+			return &SourceError{Path: root, Problem: UnknownClass, Detail: p.prefix + p.class(f.Name)}
 		}
 		f.Label = int32(k)
 	}

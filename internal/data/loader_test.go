@@ -287,7 +287,8 @@ func TestLoaderSizes(t *testing.T) {
 	if rows := take(t, l); rows[1].Label != -1 || rows[0].Label != 0 || rows[2].Label != 2 {
 		t.Errorf("a picture of another size should be bad, the others not: %+v", rows)
 	}
-	if bad := set.Bad(); len(bad) != 1 || !strings.Contains(bad[0].Error(), "is 7x5, the others are 6x5: data.resize") {
+	if bad := set.Bad(); len(bad) != 1 || !strings.Contains(bad[0].Error(), "is 7x5, the others are 6x5") ||
+		!errors.As(bad[0], new(*SizeError)) {
 		t.Errorf("Bad() is %v", bad)
 	}
 }

@@ -152,33 +152,40 @@ func TestOpenErrors(t *testing.T) {
 	flipped[1024+512+100] ^= 1 // in the second header
 	for _, c := range []struct {
 		name, path string
+		problem    Problem
 		says       []string
 	}{
-		{"missing", filepath.Join(t.TempDir(), "nowhere"), []string{
-			"nowhere", "no such file", "alexnet data demo --out ",
-		}},
-		{"empty folder", t.TempDir(), []string{"holds no pictures", "class folders"}},
-		{"no class folders", folder(t, map[string][]byte{"1.jpg": anyFile}), []string{"no class folders", "cat/1.jpg"}},
-		{"only text", folder(t, map[string][]byte{"a/1.txt": anyFile}), []string{"holds no pictures"}},
-		{"empty class", folder(t, map[string][]byte{"a/1.jpg": anyFile, "b/": nil}), []string{
-			`class folder "b" holds no pictures`, "remove it",
-		}},
-		{"class in val only", folder(t, map[string][]byte{"train/a/1.jpg": anyFile, "val/b/1.jpg": anyFile}), []string{
-			"val/b", "train/",
-		}},
-		{"no tar", write(t, "x.tar", bytes.Repeat([]byte("nonsense"), 200)), []string{"neither a folder nor a tar"}},
-		{"a picture", write(t, "cat.png", pngOf(t, 700, 700, 3)), []string{
-			"is a picture (png)", "folder of class folders",
-		}},
-		{"empty file", write(t, "x.tar", nil), []string{"empty file"}},
-		{"compressed", write(t, "x.tar.gz", []byte("\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03")), []string{
-			"is compressed", "unpack",
-		}},
-		{"cut in contents", write(t, "x.tar", good[:len(good)-1024-1000]), []string{"cut off", "tar tf"}},
-		{"cut in a header", write(t, "x.tar", good[:512+1024+100]), []string{"cut off"}},
-		{"cut between entries", write(t, "x.tar", good[:512+1024]), []string{"cut off"}},
-		{"flipped bit", write(t, "x.tar", flipped), []string{"tar", "invalid tar header"}},
-		{"empty tar", write(t, "x.tar", tarOf(t, nil)), []string{"holds no pictures"}},
+		{"missing", filepath.Join(t.TempDir(), "nowhere"), NotFound, []string{"nowhere", "no such file"}},
+		{"empty folder", t.TempDir(), NoPictures, []string{"holds no pictures"}},
+		{
+			"no class folders", folder(t, map[string][]byte{"1.jpg": anyFile}), NoClassFolders,
+			[]string{"no class folders"},
+		},
+		{"only text", folder(t, map[string][]byte{"a/1.txt": anyFile}), NoPictures, []string{"holds no pictures"}},
+		{
+			"empty class", folder(t, map[string][]byte{"a/1.jpg": anyFile, "b/": nil}), EmptyClass,
+			[]string{`class folder "b" holds no pictures`},
+		},
+		{
+			"class in val only", folder(t, map[string][]byte{"train/a/1.jpg": anyFile, "val/b/1.jpg": anyFile}),
+			UnknownClass,
+			[]string{"val/b", "train/"},
+		},
+		{
+			"no tar", write(t, "x.tar", bytes.Repeat([]byte("nonsense"), 200)), NoTar,
+			[]string{"neither a folder nor a tar"},
+		},
+		{"a picture", write(t, "cat.png", pngOf(t, 700, 700, 3)), OnePicture, []string{"is a picture (png)"}},
+		{"empty file", write(t, "x.tar", nil), NotRead, []string{"empty file"}},
+		{
+			"compressed", write(t, "x.tar.gz", []byte("\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03")), Compressed,
+			[]string{"is compressed"},
+		},
+		{"cut in contents", write(t, "x.tar", good[:len(good)-1024-1000]), CutOff, []string{"cut off"}},
+		{"cut in a header", write(t, "x.tar", good[:512+1024+100]), CutOff, []string{"cut off"}},
+		{"cut between entries", write(t, "x.tar", good[:512+1024]), CutOff, []string{"cut off"}},
+		{"flipped bit", write(t, "x.tar", flipped), NoTar, []string{"tar", "invalid tar header"}},
+		{"empty tar", write(t, "x.tar", tarOf(t, nil)), NoPictures, []string{"holds no pictures"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			_, err := Open(t.Context(), files.OS, c.path, .1, 1)
@@ -191,8 +198,8 @@ func TestOpenErrors(t *testing.T) {
 					t.Errorf("error %q does not say %q", err, s)
 				}
 			}
-			if se.Next == "" {
-				t.Error("the error does not say what to do next")
+			if se.Problem != c.problem {
+				t.Errorf("error %v is problem %d, want %d", err, se.Problem, c.problem)
 			}
 		})
 	}

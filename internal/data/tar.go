@@ -6,7 +6,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"path"
 	"slices"
@@ -44,16 +43,16 @@ const tarBlock = 512
 func listTar(ctx context.Context, fsys files.Reader, name string) (*listing, error) {
 	f, err := fsys.Open(name)
 	if err != nil {
-		return nil, &SourceError{Path: name, Problem: "cannot be opened", Next: "check its permissions", Err: err}
+		return nil, &SourceError{Path: name, Problem: NotOpened, Err: err}
 	}
 	var index tarIndex
 	if err := index.read(ctx, f); err != nil {
 		head := make([]byte, 16)
 		n, _ := f.ReadAt(head, 0) // what cannot be read is no picture either
+		f.Close()                 //nolint:errcheck // only read
 		if format := picture.Format(head[:n]); format != "" {
-			err = fmt.Errorf("%w (%s)", errPicture, format)
+			return nil, &SourceError{Path: name, Problem: OnePicture, Detail: format}
 		}
-		f.Close() //nolint:errcheck // only read
 		return nil, tarError(name, err)
 	}
 	store := &tarStore{f: f, spans: make([]span, len(index.files))}
@@ -68,29 +67,21 @@ func listTar(ctx context.Context, fsys files.Reader, name string) (*listing, err
 var (
 	errCompressed = errors.New("compressed")
 	errNoEnd      = errors.New("no end mark")
-	errPicture    = errors.New("a picture")
-	errSparse     = errors.New("holds a sparse file: make it again without --sparse")
+	errSparse     = errors.New("a sparse file")
 )
 
 // tarError says what is wrong with the file in the user's words.
 func tarError(name string, err error) error {
-	e := &SourceError{
-		Path: name, Problem: "is neither a folder nor a tar",
-		Next: "give a folder of class folders or an uncompressed .tar", Err: err,
-	}
+	e := &SourceError{Path: name, Problem: NotRead, Err: err}
 	switch {
 	case errors.Is(err, errCompressed):
-		e.Problem, e.Err = "is compressed", nil
-		e.Next = "unpack it and give the folder: pictures are read from where they lie in a tar, which " +
-			"compression prevents"
-	case errors.Is(err, errPicture):
-		e.Problem, e.Next, e.Err = "is "+err.Error(),
-			"give a folder of class folders, such as one with cat/1.jpg in it, or an uncompressed .tar", nil
+		e.Problem, e.Err = Compressed, nil
+	case errors.Is(err, errSparse):
+		e.Problem, e.Err = Sparse, nil
 	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, errNoEnd):
-		e.Problem, e.Next = "the tar is cut off", "copy or download it again; check it with: tar tf "+name
+		e.Problem = CutOff
 	case errors.Is(err, tar.ErrHeader):
-	default:
-		e.Problem, e.Next = "cannot be read", "check it with: tar tf "+name
+		e.Problem = NoTar
 	}
 	return e
 }

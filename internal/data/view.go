@@ -73,8 +73,7 @@ func (v *view) load(ctx context.Context, i int, dst []uint8, r *reader) *BadPict
 	// a larger picture must not reach into what lies behind
 	pic, err := r.load(ctx, v.set, i, v.resize, v.channels, dst[:len(dst):len(dst)])
 	if err == nil && (pic.Height != v.height || pic.Width != v.width) {
-		err = fmt.Errorf("is %dx%d, the others are %dx%d: data.resize makes all pictures one size", pic.Width,
-			pic.Height, v.width, v.height)
+		err = &SizeError{Height: pic.Height, Width: pic.Width, WantHeight: v.height, WantWidth: v.width}
 	}
 	if err != nil {
 		if ctx.Err() != nil {
