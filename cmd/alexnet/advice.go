@@ -56,6 +56,7 @@ var rules = []rule{
 	// Elsewhere than with --strict commands go past such a picture.
 	say[*data.BadPicture](exitUnreadable, "repair or remove the picture, or leave --strict away to go past it"),
 	on(exitFailed, func(e *train.OtherData, _ string) string { return fromWeights(e) }),
+	on(exitFailed, adviseStopped),
 	on(exitFailed, func(_ *train.Interrupted, again string) string { return again }),
 	{is: isFull, code: exitFailed, next: func(_ error, again string) string {
 		if again == "" {
@@ -288,6 +289,57 @@ func fromWeights(e *train.OtherData) string {
 		return next
 	}
 	return next + " --init " + text.ShellWord(e.Checkpoint)
+}
+
+func adviseStopped(e *train.Stopped, _ string) string {
+	lower := "--set " + train.Change{Key: "train.lr", Value: e.LR / 10}.String()
+	if e.Checkpoint == "" {
+		return "a lower rate (" + lower + ") or smaller initial weights (--set model.LAYER.init.std=0.005)"
+	}
+	next := "a new run from there with a lower rate: alexnet train"
+	for _, arg := range [][2]string{{"--config", e.Config}, {"--data", e.Data}, {"--init", e.Checkpoint}} {
+		if arg[1] != "" {
+			next += " " + arg[0] + " " + text.ShellWord(arg[1])
+		}
+	}
+	return next + " " + lower
+}
+
+// wordNote is a note of a run with what could be done.
+func wordNote(n train.Note) string {
+	const parts = "give data with folders train/ and val/"
+	switch n := n.(type) {
+	case train.NoValidation:
+		switch {
+		case n.Resumed:
+			return n.String()
+		case n.Share == 0:
+			return n.String() + "; no class has a picture to spare: " + parts
+		}
+		return fmt.Sprintf("%v; --set data.val_share=%g would hold some out, or %s", n, n.Share, parts)
+	case *train.DeadStart:
+		var tries []string
+		for _, changes := range n.Try {
+			var sets []string
+			for _, c := range changes {
+				sets = append(sets, "--set "+c.String())
+			}
+			tries = append(tries, strings.Join(sets, " "))
+		}
+		return fmt.Sprintf("%v Try a new run with %s, or from weights that have learned something: --init FILE.", n,
+			strings.Join(tries, ", or with "))
+	case train.LeftOut:
+		return n.String() + hintOf(n.Picture)
+	}
+	return n.String()
+}
+
+// hintOf is what could be done about a picture that is left out, to follow what is said about it.
+func hintOf(b *data.BadPicture) string {
+	if errors.As(b, new(*data.SizeError)) {
+		return "; data.resize makes all pictures one size"
+	}
+	return ""
 }
 
 // isFull tells whether there was no room for a file: the disk, a quota, a limit.

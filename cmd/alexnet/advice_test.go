@@ -29,7 +29,8 @@ type told struct {
 
 // tellings are errors of all types, one or more of each.
 func tellings() []told {
-	return slices.Concat(tellingsOfData(), tellingsOfFiles(), tellingsOfRuns())
+	return slices.Concat(tellingsOfData(), tellingsOfFiles(), tellingsOfRuns(),
+		tellingsOfTraining())
 }
 
 func tellingsOfData() []told {
@@ -100,6 +101,75 @@ func tellingsOfRuns() []told {
 		{there(syscall.EACCES), exitFailed, []string{"make it writable"}},
 		{there(syscall.EROFS), exitFailed, []string{"copy the run"}},
 		{&report.BrokenError{Path: "m.jsonl", Err: errors.New("line 3")}, exitFailed, []string{"move m.jsonl away"}},
+	}
+}
+
+func tellingsOfTraining() []told {
+	other := func(generated, fits bool) error {
+		return &train.OtherData{
+			Path: "my pictures", Generated: generated, Fits: fits, Config: "r/config.yaml", Checkpoint: "c",
+		}
+	}
+	stopped := &train.Stopped{Step: 4, Checkpoint: "r/last.safetensors", LR: .01, Config: "r/config.yaml"}
+	onData := *stopped
+	onData.Data = "my pictures"
+	again := func(err error) error { return &unfinished{err, "alexnet train --resume r"} }
+	return []told{
+		{other(true, false), exitFailed, []string{"alexnet train --config r/config.yaml"}},
+		{other(false, true), exitFailed, []string{"alexnet train --config r/config.yaml --data 'my pictures' --init c"}},
+		{&train.Stopped{Step: 4, LR: .01}, exitFailed, []string{"--set train.lr=0.001", "init.std"}},
+		{
+			stopped, exitFailed,
+			[]string{"alexnet train --config r/config.yaml --init r/last.safetensors --set train.lr=0.001"},
+		},
+		{
+			&onData, exitFailed,
+			[]string{
+				"alexnet train --config r/config.yaml --data 'my pictures' --init r/last.safetensors " +
+					"--set train.lr=0.001",
+			},
+		},
+		{again(&train.Interrupted{Step: 3}), exitFailed, []string{"alexnet train --resume r"}},
+		{again(syscall.ENOSPC), exitFailed, []string{"free some space, then alexnet train --resume r"}},
+		{syscall.EDQUOT, exitFailed, []string{"free some space, or write to another disk"}},
+		{syscall.EACCES, exitFailed, []string{"a place that you can write to"}},
+		{syscall.EROFS, exitFailed, []string{"a place that you can write to"}},
+		{again(errors.New("it broke")), exitFailed, nil},
+	}
+}
+
+// TestNotes: what a run tells comes with what could be done about it, in the words of the command line.
+func TestNotes(t *testing.T) {
+	dead := &train.DeadStart{Loss: 100, Guessing: 100, From: 151, To: 200, Try: [][]train.Change{
+		{{Key: "model.fc6.init.bias", Value: .1}, {Key: "model.fc6.init.std", Value: .005}},
+		{{Key: "train.lr", Value: .001}},
+	}}
+	flat := &train.DeadStart{Loss: 100, Guessing: 100, From: 151, To: 200, Try: [][]train.Change{
+		{{Key: "train.lr", Value: 1e-4}},
+	}}
+	size := &data.BadPicture{Name: "p", Err: &data.SizeError{Height: 5, Width: 7, WantHeight: 5, WantWidth: 6}}
+	for _, c := range []struct {
+		note train.Note
+		want string
+	}{
+		{
+			dead, "Try a new run with --set model.fc6.init.bias=0.1 --set model.fc6.init.std=0.005, or with --set " +
+				"train.lr=0.001, or from weights that have learned something: --init FILE.",
+		},
+		{dead, "100 over steps 151 to 200, no better than guessing (100)"},
+		{flat, "Try a new run with --set train.lr=0.0001, or from weights"},
+		{train.NoValidation{Share: .09}, "no best checkpoint is chosen; --set data.val_share=0.09 would hold some out"},
+		{train.NoValidation{}, "no class has a picture to spare: give data with folders train/ and val/"},
+		{train.LeftOut{Picture: size}, "warning: cannot read picture p: is 7x5, the others are 6x5; left out; data.resize"},
+		{train.Remark("memory on cpu: 1 MiB"), "memory on cpu: 1 MiB"},
+	} {
+		if got := wordNote(c.note); !strings.Contains(got, c.want) {
+			t.Errorf("%q does not say %q", got, c.want)
+		}
+	}
+	resumed := train.NoValidation{Resumed: true, Share: .09}
+	if got := wordNote(resumed); got != resumed.String() {
+		t.Errorf("a run that goes on is told %q", got)
 	}
 }
 

@@ -86,7 +86,7 @@ func runEval(ctx context.Context, o evalOptions, t *ui.Terminal) error {
 	bar, bad, start := ui.NewProgress(t), 0, time.Now()
 	score, err := infer.Evaluate(ctx, infer.EvalOptions{
 		Checkpoint: checkpoint, Devices: devices, Set: set, Classes: source.Classes, Crops: o.crops, Strict: o.strict,
-		Int8: o.device.int8, OnBad: func(b *data.BadPicture) { bad++; bar.Note("%v", b) },
+		Int8: o.device.int8, OnBad: func(b *data.BadPicture) { bad++; bar.Note("%v%s", b, hintOf(b)) },
 		Progress: func(done, total int) {
 			bar.Update(ui.Status{
 				Label: "evaluating", Done: int64(done), All: int64(total), Left: int64(total - done),

@@ -369,8 +369,11 @@ func reportTraining(r *train.Result, to *train.Options, t *ui.Terminal) error {
 	folder, curves := dir.Path(), dir.Curves()
 	out := trainResult{
 		Run: folder, Steps: r.Steps, Epochs: r.Epochs, Loss: r.Loss, Last: r.LastPath, Best: r.BestPath,
-		Unreadable: r.Bad, Warnings: append([]string{}, r.Warnings...),
+		Unreadable: r.Bad, Warnings: []string{},
 		ExchangeBytesPerStep: r.ExchangeBytesPerStep, Devices: memoryOf(r.Memory),
+	}
+	for _, n := range r.Warnings {
+		out.Warnings = append(out.Warnings, wordNote(n))
 	}
 	if r.Last != nil {
 		out.ValTop1Error, out.ValTop5Error = &r.Last.Top1Error, &r.Last.Top5Error

@@ -105,7 +105,7 @@ func (p *trainProgress) noteStopping() {
 }
 
 // Note writes a line for people.
-func (p *trainProgress) Note(line string) { p.bar.Note("%s", line) }
+func (p *trainProgress) Note(n train.Note) { p.bar.Note("%s", wordNote(n)) }
 
 func valueOr(p *float64, otherwise float64) float64 {
 	if p == nil {

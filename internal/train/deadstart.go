@@ -2,15 +2,12 @@ package train
 
 import (
 	"errors"
-	"fmt"
 	"math"
-	"strings"
 
 	"alexnet/internal/config"
 	"alexnet/internal/data"
 	"alexnet/internal/model"
 	"alexnet/internal/step"
-	"alexnet/internal/text"
 )
 
 // A dead start: the loss stays where guessing has it. With a softmax over C classes an untrained net has a loss near ln
@@ -180,60 +177,48 @@ func deadShareOf(net *model.Net, l model.Layer, rows int) (float64, error) {
 	return float64(n) / float64(l.Out.C), nil
 }
 
-// deadWarning says what was seen and what to try. Where a layer is off as a whole nothing behind it can learn, whatever
+// deadStart says what was seen and what to try. Where a layer is off as a whole nothing after it can learn, whatever
 // the rate: its bias and spread come first, with what Caffe's AlexNet changed in the paper's net against this very
 // trouble, biases of .1 where the paper has 1 and a standard deviation of .005 in the fully connected layers where it
 // has .01. Where units are alive and the loss is flat, steps are too short; where it is above guessing, too long, and
 // that comes first.
-func deadWarning(d *deadState, level float64, dead []deadUnits, lr float64) string {
-	var b strings.Builder
-	fmt.Fprintf(&b,
-		"warning: the loss was %s over steps %d to %d, no better than guessing (%s): the net has not begun to learn.",
-		text.Plain(d.mean(), 4), d.From+1, d.To, text.Plain(level, 4))
-	if d.To < deadMin {
-		fmt.Fprintf(&b, " (%d steps are few: it may only need more of them.)", d.To)
-	}
-	var shares, first, later []string
+func deadStart(d *deadState, level float64, dead []deadUnits, lr float64) *DeadStart {
+	out := &DeadStart{Loss: d.mean(), Guessing: level, From: d.From + 1, To: d.To}
+	var first, later []Change
 	off := false
 	for _, u := range dead {
-		shares = append(shares, fmt.Sprintf("%s %.0f%%", u.layer, 100*u.share))
+		out.Units = append(out.Units, UnitsOff{u.layer, u.share})
 		if u.share >= deadLayer {
 			off = true
-			first = append(first, u.advice()...)
+			first = append(first, u.revive()...)
 		} else {
-			later = append(later, u.advice()...)
+			later = append(later, u.revive()...)
 		}
-	}
-	if len(dead) > 0 {
-		fmt.Fprintf(&b, " Units that were off on all of some training pictures: %s.", strings.Join(shares, ", "))
 	}
 	blown := d.mean() >= deadHigh*level
 	rate := lr / 10
 	if !off && !blown {
 		rate = 10 * lr
 	}
-	var try []string
-	for _, sets := range [][]string{first, {"--set train.lr=" + text.Plain(rate, 2)}, later} {
-		if len(sets) > 0 {
-			try = append(try, strings.Join(sets, " "))
+	for _, changes := range [][]Change{first, {{"train.lr", rate}}, later} {
+		if len(changes) > 0 {
+			out.Try = append(out.Try, changes)
 		}
 	}
 	if blown && len(first) > 0 { // the rate switched them off
-		try[0], try[1] = try[1], try[0]
+		out.Try[0], out.Try[1] = out.Try[1], out.Try[0]
 	}
-	fmt.Fprintf(&b, " Try a new run with %s, or from weights that have learned something: --init FILE.",
-		strings.Join(try, ", or with "))
-	return b.String()
+	return out
 }
 
-// advice is how the layer's units could begin alive.
-func (u deadUnits) advice() (try []string) {
+// revive is how the layer's units could begin alive.
+func (u deadUnits) revive() (try []Change) {
 	const bias, std = .1, .005
 	if u.init.Bias > bias || u.init.Bias < 0 || u.share >= deadLayer && u.init.Bias != bias {
-		try = append(try, fmt.Sprintf("--set model.%s.init.bias=%g", u.layer, bias))
+		try = append(try, Change{"model." + u.layer + ".init.bias", bias})
 	}
 	if u.fc && u.init.Std == .01 {
-		try = append(try, fmt.Sprintf("--set model.%s.init.std=%g", u.layer, std))
+		try = append(try, Change{"model." + u.layer + ".init.std", std})
 	}
 	return try
 }

@@ -55,16 +55,12 @@ func endedBy(ctx context.Context, err error) bool {
 
 func (t *trainer) announce() {
 	if k := t.cfg.Train.Schedule; k.Kind == config.Authors2012 && t.cfg.Train.Epochs <= schedule.AuthorsDrop3 {
-		t.progress.Note(fmt.Sprintf("schedule authors2012 goes by the authors' own epochs (%d, %d, ..., %d) and is "+
+		t.progress.Note(remark("schedule authors2012 goes by the authors' own epochs (%d, %d, ..., %d) and is "+
 			"not scaled to %d epochs", schedule.AuthorsDrop1, schedule.AuthorsDrop2, schedule.AuthorsDrop3,
 			t.cfg.Train.Epochs))
 	}
 	if t.valNet == nil {
-		text := "there are no validation pictures: no errors are measured, and no best checkpoint is chosen"
-		if t.o.Resume == nil { // a run that goes on keeps its data and configuration
-			text += "; " + t.howToValidate()
-		}
-		t.progress.Note(text)
+		t.progress.Note(NoValidation{Resumed: t.o.Resume != nil, Share: t.shareToValidate()})
 	}
 	t.progress.Start(Start{
 		Pictures: t.o.Source.Train.Len(), Batch: t.cfg.Train.Batch, Epochs: t.cfg.Train.Epochs,
@@ -72,9 +68,9 @@ func (t *trainer) announce() {
 	})
 }
 
-// howToValidate says what would give validation pictures: a share of each class that rounds to at least one picture of
-// the smallest class that can spare one, else of the largest.
-func (t *trainer) howToValidate() string {
+// shareToValidate is what would give validation pictures: a share of each class that rounds to at least one picture of
+// the smallest class that can spare one, else of the largest; 0 where no class can.
+func (t *trainer) shareToValidate() float64 {
 	count := make([]int, len(t.o.Source.Classes))
 	for i := range t.o.Source.Train.Len() {
 		count[t.o.Source.Train.Label(i)]++
@@ -84,10 +80,9 @@ func (t *trainer) howToValidate() string {
 		n = slices.Max(count)
 	}
 	if n < 2 {
-		return "no class has a picture to spare: give data with folders train/ and val/"
+		return 0
 	}
-	share := math.Ceil(50/float64(n)) / 100 // half a picture rounds to one
-	return fmt.Sprintf("--set data.val_share=%g would hold some out, or give data with folders train/ and val/", share)
+	return math.Ceil(50/float64(n)) / 100 // half a picture rounds to one
 }
 
 // stepsPerEpoch counts a last, smaller batch as well.
@@ -242,15 +237,15 @@ func (r *reported) append(m report.Metrics) error {
 func (t *trainer) warnDead() {
 	dead, err := t.findDead()
 	if err != nil {
-		t.progress.Note(fmt.Sprintf("the units could not be looked at: %v", err))
+		t.progress.Note(remark("the units could not be looked at: %v", err))
 	}
-	t.warn(deadWarning(&t.history.Start, t.guessing, dead, t.cfg.Train.LR*t.rates.Weights))
+	t.warn(deadStart(&t.history.Start, t.guessing, dead, t.cfg.Train.LR*t.rates.Weights))
 }
 
 // warn tells people at once, and whoever reads the result.
-func (r *reported) warn(text string) {
-	r.warnings = append(r.warnings, text)
-	r.progress.Note(text)
+func (r *reported) warn(n Note) {
+	r.warnings = append(r.warnings, n)
+	r.progress.Note(n)
 }
 
 // endEpoch validates, lets the schedule see the outcome, and writes best and last, then what is only to look at.
@@ -263,7 +258,7 @@ func (t *trainer) endEpoch(ctx context.Context) error {
 	}
 	t.history.EpochLoss, t.history.EpochPictures = 0, 0
 	if t.history.Last != nil && t.history.See(t.cfg.Train.Schedule, t.history.Last.Top1Error) {
-		t.progress.Note(fmt.Sprintf("validation error stopped improving: lr drops to %.2g",
+		t.progress.Note(remark("validation error stopped improving: lr drops to %.2g",
 			t.cfg.Train.LR*t.ratesNow().Weights))
 	}
 	t.history.Validated++
@@ -367,7 +362,7 @@ func (t *trainer) awaitCurves() {
 	t.drawing = nil
 	if err != nil && !t.undrawn {
 		t.undrawn = true
-		t.warn(fmt.Sprintf("warning: no curves are drawn: %v", err))
+		t.warn(NoCurves{err})
 	}
 }
 
@@ -495,13 +490,10 @@ func (t *trainer) explain(err error) error {
 	}
 	s := &Stopped{
 		Step: bad.Step + 1, Tensors: bad.Tensors, Checkpoint: t.lastPath, LR: t.cfg.Train.LR * t.rates.Weights,
-		err: bad,
-	}
-	if t.o.Dir != nil {
-		s.config = t.o.Dir.Config()
+		Config: t.o.configFile(), err: bad,
 	}
 	if t.o.Source.Kind != data.Generated {
-		s.data = t.o.Source.Path
+		s.Data = t.o.Source.Path
 	}
 	return s
 }

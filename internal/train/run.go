@@ -76,7 +76,7 @@ type Result struct {
 	Last, Best           *step.Score // on the validation part; nil without one
 	LastPath, BestPath   string      // checkpoints; empty where none was written
 	Bad                  int         // unreadable pictures
-	Warnings             []string
+	Warnings             []Note
 	Memory               []step.Memory
 	Exchange             []model.Traffic // between devices, in this process
 	ExchangeBytesPerStep float64
@@ -98,7 +98,7 @@ type Progress interface {
 	Start(Start)          // once, before the first step
 	Step(report.Metrics)  // after each step
 	Epoch(report.Metrics) // after each validation
-	Note(string)          // a line for people: memory, a lowered rate, a warning, an unreadable picture
+	Note(Note)            // for people: memory, a lowered rate, a warning, an unreadable picture
 }
 
 // Start is what lies ahead.
@@ -114,7 +114,7 @@ type silent struct{}
 func (silent) Start(Start)          {}
 func (silent) Step(report.Metrics)  {}
 func (silent) Epoch(report.Metrics) {}
-func (silent) Note(string)          {}
+func (silent) Note(Note)            {}
 
 // ErrInterrupted is what errors.Is finds in the error of a run whose context was cancelled.
 var ErrInterrupted = errors.New("interrupted")
@@ -171,8 +171,8 @@ type Stopped struct {
 	Tensors    []string
 	Checkpoint string // the last good one; empty: none yet
 	LR         float64
-	config     string // the run's configuration in a file; empty: in none
-	data       string // where the pictures are; empty: nowhere, they were drawn
+	Config     string // the run's configuration in a file; empty: in none
+	Data       string // where the pictures are; empty: nowhere, they were drawn
 	err        error
 }
 
@@ -188,18 +188,6 @@ func (e *Stopped) Error() string {
 	if e.Checkpoint != "" {
 		fmt.Fprintf(&b, "; the last good checkpoint is kept: %s", e.Checkpoint)
 	}
-	lower := "--set train.lr=" + text.Plain(e.LR/10, 2)
-	if e.Checkpoint == "" {
-		fmt.Fprintf(&b, "; try a lower rate (%s) or smaller initial weights (--set model.LAYER.init.std=0.005)", lower)
-		return b.String()
-	}
-	b.WriteString("; try a new run from there with a lower rate: alexnet train")
-	for _, arg := range [][2]string{{"--config", e.config}, {"--data", e.data}, {"--init", e.Checkpoint}} {
-		if arg[1] != "" {
-			b.WriteString(" " + arg[0] + " " + text.ShellWord(arg[1]))
-		}
-	}
-	b.WriteString(" " + lower)
 	return b.String()
 }
 

@@ -7,6 +7,8 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -549,8 +551,10 @@ func TestNonFinite(t *testing.T) {
 	if len(l.steps) != 3 {
 		t.Errorf("%d steps told of, three were good", len(l.steps))
 	}
-	next := "alexnet train --config " + o.Dir.Config() + " --init " + stop.Checkpoint + " --set train.lr=0.001"
-	for _, part := range []string{"step 4", stop.Tensors[0], stop.Checkpoint, next} {
+	if stop.Config != o.Dir.Config() || stop.Data != "" || stop.LR != .01 {
+		t.Errorf("%+v, want the run's configuration, no path of pictures, and its rate", stop)
+	}
+	for _, part := range []string{"step 4", stop.Tensors[0], stop.Checkpoint} {
 		if !strings.Contains(err.Error(), part) {
 			t.Errorf("the error %q does not say %s", err, part)
 		}
@@ -694,9 +698,12 @@ func TestDeadStart(t *testing.T) {
 		"train.schedule.kind=constant")
 	o.deadSteps = 16
 	r := mustRun(t, o)
-	if len(r.Warnings) != 1 || !l.noted("has not begun to learn") || !l.noted("conv1 100%, fc2 100%") ||
-		!l.noted("--set model.conv1.init.bias=0.1") {
-		t.Errorf("warnings %q, notes %q", r.Warnings, l.notes)
+	if len(r.Warnings) != 1 || !l.noted("has not begun to learn") || !l.noted("conv1 100%, fc2 100%") {
+		t.Fatalf("warnings %q, notes %q", r.Warnings, l.notes)
+	}
+	dead, is := r.Warnings[0].(*DeadStart)
+	if !is || !strings.Contains(tries(dead), "model.conv1.init.bias=0.1") {
+		t.Errorf("warnings %q", r.Warnings)
 	}
 	if r.Steps != 5*tinySteps {
 		t.Errorf("stopped after %d steps", r.Steps)
@@ -764,7 +771,7 @@ func TestDeadStartResumed(t *testing.T) {
 	}
 	again, _ := options(t, sets...)
 	again.Dir, again.Resume = o.Dir, load(t, stop.Checkpoint)
-	if got := mustRun(t, again).Warnings; len(got) != 1 || got[0] != want[0] {
+	if got := mustRun(t, again).Warnings; !reflect.DeepEqual(got, want) {
 		t.Errorf("warnings %q, want %q", got, want)
 	}
 }
@@ -774,7 +781,7 @@ func TestDeadStartResumed(t *testing.T) {
 func TestDeadAdvice(t *testing.T) {
 	t.Parallel()
 	early := deadState{From: 68, To: 90, Sum: 22, Steps: 22}
-	if text := deadWarning(&early, 1, nil, .01); !strings.Contains(text, "(90 steps are few") {
+	if text := deadStart(&early, 1, nil, .01).String(); !strings.Contains(text, "(90 steps are few") {
 		t.Errorf("a short run is told %q", text)
 	}
 	flat := deadState{From: 150, To: 200, Sum: 100 * 50, Steps: 50}
@@ -785,29 +792,46 @@ func TestDeadAdvice(t *testing.T) {
 		level float64
 		dead  []deadUnits
 		lr    float64
-		want  string
+		says  string
+		want  string // the tries
 	}{
-		{"alive and flat", 100, []deadUnits{conv}, 1e-5, "100 over steps 151 to 200, no better than guessing (100)"},
-		{"alive and flat", 100, []deadUnits{conv}, 1e-5, "Try a new run with --set train.lr=0.0001, or from weights"},
-		{"above guessing", 50, []deadUnits{conv}, 1000, "Try a new run with --set train.lr=100, or"},
+		{
+			"alive and flat", 100,
+			[]deadUnits{conv},
+			1e-5,
+			"100 over steps 151 to 200, no better than guessing (100)", "train.lr=0.0001",
+		},
+		{"above guessing", 50, []deadUnits{conv}, 1000, "conv1 0%", "train.lr=100"},
 		{
 			"above guessing, a layer off", 50,
 			[]deadUnits{conv, off},
 			50,
-			"Try a new run with --set train.lr=5, or with --set model.fc6.init.bias=0.1",
+			"fc6 100%", "train.lr=5 | model.fc6.init.bias=0.1 model.fc6.init.std=0.005",
 		},
 		{
 			"a layer off", 100,
 			[]deadUnits{conv, off},
 			.01,
-			"Try a new run with --set model.fc6.init.bias=0.1 --set model.fc6.init.std=0.005, or with --set " +
-				"train.lr=0.001, or from",
+			"fc6 100%", "model.fc6.init.bias=0.1 model.fc6.init.std=0.005 | train.lr=0.001",
 		},
 	} {
-		if text := deadWarning(&flat, c.level, c.dead, c.lr); !strings.Contains(text, c.want) {
-			t.Errorf("%s: %q does not say %q", c.what, text, c.want)
+		dead := deadStart(&flat, c.level, c.dead, c.lr)
+		if text := dead.String(); !strings.Contains(text, c.says) {
+			t.Errorf("%s: %q does not say %q", c.what, text, c.says)
+		}
+		if got := tries(dead); got != c.want {
+			t.Errorf("%s: tries %s, want %s", c.what, got, c.want)
 		}
 	}
+}
+
+// tries are a warning's: "train.lr=5 | model.conv1.init.bias=0.1 model.fc6.init.std=0.005".
+func tries(d *DeadStart) string {
+	var all []string
+	for _, changes := range d.Try {
+		all = append(all, strings.Trim(fmt.Sprint(changes), "[]"))
+	}
+	return strings.Join(all, " | ")
 }
 
 // TestColorOff: authors2012 switches the colour noise off at epoch 68, and freezes the first layer at 72.
@@ -860,7 +884,7 @@ func TestNoValidation(t *testing.T) {
 	if r.Epochs != 3 || !l.noted("schedule plateau follows the validation error") {
 		t.Errorf("plateau without validation: %+v, notes %q", r, l.notes)
 	}
-	if !l.noted("--set data.val_share=0.09 ") { // half a picture of six
+	if !slices.Contains(l.notes, Note(NoValidation{Share: .09})) { // half a picture of six
 		t.Errorf("notes %q", l.notes)
 	}
 }

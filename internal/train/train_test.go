@@ -33,7 +33,7 @@ type log struct {
 	start  []Start
 	steps  []report.Metrics
 	epochs []report.Metrics
-	notes  []string
+	notes  []Note
 	onStep func(report.Metrics)
 }
 
@@ -45,7 +45,7 @@ func (l *log) Step(m report.Metrics) {
 	}
 }
 func (l *log) Epoch(m report.Metrics) { l.epochs = append(l.epochs, m) }
-func (l *log) Note(s string)          { l.notes = append(l.notes, s) }
+func (l *log) Note(n Note)            { l.notes = append(l.notes, n) }
 
 func (l *log) losses() []float64 {
 	var all []float64
@@ -56,7 +56,7 @@ func (l *log) losses() []float64 {
 }
 
 func (l *log) noted(part string) bool {
-	return slices.ContainsFunc(l.notes, func(n string) bool { return strings.Contains(n, part) })
+	return slices.ContainsFunc(l.notes, func(n Note) bool { return strings.Contains(n.String(), part) })
 }
 
 func options(t testing.TB, sets ...string) (Options, *log) {

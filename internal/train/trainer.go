@@ -60,7 +60,7 @@ type reported struct {
 	guessing   float64    // loss of a net that only guesses
 	drawing    chan error // the end of the picture that is being drawn; nil: none is
 	undrawn    bool       // it was said that there are no curves
-	warnings   []string
+	warnings   []Note
 	bad        int      // unreadable pictures
 	loss       *float64 // of the last step
 	exchange   counted  // until the last epoch's line
@@ -117,8 +117,8 @@ func (t *trainer) configure(context.Context) (err error) {
 	}
 	if t.cfg.Train.Schedule.Kind == config.Plateau && t.o.Source.Val.Len() == 0 {
 		t.cfg.Train.Schedule.Kind = config.Constant
-		t.progress.Note("schedule plateau follows the validation error, which cannot be measured here: the rate " +
-			"stays as it is")
+		t.progress.Note(Remark("schedule plateau follows the validation error, which cannot be measured here: the " +
+			"rate stays as it is"))
 	}
 	if err := t.checkResume(); err != nil {
 		return err
@@ -155,7 +155,7 @@ func (t *trainer) prepare(ctx context.Context) (err error) {
 	case t.o.Init != nil && !t.o.OwnPreprocess:
 		t.recipe = t.o.Init.Recipe
 		t.recipe.Crop, t.recipe.Decoder = t.cfg.Model.Input.Size, ""
-		t.progress.Note("preprocessing (size, mean, colour statistics) as in " + t.o.Init.Path)
+		t.progress.Note(remark("preprocessing (size, mean, colour statistics) as in %s", t.o.Init.Path))
 	default:
 		t.recipe, err = measure(ctx, &t.cfg, t.o.Source.Train, t.o.Strict, t.onBad)
 	}
@@ -255,7 +255,7 @@ func (t *trainer) checkInit() error {
 		return err
 	}
 	if !slices.Equal(c.Classes, t.o.Source.Classes) && !slices.Equal(c.Classes, numbered(len(c.Classes))) {
-		t.progress.Note(fmt.Sprintf("the classes of %s have other names (%s) than those of the data (%s): its last "+
+		t.progress.Note(remark("the classes of %s have other names (%s) than those of the data (%s): its last "+
 			"layer has to learn anew what is what", c.Path, text.Examples(c.Classes),
 			text.Examples(t.o.Source.Classes)))
 	}
@@ -291,7 +291,7 @@ func (t *trainer) compareDropout(c *checkpoint.Checkpoint) {
 	if t.cfg.Train.Dropout {
 		was, is, times = is, was, 1-l.Rate
 	}
-	t.progress.Note(fmt.Sprintf("%s was trained %s dropout, this run is %s: what passes %s is %s times as large as "+
+	t.progress.Note(remark("%s was trained %s dropout, this run is %s: what passes %s is %s times as large as "+
 		"its weights are used to", c.Path, was, is, l.Name, text.Plain(times, 3)))
 }
 
@@ -397,13 +397,13 @@ func (t *trainer) close() (err error) {
 // onBad is told of each unreadable picture once, while the loop's goroutine waits for pictures.
 func (t *trainer) onBad(b *data.BadPicture) {
 	t.bad++
-	t.progress.Note("warning: " + b.Error() + "; left out")
+	t.progress.Note(LeftOut{b})
 	if t.o.OnBad != nil {
 		t.o.OnBad(b)
 	}
 }
 
 // memoryNote is "memory on cpu: 243.9 MiB".
-func memoryNote(m step.Memory) string {
-	return "memory on " + m.Device + ": " + text.Bytes(m.Plan.Total())
+func memoryNote(m step.Memory) Remark {
+	return remark("memory on %s: %s", m.Device, text.Bytes(m.Plan.Total()))
 }
