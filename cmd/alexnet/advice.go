@@ -14,6 +14,7 @@ import (
 	"alexnet/internal/device"
 	"alexnet/internal/infer"
 	"alexnet/internal/interop"
+	"alexnet/internal/model"
 	"alexnet/internal/report"
 	"alexnet/internal/run"
 	"alexnet/internal/safetensors"
@@ -27,6 +28,8 @@ import (
 // What this package finds wrong itself is a commandError, which brings both along.
 var rules = []rule{
 	on(exitUsage, func(e *config.Error, _ string) string { return correction(e) }),
+	say[*config.ClassesError](exitUsage, "--set model.classes=0 lets it follow the data"),
+	on(exitUsage, adviseDevices),
 	say[*device.PrecisionError](exitUsage, "leave --precision (train.precision) away: every device computes in fp32"),
 	on(exitFailed, func(e *device.MemoryError, _ string) string {
 		if e.Fits > 0 {
@@ -163,7 +166,7 @@ func showError(t *ui.Terminal, err error) { t.Fail(err.Error(), nextStep(err)) }
 // correction is what to do about a mistake in a configuration.
 func correction(e *config.Error) string {
 	switch {
-	case strings.HasPrefix(e.Source, "--"):
+	case e.Override:
 		return "correct " + e.Source + ", or leave it away"
 	case e.Line > 0:
 		return fmt.Sprintf("correct line %d of %s", e.Line, e.Source)
@@ -171,6 +174,17 @@ func correction(e *config.Error) string {
 		return "alexnet summary shows a net's layers, alexnet train --help flags and names"
 	}
 	return "correct " + e.Source + ", or name another: " + strings.Join(config.Names(), ", ")
+}
+
+func adviseDevices(e *model.DevicesError, _ string) string {
+	switch e.Columns {
+	case 1:
+		return fmt.Sprintf("give one device, or a net of %d columns (alexnet, cifar10, demo)", e.Devices)
+	case e.Devices:
+		return "give one device"
+	default:
+		return fmt.Sprintf("give one device or %d", e.Columns)
+	}
 }
 
 func adviseSource(e *data.SourceError, _ string) string {

@@ -10,9 +10,12 @@ import (
 	"testing"
 
 	"alexnet/internal/checkpoint"
+	"alexnet/internal/config"
 	"alexnet/internal/data"
+	"alexnet/internal/device"
 	"alexnet/internal/infer"
 	"alexnet/internal/interop"
+	"alexnet/internal/model"
 	"alexnet/internal/report"
 	"alexnet/internal/run"
 	"alexnet/internal/safetensors"
@@ -29,8 +32,28 @@ type told struct {
 
 // tellings are errors of all types, one or more of each.
 func tellings() []told {
-	return slices.Concat(tellingsOfData(), tellingsOfFiles(), tellingsOfRuns(),
+	return slices.Concat(tellingsOfUsage(), tellingsOfData(), tellingsOfFiles(), tellingsOfRuns(),
 		tellingsOfTraining())
+}
+
+func tellingsOfUsage() []told {
+	return []told{
+		{&config.Error{Msg: "is wrong"}, exitUsage, []string{"alexnet summary"}},
+		{&config.Error{Source: "my.yaml", Line: 3}, exitUsage, []string{"correct line 3 of my.yaml"}},
+		{&config.Error{Source: "my.yaml"}, exitUsage, []string{"correct my.yaml, or name another: alexnet"}},
+		{
+			&config.Error{Source: "--batch 0", Override: true}, exitUsage,
+			[]string{"correct --batch 0, or leave it away"},
+		},
+		{&config.ClassesError{Model: 10, Data: 7}, exitUsage, []string{"--set model.classes=0 lets it follow the data"}},
+		{
+			&model.DevicesError{Devices: 2, Columns: 1}, exitUsage,
+			[]string{"give one device, or a net of 2 columns (alexnet, cifar10, demo)"},
+		},
+		{&model.DevicesError{Devices: 3, Columns: 2}, exitUsage, []string{"give one device or 2"}},
+		{&model.DevicesError{Devices: 2, Columns: 2}, exitUsage, []string{"give one device"}},
+		{&device.PrecisionError{}, exitUsage, []string{"leave --precision (train.precision) away"}},
+	}
 }
 
 func tellingsOfData() []told {

@@ -97,14 +97,11 @@ func runConfig(o configOptions, t *ui.Terminal) error {
 
 // sourceOf is where a value comes from; of overrides the flag alone, for key and value stand beside it.
 func (o *netOptions) sourceOf(e *config.Entry) string {
-	from := e.From()
-	if flag, ok := o.flags[from]; ok {
-		from = flag
+	if !e.Override {
+		return e.From()
 	}
-	if strings.HasPrefix(from, "--") {
-		from, _, _ = strings.Cut(from, " ")
-	}
-	return from
+	flag, _, _ := strings.Cut(o.typedAs(e.Source), " ")
+	return flag
 }
 
 // printConfig is a table, without the sources where these find no room; where keys and values find none either, a line

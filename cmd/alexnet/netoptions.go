@@ -19,7 +19,7 @@ type netOptions struct {
 	seed   uint64
 
 	typed []string          // the shorthands as key=value
-	flags map[string]string // and as they were typed: what an error calls them
+	flags map[string]string // and, by that, as they were typed: what an error calls them
 }
 
 func (o *netOptions) addFlags(c *cobra.Command) {
@@ -60,7 +60,7 @@ func (o *netOptions) addShorthand(flag, key string, value any) {
 	if o.flags == nil {
 		o.flags = map[string]string{}
 	}
-	o.flags["--set "+set] = fmt.Sprintf("--%s %v", flag, value)
+	o.flags[set] = fmt.Sprintf("--%s %v", flag, value)
 }
 
 // page is the configuration's name, or fallback where none was named, and all overrides in the order in which they are
@@ -84,10 +84,18 @@ func (o *netOptions) load(fallback string) (*config.Config, error) {
 // nameFlag names the flag in the error about a value that came by one.
 func (o *netOptions) nameFlag(err error) error {
 	var e *config.Error
-	if !errors.As(err, &e) || o.flags[e.Source] == "" {
+	if !errors.As(err, &e) || !e.Override {
 		return err
 	}
 	named := *e
-	named.Source = o.flags[e.Source]
+	named.Source = o.typedAs(e.Source)
 	return &named
+}
+
+// typedAs is an override as it was typed: "--batch 3", "--set train.lr=0.1".
+func (o *netOptions) typedAs(override string) string {
+	if flag, ok := o.flags[override]; ok {
+		return flag
+	}
+	return "--set " + override
 }

@@ -124,8 +124,8 @@ type Data struct {
 	Workers int       `yaml:"workers"` // 0: as many as GOMAXPROCS
 }
 
-// ForClasses is the model for data of so many classes (0: no data at hand). Where the page or --set gives
-// model.classes, the two must agree.
+// ForClasses is the model for data of so many classes (0: no data at hand). Where the page or an override gives
+// model.classes, the two must agree, or it is a *ClassesError.
 func (m Model) ForClasses(data int) (Model, error) {
 	switch {
 	case m.Classes == 0 && data == 0:
@@ -133,15 +133,22 @@ func (m Model) ForClasses(data int) (Model, error) {
 	case m.Classes == 0:
 		m.Classes = data
 	case data != 0 && m.Classes != data:
-		return m, Errorf("model.classes",
-			"is %d, but the data has %d classes; --set model.classes=0 lets it follow the data", m.Classes, data)
+		return m, &ClassesError{Model: m.Classes, Data: data}
 	}
 	return m, nil
 }
 
-// Error is a mistake of the user's: in a page, in a --set, or in how a net was put together. Commands exit with 2.
+// ClassesError is a model for another number of classes than the data has. Of 0 it would follow the data.
+type ClassesError struct{ Model, Data int }
+
+func (e *ClassesError) Error() string {
+	return fmt.Sprintf("model.classes is %d, but the data has %d classes", e.Model, e.Data)
+}
+
+// Error is a mistake of the user's: in a page, in an override, or in how a net was put together.
 type Error struct {
-	Source       string // file name, or "--set train.lr=x"; "" where unknown
+	Source       string // file name, or the override, as "train.lr=x"; "" where unknown
+	Override     bool   // Source is an override
 	Line, Column int    // 1-based; 0 where unknown
 	Key          string // "train.lr"; "" where the message names none
 	Msg          string
@@ -159,6 +166,11 @@ func (e *Error) Error() string {
 		return e.Source + ": " + s
 	}
 	return fmt.Sprintf("%s:%d:%d: %s", e.Source, e.Line, e.Column, s)
+}
+
+// at says where an error is, as p does.
+func (e *Error) at(p Error) {
+	e.Source, e.Override, e.Line, e.Column = p.Source, p.Override, p.Line, p.Column
 }
 
 // Errorf makes an Error about a key.
@@ -222,7 +234,7 @@ func notFound(name string, err error) error {
 func Parse(yaml []byte, sets []string) (*Config, error) { return parse("configuration", yaml, sets) }
 
 func parse(source string, page []byte, sets []string) (*Config, error) {
-	return (&decoder{source: source, at: map[string]Error{}}).config(page, sets)
+	return newDecoder(source).config(page, sets)
 }
 
 // config reads a page and applies overrides to it.
@@ -245,8 +257,8 @@ func (d *decoder) config(page []byte, sets []string) (*Config, error) {
 		return c, nil
 	}
 	d.locate(wrong)
-	if blame != "" && !strings.HasPrefix(wrong.Source, setSource("")) { // the key itself stands in the page, or nowhere
-		wrong.Source, wrong.Line, wrong.Column = setSource(blame), 0, 0
+	if blame != "" && !wrong.Override { // the key itself stands in the page, or nowhere
+		wrong.at(placeOf(blame))
 	}
 	return nil, wrong
 }

@@ -182,7 +182,7 @@ func TestBadSets(t *testing.T) {
 		},
 		{"data.resize=100", "data.resize is 100, must be 0 (keep the size) or at least model.input.size, 224"},
 	} {
-		check(t, c.set, func() (*Config, error) { return Load("alexnet", []string{c.set}) }, "--set "+c.set+": "+c.want)
+		check(t, c.set, func() (*Config, error) { return Load("alexnet", []string{c.set}) }, c.set+": "+c.want)
 	}
 }
 
@@ -382,8 +382,10 @@ func TestForClasses(t *testing.T) {
 			t.Errorf("page %d, data %d: %d, %v; want %d", c.page, c.data, m.Classes, err, c.want)
 		}
 	}
-	check(t, "mismatch", func() (*Config, error) { _, err := Model{Classes: 10}.ForClasses(7); return nil, err },
-		"model.classes is 10, but the data has 7 classes; --set model.classes=0 lets it follow the data")
+	_, err := Model{Classes: 10}.ForClasses(7)
+	if !errors.As(err, new(*ClassesError)) || err.Error() != "model.classes is 10, but the data has 7 classes" {
+		t.Errorf("mismatch: %v", err)
+	}
 }
 
 // Users' own pictures need no --set: the embedded pages leave the number of classes to the data.
@@ -410,8 +412,10 @@ func TestPagesFollowTheData(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	check(t, "a number typed", func() (*Config, error) { _, err := c.Model.ForClasses(3); return nil, err },
-		"model.classes is 10, but the data has 3 classes; --set model.classes=0 lets it follow the data")
+	var classes *ClassesError
+	if _, err := c.Model.ForClasses(3); !errors.As(err, &classes) || *classes != (ClassesError{Model: 10, Data: 3}) {
+		t.Errorf("a number typed: %v", err)
+	}
 }
 
 // Whatever the page holds, reading it ends in a Config that writes and loads again, or in an *Error.

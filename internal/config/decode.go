@@ -21,25 +21,29 @@ import (
 // decoder walks a YAML tree into a Config and remembers where each key stood, so that what is found wrong later can be
 // located.
 type decoder struct {
-	source string
-	at     map[string]Error // by key; only Source, Line and Column are set
+	source Error            // what is walked: only Source and Override are set
+	at     map[string]Error // by key; only Source, Override, Line and Column are set
+}
+
+func newDecoder(file string) *decoder {
+	return &decoder{source: Error{Source: file}, at: map[string]Error{}}
 }
 
 // locate fills in where the key of an error, or the nearest thing around it, was given.
 func (d *decoder) locate(err *Error) {
 	for key := err.Key; key != ""; key, _ = splitKey(key) {
 		if p, ok := d.at[key]; ok {
-			err.Source, err.Line, err.Column = p.Source, p.Line, p.Column
+			err.at(p)
 			return
 		}
 	}
-	err.Source = d.source
+	err.at(d.source)
 }
 
 func (d *decoder) place(n ast.Node) Error {
-	p := Error{Source: d.source}
-	if strings.HasPrefix(d.source, setSource("")) {
-		return p // the command line has no lines
+	p := d.source
+	if p.Override {
+		return p // it has no lines
 	}
 	if tk := n.GetToken(); tk != nil && tk.Position != nil {
 		p.Line, p.Column = tk.Position.Line, tk.Position.Column
@@ -48,8 +52,7 @@ func (d *decoder) place(n ast.Node) Error {
 }
 
 func (d *decoder) fail(n ast.Node, err *Error) error {
-	p := d.place(n)
-	err.Source, err.Line, err.Column = p.Source, p.Line, p.Column
+	err.at(d.place(n))
 	return err
 }
 
@@ -66,7 +69,8 @@ func (d *decoder) page(page []byte, c *Config) error {
 func (d *decoder) parse(text []byte) (ast.Node, error) {
 	file, err := parser.ParseBytes(text, 0)
 	if err != nil {
-		e := &Error{Source: d.source, Msg: brief(err.Error(), 80)}
+		e := &Error{Msg: brief(err.Error(), 80)}
+		e.at(d.source)
 		var syntax yaml.Error
 		if errors.As(err, &syntax) {
 			e.Msg = "YAML: " + brief(syntax.GetMessage(), 80)
@@ -90,7 +94,7 @@ func (d *decoder) parse(text []byte) (ast.Node, error) {
 		body = doc.Body
 	}
 	if body == nil {
-		return nil, &Error{Source: d.source, Msg: "is empty"}
+		return nil, &Error{Source: d.source.Source, Override: d.source.Override, Msg: "is empty"}
 	}
 	return body, nil
 }

@@ -7,10 +7,13 @@ import (
 
 // Entry is one key of a configuration, its value, and where that comes from.
 type Entry struct {
-	Key    string // "train.lr", "model.conv1.kernels"
-	Value  any    // int, uint64, float64, bool, string, or a list of numbers
-	Source string // the page, or "--set train.lr=0.1"; "": nobody gave it, and it is the default, or what Follows has
-	Line   int    // in the page
+	Key   string // "train.lr", "model.conv1.kernels"
+	Value any    // int, uint64, float64, bool, string, or a list of numbers
+	// Source is the page, or the override, as "train.lr=0.1"; "": nobody gave it, and it is the default, or what Follows
+	// has.
+	Source   string
+	Override bool // Source is an override
+	Line     int  // in the page
 	// Follows is the key that this one takes its value from, having none of its own: a layer's weight_decay is
 	// train.weight_decay.
 	Follows string
@@ -25,7 +28,7 @@ func Explain(nameOrPath string, sets []string) (*Config, []Entry, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	d := &decoder{source: file, at: map[string]Error{}}
+	d := newDecoder(file)
 	c, err := d.config(page, sets)
 	if err != nil {
 		return nil, nil, err
@@ -59,7 +62,9 @@ func (d *decoder) explain(v reflect.Value, path string, valid []string, to *[]En
 			continue
 		}
 		at := d.at[key]
-		*to = append(*to, Entry{Key: key, Value: plain(f), Source: at.Source, Line: at.Line})
+		*to = append(*to, Entry{
+			Key: key, Value: plain(f), Source: at.Source, Override: at.Override, Line: at.Line,
+		})
 	}
 }
 
@@ -95,7 +100,8 @@ func (e *Entry) follow(c *Config) {
 	}
 }
 
-// From is where the value comes from, in a word or two: "alexnet.yaml:31", "--set", "train.weight_decay", "default".
+// From is where the value comes from, in a word or two: "alexnet.yaml:31", "train.weight_decay", "default"; of
+// an override all of it, "train.lr=0.1".
 func (e *Entry) From() string {
 	switch {
 	case e.Line > 0:
@@ -108,7 +114,7 @@ func (e *Entry) From() string {
 	return "default"
 }
 
-// Keys are all that --set can give a value in a page, and the layers that it can switch off: not the softmax, and not
+// Keys are all that an override can give a value in a page, and the layers that it can switch off: not the softmax, and not
 // the last with weights, which gives a number a class.
 func Keys(nameOrPath string, sets []string) (keys, layers []string, err error) {
 	c, entries, err := Explain(nameOrPath, sets)

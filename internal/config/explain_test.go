@@ -25,19 +25,22 @@ func TestExplain(t *testing.T) {
 			t.Errorf("%s is told twice", e.Key)
 		}
 		from, _, _ := strings.Cut(e.From(), ":")
+		if e.Override {
+			from = "override " + from
+		}
 		got[e.Key] = e.Text() + " " + from
 	}
 	for key, want := range map[string]string{
 		"model.columns": "1 caffenet.yaml", "model.classes": "0 default", "model.input.size": "227 caffenet.yaml",
 		"model.conv1.kernels": "96 caffenet.yaml", "model.conv1.kind": "conv caffenet.yaml",
-		"model.conv1.groups": "1 default", "model.conv1.init.std": "0.02 --set model.conv1.init.std=0.02",
+		"model.conv1.groups": "1 default", "model.conv1.init.std": "0.02 override model.conv1.init.std=0.02",
 		"model.conv1.init.bias": "0 caffenet.yaml",
 		"model.conv1.lr":        "1 default", "model.conv1.weight_decay": "0.0005 train.weight_decay",
-		"model.conv1.bias_lr": "2 train.bias_lr", "model.fc6.lr": "0 --set model.fc6.lr=0",
+		"model.conv1.bias_lr": "2 train.bias_lr", "model.fc6.lr": "0 override model.fc6.lr=0",
 		"model.fc7.bias_lr": "0.5 caffenet.yaml", "model.fc8.units": "0 model.classes",
 		"model.lrn1.k": "1 caffenet.yaml", "model.drop6.rate": "0.5 caffenet.yaml",
-		"model.prob.kind": "softmax caffenet.yaml", "train.batch": "64 --set train.batch=64",
-		"train.schedule.epochs": "[3] --set train.schedule={kind", "train.schedule.patience": "5 default",
+		"model.prob.kind": "softmax caffenet.yaml", "train.batch": "64 override train.batch=64",
+		"train.schedule.epochs": "[3] override train.schedule={kind", "train.schedule.patience": "5 default",
 		"train.seed": "1 caffenet.yaml", "data.std": "[] default",
 	} {
 		if got[key] != want {

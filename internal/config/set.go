@@ -8,27 +8,27 @@ import (
 	"github.com/goccy/go-yaml/ast"
 )
 
-// setSource names an override in messages.
-func setSource(override string) string { return "--set " + brief(override, 80) }
+// placeOf is where an override stands: nowhere but in itself.
+func placeOf(override string) Error { return Error{Source: brief(override, 80), Override: true} }
 
 // set applies one override: "train.lr=0.001", "model.conv3.kernels=256", "model.conv4=off" (the layer is removed).
 func (d *decoder) set(c *Config, override string) error {
-	o := &decoder{source: setSource(override), at: d.at}
+	o := &decoder{source: placeOf(override), at: d.at}
 	path, text, ok := strings.Cut(override, "=")
 	if !ok || path == "" || strings.TrimSpace(text) == "" {
-		return &Error{Source: o.source, Msg: "must be key=value"}
+		return &Error{Source: o.source.Source, Override: true, Msg: "must be key=value"}
 	}
 	n, err := o.parse([]byte(text))
 	if err == nil {
 		err = o.assign(c, path, n)
 	}
 	if e, isOurs := err.(*Error); isOurs { //nolint:errorlint // made here, never wrapped
-		e.Line, e.Column = 0, 0 // the command line has neither
+		e.Line, e.Column = 0, 0 // an override has neither
 	}
 	if err != nil {
 		return err
 	}
-	d.at[path] = Error{Source: o.source}
+	d.at[path] = o.source
 	return nil
 }
 

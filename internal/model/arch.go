@@ -11,6 +11,8 @@
 package model
 
 import (
+	"fmt"
+
 	"alexnet/internal/config"
 	"alexnet/internal/device"
 )
@@ -227,20 +229,27 @@ func (a *Arch) params(l *Layer, outputs int, seen ...int) {
 	l.MACs = int64(w.Len()) * int64(l.Out.H*l.Out.W)
 }
 
-// CheckDevices tells whether the net can be spread over n devices: one, or one a column.
+// CheckDevices tells whether the net can be spread over n devices: one, or one a column; else it is a *DevicesError.
 func (a *Arch) CheckDevices(n int) error {
-	switch {
-	case n == 1:
+	if n == 1 || n == a.Columns && len(a.Params) > 2 {
 		return nil
-	case a.Columns == 1:
-		return config.Errorf("", "the net has one column and cannot be spread over %d devices: give one device, or a "+
-			"net of %d columns (alexnet, cifar10, demo)", n, n)
-	case n != a.Columns:
-		return config.Errorf("", "the net has %d columns and cannot be spread over %d devices: give one device or %d",
-			a.Columns, n, a.Columns)
-	case len(a.Params) == 2:
-		return config.Errorf("",
-			"the net has one layer with weights, which cannot be spread over %d devices: give one device", n)
 	}
-	return nil
+	return &DevicesError{Devices: n, Columns: a.Columns}
+}
+
+// DevicesError is a net that cannot be spread over so many devices.
+type DevicesError struct {
+	Devices int
+	Columns int // of the net; where they are as many, it has but one layer with weights
+}
+
+func (e *DevicesError) Error() string {
+	what := fmt.Sprintf("%d columns and", e.Columns)
+	switch e.Columns {
+	case 1:
+		what = "one column and"
+	case e.Devices:
+		what = "one layer with weights, which"
+	}
+	return fmt.Sprintf("the net has %s cannot be spread over %d devices", what, e.Devices)
 }

@@ -241,13 +241,23 @@ func TestRefusals(t *testing.T) {
 	}
 	_, err := New(config.Model{}, true)
 	wantUsage(t, err, "model.classes is 0, must be at least 2")
-	wantUsage(t, load(t, "alexnet-merged").CheckDevices(2),
-		"the net has one column and cannot be spread over 2 devices: give one device, or a net of 2 columns "+
-			"(alexnet, cifar10, demo)")
-	wantUsage(t, load(t, "alexnet").CheckDevices(3),
-		"the net has 2 columns and cannot be spread over 3 devices: give one device or 2")
+	wantSpread(t, load(t, "alexnet-merged").CheckDevices(2),
+		"the net has one column and cannot be spread over 2 devices")
+	wantSpread(t, load(t, "alexnet").CheckDevices(3),
+		"the net has 2 columns and cannot be spread over 3 devices")
 	_, err = load(t, "demo").Summary(3, 1)
-	wantUsage(t, err, "the net has 2 columns and cannot be spread over 3 devices: give one device or 2")
+	wantSpread(t, err, "the net has 2 columns and cannot be spread over 3 devices")
+	single := load(t, "alexnet")
+	single.Params = single.Params[:2]
+	wantSpread(t, single.CheckDevices(2),
+		"the net has one layer with weights, which cannot be spread over 2 devices")
+}
+
+func wantSpread(t *testing.T, err error, want string) {
+	t.Helper()
+	if !errors.As(err, new(*DevicesError)) || err.Error() != want {
+		t.Errorf("got %v\nwant a *DevicesError: %s", err, want)
+	}
 }
 
 func wantUsage(t *testing.T, err error, want string) {
