@@ -9,6 +9,7 @@ import (
 	"fmt"
 
 	"alexnet/internal/device"
+	"alexnet/internal/device/backend"
 )
 
 // value is a tensor of the program. Its gradient, where there is one, has the same layout.
@@ -101,28 +102,15 @@ func compile(d *Device, prog device.Program) (*Net, error) {
 }
 
 func newCompiler(n *Net) *compiler {
-	c := &compiler{Net: n, backward: n.prog.Train || n.prog.InputGrad, fused: map[device.Spec]*lrn{}}
+	c := &compiler{Net: n, backward: backend.Gradients(&n.prog), fused: map[device.Spec]*lrn{}}
 	c.scratch = c.always(c.buffer(device.PurposeWorkspace, 0))
-	for i, info := range n.prog.Values {
-		c.values = append(c.values, &value{
-			name: info.Name, shape: info.Shape, kept: n.prog.Kept(device.Value(i)),
-			input: device.Value(i) == n.prog.Input.Value,
-		})
-	}
-	for _, spec := range n.prog.Ops {
-		for _, id := range spec.Base().In {
-			v := c.values[id]
-			if _, ok := spec.(*device.Send); ok {
-				v.sends++
-			} else {
-				v.reader = spec
-			}
-		}
-	}
 	half := n.prog.Precision == device.BF16
-	for _, v := range c.values {
-		v.wants = c.backward && (!v.input || n.prog.InputGrad)
-		v.half, v.halfGrad = half, half
+	for i, use := range backend.Uses(&n.prog) {
+		info := n.prog.Values[i]
+		c.values = append(c.values, &value{
+			name: info.Name, shape: info.Shape, kept: use.Kept, input: use.Input, sends: use.Sends, reader: use.Reader,
+			wants: use.Wants, half: half, halfGrad: half,
+		})
 	}
 	for _, spec := range n.prog.Ops {
 		c.widen(spec)
@@ -171,7 +159,7 @@ func (c *compiler) walk() error {
 		if !c.backward {
 			break
 		}
-		c.time, c.list = 2*len(ops)-1-i, &c.ops[i].backward
+		c.time, c.list = backend.Walk(len(ops)).Backward(i), &c.ops[i].backward
 		if err := ops[i].backward(c); err != nil {
 			return fmt.Errorf("gradient of %s: %w", c.prog.Ops[i].Base().Name, err)
 		}
@@ -234,13 +222,16 @@ func (c *compiler) emit(s step) { *c.list = append(*c.list, s) }
 
 // buffer plans memory that is in use now.
 func (c *compiler) buffer(purpose string, bytes int) *buffer {
-	b := &buffer{purpose: purpose, bytes: int64(bytes), first: c.time, last: c.time}
+	b := &buffer{purpose: purpose, bytes: int64(bytes), life: backend.At(c.time)}
 	c.buffers = append(c.buffers, b)
 	return b
 }
 
 // always keeps a buffer out of reuse.
-func (c *compiler) always(b *buffer) *buffer { return b.use(-1).use(2 * len(c.prog.Ops)) }
+func (c *compiler) always(b *buffer) *buffer {
+	b.life = backend.Walk(len(c.prog.Ops)).Always()
+	return b
+}
 
 // settle fixes a value's layout if that is still open. Input is made in logical order or with channels last.
 func (c *compiler) settle(v *value, block int) {

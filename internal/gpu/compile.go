@@ -10,6 +10,7 @@ import (
 	"gorgonia.org/cu"
 
 	"alexnet/internal/device"
+	"alexnet/internal/device/backend"
 	"alexnet/internal/gpu/cuda"
 	"alexnet/kernels"
 )
@@ -116,29 +117,19 @@ func compile(d *Device, prog device.Program) (*Net, error) {
 }
 
 func newCompiler(n *Net) *compiler {
-	c := &compiler{Net: n, backward: n.prog.Train || n.prog.InputGrad, half: n.prog.Precision == device.BF16}
+	c := &compiler{Net: n, backward: backend.Gradients(&n.prog), half: n.prog.Precision == device.BF16}
 	c.workspace = c.always(c.buffer(device.PurposeWorkspace, 0))
 	typ := cuda.Float32
 	if c.half {
 		typ = cuda.BFloat16
 	}
-	for i, info := range n.prog.Values {
+	for i, use := range backend.Uses(&n.prog) {
+		info := n.prog.Values[i]
 		s := info.Shape
-		v := &value{
+		c.values = append(c.values, &value{
 			name: info.Name, shape: s, depth: s.C, height: s.H, width: s.W, layout: n.params.layout, typ: typ,
-			gradType: typ, kept: n.prog.Kept(device.Value(i)), input: device.Value(i) == n.prog.Input.Value,
-		}
-		v.wants = c.backward && (!v.input || n.prog.InputGrad)
-		c.values = append(c.values, v)
-	}
-	for _, spec := range n.prog.Ops {
-		for _, id := range spec.Base().In {
-			if _, ok := spec.(*device.Send); ok {
-				c.values[id].sends++
-			} else {
-				c.values[id].reader = spec
-			}
-		}
+			gradType: typ, kept: use.Kept, input: use.Input, sends: use.Sends, reader: use.Reader, wants: use.Wants,
+		})
 	}
 	for _, spec := range n.prog.Ops {
 		c.fp32(spec)
@@ -178,7 +169,7 @@ func (c *compiler) walk() error {
 		if !c.backward {
 			break
 		}
-		c.time, c.list = 2*len(ops)-1-i, &c.ops[i].backward
+		c.time, c.list = backend.Walk(len(ops)).Backward(i), &c.ops[i].backward
 		if err := op.backward(c); err != nil {
 			return fmt.Errorf("gradient of %s: %w", c.prog.Ops[i].Base().Name, err)
 		}
@@ -232,13 +223,16 @@ func (c *compiler) launch(name string, items int64, args ...any) {
 
 // buffer plans memory that is in use now.
 func (c *compiler) buffer(purpose string, bytes int64) *buffer {
-	b := &buffer{purpose: purpose, bytes: bytes, first: c.time, last: c.time}
+	b := &buffer{purpose: purpose, bytes: bytes, life: backend.At(c.time)}
 	c.buffers = append(c.buffers, b)
 	return b
 }
 
 // always keeps a buffer out of reuse.
-func (c *compiler) always(b *buffer) *buffer { return b.use(-1).use(2 * len(c.prog.Ops)) }
+func (c *compiler) always(b *buffer) *buffer {
+	b.life = backend.Walk(len(c.prog.Ops)).Always()
+	return b
+}
 
 // write plans a value's memory and tells that it is written now. What others see, or copy while this device goes on,
 // keeps its own.

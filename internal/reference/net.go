@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"alexnet/internal/device"
+	"alexnet/internal/device/backend"
 )
 
 // net is a compiled program. Every call runs at once; the first failure is kept and makes later calls no-ops.
@@ -45,7 +46,7 @@ var (
 
 func newNet[T Float](d *Device, p device.Program, own *params[T]) *net[T] {
 	n := &net[T]{dev: d, prog: p, params: own, firstOnParams: own.nets == 1, workers: workers()}
-	n.plan = newPlan(&n.prog, n.backwards())
+	n.plan = newPlan(&n.prog)
 	for i, s := range p.Ops {
 		o := n.compileOp(i, s)
 		n.ops = append(n.ops, o)
@@ -55,7 +56,7 @@ func newNet[T Float](d *Device, p device.Program, own *params[T]) *net[T] {
 }
 
 // backwards tells whether the program computes gradients.
-func (n *net[T]) backwards() bool { return n.prog.Train || n.prog.InputGrad }
+func (n *net[T]) backwards() bool { return backend.Gradients(&n.prog) }
 
 func (n *net[T]) shape(v device.Value) device.Shape { return n.prog.Values[v].Shape }
 
