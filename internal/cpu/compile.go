@@ -70,29 +70,21 @@ type prepared struct{ forward, backward []step }
 // Compile makes a net of the program. Nothing is allocated for tensors.
 func (d *Device) Compile(prog device.Program) (device.Net, error) {
 	var n *Net
-	var err error
-	d.do(func() { n, err = compile(d, prog) })
-	if err != nil {
+	if err := d.attempt(func() (err error) { n, err = compile(d, prog); return err }); err != nil {
 		return nil, fmt.Errorf("%s: %w", d.name, err)
 	}
 	return n, nil
 }
 
 func compile(d *Device, prog device.Program) (*Net, error) {
-	if err := d.Supports(prog.Precision); err != nil {
-		return nil, err
-	}
-	if err := prog.Check(); err != nil {
-		return nil, err
-	}
 	params, ok := prog.Params.(*Params)
-	if !ok || params.dev != d {
-		return nil, fmt.Errorf("the program's parameters belong to another device")
+	own := ok && params.dev == d && !params.closed
+	if err := backend.CheckProgram(d, &prog, own, own && params.used); err != nil {
+		return nil, err
 	}
-	if prog.Train && params.used {
-		return nil, fmt.Errorf("a training program must be the first one compiled on its parameters")
-	}
-	c := newCompiler(&Net{dev: d, prog: prog, params: params, ops: make([]prepared, len(prog.Ops))})
+	c := newCompiler(&Net{
+		dev: d, prog: prog, params: params, ops: make([]prepared, len(prog.Ops)), guard: backend.NewGuard(d.name, prog),
+	})
 	if err := c.walk(); err != nil {
 		c.prims.destroy()
 		return nil, err
