@@ -82,6 +82,9 @@ type compiler struct {
 
 // Compile makes a net of the program. Nothing is allocated.
 func (d *Device) Compile(prog device.Program) (device.Net, error) {
+	if d.closed {
+		return nil, fmt.Errorf("%s: %w", d.name, backend.ErrDeviceClosed)
+	}
 	var n *Net
 	err := d.do(func() (err error) { n, err = compile(d, prog); return err })
 	if err != nil {
@@ -92,23 +95,17 @@ func (d *Device) Compile(prog device.Program) (device.Net, error) {
 }
 
 func compile(d *Device, prog device.Program) (*Net, error) {
-	if err := d.Supports(prog.Precision); err != nil {
-		return nil, err
-	}
-	if err := prog.Check(); err != nil {
-		return nil, err
-	}
 	params, ok := prog.Params.(*Params)
-	if !ok || params.dev != d {
-		return nil, errors.New("the program's parameters belong to another device")
-	}
-	if prog.Train && params.settled {
-		return nil, errors.New("a training program must be the first one compiled on its parameters")
+	own := ok && params.dev == d && !params.closed
+	if err := backend.CheckProgram(d, &prog, own, own && params.settled); err != nil {
+		return nil, err
 	}
 	if !params.settled && prog.Precision != device.FP32 {
 		params.layout = cuda.NHWC // where tensor cores compute
 	}
-	c := newCompiler(&Net{dev: d, prog: prog, params: params, ops: make([]prepared, len(prog.Ops))})
+	c := newCompiler(&Net{
+		dev: d, prog: prog, params: params, ops: make([]prepared, len(prog.Ops)), guard: backend.NewGuard(d.name, prog),
+	})
 	if err := c.walk(); err != nil {
 		return nil, errors.Join(err, closeConvs(c.convs))
 	}

@@ -146,6 +146,7 @@ type Device struct {
 	dnn         *cuda.DNN
 	blasWork    cu.DevicePtr
 	blasPlanned bool // stands in the plan of a net
+	closed      bool
 }
 
 // Open makes a device of each GPU named; a GPU named twice holds two logical devices. Devices opened together can be
@@ -257,6 +258,10 @@ func (d *Device) blasBytes() int64 {
 
 // Close ends the device.
 func (d *Device) Close() error {
+	if d.closed {
+		return nil
+	}
+	d.closed = true
 	err := d.Enter()
 	if d.dnn != nil {
 		err = errors.Join(err, d.dnn.Close())

@@ -160,9 +160,7 @@ func (p *port) alloc() error {
 func (p *port) close() error {
 	var err error
 	for _, e := range []*cu.Event{&p.left, &p.free, &p.came, &p.staged} {
-		if *e != (cu.Event{}) {
-			err = errors.Join(err, cuda.Wrap("cuEventDestroy", cu.DestroyEvent(e)))
-		}
+		err = errors.Join(err, destroy(e))
 	}
 	for i := range p.clocks {
 		err = errors.Join(err, p.clocks[i].close())
@@ -374,9 +372,7 @@ func (k *clock) read() (took time.Duration, err error) {
 func (k *clock) close() (err error) {
 	for i := range k.pairs {
 		for j := range k.pairs[i] {
-			if k.pairs[i][j] != (cu.Event{}) {
-				err = errors.Join(err, cuda.Wrap("cuEventDestroy", cu.DestroyEvent(&k.pairs[i][j])))
-			}
+			err = errors.Join(err, destroy(&k.pairs[i][j]))
 		}
 	}
 	return err

@@ -93,17 +93,20 @@ func (a *arena) pack() {
 // up is n rounded up to where a buffer may begin.
 func up(n int64) int64 { return backend.RoundUp(n, line) }
 
-// take allocates arenas, filled with zeros: rows that take no part must be finite.
+// take allocates the arenas that are not there yet, filled with zeros: rows that take no part must be finite. Where one
+// cannot be had it gives back what it took, and nothing else.
 func take(all []*arena, s cu.Stream) (err error) {
+	var taken []*arena
 	for _, a := range all {
 		if a.base != 0 {
 			continue
 		}
 		if a.base, err = cuda.Alloc(a.bytes); err != nil {
-			return errors.Join(err, release(all))
+			return errors.Join(err, release(taken))
 		}
+		taken = append(taken, a)
 		if err := cu.MemsetD8Async(a.base, 0, a.bytes, s); err != nil {
-			return errors.Join(cuda.Wrap("cuMemsetD8Async", err), release(all))
+			return errors.Join(cuda.Wrap("cuMemsetD8Async", err), release(taken))
 		}
 	}
 	return nil

@@ -89,8 +89,20 @@ func (g *Guard) Alloc() error {
 	return nil
 }
 
-// Allocated tells that Alloc succeeded.
+// Allocated notes that Alloc succeeded.
 func (g *Guard) Allocated() { g.state = allocated }
+
+// Live tells that the net has its memory: after Alloc and before Close.
+func (g *Guard) Live() bool { return g.state == allocated }
+
+// Forget drops the first failure and returns it: that of calls which turned out to have done nothing.
+func (g *Guard) Forget() error {
+	g.lock.Lock()
+	defer g.lock.Unlock()
+	err := g.err
+	g.err = nil
+	return err
+}
 
 // Close refuses to close what is closed already. From here on everything is refused.
 func (g *Guard) Close() error {
@@ -110,7 +122,7 @@ func (g *Guard) Ready(what string) bool {
 	case closed:
 		g.Fail(what, errClosed)
 	}
-	return g.state == allocated
+	return g.Live()
 }
 
 // Usable tells whether a call may go on: there is memory, and nothing failed.
@@ -178,7 +190,7 @@ func (g *Guard) Op(i int, backward bool) bool {
 // Owes tells of an op that may not run whether other devices wait for what it sends all the same: then they must be
 // told that it failed.
 func (g *Guard) Owes(i int, backward bool) bool {
-	return i >= 0 && i < len(g.prog.Ops) && g.state == allocated && (!backward || Gradients(&g.prog))
+	return i >= 0 && i < len(g.prog.Ops) && g.Live() && (!backward || Gradients(&g.prog))
 }
 
 // Update tells whether Update may run.
