@@ -223,6 +223,10 @@ type counts struct {
 	Unmapped      int64     `json:"peer_unmapped"`  // bytes of these between GPUs that do not reach each other
 	Arguments     int64     `json:"peer_arguments"` // kernels and library calls that were given the other GPU's memory
 	GraphLaunches int       `json:"graph_launches"`
+	// Taken and not given back: bytes by GPU, bytes of the host's memory, and events.
+	Allocated []int64 `json:"allocated"`
+	Pinned    int64   `json:"pinned"`
+	Events    int     `json:"events"`
 }
 
 func emulated() bool { return strings.Contains(os.Getenv("LD_LIBRARY_PATH"), "softgpu") }
