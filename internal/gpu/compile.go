@@ -155,7 +155,7 @@ func (c *compiler) walk() error {
 	for i, spec := range c.prog.Ops {
 		ops[i] = c.operation(spec)
 	}
-	c.stage()
+	c.planInput()
 	for i, op := range ops {
 		c.time, c.list = i, &c.ops[i].forward
 		if err := op.forward(c); err != nil {

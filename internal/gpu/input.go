@@ -37,8 +37,8 @@ type slot struct {
 	consumed cu.Event // all of the slot has been read
 }
 
-// stage plans the upload slots and the input value.
-func (c *compiler) stage() {
+// planInput plans the upload slots and the input value.
+func (c *compiler) planInput() {
 	c.time = -1
 	in, o, rows := c.prog.Input, &c.input, int64(c.prog.Rows)
 	tensors := int64(len(c.params.params))

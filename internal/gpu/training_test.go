@@ -322,7 +322,7 @@ func TestHomeBytes(t *testing.T) {
 // TestStagedSteps is TestTwentySteps without access from GPU to GPU; devicetest's part about two devices runs so too.
 func TestStagedSteps(t *testing.T) {
 	inChild(t)
-	if w := way(openDevices(t, Options{}, 2)[0].(*Device), openDevices(t, Options{}, 2)[1].(*Device)); w != wayStaged {
+	if w := way(openDevices(t, Options{}, 2)[0].(*Device), openDevices(t, Options{}, 2)[1].(*Device)); w != wayHost {
 		t.Fatalf("what crosses goes by %s", w)
 	}
 	t.Run("steps", TestTwentySteps)

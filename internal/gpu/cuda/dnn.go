@@ -12,7 +12,7 @@ import (
 	"gorgonia.org/cu"
 	cudnn "gorgonia.org/cu/dnn"
 
-	"alexnet/internal/gpu/link"
+	"alexnet/internal/gpu/dynlib"
 )
 
 // DNN is a cuDNN handle of the context that was current when it was made.
@@ -29,7 +29,7 @@ func NewDNN(stream cu.Stream) (d *DNN, err error) {
 	return d, cudnnStatus("cudnnSetStream", C.cudnnSetStream(d.c(), C.cudaStream_t(unsafe.Pointer(stream.C()))))
 }
 
-func (d *DNN) c() C.cudnnHandle_t { return C.cudnnHandle_t(link.Raw(d.own)) }
+func (d *DNN) c() C.cudnnHandle_t { return C.cudnnHandle_t(dynlib.Raw(d.own)) }
 
 // Close destroys the handle.
 func (d *DNN) Close() error {
@@ -150,14 +150,14 @@ func (c *Conv) Close() error {
 	return cudnnStatus("cudnnDestroyFilterDescriptor", C.cudnnDestroyFilterDescriptor(c.filter()))
 }
 
-func (c *Conv) xDesc() C.cudnnTensorDescriptor_t { return C.cudnnTensorDescriptor_t(link.Raw(c.x)) }
-func (c *Conv) yDesc() C.cudnnTensorDescriptor_t { return C.cudnnTensorDescriptor_t(link.Raw(c.y)) }
+func (c *Conv) xDesc() C.cudnnTensorDescriptor_t { return C.cudnnTensorDescriptor_t(dynlib.Raw(c.x)) }
+func (c *Conv) yDesc() C.cudnnTensorDescriptor_t { return C.cudnnTensorDescriptor_t(dynlib.Raw(c.y)) }
 func (c *Conv) filter() C.cudnnFilterDescriptor_t {
-	return C.cudnnFilterDescriptor_t(link.Raw(c.w))
+	return C.cudnnFilterDescriptor_t(dynlib.Raw(c.w))
 }
 
 func (c *Conv) desc(d Direction) C.cudnnConvolutionDescriptor_t {
-	return C.cudnnConvolutionDescriptor_t(link.Raw(c.convs[d]))
+	return C.cudnnConvolutionDescriptor_t(dynlib.Raw(c.convs[d]))
 }
 
 // Forward computes y = w * x, or adds that to y.

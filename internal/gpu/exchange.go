@@ -29,11 +29,11 @@ type port struct {
 	in    *buffer // where what comes goes
 	// The first two belong to the computing stream, the third to the fetching one.
 	left, free, came cu.Event
-	failed           bool // instead of leaving something
-	waiting          bool // the other end's copy has been enqueued since out was last safe
-	stage            *cuda.Pinned
-	staged           cu.Event // the device has put everything into the other end's stage
-	clocks           [2]clock // of the copy, and of the copy into stage
+	failed           bool         // instead of leaving something
+	waiting          bool         // the other end's copy has been enqueued since out was last safe
+	transit          *cuda.Pinned // where what comes waits, in the host's memory; nil: it comes straight
+	inTransit        cu.Event     // the device has put everything into the other end's transit
+	clocks           [2]clock     // of the copy, and of the copy into transit
 }
 
 // sizes of what crosses, in bytes.
@@ -106,9 +106,9 @@ func (c *compiler) port(l *device.Link, end int, v *value) *port {
 
 // Ways between two devices.
 const (
-	wayOwn    = "same GPU"
-	wayPeer   = "peer"
-	wayStaged = "staged"
+	wayOwn  = "same GPU"
+	wayPeer = "peer"
+	wayHost = "staged"
 )
 
 // way is how copies get from one device to another: inside of a GPU, from GPU to GPU, or through pinned memory of the
@@ -118,14 +118,14 @@ func way(a, b *Device) string {
 		return wayOwn
 	}
 	if !a.reaches(b.card).ok {
-		return wayStaged
+		return wayHost
 	}
 	return wayPeer
 }
 
 // alloc makes the end's events, and meets the other end where that is there already.
 func (p *port) alloc() error {
-	for _, e := range []*cu.Event{&p.left, &p.free, &p.came, &p.staged} {
+	for _, e := range []*cu.Event{&p.left, &p.free, &p.came, &p.inTransit} {
 		var err error
 		if *e, err = cu.MakeEvent(cu.DisableTiming); err != nil {
 			return cuda.Wrap("cuEventCreate", err)
@@ -149,9 +149,9 @@ func (p *port) alloc() error {
 	if a.typ != b.typ || a.layout != b.layout {
 		return fmt.Errorf("the ends of link %s compute in different precisions", p.link.Name)
 	}
-	if p.link.Way == wayStaged && p.in != nil {
+	if p.link.Way == wayHost && p.in != nil {
 		var err error
-		p.stage, err = cuda.AllocPinned(p.bytes(p.net.prog.Rows))
+		p.transit, err = cuda.AllocPinned(p.bytes(p.net.prog.Rows))
 		return err
 	}
 	return nil
@@ -159,13 +159,13 @@ func (p *port) alloc() error {
 
 func (p *port) close() error {
 	var err error
-	for _, e := range []*cu.Event{&p.left, &p.free, &p.came, &p.staged} {
+	for _, e := range []*cu.Event{&p.left, &p.free, &p.came, &p.inTransit} {
 		err = errors.Join(err, destroy(e))
 	}
 	for i := range p.clocks {
 		err = errors.Join(err, p.clocks[i].close())
 	}
-	return errors.Join(err, p.stage.Free())
+	return errors.Join(err, p.transit.Free())
 }
 
 // signal tells the other end that what leaves is there.
@@ -206,7 +206,7 @@ func (s *pull) run(n *Net) error {
 		return cuda.Wrap("cuStreamWaitEvent", err)
 	}
 	p.peer.waiting = true
-	if p.link.Way == wayStaged {
+	if p.link.Way == wayHost {
 		return p.throughHost(bytes)
 	}
 	if err := x.Wait(p.peer.left, 0); err != nil {
@@ -241,32 +241,32 @@ func (p *port) arrived() error {
 func (p *port) throughHost(bytes int64) error {
 	other, x := p.peer.net.dev, p.net.dev.exchange
 	err := other.do(func() error {
-		from := other.stage
+		from := other.outgoing
 		if err := from.Wait(p.peer.left, 0); err != nil {
 			return cuda.Wrap("cuStreamWaitEvent", err)
 		}
 		if err := p.peer.clocks[1].start(from); err != nil {
 			return err
 		}
-		if err := cu.MemcpyDtoHAsync(p.stage.At(0), p.peer.out.ptr(), bytes, from); err != nil {
+		if err := cu.MemcpyDtoHAsync(p.transit.At(0), p.peer.out.ptr(), bytes, from); err != nil {
 			return cuda.Wrap("cuMemcpyDtoHAsync", err)
 		}
 		if err := p.peer.clocks[1].stop(from); err != nil {
 			return err
 		}
-		return cuda.Wrap("cuEventRecord", p.peer.staged.Record(from))
+		return cuda.Wrap("cuEventRecord", p.peer.inTransit.Record(from))
 	})
 	if err != nil {
 		return err
 	}
 	return p.net.dev.do(func() error {
-		if err := x.Wait(p.peer.staged, 0); err != nil {
+		if err := x.Wait(p.peer.inTransit, 0); err != nil {
 			return cuda.Wrap("cuStreamWaitEvent", err)
 		}
 		if err := p.clocks[0].start(x); err != nil {
 			return err
 		}
-		if err := cu.MemcpyHtoDAsync(p.in.ptr(), p.stage.At(0), bytes, x); err != nil {
+		if err := cu.MemcpyHtoDAsync(p.in.ptr(), p.transit.At(0), bytes, x); err != nil {
 			return cuda.Wrap("cuMemcpyHtoDAsync", err)
 		}
 		return p.arrived()

@@ -1,4 +1,4 @@
-// Package link stands between this program and NVIDIA's libraries. A build with the tag cuda is linked with trampolines
+// Package dynlib stands between this program and NVIDIA's libraries. A build with the tag cuda is linked with trampolines
 // in their place: an entry for every function of the driver, cuBLAS, cuBLASLt and cuDNN that NVIDIA's headers declare,
 // which opens its library when it is first called. So one program starts on machines with and without a GPU, needs only
 // libc, and can say what is missing instead of not starting.
@@ -10,7 +10,7 @@
 // does nothing.
 //
 // Libraries are searched where dlopen searches: LD_LIBRARY_PATH, then the system's folders.
-package link
+package dynlib
 
 // Error is a library of NVIDIA's that cannot be used.
 type Error struct {
