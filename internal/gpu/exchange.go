@@ -66,11 +66,16 @@ func (o *send) backward(c *compiler) error {
 	if !o.in.wants {
 		return nil
 	}
-	add := o.in.summed
+	add := 0 // to what a local consumer, or a later Send, wrote
+	if o.in.summed {
+		add = 1
+	}
 	dx := c.writeGrad(o.in)
 	o.port.in = c.always(c.buffer(device.PurposeExchange, o.in.gradType.Size()*int64(c.elements(o.in))))
 	c.emit(&await{o.port})
-	c.emit(&home{port: o.port, dx: dx, add: add, kernels: map[int]*kernel{}})
+	c.launch("home"+suffix(o.in.gradType), int64(c.elements(o.in)), dx, o.port.in, c.prog.Rows, o.in.row(), add,
+		c.passed)
+	c.emit(&vacate{o.port})
 	return nil
 }
 
@@ -273,38 +278,11 @@ func (p *port) throughHost(bytes int64) error {
 	})
 }
 
-// home puts a gradient that came home where it belongs: rows in use alone, as no others came.
-type home struct {
-	port    *port
-	dx      *buffer
-	add     bool
-	kernels map[int]*kernel // by rows in use
-}
+// vacate tells that what came has been read, so that the next may come.
+type vacate struct{ port *port }
 
-func (s *home) run(n *Net) error {
-	p, rows := s.port, n.pass.Rows
-	if !s.add {
-		if rows < n.prog.Rows {
-			if err := cu.MemsetD8Async(s.dx.ptr(), 0, s.dx.bytes, n.dev.main); err != nil {
-				return cuda.Wrap("cuMemsetD8Async", err)
-			}
-		}
-		if err := cu.MemcpyDtoDAsync(s.dx.ptr(), p.in.ptr(), p.bytes(rows), n.dev.main); err != nil {
-			return cuda.Wrap("cuMemcpyDtoDAsync", err)
-		}
-	} else {
-		k := s.kernels[rows]
-		if k == nil {
-			numbers := rows * p.value.row()
-			k = &kernel{name: "add" + suffix(p.value.gradType), items: int64(numbers), args: []any{s.dx, p.in, numbers}}
-			k.bind(n.dev)
-			s.kernels[rows] = k
-		}
-		if err := k.run(n); err != nil {
-			return err
-		}
-	}
-	return cuda.Wrap("cuEventRecord", p.free.Record(n.dev.main))
+func (s *vacate) run(n *Net) error {
+	return cuda.Wrap("cuEventRecord", s.port.free.Record(n.dev.main))
 }
 
 // begin has the computing stream wait until the other device has fetched what left in the pass before, and frees what
