@@ -7,6 +7,7 @@ import "C"
 
 import (
 	"fmt"
+	"slices"
 	"unsafe"
 
 	"gorgonia.org/cu"
@@ -134,15 +135,15 @@ func NewConv(s Convolution) (*Conv, error) {
 }
 
 func (c *Conv) checkOutput() error {
-	var n, k, h, w C.int
-	err := cudnnStatus("cudnnGetConvolution2dForwardOutputDim",
-		C.cudnnGetConvolution2dForwardOutputDim(c.desc(Forward), c.xDesc(), c.filter(), &n, &k, &h, &w))
-	if s := c.spec; err == nil && (int(n) != s.Rows || int(k) != s.Kernels || int(h) != s.OutHeight ||
-		int(w) != s.OutWidth) {
-		err = fmt.Errorf("cuDNN makes %dx%dx%dx%d of what should be %dx%dx%dx%d", n, k, h, w, s.Rows, s.Kernels,
-			s.OutHeight, s.OutWidth)
+	got, err := c.convs[Forward].CalcForwardOutputShape(c.x, c.w, 2)
+	if err != nil {
+		return cudnnError("cudnnGetConvolution2dForwardOutputDim", err)
 	}
-	return err
+	s := c.spec
+	if want := []int{s.Rows, s.Kernels, s.OutHeight, s.OutWidth}; !slices.Equal(got, want) {
+		return fmt.Errorf("cuDNN makes %v of what should be %v", got, want)
+	}
+	return nil
 }
 
 // Close frees the filter's descriptor, which gorgonia never does.
