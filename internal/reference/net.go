@@ -33,7 +33,10 @@ func (n need) and(m need) need {
 }
 
 func newNet[T Float](d *Device, p device.Program, own *params[T]) *net[T] {
-	n := &net[T]{dev: d, prog: p, params: own, firstOnParams: own.nets == 1, workers: workers(), guard: backend.NewGuard(d.name, p)}
+	n := &net[T]{
+		dev: d, prog: p, params: own, firstOnParams: own.nets == 1, workers: workers(),
+		guard: backend.NewGuard(d.name, p),
+	}
 	n.plan = newPlan(&n.prog)
 	for i, s := range p.Ops {
 		o := n.compileOp(i, s)

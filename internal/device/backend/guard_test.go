@@ -71,7 +71,8 @@ func begun(t *testing.T, p device.Program) *Guard {
 // The first failure stays, with device and op; a failed op still owes its peers, one that cannot run does not.
 func TestGuard(t *testing.T) {
 	g := begun(t, small())
-	if !g.Op(0, false) || !g.Op(2, true) || !g.Update() || !g.Value("fetch", 1) || !g.Tensor("fetch", 1, true, true, 6) {
+	if !g.Op(0, false) || !g.Op(2, true) || !g.Update() || !g.Value("fetch", 1) ||
+		!g.Tensor("fetch", 1, true, true, 6) {
 		t.Fatalf("what is allowed is refused: %v", g.Err())
 	}
 	if err := g.Alloc(); err == nil {

@@ -152,7 +152,9 @@ func (c *Conv) Close() error {
 }
 
 func (c *Conv) xDesc() C.cudnnTensorDescriptor_t { return C.cudnnTensorDescriptor_t(dynlib.Raw(c.x)) }
+
 func (c *Conv) yDesc() C.cudnnTensorDescriptor_t { return C.cudnnTensorDescriptor_t(dynlib.Raw(c.y)) }
+
 func (c *Conv) filter() C.cudnnFilterDescriptor_t {
 	return C.cudnnFilterDescriptor_t(dynlib.Raw(c.w))
 }
