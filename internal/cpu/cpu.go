@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"alexnet/internal/device"
+	"alexnet/internal/device/backend"
 )
 
 // Built tells that this build has the device; whether it runs, Available says.
@@ -186,9 +187,9 @@ func (d *Device) execute(c *command) {
 	case begin:
 		c.net.begin(c.index)
 	case forward:
-		c.net.run(c.index, c.net.ops[c.index].forward)
+		c.net.run(c.index, false)
 	case backward:
-		c.net.run(c.index, c.net.ops[c.index].backward)
+		c.net.run(c.index, true)
 	case update:
 		c.net.update()
 	case fetch:
@@ -198,8 +199,24 @@ func (d *Device) execute(c *command) {
 	}
 }
 
-// do runs f on the worker, after all that was enqueued before, and waits for it.
-func (d *Device) do(f func()) { d.queue.wait(d.queue.put(command{kind: call, call: f})) }
+// do runs f on the worker, after all that was enqueued before, and waits for it. After Close it fails.
+func (d *Device) do(f func()) error {
+	number, ok := d.queue.put(command{kind: call, call: f})
+	if !ok {
+		return backend.ErrDeviceClosed
+	}
+	d.queue.wait(number)
+	return nil
+}
+
+// attempt is do for what may fail.
+func (d *Device) attempt(f func() error) error {
+	var failed error
+	if err := d.do(func() { failed = f() }); err != nil {
+		return err
+	}
+	return failed
+}
 
 // Name is "cpu" or "cpu:0".
 func (d *Device) Name() string { return d.name }

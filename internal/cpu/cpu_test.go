@@ -15,6 +15,7 @@ import (
 	"pgregory.net/rapid"
 
 	"alexnet/internal/device"
+	"alexnet/internal/device/backend"
 	"alexnet/internal/device/devicetest"
 	"alexnet/internal/reference"
 )
@@ -218,7 +219,7 @@ func TestReorders(t *testing.T) {
 	for _, m := range evaluation.Memory() {
 		// 49 floats for each pair of channels, 16 times 3 in conv1; in huge pages
 		points := winograd && m.Purpose == device.PurposePacked &&
-			m.Bytes == roundUp(4*49*(48*96+2*48*128+256*384+2*192*192+2*192*128), hugePage)
+			m.Bytes == backend.RoundUp(4*49*(48*96+2*48*128+256*384+2*192*192+2*192*128), hugePage)
 		if m.Purpose == device.PurposePacked && !points || m.Purpose == device.PurposeWeights {
 			t.Errorf("evaluation takes %d bytes more for %s", m.Bytes, m.Purpose)
 		}
@@ -330,8 +331,8 @@ func TestPack(t *testing.T) {
 		for range rapid.IntRange(1, 20).Draw(t, "buffers") {
 			first := rapid.IntRange(0, 20).Draw(t, "first")
 			a.buffers = append(a.buffers, &buffer{
-				bytes: rapid.Int64Range(1, 200000).Draw(t, "bytes"), first: first,
-				last: first + rapid.IntRange(0, 10).Draw(t, "more"),
+				bytes: rapid.Int64Range(1, 200000).Draw(t, "bytes"),
+				life:  backend.Life{First: first, Last: first + rapid.IntRange(0, 10).Draw(t, "more")},
 			})
 		}
 		a.pack()
@@ -340,8 +341,8 @@ func TestPack(t *testing.T) {
 				t.Errorf("buffer at %d of %d bytes in an arena of %d", x.offset, x.bytes, a.bytes)
 			}
 			for _, y := range a.buffers[:i] {
-				if x.first <= y.last && y.first <= x.last && x.offset < y.offset+y.bytes && y.offset < x.offset+
-					x.bytes {
+				if x.life.First <= y.life.Last && y.life.First <= x.life.Last &&
+					x.offset < y.offset+y.bytes && y.offset < x.offset+x.bytes {
 					t.Errorf("%+v and %+v share memory", x, y)
 				}
 			}

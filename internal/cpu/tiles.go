@@ -5,7 +5,10 @@ package cpu
 // #include "cpu.h"
 import "C"
 
-import "alexnet/internal/device"
+import (
+	"alexnet/internal/device"
+	"alexnet/internal/device/backend"
+)
 
 // amx tells that the processor multiplies bf16 in tiles, sixteen multiplications in the time that AVX-512 takes for one
 // of fp32, and that oneDNN uses it. It then wants channels last.
@@ -92,7 +95,7 @@ func (l *layer) fold() C.cpu_fold {
 		stride: C.int64_t(k.Stride), pad: C.int64_t(k.Pad),
 		wide: C.int64_t(wide), taps: C.int64_t(taps), columns: C.int64_t(columns),
 		out_height: C.int64_t(out.H - 1 + taps), out_width: C.int64_t(out.W - 1 + columns),
-		folded: C.int64_t(roundUp(int64(k.Stride*wide*l.shape.C), 16)),
+		folded: C.int64_t(backend.RoundUp(int64(k.Stride*wide*l.shape.C), 16)),
 	}
 }
 
