@@ -1,4 +1,4 @@
-// What Go calls: onednn.c wraps the library, kernels.c holds the loops of our own.
+// What Go calls: onednn.c wraps the library, the other files hold the loops of our own, an op each.
 #ifndef ALEXNET_CPU_H
 #define ALEXNET_CPU_H
 
@@ -87,7 +87,7 @@ void cpu_arena_free(void *p, int64_t bytes);
 typedef void (*cpu_part)(const void *args, int thread, int64_t begin, int64_t end);
 void cpu_parallel(cpu_part f, const void *args, int64_t n, int64_t align, int64_t cost);
 
-// ---- kernels.c: shapes are (rows, channels, pixels) in blocks: the element at row r, channel c, pixel p is
+// ---- The loops of our own. Shapes are (rows, channels, pixels) in blocks: the element at row r, channel c, pixel p is
 // data[r * row + (c/block * pixels + p) * block + c%block]; block 1 is NCHW, and one block of all channels NHWC,
 // "channels last". The channels of the last block that do not exist are zero. Numbers are floats or, with half, bf16;
 // sums and whatever is computed are floats.
