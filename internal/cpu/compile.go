@@ -193,7 +193,7 @@ func (c *compiler) operation(spec device.Spec) operation {
 	case *device.Conv:
 		l := &layer{conv: s, weight: s.Weight, bias: s.Bias, act: s.Act, in: in, out: out}
 		l.sizes(c.prog.Rows)
-		if l.suitsWinograd(c.prog.Train) {
+		if l.suitsWinograd(c) {
 			return &winograd{layer: l}
 		}
 		return l

@@ -113,9 +113,6 @@ func (l *layer) window() {
 	}
 }
 
-// lastAlways is for tests: convolutions take channels last on any processor.
-var lastAlways bool
-
 // choose lets oneDNN choose layouts of input and output; where its choice is none of ours, both are in logical order.
 func (l *layer) choose(c *compiler) (out int, err error) {
 	d := c.dev
@@ -123,7 +120,7 @@ func (l *layer) choose(c *compiler) (out int, err error) {
 		return 1, l.product(d)
 	}
 	tries := []C.dnnl_format_tag_t{C.dnnl_format_tag_any, C.dnnl_abcd}
-	if lastAlways {
+	if d.options.channelsLast {
 		tries[0] = C.dnnl_acdb
 	}
 	for _, tag := range tries {
@@ -197,7 +194,7 @@ func (l *layer) blockOf(v *value) int {
 // wants is the weight's layout: a training program's as its gradient is written.
 func (l *layer) wants(c *compiler) (wants C.cpu_desc, err error) {
 	if c.prog.Train {
-		if l.tiled() {
+		if l.tiled(c) {
 			return l.tilesWants()
 		}
 		var pd C.dnnl_primitive_desc_t
@@ -357,7 +354,7 @@ func (l *layer) masked(c *compiler) *buffer {
 }
 
 func (l *layer) backwardWeights(c *compiler, g *buffer) error {
-	if l.tiled() {
+	if l.tiled(c) {
 		l.backwardTiles(c, g)
 		return nil
 	}

@@ -5,21 +5,26 @@ package cpu
 // #include "cpu.h"
 import "C"
 
-import "alexnet/internal/device"
+import (
+	"cmp"
+
+	"alexnet/internal/device"
+)
 
 // amx tells that the processor multiplies bf16 in tiles, sixteen multiplications in the time that AVX-512 takes for one
 // of fp32, and that oneDNN uses it. It then wants channels last.
 func amx() bool { return load() == nil && C.cpu_amx() != 0 }
 
-// tileChunk bounds the bytes of the rows that tiles.c lays out at a time for each thread: a part of its second-level
-// cache. A variable for tests.
-var tileChunk = 5 << 18
+// tileBytes bounds what of the rows tiles.c lays out at a time for each thread: a part of its second-level cache.
+const tileBytes = 5 << 18
 
 // tiled tells that the gradient of the weights is by our own code, with tiles: see tiles.c.
-func (l *layer) tiled() bool {
+func (l *layer) tiled(c *compiler) bool {
 	k, out := l.conv, l.out
-	if k == nil || !l.half() || !out.halfGrad || !amx() && !lastAlways || !l.last() || out.block != out.shape.C ||
-		out.shape.C/k.Groups%16 != 0 {
+	if !amx() && !c.dev.options.channelsLast {
+		return false
+	}
+	if k == nil || !l.half() || !out.halfGrad || !l.last() || out.block != out.shape.C || out.shape.C/k.Groups%16 != 0 {
 		return false
 	}
 	return k.Stride == 1 && l.shape.C/k.Groups%16 == 0 || l.folds()
@@ -102,7 +107,7 @@ type tilesWeights struct {
 }
 
 func (s *tilesWeights) plan(c *compiler) *tilesWeights {
-	C.cpu_tiles_plan(&s.args, C.int(c.dev.threads), C.int64_t(tileChunk))
+	C.cpu_tiles_plan(&s.args, C.int(c.dev.threads), C.int64_t(cmp.Or(c.dev.options.tileBytes, tileBytes)))
 	s.scratch = c.buffer(device.PurposeWorkspace, int(s.args.scratch))
 	return s
 }
