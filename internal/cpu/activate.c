@@ -21,22 +21,22 @@ void cpu_zero(void *x, int64_t bytes) {
 	cpu_parallel(zero_part, &a, bytes, 64, bytes / 4);
 }
 
-// EACH makes the job whose result for number i, stored in y, is an expression of X(i) and Z(i).
+// ELEMENTWISE makes the job whose result for number i, stored in y, is an expression of X(i) and Z(i).
 #define X(i) load(a.x, i, half)
 #define Z(i) load(a.z, i, half)
-#define EACH(name, expression) \
+#define ELEMENTWISE(name, expression) \
 	INLINE void name##_part(const void *args, int thread, int64_t begin, int64_t end, const int half) { \
 		const element_args a = *(const element_args *)args; \
 		(void)thread; \
 		for (int64_t i = begin; i < end; i++) store(a.y, i, expression, half); \
 	} \
 	BOTH(name##_part)
-EACH(relu, X(i) > 0 ? X(i) : 0)
-EACH(tanh, tanhf(X(i)))
-EACH(relu_backward, Z(i) > 0 ? a.scale * X(i) : 0)
-EACH(tanh_backward, X(i) * (1 - Z(i) * Z(i)))
-EACH(scale, a.scale * X(i))
-#undef EACH
+ELEMENTWISE(relu, X(i) > 0 ? X(i) : 0)
+ELEMENTWISE(tanh, tanhf(X(i)))
+ELEMENTWISE(relu_backward, Z(i) > 0 ? a.scale * X(i) : 0)
+ELEMENTWISE(tanh_backward, X(i) * (1 - Z(i) * Z(i)))
+ELEMENTWISE(scale, a.scale * X(i))
+#undef ELEMENTWISE
 #undef X
 #undef Z
 

@@ -22,32 +22,37 @@ INLINE void copy_flat(void *dst, const int dh, const void *src, const int sh, in
 		for (int64_t i = 0; i < n; i++) store(dst, i, load(src, i, sh), dh);
 }
 
-INLINE void copy_channel(void *dst, int64_t d0, int64_t dp, const int dh, const void *src, int64_t s0, int64_t sp,
-	const int sh, int64_t pixels, int add) {
+// copy_channel copies or adds one channel of so many pixels.
+INLINE void copy_channel(const map to, const map from, int64_t pixels, int add) {
 	if (add)
-		for (int64_t p = 0; p < pixels; p++)
-			store(dst, d0 + p * dp, load(dst, d0 + p * dp, dh) + load(src, s0 + p * sp, sh), dh);
+		for (int64_t p = 0; p < pixels; p++) {
+			const float sum = load(to.data, p * to.pixel, to.half) + load(from.data, p * from.pixel, from.half);
+			store(to.data, p * to.pixel, sum, to.half);
+		}
 	else
-		for (int64_t p = 0; p < pixels; p++) store(dst, d0 + p * dp, load(src, s0 + p * sp, sh), dh);
+		for (int64_t p = 0; p < pixels; p++)
+			store(to.data, p * to.pixel, load(from.data, p * from.pixel, from.half), to.half);
 }
 
 INLINE void copy_row(const copy_args *a, int64_t r, const int dh, const int sh) {
 	const cpu_view *d = &a->to, *s = &a->from;
 	const int64_t pixels = d->pixels, db = d->block, sb = s->block, dp = d->pitch, sp = s->pitch;
-	void *dst = place(a->dst, r * d->row, dh);
-	const void *src = place(a->src, r * s->row, sh);
+	void *dst = address(a->dst, r * d->row, dh);
+	const void *src = address(a->src, r * s->row, sh);
 	if (db == sb && dp == db && sp == sb) {
 		copy_flat(dst, dh, src, sh, row_floats(d), a->add);
 		return;
 	}
 	if (db == sb) { // some channels of many, which are last
 		for (int64_t p = 0; p < pixels; p++)
-			copy_flat(place(dst, p * dp, dh), dh, place(src, p * sp, sh), sh, db, a->add);
+			copy_flat(address(dst, p * dp, dh), dh, address(src, p * sp, sh), sh, db, a->add);
 		return;
 	}
-	for (int64_t c = 0; c < d->channels; c++)
-		copy_channel(dst, c / db * pixels * db + c % db, dp, dh, src, c / sb * pixels * sb + c % sb, sp, sh, pixels,
-			a->add);
+	for (int64_t c = 0; c < d->channels; c++) {
+		const map to = {address(dst, c / db * pixels * db + c % db, dh), .pixel = dp, .half = dh};
+		const map from = {address(src, c / sb * pixels * sb + c % sb, sh), .pixel = sp, .half = sh};
+		copy_channel(to, from, pixels, a->add);
+	}
 	for (int64_t c = d->channels; c % db != 0; c++)
 		for (int64_t p = 0; p < pixels; p++) store(dst, (c / db * pixels + p) * db + c % db, 0, dh);
 }

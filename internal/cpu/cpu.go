@@ -62,8 +62,8 @@ func ISA() string {
 type options struct {
 	// Winograd's algorithm wherever it can be, also where it does not pay.
 	winograd bool
-	// Convolutions take channels last on any processor, as oneDNN wants them of bf16 with AMX, and tiles.c runs in plain C
-	// where there are no tiles.
+	// Convolutions take channels last on any processor, as oneDNN wants them of bf16 with AMX, and tiles.c runs in
+	// plain C where there are no tiles.
 	channelsLast bool
 	// In place of tileBytes.
 	tileBytes int

@@ -12,46 +12,55 @@ typedef struct {
 	const float *color;
 } input_args;
 
-// channel_line makes one line of one channel, from number at of x on; source is its leftmost pixel, stride apart.
-INLINE void channel_line(void *x, int64_t at, const int half, const uint8_t *source, const int64_t stride,
-	const float *mean, int64_t mean_step, float color, float scale, int64_t n, int flip) {
-	if (flip)
-		for (int64_t j = 0; j < n; j++)
-			store(x, at + n - 1 - j, ((float)source[j * stride] - mean[j * mean_step] + color) * scale, half);
-	else if (mean_step)
-		for (int64_t j = 0; j < n; j++) store(x, at + j, ((float)source[j * stride] - mean[j] + color) * scale, half);
+// input_line is one line of x: of one channel, or of three, which are last.
+typedef struct {
+	void *x;               // from its first number on
+	const uint8_t *source; // the leftmost pixel
+	const float *mean;     // the leftmost pixel's with whole, else that of all pixels
+	const float *color, *scale; // what is added to each channel, and what the sum is multiplied by
+	int64_t n;             // pixels
+	int whole, flip;       // flip: from right to left
+} input_line;
+
+// make_channel makes a line of one channel; its pixels are stride apart.
+INLINE void make_channel(const input_line l, const int64_t stride, const int half) {
+	const float color = l.color[0], scale = l.scale[0];
+	if (l.flip)
+		for (int64_t j = 0; j < l.n; j++)
+			store(l.x, l.n - 1 - j, ((float)l.source[j * stride] - l.mean[j * l.whole] + color) * scale, half);
+	else if (l.whole)
+		for (int64_t j = 0; j < l.n; j++)
+			store(l.x, j, ((float)l.source[j * stride] - l.mean[j] + color) * scale, half);
 	else
-		for (int64_t j = 0; j < n; j++) store(x, at + j, ((float)source[j * stride] - mean[0] + color) * scale, half);
+		for (int64_t j = 0; j < l.n; j++)
+			store(l.x, j, ((float)l.source[j * stride] - l.mean[0] + color) * scale, half);
 }
 
-// colour_line makes one line of three channels, which are last, 16 pixels at a time: mean is that of the leftmost pixel
-// of source, or of all where whole is 0; color is added and the sum scaled. Flipped, source's pixels are written from
-// the right.
-INLINE void colour_line(void *x, int64_t at, const int half, const uint8_t *source, const float *mean, int whole,
-	const float *color, const float *scale, int64_t n, int flip) {
+// make_colours makes a line of three channels, 16 pixels at a time.
+INLINE void make_colours(const input_line l, const int half) {
 	enum { PIXELS = 16, NUMBERS = 3 * PIXELS };
 	float means[NUMBERS], colors[NUMBERS], scales[NUMBERS], line[NUMBERS];
 	for (int i = 0; i < NUMBERS; i++)
-		means[i] = whole ? 0 : mean[i % 3], colors[i] = color[i % 3], scales[i] = scale[i % 3];
+		means[i] = l.whole ? 0 : l.mean[i % 3], colors[i] = l.color[i % 3], scales[i] = l.scale[i % 3];
 	int64_t j = 0;
-	for (; j + PIXELS <= n; j += PIXELS) {
-		const uint8_t *s = source + 3 * j;
-		const float *m = whole ? mean + 3 * j : means;
-		void *y = flip ? (void *)line : place(x, at + 3 * j, half);
+	for (; j + PIXELS <= l.n; j += PIXELS) {
+		const uint8_t *s = l.source + 3 * j;
+		const float *m = l.whole ? l.mean + 3 * j : means;
+		void *y = l.flip ? (void *)line : address(l.x, 3 * j, half);
 		for (int i = 0; i < NUMBERS; i += 16) {
 			int32_t v[16]; // as in pool_lanes.h
 			for (int k = 0; k < 16; k++) v[k] = s[i + k];
 			const floats_16 f = __builtin_convertvector(*(const ints_16 *)v, floats_16) - *(const floats_16 *)(m + i);
 			store_16(y, i, (f + *(const floats_16 *)(colors + i)) * *(const floats_16 *)(scales + i), half);
 		}
-		if (flip)
+		if (l.flip)
 			for (int i = 0; i < PIXELS; i++)
-				memcpy(place(x, at + 3 * (n - 1 - j - i), half), place(y, 3 * i, half), half ? 6 : 12);
+				memcpy(address(l.x, 3 * (l.n - 1 - j - i), half), address(y, 3 * i, half), half ? 6 : 12);
 	}
-	for (; j < n; j++)
+	for (; j < l.n; j++)
 		for (int c = 0; c < 3; c++) {
-			const float v = ((float)source[3 * j + c] - mean[3 * j * whole + c] + color[c]) * scale[c];
-			store(x, at + 3 * (flip ? n - 1 - j : j) + c, v, half);
+			const float v = ((float)l.source[3 * j + c] - l.mean[3 * j * l.whole + c] + l.color[c]) * l.scale[c];
+			store(l.x, 3 * (l.flip ? l.n - 1 - j : j) + c, v, half);
 		}
 }
 
@@ -60,25 +69,26 @@ INLINE void input_row(const input_args *a, int64_t r, const int half) {
 	const int64_t row = in.channels * in.height * in.width,
 		picture = in.picture_height * in.picture_width * in.channels;
 	if (r >= in.used) {
-		memset(place(a->x, r * row, half), 0, (size_t)row * (half ? 2 : 4));
+		memset(address(a->x, r * row, half), 0, (size_t)row * (half ? 2 : 4));
 		return;
 	}
 	const int64_t top = a->crop[2 * r], left = a->crop[2 * r + 1], whole = in.mean_pixels > 1;
 	for (int64_t i = 0; i < in.height; i++) {
+		const int64_t at = (top + i) * in.picture_width + left; // the line's left end
+		input_line l = {
+			.source = a->pixels + r * picture + at * in.channels, .mean = in.mean, .color = a->color + 3 * r,
+			.scale = in.scale, .n = in.width, .whole = (int)whole, .flip = a->flip[r],
+		};
 		if (in.last && in.channels == 3) {
-			const int64_t at = (top + i) * in.picture_width + left;
-			colour_line(a->x, r * row + i * in.width * 3, half, a->pixels + r * picture + at * 3,
-				in.mean + (whole ? 3 * at : 0), (int)whole, a->color + 3 * r, in.scale, in.width, a->flip[r]);
+			l.x = address(a->x, r * row + i * in.width * 3, half), l.mean += whole ? 3 * at : 0;
+			make_colours(l, half);
 			continue;
 		}
-		for (int64_t c = 0; c < in.channels; c++) {
-			const int64_t at = (top + i) * in.picture_width + left; // (y, x) of the line's left end
-			const uint8_t *source = a->pixels + r * picture + at * in.channels + c;
-			const float *mean = in.mean + c * in.mean_pixels + (whole ? at : 0), color = a->color[3 * r + c];
-			const int64_t line = r * row + (c * in.height + i) * in.width;
-			if (in.channels == 3)
-				channel_line(a->x, line, half, source, 3, mean, whole, color, in.scale[c], in.width, a->flip[r]);
-			else channel_line(a->x, line, half, source, 1, mean, whole, color, in.scale[c], in.width, a->flip[r]);
+		l.mean += whole ? at : 0;
+		for (int64_t c = 0; c < in.channels; c++, l.source++, l.mean += in.mean_pixels, l.color++, l.scale++) {
+			l.x = address(a->x, r * row + (c * in.height + i) * in.width, half);
+			if (in.channels == 3) make_channel(l, 3, half);
+			else make_channel(l, 1, half);
 		}
 	}
 }

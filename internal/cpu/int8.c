@@ -69,7 +69,7 @@ INLINE floats_16 load_bytes(const int8_t *p) {
 INLINE void bytes_tile(const bytes_args *a, int64_t o, const int n, int64_t r, const int m, const int half) {
 	const int64_t inputs = a->v->inputs, whole = inputs & -16;
 	const int8_t *w = a->w + o * inputs;
-	const void *x = place(a->x, r * inputs, half);
+	const void *x = address(a->x, r * inputs, half);
 	floats_16 sum[X_ROWS][BYTE_ROWS] = {{{0}}};
 	for (int64_t i = 0; i < whole; i += 16) {
 		floats_16 of[X_ROWS];

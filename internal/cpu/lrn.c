@@ -23,8 +23,8 @@ INLINE void lrn_forward_part(const void *args, int thread, int64_t begin, int64_
 	(void)thread;
 	for (int64_t u = begin; u < end; u++) {
 		const int64_t r = u / l->groups, g = u % l->groups;
-		void *y = place(a->y, r * row, l->half_y);
-		lrn_group_forward(l, g * (l->channels / l->groups), y, place(a->x, r * row, l->half_x), half, 0);
+		void *y = address(a->y, r * row, l->half_y);
+		lrn_group_forward(l, g * (l->channels / l->groups), y, address(a->x, r * row, l->half_x), half, 0);
 		if (g == l->groups - 1) clear_padding(l, y, l->half_y);
 	}
 }
@@ -37,9 +37,9 @@ INLINE void lrn_backward_part(const void *args, int thread, int64_t begin, int64
 	(void)thread;
 	for (int64_t u = begin; u < end; u++) {
 		const int64_t r = u / l->groups, g = u % l->groups;
-		void *dx = place(a->y, r * row, l->half_x);
-		lrn_group_backward(l, g * (l->channels / l->groups), dx, place(a->dy, r * row, l->half_y),
-			place(a->x, r * row, l->half_x), a->relu, half, 0);
+		void *dx = address(a->y, r * row, l->half_x);
+		lrn_group_backward(l, g * (l->channels / l->groups), dx, address(a->dy, r * row, l->half_y),
+			address(a->x, r * row, l->half_x), a->relu, half, 0);
 		if (g == l->groups - 1) clear_padding(l, dx, l->half_x);
 	}
 }

@@ -1,10 +1,6 @@
 // Normalisation over five channels with beta 3/4, as the paper has it, of a group of whole blocks of LANES channels.
 // lrn.h includes this once for each number of lanes. A pixel's channels are in as many vectors as there are blocks;
 // the neighbours of a lane come from shuffles of two vectors.
-#define NAME_(name, lanes) name##_##lanes
-#define NAME(name, lanes) NAME_(name, lanes)
-#define FLOATS NAME(floats, LANES)
-#define INTS NAME(ints, LANES)
 
 // five is the sum of five neighbouring channels: lanes of x, and of the blocks before and after.
 INLINE FLOATS NAME(five, LANES)(FLOATS before, FLOATS x, FLOATS after) {
@@ -33,57 +29,53 @@ INLINE FLOATS NAME(root, LANES)(FLOATS s, const int half) {
 	return y;
 }
 
-INLINE FLOATS NAME(square, LANES)(const void *x, int64_t i, const int xh) {
-	const FLOATS v = NAME(load, LANES)(x, i, xh);
+INLINE FLOATS NAME(square, LANES)(const map x, int64_t i) {
+	const FLOATS v = NAME(load, LANES)(x.data, i, x.half);
 	return v * v;
 }
 
-// xs and ys are the steps in x and dx, in y and dy; xh and yh: they are of bf16.
-INLINE void NAME(lrn_forward, LANES)(const cpu_lrn *l, int64_t blocks, void *y, const steps ys, const int yh,
-	const void *x, const steps xs, const int xh) {
+INLINE void NAME(lrn_forward, LANES)(const cpu_lrn *l, int64_t blocks, const map y, const map x) {
 	for (int64_t p = 0; p < l->pixels; p++) {
-		int64_t i = p * xs.pixel, o = p * ys.pixel;
-		FLOATS v = NAME(load, LANES)(x, i, xh), before = {0}, now = v * v;
-		for (int64_t b = 0; b < blocks; b++, i += xs.block, o += ys.block) {
-			ahead(x, i, xh);
-			const FLOATS next = b + 1 < blocks ? NAME(load, LANES)(x, i + xs.block, xh) :
-				(FLOATS){0}, after = next * next;
-			const FLOATS r = NAME(root, LANES)(l->k + l->alpha * NAME(five, LANES)(before, now, after), xh);
-			NAME(store, LANES)(y, o, v * (r * r * r), yh);
+		int64_t i = p * x.pixel, o = p * y.pixel;
+		FLOATS v = NAME(load, LANES)(x.data, i, x.half), before = {0}, now = v * v;
+		for (int64_t b = 0; b < blocks; b++, i += x.vector, o += y.vector) {
+			prefetch(x, i);
+			const FLOATS next = b + 1 < blocks ? NAME(load, LANES)(x.data, i + x.vector, x.half) : (FLOATS){0};
+			const FLOATS after = next * next;
+			const FLOATS r = NAME(root, LANES)(l->k + l->alpha * NAME(five, LANES)(before, now, after), x.half);
+			NAME(store, LANES)(y.data, o, v * (r * r * r), y.half);
 			v = next, before = now, now = after;
 		}
 	}
 }
 
-INLINE void NAME(lrn_backward, LANES)(const cpu_lrn *l, int64_t blocks, void *dx, const void *dy, const steps ys,
-	const int yh, const void *x, const steps xs, const int xh, int relu) {
+// dx lies as x does.
+INLINE void NAME(lrn_backward, LANES)(const cpu_lrn *l, int64_t blocks, void *dx, const map dy, const map x, int relu) {
 	const float slope = 2 * l->alpha * l->beta;
 	FLOATS power[cpu_lrn_limit / LANES], term[cpu_lrn_limit / LANES]; // s^-3/4; dy x s^-7/4
 	for (int64_t p = 0; p < l->pixels; p++) {
-		int64_t i = p * xs.pixel, o = p * ys.pixel;
-		FLOATS before = {0}, now = NAME(square, LANES)(x, i, xh);
-		for (int64_t b = 0; b < blocks; b++, i += xs.block, o += ys.block) {
-			ahead(x, i, xh);
-			const FLOATS after = b + 1 < blocks ? NAME(square, LANES)(x, i + xs.block, xh) : (FLOATS){0};
-			const FLOATS r = NAME(root, LANES)(l->k + l->alpha * NAME(five, LANES)(before, now, after), xh), r2 = r * r;
+		int64_t i = p * x.pixel, o = p * dy.pixel;
+		FLOATS before = {0}, now = NAME(square, LANES)(x, i);
+		for (int64_t b = 0; b < blocks; b++, i += x.vector, o += dy.vector) {
+			prefetch(x, i);
+			const FLOATS after = b + 1 < blocks ? NAME(square, LANES)(x, i + x.vector) : (FLOATS){0};
+			const FLOATS r = NAME(root, LANES)(l->k + l->alpha * NAME(five, LANES)(before, now, after), x.half);
+			const FLOATS r2 = r * r;
+			const FLOATS d = NAME(load, LANES)(dy.data, o, dy.half);
 			power[b] = r2 * r;
-			term[b] = NAME(load, LANES)(dy, o, yh) * NAME(load, LANES)(x, i, xh) * (power[b] * (r2 * r2));
+			term[b] = d * NAME(load, LANES)(x.data, i, x.half) * (power[b] * (r2 * r2));
 			before = now, now = after;
 		}
-		before = (FLOATS){0}, i = p * xs.pixel, o = p * ys.pixel;
-		for (int64_t b = 0; b < blocks; b++, i += xs.block, o += ys.block) {
-			const FLOATS after = b + 1 < blocks ? term[b + 1] : (FLOATS){0}, v = NAME(load, LANES)(x, i, xh);
-			const FLOATS d = NAME(load, LANES)(dy, o, yh) * power[b] - slope * v * NAME(five, LANES)(before, term[b],
-				after);
-			NAME(store, LANES)(dx, i, relu ? (FLOATS)((v > 0) & (INTS)d) : d, xh);
+		before = (FLOATS){0}, i = p * x.pixel, o = p * dy.pixel;
+		for (int64_t b = 0; b < blocks; b++, i += x.vector, o += dy.vector) {
+			const FLOATS after = b + 1 < blocks ? term[b + 1] : (FLOATS){0}, v = NAME(load, LANES)(x.data, i, x.half);
+			const FLOATS sum = NAME(five, LANES)(before, term[b], after);
+			const FLOATS d = NAME(load, LANES)(dy.data, o, dy.half) * power[b] - slope * v * sum;
+			NAME(store, LANES)(dx, i, relu ? (FLOATS)((v > 0) & (INTS)d) : d, x.half);
 			before = term[b];
 		}
 	}
 }
 
 #undef LANE_NUMBERS
-#undef FLOATS
-#undef INTS
-#undef NAME
-#undef NAME_
 #undef LANES

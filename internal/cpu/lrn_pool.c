@@ -22,7 +22,7 @@ INLINE void lrn_pool_forward_part(const void *args, int thread, int64_t begin, i
 	const int64_t channels = l->channels / l->groups, blocks = channels / p->block;
 	float *between = a->between + thread * channels * l->pixels;
 	for (int64_t u = begin; u < end; u++) {
-		lrn_group_forward(l, u % l->groups * channels, between, place(a->x, u / l->groups * lrn_row(l), l->half_x),
+		lrn_group_forward(l, u % l->groups * channels, between, address(a->x, u / l->groups * lrn_row(l), l->half_x),
 			half, 1);
 		for (int64_t b = 0; b < blocks; b++)
 			pool_block(p, u * blocks + b, a->y, a->out_winner, between + b * pool_in(p), half, 1);
@@ -40,8 +40,8 @@ INLINE void lrn_pool_backward_part(const void *args, int thread, int64_t begin, 
 		const int64_t row = u / l->groups * lrn_row(l);
 		for (int64_t b = 0; b < blocks; b++)
 			pool_block_backward(p, u * blocks + b, between + b * pool_in(p), a->dy, a->winner, half, 1);
-		lrn_group_backward(l, u % l->groups * channels, place(a->y, row, l->half_x), between,
-			place(a->x, row, l->half_x), a->relu, half, 1);
+		lrn_group_backward(l, u % l->groups * channels, address(a->y, row, l->half_x), between,
+			address(a->x, row, l->half_x), a->relu, half, 1);
 	}
 }
 BOTH(lrn_pool_backward_part)

@@ -66,8 +66,8 @@ INLINE uint32_t magnitude(float x) {
 }
 enum { INFINITE = 0x7f800000 };
 
-// place is where number i lies.
-INLINE void *place(const void *p, int64_t i, const int half) { return (char *)p + i * (half ? 2 : 4); }
+// address is where number i lies.
+INLINE void *address(const void *p, int64_t i, const int half) { return (char *)p + i * (half ? 2 : 4); }
 
 // ---- vectors of a block's channels
 
@@ -118,5 +118,22 @@ VECTORS(16)
 #undef VECTORS
 INLINE floats_1 load_1(const void *p, int64_t i, const int half) { return (floats_1){load(p, i, half)}; }
 INLINE void store_1(void *p, int64_t i, floats_1 x, const int half) { store(p, i, x[0], half); }
+
+// map is the maps of a row as loops over vectors of their channels see them.
+typedef struct {
+	void *data;
+	int64_t pixel, vector; // numbers from one pixel to the next, and from one vector of a pixel's channels to the next
+	int half;              // a constant, as elsewhere
+} map;
+
+INLINE map floats_map(const void *data) { return (map){.data = (void *)data}; }
+INLINE map halves_map(const void *data) { return (map){.data = (void *)data, .half = 1}; }
+
+// Names in the files that are included once for each number of lanes, LANES.
+#define NAME_(name, lanes) name##_##lanes
+#define NAME(name, lanes) NAME_(name, lanes)
+#define FLOATS NAME(floats, LANES)
+#define INTS NAME(ints, LANES)
+#define BYTES NAME(bytes, LANES)
 
 #endif

@@ -1,15 +1,8 @@
-// Pooling of one block of LANES channels of one row. pool.h includes this once for each number of lanes. xp and yp
-// are the numbers from one pixel to the next in x and dx, in y and dy; xh and yh: they are of bf16. A block's winners
-// lie behind each other; NULL: nobody asks for them.
-#define NAME_(name, lanes) name##_##lanes
-#define NAME(name, lanes) NAME_(name, lanes)
-#define FLOATS NAME(floats, LANES)
-#define INTS NAME(ints, LANES)
-#define BYTES NAME(bytes, LANES)
+// Pooling of one block of LANES channels of one row. pool.h includes this once for each number of lanes. A block's
+// winners lie one after the other; NULL: nobody asks for them.
 
 // A tie goes to the pixel seen first. winners: somebody asks who won.
-INLINE void NAME(max_block, LANES)(const cpu_pool *p, void *y, int64_t yp, const int yh, uint8_t *winner, const void *x,
-	int64_t xp, const int xh, const int winners) {
+INLINE void NAME(max_block, LANES)(const cpu_pool *p, const map y, uint8_t *winner, const map x, const int winners) {
 	int64_t o = 0;
 	for (int64_t oh = 0; oh < p->out_height; oh++)
 		for (int64_t ow = 0; ow < p->out_width; ow++, o++) {
@@ -18,27 +11,25 @@ INLINE void NAME(max_block, LANES)(const cpu_pool *p, void *y, int64_t yp, const
 			INTS who = (INTS){0} + (p->relu ? 255 : 0);
 			for (int64_t kh = max64(0, -top); kh < min64(p->window, p->height - top); kh++)
 				for (int64_t kw = max64(0, -left); kw < min64(p->window, p->width - left); kw++) {
-					const FLOATS v = NAME(load, LANES)(x, ((top + kh) * p->width + left + kw) * xp, xh);
+					const FLOATS v = NAME(load, LANES)(x.data, ((top + kh) * p->width + left + kw) * x.pixel, x.half);
 					const INTS larger = v > best;
 					if (winners) who = (larger & (int32_t)(kh * p->window + kw)) | (~larger & who);
 					best = (FLOATS)((larger & (INTS)v) | (~larger & (INTS)best));
 				}
-			NAME(store, LANES)(y, o * yp, best, yh);
+			NAME(store, LANES)(y.data, o * y.pixel, best, y.half);
 			if (winners) *(BYTES *)(winner + o * LANES) = __builtin_convertvector(who, BYTES);
 		}
 }
 
 // Line by line of x, of which some pixels' sums stay in the first-level cache: each window that touches them gives its
 // gradient to the one that won. Every pixel sums up its windows in their order.
-INLINE void NAME(max_block_backward, LANES)(const cpu_pool *p, void *dx, int64_t xp, const int xh, const void *dy,
-	int64_t yp, const int yh, const uint8_t *winner) {
+INLINE void NAME(max_block_backward, LANES)(const cpu_pool *p, const map dx, const map dy, const uint8_t *winner) {
 	FLOATS sum[POOL_PIXELS];
 	for (int64_t h = 0, oh0 = 0, oh1 = 0; h < p->height; h++) {
-		outputs(p, h, p->out_height, &oh0, &oh1);
+		move_outputs(p, h, p->out_height, &oh0, &oh1);
 		for (int64_t w0 = 0; w0 < p->width; w0 += POOL_PIXELS) {
-			// window that may touch w0
-			const int64_t w1 = min64(p->width, w0 + POOL_PIXELS),
-				first = max64(0, (w0 + p->pad - p->window) / p->stride);
+			const int64_t w1 = min64(p->width, w0 + POOL_PIXELS);
+			const int64_t first = max64(0, (w0 + p->pad - p->window) / p->stride); // window that may touch w0
 			memset(sum, 0, (size_t)(w1 - w0) * sizeof *sum);
 			for (int64_t oh = oh0; oh < oh1; oh++)
 				for (int64_t ow = first; ow < p->out_width && ow * p->stride - p->pad < w1; ow++) {
@@ -47,7 +38,7 @@ INLINE void NAME(max_block_backward, LANES)(const cpu_pool *p, void *dx, int64_t
 					const int32_t k = (int32_t)((h + p->pad - oh * p->stride) * p->window);
 					int32_t who[LANES]; // a loop becomes one instruction; GCC 12 converts vectors byte by byte
 					for (int j = 0; j < LANES; j++) who[j] = winner[o * LANES + j];
-					const INTS won = *(const INTS *)who, d = (INTS)NAME(load, LANES)(dy, o * yp, yh);
+					const INTS won = *(const INTS *)who, d = (INTS)NAME(load, LANES)(dy.data, o * dy.pixel, dy.half);
 					FLOATS *s = sum + left - w0;
 					if (kw0 == 0 && kw1 == 3) {
 						s[0] += (FLOATS)((won == k) & d);
@@ -56,59 +47,51 @@ INLINE void NAME(max_block_backward, LANES)(const cpu_pool *p, void *dx, int64_t
 					} else
 						for (int64_t kw = kw0; kw < kw1; kw++) s[kw] += (FLOATS)((won == k + (int32_t)kw) & d);
 				}
-			for (int64_t w = w0; w < w1; w++) NAME(store, LANES)(dx, (h * p->width + w) * xp, sum[w - w0], xh);
+			for (int64_t w = w0; w < w1; w++)
+				NAME(store, LANES)(dx.data, (h * p->width + w) * dx.pixel, sum[w - w0], dx.half);
 		}
 	}
 }
 
-INLINE void NAME(average_block, LANES)(const cpu_pool *p, void *y, int64_t yp, const int yh, const void *x, int64_t xp,
-	const int xh) {
+INLINE void NAME(average_block, LANES)(const cpu_pool *p, const map y, const map x) {
 	int64_t o = 0;
 	for (int64_t oh = 0; oh < p->out_height; oh++)
-		for (int64_t ow = 0; ow < p->out_width; ow++, o += yp) {
+		for (int64_t ow = 0; ow < p->out_width; ow++, o += y.pixel) {
 			const int64_t top = oh * p->stride - p->pad, left = ow * p->stride - p->pad;
 			const float share = 1 / (float)(pixels_in(p, oh, p->height) * pixels_in(p, ow, p->width));
 			FLOATS sum = {0};
 			for (int64_t kh = max64(0, -top); kh < min64(p->window, p->height - top); kh++)
 				for (int64_t kw = max64(0, -left); kw < min64(p->window, p->width - left); kw++)
-					sum += NAME(load, LANES)(x, ((top + kh) * p->width + left + kw) * xp, xh);
-			NAME(store, LANES)(y, o, sum * share, yh);
+					sum += NAME(load, LANES)(x.data, ((top + kh) * p->width + left + kw) * x.pixel, x.half);
+			NAME(store, LANES)(y.data, o, sum * share, y.half);
 		}
 }
 
-INLINE void NAME(average_block_backward, LANES)(const cpu_pool *p, void *dx, int64_t xp, const int xh, const void *dy,
-	int64_t yp, const int yh) {
+INLINE void NAME(average_block_backward, LANES)(const cpu_pool *p, const map dx, const map dy) {
 	int64_t i = 0;
 	for (int64_t h = 0, oh0 = 0, oh1 = 0; h < p->height; h++) {
-		outputs(p, h, p->out_height, &oh0, &oh1);
-		for (int64_t w = 0, ow0 = 0, ow1 = 0; w < p->width; w++, i += xp) {
-			outputs(p, w, p->out_width, &ow0, &ow1);
+		move_outputs(p, h, p->out_height, &oh0, &oh1);
+		for (int64_t w = 0, ow0 = 0, ow1 = 0; w < p->width; w++, i += dx.pixel) {
+			move_outputs(p, w, p->out_width, &ow0, &ow1);
 			FLOATS sum = {0};
 			for (int64_t oh = oh0; oh < oh1; oh++)
 				for (int64_t ow = ow0; ow < ow1; ow++)
-					sum += NAME(load, LANES)(dy, (oh * p->out_width + ow) * yp, yh) /
+					sum += NAME(load, LANES)(dy.data, (oh * p->out_width + ow) * dy.pixel, dy.half) /
 						(float)(pixels_in(p, oh, p->height) * pixels_in(p, ow, p->width));
-			NAME(store, LANES)(dx, i, sum, xh);
+			NAME(store, LANES)(dx.data, i, sum, dx.half);
 		}
 	}
 }
 
-INLINE void NAME(pool, LANES)(const cpu_pool *p, void *y, int64_t yp, const int yh, uint8_t *winner, const void *x,
-	int64_t xp, const int xh) {
-	if (p->average) NAME(average_block, LANES)(p, y, yp, yh, x, xp, xh);
-	else if (winner) NAME(max_block, LANES)(p, y, yp, yh, winner, x, xp, xh, 1);
-	else NAME(max_block, LANES)(p, y, yp, yh, NULL, x, xp, xh, 0);
+INLINE void NAME(pool, LANES)(const cpu_pool *p, const map y, uint8_t *winner, const map x) {
+	if (p->average) NAME(average_block, LANES)(p, y, x);
+	else if (winner) NAME(max_block, LANES)(p, y, winner, x, 1);
+	else NAME(max_block, LANES)(p, y, NULL, x, 0);
 }
 
-INLINE void NAME(pool_backward, LANES)(const cpu_pool *p, void *dx, int64_t xp, const int xh, const void *dy,
-	int64_t yp, const int yh, const uint8_t *winner) {
-	if (p->average) NAME(average_block_backward, LANES)(p, dx, xp, xh, dy, yp, yh);
-	else NAME(max_block_backward, LANES)(p, dx, xp, xh, dy, yp, yh, winner);
+INLINE void NAME(pool_backward, LANES)(const cpu_pool *p, const map dx, const map dy, const uint8_t *winner) {
+	if (p->average) NAME(average_block_backward, LANES)(p, dx, dy);
+	else NAME(max_block_backward, LANES)(p, dx, dy, winner);
 }
 
-#undef FLOATS
-#undef INTS
-#undef BYTES
-#undef NAME
-#undef NAME_
 #undef LANES

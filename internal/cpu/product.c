@@ -17,7 +17,7 @@ enum { ROWS = 12 };
 
 INLINE void product_rows(const product_args *a, int64_t o, const int n, const int half) {
 	const int64_t inputs = a->v->inputs, whole = inputs & -16;
-	const void *w = place(a->w, o * inputs, half);
+	const void *w = address(a->w, o * inputs, half);
 	floats_16 sum[ROWS] = {{0}};
 	for (int64_t i = 0; i < whole; i += 16) {
 		const floats_16 x = load_16(a->x, i, half);

@@ -37,8 +37,8 @@ func (l *layer) folds() bool {
 	return l.conv.Groups == 1 && !l.wanted()
 }
 
-// blocks describes the weight in blocks of 16 times 16 channels.
-func (l *layer) blocks() (md C.cpu_desc, err error) {
+// blockedWeights describes the weight in blocks of 16 times 16 channels.
+func (l *layer) blockedWeights() (md C.cpu_desc, err error) {
 	tag := C.dnnl_format_tag_t(C.dnnl_OIhw16i16o)
 	if l.conv.Groups > 1 {
 		tag = C.dnnl_gOIhw16i16o
@@ -49,9 +49,9 @@ func (l *layer) blocks() (md C.cpu_desc, err error) {
 // tilesWants is the weight's layout.
 func (l *layer) tilesWants() (C.cpu_desc, error) {
 	if l.folds() {
-		return l.plain()
+		return l.logicalWeights()
 	}
-	return l.blocks()
+	return l.blockedWeights()
 }
 
 func (l *layer) backwardTiles(c *compiler, g *buffer) {
@@ -61,12 +61,12 @@ func (l *layer) backwardTiles(c *compiler, g *buffer) {
 			rows: C.int64_t(l.src[0]), groups: C.int64_t(k.Groups), in: C.int64_t(l.shape.C / k.Groups),
 			out: C.int64_t(out.C / k.Groups), height: C.int64_t(l.shape.H), width: C.int64_t(l.shape.W),
 			out_height: C.int64_t(out.H), out_width: C.int64_t(out.W),
-			taps: C.int64_t(k.Kernel), columns: C.int64_t(k.Kernel), pad: C.int64_t(k.Pad), plain: flag(!amx()),
+			taps: C.int64_t(k.Kernel), columns: C.int64_t(k.Kernel), pad: C.int64_t(k.Pad), portable: flag(!amx()),
 		},
 		weights: l.weights.gradient, bias: l.biases.gradient, x: l.input(c), dy: g,
 	}
 	if !l.folds() {
-		c.emit(s.plan(c))
+		c.emit(s.setBlocking(c))
 		return
 	}
 	f := l.fold()
@@ -80,7 +80,7 @@ func (l *layer) backwardTiles(c *compiler, g *buffer) {
 	s.args.taps, s.args.columns, s.args.pad = f.taps, f.columns, 0
 	s.x, s.weights = input.y, weights.folded
 	c.emit(input)
-	c.emit(s.plan(c))
+	c.emit(s.setBlocking(c))
 	c.emit(weights)
 }
 
@@ -106,8 +106,8 @@ type tilesWeights struct {
 	weights, bias, x, dy, scratch *buffer
 }
 
-func (s *tilesWeights) plan(c *compiler) *tilesWeights {
-	C.cpu_tiles_plan(&s.args, C.int(c.dev.threads), C.int64_t(cmp.Or(c.dev.options.tileBytes, tileBytes)))
+func (s *tilesWeights) setBlocking(c *compiler) *tilesWeights {
+	C.cpu_tiles_set_blocking(&s.args, C.int(c.dev.threads), C.int64_t(cmp.Or(c.dev.options.tileBytes, tileBytes)))
 	s.scratch = c.buffer(device.PurposeWorkspace, int(s.args.scratch))
 	return s
 }

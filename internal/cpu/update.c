@@ -4,12 +4,11 @@
 #include "numbers.h"
 
 typedef struct {
+	const cpu_sgd *s;
 	float *w, *v;
 	const float *g;
-	float momentum, lr, decay;
-	int *failed;
 	uint16_t *packed;
-	int64_t line;
+	int *failed;
 } update_args;
 
 CLONES static void finite_part(const void *args, int thread, int64_t begin, int64_t end) {
@@ -35,7 +34,7 @@ CLONES static void update_part(const void *args, int thread, int64_t begin, int6
 	const update_args *a = args;
 	float *restrict w = a->w, *restrict v = a->v;
 	const float *restrict g = a->g;
-	const float momentum = a->momentum, lr = a->lr, shrink = a->decay * a->lr;
+	const float momentum = a->s->momentum, lr = a->s->lr, shrink = a->s->decay * lr;
 	uint32_t largest = 0;
 	(void)thread;
 	for (int64_t i = begin; i < end; i++) {
@@ -47,19 +46,20 @@ CLONES static void update_part(const void *args, int thread, int64_t begin, int6
 	if (largest >= INFINITE) __atomic_store_n(a->failed, 1, __ATOMIC_RELAXED);
 }
 
-// update_packing_part is update_part that also writes the weights as bf16, two lines of so many numbers side by side.
+// update_packing_part is update_part that also writes the weights as bf16, two lines side by side.
 HALF static void update_packing_part(const void *args, int thread, int64_t begin, int64_t end) {
 	const update_args *a = args;
-	const floats_16 momentum = (floats_16){0} + a->momentum, lr = (floats_16){0} + a->lr, shrink = (floats_16){0} +
-		a->decay * a->lr;
+	const floats_16 zero = {0}, momentum = zero + a->s->momentum, lr = zero + a->s->lr;
+	const floats_16 shrink = zero + a->s->decay * a->s->lr;
+	const int64_t line = a->s->line;
 	ints_16 largest = {0};
 	(void)thread;
-	for (int64_t pair = begin; pair < end; pair += 2 * a->line)
-		for (int64_t j = 0; j < a->line; j += 16) {
+	for (int64_t pair = begin; pair < end; pair += 2 * line)
+		for (int64_t j = 0; j < line; j += 16) {
 			words_16 half[2];
 #pragma GCC unroll 2
 			for (int k = 0; k < 2; k++) {
-				const int64_t i = pair + k * a->line + j;
+				const int64_t i = pair + k * line + j;
 				const floats_16 old = *(const floats_16 *)(a->w + i);
 				const floats_16 v = momentum * *(const floats_16 *)(a->v + i) - shrink * old -
 					lr * *(const floats_16 *)(a->g + i), w = old + v;
@@ -76,11 +76,10 @@ HALF static void update_packing_part(const void *args, int thread, int64_t begin
 		if (largest[i] >= INFINITE) __atomic_store_n(a->failed, 1, __ATOMIC_RELAXED);
 }
 
-int cpu_update(float *w, float *v, const float *g, int64_t n, float momentum, float lr, float decay, void *packed,
-	int64_t line) {
+int cpu_update(const cpu_sgd *s, float *w, float *v, const float *g, void *packed) {
 	int failed = 0;
-	const update_args a = {w, v, g, momentum, lr, decay, &failed, packed, line};
-	if (packed) cpu_parallel(update_packing_part, &a, n, 2 * line, n);
-	else cpu_parallel(update_part, &a, n, 16, n);
+	const update_args a = {s, w, v, g, packed, &failed};
+	if (packed) cpu_parallel(update_packing_part, &a, s->n, 2 * s->line, s->n);
+	else cpu_parallel(update_part, &a, s->n, 16, s->n);
 	return !failed;
 }

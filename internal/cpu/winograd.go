@@ -109,9 +109,9 @@ func (o *winograd) forward(c *compiler) error {
 // wants is the weight's layout.
 func (o *winograd) wants() (md C.cpu_desc, err error) {
 	if o.phases() {
-		return o.plain()
+		return o.logicalWeights()
 	}
-	return o.blocks()
+	return o.blockedWeights()
 }
 
 // describe sets what C needs to know.
@@ -127,7 +127,7 @@ func (o *winograd) describe(threads int) {
 		o.args.phases, o.args.kernel, o.args.shift = 1, o.args.taps, o.args.pad
 		o.args.in, o.args.taps, o.args.pad = 16*o.args.in, 3, 0
 	}
-	C.cpu_winograd_plan(&o.args, C.int(threads))
+	C.cpu_winograd_set_blocking(&o.args, C.int(threads))
 }
 
 // points gives the weights at Winograd's points: a training net makes them anew in each step, others when the weights
@@ -162,7 +162,7 @@ func (o *winograd) scratch(c *compiler, floats C.int64_t) *buffer {
 }
 
 func (o *winograd) backward(c *compiler) error {
-	g := o.masked(c)
+	g := o.undoActivation(c)
 	if c.prog.Train {
 		c.emit(&winogradWeights{
 			args: o.args, weights: o.weights.gradient, bias: o.biases.gradient, x: o.input(c), dy: g,
@@ -181,7 +181,7 @@ func (o *winograd) backwardData(c *compiler, g *buffer) error {
 	a.in, a.out, a.height, a.width, a.out_height, a.out_width = a.out, a.in, a.out_height, a.out_width, a.height,
 		a.width
 	a.pad, a.relu = a.taps-1-a.pad, 0
-	C.cpu_winograd_plan(&a, C.int(c.dev.threads))
+	C.cpu_winograd_set_blocking(&a, C.int(c.dev.threads))
 	points, err := o.points(c, true)
 	if err != nil {
 		return err
