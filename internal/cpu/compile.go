@@ -135,7 +135,7 @@ func (c *compiler) widen(spec device.Spec) {
 
 // walk compiles the ops forward, then back.
 func (c *compiler) walk() error {
-	c.stage()
+	c.planInput()
 	ops := make([]operation, len(c.prog.Ops))
 	for i, spec := range c.prog.Ops {
 		c.time, c.list = i, &c.ops[i].forward
@@ -173,7 +173,7 @@ func (c *compiler) operation(spec device.Spec) operation {
 	case *device.Conv:
 		l := &layer{conv: s, weight: s.Weight, bias: s.Bias, act: s.Act, in: in, out: out}
 		l.sizes(c.prog.Rows)
-		if l.suitsWinograd(c.prog.Train) {
+		if l.suitsWinograd(c) {
 			return &winograd{layer: l}
 		}
 		return l
@@ -295,8 +295,8 @@ func (v *value) takesMask() bool {
 // logical tells that the value's layout is the logical order.
 func (v *value) logical() bool { return v.block == 1 || v.pixels() == 1 && v.channels() == v.shape.C }
 
-// plain is the value in logical order, of bf16 or of floats, copied if need be.
-func (c *compiler) plain(v *value, half bool) *buffer {
+// readLogical is read of the value in logical order, of bf16 or of floats, copied if need be.
+func (c *compiler) readLogical(v *value, half bool) *buffer {
 	data := c.read(v)
 	if v.logical() && v.half == half {
 		return data
@@ -306,8 +306,9 @@ func (c *compiler) plain(v *value, half bool) *buffer {
 	return b
 }
 
-// plainGrad gives memory for v's gradient in logical order, and a function that emits what brings it into place.
-func (c *compiler) plainGrad(v *value) (b *buffer, done func()) {
+// writeLogicalGrad gives memory for v's gradient in logical order, and a function that emits what brings it into
+// place.
+func (c *compiler) writeLogicalGrad(v *value) (b *buffer, done func()) {
 	if v.logical() {
 		return c.writeGrad(v), func() {}
 	}

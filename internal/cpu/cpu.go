@@ -58,10 +58,24 @@ func ISA() string {
 	return C.GoString(C.cpu_isa())
 }
 
+// options are what a device is opened with. With none it decides by itself; tests ask for what a processor or a small
+// net would pass over.
+type options struct {
+	// Winograd's algorithm wherever it can be, also where it does not pay.
+	winograd bool
+	// Convolutions take channels last on any processor, as oneDNN wants them of bf16 with AMX, and tiles.c runs in
+	// plain C where there are no tiles.
+	channelsLast bool
+	// In place of tileBytes.
+	tileBytes int
+}
+
 // Open makes devices "cpu", or "cpu:0", "cpu:1", .. that share the process's cores equally, each on its own part of
 // them. The number of cores is that of the process's affinity, of OMP_NUM_THREADS and of GOMAXPROCS, whichever is
 // least.
-func Open(devices int) ([]device.Device, error) {
+func Open(devices int) ([]device.Device, error) { return openAll(devices, options{}) }
+
+func openAll(devices int, o options) ([]device.Device, error) {
 	if devices < 1 {
 		return nil, fmt.Errorf("%d cpu devices", devices)
 	}
@@ -78,7 +92,7 @@ func Open(devices int) ([]device.Device, error) {
 		if devices > 1 {
 			name, own = fmt.Sprintf("cpu:%d", i), share(cores, i, devices)
 		}
-		d, err := open(name, own, devices > 1)
+		d, err := open(name, own, devices > 1, o)
 		if err != nil {
 			for _, opened := range all {
 				err = errors.Join(err, opened.Close())
@@ -128,6 +142,7 @@ func share(cores []int, i, n int) []int {
 // Device runs programs on some of the cores.
 type Device struct {
 	name    string
+	options options
 	threads int
 	engine  C.dnnl_engine_t
 	stream  C.dnnl_stream_t
@@ -135,8 +150,8 @@ type Device struct {
 	ended   chan struct{}
 }
 
-func open(name string, cores []int, pin bool) (*Device, error) {
-	d := &Device{name: name, threads: len(cores), queue: newQueue(), ended: make(chan struct{})}
+func open(name string, cores []int, pin bool, o options) (*Device, error) {
+	d := &Device{name: name, options: o, threads: len(cores), queue: newQueue(), ended: make(chan struct{})}
 	started := make(chan error)
 	go d.work(cores, pin, started)
 	if err := <-started; err != nil {

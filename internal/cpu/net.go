@@ -65,8 +65,8 @@ func (t *ticket) Wait() error {
 	return t.net.guard.Err()
 }
 
-// stage plans the upload slots and the input value.
-func (c *compiler) stage() {
+// planInput plans the upload slots and the input value.
+func (c *compiler) planInput() {
 	c.time = -1
 	in := c.prog.Input
 	v := c.values[in.Value]

@@ -30,10 +30,11 @@ type Params struct {
 type param struct {
 	spec                       device.ParamSpec
 	settled                    bool
-	plain, layout              C.cpu_desc // logical order; private order
+	logical, layout            C.cpu_desc // in logical order; as it is here
 	weight, momentum, gradient *buffer    // in the private order
 	version                    uint64     // of the weight: grows when it changes
 	packed                     []*packed
+	sgd                        C.cpu_sgd // of its update, here so that a step allocates nothing
 	int8                       *quantize // makes its int8 copy; nil: no program reads one
 }
 
@@ -58,7 +59,7 @@ func (d *Device) NewParams(specs []device.ParamSpec) (device.Params, error) {
 	}
 	for _, s := range specs {
 		q := &param{spec: s, version: 1}
-		if err := tensor(&q.plain, []int{s.Len()}, C.dnnl_a, false); err != nil {
+		if err := tensor(&q.logical, []int{s.Len()}, C.dnnl_a, false); err != nil {
 			return nil, fmt.Errorf("%s: %s: %w", d.name, s.Name, err)
 		}
 		p.params = append(p.params, q)
@@ -69,12 +70,13 @@ func (d *Device) NewParams(specs []device.ParamSpec) (device.Params, error) {
 // Specs are those that NewParams was given.
 func (p *Params) Specs() []device.ParamSpec { return p.specs }
 
-// settle fixes parameter q's layout, if no program did so before; plain describes the same dimensions in logical order.
-func (p *Params) settle(q *param, plain, layout C.cpu_desc) {
+// settle fixes parameter q's layout, if no program did so before; logical describes the same dimensions in logical
+// order.
+func (p *Params) settle(q *param, logical, layout C.cpu_desc) {
 	if q.settled {
 		return
 	}
-	q.settled, q.plain, q.layout = true, plain, layout
+	q.settled, q.logical, q.layout = true, logical, layout
 	q.weight = p.plan(device.PurposeWeights, q.layout)
 }
 
@@ -189,7 +191,7 @@ func (q *param) paired() *packed {
 // the program asked for.
 func (p *Params) planned(train bool) []*arena {
 	for _, q := range p.params {
-		p.settle(q, q.plain, q.plain)
+		p.settle(q, q.logical, q.logical)
 		if train {
 			p.train(q)
 		}
@@ -242,12 +244,12 @@ func (p *Params) convert(id device.Param, part device.Part, host []float32, stor
 		}
 		logical := unsafe.Pointer(unsafe.SliceData(host))
 		if !store {
-			return status(C.cpu_convert(p.dev.engine, p.dev.stream, &q.layout, b.data, &q.plain, logical))
+			return status(C.cpu_convert(p.dev.engine, p.dev.stream, &q.layout, b.data, &q.logical, logical))
 		}
 		if part == device.Weight {
 			q.version++
 		}
-		return status(C.cpu_convert(p.dev.engine, p.dev.stream, &q.plain, logical, &q.layout, b.data))
+		return status(C.cpu_convert(p.dev.engine, p.dev.stream, &q.logical, logical, &q.layout, b.data))
 	})
 	if err != nil {
 		return fmt.Errorf("%s: %w", p.dev.name, err)
@@ -349,12 +351,15 @@ func (n *Net) apply() (bad []string) {
 			continue
 		}
 		var pairs unsafe.Pointer
-		line, k := 0, q.paired()
-		if k != nil {
-			pairs, line = k.data.data, k.line
+		q.sgd = C.cpu_sgd{
+			n: C.int64_t(q.weight.bytes / 4), momentum: C.float(n.pass.Momentum), lr: C.float(lr),
+			decay: C.float(n.pass.Decay[id]),
 		}
-		ok := C.cpu_update(q.weight.floats(), q.momentum.floats(), q.gradient.floats(), C.int64_t(q.weight.bytes/4),
-			C.float(n.pass.Momentum), C.float(lr), C.float(n.pass.Decay[id]), pairs, C.int64_t(line))
+		k := q.paired()
+		if k != nil {
+			pairs, q.sgd.line = k.data.data, C.int64_t(k.line)
+		}
+		ok := C.cpu_update(&q.sgd, q.weight.floats(), q.momentum.floats(), q.gradient.floats(), pairs)
 		q.version++
 		if k != nil {
 			k.version = q.version
