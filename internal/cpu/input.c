@@ -14,7 +14,8 @@ typedef struct {
 
 // input_line is one line of x: of one channel, or of three, which are last.
 typedef struct {
-	void *x;               // from its first number on
+	void *x;
+	int64_t at;            // its first number in x
 	const uint8_t *source; // the leftmost pixel
 	const float *mean;     // the leftmost pixel's with whole, else that of all pixels
 	const float *color, *scale; // what is added to each channel, and what the sum is multiplied by
@@ -24,16 +25,18 @@ typedef struct {
 
 // make_channel makes a line of one channel; its pixels are stride apart.
 INLINE void make_channel(const input_line l, const int64_t stride, const int half) {
-	const float color = l.color[0], scale = l.scale[0];
+	const uint8_t *source = l.source;
+	const float *mean = l.mean, color = l.color[0], scale = l.scale[0];
+	const int64_t n = l.n, whole = l.whole;
 	if (l.flip)
-		for (int64_t j = 0; j < l.n; j++)
-			store(l.x, l.n - 1 - j, ((float)l.source[j * stride] - l.mean[j * l.whole] + color) * scale, half);
-	else if (l.whole)
-		for (int64_t j = 0; j < l.n; j++)
-			store(l.x, j, ((float)l.source[j * stride] - l.mean[j] + color) * scale, half);
+		for (int64_t j = 0; j < n; j++)
+			store(l.x, l.at + n - 1 - j, ((float)source[j * stride] - mean[j * whole] + color) * scale, half);
+	else if (whole)
+		for (int64_t j = 0; j < n; j++)
+			store(l.x, l.at + j, ((float)source[j * stride] - mean[j] + color) * scale, half);
 	else
-		for (int64_t j = 0; j < l.n; j++)
-			store(l.x, j, ((float)l.source[j * stride] - l.mean[0] + color) * scale, half);
+		for (int64_t j = 0; j < n; j++)
+			store(l.x, l.at + j, ((float)source[j * stride] - mean[0] + color) * scale, half);
 }
 
 // make_colours makes a line of three channels, 16 pixels at a time.
@@ -46,7 +49,7 @@ INLINE void make_colours(const input_line l, const int half) {
 	for (; j + PIXELS <= l.n; j += PIXELS) {
 		const uint8_t *s = l.source + 3 * j;
 		const float *m = l.whole ? l.mean + 3 * j : means;
-		void *y = l.flip ? (void *)line : address(l.x, 3 * j, half);
+		void *y = l.flip ? (void *)line : address(l.x, l.at + 3 * j, half);
 		for (int i = 0; i < NUMBERS; i += 16) {
 			int32_t v[16]; // as in pool_lanes.h
 			for (int k = 0; k < 16; k++) v[k] = s[i + k];
@@ -55,12 +58,12 @@ INLINE void make_colours(const input_line l, const int half) {
 		}
 		if (l.flip)
 			for (int i = 0; i < PIXELS; i++)
-				memcpy(address(l.x, 3 * (l.n - 1 - j - i), half), address(y, 3 * i, half), half ? 6 : 12);
+				memcpy(address(l.x, l.at + 3 * (l.n - 1 - j - i), half), address(y, 3 * i, half), half ? 6 : 12);
 	}
 	for (; j < l.n; j++)
 		for (int c = 0; c < 3; c++) {
 			const float v = ((float)l.source[3 * j + c] - l.mean[3 * j * l.whole + c] + l.color[c]) * l.scale[c];
-			store(l.x, 3 * (l.flip ? l.n - 1 - j : j) + c, v, half);
+			store(l.x, l.at + 3 * (l.flip ? l.n - 1 - j : j) + c, v, half);
 		}
 }
 
@@ -76,17 +79,17 @@ INLINE void input_row(const input_args *a, int64_t r, const int half) {
 	for (int64_t i = 0; i < in.height; i++) {
 		const int64_t at = (top + i) * in.picture_width + left; // the line's left end
 		input_line l = {
-			.source = a->pixels + r * picture + at * in.channels, .mean = in.mean, .color = a->color + 3 * r,
-			.scale = in.scale, .n = in.width, .whole = (int)whole, .flip = a->flip[r],
+			.x = a->x, .source = a->pixels + r * picture + at * in.channels, .mean = in.mean,
+			.color = a->color + 3 * r, .scale = in.scale, .n = in.width, .whole = (int)whole, .flip = a->flip[r],
 		};
 		if (in.last && in.channels == 3) {
-			l.x = address(a->x, r * row + i * in.width * 3, half), l.mean += whole ? 3 * at : 0;
+			l.at = r * row + i * in.width * 3, l.mean += whole ? 3 * at : 0;
 			make_colours(l, half);
 			continue;
 		}
 		l.mean += whole ? at : 0;
 		for (int64_t c = 0; c < in.channels; c++, l.source++, l.mean += in.mean_pixels, l.color++, l.scale++) {
-			l.x = address(a->x, r * row + (c * in.height + i) * in.width, half);
+			l.at = r * row + (c * in.height + i) * in.width;
 			if (in.channels == 3) make_channel(l, 3, half);
 			else make_channel(l, 1, half);
 		}
