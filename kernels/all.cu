@@ -1,10 +1,10 @@
 // The module: every kernel.
 #include "activate.cu"
-#include "add.cu"
 #include "bias.cu"
 #include "convert.cu"
 #include "copy.cu"
 #include "dropout.cu"
+#include "home.cu"
 #include "input.cu"
 #include "lrn.cu"
 #include "pool.cu"

@@ -3,6 +3,7 @@ package kernels
 import (
 	"fmt"
 	"math"
+	"slices"
 	"testing"
 
 	"alexnet/internal/device"
@@ -28,15 +29,34 @@ func (k numbers) behind(b *buf, offset int) at {
 	return at{b, offset * len(b.data) / len(k.read(b))}
 }
 
-func TestAdd(t *testing.T) {
+// TestHome: of three rows two are in use, or none, or all.
+func TestHome(t *testing.T) {
+	const rows = 3
 	eachOffset(t, func(t *testing.T, k numbers, n, offset int) {
-		x, y := k.random(1, n+offset), k.random(2, n)
-		dst := k.write(x)
-		run(t, "add_"+k.name, int64(n), k.behind(dst, offset), k.write(y), n)
-		for i := range y {
-			x[i+offset] += y[i]
+		for used := range rows + 1 {
+			x, y := k.random(1, rows*n+offset), k.random(2, rows*n)
+			for add := range 2 {
+				want := slices.Clone(x)
+				for i, came := range y {
+					to := &want[i+offset]
+					switch {
+					case i < used*n && add == 1:
+						*to += came
+					case i < used*n:
+						*to = came
+					case add == 0:
+						*to = 0
+					}
+				}
+				for i := used * n; i < rows*n; i++ { // what never came may be anything
+					y[i] = math.NaN()
+				}
+				dst := k.write(x)
+				at, use := k.behind(dst, offset), pass(Pass{Rows: int64(used)})
+				run(t, "home_"+k.name, int64(rows*n), at, k.write(y), rows, n, add, use)
+				near(t, fmt.Sprintf("%d rows in use, add %d", used, add), k.read(dst), want, k.relative, 0)
+			}
 		}
-		near(t, "sum", k.read(dst), x, k.relative, 0)
 	})
 }
 

@@ -4,7 +4,7 @@
 //	g++ -std=c++17 -Wno-unknown-pragmas -x c++ FILE, which begins with
 //		#include "host.h"
 //		#include "all.cu"
-//		static const host::Kernel kernels[] = {HOST_KERNEL(add_f32), ...};
+//		static const host::Kernel kernels[] = {HOST_KERNEL(home_f32), ...};
 //
 // host::launch runs a kernel and returns 0, or what was wrong: some threads of a block wait at a barrier, and others
 // have ended or wait at another. Threads run one at a time from barrier to barrier, in the order of their numbers or,

@@ -298,11 +298,11 @@ func TestHostNoticesErrors(t *testing.T) {
 
 func TestHostGuardsMemory(t *testing.T) {
 	x := f32(make([]float64, 8))
-	err := start(t).call("add_f32", 1, false, x, x, 5000)
+	err := start(t).call("home_f32", 1, false, x, x, 1, 5000, 1, pass(Pass{Rows: 1}))
 	if err == nil || !strings.Contains(err.Error(), "crashed") {
 		t.Errorf("reading and writing 5000 numbers of 8: %v", err)
 	}
-	if err := start(t).call("add_f32", 1, false, x, x, 8); err != nil {
+	if err := start(t).call("home_f32", 1, false, x, x, 1, 8, 1, pass(Pass{Rows: 1})); err != nil {
 		t.Errorf("after a crash: %v", err)
 	}
 }

@@ -23,10 +23,6 @@ const (
 
 // List is every kernel of the module. n counts elements, rows pictures, plane the pixels of a map.
 var List = []Kernel{
-	// add.cu: dst += src. Items: elements.
-	{"add_f32", "dst src n", wide},
-	{"add_bf16", "dst src n", wide},
-
 	// convert.cu: dst = src in another type. Items: elements.
 	{"convert_f32_bf16", "src dst n", wide},
 	{"convert_bf16_f32", "src dst n", wide},
@@ -100,6 +96,11 @@ var List = []Kernel{
 	// In inference: y = factor x, factor = 1 - rate.
 	{"scale_f32", "x y n factor", wide},
 	{"scale_bf16", "x y n factor", wide},
+
+	// home.cu: a gradient that came home, of (rows, row): in the rows in use dst = src, or with add dst += src; in the
+	// others dst is 0, or with add stays. Items: elements.
+	{"home_f32", "dst src rows row add pass", wide},
+	{"home_bf16", "dst src rows row add pass", wide},
 
 	// softmax.cu: probabilities p (rows, classes) and stats (rows, 3) of the logits x; p and stats are fp32 whatever x
 	// is. labels (int32) are below classes, which the host checks; below 0: none. Items: rows.

@@ -75,9 +75,9 @@ func TestGrids(t *testing.T) {
 		name      string
 		got, want int64
 	}{
-		{"nothing to do", int64(Find("add_f32").Blocks(0)), 1},
-		{"one element more than a block", int64(Find("add_f32").Blocks(2049)), 2},
-		{"very much", int64(Find("add_f32").Blocks(1 << 30)), maxBlocks},
+		{"nothing to do", int64(Find("home_f32").Blocks(0)), 1},
+		{"one element more than a block", int64(Find("home_f32").Blocks(2049)), 2},
+		{"very much", int64(Find("home_f32").Blocks(1 << 30)), maxBlocks},
 		{"check_loss", int64(Find("check_loss").Blocks(1 << 30)), 1},
 		{"tiles of the paper's LRN1", LRNTiles(128, 96, 55*55, 2), 128 * 95 * 2 * 2},
 		{"splits of conv1's bias", int64(BiasSplits(128, 96, 55*55)), 1024 / 96},

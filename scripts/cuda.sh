@@ -1,5 +1,6 @@
 #!/bin/sh
-# What a build with CUDA needs besides a C compiler: NVIDIA's headers, and trampolines (internal/gpu/link) to link with
+# What a build with CUDA needs besides a C compiler: NVIDIA's headers, and trampolines (internal/gpu/dynlib) to link
+# with.
 # instead of NVIDIA's libraries, which the program opens when it runs. No GPU, driver or library of NVIDIA's is needed
 # to build.
 #   cuda.sh fetch   headers of CUDA 12.9 and cuDNN 9.27 from Python wheels (700 MB to load, 10 MB kept) into the
@@ -17,7 +18,7 @@ cuda=12.9 compilers=12.9.86 cudnn=9.27.0.42
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/alexnet
 dir=$cache/cuda-$cuda
 root=$(cd "$(dirname "$0")/.." && pwd)
-link=$root/internal/gpu/link
+dynlib=$root/internal/gpu/dynlib
 
 fail() { echo "cuda: $1" >&2; exit 1; }
 
@@ -133,18 +134,18 @@ headers() {
 # trampolines: sets hash, of all that they and the headers are, and made, the folder of libcuda.a, libcublas.a and
 # libcudnn.a, which are the same file: gorgonia's packages ask for one or two of them each.
 trampolines() {
-	hash=$(cat "$include/cuda.h" "$include/cublas_api.h" "$include2/cudnn_version.h" "$link"/compat/* \
-		"$link"/trampoline/* | sha256sum | cut -c1-12)
+	hash=$(cat "$include/cuda.h" "$include/cublas_api.h" "$include2/cudnn_version.h" "$dynlib"/compat/* \
+		"$dynlib"/trampoline/* | sha256sum | cut -c1-12)
 	made=$root/build/cuda-link/$hash
 	[ ! -d "$made" ] || return 0
 	mkdir -p "$root/build/cuda-link"
 	tmp=$(mktemp -d "$root/build/cuda-link/new.XXXXXX")
 	trap 'rm -rf "$tmp"' EXIT
 	trap 'exit 130' INT TERM HUP
-	set -- "-I$link/compat" "-I$include" "-I$include2"
-	"$link/trampoline/functions.sh" $cc "$@" > "$tmp/functions.inc"
-	$cc -O2 -fPIC -Wall "$@" "-I$tmp" -c "$link/trampoline/resolve.c" -o "$tmp/resolve.o"
-	$cc "-I$tmp" -c "$link/trampoline/entry.S" -o "$tmp/entry.o"
+	set -- "-I$dynlib/compat" "-I$include" "-I$include2"
+	"$dynlib/trampoline/functions.sh" $cc "$@" > "$tmp/functions.inc"
+	$cc -O2 -fPIC -Wall "$@" "-I$tmp" -c "$dynlib/trampoline/resolve.c" -o "$tmp/resolve.o"
+	$cc "-I$tmp" -c "$dynlib/trampoline/entry.S" -o "$tmp/entry.o"
 	ar rcs "$tmp/libcuda.a" "$tmp/resolve.o" "$tmp/entry.o"
 	rm "$tmp"/*.o
 	ln -s libcuda.a "$tmp/libcublas.a"
@@ -166,7 +167,7 @@ env() {
 	esac
 	cat <<-SH
 		export ALEXNET_CUDA="$found"
-		export CGO_CFLAGS="${CGO_CFLAGS:--O2 -g} -I$link/compat -I$include -I$include2 -DALEXNET_HEADERS=0x$hash"
+		export CGO_CFLAGS="${CGO_CFLAGS:--O2 -g} -I$dynlib/compat -I$include -I$include2 -DALEXNET_HEADERS=0x$hash"
 		export CGO_LDFLAGS="${CGO_LDFLAGS:--O2 -g} -L$made"
 	SH
 }

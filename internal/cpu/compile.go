@@ -9,6 +9,7 @@ import (
 	"fmt"
 
 	"alexnet/internal/device"
+	"alexnet/internal/device/backend"
 )
 
 // value is a tensor of the program. Its gradient, where there is one, has the same layout.
@@ -69,29 +70,21 @@ type prepared struct{ forward, backward []step }
 // Compile makes a net of the program. Nothing is allocated for tensors.
 func (d *Device) Compile(prog device.Program) (device.Net, error) {
 	var n *Net
-	var err error
-	d.do(func() { n, err = compile(d, prog) })
-	if err != nil {
+	if err := d.attempt(func() (err error) { n, err = compile(d, prog); return err }); err != nil {
 		return nil, fmt.Errorf("%s: %w", d.name, err)
 	}
 	return n, nil
 }
 
 func compile(d *Device, prog device.Program) (*Net, error) {
-	if err := d.Supports(prog.Precision); err != nil {
-		return nil, err
-	}
-	if err := prog.Check(); err != nil {
-		return nil, err
-	}
 	params, ok := prog.Params.(*Params)
-	if !ok || params.dev != d {
-		return nil, fmt.Errorf("the program's parameters belong to another device")
+	own := ok && params.dev == d && !params.closed
+	if err := backend.CheckProgram(d, &prog, own, own && params.used); err != nil {
+		return nil, err
 	}
-	if prog.Train && params.used {
-		return nil, fmt.Errorf("a training program must be the first one compiled on its parameters")
-	}
-	c := newCompiler(&Net{dev: d, prog: prog, params: params, ops: make([]prepared, len(prog.Ops))})
+	c := newCompiler(&Net{
+		dev: d, prog: prog, params: params, ops: make([]prepared, len(prog.Ops)), guard: backend.NewGuard(d.name, prog),
+	})
 	if err := c.walk(); err != nil {
 		c.prims.destroy()
 		return nil, err
@@ -101,28 +94,15 @@ func compile(d *Device, prog device.Program) (*Net, error) {
 }
 
 func newCompiler(n *Net) *compiler {
-	c := &compiler{Net: n, backward: n.prog.Train || n.prog.InputGrad, fused: map[device.Spec]*lrn{}}
+	c := &compiler{Net: n, backward: backend.Gradients(&n.prog), fused: map[device.Spec]*lrn{}}
 	c.scratch = c.always(c.buffer(device.PurposeWorkspace, 0))
-	for i, info := range n.prog.Values {
-		c.values = append(c.values, &value{
-			name: info.Name, shape: info.Shape, kept: n.prog.Kept(device.Value(i)),
-			input: device.Value(i) == n.prog.Input.Value,
-		})
-	}
-	for _, spec := range n.prog.Ops {
-		for _, id := range spec.Base().In {
-			v := c.values[id]
-			if _, ok := spec.(*device.Send); ok {
-				v.sends++
-			} else {
-				v.reader = spec
-			}
-		}
-	}
 	half := n.prog.Precision == device.BF16
-	for _, v := range c.values {
-		v.wants = c.backward && (!v.input || n.prog.InputGrad)
-		v.half, v.halfGrad = half, half
+	for i, use := range backend.Uses(&n.prog) {
+		info := n.prog.Values[i]
+		c.values = append(c.values, &value{
+			name: info.Name, shape: info.Shape, kept: use.Kept, input: use.Input, sends: use.Sends, reader: use.Reader,
+			wants: use.Wants, half: half, halfGrad: half,
+		})
 	}
 	for _, spec := range n.prog.Ops {
 		c.widen(spec)
@@ -155,7 +135,7 @@ func (c *compiler) widen(spec device.Spec) {
 
 // walk compiles the ops forward, then back.
 func (c *compiler) walk() error {
-	c.stage()
+	c.planInput()
 	ops := make([]operation, len(c.prog.Ops))
 	for i, spec := range c.prog.Ops {
 		c.time, c.list = i, &c.ops[i].forward
@@ -171,7 +151,7 @@ func (c *compiler) walk() error {
 		if !c.backward {
 			break
 		}
-		c.time, c.list = 2*len(ops)-1-i, &c.ops[i].backward
+		c.time, c.list = backend.Walk(len(ops)).Backward(i), &c.ops[i].backward
 		if err := ops[i].backward(c); err != nil {
 			return fmt.Errorf("gradient of %s: %w", c.prog.Ops[i].Base().Name, err)
 		}
@@ -193,7 +173,7 @@ func (c *compiler) operation(spec device.Spec) operation {
 	case *device.Conv:
 		l := &layer{conv: s, weight: s.Weight, bias: s.Bias, act: s.Act, in: in, out: out}
 		l.sizes(c.prog.Rows)
-		if l.suitsWinograd(c.prog.Train) {
+		if l.suitsWinograd(c) {
 			return &winograd{layer: l}
 		}
 		return l
@@ -234,13 +214,16 @@ func (c *compiler) emit(s step) { *c.list = append(*c.list, s) }
 
 // buffer plans memory that is in use now.
 func (c *compiler) buffer(purpose string, bytes int) *buffer {
-	b := &buffer{purpose: purpose, bytes: int64(bytes), first: c.time, last: c.time}
+	b := &buffer{purpose: purpose, bytes: int64(bytes), life: backend.At(c.time)}
 	c.buffers = append(c.buffers, b)
 	return b
 }
 
 // always keeps a buffer out of reuse.
-func (c *compiler) always(b *buffer) *buffer { return b.use(-1).use(2 * len(c.prog.Ops)) }
+func (c *compiler) always(b *buffer) *buffer {
+	b.life = backend.Walk(len(c.prog.Ops)).Always()
+	return b
+}
 
 // settle fixes a value's layout if that is still open. Input is made in logical order or with channels last.
 func (c *compiler) settle(v *value, block int) {
@@ -312,8 +295,8 @@ func (v *value) takesMask() bool {
 // logical tells that the value's layout is the logical order.
 func (v *value) logical() bool { return v.block == 1 || v.pixels() == 1 && v.channels() == v.shape.C }
 
-// plain is the value in logical order, of bf16 or of floats, copied if need be.
-func (c *compiler) plain(v *value, half bool) *buffer {
+// readLogical is read of the value in logical order, of bf16 or of floats, copied if need be.
+func (c *compiler) readLogical(v *value, half bool) *buffer {
 	data := c.read(v)
 	if v.logical() && v.half == half {
 		return data
@@ -323,8 +306,9 @@ func (c *compiler) plain(v *value, half bool) *buffer {
 	return b
 }
 
-// plainGrad gives memory for v's gradient in logical order, and a function that emits what brings it into place.
-func (c *compiler) plainGrad(v *value) (b *buffer, done func()) {
+// writeLogicalGrad gives memory for v's gradient in logical order, and a function that emits what brings it into
+// place.
+func (c *compiler) writeLogicalGrad(v *value) (b *buffer, done func()) {
 	if v.logical() {
 		return c.writeGrad(v), func() {}
 	}

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"alexnet/internal/device"
+	"alexnet/internal/device/backend"
 )
 
 // Built tells that this build has the device; whether it runs, Available says.
@@ -57,10 +58,24 @@ func ISA() string {
 	return C.GoString(C.cpu_isa())
 }
 
+// options are what a device is opened with. With none it decides by itself; tests ask for what a processor or a small
+// net would pass over.
+type options struct {
+	// Winograd's algorithm wherever it can be, also where it does not pay.
+	winograd bool
+	// Convolutions take channels last on any processor, as oneDNN wants them of bf16 with AMX, and tiles.c runs in
+	// plain C where there are no tiles.
+	channelsLast bool
+	// In place of tileBytes.
+	tileBytes int
+}
+
 // Open makes devices "cpu", or "cpu:0", "cpu:1", .. that share the process's cores equally, each on its own part of
 // them. The number of cores is that of the process's affinity, of OMP_NUM_THREADS and of GOMAXPROCS, whichever is
 // least.
-func Open(devices int) ([]device.Device, error) {
+func Open(devices int) ([]device.Device, error) { return openAll(devices, options{}) }
+
+func openAll(devices int, o options) ([]device.Device, error) {
 	if devices < 1 {
 		return nil, fmt.Errorf("%d cpu devices", devices)
 	}
@@ -77,7 +92,7 @@ func Open(devices int) ([]device.Device, error) {
 		if devices > 1 {
 			name, own = fmt.Sprintf("cpu:%d", i), share(cores, i, devices)
 		}
-		d, err := open(name, own, devices > 1)
+		d, err := open(name, own, devices > 1, o)
 		if err != nil {
 			for _, opened := range all {
 				err = errors.Join(err, opened.Close())
@@ -127,6 +142,7 @@ func share(cores []int, i, n int) []int {
 // Device runs programs on some of the cores.
 type Device struct {
 	name    string
+	options options
 	threads int
 	engine  C.dnnl_engine_t
 	stream  C.dnnl_stream_t
@@ -134,8 +150,8 @@ type Device struct {
 	ended   chan struct{}
 }
 
-func open(name string, cores []int, pin bool) (*Device, error) {
-	d := &Device{name: name, threads: len(cores), queue: newQueue(), ended: make(chan struct{})}
+func open(name string, cores []int, pin bool, o options) (*Device, error) {
+	d := &Device{name: name, options: o, threads: len(cores), queue: newQueue(), ended: make(chan struct{})}
 	started := make(chan error)
 	go d.work(cores, pin, started)
 	if err := <-started; err != nil {
@@ -186,9 +202,9 @@ func (d *Device) execute(c *command) {
 	case begin:
 		c.net.begin(c.index)
 	case forward:
-		c.net.run(c.index, c.net.ops[c.index].forward)
+		c.net.run(c.index, false)
 	case backward:
-		c.net.run(c.index, c.net.ops[c.index].backward)
+		c.net.run(c.index, true)
 	case update:
 		c.net.update()
 	case fetch:
@@ -198,8 +214,24 @@ func (d *Device) execute(c *command) {
 	}
 }
 
-// do runs f on the worker, after all that was enqueued before, and waits for it.
-func (d *Device) do(f func()) { d.queue.wait(d.queue.put(command{kind: call, call: f})) }
+// do runs f on the worker, after all that was enqueued before, and waits for it. After Close it fails.
+func (d *Device) do(f func()) error {
+	number, ok := d.queue.put(command{kind: call, call: f})
+	if !ok {
+		return backend.ErrDeviceClosed
+	}
+	d.queue.wait(number)
+	return nil
+}
+
+// attempt is do for what may fail.
+func (d *Device) attempt(f func() error) error {
+	var failed error
+	if err := d.do(func() { failed = f() }); err != nil {
+		return err
+	}
+	return failed
+}
 
 // Name is "cpu" or "cpu:0".
 func (d *Device) Name() string { return d.name }

@@ -1,4 +1,4 @@
-// What Go calls: onednn.c wraps the library, kernels.c holds the loops of our own.
+// What Go calls: onednn.c wraps the library, the other files hold the loops of our own, an op each.
 #ifndef ALEXNET_CPU_H
 #define ALEXNET_CPU_H
 
@@ -87,7 +87,7 @@ void cpu_arena_free(void *p, int64_t bytes);
 typedef void (*cpu_part)(const void *args, int thread, int64_t begin, int64_t end);
 void cpu_parallel(cpu_part f, const void *args, int64_t n, int64_t align, int64_t cost);
 
-// ---- kernels.c: shapes are (rows, channels, pixels) in blocks: the element at row r, channel c, pixel p is
+// ---- The loops of our own. Shapes are (rows, channels, pixels) in blocks: the element at row r, channel c, pixel p is
 // data[r * row + (c/block * pixels + p) * block + c%block]; block 1 is NCHW, and one block of all channels NHWC,
 // "channels last". The channels of the last block that do not exist are zero. Numbers are floats or, with half, bf16;
 // sums and whatever is computed are floats.
@@ -201,13 +201,13 @@ typedef struct {
 	int phases;
 	int64_t kernel, shift; // of phases: the kernel and the padding as they were
 	int half, relu;
-	// set by cpu_winograd_plan
+	// set by cpu_winograd_set_blocking
 	int64_t tiles, chunk; // of a thread's scratch; rows of the batch that the weights' gradient takes at a time
 	int64_t points;       // floats of the weights at the points
 	int64_t convolve_floats, weights_floats; // of scratch
 } cpu_winograd;
 int cpu_winograd_runs(void); // on this processor
-void cpu_winograd_plan(cpu_winograd *w, int threads);
+void cpu_winograd_set_blocking(cpu_winograd *w, int threads);
 // cpu_winograd_points takes the weights to the points; turned: for the gradient of x, which is a convolution of that of
 // y.
 void cpu_winograd_points(const cpu_winograd *w, float *points, const float *weights, int turned);
@@ -223,12 +223,12 @@ void cpu_winograd_weights(const cpu_winograd *w, float *weights, float *bias, co
 typedef struct {
 	int64_t rows, groups, in, out; // channels of a group
 	int64_t height, width, out_height, out_width, taps, columns, pad; // the kernel: taps high, columns wide
-	int plain; // without the instructions, for tests
-	// set by cpu_tiles_plan
+	int portable; // without the instructions, for tests
+	// set by cpu_tiles_set_blocking
 	int64_t threads, chunk; // rows laid out at a time
 	int64_t scratch;        // bytes
 } cpu_tiles;
-void cpu_tiles_plan(cpu_tiles *t, int threads, int64_t bytes); // of a chunk, for each thread
+void cpu_tiles_set_blocking(cpu_tiles *t, int threads, int64_t bytes); // of a chunk, for each thread
 void cpu_tiles_weights(const cpu_tiles *t, float *weights, float *bias, const void *x, const void *dy, void *scratch);
 
 // cpu_fold makes channels of neighbouring pixels. x is bf16 of (rows, height, width, channels), y of (rows, out_height,
@@ -245,11 +245,13 @@ void cpu_fold_input(const cpu_fold *f, void *y, const void *x);
 void cpu_fold_weights(const cpu_fold *f, float *weights, const float *folded);
 
 // cpu_finite tells whether all of x is; cpu_update makes v = momentum v - decay lr w - lr g; w += v, and tells whether
-// w stayed finite. packed, if not NULL, gets w as bf16, of each two lines of so many numbers (a multiple of 16; n is
-// one of two lines) the numbers in turn.
+// w stayed finite. packed, if not NULL, gets w as bf16, of each two lines the numbers in turn.
+typedef struct {
+	int64_t n, line; // numbers, of all and of a line: a multiple of 16, and n one of two lines
+	float momentum, lr, decay;
+} cpu_sgd;
 int cpu_finite(const float *x, int64_t n);
-int cpu_update(float *w, float *v, const float *g, int64_t n, float momentum, float lr, float decay, void *packed,
-	int64_t line);
+int cpu_update(const cpu_sgd *s, float *w, float *v, const float *g, void *packed);
 
 // ---- probe.c: what the processor does at most, see device.Probe. half: in bf16, where cpu_bfloat16 has no objection;
 // 2: on tiles.

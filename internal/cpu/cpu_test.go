@@ -15,6 +15,7 @@ import (
 	"pgregory.net/rapid"
 
 	"alexnet/internal/device"
+	"alexnet/internal/device/backend"
 	"alexnet/internal/device/devicetest"
 	"alexnet/internal/reference"
 )
@@ -23,15 +24,37 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func openDevices(t testing.TB, n int) []device.Device {
 	t.Helper()
-	devs, err := Open(n) // built with the tag dnnl, a test binary that does not find oneDNN has failed
+	return openWith(t, n, options{})
+}
+
+func openWith(t testing.TB, n int, o options) []device.Device {
+	t.Helper()
+	devs, err := openAll(n, o) // built with the tag dnnl, a test binary that does not find oneDNN has failed
 	if err != nil {
 		t.Fatal(err)
 	}
 	return devicetest.CloseLater(t, devs)
 }
 
-func TestDevice(t *testing.T) {
-	devicetest.Run(t, func(t *testing.T, n int) []device.Device { return openDevices(t, n) })
+func TestDevice(t *testing.T) { testDevice(t, options{}) }
+
+func testDevice(t *testing.T, o options) {
+	devicetest.Run(t, func(t *testing.T, n int) []device.Device { return openWith(t, n, o) })
+}
+
+func TestHalf(t *testing.T) { testHalf(t, options{}) }
+
+func testHalf(t *testing.T, o options) {
+	if err := device.Supports(openWith(t, 1, o)[0], device.BF16); err != nil {
+		t.Skip(err)
+	}
+	devicetest.RunHalf(t, func(t *testing.T, n int) []device.Device { return openWith(t, n, o) }, true)
+}
+
+// testBoth runs the suite in fp32 and in bf16 on devices that were asked for something.
+func testBoth(t *testing.T, o options) {
+	t.Run("fp32", func(t *testing.T) { testDevice(t, o) })
+	t.Run("bf16", func(t *testing.T) { testHalf(t, o) })
 }
 
 // The same wherever Winograd's algorithm can be, also where it does not pay.
@@ -39,10 +62,28 @@ func TestWinograd(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes a minute")
 	}
-	winogradAlways = true
-	defer func() { winogradAlways = false }()
-	t.Run("fp32", TestDevice)
-	t.Run("bf16", TestHalf)
+	o := options{winograd: true}
+	seen := backwardSteps(newRig(t, openWith(t, 1, o)[0], narrow(1, true)).net)
+	if runsWinograd() && seen["*cpu.winogradWeights"] != 1 {
+		t.Errorf("conv2 of a net of one row runs %v", seen)
+	}
+	testBoth(t, o)
+}
+
+// runsWinograd tells that the processor has what winograd.c is compiled for.
+func runsWinograd() bool {
+	return cpu.X86.HasAVX512F && cpu.X86.HasAVX512BW && cpu.X86.HasAVX512VL && cpu.X86.HasAVX512DQ
+}
+
+// backwardSteps counts the kinds of steps that a net's gradients take.
+func backwardSteps(n *Net) map[string]int {
+	seen := map[string]int{}
+	for _, op := range n.ops {
+		for _, s := range op.backward {
+			seen[fmt.Sprintf("%T", s)]++
+		}
+	}
+	return seen
 }
 
 // The same with channels last, which oneDNN wants of bf16 with AMX, and, where there are no tiles, with tiles.c in
@@ -51,32 +92,17 @@ func TestChannelsLast(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes a minute")
 	}
-	chunk := tileChunk
-	lastAlways, tileChunk = true, 1
-	defer func() { lastAlways, tileChunk = false, chunk }()
-	d := openDevices(t, 1)[0]
+	o := options{channelsLast: true, tileBytes: 1}
+	d := openWith(t, 1, o)[0]
 	if device.Supports(d, device.BF16) == nil {
 		w := narrow(4, true)
 		w.Precision = device.BF16
-		seen := map[string]int{}
-		for _, op := range newRig(t, d, w).net.ops {
-			for _, s := range op.backward {
-				seen[fmt.Sprintf("%T", s)]++
-			}
-		}
+		seen := backwardSteps(newRig(t, d, w).net)
 		if seen["*cpu.tilesWeights"] != 2 || seen["*cpu.foldInput"] != 1 {
 			t.Errorf("conv1 and conv2 of a net in bf16 run %v", seen)
 		}
 	}
-	t.Run("fp32", TestDevice)
-	t.Run("bf16", TestHalf)
-}
-
-func TestHalf(t *testing.T) {
-	if err := device.Supports(openDevices(t, 1)[0], device.BF16); err != nil {
-		t.Skip(err)
-	}
-	devicetest.RunHalf(t, func(t *testing.T, n int) []device.Device { return openDevices(t, n) }, true)
+	testBoth(t, o)
 }
 
 func TestInt8(t *testing.T) {
@@ -206,7 +232,7 @@ func TestReorders(t *testing.T) {
 	// AVX-512 and AVX2 need no others; elsewhere oneDNN's convolutions may want the NCHW of the ops between them in yet
 	// another order, forward and back.
 	got, want := r.net.moves.Reorders-before, 2+4
-	winograd := cpu.X86.HasAVX512F && cpu.X86.HasAVX512BW && cpu.X86.HasAVX512VL && cpu.X86.HasAVX512DQ
+	winograd := runsWinograd()
 	if winograd {
 		want = 2 + 1 + 2*4
 	}
@@ -218,7 +244,7 @@ func TestReorders(t *testing.T) {
 	for _, m := range evaluation.Memory() {
 		// 49 floats for each pair of channels, 16 times 3 in conv1; in huge pages
 		points := winograd && m.Purpose == device.PurposePacked &&
-			m.Bytes == roundUp(4*49*(48*96+2*48*128+256*384+2*192*192+2*192*128), hugePage)
+			m.Bytes == backend.RoundUp(4*49*(48*96+2*48*128+256*384+2*192*192+2*192*128), hugePage)
 		if m.Purpose == device.PurposePacked && !points || m.Purpose == device.PurposeWeights {
 			t.Errorf("evaluation takes %d bytes more for %s", m.Bytes, m.Purpose)
 		}
@@ -330,8 +356,8 @@ func TestPack(t *testing.T) {
 		for range rapid.IntRange(1, 20).Draw(t, "buffers") {
 			first := rapid.IntRange(0, 20).Draw(t, "first")
 			a.buffers = append(a.buffers, &buffer{
-				bytes: rapid.Int64Range(1, 200000).Draw(t, "bytes"), first: first,
-				last: first + rapid.IntRange(0, 10).Draw(t, "more"),
+				bytes: rapid.Int64Range(1, 200000).Draw(t, "bytes"),
+				life:  backend.Life{First: first, Last: first + rapid.IntRange(0, 10).Draw(t, "more")},
 			})
 		}
 		a.pack()
@@ -340,8 +366,8 @@ func TestPack(t *testing.T) {
 				t.Errorf("buffer at %d of %d bytes in an arena of %d", x.offset, x.bytes, a.bytes)
 			}
 			for _, y := range a.buffers[:i] {
-				if x.first <= y.last && y.first <= x.last && x.offset < y.offset+y.bytes && y.offset < x.offset+
-					x.bytes {
+				if x.life.First <= y.life.Last && y.life.First <= x.life.Last &&
+					x.offset < y.offset+y.bytes && y.offset < x.offset+x.bytes {
 					t.Errorf("%+v and %+v share memory", x, y)
 				}
 			}

@@ -4,11 +4,11 @@
 // eight on AVX2, all of them for bf16 with AMX), and everything between them, normalisation, pooling, activations,
 // works on that layout as it is, so that values are copied only where two neighbours really disagree. oneDNN does the
 // matrix products and the convolutions for which Winograd's algorithm (winograd.c) is not available or does not pay,
-// but for their weights' gradients with AMX (tiles.c); the rest are this package's own loops (kernels.c), because that
-// is where passes over memory can be saved: normalisation and pooling run row by row as one op, the mask of ReLU's
-// gradient is applied by whoever writes the gradient, dropout draws its masks again instead of storing them. Weights,
-// momentum and gradients live in the layout that the gradient of the weights is written in; where an op wants the
-// weights differently it gets a packed copy, made again when they have changed.
+// but for their weights' gradients with AMX (tiles.c); the rest are this package's own loops, one op a file, because
+// that is where passes over memory can be saved: normalisation and pooling run row by row as one op, the mask of
+// ReLU's gradient is applied by whoever writes the gradient, dropout draws its masks again instead of storing them.
+// Weights, momentum and gradients live in the layout that the gradient of the weights is written in; where an op wants
+// the weights differently it gets a packed copy, made again when they have changed.
 //
 // Each device owns one worker: a goroutine locked to its thread, the only caller of oneDNN for that device, fed by a
 // queue. With several devices the cores are shared equally and each worker, with its team of OpenMP threads, stays on

@@ -113,9 +113,6 @@ func (l *layer) window() {
 	}
 }
 
-// lastAlways is for tests: convolutions take channels last on any processor.
-var lastAlways bool
-
 // choose lets oneDNN choose layouts of input and output; where its choice is none of ours, both are in logical order.
 func (l *layer) choose(c *compiler) (out int, err error) {
 	d := c.dev
@@ -123,7 +120,7 @@ func (l *layer) choose(c *compiler) (out int, err error) {
 		return 1, l.product(d)
 	}
 	tries := []C.dnnl_format_tag_t{C.dnnl_format_tag_any, C.dnnl_abcd}
-	if lastAlways {
+	if d.options.channelsLast {
 		tries[0] = C.dnnl_acdb
 	}
 	for _, tag := range tries {
@@ -197,7 +194,7 @@ func (l *layer) blockOf(v *value) int {
 // wants is the weight's layout: a training program's as its gradient is written.
 func (l *layer) wants(c *compiler) (wants C.cpu_desc, err error) {
 	if c.prog.Train {
-		if l.tiled() {
+		if l.tiled(c) {
 			return l.tilesWants()
 		}
 		var pd C.dnnl_primitive_desc_t
@@ -209,21 +206,21 @@ func (l *layer) wants(c *compiler) (wants C.cpu_desc, err error) {
 		return wants, nil
 	}
 	if l.half() { // the op reads a packed copy in any case, for the weights themselves are floats
-		return l.plain()
+		return l.logicalWeights()
 	}
 	C.cpu_wants(l.hint, C.dnnl_query_weights_md, &wants)
 	return wants, nil
 }
 
-// plain describes the weight in logical order.
-func (l *layer) plain() (md C.cpu_desc, err error) {
+// logicalWeights describes the weight in logical order.
+func (l *layer) logicalWeights() (md C.cpu_desc, err error) {
 	tag := map[int]C.dnnl_format_tag_t{2: C.dnnl_ab, 4: C.dnnl_abcd, 5: C.dnnl_abcde}[len(l.kernel)]
 	return md, tensor(&md, l.kernel, tag, false)
 }
 
 // layouts settles those of the parameters.
 func (l *layer) layouts(c *compiler, wants C.cpu_desc) error {
-	plain, err := l.plain()
+	logical, err := l.logicalWeights()
 	if err != nil {
 		return err
 	}
@@ -232,7 +229,7 @@ func (l *layer) layouts(c *compiler, wants C.cpu_desc) error {
 		return err
 	}
 	l.weights, l.biases = c.params.params[l.weight], c.params.params[l.bias]
-	c.params.settle(l.weights, plain, wants)
+	c.params.settle(l.weights, logical, wants)
 	c.params.settle(l.biases, flat, flat)
 	if c.prog.Train {
 		c.params.train(l.weights)
@@ -323,7 +320,7 @@ func (l *layer) parts(all *buffer, f func(v *value, joined endpoint)) {
 }
 
 func (l *layer) backward(c *compiler) error {
-	g := l.masked(c)
+	g := l.undoActivation(c)
 	if c.prog.Train {
 		if err := l.backwardWeights(c, g); err != nil {
 			return err
@@ -340,8 +337,8 @@ func (l *layer) wanted() bool {
 	return slices.ContainsFunc(l.in, func(v *value) bool { return v.wants })
 }
 
-// masked is the gradient before the activation: in place, unless somebody wants to see the one behind it.
-func (l *layer) masked(c *compiler) *buffer {
+// undoActivation gives the gradient before the activation: in place, unless somebody wants to see the one behind it.
+func (l *layer) undoActivation(c *compiler) *buffer {
 	g := c.readGrad(l.out)
 	if l.act == device.Linear || l.out.masked {
 		return g
@@ -357,7 +354,7 @@ func (l *layer) masked(c *compiler) *buffer {
 }
 
 func (l *layer) backwardWeights(c *compiler, g *buffer) error {
-	if l.tiled() {
+	if l.tiled(c) {
 		l.backwardTiles(c, g)
 		return nil
 	}

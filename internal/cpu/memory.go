@@ -7,26 +7,26 @@ import "C"
 
 import (
 	"fmt"
-	"slices"
 	"sync/atomic"
 	"unsafe"
 
 	"alexnet/internal/device"
+	"alexnet/internal/device/backend"
 )
 
 // buffer is a piece of an arena. Times are places in the walk forward and back: buffers that are never in use at the
 // same time share memory.
 type buffer struct {
-	purpose     string
-	bytes       int64
-	first, last int
-	offset      int64          // in the arena
-	data        unsafe.Pointer // after Alloc
+	purpose string
+	bytes   int64
+	life    backend.Life
+	offset  int64          // in the arena
+	data    unsafe.Pointer // after Alloc
 }
 
 // use notes that the buffer holds something at that time.
 func (b *buffer) use(time int) *buffer {
-	b.first, b.last = min(b.first, time), max(b.last, time)
+	b.life.Extend(time)
 	return b
 }
 
@@ -48,8 +48,6 @@ const (
 	hugePage = 2 << 20
 	line     = 64 // bytes of the widest vector and of a line of the cache
 )
-
-func roundUp(n, to int64) int64 { return (n + to - 1) / to * to }
 
 // arenas plans one arena for each purpose.
 func arenas(buffers []*buffer) []*arena {
@@ -73,36 +71,27 @@ func arenas(buffers []*buffer) []*arena {
 	return all
 }
 
-// pack gives each buffer, the largest first, the lowest place that is free all the time it is in use.
+// pack finds each buffer a place.
 func (a *arena) pack() {
-	largest := slices.Clone(a.buffers)
-	slices.SortStableFunc(largest, func(x, y *buffer) int { return int(y.bytes - x.bytes) })
-	var placed []*buffer // by offset
-	for _, b := range largest {
-		align := int64(line)
-		if b.bytes >= 16*page {
-			align = page
-		}
-		b.offset = 0
-		for _, p := range placed {
-			if b.last < p.first || p.last < b.first {
-				continue
-			}
-			if b.offset+b.bytes <= p.offset {
-				break
-			}
-			b.offset = max(b.offset, roundUp(p.offset+p.bytes, align))
-		}
-		at, _ := slices.BinarySearchFunc(placed, b.offset, func(p *buffer, offset int64) int {
-			return int(p.offset - offset)
-		})
-		placed = slices.Insert(placed, at, b)
-		a.bytes = max(a.bytes, b.offset+b.bytes)
+	pieces := make([]backend.Piece, len(a.buffers))
+	for i, b := range a.buffers {
+		pieces[i] = backend.Piece{Bytes: b.bytes, Life: b.life}
 	}
-	a.bytes = roundUp(a.bytes, page)
+	a.bytes = backend.RoundUp(backend.Pack(pieces, alignment), page)
 	if a.bytes >= hugePage {
-		a.bytes = roundUp(a.bytes, hugePage)
+		a.bytes = backend.RoundUp(a.bytes, hugePage)
 	}
+	for i, b := range a.buffers {
+		b.offset = pieces[i].Offset
+	}
+}
+
+// alignment is what a buffer of so many bytes begins at a multiple of.
+func alignment(bytes int64) int64 {
+	if bytes >= 16*page {
+		return page
+	}
+	return line
 }
 
 // arenaBytes counts what all arenas of the process hold now: tests compare it with the plans.

@@ -6,12 +6,12 @@ package cpu
 import "C"
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"unsafe"
 
 	"alexnet/internal/device"
+	"alexnet/internal/device/backend"
 )
 
 // Net is a compiled program. Fields below the line belong to the worker.
@@ -30,11 +30,10 @@ type Net struct {
 	staged  int // calls of Stage
 	tickets [2]ticket
 	fetched int // calls of Fetch
+	guard   *backend.Guard
 
 	// ----
 
-	ready  bool  // allocated
-	err    error // the first failure; written with the queue's lock
 	pass   device.Pass
 	labels []int32
 	finite bool // the loss, in this pass
@@ -63,11 +62,11 @@ type ticket struct {
 // Wait returns when the data is there.
 func (t *ticket) Wait() error {
 	t.net.dev.queue.wait(t.number)
-	return t.net.failure()
+	return t.net.guard.Err()
 }
 
-// stage plans the upload slots and the input value.
-func (c *compiler) stage() {
+// planInput plans the upload slots and the input value.
+func (c *compiler) planInput() {
 	c.time = -1
 	in := c.prog.Input
 	v := c.values[in.Value]
@@ -108,18 +107,17 @@ func (c *compiler) addStaging() {
 func (n *Net) Memory() device.MemoryPlan { return slices.Clone(n.plan) }
 
 // Alloc takes it.
-func (n *Net) Alloc() (err error) {
-	n.dev.do(func() { err = n.alloc() })
-	if err != nil {
+func (n *Net) Alloc() error {
+	if err := n.guard.Alloc(); err != nil {
+		return err
+	}
+	if err := n.dev.attempt(n.alloc); err != nil {
 		return fmt.Errorf("%s: %w", n.dev.name, err)
 	}
 	return nil
 }
 
 func (n *Net) alloc() error {
-	if n.ready {
-		return errors.New("allocated twice")
-	}
 	if err := n.params.alloc(); err != nil {
 		return err
 	}
@@ -134,7 +132,7 @@ func (n *Net) alloc() error {
 	for _, p := range n.posts {
 		p.offer()
 	}
-	n.ready = true
+	n.guard.Allocated()
 	return nil
 }
 
@@ -163,10 +161,23 @@ func (n *Net) fillStaging() {
 
 // Stage returns a slot.
 func (n *Net) Stage() *device.Batch {
+	if !n.guard.Ready("stage") {
+		return nil
+	}
 	s := &n.slots[n.staged&1]
 	n.staged++
 	n.dev.queue.wait(s.begun)
 	return s.batch
+}
+
+// enqueue puts a command into the device's queue, and gives its number.
+func (n *Net) enqueue(what string, c command) uint64 {
+	c.net = n
+	number, ok := n.dev.queue.put(c)
+	if !ok {
+		n.guard.Fail(what, backend.ErrDeviceClosed)
+	}
+	return number
 }
 
 // copyPass copies what the slices hold, into slices that are there.
@@ -178,92 +189,92 @@ func copyPass(dst *device.Pass, src *device.Pass) {
 
 // Begin starts a pass.
 func (n *Net) Begin(b *device.Batch, pass device.Pass) {
+	if b == nil || b != n.slots[b.Slot()].batch {
+		n.enqueue("begin", command{kind: begin, index: -1})
+		return
+	}
 	s := &n.slots[b.Slot()]
 	n.dev.queue.wait(s.begun) // else the pass of that Begin would be lost
 	copyPass(&s.pass, &pass)
-	s.begun = n.dev.queue.put(command{kind: begin, net: n, index: b.Slot()})
+	s.begun = n.enqueue("begin", command{kind: begin, index: b.Slot()})
 }
 
 // Forward runs an op.
-func (n *Net) Forward(op int) { n.dev.queue.put(command{kind: forward, net: n, index: op}) }
+func (n *Net) Forward(op int) { n.enqueue("forward", command{kind: forward, index: op}) }
 
 // Backward runs its gradient.
-func (n *Net) Backward(op int) { n.dev.queue.put(command{kind: backward, net: n, index: op}) }
+func (n *Net) Backward(op int) { n.enqueue("backward", command{kind: backward, index: op}) }
 
 // Update changes the parameters.
-func (n *Net) Update() { n.dev.queue.put(command{kind: update, net: n}) }
+func (n *Net) Update() { n.enqueue("update", command{kind: update}) }
 
 // Fetch reads a value or its gradient.
 func (n *Net) Fetch(v device.Value, grad bool, dst []float32) device.Ticket {
 	t := &n.tickets[n.fetched&1]
 	n.fetched++
-	t.net, t.number = n, n.dev.queue.put(command{kind: fetch, net: n, index: int(v), grad: grad, data: dst})
+	t.net, t.number = n, n.enqueue("fetch", command{kind: fetch, index: int(v), grad: grad, data: dst})
 	return t
 }
 
 // Store writes a value or its gradient.
 func (n *Net) Store(v device.Value, grad bool, src []float32) {
-	n.dev.queue.put(command{kind: store, net: n, index: int(v), grad: grad, data: slices.Clone(src)})
+	n.enqueue("store", command{kind: store, index: int(v), grad: grad, data: slices.Clone(src)})
 }
 
 // Sync waits for all that was enqueued.
 func (n *Net) Sync() error {
 	n.dev.queue.waitAll()
-	return n.failure()
+	return n.guard.Sync()
 }
 
 // Close frees the net's memory.
 func (n *Net) Close() error {
-	n.dev.do(func() {
-		n.prims.destroy()
-		freeAll(n.arenas)
-		if n.err == nil {
-			n.fail("close", errors.New("the net is closed"))
+	var again error
+	err := n.dev.do(func() {
+		if again = n.guard.Close(); again == nil {
+			n.prims.destroy()
+			freeAll(n.arenas)
 		}
 	})
-	return nil
-}
-
-func (n *Net) failure() error {
-	n.dev.queue.mu.Lock()
-	defer n.dev.queue.mu.Unlock()
-	return n.err
-}
-
-// fail notes the first failure.
-func (n *Net) fail(op string, err error) {
-	n.dev.queue.mu.Lock()
-	defer n.dev.queue.mu.Unlock()
-	if n.err == nil {
-		n.err = &device.OpError{Device: n.dev.name, Op: op, Err: err}
+	if err != nil {
+		return fmt.Errorf("%s: %w", n.dev.name, err)
 	}
+	return again
 }
 
 // run runs the steps of an op; once the net has failed, only what other devices wait for.
-func (n *Net) run(op int, steps []step) {
+func (n *Net) run(op int, backward bool) {
+	if !n.guard.Op(op, backward) && !n.guard.Owes(op, backward) {
+		return
+	}
+	steps := n.ops[op].forward
+	if backward {
+		steps = n.ops[op].backward
+	}
 	for _, s := range steps {
-		if n.err != nil {
+		if n.guard.Err() != nil {
 			if a, ok := s.(abandoner); ok {
 				a.abandon(n)
 			}
 		} else if err := s.run(n); err != nil {
-			n.fail(n.prog.Ops[op].Base().Name, err)
+			n.guard.Fail(n.prog.Ops[op].Base().Name, err)
 		}
 	}
 }
 
-// begin reads a slot and makes the input.
+// begin reads a slot and makes the input; slot -1 is none of the net's.
 func (n *Net) begin(i int) {
-	if n.err != nil {
+	batches := [2]*device.Batch{n.slots[0].batch, n.slots[1].batch}
+	if i < 0 {
+		n.guard.Begin(batches, nil, nil)
 		return
 	}
 	s := &n.slots[i]
-	copyPass(&n.pass, &s.pass)
-	n.finite = true
-	if err := n.prog.CheckPass(s.batch, &n.pass); err != nil {
-		n.fail("begin", err)
+	if !n.guard.Begin(batches, s.batch, &s.pass) {
 		return
 	}
+	copyPass(&n.pass, &s.pass)
+	n.finite = true
 	copy(n.labels, s.batch.Labels)
 	n.moves.Upload += n.uploadBytes()
 	b := s.batch
@@ -273,32 +284,25 @@ func (n *Net) begin(i int) {
 		(*C.int32_t)(&b.Crop[0][0]), (*C.uint8_t)(unsafe.Pointer(&b.Flip[0])), (*C.float)(&b.Color[0][0]))
 }
 
-// tensor finds what a Fetch or Store means.
-func (n *Net) tensor(c *command) (endpoint, error) {
-	if c.index < 0 || c.index >= len(n.values) {
-		return endpoint{}, fmt.Errorf("value %d of %d", c.index, len(n.values))
+// tensor finds what a Fetch or Store means; false after a failure.
+func (n *Net) tensor(what string, c *command) (e endpoint, ok bool) {
+	if !n.guard.Value(what, device.Value(c.index)) {
+		return e, false
 	}
 	v := n.values[c.index]
 	b, half := v.data, v.half
 	if c.grad {
 		b, half = v.grad, v.halfGrad
 	}
-	if b == nil || !v.kept && !v.input {
-		return endpoint{}, fmt.Errorf("%s is not kept", v.name)
+	if !n.guard.Tensor(what, device.Value(c.index), c.grad, b != nil, len(c.data)) {
+		return e, false
 	}
-	if len(c.data) < n.pass.Rows*v.shape.Len() {
-		return endpoint{}, fmt.Errorf("%d numbers for %d rows of %v", len(c.data), n.pass.Rows, v.shape)
-	}
-	return whole(b, v.shape, v.block, half), nil
+	return whole(b, v.shape, v.block, half), true
 }
 
 func (n *Net) fetch(c *command) {
-	if n.err != nil {
-		return
-	}
-	e, err := n.tensor(c)
-	if err != nil {
-		n.fail("fetch", err)
+	e, ok := n.tensor("fetch", c)
+	if !ok {
 		return
 	}
 	n.private, n.logical = e.view, whole(nil, e.shape, 1, false).view
@@ -306,12 +310,8 @@ func (n *Net) fetch(c *command) {
 }
 
 func (n *Net) store(c *command) {
-	if n.err != nil {
-		return
-	}
-	e, err := n.tensor(c)
-	if err != nil {
-		n.fail("store", err)
+	e, ok := n.tensor("store", c)
+	if !ok {
 		return
 	}
 	n.private, n.logical = e.view, whole(nil, e.shape, 1, false).view

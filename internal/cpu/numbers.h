@@ -2,6 +2,9 @@
 // attributes of functions. Loops that the compiler turns into vector code are compiled once per instruction set
 // (CLONES); the processor picks when the program is loaded. Loops over bf16 (HALF) run only on processors that have it:
 // see cpu_bfloat16.
+#ifndef ALEXNET_NUMBERS_H
+#define ALEXNET_NUMBERS_H
+
 #include "cpu.h"
 
 #include <string.h>
@@ -21,6 +24,17 @@
 
 INLINE int64_t min64(int64_t a, int64_t b) { return a < b ? a : b; }
 INLINE int64_t max64(int64_t a, int64_t b) { return a > b ? a : b; }
+
+// Loops are written once, over load and store, as functions of a range whose last argument half is a constant: BOTH
+// makes of one a job on floats and one on bf16, RUN chooses between them and spreads the range over the team.
+#define BOTH(name) \
+	CLONES static void name##_floats(const void *args, int thread, int64_t begin, int64_t end) { \
+		name(args, thread, begin, end, 0); \
+	} \
+	HALF static void name##_halves(const void *args, int thread, int64_t begin, int64_t end) { \
+		name(args, thread, begin, end, 1); \
+	}
+#define RUN(name, half, ...) cpu_parallel((half) ? name##_halves : name##_floats, __VA_ARGS__)
 
 // ---- numbers in memory: float, or (half) bf16, the upper half of a float
 
@@ -44,8 +58,16 @@ INLINE void store(void *p, int64_t i, float x, const int half) {
 	((uint16_t *)p)[i] = (uint16_t)((u + 0x7fff + (u >> 16 & 1)) >> 16);
 }
 
-// place is where number i lies.
-INLINE void *place(const void *p, int64_t i, const int half) { return (char *)p + i * (half ? 2 : 4); }
+// magnitude is the bit pattern without sign: a number is finite where it is below that of infinity.
+INLINE uint32_t magnitude(float x) {
+	uint32_t u;
+	memcpy(&u, &x, sizeof u);
+	return u & 0x7fffffff;
+}
+enum { INFINITE = 0x7f800000 };
+
+// address is where number i lies.
+INLINE void *address(const void *p, int64_t i, const int half) { return (char *)p + i * (half ? 2 : 4); }
 
 // ---- vectors of a block's channels
 
@@ -96,3 +118,22 @@ VECTORS(16)
 #undef VECTORS
 INLINE floats_1 load_1(const void *p, int64_t i, const int half) { return (floats_1){load(p, i, half)}; }
 INLINE void store_1(void *p, int64_t i, floats_1 x, const int half) { store(p, i, x[0], half); }
+
+// map is the maps of a row as loops over vectors of their channels see them.
+typedef struct {
+	void *data;
+	int64_t pixel, vector; // numbers from one pixel to the next, and from one vector of a pixel's channels to the next
+	int half;              // a constant, as elsewhere
+} map;
+
+INLINE map floats_map(const void *data) { return (map){.data = (void *)data}; }
+INLINE map halves_map(const void *data) { return (map){.data = (void *)data, .half = 1}; }
+
+// Names in the files that are included once for each number of lanes, LANES.
+#define NAME_(name, lanes) name##_##lanes
+#define NAME(name, lanes) NAME_(name, lanes)
+#define FLOATS NAME(floats, LANES)
+#define INTS NAME(ints, LANES)
+#define BYTES NAME(bytes, LANES)
+
+#endif

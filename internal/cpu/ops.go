@@ -149,7 +149,7 @@ type dropout struct {
 }
 
 func (o *dropout) forward(c *compiler) error {
-	x := c.plain(o.in, o.in.half)
+	x := c.readLogical(o.in, o.in.half)
 	c.settle(o.out, 1)
 	o.masks = o.in.takesMask()
 	// Tanh's gradient needs its own output; in training, where that became 0 the gradient is 0 as well.
@@ -184,7 +184,7 @@ func (o *dropout) backward(c *compiler) error {
 	if o.in.private() && o.in.block == 1 && !o.out.kept {
 		o.in.grad = dy
 	}
-	dx, done := c.plainGrad(o.in)
+	dx, done := c.writeLogicalGrad(o.in)
 	if o.masks {
 		// Behind a ReLU the output is positive exactly where the unit was active and not dropped.
 		factor := float32(1)
@@ -242,7 +242,7 @@ func (s *drop) run(n *Net) error {
 type loss struct{ in, out, stats *value }
 
 func (o *loss) forward(c *compiler) error {
-	x := c.plain(o.in, false)
+	x := c.readLogical(o.in, false)
 	c.settle(o.out, 1)
 	c.settle(o.stats, 1)
 	p, stats := c.always(c.write(o.out)), c.always(c.write(o.stats))
@@ -255,7 +255,7 @@ func (o *loss) backward(c *compiler) error {
 	if !o.in.wants {
 		return nil
 	}
-	dx, done := c.plainGrad(o.in)
+	dx, done := c.writeLogicalGrad(o.in)
 	c.emit(&softmaxBackward{
 		dx: dx, half: o.in.halfGrad, p: c.read(o.out), rows: c.prog.Rows, classes: o.in.shape.Len(),
 	})

@@ -6,12 +6,12 @@ package cpu
 import "C"
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"unsafe"
 
 	"alexnet/internal/device"
+	"alexnet/internal/device/backend"
 )
 
 // Params are weights, momentum and gradients. The first program that uses a parameter settles its layout: the one in
@@ -21,6 +21,7 @@ type Params struct {
 	specs   []device.ParamSpec
 	params  []*param
 	used    bool // by a compiled program
+	closed  bool
 	arenas  []*arena
 	pending []*buffer // planned by the program that is being compiled
 	prims   primitives
@@ -29,10 +30,11 @@ type Params struct {
 type param struct {
 	spec                       device.ParamSpec
 	settled                    bool
-	plain, layout              C.cpu_desc // logical order; private order
+	logical, layout            C.cpu_desc // in logical order; as it is here
 	weight, momentum, gradient *buffer    // in the private order
 	version                    uint64     // of the weight: grows when it changes
 	packed                     []*packed
+	sgd                        C.cpu_sgd // of its update, here so that a step allocates nothing
 	int8                       *quantize // makes its int8 copy; nil: no program reads one
 }
 
@@ -49,12 +51,15 @@ type packed struct {
 // NewParams declares parameters.
 func (d *Device) NewParams(specs []device.ParamSpec) (device.Params, error) {
 	p := &Params{dev: d, specs: slices.Clone(specs)}
+	if d.queue.isClosed() {
+		return nil, fmt.Errorf("%s: %w", d.name, backend.ErrDeviceClosed)
+	}
+	if err := backend.CheckSpecs(specs); err != nil {
+		return nil, fmt.Errorf("%s: %w", d.name, err)
+	}
 	for _, s := range specs {
-		if s.Len() < 1 || len(s.Shape) < 1 {
-			return nil, fmt.Errorf("%s: parameter %s of shape %v", d.name, s.Name, s.Shape)
-		}
 		q := &param{spec: s, version: 1}
-		if err := tensor(&q.plain, []int{s.Len()}, C.dnnl_a, false); err != nil {
+		if err := tensor(&q.logical, []int{s.Len()}, C.dnnl_a, false); err != nil {
 			return nil, fmt.Errorf("%s: %s: %w", d.name, s.Name, err)
 		}
 		p.params = append(p.params, q)
@@ -65,12 +70,13 @@ func (d *Device) NewParams(specs []device.ParamSpec) (device.Params, error) {
 // Specs are those that NewParams was given.
 func (p *Params) Specs() []device.ParamSpec { return p.specs }
 
-// settle fixes parameter q's layout, if no program did so before; plain describes the same dimensions in logical order.
-func (p *Params) settle(q *param, plain, layout C.cpu_desc) {
+// settle fixes parameter q's layout, if no program did so before; logical describes the same dimensions in logical
+// order.
+func (p *Params) settle(q *param, logical, layout C.cpu_desc) {
 	if q.settled {
 		return
 	}
-	q.settled, q.plain, q.layout = true, plain, layout
+	q.settled, q.logical, q.layout = true, logical, layout
 	q.weight = p.plan(device.PurposeWeights, q.layout)
 }
 
@@ -185,7 +191,7 @@ func (q *param) paired() *packed {
 // the program asked for.
 func (p *Params) planned(train bool) []*arena {
 	for _, q := range p.params {
-		p.settle(q, q.plain, q.plain)
+		p.settle(q, q.logical, q.logical)
 		if train {
 			p.train(q)
 		}
@@ -204,15 +210,18 @@ func (p *Params) alloc() error {
 	return p.prims.bind(p.dev)
 }
 
-func (p *Params) tensor(id device.Param, part device.Part) (*param, *buffer, error) {
-	if int(id) < 0 || int(id) >= len(p.params) {
-		return nil, nil, fmt.Errorf("%s: parameter %d of %d", p.dev.name, id, len(p.params))
+// tensor finds a part of a parameter, of which the caller means n numbers.
+func (p *Params) tensor(id device.Param, part device.Part, n int) (*param, *buffer, error) {
+	if p.closed {
+		return nil, nil, backend.ErrParamsClosed
+	}
+	if err := backend.CheckParam(p.specs, id, n); err != nil {
+		return nil, nil, err
 	}
 	q := p.params[id]
 	b := [...]*buffer{q.weight, q.momentum, q.gradient}[part]
 	if b == nil || b.data == nil {
-		return nil, nil, fmt.Errorf("%s: %s has no %v: no program that was allocated uses it so", p.dev.name,
-			q.spec.Name, part)
+		return nil, nil, backend.NoPart(q.spec, part)
 	}
 	return q, b, nil
 }
@@ -227,36 +236,41 @@ func (p *Params) Store(id device.Param, part device.Part, src []float32) error {
 	return p.convert(id, part, src, true)
 }
 
-func (p *Params) convert(id device.Param, part device.Part, host []float32, store bool) (err error) {
-	p.dev.do(func() {
-		q, b, e := p.tensor(id, part)
-		if err = e; err != nil {
-			return
-		}
-		if len(host) != q.spec.Len() {
-			err = fmt.Errorf("%s: %s has %d numbers, not %d", p.dev.name, q.spec.Name, q.spec.Len(), len(host))
-			return
+func (p *Params) convert(id device.Param, part device.Part, host []float32, store bool) error {
+	err := p.dev.attempt(func() error {
+		q, b, err := p.tensor(id, part, len(host))
+		if err != nil {
+			return err
 		}
 		logical := unsafe.Pointer(unsafe.SliceData(host))
-		if store {
-			err = status(C.cpu_convert(p.dev.engine, p.dev.stream, &q.plain, logical, &q.layout, b.data))
-			if part == device.Weight {
-				q.version++
-			}
-		} else {
-			err = status(C.cpu_convert(p.dev.engine, p.dev.stream, &q.layout, b.data, &q.plain, logical))
+		if !store {
+			return status(C.cpu_convert(p.dev.engine, p.dev.stream, &q.layout, b.data, &q.logical, logical))
 		}
+		if part == device.Weight {
+			q.version++
+		}
+		return status(C.cpu_convert(p.dev.engine, p.dev.stream, &q.logical, logical, &q.layout, b.data))
 	})
-	return err
+	if err != nil {
+		return fmt.Errorf("%s: %w", p.dev.name, err)
+	}
+	return nil
 }
 
 // Close frees the memory.
 func (p *Params) Close() error {
-	p.dev.do(func() {
+	err := p.dev.attempt(func() error {
+		if p.closed {
+			return backend.ErrParamsClosed
+		}
 		p.prims.destroy()
 		freeAll(p.arenas)
-		p.arenas = nil
+		p.arenas, p.closed = nil, true
+		return nil
 	})
+	if err != nil {
+		return fmt.Errorf("%s: %w", p.dev.name, err)
+	}
 	return nil
 }
 
@@ -307,11 +321,7 @@ func (s *quantize) run(n *Net) error {
 
 // update: see device.Net.
 func (n *Net) update() {
-	if n.err != nil {
-		return
-	}
-	if !n.prog.Train {
-		n.fail("update", errors.New("the program does not train"))
+	if !n.guard.Update() {
 		return
 	}
 	var bad []string
@@ -328,7 +338,7 @@ func (n *Net) update() {
 		bad = n.apply()
 	}
 	if bad != nil {
-		n.fail("update", &device.NonFiniteError{Device: n.dev.name, Step: n.pass.Step, Tensors: bad})
+		n.guard.Fail("update", &device.NonFiniteError{Device: n.dev.name, Step: n.pass.Step, Tensors: bad})
 	}
 }
 
@@ -341,12 +351,15 @@ func (n *Net) apply() (bad []string) {
 			continue
 		}
 		var pairs unsafe.Pointer
-		line, k := 0, q.paired()
-		if k != nil {
-			pairs, line = k.data.data, k.line
+		q.sgd = C.cpu_sgd{
+			n: C.int64_t(q.weight.bytes / 4), momentum: C.float(n.pass.Momentum), lr: C.float(lr),
+			decay: C.float(n.pass.Decay[id]),
 		}
-		ok := C.cpu_update(q.weight.floats(), q.momentum.floats(), q.gradient.floats(), C.int64_t(q.weight.bytes/4),
-			C.float(n.pass.Momentum), C.float(lr), C.float(n.pass.Decay[id]), pairs, C.int64_t(line))
+		k := q.paired()
+		if k != nil {
+			pairs, q.sgd.line = k.data.data, C.int64_t(k.line)
+		}
+		ok := C.cpu_update(&q.sgd, q.weight.floats(), q.momentum.floats(), q.gradient.floats(), pairs)
 		q.version++
 		if k != nil {
 			k.version = q.version

@@ -1,114 +1,77 @@
-// Pooling of one block of LANES channels of one row. kernels.c includes this once for each number of lanes. xp and yp
-// are the numbers from one pixel to the next in x and dx, in y and dy; xh and yh: they are of bf16. A block's winners
-// lie behind each other; NULL: nobody asks for them.
-#define NAME_(name, lanes) name##_##lanes
-#define NAME(name, lanes) NAME_(name, lanes)
-#define FLOATS NAME(floats, LANES)
-#define INTS NAME(ints, LANES)
-#define BYTES NAME(bytes, LANES)
+// Pooling of one block of one row: what pooling, and normalisation with it, share.
+#ifndef ALEXNET_POOL_H
+#define ALEXNET_POOL_H
 
-// A tie goes to the pixel seen first. winners: somebody asks who won.
-INLINE void NAME(max_block, LANES)(const cpu_pool *p, void *y, int64_t yp, const int yh, uint8_t *winner, const void *x,
-	int64_t xp, const int xh, const int winners) {
-	int64_t o = 0;
-	for (int64_t oh = 0; oh < p->out_height; oh++)
-		for (int64_t ow = 0; ow < p->out_width; ow++, o++) {
-			const int64_t top = oh * p->stride - p->pad, left = ow * p->stride - p->pad;
-			FLOATS best = (FLOATS){0} + (p->relu ? 0 : -INFINITY);
-			INTS who = (INTS){0} + (p->relu ? 255 : 0);
-			for (int64_t kh = max64(0, -top); kh < min64(p->window, p->height - top); kh++)
-				for (int64_t kw = max64(0, -left); kw < min64(p->window, p->width - left); kw++) {
-					const FLOATS v = NAME(load, LANES)(x, ((top + kh) * p->width + left + kw) * xp, xh);
-					const INTS larger = v > best;
-					if (winners) who = (larger & (int32_t)(kh * p->window + kw)) | (~larger & who);
-					best = (FLOATS)((larger & (INTS)v) | (~larger & (INTS)best));
-				}
-			NAME(store, LANES)(y, o * yp, best, yh);
-			if (winners) *(BYTES *)(winner + o * LANES) = __builtin_convertvector(who, BYTES);
-		}
+#include "numbers.h"
+
+#include <math.h>
+
+// move_outputs moves [from, to), the windows along one axis that hold a pixel, on to pixel i: the one after the last,
+// or 0 after [0, 0).
+INLINE void move_outputs(const cpu_pool *p, int64_t i, int64_t size, int64_t *from, int64_t *to) {
+	while (*to < size && *to * p->stride <= i + p->pad) ++*to;
+	while (*from < *to && *from * p->stride + p->window <= i + p->pad) ++*from;
 }
 
-// Line by line of x, of which some pixels' sums stay in the first-level cache: each window that touches them gives its
-// gradient to the one that won. Every pixel sums up its windows in their order.
-INLINE void NAME(max_block_backward, LANES)(const cpu_pool *p, void *dx, int64_t xp, const int xh, const void *dy,
-	int64_t yp, const int yh, const uint8_t *winner) {
-	FLOATS sum[POOL_PIXELS];
-	for (int64_t h = 0, oh0 = 0, oh1 = 0; h < p->height; h++) {
-		outputs(p, h, p->out_height, &oh0, &oh1);
-		for (int64_t w0 = 0; w0 < p->width; w0 += POOL_PIXELS) {
-			// window that may touch w0
-			const int64_t w1 = min64(p->width, w0 + POOL_PIXELS),
-				first = max64(0, (w0 + p->pad - p->window) / p->stride);
-			memset(sum, 0, (size_t)(w1 - w0) * sizeof *sum);
-			for (int64_t oh = oh0; oh < oh1; oh++)
-				for (int64_t ow = first; ow < p->out_width && ow * p->stride - p->pad < w1; ow++) {
-					const int64_t o = oh * p->out_width + ow, left = ow * p->stride - p->pad;
-					const int64_t kw0 = max64(0, w0 - left), kw1 = min64(p->window, w1 - left);
-					const int32_t k = (int32_t)((h + p->pad - oh * p->stride) * p->window);
-					int32_t who[LANES]; // a loop becomes one instruction; GCC 12 converts vectors byte by byte
-					for (int j = 0; j < LANES; j++) who[j] = winner[o * LANES + j];
-					const INTS won = *(const INTS *)who, d = (INTS)NAME(load, LANES)(dy, o * yp, yh);
-					FLOATS *s = sum + left - w0;
-					if (kw0 == 0 && kw1 == 3) {
-						s[0] += (FLOATS)((won == k) & d);
-						s[1] += (FLOATS)((won == k + 1) & d);
-						s[2] += (FLOATS)((won == k + 2) & d);
-					} else
-						for (int64_t kw = kw0; kw < kw1; kw++) s[kw] += (FLOATS)((won == k + (int32_t)kw) & d);
-				}
-			for (int64_t w = w0; w < w1; w++) NAME(store, LANES)(dx, (h * p->width + w) * xp, sum[w - w0], xh);
-		}
-	}
+enum { POOL_PIXELS = 128 }; // of a line that are taken together: their sums are 8 kB
+
+// pixels_in is the number of pixels of the window's row or column o that lie in the map.
+INLINE int64_t pixels_in(const cpu_pool *p, int64_t o, int64_t size) {
+	const int64_t first = o * p->stride - p->pad;
+	return min64(p->window, size - first) - max64(0, -first);
 }
 
-INLINE void NAME(average_block, LANES)(const cpu_pool *p, void *y, int64_t yp, const int yh, const void *x, int64_t xp,
-	const int xh) {
-	int64_t o = 0;
-	for (int64_t oh = 0; oh < p->out_height; oh++)
-		for (int64_t ow = 0; ow < p->out_width; ow++, o += yp) {
-			const int64_t top = oh * p->stride - p->pad, left = ow * p->stride - p->pad;
-			const float share = 1 / (float)(pixels_in(p, oh, p->height) * pixels_in(p, ow, p->width));
-			FLOATS sum = {0};
-			for (int64_t kh = max64(0, -top); kh < min64(p->window, p->height - top); kh++)
-				for (int64_t kw = max64(0, -left); kw < min64(p->window, p->width - left); kw++)
-					sum += NAME(load, LANES)(x, ((top + kh) * p->width + left + kw) * xp, xh);
-			NAME(store, LANES)(y, o, sum * share, yh);
-		}
+#define LANES 16
+#include "pool_lanes.h"
+#define LANES 8
+#include "pool_lanes.h"
+#define LANES 1
+#include "pool_lanes.h"
+
+INLINE void pool_block_of(const cpu_pool *p, const map y, uint8_t *winner, const map x) {
+	if (p->block == 16) pool_16(p, y, winner, x);
+	else if (p->block == 8) pool_8(p, y, winner, x);
+	else pool_1(p, y, winner, x);
 }
 
-INLINE void NAME(average_block_backward, LANES)(const cpu_pool *p, void *dx, int64_t xp, const int xh, const void *dy,
-	int64_t yp, const int yh) {
-	int64_t i = 0;
-	for (int64_t h = 0, oh0 = 0, oh1 = 0; h < p->height; h++) {
-		outputs(p, h, p->out_height, &oh0, &oh1);
-		for (int64_t w = 0, ow0 = 0, ow1 = 0; w < p->width; w++, i += xp) {
-			outputs(p, w, p->out_width, &ow0, &ow1);
-			FLOATS sum = {0};
-			for (int64_t oh = oh0; oh < oh1; oh++)
-				for (int64_t ow = ow0; ow < ow1; ow++)
-					sum += NAME(load, LANES)(dy, (oh * p->out_width + ow) * yp, yh) /
-						(float)(pixels_in(p, oh, p->height) * pixels_in(p, ow, p->width));
-			NAME(store, LANES)(dx, i, sum, xh);
-		}
-	}
+INLINE void pool_block_backward_of(const cpu_pool *p, const map dx, const map dy, const uint8_t *winner) {
+	if (p->block == 16) pool_backward_16(p, dx, dy, winner);
+	else if (p->block == 8) pool_backward_8(p, dx, dy, winner);
+	else pool_backward_1(p, dx, dy, winner);
 }
 
-INLINE void NAME(pool, LANES)(const cpu_pool *p, void *y, int64_t yp, const int yh, uint8_t *winner, const void *x,
-	int64_t xp, const int xh) {
-	if (p->average) NAME(average_block, LANES)(p, y, yp, yh, x, xp, xh);
-	else if (winner) NAME(max_block, LANES)(p, y, yp, yh, winner, x, xp, xh, 1);
-	else NAME(max_block, LANES)(p, y, yp, yh, NULL, x, xp, xh, 0);
+INLINE int64_t pool_in(const cpu_pool *p) { return p->height * p->width * p->block; }          // numbers of a block
+INLINE int64_t pool_out(const cpu_pool *p) { return p->out_height * p->out_width * p->block; } // numbers of a block
+
+// pool_at is where block u of all rows begins, of maps of so many numbers in a block.
+INLINE int64_t pool_at(const cpu_pool *p, int64_t u, int64_t numbers) {
+	const int64_t blocks = p->channels / p->block;
+	return p->last ? u / blocks * blocks * numbers + u % blocks * p->block : u * numbers;
 }
 
-INLINE void NAME(pool_backward, LANES)(const cpu_pool *p, void *dx, int64_t xp, const int xh, const void *dy,
-	int64_t yp, const int yh, const uint8_t *winner) {
-	if (p->average) NAME(average_block_backward, LANES)(p, dx, xp, xh, dy, yp, yh);
-	else NAME(max_block_backward, LANES)(p, dx, xp, xh, dy, yp, yh, winner);
+INLINE int64_t pool_pitch(const cpu_pool *p) { return p->last ? p->channels : p->block; } // from one pixel to the next
+
+// pool_block pools block u of y; x: fused, what lies between, else block u as well.
+INLINE void pool_block(const cpu_pool *p, int64_t u, void *y, uint8_t *winner, const void *x, const int half,
+	const int fused) {
+	map to = {address(y, pool_at(p, u, pool_out(p)), half), .pixel = pool_pitch(p)};
+	map from = {(void *)x, .pixel = p->block};
+	if (winner) winner += u * pool_out(p);
+	if (!fused) from = (map){address(x, pool_at(p, u, pool_in(p)), p->half_x), .pixel = pool_pitch(p)};
+	if (!half) pool_block_of(p, to, winner, from);
+	else if (p->half_x) to.half = from.half = 1, pool_block_of(p, to, winner, from);
+	else to.half = 1, pool_block_of(p, to, winner, from);
 }
 
-#undef FLOATS
-#undef INTS
-#undef BYTES
-#undef NAME
-#undef NAME_
-#undef LANES
+INLINE void pool_block_backward(const cpu_pool *p, int64_t u, void *dx, const void *dy, const uint8_t *winner,
+	const int half, const int fused) {
+	map from = {address(dy, pool_at(p, u, pool_out(p)), half), .pixel = pool_pitch(p)};
+	map to = {dx, .pixel = p->block};
+	winner += u * pool_out(p);
+	if (!fused) to = (map){address(dx, pool_at(p, u, pool_in(p)), p->half_x), .pixel = pool_pitch(p)};
+	if (!half) pool_block_backward_of(p, to, from, winner);
+	else if (p->half_x) to.half = from.half = 1, pool_block_backward_of(p, to, from, winner);
+	else from.half = 1, pool_block_backward_of(p, to, from, winner);
+}
+
+#endif

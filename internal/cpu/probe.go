@@ -34,7 +34,10 @@ func (d *Device) Probe(p device.Precision) (device.Probe, error) {
 		return nil, fmt.Errorf("%s: no memory: %d MiB for measuring memory", d.name, 3*b.bytes>>20)
 	}
 	// until it is written all of it is one page of zeros
-	d.do(func() { C.cpu_zero(unsafe.Pointer(b.arrays), 3*b.bytes) })
+	if err := d.do(func() { C.cpu_zero(unsafe.Pointer(b.arrays), 3*b.bytes) }); err != nil {
+		b.Close()
+		return nil, fmt.Errorf("%s: %w", d.name, err)
+	}
 	return b, nil
 }
 

@@ -19,11 +19,11 @@ func (o *product) forward(c *compiler) error {
 	o.block = 1
 	c.settle(o.out, 1)
 	o.out.relu, o.out.tanh = o.act == device.ReLU, o.act == device.Tanh
-	plain, err := o.plain()
+	logical, err := o.logicalWeights()
 	if err != nil {
 		return err
 	}
-	if err := o.layouts(c, plain); err != nil {
+	if err := o.layouts(c, logical); err != nil {
 		return err
 	}
 	w, scale, err := o.weight(c)

@@ -45,10 +45,13 @@ func newQueue() *queue {
 	return q
 }
 
-// put enqueues and returns the command's number, for wait.
-func (q *queue) put(c command) uint64 {
+// put enqueues and returns the command's number, for wait; false: the queue was closed, and nobody would run it.
+func (q *queue) put(c command) (number uint64, ok bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	if q.closed {
+		return q.issued, false
+	}
 	if q.length == len(q.ring) {
 		ring := make([]command, 2*len(q.ring))
 		n := copy(ring, q.ring[q.head:])
@@ -59,7 +62,7 @@ func (q *queue) put(c command) uint64 {
 	q.length++
 	q.issued++
 	q.work.Signal()
-	return q.issued
+	return q.issued, true
 }
 
 // take waits for the next command; false: the queue was closed and is empty.
@@ -107,4 +110,10 @@ func (q *queue) close() {
 	q.closed = true
 	q.mu.Unlock()
 	q.work.Signal()
+}
+
+func (q *queue) isClosed() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.closed
 }

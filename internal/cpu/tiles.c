@@ -82,8 +82,8 @@ INLINE void multiply_tiles(const panels *p, const int na, const int nb) {
 }
 #endif
 
-// multiply_plain is multiply_tiles for processors without them: for tests.
-static void multiply_plain(const panels *p, int na, int nb) {
+// multiply_portable is multiply_tiles for processors without them: for tests.
+static void multiply_portable(const panels *p, int na, int nb) {
 	for (int i = 0; i < na; i++)
 		for (int j = 0; j < nb; j++) {
 			float *c = p->c + i * p->c_a + j * p->c_b;
@@ -99,7 +99,7 @@ static void multiply_plain(const panels *p, int na, int nb) {
 
 static void multiply(const cpu_tiles *t, const panels *p, int na, int nb) {
 #ifdef __x86_64__
-	if (!t->plain) {
+	if (!t->portable) {
 		if (na > 1 && nb > 1) multiply_tiles(p, 2, 2);
 		else if (na > 1) multiply_tiles(p, 2, 1);
 		else if (nb > 1) multiply_tiles(p, 1, 2);
@@ -107,7 +107,7 @@ static void multiply(const cpu_tiles *t, const panels *p, int na, int nb) {
 		return;
 	}
 #endif
-	multiply_plain(p, na, nb);
+	multiply_portable(p, na, nb);
 }
 
 // ---- layouts
@@ -138,8 +138,8 @@ static void find_pixels(int32_t *at, int64_t n, int64_t pitch, int64_t height, i
 	}
 }
 
-// pair holds pixels of 16 channels, two by two: the first in the lower halves.
-INLINE words_16 pair(const uint16_t *map, int64_t channels, const int32_t *at) {
+// load_pair loads pixels of 16 channels, two by two: the first in the lower halves.
+INLINE words_16 load_pair(const uint16_t *map, int64_t channels, const int32_t *at) {
 	words_16 a = {0}, b = {0};
 	if (at[0] >= 0) WIDEN(16, a, map + at[0] * channels);
 	if (at[1] >= 0) WIDEN(16, b, map + at[1] * channels);
@@ -180,7 +180,7 @@ INLINE void lay_x(const tiles_job *j, uint16_t *xs, const uint16_t *x) {
 	for (int64_t p = 0; p < line; p += 2 * LANES) {
 		words_16 v[LANES];
 #pragma GCC unroll 16
-		for (int i = 0; i < LANES; i++) v[i] = pair(x, channels, j->x_pixels + p + 2 * i);
+		for (int i = 0; i < LANES; i++) v[i] = load_pair(x, channels, j->x_pixels + p + 2 * i);
 		transpose(v);
 #pragma GCC unroll 16
 		for (int i = 0; i < LANES; i++) *(words_16 *)(xs + i * line + p) = v[i];
@@ -192,7 +192,7 @@ INLINE void lay_dy(const tiles_job *j, uint16_t *dys, const uint16_t *dy, float 
 	const cpu_tiles *t = j->t;
 	floats_16 sum = {0};
 	for (int64_t p = 0; p < depth(t) * DEPTH; p += 2, dys += 2 * LANES) {
-		const words_16 v = pair(dy, t->groups * t->out, j->dy_pixels + p);
+		const words_16 v = load_pair(dy, t->groups * t->out, j->dy_pixels + p);
 		*(words_16 *)dys = v;
 		sum += (floats_16)(v << 16) + (floats_16)(v & 0xffff0000);
 	}
@@ -228,7 +228,7 @@ static void multiply_part(const void *args, int thread, int64_t begin, int64_t e
 	const int64_t line = x_line(t), together = max64(1, PANELS / (2 * LANES * 2 * (line + depth(t) * DEPTH)));
 	(void)thread;
 #ifdef __x86_64__
-	if (!t->plain) begin_tiles();
+	if (!t->portable) begin_tiles();
 #endif
 	for (int64_t u = begin; u < end;) {
 		const int64_t block = u / taps, g = block / (ins * outs), o = block / ins % outs * 2, i = block % ins * 2,
@@ -253,13 +253,13 @@ static void multiply_part(const void *args, int thread, int64_t begin, int64_t e
 		u = last;
 	}
 #ifdef __x86_64__
-	if (!t->plain) end_tiles();
+	if (!t->portable) end_tiles();
 #endif
 }
 
 static int64_t scratch_pixels(const cpu_tiles *t) { return x_line(t) + depth(t) * DEPTH; }
 
-void cpu_tiles_plan(cpu_tiles *t, int threads, int64_t bytes) {
+void cpu_tiles_set_blocking(cpu_tiles *t, int threads, int64_t bytes) {
 	const int64_t row = 2 * (x_row(t) + dy_row(t));
 	t->threads = threads;
 	t->chunk = max64(1, min64(t->rows, bytes * threads / row));

@@ -5,21 +5,27 @@ package cpu
 // #include "cpu.h"
 import "C"
 
-import "alexnet/internal/device"
+import (
+	"cmp"
+
+	"alexnet/internal/device"
+	"alexnet/internal/device/backend"
+)
 
 // amx tells that the processor multiplies bf16 in tiles, sixteen multiplications in the time that AVX-512 takes for one
 // of fp32, and that oneDNN uses it. It then wants channels last.
 func amx() bool { return load() == nil && C.cpu_amx() != 0 }
 
-// tileChunk bounds the bytes of the rows that tiles.c lays out at a time for each thread: a part of its second-level
-// cache. A variable for tests.
-var tileChunk = 5 << 18
+// tileBytes bounds what of the rows tiles.c lays out at a time for each thread: a part of its second-level cache.
+const tileBytes = 5 << 18
 
 // tiled tells that the gradient of the weights is by our own code, with tiles: see tiles.c.
-func (l *layer) tiled() bool {
+func (l *layer) tiled(c *compiler) bool {
 	k, out := l.conv, l.out
-	if k == nil || !l.half() || !out.halfGrad || !amx() && !lastAlways || !l.last() || out.block != out.shape.C ||
-		out.shape.C/k.Groups%16 != 0 {
+	if !amx() && !c.dev.options.channelsLast {
+		return false
+	}
+	if k == nil || !l.half() || !out.halfGrad || !l.last() || out.block != out.shape.C || out.shape.C/k.Groups%16 != 0 {
 		return false
 	}
 	return k.Stride == 1 && l.shape.C/k.Groups%16 == 0 || l.folds()
@@ -32,8 +38,8 @@ func (l *layer) folds() bool {
 	return l.conv.Groups == 1 && !l.wanted()
 }
 
-// blocks describes the weight in blocks of 16 times 16 channels.
-func (l *layer) blocks() (md C.cpu_desc, err error) {
+// blockedWeights describes the weight in blocks of 16 times 16 channels.
+func (l *layer) blockedWeights() (md C.cpu_desc, err error) {
 	tag := C.dnnl_format_tag_t(C.dnnl_OIhw16i16o)
 	if l.conv.Groups > 1 {
 		tag = C.dnnl_gOIhw16i16o
@@ -44,9 +50,9 @@ func (l *layer) blocks() (md C.cpu_desc, err error) {
 // tilesWants is the weight's layout.
 func (l *layer) tilesWants() (C.cpu_desc, error) {
 	if l.folds() {
-		return l.plain()
+		return l.logicalWeights()
 	}
-	return l.blocks()
+	return l.blockedWeights()
 }
 
 func (l *layer) backwardTiles(c *compiler, g *buffer) {
@@ -56,12 +62,12 @@ func (l *layer) backwardTiles(c *compiler, g *buffer) {
 			rows: C.int64_t(l.src[0]), groups: C.int64_t(k.Groups), in: C.int64_t(l.shape.C / k.Groups),
 			out: C.int64_t(out.C / k.Groups), height: C.int64_t(l.shape.H), width: C.int64_t(l.shape.W),
 			out_height: C.int64_t(out.H), out_width: C.int64_t(out.W),
-			taps: C.int64_t(k.Kernel), columns: C.int64_t(k.Kernel), pad: C.int64_t(k.Pad), plain: flag(!amx()),
+			taps: C.int64_t(k.Kernel), columns: C.int64_t(k.Kernel), pad: C.int64_t(k.Pad), portable: flag(!amx()),
 		},
 		weights: l.weights.gradient, bias: l.biases.gradient, x: l.input(c), dy: g,
 	}
 	if !l.folds() {
-		c.emit(s.plan(c))
+		c.emit(s.setBlocking(c))
 		return
 	}
 	f := l.fold()
@@ -75,7 +81,7 @@ func (l *layer) backwardTiles(c *compiler, g *buffer) {
 	s.args.taps, s.args.columns, s.args.pad = f.taps, f.columns, 0
 	s.x, s.weights = input.y, weights.folded
 	c.emit(input)
-	c.emit(s.plan(c))
+	c.emit(s.setBlocking(c))
 	c.emit(weights)
 }
 
@@ -92,7 +98,7 @@ func (l *layer) fold() C.cpu_fold {
 		stride: C.int64_t(k.Stride), pad: C.int64_t(k.Pad),
 		wide: C.int64_t(wide), taps: C.int64_t(taps), columns: C.int64_t(columns),
 		out_height: C.int64_t(out.H - 1 + taps), out_width: C.int64_t(out.W - 1 + columns),
-		folded: C.int64_t(roundUp(int64(k.Stride*wide*l.shape.C), 16)),
+		folded: C.int64_t(backend.RoundUp(int64(k.Stride*wide*l.shape.C), 16)),
 	}
 }
 
@@ -101,8 +107,8 @@ type tilesWeights struct {
 	weights, bias, x, dy, scratch *buffer
 }
 
-func (s *tilesWeights) plan(c *compiler) *tilesWeights {
-	C.cpu_tiles_plan(&s.args, C.int(c.dev.threads), C.int64_t(tileChunk))
+func (s *tilesWeights) setBlocking(c *compiler) *tilesWeights {
+	C.cpu_tiles_set_blocking(&s.args, C.int(c.dev.threads), C.int64_t(cmp.Or(c.dev.options.tileBytes, tileBytes)))
 	s.scratch = c.buffer(device.PurposeWorkspace, int(s.args.scratch))
 	return s
 }

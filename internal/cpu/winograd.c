@@ -55,8 +55,8 @@ enum {
 
 // ---- transforms of seven values, one dimension
 
-// of_inputs is B': the products of all x - p but one, as polynomials in the place of a value.
-INNER void of_inputs(vec d[N]) {
+// transform_inputs applies B': the products of all x - p but one, as polynomials in the place of a value.
+INNER void transform_inputs(vec d[N]) {
 	// (x^2 - 1)(x^2 - 4)
 	const vec a = d[5] - 5 * d[3] + 4 * d[1], a1 = d[6] - 5 * d[4] + 4 * d[2], b = d[4] - 5 * d[2] + 4 * d[0];
 	// x^2 - 4
@@ -68,8 +68,8 @@ INNER void of_inputs(vec d[N]) {
 	d[0] = 3 * a - b, d[1] = e1 + e, d[2] = e1 - e, d[3] = g1 + 2 * g, d[4] = g1 - 2 * g, d[5] = a, d[6] = 3 * a1 - a;
 }
 
-// to_outputs is A', m values of seven: powers of the points.
-INNER void to_outputs(vec d[N], const int m) {
+// transform_outputs applies A', which makes m values of seven: powers of the points.
+INNER void transform_outputs(vec d[N], const int m) {
 	const vec s = d[1] + d[2], t = d[1] - d[2], u = d[3] + d[4], v = d[3] - d[4], w = d[5], x = d[6];
 	if (m == 3) {
 		d[0] = d[0] + s + u + 9 * w, d[1] = t + 2 * v + 3 * w, d[2] = s + 4 * u + w + x;
@@ -79,8 +79,8 @@ INNER void to_outputs(vec d[N], const int m) {
 		d[4] = s + 16 * u + w + x;
 }
 
-// of_outputs is A, seven values of m.
-INNER void of_outputs(vec d[N], const int m) {
+// transform_gradients applies A, which makes seven values of m.
+INNER void transform_gradients(vec d[N], const int m) {
 	const vec x = d[0], y = d[1], z = d[2];
 	if (m == 3) {
 		const vec e = x + z, f = x + 4 * z;
@@ -131,7 +131,7 @@ INLINE float *phase_weight(const weights_args *a, int64_t o, int64_t i, int64_t 
 	return a->weights + (((o * LANES + y) * (a->w->in / LANES) + i) * kernel + h) * kernel + w;
 }
 
-static void fold(const weights_args *a, int64_t o, int64_t i, taps_block b) {
+static void gather_phases(const weights_args *a, int64_t o, int64_t i, taps_block b) {
 	for (int64_t t = 0; t < a->w->taps * a->w->taps; t++)
 		for (int64_t x = 0; x < LANES; x++)
 			for (int64_t y = 0; y < LANES; y++) {
@@ -140,7 +140,7 @@ static void fold(const weights_args *a, int64_t o, int64_t i, taps_block b) {
 			}
 }
 
-static void unfold(const weights_args *a, int64_t o, int64_t i, taps_block b) {
+static void scatter_phases(const weights_args *a, int64_t o, int64_t i, taps_block b) {
 	for (int64_t t = 0; t < a->w->taps * a->w->taps; t++)
 		for (int64_t x = 0; x < LANES; x++)
 			for (int64_t y = 0; y < LANES; y++) {
@@ -221,7 +221,7 @@ WIDE static void points_part(const void *args, int thread, int64_t begin, int64_
 		int64_t o = n / in % out, i = n % in, outs = out, ins = in, row;
 		const float *k = a->weights + n * taps * SQUARE;
 		if (w->phases) {
-			fold(a, o, i, block);
+			gather_phases(a, o, i, block);
 			k = &block[0][0][0];
 		} else if (a->turned) {
 			turn(k, taps, block);
@@ -258,7 +258,7 @@ WIDE static void taps_part(const void *args, int thread, int64_t begin, int64_t 
 		for (int64_t x = 0; x < LANES; x++)
 			if (w->taps == 3) points_to_taps(a, k + x * LANES, u + x * row, step, 3);
 			else points_to_taps(a, k + x * LANES, u + x * row, step, 5);
-		if (w->phases) unfold(a, o, i, block);
+		if (w->phases) scatter_phases(a, o, i, block);
 	}
 }
 
@@ -279,7 +279,8 @@ typedef struct {
 
 INLINE int inside(int64_t i, int64_t n) { return i >= 0 && i < n; }
 
-// pixel is 16 channels at (h, w); with phases, 16 pixels of one colour.
+// phase_pixels are the 16 pixels of one colour that are the channels of place (h, w) of the phases: four lines of four.
+// Beyond the map they are zero.
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
 INNER vec phase_pixels(const cpu_winograd *p, const void *x, int64_t h, int64_t w, const int half) {
 	const int64_t top = h * PHASES - p->shift, left = w * PHASES - p->shift;
@@ -309,82 +310,88 @@ INNER vec phase_pixels(const cpu_winograd *p, const void *x, int64_t h, int64_t 
 }
 #endif
 
-// inputs_tile transforms the N x N inputs from (h, w) on; numbers of a point are step apart.
-INNER void inputs_tile(const cpu_winograd *p, const void *x, int64_t h, int64_t w, float *v, int64_t step,
-	const int half, const int phases) {
-	vec t[N][N];
+// tile is where a tile's upper left corner is in a map, and its values at the points, whose numbers are step apart.
+typedef struct {
+	int64_t h, w;
+	float *values;
+	int64_t step;
+} tile;
+
+// transform_input_tile transforms N x N inputs. What is beyond the map is zero by an expression, not by a branch: with
+// branches GCC fuses other products into sums, and results change in the last bit.
+INNER void transform_input_tile(const cpu_winograd *p, const void *x, const tile t, const int half, const int phases) {
+	vec v[N][N];
 #pragma GCC unroll 1
 	for (int c = 0; c < N; c++) {
 		vec d[N];
 #pragma GCC unroll 7
 		for (int r = 0; r < N; r++)
-			if (phases) d[r] = phase_pixels(p, x, h + r, w + c, half);
-			else d[r] = inside(h + r, p->height) && inside(w + c, p->width) ? load_16(x,
-				((h + r) * p->width + w + c) * LANES, half) : (vec){0};
-		of_inputs(d);
+			if (phases) d[r] = phase_pixels(p, x, t.h + r, t.w + c, half);
+			else d[r] = inside(t.h + r, p->height) && inside(t.w + c, p->width) ?
+				load_16(x, ((t.h + r) * p->width + t.w + c) * LANES, half) : (vec){0};
+		transform_inputs(d);
 #pragma GCC unroll 7
-		for (int r = 0; r < N; r++) t[r][c] = d[r];
+		for (int r = 0; r < N; r++) v[r][c] = d[r];
 	}
 #pragma GCC unroll 1
 	for (int r = 0; r < N; r++) {
-		of_inputs(t[r]);
+		transform_inputs(v[r]);
 #pragma GCC unroll 7
-		for (int c = 0; c < N; c++) *(vec *)(v + (r * N + c) * step) = t[r][c];
+		for (int c = 0; c < N; c++) *(vec *)(t.values + (r * N + c) * t.step) = v[r][c];
 	}
 }
 
-// gradients_tile transforms the m x m gradients of outputs from (h, w) on.
-INNER void gradients_tile(const cpu_winograd *p, const void *y, int64_t h, int64_t w, float *v, int64_t step,
-	const int half, const int m) {
-	vec t[N][N];
+// transform_gradient_tile transforms the gradients of m x m outputs.
+INNER void transform_gradient_tile(const cpu_winograd *p, const void *y, const tile t, const int half, const int m) {
+	vec v[N][N];
 #pragma GCC unroll 1
 	for (int c = 0; c < m; c++) {
 		vec d[N];
 #pragma GCC unroll 5
 		for (int r = 0; r < m; r++)
-			d[r] = h + r < p->out_height && w + c < p->out_width ? load_16(y, ((h + r) * p->out_width + w + c) * LANES,
-				half) : (vec){0};
-		of_outputs(d, m);
+			d[r] = t.h + r < p->out_height && t.w + c < p->out_width ?
+				load_16(y, ((t.h + r) * p->out_width + t.w + c) * LANES, half) : (vec){0};
+		transform_gradients(d, m);
 #pragma GCC unroll 7
-		for (int r = 0; r < N; r++) t[r][c] = d[r];
+		for (int r = 0; r < N; r++) v[r][c] = d[r];
 	}
 #pragma GCC unroll 1
 	for (int r = 0; r < N; r++) {
-		of_outputs(t[r], m);
+		transform_gradients(v[r], m);
 #pragma GCC unroll 7
-		for (int c = 0; c < N; c++) *(vec *)(v + (r * N + c) * step) = t[r][c];
+		for (int c = 0; c < N; c++) *(vec *)(t.values + (r * N + c) * t.step) = v[r][c];
 	}
 }
 
-// finished is an output with bias, ReLU or the mask of one. Not a number stays what it is.
-INNER vec finished(const winograd_job *j, vec z, vec bias, int64_t at, const int half) {
+// finish gives an output its bias, ReLU or the mask of one. Not a number stays what it is.
+INNER vec finish(const winograd_job *j, vec z, vec bias, int64_t at, const int half) {
 	z += bias;
 	if (j->w->relu) z = (vec)(~(z < 0) & (ints_16)z);
 	if (j->mask) z = (vec)((load_16(j->mask, at, half) > 0) & (ints_16)z);
 	return z;
 }
 
-// outputs_tile transforms back to the m x m outputs from (h, w) on; at is the first number of their block of channels.
-INNER void outputs_tile(const winograd_job *j, int64_t at, int64_t h, int64_t w, const float *v, int64_t step, vec bias,
-	const int half, const int m) {
+// transform_output_tile transforms back to m x m outputs; at is the first number of their block of channels.
+INNER void transform_output_tile(const winograd_job *j, int64_t at, const tile t, vec bias, const int half,
+	const int m) {
 	const int64_t height = j->w->out_height, width = j->w->out_width;
-	vec t[N][N];
+	vec v[N][N];
 #pragma GCC unroll 1
 	for (int c = 0; c < N; c++) {
 		vec d[N];
 #pragma GCC unroll 7
-		for (int r = 0; r < N; r++) d[r] = *(const vec *)(v + (r * N + c) * step);
-		to_outputs(d, m);
+		for (int r = 0; r < N; r++) d[r] = *(const vec *)(t.values + (r * N + c) * t.step);
+		transform_outputs(d, m);
 #pragma GCC unroll 5
-		for (int r = 0; r < m; r++) t[r][c] = d[r];
+		for (int r = 0; r < m; r++) v[r][c] = d[r];
 	}
-	for (int r = 0; r < m && h + r < height; r++) {
-		to_outputs(t[r], m);
-		const int64_t row = at + ((h + r) * width + w) * LANES;
+	for (int r = 0; r < m && t.h + r < height; r++) {
+		transform_outputs(v[r], m);
+		const int64_t row = at + ((t.h + r) * width + t.w) * LANES;
 #pragma GCC unroll 5
 		for (int c = 0; c < m; c++)
-			if (w + c < width)
-				store_16((void *)j->y, row + c * LANES, finished(j, t[r][c], bias, row + c * LANES, half), half);
+			if (t.w + c < width)
+				store_16((void *)j->y, row + c * LANES, finish(j, v[r][c], bias, row + c * LANES, half), half);
 	}
 }
 
@@ -396,9 +403,9 @@ INLINE int64_t values_at(const cpu_winograd *w, int64_t row, int64_t group, int6
 INLINE int64_t in_block(const cpu_winograd *w) { return w->height * w->width * (w->phases ? 1 : LANES); }
 INLINE int64_t out_block(const cpu_winograd *w) { return w->out_height * w->out_width * LANES; }
 
-// spread is the numbers of one point: blocks of channels, tiles, and a line so that not all points fall into the same
-// sets of the cache.
-INLINE int64_t spread(int64_t channels, int64_t tiles) { return channels * tiles + LANES; }
+// point_stride is the numbers of one point: blocks of channels, tiles, and a line so that not all points fall into the
+// same sets of the cache.
+INLINE int64_t point_stride(int64_t channels, int64_t tiles) { return channels * tiles + LANES; }
 
 // ---- products
 
@@ -462,33 +469,37 @@ INLINE strip strip_of(const winograd_job *j, int64_t n) {
 	return (strip){n / (rows * j->high), n / j->high % rows, n % j->high};
 }
 
-INNER void convolve_inputs(const winograd_job *j, int64_t from, int64_t to, float *v, const int half, const int m,
+INNER void convolve_inputs(const winograd_job *j, int64_t begin, int64_t end, float *v, const int half, const int m,
 	const int phases) {
 	const cpu_winograd *w = j->w;
 	const int64_t blocks = w->in / LANES, step = w->tiles * LANES;
 	for (int64_t i = 0; i < blocks; i++) {
 		float *at = v + i * step;
-		for (int64_t n = from; n < to; n++) {
+		for (int64_t n = begin; n < end; n++) {
 			const strip s = strip_of(j, n);
-			const void *x = place(j->x, values_at(w, s.row, s.group, i, blocks, in_block(w)), half);
-			for (int64_t t = 0; t < j->wide; t++, at += LANES)
-				inputs_tile(w, x, s.top * m - w->pad, t * m - w->pad, at, spread(w->in, w->tiles), half, phases);
+			const void *x = address(j->x, values_at(w, s.row, s.group, i, blocks, in_block(w)), half);
+			for (int64_t t = 0; t < j->wide; t++, at += LANES) {
+				const tile to = {s.top * m - w->pad, t * m - w->pad, at, point_stride(w->in, w->tiles)};
+				transform_input_tile(w, x, to, half, phases);
+			}
 		}
 	}
 }
 
-INNER void convolve_outputs(const winograd_job *j, int64_t from, int64_t to, const float *v, const int half,
+INNER void convolve_outputs(const winograd_job *j, int64_t begin, int64_t end, float *v, const int half,
 	const int m) {
 	const cpu_winograd *w = j->w;
 	const int64_t blocks = w->out / LANES, step = w->tiles * LANES;
 	for (int64_t o = 0; o < blocks; o++) {
-		const float *at = v + o * step;
-		for (int64_t n = from; n < to; n++) {
+		float *at = v + o * step;
+		for (int64_t n = begin; n < end; n++) {
 			const strip s = strip_of(j, n);
 			const vec bias = j->bias ? *(const vec *)(j->bias + (s.group * blocks + o) * LANES) : (vec){0};
-			for (int64_t t = 0; t < j->wide; t++, at += LANES)
-				outputs_tile(j, values_at(w, s.row, s.group, o, blocks, out_block(w)), s.top * m, t * m, at,
-					spread(w->out, w->tiles), bias, half, m);
+			for (int64_t t = 0; t < j->wide; t++, at += LANES) {
+				const tile from = {s.top * m, t * m, at, point_stride(w->out, w->tiles)};
+				const int64_t y = values_at(w, s.row, s.group, o, blocks, out_block(w));
+				transform_output_tile(j, y, from, bias, half, m);
+			}
 		}
 	}
 }
@@ -497,7 +508,7 @@ INNER void convolve(const winograd_job *j, int thread, int64_t begin, int64_t en
 	const int phases) {
 	const cpu_winograd *w = j->w;
 	const int64_t in = w->in / LANES, out = w->out / LANES, step = w->tiles * LANES, strips = w->tiles / j->wide;
-	const int64_t vs = spread(w->in, w->tiles), ys = spread(w->out, w->tiles);
+	const int64_t vs = point_stride(w->in, w->tiles), ys = point_stride(w->out, w->tiles);
 	float *v = j->scratch + thread * POINTS * (vs + ys), *y = v + POINTS * vs;
 	for (int64_t from = begin, to; from < end; from = to) {
 		const int64_t group = strip_of(j, from).group;
@@ -526,7 +537,8 @@ INNER void convolve(const winograd_job *j, int thread, int64_t begin, int64_t en
 #define CONVOLVE(half, m, phases) convolve(j, thread, begin, end, half, m, phases)
 KINDS(convolve_part, CONVOLVE)
 
-static void tile(winograd_job *j) {
+// count_tiles tells how many tiles a row of the batch has.
+static void count_tiles(winograd_job *j) {
 	j->m = N + 1 - j->w->taps;
 	j->high = (j->w->out_height + j->m - 1) / j->m, j->wide = (j->w->out_width + j->m - 1) / j->m;
 }
@@ -534,13 +546,13 @@ static void tile(winograd_job *j) {
 void cpu_winograd_convolve(const cpu_winograd *w, void *y, const void *x, const float *points, const float *bias,
 	const void *mask, float *scratch) {
 	winograd_job j = {.w = w, .x = x, .y = y, .mask = mask, .points = points, .bias = bias, .scratch = scratch};
-	tile(&j);
+	count_tiles(&j);
 	cpu_parallel(convolve_part, &j, w->groups * w->rows * j.high, 1, INT64_MAX);
 }
 
 // ---- the weights' gradient, for count rows of the batch at a time: both transforms, then the products, point by point
 
-INNER void spread_rows(const winograd_job *j, int64_t begin, int64_t end, const int half, const int m,
+INNER void transform_rows(const winograd_job *j, int64_t begin, int64_t end, const int half, const int m,
 	const int phases) {
 	const cpu_winograd *w = j->w;
 	const int64_t in = w->in / LANES, out = w->out / LANES, all = w->chunk * j->high * j->wide, step = all * LANES;
@@ -548,18 +560,21 @@ INNER void spread_rows(const winograd_job *j, int64_t begin, int64_t end, const 
 		const int64_t b = n / j->count, row = n % j->count, tiles = j->high * j->wide;
 		for (int64_t t = 0; t < tiles; t++) {
 			const int64_t top = t / j->wide * m, left = t % j->wide * m, at = (row * tiles + t) * LANES;
-			if (b < in)
-				inputs_tile(w, place(j->x, values_at(w, j->first + row, j->group, b, in, in_block(w)), half),
-					top - w->pad, left - w->pad, j->inputs + b * step + at, spread(w->in, all), half, phases);
-			else
-				gradients_tile(w, place(j->y, values_at(w, j->first + row, j->group, b - in, out, out_block(w)), half),
-					top, left, j->gradients + (b - in) * step + at, spread(w->out, all), half, m);
+			if (b < in) {
+				const tile to = {top - w->pad, left - w->pad, j->inputs + b * step + at, point_stride(w->in, all)};
+				const int64_t x = values_at(w, j->first + row, j->group, b, in, in_block(w));
+				transform_input_tile(w, address(j->x, x, half), to, half, phases);
+			} else {
+				const tile to = {top, left, j->gradients + (b - in) * step + at, point_stride(w->out, all)};
+				const int64_t y = values_at(w, j->first + row, j->group, b - in, out, out_block(w));
+				transform_gradient_tile(w, address(j->y, y, half), to, half, m);
+			}
 		}
 	}
 }
 
-#define SPREAD(half, m, phases) spread_rows(j, begin, end, half, m, phases)
-KINDS(spread_part, SPREAD)
+#define TRANSFORM(half, m, phases) transform_rows(j, begin, end, half, m, phases)
+KINDS(transform_part, TRANSFORM)
 
 // accumulate makes c, (TALL inputs, nr blocks of outputs), of a and b, (tiles, 16) and (blocks of outputs, tiles, 16),
 // or adds to it.
@@ -585,7 +600,8 @@ INNER void accumulate(const float *a, const float *b, int64_t step, int64_t tile
 INNER void accumulate_panel(const winograd_job *j, int64_t point, int64_t o, int64_t tiles, const int nr) {
 	const cpu_winograd *w = j->w;
 	const int64_t in = w->in / LANES, all = w->chunk * j->high * j->wide, step = all * LANES;
-	const float *a = j->inputs + point * spread(w->in, all), *b = j->gradients + point * spread(w->out, all) + o * step;
+	const float *a = j->inputs + point * point_stride(w->in, all);
+	const float *b = j->gradients + point * point_stride(w->out, all) + o * step;
 	float *c = j->sums + (j->group * POINTS + point) * point_floats(w) + o * in * SQUARE;
 	for (int64_t t = 0; t < tiles; t += DEEP)
 		for (int64_t i = 0; i < w->in; i += TALL)
@@ -596,7 +612,7 @@ INNER void accumulate_panel(const winograd_job *j, int64_t point, int64_t o, int
 // sum_bias adds up the tiles' sums.
 INNER void sum_bias(const winograd_job *j, int64_t o, int64_t tiles) {
 	const int64_t all = j->w->chunk * j->high * j->wide;
-	const vec *b = (const vec *)(j->gradients + (N + 1) * spread(j->w->out, all) + o * all * LANES);
+	const vec *b = (const vec *)(j->gradients + (N + 1) * point_stride(j->w->out, all) + o * all * LANES);
 	vec *to = (vec *)(j->bias_sums + j->group * j->w->out + o * LANES), sum = {0};
 	for (int64_t t = 0; t < tiles; t++) sum += b[t];
 	if (j->first > 0) sum += *to;
@@ -619,13 +635,14 @@ WIDE static void accumulate_part(const void *args, int thread, int64_t begin, in
 void cpu_winograd_weights(const cpu_winograd *w, float *weights, float *bias, const void *x, const void *dy,
 	float *scratch) {
 	winograd_job j = {.w = w, .x = x, .y = dy, .sums = scratch, .bias_sums = bias};
-	tile(&j);
+	count_tiles(&j);
 	const int64_t out = w->out / LANES, panels = (out + BROAD - 1) / BROAD;
-	j.inputs = scratch + points_floats(w), j.gradients = j.inputs + POINTS * spread(w->in, w->chunk * j.high * j.wide);
+	j.inputs = scratch + points_floats(w);
+	j.gradients = j.inputs + POINTS * point_stride(w->in, w->chunk * j.high * j.wide);
 	for (j.group = 0; j.group < w->groups; j.group++)
 		for (j.first = 0; j.first < w->rows; j.first += w->chunk) {
 			j.count = min64(w->chunk, w->rows - j.first);
-			cpu_parallel(spread_part, &j, (w->in + w->out) / LANES * j.count, 1, INT64_MAX);
+			cpu_parallel(transform_part, &j, (w->in + w->out) / LANES * j.count, 1, INT64_MAX);
 			cpu_parallel(accumulate_part, &j, POINTS * panels, 1, INT64_MAX);
 		}
 	weights_args a = {w, scratch, weights, {{0}}, 0};
@@ -639,14 +656,14 @@ void cpu_winograd_weights(const cpu_winograd *w, float *weights, float *bias, co
 // to 64 MB for the weights' gradient, as long as they are several times its sums, which every chunk reads and writes.
 enum { CONVOLVE_BYTES = 4 << 20, WEIGHTS_BYTES = 8 << 20 };
 
-void cpu_winograd_plan(cpu_winograd *w, int threads) {
+void cpu_winograd_set_blocking(cpu_winograd *w, int threads) {
 	winograd_job j = {.w = w};
-	tile(&j);
+	count_tiles(&j);
 	const int64_t tile_bytes = 4 * POINTS * (w->in + w->out), row_tiles = j.high * j.wide, sums = 4 * points_floats(w);
 	w->tiles = max64(1, min64(CONVOLVE_BYTES / tile_bytes / j.wide, w->rows * j.high)) * j.wide;
 	w->chunk = max64(1, min64(w->rows, max64(WEIGHTS_BYTES, 2 * sums / w->groups) / (tile_bytes * row_tiles)));
 	w->points = points_floats(w);
-	w->convolve_floats = threads * POINTS * (spread(w->in, w->tiles) + spread(w->out, w->tiles));
-	w->weights_floats = w->points + POINTS * (spread(w->in, w->chunk * row_tiles) +
-		spread(w->out, w->chunk * row_tiles));
+	w->convolve_floats = threads * POINTS * (point_stride(w->in, w->tiles) + point_stride(w->out, w->tiles));
+	w->weights_floats = w->points + POINTS * (point_stride(w->in, w->chunk * row_tiles) +
+		point_stride(w->out, w->chunk * row_tiles));
 }

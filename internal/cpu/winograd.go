@@ -22,21 +22,22 @@ type winograd struct {
 // suitsWinograd tells that the convolution is one for it: 3x3 or 5x5 taps without stride, or 9x9 to 12x12 with a stride
 // of 4, which is one of 3x3 taps on a map of 16 times the channels. There the gradient of the input is not provided
 // for.
-func (l *layer) suitsWinograd(train bool) bool {
+func (l *layer) suitsWinograd(c *compiler) bool {
 	k, out := l.conv, l.out
 	if C.cpu_winograd_runs() == 0 || out.half != l.half() || out.halfGrad != l.half() {
 		return false
 	}
 	// tiles multiply sixteen times in the time of one of Winograd's multiplications
-	if lastAlways || (l.half() && amx() && !winogradAlways) {
+	asked := c.dev.options
+	if asked.channelsLast || l.half() && amx() && !asked.winograd {
 		return false
 	}
 	if l.phases() {
-		return out.shape.C%16 == 0 && !l.wanted() && l.winogradPays(train)
+		return out.shape.C%16 == 0 && !l.wanted() && l.winogradPays(c)
 	}
 	l.block = 16
 	return k.Stride == 1 && (k.Kernel == 3 || k.Kernel == 5) && l.shape.C/k.Groups%16 == 0 &&
-		out.shape.C/k.Groups%16 == 0 && l.joinable() && l.winogradPays(train)
+		out.shape.C/k.Groups%16 == 0 && l.joinable() && l.winogradPays(c)
 }
 
 // What transforms cost, in multiply-adds that would take as long; measured on two cores of a Zen 4 with the paper's net
@@ -48,12 +49,9 @@ const (
 	readCost = 480
 )
 
-// winogradAlways is for tests: it pays everywhere.
-var winogradAlways bool
-
 // winogradPays compares one forward pass with the direct algorithm, which of bf16 makes two multiplications in the time
 // of one.
-func (l *layer) winogradPays(train bool) bool {
+func (l *layer) winogradPays(c *compiler) bool {
 	k, out := l.conv, l.out.shape
 	in, kernels, taps := l.shape.C/k.Groups, out.C/k.Groups, k.Kernel
 	direct := l.src[0] * out.H * out.W * k.Groups * in * kernels * taps * taps
@@ -67,12 +65,12 @@ func (l *layer) winogradPays(train bool) bool {
 	tiles := l.src[0] * ((out.H + edge - 1) / edge) * ((out.W + edge - 1) / edge)
 	weights := k.Groups * in * kernels
 	cost := 49 * tiles * (weights + pointCost*k.Groups*(in+kernels))
-	if train {
+	if c.prog.Train {
 		cost += packCost * weights
 	} else {
 		cost += readCost * weights
 	}
-	return cost < direct || winogradAlways
+	return cost < direct || c.dev.options.winograd
 }
 
 func (l *layer) phases() bool {
@@ -111,9 +109,9 @@ func (o *winograd) forward(c *compiler) error {
 // wants is the weight's layout.
 func (o *winograd) wants() (md C.cpu_desc, err error) {
 	if o.phases() {
-		return o.plain()
+		return o.logicalWeights()
 	}
-	return o.blocks()
+	return o.blockedWeights()
 }
 
 // describe sets what C needs to know.
@@ -129,7 +127,7 @@ func (o *winograd) describe(threads int) {
 		o.args.phases, o.args.kernel, o.args.shift = 1, o.args.taps, o.args.pad
 		o.args.in, o.args.taps, o.args.pad = 16*o.args.in, 3, 0
 	}
-	C.cpu_winograd_plan(&o.args, C.int(threads))
+	C.cpu_winograd_set_blocking(&o.args, C.int(threads))
 }
 
 // points gives the weights at Winograd's points: a training net makes them anew in each step, others when the weights
@@ -164,7 +162,7 @@ func (o *winograd) scratch(c *compiler, floats C.int64_t) *buffer {
 }
 
 func (o *winograd) backward(c *compiler) error {
-	g := o.masked(c)
+	g := o.undoActivation(c)
 	if c.prog.Train {
 		c.emit(&winogradWeights{
 			args: o.args, weights: o.weights.gradient, bias: o.biases.gradient, x: o.input(c), dy: g,
@@ -183,7 +181,7 @@ func (o *winograd) backwardData(c *compiler, g *buffer) error {
 	a.in, a.out, a.height, a.width, a.out_height, a.out_width = a.out, a.in, a.out_height, a.out_width, a.height,
 		a.width
 	a.pad, a.relu = a.taps-1-a.pad, 0
-	C.cpu_winograd_plan(&a, C.int(c.dev.threads))
+	C.cpu_winograd_set_blocking(&a, C.int(c.dev.threads))
 	points, err := o.points(c, true)
 	if err != nil {
 		return err

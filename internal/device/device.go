@@ -28,7 +28,8 @@ type Device interface {
 	// reason, a Precision or an op that the device cannot do. At most one Train program may be compiled on a Params,
 	// before any other.
 	Compile(Program) (Net, error)
-	// Close ends the worker threads. Nets and Params of the device must be closed before.
+	// Close ends the worker threads. Nets and Params of the device must be closed before; whatever is called later
+	// fails, but another Close, which does nothing.
 	Close() error
 }
 
@@ -40,7 +41,8 @@ type Net interface {
 	Memory() MemoryPlan
 	// Alloc takes all the memory the net will ever use, and that of its Params if no net did so before.
 	Alloc() error
-	// Stage returns one of two upload slots, alternately, as soon as the device has read what was in it.
+	// Stage returns one of two upload slots, alternately, as soon as the device has read what was in it; nil before
+	// Alloc and after Close.
 	Stage() *Batch
 	// Begin starts a pass over the batch: upload, crop, flip, colour, mean, scale, into the program's input value.
 	// The batch must come from Stage of this net. Rows at and beyond pass.Rows take no part: whatever they compute is

@@ -10,6 +10,7 @@ import (
 	"gorgonia.org/cu"
 
 	"alexnet/internal/device"
+	"alexnet/internal/device/backend"
 	"alexnet/internal/gpu/cuda"
 	"alexnet/kernels"
 )
@@ -81,6 +82,9 @@ type compiler struct {
 
 // Compile makes a net of the program. Nothing is allocated.
 func (d *Device) Compile(prog device.Program) (device.Net, error) {
+	if d.closed {
+		return nil, fmt.Errorf("%s: %w", d.name, backend.ErrDeviceClosed)
+	}
 	var n *Net
 	err := d.do(func() (err error) { n, err = compile(d, prog); return err })
 	if err != nil {
@@ -91,23 +95,17 @@ func (d *Device) Compile(prog device.Program) (device.Net, error) {
 }
 
 func compile(d *Device, prog device.Program) (*Net, error) {
-	if err := d.Supports(prog.Precision); err != nil {
-		return nil, err
-	}
-	if err := prog.Check(); err != nil {
-		return nil, err
-	}
 	params, ok := prog.Params.(*Params)
-	if !ok || params.dev != d {
-		return nil, errors.New("the program's parameters belong to another device")
-	}
-	if prog.Train && params.settled {
-		return nil, errors.New("a training program must be the first one compiled on its parameters")
+	own := ok && params.dev == d && !params.closed
+	if err := backend.CheckProgram(d, &prog, own, own && params.settled); err != nil {
+		return nil, err
 	}
 	if !params.settled && prog.Precision != device.FP32 {
 		params.layout = cuda.NHWC // where tensor cores compute
 	}
-	c := newCompiler(&Net{dev: d, prog: prog, params: params, ops: make([]prepared, len(prog.Ops))})
+	c := newCompiler(&Net{
+		dev: d, prog: prog, params: params, ops: make([]prepared, len(prog.Ops)), guard: backend.NewGuard(d.name, prog),
+	})
 	if err := c.walk(); err != nil {
 		return nil, errors.Join(err, closeConvs(c.convs))
 	}
@@ -116,29 +114,19 @@ func compile(d *Device, prog device.Program) (*Net, error) {
 }
 
 func newCompiler(n *Net) *compiler {
-	c := &compiler{Net: n, backward: n.prog.Train || n.prog.InputGrad, half: n.prog.Precision == device.BF16}
+	c := &compiler{Net: n, backward: backend.Gradients(&n.prog), half: n.prog.Precision == device.BF16}
 	c.workspace = c.always(c.buffer(device.PurposeWorkspace, 0))
 	typ := cuda.Float32
 	if c.half {
 		typ = cuda.BFloat16
 	}
-	for i, info := range n.prog.Values {
+	for i, use := range backend.Uses(&n.prog) {
+		info := n.prog.Values[i]
 		s := info.Shape
-		v := &value{
+		c.values = append(c.values, &value{
 			name: info.Name, shape: s, depth: s.C, height: s.H, width: s.W, layout: n.params.layout, typ: typ,
-			gradType: typ, kept: n.prog.Kept(device.Value(i)), input: device.Value(i) == n.prog.Input.Value,
-		}
-		v.wants = c.backward && (!v.input || n.prog.InputGrad)
-		c.values = append(c.values, v)
-	}
-	for _, spec := range n.prog.Ops {
-		for _, id := range spec.Base().In {
-			if _, ok := spec.(*device.Send); ok {
-				c.values[id].sends++
-			} else {
-				c.values[id].reader = spec
-			}
-		}
+			gradType: typ, kept: use.Kept, input: use.Input, sends: use.Sends, reader: use.Reader, wants: use.Wants,
+		})
 	}
 	for _, spec := range n.prog.Ops {
 		c.fp32(spec)
@@ -167,7 +155,7 @@ func (c *compiler) walk() error {
 	for i, spec := range c.prog.Ops {
 		ops[i] = c.operation(spec)
 	}
-	c.stage()
+	c.planInput()
 	for i, op := range ops {
 		c.time, c.list = i, &c.ops[i].forward
 		if err := op.forward(c); err != nil {
@@ -178,7 +166,7 @@ func (c *compiler) walk() error {
 		if !c.backward {
 			break
 		}
-		c.time, c.list = 2*len(ops)-1-i, &c.ops[i].backward
+		c.time, c.list = backend.Walk(len(ops)).Backward(i), &c.ops[i].backward
 		if err := op.backward(c); err != nil {
 			return fmt.Errorf("gradient of %s: %w", c.prog.Ops[i].Base().Name, err)
 		}
@@ -232,13 +220,16 @@ func (c *compiler) launch(name string, items int64, args ...any) {
 
 // buffer plans memory that is in use now.
 func (c *compiler) buffer(purpose string, bytes int64) *buffer {
-	b := &buffer{purpose: purpose, bytes: bytes, first: c.time, last: c.time}
+	b := &buffer{purpose: purpose, bytes: bytes, life: backend.At(c.time)}
 	c.buffers = append(c.buffers, b)
 	return b
 }
 
 // always keeps a buffer out of reuse.
-func (c *compiler) always(b *buffer) *buffer { return b.use(-1).use(2 * len(c.prog.Ops)) }
+func (c *compiler) always(b *buffer) *buffer {
+	b.life = backend.Walk(len(c.prog.Ops)).Always()
+	return b
+}
 
 // write plans a value's memory and tells that it is written now. What others see, or copy while this device goes on,
 // keeps its own.

@@ -9,8 +9,8 @@ import (
 	"alexnet/internal/config"
 	"alexnet/internal/device"
 	"alexnet/internal/gpu/cuda"
-	"alexnet/internal/gpu/link"
-	"alexnet/internal/gpu/link/linktest"
+	"alexnet/internal/gpu/dynlib"
+	"alexnet/internal/gpu/dynlib/dynlibtest"
 	"alexnet/internal/model"
 	"alexnet/internal/recipe"
 	"alexnet/internal/reference"
@@ -19,14 +19,14 @@ import (
 // NVIDIA's own cuDNN takes every convolution of every net in configs, on one device and on one a column, in every
 // precision, as the compiler describes them, and gives our shapes. cuda.NewConv asks it.
 func TestRealDescriptors(t *testing.T) {
-	again(t, "TestDescriptors", "LD_LIBRARY_PATH="+linktest.CUDNN(t))
+	again(t, "TestDescriptors", "LD_LIBRARY_PATH="+dynlibtest.CUDNN(t))
 }
 
 func TestDescriptors(t *testing.T) {
 	inChild(t)
-	if folder, err := filepath.EvalSymlinks(filepath.Dir(link.CUDNN.Path())); err != nil ||
-		link.CUDNNVersion() < 90000 {
-		t.Fatalf("cuDNN %d in %s: %v", link.CUDNNVersion(), folder, err)
+	if folder, err := filepath.EvalSymlinks(filepath.Dir(dynlib.CUDNN.Path())); err != nil ||
+		dynlib.CUDNNVersion() < 90000 {
+		t.Fatalf("cuDNN %d in %s: %v", dynlib.CUDNNVersion(), folder, err)
 	}
 	for _, name := range config.Names() {
 		page, err := config.Load(name, nil)
@@ -70,7 +70,7 @@ func describeAll(t *testing.T, prog device.Program) (n int) {
 		params.layout = cuda.NHWC
 	}
 	c := newCompiler(&Net{dev: d, prog: prog, params: params, ops: make([]prepared, len(prog.Ops))})
-	c.stage()
+	c.planInput()
 	for _, spec := range prog.Ops {
 		if o, ok := c.operation(spec).(*conv); ok {
 			if err := o.describe(c); err != nil {

@@ -20,7 +20,7 @@ import (
 	"errors"
 	"strings"
 
-	"alexnet/internal/gpu/link"
+	"alexnet/internal/gpu/dynlib"
 )
 
 // ErrUnavailable is what Open and Available fail with where no GPU can be used; the error that wraps it says what is
@@ -30,7 +30,7 @@ var ErrUnavailable = errors.New("no GPU can be used")
 // Reason is why no GPU, or this one, can be used, and what to do about it where that is known.
 func Reason(err error) string {
 	text := strings.Replace(err.Error(), ErrUnavailable.Error()+": ", "", 1)
-	var missing *link.Error
+	var missing *dynlib.Error
 	if errors.As(err, &missing) {
 		text += "; " + missing.Advice
 	}

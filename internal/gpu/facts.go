@@ -10,7 +10,7 @@ import (
 	"gorgonia.org/cu"
 
 	"alexnet/internal/gpu/cuda"
-	"alexnet/internal/gpu/link"
+	"alexnet/internal/gpu/dynlib"
 )
 
 // Look finds out about the GPUs and their libraries, and measures how fast they copy to each other.
@@ -22,7 +22,7 @@ func Look() (f *Facts, err error) {
 	if err != nil {
 		return nil, err
 	}
-	f = &Facts{Driver: link.Version(link.DriverVersion()), CUDNN: cudnnVersion()}
+	f = &Facts{Driver: dynlib.Version(dynlib.DriverVersion()), CUDNN: cudnnVersion()}
 	var devices []*Device
 	defer func() {
 		for _, d := range devices {

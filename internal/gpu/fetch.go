@@ -3,7 +3,6 @@
 package gpu
 
 import (
-	"fmt"
 	"unsafe"
 
 	"gorgonia.org/cu"
@@ -27,14 +26,15 @@ type ticket struct {
 // Wait returns when the data is there.
 func (t *ticket) Wait() error {
 	n := t.net
-	err := n.dev.do(func() error {
-		if err := t.finish(); err != nil {
-			return err
-		}
-		return n.look()
-	})
-	n.fail("fetch", err)
-	return n.err
+	if n.guard.Live() {
+		n.guard.Fail("fetch", n.dev.do(func() error {
+			if err := t.finish(); err != nil {
+				return err
+			}
+			return n.look()
+		}))
+	}
+	return n.guard.Sync()
 }
 
 // finish waits for what is under way, and brings it into logical order.
@@ -57,6 +57,10 @@ func (n *Net) Fetch(v device.Value, grad bool, dst []float32) device.Ticket {
 	slot := n.place.tickets[n.fetched&1]
 	n.fetched++
 	val, b, typ := n.tensor("fetch", v, grad, len(dst))
+	if !n.guard.Live() {
+		t.net = n
+		return t
+	}
 	err := n.dev.do(func() error {
 		if err := t.finish(); err != nil || b == nil {
 			return err
@@ -84,7 +88,7 @@ func (n *Net) Fetch(v device.Value, grad bool, dst []float32) device.Ticket {
 		return cuda.Wrap("cuEventRecord", t.there.Record(n.dev.main))
 	})
 	t.net = n
-	n.fail("fetch", err)
+	n.guard.Fail("fetch", err)
 	return t
 }
 
@@ -102,7 +106,7 @@ func (n *Net) Store(v device.Value, grad bool, src []float32) {
 	if b == nil {
 		return
 	}
-	n.fail("store", n.dev.do(func() error {
+	n.guard.Fail("store", n.dev.do(func() error {
 		rows := n.pass.Rows
 		if grad {
 			rows = n.prog.Rows
@@ -118,31 +122,18 @@ func (n *Net) Store(v device.Value, grad bool, src []float32) {
 
 // tensor finds what a Fetch or Store of so many numbers means; no buffer after a failure.
 func (n *Net) tensor(what string, id device.Value, grad bool, numbers int) (*value, *buffer, cuda.Type) {
-	if !n.usable(what) {
-		return nil, nil, 0
-	}
-	if id < 0 || int(id) >= len(n.values) {
-		n.fail(what, fmt.Errorf("value %d of %d", id, len(n.values)))
+	if !n.guard.Value(what, id) {
 		return nil, nil, 0
 	}
 	v := n.values[id]
-	name, b, typ := v.name, v.data, v.typ
+	b, typ := v.data, v.typ
 	if grad {
-		name, b, typ = "gradient of "+name, v.grad, v.gradType
+		b, typ = v.grad, v.gradType
 	}
-	switch want := n.pass.Rows * v.shape.Len(); {
-	case !v.kept && !v.input && !n.prog.IsLoss(id):
-		n.fail(what, fmt.Errorf("%s is not kept", name))
-	case b == nil:
-		n.fail(what, fmt.Errorf("there is no %s", name))
-	case n.pass.Rows == 0:
-		n.fail(what, errNoPass)
-	case numbers != want:
-		n.fail(what, fmt.Errorf("%s has %d numbers in %d rows, not %d", name, want, n.pass.Rows, numbers))
-	default:
-		return v, b, typ
+	if !n.guard.Tensor(what, id, grad, b != nil, numbers) {
+		return nil, nil, 0
 	}
-	return nil, nil, 0
+	return v, b, typ
 }
 
 // unpack brings raw rows into logical order.
@@ -219,6 +210,6 @@ func (n *Net) judge(i int) {
 		}
 	}
 	if bad != nil {
-		n.fail("update", &device.NonFiniteError{Device: n.dev.name, Step: n.reports[i].step, Tensors: bad})
+		n.guard.Fail("update", &device.NonFiniteError{Device: n.dev.name, Step: n.reports[i].step, Tensors: bad})
 	}
 }

@@ -11,7 +11,7 @@ import (
 
 	"alexnet/internal/device"
 	"alexnet/internal/gpu/cuda"
-	"alexnet/internal/gpu/link"
+	"alexnet/internal/gpu/dynlib"
 	"alexnet/kernels"
 )
 
@@ -21,9 +21,9 @@ const Built = true
 // oldestMajor and oldestMinor are the least compute capability that the kernels are compiled for.
 const oldestMajor, oldestMinor = 7, 5
 
-// Available tells why no GPU can be used, or nil. The error is or holds a *link.Error where it says what to do.
+// Available tells why no GPU can be used, or nil. The error is or holds a *dynlib.Error where it says what to do.
 func Available() error {
-	for _, check := range []func() error{link.Init, link.CheckCUBLAS, link.CheckCUDNN} {
+	for _, check := range []func() error{dynlib.Init, dynlib.CheckCUBLAS, dynlib.CheckCUDNN} {
 		if err := check(); err != nil {
 			return fmt.Errorf("%w: %w", ErrUnavailable, err)
 		}
@@ -53,7 +53,7 @@ func Version() string {
 	if Available() != nil {
 		return ""
 	}
-	return fmt.Sprintf("CUDA %s, cuDNN %s", link.Version(link.DriverVersion()), cudnnVersion())
+	return fmt.Sprintf("CUDA %s, cuDNN %s", dynlib.Version(dynlib.DriverVersion()), cudnnVersion())
 }
 
 // card is one GPU, shared by the logical devices on it.
@@ -141,11 +141,12 @@ type Device struct {
 	main        cu.Stream // computes
 	upload      cu.Stream // pictures
 	exchange    cu.Stream // what comes from another device
-	stage       cu.Stream // what leaves for another device through the host's memory
+	outgoing    cu.Stream // what leaves for another device through the host's memory
 	blas        *cuda.BLAS
 	dnn         *cuda.DNN
 	blasWork    cu.DevicePtr
 	blasPlanned bool // stands in the plan of a net
+	closed      bool
 }
 
 // Open makes a device of each GPU named; a GPU named twice holds two logical devices. Devices opened together can be
@@ -214,7 +215,7 @@ func (d *Device) start() (err error) {
 }
 
 func (d *Device) streams() []*cu.Stream {
-	return []*cu.Stream{&d.main, &d.upload, &d.stage, &d.exchange}
+	return []*cu.Stream{&d.main, &d.upload, &d.outgoing, &d.exchange}
 }
 
 // Name is "cuda:0", or "cuda:0/1" of two on one GPU.
@@ -243,7 +244,7 @@ func (d *Device) Hardware() string {
 
 // cudnnVersion is 9.27.0 for 92700.
 func cudnnVersion() string {
-	v := link.CUDNNVersion()
+	v := dynlib.CUDNNVersion()
 	return fmt.Sprintf("%d.%d.%d", v/10000, v/100%100, v%100)
 }
 
@@ -257,6 +258,10 @@ func (d *Device) blasBytes() int64 {
 
 // Close ends the device.
 func (d *Device) Close() error {
+	if d.closed {
+		return nil
+	}
+	d.closed = true
 	err := d.Enter()
 	if d.dnn != nil {
 		err = errors.Join(err, d.dnn.Close())

@@ -106,14 +106,17 @@ func TestAlgorithmsThatFail(t *testing.T) {
 	child(t, "TestNoAlgorithmFits", "SOFTGPU_CUDNN_MATH=2")
 }
 
-// columnsNet is columnsPage, compiled and not allocated.
-func columnsNet(t *testing.T, rows int, p device.Precision) (*model.Net, error) {
+// columnsNet is columnsPage, compiled on GPU 0 or on those that are named, and not allocated.
+func columnsNet(t *testing.T, rows int, p device.Precision, gpus ...int) (*model.Net, error) {
 	t.Helper()
 	cfg, err := config.Parse([]byte(columnsPage), nil)
 	must(t, err)
 	arch, err := model.Of(cfg, 0)
 	must(t, err)
-	m, err := model.Open(arch, openOn(t, Options{}, 0))
+	if gpus == nil {
+		gpus = []int{0}
+	}
+	m, err := model.Open(arch, openOn(t, Options{}, gpus...))
 	must(t, err)
 	t.Cleanup(func() { must(t, m.Close()) })
 	return m.Compile(model.Options{
@@ -129,6 +132,50 @@ func TestNoAlgorithmRuns(t *testing.T) {
 		t.Errorf("no algorithm runs: %v", err)
 	}
 	must(t, net.Close())
+}
+
+// An Alloc that fails gives back what it took, events and pinned memory too, and so do the nets that it was to exchange
+// with; here on two GPUs whose exchange goes through the host.
+func TestFailedAllocLeavesNothing(t *testing.T) {
+	for _, setting := range []string{"SOFTGPU_PEER=1", "SOFTGPU_PEER=0"} {
+		stats := child(t, "TestNoAlgorithmRunsOnTwo", "SOFTGPU_CUDNN_FAILS=data/5,data/1,data/0", setting)
+		if stats.Pinned != 0 || stats.Events != 0 || slices.Max(stats.Allocated) != 0 {
+			t.Errorf("%s: %d bytes of GPUs, %d bytes of pinned memory and %d events are left", setting, stats.Allocated,
+				stats.Pinned, stats.Events)
+		}
+	}
+}
+
+func TestNoAlgorithmRunsOnTwo(t *testing.T) {
+	inChild(t)
+	net, err := columnsNet(t, trainingRows, device.FP32, 0, 1)
+	must(t, err)
+	if err := net.Alloc(); err == nil || !strings.Contains(err.Error(), "cudnnConvolutionBackwardData") {
+		t.Errorf("no algorithm runs: %v", err)
+	}
+	must(t, net.Close())
+}
+
+// Arenas that are in use stay when another cannot be had; those that came before it are given back.
+func TestTake(t *testing.T) {
+	child(t, "TestTakeInChild", fmt.Sprintf("SOFTGPU_MEMORY=%d", 64<<20))
+}
+
+func TestTakeInChild(t *testing.T) {
+	inChild(t)
+	d := openOn(t, Options{}, 0)[0].(*Device)
+	must(t, d.do(func() error {
+		inUse, fits, large := &arena{bytes: 1 << 20}, &arena{bytes: 1 << 20}, &arena{bytes: 64 << 20}
+		must(t, take([]*arena{inUse}, d.main))
+		before := inUse.base
+		if err := take([]*arena{inUse, fits, large}, d.main); err == nil {
+			t.Error("64 MiB are there, of which some are taken")
+		}
+		if inUse.base != before || fits.base != 0 || large.base != 0 {
+			t.Errorf("arenas at %v, %v, %v after a refusal, want %v, 0, 0", inUse.base, fits.base, large.base, before)
+		}
+		return errors.Join(d.main.Synchronize(), release([]*arena{inUse}))
+	}))
 }
 
 func TestNoAlgorithmFits(t *testing.T) {

@@ -8,7 +8,7 @@ import (
 	"gorgonia.org/cu"
 
 	"alexnet/internal/gpu/cuda"
-	"alexnet/internal/gpu/link"
+	"alexnet/internal/gpu/dynlib"
 	"alexnet/kernels"
 )
 
@@ -25,8 +25,8 @@ func loadImage(info cuda.Info) (cu.Module, string, error) {
 			return m, fmt.Sprintf("machine code for %d.%d", info.Major, info.Minor), nil
 		}
 	}
-	return m, "", &link.Error{
+	return m, "", &dynlib.Error{
 		What: "the driver does not take the program's kernels", Err: cuda.Wrap("cuModuleLoadData", err),
-		Advice: fmt.Sprintf("install a newer driver (this one is for CUDA %s)", link.Version(link.DriverVersion())),
+		Advice: fmt.Sprintf("install a newer driver (this one is for CUDA %s)", dynlib.Version(dynlib.DriverVersion())),
 	}
 }

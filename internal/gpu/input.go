@@ -3,8 +3,6 @@
 package gpu
 
 import (
-	"errors"
-	"fmt"
 	"unsafe"
 
 	"gorgonia.org/cu"
@@ -39,8 +37,8 @@ type slot struct {
 	consumed cu.Event // all of the slot has been read
 }
 
-// stage plans the upload slots and the input value.
-func (c *compiler) stage() {
+// planInput plans the upload slots and the input value.
+func (c *compiler) planInput() {
 	c.time = -1
 	in, o, rows := c.prog.Input, &c.input, int64(c.prog.Rows)
 	tensors := int64(len(c.params.params))
@@ -161,12 +159,15 @@ func (o *input) fill(n *Net) error {
 
 // Stage returns a slot as soon as the device has read what was in it.
 func (n *Net) Stage() *device.Batch {
+	if !n.guard.Ready("stage") {
+		return nil
+	}
 	s := &n.input.slots[n.staged&1]
 	n.staged++
 	if s.begun {
 		if err := n.dev.do(func() error { return cuda.Wrap("cuEventSynchronize", s.consumed.Synchronize()) }); err !=
 			nil {
-			n.fail("stage", err)
+			n.guard.Fail("stage", err)
 		}
 	}
 	return s.batch
@@ -174,18 +175,15 @@ func (n *Net) Stage() *device.Batch {
 
 // Begin starts a pass.
 func (n *Net) Begin(b *device.Batch, pass device.Pass) {
-	if !n.usable("begin") {
-		return
-	}
-	if err := n.checkBegin(b, &pass); err != nil {
-		n.fail("begin", err)
+	slots := [2]*device.Batch{n.input.slots[0].batch, n.input.slots[1].batch}
+	if !n.guard.Begin(slots, b, &pass) {
 		return
 	}
 	n.pass = pass
 	n.pass.LR, n.pass.Decay = nil, nil // read here, and not kept
 	s := &n.input.slots[b.Slot()]
 	if err := n.dev.do(func() error { return n.begin(s, &pass) }); err != nil {
-		n.fail("begin", err)
+		n.guard.Fail("begin", err)
 	}
 }
 
@@ -227,20 +225,4 @@ func (n *Net) begin(s *slot, pass *device.Pass) error {
 		return err
 	}
 	return cuda.Wrap("cuEventRecord", s.consumed.Record(main))
-}
-
-// checkBegin refuses what would read beyond memory.
-func (n *Net) checkBegin(b *device.Batch, pass *device.Pass) error {
-	if b == nil || b != n.input.slots[b.Slot()].batch {
-		return errors.New("the batch is not from this net's Stage")
-	}
-	if err := n.prog.CheckPass(b, pass); err != nil {
-		return err
-	}
-	for r, l := range b.Labels[:pass.Rows] {
-		if n.classes > 0 && int(l) >= n.classes {
-			return fmt.Errorf("row %d has label %d of %d classes", r, l, n.classes)
-		}
-	}
-	return nil
 }

@@ -13,7 +13,6 @@ func (o *loss) forward(c *compiler) error {
 	x, classes := c.read(o.in), o.in.shape.C
 	c.launch("softmax"+suffix(o.in.typ), int64(c.prog.Rows), x, c.labels, c.write(o.out), c.write(o.stats), c.prog.Rows,
 		classes, c.passed)
-	c.classes = classes
 	c.lossOf = o.stats
 	if !c.prog.Train { // nothing else will look at it
 		c.launch("check_loss", 1, o.stats.data, 3*c.prog.Rows, c.flags)

@@ -3,7 +3,6 @@
 package gpu
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -12,6 +11,7 @@ import (
 	"gorgonia.org/cu"
 
 	"alexnet/internal/device"
+	"alexnet/internal/device/backend"
 	"alexnet/internal/gpu/cuda"
 )
 
@@ -20,16 +20,16 @@ const line = 256
 
 // buffer is device memory in use from one place of a program's walk to another.
 type buffer struct {
-	purpose     string
-	bytes       int64
-	first, last int
-	arena       *arena
-	offset      int64
+	purpose string
+	bytes   int64
+	life    backend.Life
+	arena   *arena
+	offset  int64
 }
 
 // use extends the time in which the buffer is in use.
 func (b *buffer) use(at int) *buffer {
-	b.first, b.last = min(b.first, at), max(b.last, at)
+	b.life.Extend(at)
 	return b
 }
 
@@ -78,43 +78,35 @@ func arenas(buffers []*buffer) []*arena {
 	return all
 }
 
-// pack gives the largest buffers their place first, each the lowest that is free for as long as it is in use.
+// pack finds each buffer a place.
 func (a *arena) pack() {
-	order := slices.Clone(a.buffers)
-	slices.SortStableFunc(order, func(x, y *buffer) int { return cmp.Compare(y.bytes, x.bytes) })
-	var placed []*buffer // by offset
-	for _, b := range order {
-		b.offset = 0
-		for _, p := range placed {
-			if p.first > b.last || b.first > p.last {
-				continue
-			}
-			if b.offset+b.bytes <= p.offset {
-				break
-			}
-			b.offset = max(b.offset, up(p.offset+p.bytes))
-		}
-		at, _ := slices.BinarySearchFunc(placed, b.offset, func(p *buffer, offset int64) int {
-			return cmp.Compare(p.offset, offset)
-		})
-		placed = slices.Insert(placed, at, b)
-		a.bytes = max(a.bytes, up(b.offset+b.bytes))
+	pieces := make([]backend.Piece, len(a.buffers))
+	for i, b := range a.buffers {
+		pieces[i] = backend.Piece{Bytes: b.bytes, Life: b.life}
+	}
+	a.bytes = up(backend.Pack(pieces, func(int64) int64 { return line }))
+	for i, b := range a.buffers {
+		b.offset = pieces[i].Offset
 	}
 }
 
-func up(n int64) int64 { return (n + line - 1) / line * line }
+// up is n rounded up to where a buffer may begin.
+func up(n int64) int64 { return backend.RoundUp(n, line) }
 
-// take allocates arenas, filled with zeros: rows that take no part must be finite.
+// take allocates the arenas that are not there yet, filled with zeros: rows that take no part must be finite. Where one
+// cannot be had it gives back what it took, and nothing else.
 func take(all []*arena, s cu.Stream) (err error) {
+	var taken []*arena
 	for _, a := range all {
 		if a.base != 0 {
 			continue
 		}
 		if a.base, err = cuda.Alloc(a.bytes); err != nil {
-			return errors.Join(err, release(all))
+			return errors.Join(err, release(taken))
 		}
+		taken = append(taken, a)
 		if err := cu.MemsetD8Async(a.base, 0, a.bytes, s); err != nil {
-			return errors.Join(cuda.Wrap("cuMemsetD8Async", err), release(all))
+			return errors.Join(cuda.Wrap("cuMemsetD8Async", err), release(taken))
 		}
 	}
 	return nil

@@ -10,6 +10,7 @@ import (
 	"gorgonia.org/cu"
 
 	"alexnet/internal/device"
+	"alexnet/internal/device/backend"
 	"alexnet/internal/gpu/cuda"
 )
 
@@ -25,7 +26,6 @@ type Net struct {
 	convs    []*cuda.Conv
 	arenas   []*arena
 	plan     device.MemoryPlan
-	classes  int    // of the SoftmaxLoss; 0: there is none
 	lossOf   *value // the loss of each row
 
 	input  input
@@ -34,40 +34,40 @@ type Net struct {
 	rates  part
 	flags  *buffer
 
-	ready, closed bool
-	err           error // the first failure
-	pass          device.Pass
-	staged        int // calls of Stage
-	pinned        *cuda.Pinned
-	place         pinnedPlan
-	tickets       [2]ticket
-	fetched       int // calls of Fetch
-	reports       [16]flagReport
-	sent, looked  int // reports that were enqueued, and looked at
-	replay        replay
+	guard        *backend.Guard
+	pass         device.Pass
+	staged       int // calls of Stage
+	pinned       *cuda.Pinned
+	place        pinnedPlan
+	tickets      [2]ticket
+	fetched      int // calls of Fetch
+	reports      [16]flagReport
+	sent, looked int // reports that were enqueued, and looked at
+	replay       replay
 }
-
-var (
-	errNotAllocated = errors.New("the net is not allocated")
-	errClosed       = errors.New("the net is closed")
-	errNoPass       = errors.New("no Begin before it")
-	errNoBackward   = errors.New("the program was compiled without gradients")
-)
 
 // Memory tells what Alloc takes.
 func (n *Net) Memory() device.MemoryPlan { return slices.Clone(n.plan) }
 
 // Alloc takes it, if it is there for all nets that were compiled on the GPU.
 func (n *Net) Alloc() error {
-	if n.ready || n.closed {
-		return n.opError("alloc", errors.New("allocated twice, or closed"))
+	if err := n.guard.Alloc(); err != nil {
+		return err
 	}
 	if err := n.room(); err != nil {
 		return err
 	}
-	if err := n.dev.do(n.alloc); err != nil {
+	err := n.dev.do(func() error {
+		if err := n.alloc(); err != nil {
+			_ = n.dev.main.Synchronize() // what was enqueued uses the memory
+			return errors.Join(err, n.free())
+		}
+		return nil
+	})
+	if err != nil {
 		return fmt.Errorf("%s: %w", n.dev.name, err)
 	}
+	n.guard.Allocated()
 	return nil
 }
 
@@ -103,7 +103,6 @@ func (n *Net) alloc() error {
 	if err := n.input.fill(n); err != nil {
 		return err
 	}
-	n.ready = true
 	return cuda.Wrap("cuStreamSynchronize", n.dev.main.Synchronize())
 }
 
@@ -174,89 +173,46 @@ func (n *Net) Forward(op int) { n.run(op, false) }
 func (n *Net) Backward(op int) { n.run(op, true) }
 
 func (n *Net) run(i int, backward bool) {
-	if i < 0 || i >= len(n.ops) {
-		n.fail("op", fmt.Errorf("number %d of %d", i, len(n.ops)))
+	if !n.guard.Op(i, backward) && !n.guard.Owes(i, backward) {
 		return
 	}
-	name, steps := n.prog.Ops[i].Base().Name, n.ops[i].forward
+	steps := n.ops[i].forward
 	if backward {
 		steps = n.ops[i].backward
 	}
-	if n.usable(name) {
-		switch {
-		case n.pass.Rows == 0:
-			n.fail(name, errNoPass)
-		case backward && !n.prog.Train && !n.prog.InputGrad:
-			n.fail(name, errNoBackward)
-		}
-	}
-	n.steps(name, steps)
+	n.steps(n.prog.Ops[i].Base().Name, steps)
 }
 
 // steps enqueues; once the net has failed, only what other devices must know.
 func (n *Net) steps(op string, steps []step) {
 	if err := n.dev.Enter(); err != nil {
-		n.fail(op, err)
+		n.guard.Fail(op, err)
 	}
 	defer n.dev.Leave()
 	for _, s := range steps {
-		if n.err != nil {
+		if n.guard.Err() != nil {
 			if a, ok := s.(interface{ abandon(*Net) }); ok {
 				a.abandon(n)
 			}
 		} else if err := s.run(n); err != nil {
-			n.fail(op, err)
+			n.guard.Fail(op, err)
 		}
 	}
 }
 
 // Update changes the parameters.
 func (n *Net) Update() {
-	if !n.usable("update") {
-		return
-	}
-	switch {
-	case n.pass.Rows == 0:
-		n.fail("update", errNoPass)
-	case !n.prog.Train:
-		n.fail("update", errors.New("the program does not train"))
-	default:
+	if n.guard.Update() {
 		n.steps("update", n.updating)
-	}
-}
-
-// usable tells whether a call may go on; if not, and nothing failed before, that is the failure.
-func (n *Net) usable(what string) bool {
-	switch {
-	case n.err != nil:
-	case n.closed:
-		n.fail(what, errClosed)
-	case !n.ready:
-		n.fail(what, errNotAllocated)
-	}
-	return n.err == nil
-}
-
-func (n *Net) opError(op string, err error) error {
-	return &device.OpError{Device: n.dev.name, Op: op, Err: err}
-}
-
-// fail notes the first failure.
-func (n *Net) fail(op string, err error) {
-	if n.err == nil && err != nil {
-		n.err = n.opError(op, err)
 	}
 }
 
 // Sync waits for all that was enqueued.
 func (n *Net) Sync() error {
-	if !n.ready {
-		return n.err
+	if n.guard.Live() {
+		n.guard.Fail("sync", n.dev.do(n.wait))
 	}
-	if err := n.dev.do(n.wait); err != nil {
-		n.fail("sync", err)
-	}
-	return n.err
+	return n.guard.Sync()
 }
 
 // wait waits for the device's streams, and looks at what the device reported.
@@ -296,31 +252,45 @@ func (n *Net) look() error {
 
 // Close frees the net's memory.
 func (n *Net) Close() error {
-	if n.closed {
-		return n.opError("close", errClosed)
+	live := n.guard.Live()
+	if err := n.guard.Close(); err != nil {
+		return err
 	}
 	n.leaveQueue()
-	err := n.dev.do(func() error {
-		var err error
-		if n.ready {
+	err := n.dev.do(func() (err error) {
+		if live {
 			_ = n.wait() // the memory is in use until then; what failed is told by Sync
-			for _, e := range n.events() {
-				err = errors.Join(err, cuda.Wrap("cuEventDestroy", cu.DestroyEvent(e)))
-			}
-			for _, p := range n.ports {
-				err = errors.Join(err, p.close())
-			}
 		}
 		if n.replay.graph != nil {
-			err = errors.Join(err, n.replay.graph.Close())
+			err = n.replay.graph.Close()
 		}
-		return errors.Join(err, closeConvs(n.convs), n.pinned.Free(), release(n.arenas))
+		return errors.Join(err, closeConvs(n.convs), n.free())
 	})
-	n.closed, n.ready = true, false
 	if err != nil {
-		return n.opError("close", err)
+		return &device.OpError{Device: n.dev.name, Op: "close", Err: err}
 	}
 	return nil
+}
+
+// free gives back what Alloc took, as far as it came.
+func (n *Net) free() (err error) {
+	for _, e := range n.events() {
+		err = errors.Join(err, destroy(e))
+	}
+	for _, p := range n.ports {
+		err = errors.Join(err, p.close())
+	}
+	return errors.Join(err, n.pinned.Free(), release(n.arenas))
+}
+
+// destroy ends an event, if it was made.
+func destroy(e *cu.Event) error {
+	if *e == (cu.Event{}) {
+		return nil
+	}
+	err := cuda.Wrap("cuEventDestroy", cu.DestroyEvent(e))
+	*e = cu.Event{}
+	return err
 }
 
 func closeConvs(convs []*cuda.Conv) (err error) {

@@ -3,7 +3,6 @@
 package gpu
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"unsafe"
@@ -11,6 +10,7 @@ import (
 	"gorgonia.org/cu"
 
 	"alexnet/internal/device"
+	"alexnet/internal/device/backend"
 	"alexnet/internal/gpu/cuda"
 	"alexnet/kernels"
 )
@@ -22,6 +22,7 @@ type Params struct {
 	params  []*param
 	layout  cuda.Layout // of all nets on them, from the first
 	settled bool
+	closed  bool
 	pending []*buffer
 	arenas  []*arena
 	table   *buffer // kernels.Tensor, of all parameters, where a net trains
@@ -39,13 +40,14 @@ type param struct {
 
 // NewParams declares parameters; memory comes with the first Alloc.
 func (d *Device) NewParams(specs []device.ParamSpec) (device.Params, error) {
+	if d.closed {
+		return nil, fmt.Errorf("%s: %w", d.name, backend.ErrDeviceClosed)
+	}
+	if err := backend.CheckSpecs(specs); err != nil {
+		return nil, fmt.Errorf("%s: %w", d.name, err)
+	}
 	p := &Params{dev: d}
 	for _, s := range specs {
-		for _, n := range s.Shape {
-			if n < 1 {
-				return nil, fmt.Errorf("%s: parameter %s has shape %v", d.name, s.Name, s.Shape)
-			}
-		}
 		s.Shape = slices.Clone(s.Shape)
 		p.specs = append(p.specs, s)
 		p.params = append(p.params, &param{spec: s, len: s.Len()})
@@ -174,16 +176,13 @@ func (p *Params) copyHalf(q *param) error {
 
 // part finds a tensor, of which the caller means n numbers.
 func (p *Params) part(id device.Param, part device.Part, n int) (*param, *buffer, error) {
-	if id < 0 || int(id) >= len(p.params) {
-		return nil, nil, fmt.Errorf("parameter %d of %d", id, len(p.params))
+	if err := backend.CheckParam(p.specs, id, n); err != nil {
+		return nil, nil, err
 	}
 	q := p.params[id]
 	b := [...]*buffer{q.weight, q.momentum, q.gradient}[part]
 	if b.ptr() == 0 {
-		return nil, nil, fmt.Errorf("%s has no %v: no program that was allocated uses it so", q.spec.Name, part)
-	}
-	if n != q.spec.Len() {
-		return nil, nil, fmt.Errorf("%s has %d numbers, not %d", q.spec.Name, q.spec.Len(), n)
+		return nil, nil, backend.NoPart(q.spec, part)
 	}
 	return q, b, nil
 }
@@ -234,6 +233,9 @@ func (p *Params) Store(id device.Param, part device.Part, src []float32) error {
 
 // move waits for what is enqueued, and runs f.
 func (p *Params) move(f func() error) error {
+	if p.closed {
+		return fmt.Errorf("%s: %w", p.dev.name, backend.ErrParamsClosed)
+	}
 	err := p.dev.do(func() error {
 		if err := cuda.Wrap("cuStreamSynchronize", p.dev.main.Synchronize()); err != nil {
 			return err
@@ -248,10 +250,7 @@ func (p *Params) move(f func() error) error {
 
 // Close frees the memory.
 func (p *Params) Close() error {
-	if p.specs == nil {
-		return errors.New("parameters closed twice")
-	}
 	err := p.move(func() error { return release(p.arenas) })
-	*p = Params{dev: p.dev}
+	*p = Params{dev: p.dev, closed: true}
 	return err
 }

@@ -26,7 +26,7 @@ type replay struct {
 func (n *Net) Replay(enqueue func()) {
 	r := &n.replay
 	r.seen++
-	if !n.dev.options.Graphs || r.seen == 1 || r.refused || len(n.ports) > 0 || !n.usable("replay") {
+	if !n.dev.options.Graphs || r.seen == 1 || r.refused || len(n.ports) > 0 || !n.guard.Usable("replay") {
 		enqueue()
 		return
 	}
@@ -38,7 +38,7 @@ func (n *Net) Replay(enqueue func()) {
 			return
 		}
 	}
-	n.fail("replay", n.dev.do(func() error {
+	n.guard.Fail("replay", n.dev.do(func() error {
 		if err := r.graph.Launch(n.dev.main); err != nil || !r.reports {
 			return err
 		}
@@ -58,8 +58,7 @@ func (n *Net) capture(enqueue func()) error {
 		enqueue()
 		r.capturing = false
 		graph, err := cuda.EndCapture(n.dev.main)
-		if err = cmp.Or(n.err, err); err != nil {
-			n.err = nil
+		if err = cmp.Or(n.guard.Forget(), err); err != nil {
 			if graph != nil {
 				return errors.Join(err, graph.Close())
 			}

@@ -224,6 +224,10 @@ type counts struct {
 	Unmapped      int64     `json:"peer_unmapped"`  // bytes of these between GPUs that do not reach each other
 	Arguments     int64     `json:"peer_arguments"` // kernels and library calls that were given the other GPU's memory
 	GraphLaunches int       `json:"graph_launches"`
+	// Taken and not given back: bytes by GPU, bytes of the host's memory, and events.
+	Allocated []int64 `json:"allocated"`
+	Pinned    int64   `json:"pinned"`
+	Events    int     `json:"events"`
 }
 
 func emulated() bool { return strings.Contains(os.Getenv("LD_LIBRARY_PATH"), "softgpu") }
@@ -319,7 +323,7 @@ func TestHomeBytes(t *testing.T) {
 // TestStagedSteps is TestTwentySteps without access from GPU to GPU; devicetest's part about two devices runs so too.
 func TestStagedSteps(t *testing.T) {
 	inChild(t)
-	if w := way(openDevices(t, Options{}, 2)[0].(*Device), openDevices(t, Options{}, 2)[1].(*Device)); w != wayStaged {
+	if w := way(openDevices(t, Options{}, 2)[0].(*Device), openDevices(t, Options{}, 2)[1].(*Device)); w != wayHost {
 		t.Fatalf("what crosses goes by %s", w)
 	}
 	t.Run("steps", TestTwentySteps)

@@ -7,7 +7,7 @@ import (
 	"fmt"
 
 	"alexnet/internal/device"
-	"alexnet/internal/gpu/link"
+	"alexnet/internal/gpu/dynlib"
 )
 
 // Built tells that this build has the device; whether it runs, Available says.
@@ -15,7 +15,7 @@ const Built = false
 
 // Available tells why no GPU can be used.
 func Available() error {
-	return fmt.Errorf("%w: %w", ErrUnavailable, &link.Error{
+	return fmt.Errorf("%w: %w", ErrUnavailable, &dynlib.Error{
 		What: "this build computes on the CPU only", Err: errors.New("it holds no CUDA kernels"),
 		Advice: "make cuda builds the program with CUDA (Linux on x86-64)",
 	})

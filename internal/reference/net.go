@@ -1,13 +1,11 @@
 package reference
 
 import (
-	"errors"
-	"fmt"
-
 	"alexnet/internal/device"
+	"alexnet/internal/device/backend"
 )
 
-// net is a compiled program. Every call runs at once; the first failure is kept and makes later calls no-ops.
+// net is a compiled program. Every call runs at once.
 type net[T Float] struct {
 	dev           *Device
 	prog          device.Program
@@ -17,8 +15,7 @@ type net[T Float] struct {
 	ops           []op[T]
 	workers       int
 	need          need
-	allocated     bool
-	closed        bool
+	guard         *backend.Guard
 
 	value, grad [][]T // by device.Value: (rows, C, H, W); nil where there is none
 	scratch     scratch[T]
@@ -26,7 +23,6 @@ type net[T Float] struct {
 	staged      int         // Stage calls so far
 	pass        device.Pass // of the last Begin; Rows 0: none yet
 	labels      []int32     // of the last Begin
-	err         error       // the first failure
 }
 
 // need is the working memory that the ops of a net share, in elements: for each worker, for each share, and once.
@@ -36,16 +32,12 @@ func (n need) and(m need) need {
 	return need{max(n.worker, m.worker), max(n.share, m.share), max(n.whole, m.whole)}
 }
 
-var (
-	errNotAllocated = errors.New("the net is not allocated")
-	errClosed       = errors.New("the net is closed")
-	errNoPass       = errors.New("no Begin before it")
-	errNoBackward   = errors.New("the program was compiled without gradients")
-)
-
 func newNet[T Float](d *Device, p device.Program, own *params[T]) *net[T] {
-	n := &net[T]{dev: d, prog: p, params: own, firstOnParams: own.nets == 1, workers: workers()}
-	n.plan = newPlan(&n.prog, n.backwards())
+	n := &net[T]{
+		dev: d, prog: p, params: own, firstOnParams: own.nets == 1, workers: workers(),
+		guard: backend.NewGuard(d.name, p),
+	}
+	n.plan = newPlan(&n.prog)
 	for i, s := range p.Ops {
 		o := n.compileOp(i, s)
 		n.ops = append(n.ops, o)
@@ -55,7 +47,7 @@ func newNet[T Float](d *Device, p device.Program, own *params[T]) *net[T] {
 }
 
 // backwards tells whether the program computes gradients.
-func (n *net[T]) backwards() bool { return n.prog.Train || n.prog.InputGrad }
+func (n *net[T]) backwards() bool { return backend.Gradients(&n.prog) }
 
 func (n *net[T]) shape(v device.Value) device.Shape { return n.prog.Values[v].Shape }
 
@@ -67,13 +59,9 @@ func (n *net[T]) pictureBytes() int {
 // Alloc takes all memory: parameters if no net did so before, values, gradients, working memory, and the parcels of
 // links.
 func (n *net[T]) Alloc() error {
-	switch {
-	case n.closed:
-		return &device.OpError{Device: n.dev.name, Op: "alloc", Err: errClosed}
-	case n.allocated:
-		return &device.OpError{Device: n.dev.name, Op: "alloc", Err: errors.New("the net is allocated already")}
+	if err := n.guard.Alloc(); err != nil {
+		return err
 	}
-	n.allocated = true
 	n.params.alloc()
 	slots := make([][]T, len(n.plan.slots))
 	for i, e := range n.plan.slots {
@@ -104,41 +92,22 @@ func (n *net[T]) Alloc() error {
 	for _, o := range n.ops {
 		o.alloc(n)
 	}
+	n.guard.Allocated()
 	return nil
-}
-
-// fail keeps the first failure.
-func (n *net[T]) fail(op string, err error) {
-	if n.err == nil && err != nil {
-		n.err = &device.OpError{Device: n.dev.name, Op: op, Err: err}
-	}
-}
-
-// ready tells whether a call named what may go on; if not, and nothing failed before, that is the failure.
-func (n *net[T]) ready(what string) bool {
-	switch {
-	case n.err != nil:
-	case n.closed:
-		n.fail(what, errClosed)
-	case !n.allocated:
-		n.fail(what, errNotAllocated)
-	}
-	return n.err == nil
 }
 
 // Stage returns the two slots by turns. What was in them has been read: Begin runs at once.
 func (n *net[T]) Stage() *device.Batch {
+	if !n.guard.Ready("stage") {
+		return nil
+	}
 	n.staged++
-	return n.batch[(n.staged-1)%2] // nil before Alloc
+	return n.batch[(n.staged-1)%2]
 }
 
 // Begin computes the input value of a batch that came from Stage.
 func (n *net[T]) Begin(b *device.Batch, pass device.Pass) {
-	if !n.ready("begin") {
-		return
-	}
-	if err := n.checkBegin(b, &pass); err != nil {
-		n.fail("begin", err)
+	if !n.guard.Begin(n.batch, b, &pass) {
 		return
 	}
 	lr, decay := n.pass.LR, n.pass.Decay
@@ -151,13 +120,6 @@ func (n *net[T]) Begin(b *device.Batch, pass device.Pass) {
 	prepare(in, n.shape(in.Value), pass.Rows, n.workers, b, n.value[in.Value])
 }
 
-func (n *net[T]) checkBegin(b *device.Batch, pass *device.Pass) error {
-	if b != n.batch[0] && b != n.batch[1] {
-		return errors.New("the batch is not from this net's Stage")
-	}
-	return n.prog.CheckPass(b, pass)
-}
-
 // Forward runs one op. After a failure only links still move, so that the device at the other end does not wait in
 // vain.
 func (n *net[T]) Forward(i int) { n.run(i, false) }
@@ -166,44 +128,22 @@ func (n *net[T]) Forward(i int) { n.run(i, false) }
 func (n *net[T]) Backward(i int) { n.run(i, true) }
 
 func (n *net[T]) run(i int, backward bool) {
-	if i < 0 || i >= len(n.ops) {
-		n.fail("op", fmt.Errorf("number %d of %d", i, len(n.ops)))
-		return
-	}
-	name := n.prog.Ops[i].Base().Name
-	if n.ready(name) {
-		switch {
-		case n.pass.Rows == 0:
-			n.fail(name, errNoPass)
-		case backward && !n.backwards():
-			n.fail(name, errNoBackward)
-		}
-	}
-	if n.err != nil {
-		if n.allocated && (!backward || n.backwards()) {
+	switch {
+	case !n.guard.Op(i, backward):
+		if n.guard.Owes(i, backward) {
 			n.ops[i].abandon(backward)
 		}
-		return
-	}
-	if backward {
-		n.fail(name, n.ops[i].backward(n))
-	} else {
-		n.fail(name, n.ops[i].forward(n))
+	case backward:
+		n.guard.Fail(n.prog.Ops[i].Base().Name, n.ops[i].backward(n))
+	default:
+		n.guard.Fail(n.prog.Ops[i].Base().Name, n.ops[i].forward(n))
 	}
 }
 
 // Update checks loss and gradients, then the weights to come, and only then changes weights and momentum.
 func (n *net[T]) Update() {
-	if !n.ready("update") {
-		return
-	}
-	switch {
-	case n.pass.Rows == 0:
-		n.fail("update", errNoPass)
-	case !n.prog.Train:
-		n.fail("update", errors.New("the program does not train"))
-	default:
-		n.fail("update", n.update())
+	if n.guard.Update() {
+		n.guard.Fail("update", n.update())
 	}
 }
 
@@ -276,13 +216,13 @@ func (t ticket) Wait() error { return t.err }
 // Fetch copies the rows in use of a value or its gradient.
 func (n *net[T]) Fetch(v device.Value, grad bool, dst []float32) device.Ticket {
 	convert(dst, n.readable("fetch", v, grad, len(dst)))
-	return ticket{n.err}
+	return ticket{n.guard.Err()}
 }
 
 // Fetch64 is Fetch without rounding to float32: see device.Precise.
 func (n *net[T]) Fetch64(v device.Value, grad bool, dst []float64) error {
 	convert(dst, n.readable("fetch", v, grad, len(dst)))
-	return n.err
+	return n.guard.Err()
 }
 
 // Store writes them.
@@ -294,41 +234,27 @@ func (n *net[T]) Store(v device.Value, grad bool, src []float32) {
 
 // readable finds a tensor that the outside may read and write, of which it means elements numbers; nil after a failure.
 func (n *net[T]) readable(what string, v device.Value, grad bool, elements int) []T {
-	if !n.ready(what) {
+	if !n.guard.Value(what, v) {
 		return nil
 	}
-	if v < 0 || int(v) >= len(n.value) {
-		n.fail(what, fmt.Errorf("value %d of %d", v, len(n.value)))
-		return nil
-	}
-	name, t := n.prog.Values[v].Name, n.value[v]
+	t := n.value[v]
 	if grad {
-		name, t = "gradient of "+name, n.grad[v]
+		t = n.grad[v]
 	}
-	want := n.pass.Rows * n.shape(v).Len()
-	switch {
-	case v != n.prog.Input.Value && !n.prog.IsLoss(v) && !n.prog.Kept(v):
-		n.fail(what, fmt.Errorf("%s is not kept", name))
-	case t == nil:
-		n.fail(what, fmt.Errorf("there is no %s", name))
-	case want == 0:
-		n.fail(what, errNoPass)
-	case elements != want:
-		n.fail(what, fmt.Errorf("%s has %d elements in %d rows, not %d", name, want, n.pass.Rows, elements))
-	default:
-		return t[:want]
+	if !n.guard.Tensor(what, v, grad, t != nil, elements) {
+		return nil
 	}
-	return nil
+	return t[:elements]
 }
 
 // Sync reports the first failure: everything is done when a call returns.
-func (n *net[T]) Sync() error { return n.err }
+func (n *net[T]) Sync() error { return n.guard.Sync() }
 
 // Close gives the memory back. Parameters stay.
 func (n *net[T]) Close() error {
-	if n.closed {
-		return &device.OpError{Device: n.dev.name, Op: "close", Err: errClosed}
+	if err := n.guard.Close(); err != nil {
+		return err
 	}
-	*n = net[T]{dev: n.dev, closed: true}
+	*n = net[T]{guard: n.guard}
 	return nil
 }

@@ -1,19 +1,20 @@
 package reference
 
 import (
-	"errors"
 	"fmt"
 
 	"alexnet/internal/device"
+	"alexnet/internal/device/backend"
 )
 
 // params holds the tensors of all parameters, each part in logical order.
 type params[T Float] struct {
 	dev       *Device
 	specs     []device.ParamSpec
-	nets      int      // compiled so far
-	trained   bool     // one of them trains
-	allocated bool     // by the first Alloc
+	nets      int  // compiled so far
+	trained   bool // one of them trains
+	allocated bool // by the first Alloc
+	closed    bool
 	part      [3][][]T // by device.Part and device.Param; momentum and gradients only where a net trains
 }
 
@@ -28,14 +29,10 @@ func newParams[T Float](d *Device, specs []device.ParamSpec) *params[T] {
 
 func (p *params[T]) Specs() []device.ParamSpec { return p.specs }
 
-// compiled notes one more net, and refuses a training net that is not the first.
-func (p *params[T]) compiled(train bool) error {
-	if train && p.nets > 0 {
-		return fmt.Errorf("%s: a training program must be the first on its parameters, and the only one", p.dev.name)
-	}
+// compiled notes one more net.
+func (p *params[T]) compiled(train bool) {
 	p.trained = p.trained || train
 	p.nets++
-	return nil
 }
 
 // alloc takes the memory, once.
@@ -67,17 +64,14 @@ func (p *params[T]) bytes() int64 {
 
 // tensor finds a part of a parameter, of which the caller means n elements.
 func (p *params[T]) tensor(id device.Param, part device.Part, n int) ([]T, error) {
-	if id < 0 || int(id) >= len(p.specs) {
-		return nil, fmt.Errorf("%s: parameter %d of %d", p.dev.name, id, len(p.specs))
+	if p.closed {
+		return nil, fmt.Errorf("%s: %w", p.dev.name, backend.ErrParamsClosed)
 	}
-	if !p.allocated {
-		return nil, fmt.Errorf("%s: %v of %s before a net was allocated", p.dev.name, part, p.specs[id].Name)
+	if err := backend.CheckParam(p.specs, id, n); err != nil {
+		return nil, fmt.Errorf("%s: %w", p.dev.name, err)
 	}
 	if p.part[part] == nil {
-		return nil, fmt.Errorf("%s: %s has no %v: no net trains it", p.dev.name, p.specs[id].Name, part)
-	}
-	if want := p.specs[id].Len(); n != want {
-		return nil, fmt.Errorf("%s: %v of %s has %d elements, not %d", p.dev.name, part, p.specs[id].Name, want, n)
+		return nil, fmt.Errorf("%s: %w", p.dev.name, backend.NoPart(p.specs[id], part))
 	}
 	return p.part[part][id], nil
 }
@@ -95,9 +89,9 @@ func (p *params[T]) Store(id device.Param, part device.Part, src []float32) erro
 }
 
 func (p *params[T]) Close() error {
-	if p.specs == nil {
-		return errors.New("parameters closed twice")
+	if p.closed {
+		return fmt.Errorf("%s: %w", p.dev.name, backend.ErrParamsClosed)
 	}
-	*p = params[T]{dev: p.dev}
+	*p = params[T]{dev: p.dev, closed: true}
 	return nil
 }

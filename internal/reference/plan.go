@@ -1,6 +1,11 @@
 package reference
 
-import "alexnet/internal/device"
+import (
+	"slices"
+
+	"alexnet/internal/device"
+	"alexnet/internal/device/backend"
+)
 
 // plan says which memory each value and gradient of a program gets. Tensors whose lives do not meet share a slot: in
 // inference most values, in training the gradients.
@@ -13,43 +18,32 @@ type plan struct {
 	loose     []device.Value // whose gradient no op writes, only a Store
 }
 
-// life is the first and the last op, in the order of execution, that a tensor is needed for.
-type life struct{ from, to int }
-
-func (l life) and(at int) life { return life{min(l.from, at), max(l.to, at)} }
-
-// newPlan walks the program. Forward op i runs at time i, its Backward at 2n-1-i.
-func newPlan(p *device.Program, backward bool) *plan {
-	n := len(p.Ops)
-	forever := life{-1, 2 * n}
-	never := life{2 * n, -1}
-	value, grad := make([]life, len(p.Values)), make([]life, len(p.Values))
+// newPlan walks the program.
+func newPlan(p *device.Program) *plan {
+	walk := backend.Walk(len(p.Ops))
+	uses := backend.Uses(p)
+	value, grad := make([]backend.Life, len(p.Values)), make([]backend.Life, len(p.Values))
 	for v := range p.Values {
-		value[v], grad[v] = never, never
+		value[v], grad[v] = walk.Never(), walk.Never()
 	}
-	pl := &plan{firstSend: make([]bool, n)}
 	for i, s := range p.Ops {
-		op := s.Base()
-		for _, v := range op.In {
-			value[v] = value[v].and(i)
-			grad[v] = grad[v].and(2*n - 1 - i)
-		}
-		for _, v := range outputs(s) {
-			value[v] = value[v].and(i)
-			grad[v] = grad[v].and(2*n - 1 - i)
+		for _, v := range slices.Concat(s.Base().In, outputs(s)) {
+			value[v].Extend(i)
+			grad[v].Extend(walk.Backward(i))
 		}
 	}
-	pl.firstWriters(p)
-	for v := range p.Values {
-		id := device.Value(v)
-		if backward || p.Kept(id) || id == p.Input.Value || p.IsLoss(id) {
-			value[v] = forever
+	pl := &plan{firstSend: make([]bool, len(p.Ops))}
+	pl.firstWriters(p, uses)
+	for v, use := range uses {
+		loss := p.IsLoss(device.Value(v))
+		if backend.Gradients(p) || use.Kept || use.Input || loss {
+			value[v] = walk.Always()
 		}
 		switch {
-		case !backward || id == p.Input.Value && !p.InputGrad || p.IsLoss(id):
-			grad[v] = never
-		case p.Kept(id) || pl.isLoose(id):
-			grad[v] = forever
+		case !use.Wants || loss:
+			grad[v] = walk.Never()
+		case use.Kept || slices.Contains(pl.loose, device.Value(v)):
+			grad[v] = walk.Always()
 		}
 	}
 	pl.value = pl.assign(p, value)
@@ -62,14 +56,10 @@ func newPlan(p *device.Program, backward bool) *plan {
 
 // firstWriters finds the Sends that write a gradient before anything else does, and the values to which nothing writes
 // one.
-func (pl *plan) firstWriters(p *device.Program) {
+func (pl *plan) firstWriters(p *device.Program, uses []backend.Use) {
 	has := make([]bool, len(p.Values))
-	for _, s := range p.Ops {
-		if !isSend(s) {
-			for _, v := range s.Base().In {
-				has[v] = true
-			}
-		}
+	for v, use := range uses {
+		has[v] = use.Reader != nil
 	}
 	for i := len(p.Ops) - 1; i >= 0; i-- {
 		if !isSend(p.Ops[i]) {
@@ -86,17 +76,8 @@ func (pl *plan) firstWriters(p *device.Program) {
 	}
 }
 
-func (pl *plan) isLoose(v device.Value) bool {
-	for _, l := range pl.loose {
-		if l == v {
-			return true
-		}
-	}
-	return false
-}
-
 // assign gives every tensor that lives a slot of its own or one whose tensors have all died, the largest first.
-func (pl *plan) assign(p *device.Program, lives []life) []int {
+func (pl *plan) assign(p *device.Program, lives []backend.Life) []int {
 	slot, first := make([]int, len(lives)), len(pl.slots)
 	var until []int // when the slot's last tensor dies
 	for v := range slot {
@@ -104,7 +85,7 @@ func (pl *plan) assign(p *device.Program, lives []life) []int {
 	}
 	for at := -1; at <= 2*len(p.Ops); at++ {
 		for v, l := range lives {
-			if l.from != at || l.to < l.from {
+			if l.First != at || l.Last < l.First {
 				continue
 			}
 			best := -1
@@ -117,7 +98,7 @@ func (pl *plan) assign(p *device.Program, lives []life) []int {
 				best = len(until)
 				until, pl.slots = append(until, 0), append(pl.slots, 0)
 			}
-			until[best] = l.to
+			until[best] = l.Last
 			slot[v] = first + best
 			pl.slots[first+best] = max(pl.slots[first+best], p.Rows*p.Values[v].Shape.Len())
 		}

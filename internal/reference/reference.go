@@ -9,19 +9,21 @@
 // Each op's arithmetic is a function over float32 or float64, one op a file. The device uses float32; the same in
 // float64, [Open64], is there to hold gradients against finite differences, and other devices' rounding against.
 //
-// It may import package device and gonum's BLAS, nothing else of the program except philox.
+// It may import packages device and backend and gonum's BLAS, nothing else of the program except philox.
 package reference
 
 import (
 	"fmt"
 
 	"alexnet/internal/device"
+	"alexnet/internal/device/backend"
 )
 
 // Device is the reference device. It implements device.Device.
 type Device struct {
 	name   string
 	double bool // computes in float64
+	closed bool
 }
 
 // New gives a device named "reference".
@@ -56,17 +58,19 @@ func (d *Device) Supports(p device.Precision) error {
 	return &device.PrecisionError{Precision: p, Reason: "this backend computes in fp32 alone"}
 }
 
-// Close has nothing to end: the device owns no threads.
-func (d *Device) Close() error { return nil }
+// Close has nothing to end, for the device owns no threads: it refuses what comes later.
+func (d *Device) Close() error {
+	d.closed = true
+	return nil
+}
 
 // NewParams declares parameters. Memory comes with the first Alloc of a net compiled on them.
 func (d *Device) NewParams(specs []device.ParamSpec) (device.Params, error) {
-	for _, s := range specs {
-		for _, n := range s.Shape {
-			if n < 1 {
-				return nil, fmt.Errorf("%s: parameter %s has shape %v", d.name, s.Name, s.Shape)
-			}
-		}
+	if d.closed {
+		return nil, fmt.Errorf("%s: %w", d.name, backend.ErrDeviceClosed)
+	}
+	if err := backend.CheckSpecs(specs); err != nil {
+		return nil, fmt.Errorf("%s: %w", d.name, err)
 	}
 	if d.double {
 		return newParams[float64](d, specs), nil
@@ -76,11 +80,8 @@ func (d *Device) NewParams(specs []device.ParamSpec) (device.Params, error) {
 
 // Compile checks the program and lays out its memory. It refuses every precision but fp32.
 func (d *Device) Compile(p device.Program) (device.Net, error) {
-	if err := d.Supports(p.Precision); err != nil {
-		return nil, fmt.Errorf("%s: %w", d.name, err)
-	}
-	if err := p.Check(); err != nil {
-		return nil, fmt.Errorf("%s: %w", d.name, err)
+	if d.closed {
+		return nil, fmt.Errorf("%s: %w", d.name, backend.ErrDeviceClosed)
 	}
 	if d.double {
 		return compile[float64](d, p)
@@ -89,12 +90,11 @@ func (d *Device) Compile(p device.Program) (device.Net, error) {
 }
 
 func compile[T Float](d *Device, p device.Program) (device.Net, error) {
-	own, ok := p.Params.(*params[T])
-	if !ok || own.dev != d {
-		return nil, fmt.Errorf("%s: the program's parameters belong to another device", d.name)
+	params, ok := p.Params.(*params[T])
+	own := ok && params.dev == d
+	if err := backend.CheckProgram(d, &p, own, own && params.nets > 0); err != nil {
+		return nil, fmt.Errorf("%s: %w", d.name, err)
 	}
-	if err := own.compiled(p.Train); err != nil {
-		return nil, err
-	}
-	return newNet(d, p, own), nil
+	params.compiled(p.Train)
+	return newNet(d, p, params), nil
 }

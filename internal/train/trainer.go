@@ -89,7 +89,7 @@ func newTrainer(ctx context.Context, o Options) (*trainer, error) {
 		t.progress = silent{}
 	}
 	for _, prepare := range []func(context.Context) error{
-		t.configure, t.prepare, t.build, t.restore, t.feed, t.open,
+		t.configure, t.chooseRecipe, t.build, t.restore, t.feed, t.open,
 	} {
 		if err := prepare(ctx); err != nil {
 			return nil, errors.Join(err, t.close())
@@ -147,8 +147,8 @@ func (t *trainer) checkResume() error {
 	return nil
 }
 
-// prepare takes the checkpoint's recipe where there is one, or goes over the training pictures.
-func (t *trainer) prepare(ctx context.Context) (err error) {
+// chooseRecipe takes the checkpoint's recipe where there is one, or goes over the training pictures.
+func (t *trainer) chooseRecipe(ctx context.Context) (err error) {
 	switch {
 	case t.o.Resume != nil:
 		t.recipe = t.o.Resume.Recipe

@@ -26,13 +26,11 @@ var table = map[string]string{
 
 	// Backends know the contract, and each other not at all. The reference is the oracle: as little as possible.
 	"device/devicetest": "device golden philox",
-	"reference":         "device gonum.org/v1/gonum philox",
-	"cpu":               "device golang.org/x/sys philox",
+	"reference":         "device device/backend gonum.org/v1/gonum philox",
+	"cpu":               "device device/backend golang.org/x/sys philox",
 	"kernels":           "",
-	"gpu/link":          "",
-	"gpu/link/linktest": "",
-	"gpu/cuda":          "gorgonia.org/cu gpu/link",
-	"gpu":               "device gorgonia.org/cu gpu/cuda gpu/link kernels philox",
+	"gpu/cuda":          "gorgonia.org/cu gpu/dynlib",
+	"gpu":               "device device/backend gorgonia.org/cu gpu/cuda gpu/dynlib kernels philox",
 
 	// What is computed: devices are met only through the contract, the command picks the backend.
 	"model":           "config device philox recipe text",
@@ -55,13 +53,16 @@ var table = map[string]string{
 	"cmd/alexnet": "bench builtin checkpoint config cpu data data/demo data/picture device files " +
 		"github.com/spf13/cobra github.com/spf13/pflag gpu infer interop machine model npy recipe reference report " +
 		"run safetensors selftest step text train ui",
-	"ui":           "github.com/vbauerster/mpb/v8 golang.org/x/term text",
-	"text":         "",
-	"interop":      "atomicfile checkpoint config device files model npy safetensors text",
-	"checkpoint":   "files recipe safetensors text",
-	"npy":          "atomicfile codeberg.org/sbinet/npyio files",
-	"safetensors":  "atomicfile files text",
-	"data/demo":    "data philox",
-	"data/picture": "golang.org/x/image",
-	"recipe":       "config text",
+	"ui":                    "github.com/vbauerster/mpb/v8 golang.org/x/term text",
+	"text":                  "",
+	"interop":               "atomicfile checkpoint config device files model npy safetensors text",
+	"checkpoint":            "files recipe safetensors text",
+	"npy":                   "atomicfile codeberg.org/sbinet/npyio files",
+	"safetensors":           "atomicfile files text",
+	"data/demo":             "data philox",
+	"data/picture":          "golang.org/x/image",
+	"recipe":                "config text",
+	"gpu/dynlib":            "",
+	"device/backend":        "device",
+	"gpu/dynlib/dynlibtest": "",
 }

@@ -97,6 +97,8 @@ struct Stats {
     uint64_t peerArguments;
     uint64_t graphLaunches;
     uint64_t allocated[MaxDevices], peak[MaxDevices];
+    uint64_t pinned; // bytes
+    uint64_t events;
 };
 extern Stats stats;
 void writeStats();

@@ -183,6 +183,8 @@ CUresult cuMemHostAlloc(void **p, size_t bytes, unsigned) {
     if (*p == MAP_FAILED) return CUDA_ERROR_OUT_OF_MEMORY;
     fillWithGarbage(*p, bytes);
     pinned[(uintptr_t)*p] = bytes;
+    stats.pinned += bytes;
+    writeStats();
     return CUDA_SUCCESS;
 }
 
@@ -194,6 +196,8 @@ CUresult cuMemFreeHost(void *p) {
         return refuse(CUDA_ERROR_INVALID_VALUE, "cuMemFreeHost: %p is not what cuMemHostAlloc returned", p);
     drain();
     munmap(p, it->second);
+    stats.pinned -= it->second;
+    writeStats();
     pinned.erase(it);
     return call.context->error;
 }

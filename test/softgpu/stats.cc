@@ -44,7 +44,8 @@ void writeStats() {
         ",\n \"peer_arguments\": " + std::to_string(stats.peerArguments) +
         ",\n \"launches\": " + list(stats.launches) + ",\n \"library_calls\": " + list(stats.libraryCalls) +
         ",\n \"graph_launches\": " + std::to_string(stats.graphLaunches) +
-        ",\n \"allocated\": " + list(stats.allocated) + ",\n \"peak\": " + list(stats.peak) + "}";
+        ",\n \"allocated\": " + list(stats.allocated) + ",\n \"peak\": " + list(stats.peak) +
+        ",\n \"pinned\": " + std::to_string(stats.pinned) + ",\n \"events\": " + std::to_string(stats.events) + "}";
     text.resize(FileBytes - 1, ' ');
     text += '\n';
     memcpy(file, text.data(), FileBytes);

@@ -184,6 +184,8 @@ CUresult cuEventCreate(CUevent *event, unsigned flags) {
     if (!event) return CUDA_ERROR_INVALID_VALUE;
     *event = new CUevent_st{call.context, flags, nullptr, nullptr, {}};
     events().insert(*event);
+    stats.events++;
+    writeStats();
     return CUDA_SUCCESS;
 }
 
@@ -193,6 +195,8 @@ CUresult cuEventDestroy(CUevent event) {
     if (status) return status;
     events().erase(event);
     delete event;
+    stats.events--;
+    writeStats();
     return CUDA_SUCCESS;
 }
 

@@ -1,9 +1,11 @@
 package devicetest
 
 import (
+	"fmt"
 	"math"
 	"strings"
 	"testing"
+	"time"
 
 	"alexnet/internal/device"
 )
@@ -14,6 +16,8 @@ func testMisuse(t *testing.T, open opener) {
 	t.Run("precision", func(t *testing.T) { testPrecision(t, open) })
 	t.Run("parameters", func(t *testing.T) { testForeignParams(t, open) })
 	t.Run("calls", func(t *testing.T) { testCalls(t, open) })
+	t.Run("calls before Alloc", func(t *testing.T) { testUnallocated(t, open) })
+	t.Run("calls after Close", func(t *testing.T) { testClosed(t, open) })
 	t.Run("memory plan", func(t *testing.T) { testMemory(t, open) })
 }
 
@@ -190,38 +194,76 @@ func testForeignParams(t *testing.T, open opener) {
 	closeAll(t, n, b.Params)
 }
 
+// misuse is a call that the contract forbids, on a net of the program good or one made of it.
+type misuse struct {
+	name string
+	call func(n device.Net, b *builder)
+}
+
 // testCalls: calls that the contract forbids fail at the next wait.
 func testCalls(t *testing.T, open opener) {
 	rates := make([]float32, 4)
-	for name, call := range map[string]func(n device.Net, b *builder){
-		"rows beyond the program's": func(n device.Net, _ *builder) {
+	begin := func(n device.Net) {
+		n.Begin(n.Stage(), device.Pass{Rows: 2, Divisor: 2, LR: rates, Decay: rates})
+	}
+	for _, c := range []misuse{
+		{"rows beyond the program's", func(n device.Net, _ *builder) {
 			n.Begin(n.Stage(), device.Pass{Rows: 3, Divisor: 3, LR: rates, Decay: rates})
-		},
-		"no rows": func(n device.Net, _ *builder) {
+		}},
+		{"no rows", func(n device.Net, _ *builder) {
 			n.Begin(n.Stage(), device.Pass{Divisor: 3, LR: rates, Decay: rates})
-		},
-		"fetch of too few numbers": func(n device.Net, b *builder) {
-			n.Begin(n.Stage(), device.Pass{Rows: 2, Divisor: 2, LR: rates, Decay: rates})
+		}},
+		{"no batch", func(n device.Net, _ *builder) {
+			n.Begin(nil, device.Pass{Rows: 2, Divisor: 2, LR: rates, Decay: rates})
+		}},
+		{"a batch of another net", func(n device.Net, b *builder) {
+			in := b.Input
+			foreign := device.NewBatch(0, 2, in, make([]uint8, 2*in.Height*in.Width*in.Channels))
+			n.Begin(foreign, device.Pass{Rows: 2, Divisor: 2, LR: rates, Decay: rates})
+		}},
+		{"a label beyond the classes", func(n device.Net, _ *builder) {
+			batch := n.Stage()
+			batch.Labels[1] = 6
+			n.Begin(batch, device.Pass{Rows: 2, Divisor: 2, LR: rates, Decay: rates})
+		}},
+		{"forward before Begin", func(n device.Net, _ *builder) { n.Forward(0) }},
+		{"backward before Begin", func(n device.Net, b *builder) { n.Backward(len(b.Ops) - 1) }},
+		{"update before Begin", func(n device.Net, _ *builder) { n.Update() }},
+		{"fetch before Begin", func(n device.Net, b *builder) { n.Fetch(b.Input.Value, false, nil) }},
+		{"store before Begin", func(n device.Net, b *builder) { n.Store(b.Input.Value, false, nil) }},
+		{"forward of op -1", func(n device.Net, _ *builder) { begin(n); n.Forward(-1) }},
+		{"forward of an op too many", func(n device.Net, b *builder) { begin(n); n.Forward(len(b.Ops)) }},
+		{"backward of an op too many", func(n device.Net, b *builder) { begin(n); n.Backward(len(b.Ops)) }},
+		{"fetch of value -1", func(n device.Net, _ *builder) { begin(n); n.Fetch(device.None, false, nil) }},
+		{"store of a value too many", func(n device.Net, b *builder) {
+			begin(n)
+			n.Store(device.Value(len(b.Values)), false, nil)
+		}},
+		{"fetch of too few numbers", func(n device.Net, b *builder) {
+			begin(n)
 			n.Fetch(b.Input.Value, false, make([]float32, 3))
-		},
-		"store of a value not kept": func(n device.Net, b *builder) {
-			n.Begin(n.Stage(), device.Pass{Rows: 2, Divisor: 2, LR: rates, Decay: rates})
+		}},
+		{"fetch of too many numbers", func(n device.Net, b *builder) {
+			begin(n)
+			n.Fetch(b.Input.Value, false, make([]float32, 2*b.shape(b.Input.Value).Len()+1))
+		}},
+		{"store of a value not kept", func(n device.Net, b *builder) {
+			begin(n)
 			v := b.Ops[0].Base().Out
 			n.Store(v, false, make([]float32, 2*b.shape(v).Len()))
-		},
-		"gradient of a picture without InputGrad": func(n device.Net, b *builder) {
-			n.Begin(n.Stage(), device.Pass{Rows: 2, Divisor: 2, LR: rates, Decay: rates})
+		}},
+		{"gradient of a picture without InputGrad", func(n device.Net, b *builder) {
+			begin(n)
 			n.Fetch(b.Input.Value, true, make([]float32, 2*b.shape(b.Input.Value).Len()))
-		},
+		}},
 	} {
-		t.Run(name, func(t *testing.T) {
-			devs := open(t, 1)
-			b := good()
-			r := newRig(t, 1, []*builder{b}, devs)
-			call(r.nets[0], b)
-			_ = failure(t, r.nets[0], devs[0].Name())
-			r.close()
-		})
+		t.Run(c.name, func(t *testing.T) { testCall(t, open, true, c) })
+	}
+	for _, c := range []misuse{
+		{"backward without gradients", func(n device.Net, b *builder) { begin(n); n.Backward(len(b.Ops) - 1) }},
+		{"update of a program that does not train", func(n device.Net, _ *builder) { begin(n); n.Update() }},
+	} {
+		t.Run(c.name, func(t *testing.T) { testCall(t, open, false, c) })
 	}
 	t.Run("numbers of a parameter", func(t *testing.T) {
 		r := newRig(t, 1, []*builder{good()}, open(t, 1))
@@ -233,6 +275,131 @@ func testCalls(t *testing.T, open opener) {
 		}
 		r.close()
 	})
+}
+
+// testCall makes the call on a net, which must report it.
+func testCall(t *testing.T, open opener, train bool, c misuse) {
+	devs := open(t, 1)
+	b := good()
+	b.Train = train
+	r := newRig(t, 1, []*builder{b}, devs)
+	soon(t, func() {
+		c.call(r.nets[0], b)
+		_ = failure(t, r.nets[0], devs[0].Name())
+	})
+	r.close()
+}
+
+// soon fails the test where f does not return: what is forbidden must not wait for ever.
+func soon(t *testing.T, f func()) {
+	t.Helper()
+	done := make(chan struct{})
+	go func() { defer close(done); f() }()
+	select {
+	case <-done:
+	case <-time.After(time.Minute):
+		t.Fatal("the call does not return")
+	}
+}
+
+// lateCalls are all calls on a net but Alloc and Close.
+var lateCalls = []misuse{
+	{"forward", func(n device.Net, _ *builder) { n.Forward(0) }},
+	{"backward", func(n device.Net, b *builder) { n.Backward(len(b.Ops) - 1) }},
+	{"update", func(n device.Net, _ *builder) { n.Update() }},
+	{"stage", func(n device.Net, _ *builder) { _ = n.Stage() }},
+	{"begin", func(n device.Net, b *builder) {
+		rates := make([]float32, len(b.specs))
+		n.Begin(n.Stage(), device.Pass{Rows: 2, Divisor: 2, LR: rates, Decay: rates})
+	}},
+	{"fetch", func(n device.Net, b *builder) {
+		_ = n.Fetch(b.Input.Value, false, make([]float32, 2*b.shape(b.Input.Value).Len())).Wait()
+	}},
+	{"store", func(n device.Net, b *builder) {
+		n.Store(b.Input.Value, false, make([]float32, 2*b.shape(b.Input.Value).Len()))
+	}},
+}
+
+// testUnallocated: before Alloc nothing can be called, and it is said why.
+func testUnallocated(t *testing.T, open opener) {
+	for _, c := range lateCalls {
+		t.Run(c.name, func(t *testing.T) {
+			devs := open(t, 1)
+			b := good()
+			spoilAndDeclare(t, devs[0], b, func(*builder) {})
+			nets := compile(t, devs, []*device.Program{&b.Program})
+			soon(t, func() {
+				c.call(nets[0], b)
+				if err := failure(t, nets[0], devs[0].Name()); !strings.Contains(err.Error(), "not allocated") {
+					t.Errorf("failure %v does not say that the net is not allocated", err)
+				}
+			})
+			closeAll(t, nets[0], b.Params)
+		})
+	}
+}
+
+// testClosed: after Close, of the net or of its device, nothing waits, and all is refused.
+func testClosed(t *testing.T, open opener) {
+	for _, ended := range []bool{false, true} {
+		for _, c := range lateCalls {
+			t.Run(fmt.Sprintf("%s, device closed %v", c.name, ended), func(t *testing.T) {
+				devs := open(t, 1)
+				b := good()
+				r := newRig(t, 1, []*builder{b}, devs)
+				n, p := r.nets[0], r.params[0]
+				r.close()
+				if ended {
+					r.must(devs[0].Close())
+				}
+				soon(t, func() { testClosedNet(t, c, n, b, devs[0].Name()); testClosedParams(t, p) })
+			})
+		}
+	}
+	t.Run("device", func(t *testing.T) {
+		d := open(t, 1)[0]
+		b := good()
+		spoilAndDeclare(t, d, b, func(*builder) {})
+		closeAll(t, nil, b.Params)
+		soon(t, func() {
+			for range 2 {
+				if err := d.Close(); err != nil {
+					t.Error(err)
+				}
+			}
+			if _, err := d.NewParams(b.specs); err == nil {
+				t.Error("a closed device takes parameters")
+			}
+			if _, err := d.Compile(b.Program); err == nil {
+				t.Error("a closed device compiles")
+			}
+		})
+	})
+}
+
+func testClosedNet(t *testing.T, c misuse, n device.Net, b *builder, name string) {
+	c.call(n, b)
+	if err := failure(t, n, name); !strings.Contains(err.Error(), "closed") {
+		t.Errorf("failure %v does not say that something is closed", err)
+	}
+	if n.Alloc() == nil {
+		t.Error("a closed net is allocated")
+	}
+	if n.Close() == nil {
+		t.Error("a net is closed twice")
+	}
+}
+
+func testClosedParams(t *testing.T, p device.Params) {
+	if p.Fetch(0, device.Weight, make([]float32, 6*3*3*3)) == nil {
+		t.Error("a fetch from closed parameters succeeds")
+	}
+	if p.Store(0, device.Weight, make([]float32, 6*3*3*3)) == nil {
+		t.Error("a store to closed parameters succeeds")
+	}
+	if p.Close() == nil {
+		t.Error("parameters are closed twice")
+	}
 }
 
 // testMemory: the plan names each purpose once, and counts parameters where they are taken.

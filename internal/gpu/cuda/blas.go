@@ -12,7 +12,7 @@ import (
 	"gorgonia.org/cu"
 	cublas "gorgonia.org/cu/blas"
 
-	"alexnet/internal/gpu/link"
+	"alexnet/internal/gpu/dynlib"
 )
 
 // Type is the type of numbers in device memory.
@@ -48,7 +48,7 @@ func NewBLAS(stream cu.Stream) (b *BLAS, err error) {
 	return b, cublasStatus("cublasSetStream", C.cublasSetStream(b.c(), C.cudaStream_t(unsafe.Pointer(stream.C()))))
 }
 
-func (b *BLAS) c() C.cublasHandle_t { return C.cublasHandle_t(link.Raw(b.own)) }
+func (b *BLAS) c() C.cublasHandle_t { return C.cublasHandle_t(dynlib.Raw(b.own)) }
 
 // Close destroys the handle.
 func (b *BLAS) Close() error {

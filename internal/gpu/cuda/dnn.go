@@ -7,12 +7,13 @@ import "C"
 
 import (
 	"fmt"
+	"slices"
 	"unsafe"
 
 	"gorgonia.org/cu"
 	cudnn "gorgonia.org/cu/dnn"
 
-	"alexnet/internal/gpu/link"
+	"alexnet/internal/gpu/dynlib"
 )
 
 // DNN is a cuDNN handle of the context that was current when it was made.
@@ -29,7 +30,7 @@ func NewDNN(stream cu.Stream) (d *DNN, err error) {
 	return d, cudnnStatus("cudnnSetStream", C.cudnnSetStream(d.c(), C.cudaStream_t(unsafe.Pointer(stream.C()))))
 }
 
-func (d *DNN) c() C.cudnnHandle_t { return C.cudnnHandle_t(link.Raw(d.own)) }
+func (d *DNN) c() C.cudnnHandle_t { return C.cudnnHandle_t(dynlib.Raw(d.own)) }
 
 // Close destroys the handle.
 func (d *DNN) Close() error {
@@ -134,15 +135,15 @@ func NewConv(s Convolution) (*Conv, error) {
 }
 
 func (c *Conv) checkOutput() error {
-	var n, k, h, w C.int
-	err := cudnnStatus("cudnnGetConvolution2dForwardOutputDim",
-		C.cudnnGetConvolution2dForwardOutputDim(c.desc(Forward), c.xDesc(), c.filter(), &n, &k, &h, &w))
-	if s := c.spec; err == nil && (int(n) != s.Rows || int(k) != s.Kernels || int(h) != s.OutHeight ||
-		int(w) != s.OutWidth) {
-		err = fmt.Errorf("cuDNN makes %dx%dx%dx%d of what should be %dx%dx%dx%d", n, k, h, w, s.Rows, s.Kernels,
-			s.OutHeight, s.OutWidth)
+	got, err := c.convs[Forward].CalcForwardOutputShape(c.x, c.w, 2)
+	if err != nil {
+		return cudnnError("cudnnGetConvolution2dForwardOutputDim", err)
 	}
-	return err
+	s := c.spec
+	if want := []int{s.Rows, s.Kernels, s.OutHeight, s.OutWidth}; !slices.Equal(got, want) {
+		return fmt.Errorf("cuDNN makes %v of what should be %v", got, want)
+	}
+	return nil
 }
 
 // Close frees the filter's descriptor, which gorgonia never does.
@@ -150,14 +151,16 @@ func (c *Conv) Close() error {
 	return cudnnStatus("cudnnDestroyFilterDescriptor", C.cudnnDestroyFilterDescriptor(c.filter()))
 }
 
-func (c *Conv) xDesc() C.cudnnTensorDescriptor_t { return C.cudnnTensorDescriptor_t(link.Raw(c.x)) }
-func (c *Conv) yDesc() C.cudnnTensorDescriptor_t { return C.cudnnTensorDescriptor_t(link.Raw(c.y)) }
+func (c *Conv) xDesc() C.cudnnTensorDescriptor_t { return C.cudnnTensorDescriptor_t(dynlib.Raw(c.x)) }
+
+func (c *Conv) yDesc() C.cudnnTensorDescriptor_t { return C.cudnnTensorDescriptor_t(dynlib.Raw(c.y)) }
+
 func (c *Conv) filter() C.cudnnFilterDescriptor_t {
-	return C.cudnnFilterDescriptor_t(link.Raw(c.w))
+	return C.cudnnFilterDescriptor_t(dynlib.Raw(c.w))
 }
 
 func (c *Conv) desc(d Direction) C.cudnnConvolutionDescriptor_t {
-	return C.cudnnConvolutionDescriptor_t(link.Raw(c.convs[d]))
+	return C.cudnnConvolutionDescriptor_t(dynlib.Raw(c.convs[d]))
 }
 
 // Forward computes y = w * x, or adds that to y.

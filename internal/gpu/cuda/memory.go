@@ -31,7 +31,7 @@ func (p *Pinned) Free() error {
 	if p == nil || len(p.bytes) == 0 {
 		return nil
 	}
-	err := driver("cuMemFreeHost", C.cuMemFreeHost(unsafe.Pointer(&p.bytes[0])))
+	err := Wrap("cuMemFreeHost", cu.MemFreeHost(unsafe.Pointer(&p.bytes[0])))
 	p.bytes = nil
 	return err
 }

@@ -15,7 +15,7 @@ import (
 	cublas "gorgonia.org/cu/blas"
 	cudnn "gorgonia.org/cu/dnn"
 
-	"alexnet/internal/gpu/link"
+	"alexnet/internal/gpu/dynlib"
 )
 
 // Error is a call that a library refused.
@@ -34,7 +34,7 @@ func Wrap(call string, err error) error {
 		return nil
 	}
 	if errors.Is(err, cu.SharedObjectSymbolNotFound) {
-		err = link.Lacks(link.CUDA)
+		err = dynlib.Lacks(dynlib.CUDA)
 	}
 	return &Error{call, err}
 }
@@ -44,7 +44,7 @@ func driver(call string, status C.CUresult) error {
 	case C.CUDA_SUCCESS:
 		return nil
 	case C.CUDA_ERROR_SHARED_OBJECT_SYMBOL_NOT_FOUND:
-		return &Error{call, link.Lacks(link.CUDA)}
+		return &Error{call, dynlib.Lacks(dynlib.CUDA)}
 	}
 	var text *C.char
 	if C.cuGetErrorString(status, &text) != C.CUDA_SUCCESS || text == nil {
@@ -57,8 +57,8 @@ func cublasStatus(call string, status C.cublasStatus_t) error {
 	if status == C.CUBLAS_STATUS_SUCCESS {
 		return nil
 	}
-	if status == C.CUBLAS_STATUS_NOT_SUPPORTED && link.CUBLAS.MissingSymbol() != "" {
-		return &Error{call, link.Lacks(link.CUBLAS)}
+	if status == C.CUBLAS_STATUS_NOT_SUPPORTED && dynlib.CUBLAS.MissingSymbol() != "" {
+		return &Error{call, dynlib.Lacks(dynlib.CUBLAS)}
 	}
 	return &Error{call, errors.New(C.GoString(C.cublasGetStatusString(status)))}
 }
@@ -68,8 +68,8 @@ func cudnnStatus(call string, status C.cudnnStatus_t) error {
 	if status == C.CUDNN_STATUS_SUCCESS {
 		return nil
 	}
-	if status == C.CUDNN_STATUS_SUBLIBRARY_VERSION_MISMATCH && link.CUDNN.MissingSymbol() != "" {
-		return &Error{call, link.Lacks(link.CUDNN)}
+	if status == C.CUDNN_STATUS_SUBLIBRARY_VERSION_MISMATCH && dynlib.CUDNN.MissingSymbol() != "" {
+		return &Error{call, dynlib.Lacks(dynlib.CUDNN)}
 	}
 	text := C.GoString(C.cudnnGetErrorString(status))
 	var more [512]C.char

@@ -1,6 +1,6 @@
 //go:build cuda
 
-package link
+package dynlib
 
 import (
 	"os"

@@ -1,6 +1,6 @@
 //go:build cuda
 
-package link
+package dynlib
 
 /*
 #cgo CFLAGS: -I${SRCDIR}/trampoline
@@ -10,7 +10,7 @@ package link
 #include <cublas_v2.h>
 #include "resolve.h"
 
-// Calls by which package link itself tells whether a library is one that the program can use.
+// Calls by which package dynlib itself tells whether a library is one that the program can use.
 static const char *name(int status) {
 	const char *text = "unknown";
 	cuGetErrorName(status, &text);

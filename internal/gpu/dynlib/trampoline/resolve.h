@@ -1,4 +1,4 @@
-// What package link asks the trampolines besides calling through them.
+// What package dynlib asks the trampolines besides calling through them.
 #ifndef ALEXNET_RESOLVE_H
 #define ALEXNET_RESOLVE_H
 

@@ -1,6 +1,6 @@
 //go:build cuda
 
-package link
+package dynlib
 
 import (
 	"fmt"
@@ -13,7 +13,7 @@ import (
 	cublas "gorgonia.org/cu/blas"
 	cudnn "gorgonia.org/cu/dnn"
 
-	"alexnet/internal/gpu/link/linktest"
+	"alexnet/internal/gpu/dynlib/dynlibtest"
 )
 
 // Raw reads the first field of structs that are gorgonia's own. This is what they look like in v0.9.6; with another
@@ -54,14 +54,14 @@ func TestLayoutOfGorgonia(t *testing.T) {
 // readHandles makes objects of gorgonia's and lets cuDNN read something through their handles.
 func readHandles() {
 	x, err := cudnn.NewTensorDescriptor(cudnn.NHWC, cudnn.Half, []int{2, 96, 27, 27}, nil)
-	fmt.Println(err, linktest.TensorBytes(Raw(x)))
+	fmt.Println(err, dynlibtest.TensorBytes(Raw(x)))
 	w, err := cudnn.NewFilter(cudnn.Half, cudnn.NHWC, []int{256, 48, 5, 5})
-	fmt.Println(err, linktest.FilterBytes(Raw(w)))
+	fmt.Println(err, dynlibtest.FilterBytes(Raw(w)))
 	c, err := cudnn.NewConvolution(cudnn.DefaultMath, 2, []int{2, 2}, []int{1, 1}, []int{1, 1}, cudnn.CrossCorrelation,
 		cudnn.Float)
-	fmt.Println(err, linktest.Groups(Raw(c)))
+	fmt.Println(err, dynlibtest.Groups(Raw(c)))
 	n, err := cudnn.NewLRN(5, 1e-4, .75, 2)
-	fmt.Println(err, linktest.LRNSize(Raw(n)))
+	fmt.Println(err, dynlibtest.LRNSize(Raw(n)))
 }
 
 // handles is a libcudnn.so.9 whose handles tell the objects apart.
@@ -95,5 +95,5 @@ func TestRaw(t *testing.T) {
 	t.Run("fake cuDNN", func(t *testing.T) {
 		compare(t, ask(t, fakes(t, map[string]string{"libcudnn.so.9": handles}), "raw"), want...)
 	})
-	t.Run("cuDNN", func(t *testing.T) { compare(t, ask(t, linktest.CUDNN(t), "raw"), want...) })
+	t.Run("cuDNN", func(t *testing.T) { compare(t, ask(t, dynlibtest.CUDNN(t), "raw"), want...) })
 }

@@ -1,7 +1,7 @@
-// Package link stands between this program and NVIDIA's libraries. A build with the tag cuda is linked with trampolines
-// in their place: an entry for every function of the driver, cuBLAS, cuBLASLt and cuDNN that NVIDIA's headers declare,
-// which opens its library when it is first called. So one program starts on machines with and without a GPU, needs only
-// libc, and can say what is missing instead of not starting.
+// Package dynlib stands between this program and NVIDIA's libraries. A build with the tag cuda is linked with
+// trampolines in their place: an entry for every function of the driver, cuBLAS, cuBLASLt and cuDNN that NVIDIA's
+// headers declare, which opens its library when it is first called. So one program starts on machines with and without
+// a GPU, needs only libc, and can say what is missing instead of not starting.
 //
 // gorgonia.org/cu, cu/blas and cu/dnn are built unmodified on top: compat/ holds headers that stand before NVIDIA's
 // where those packages are older than them, trampoline/ the C and assembly, scripts/cuda.sh puts it together. Calls of
@@ -10,7 +10,7 @@
 // does nothing.
 //
 // Libraries are searched where dlopen searches: LD_LIBRARY_PATH, then the system's folders.
-package link
+package dynlib
 
 // Error is a library of NVIDIA's that cannot be used.
 type Error struct {

@@ -1,8 +1,8 @@
 //go:build cuda
 
-// Package linktest finds NVIDIA's cuDNN and calls functions of NVIDIA's libraries for the tests of package link: tests
-// cannot contain cgo.
-package linktest
+// Package dynlibtest finds NVIDIA's cuDNN and calls functions of NVIDIA's libraries for the tests of package dynlib:
+// tests cannot contain cgo.
+package dynlibtest
 
 /*
 #cgo LDFLAGS: -lcuda -ldl -lpthread

@@ -29,11 +29,11 @@ type port struct {
 	in    *buffer // where what comes goes
 	// The first two belong to the computing stream, the third to the fetching one.
 	left, free, came cu.Event
-	failed           bool // instead of leaving something
-	waiting          bool // the other end's copy has been enqueued since out was last safe
-	stage            *cuda.Pinned
-	staged           cu.Event // the device has put everything into the other end's stage
-	clocks           [2]clock // of the copy, and of the copy into stage
+	failed           bool         // instead of leaving something
+	waiting          bool         // the other end's copy has been enqueued since out was last safe
+	transit          *cuda.Pinned // where what comes waits, in the host's memory; nil: it comes straight
+	inTransit        cu.Event     // the device has put everything into the other end's transit
+	clocks           [2]clock     // of the copy, and of the copy into transit
 }
 
 // sizes of what crosses, in bytes.
@@ -66,11 +66,16 @@ func (o *send) backward(c *compiler) error {
 	if !o.in.wants {
 		return nil
 	}
-	add := o.in.summed
+	add := 0 // to what a local consumer, or a later Send, wrote
+	if o.in.summed {
+		add = 1
+	}
 	dx := c.writeGrad(o.in)
 	o.port.in = c.always(c.buffer(device.PurposeExchange, o.in.gradType.Size()*int64(c.elements(o.in))))
 	c.emit(&await{o.port})
-	c.emit(&home{port: o.port, dx: dx, add: add, kernels: map[int]*kernel{}})
+	c.launch("home"+suffix(o.in.gradType), int64(c.elements(o.in)), dx, o.port.in, c.prog.Rows, o.in.row(), add,
+		c.passed)
+	c.emit(&vacate{o.port})
 	return nil
 }
 
@@ -106,9 +111,9 @@ func (c *compiler) port(l *device.Link, end int, v *value) *port {
 
 // Ways between two devices.
 const (
-	wayOwn    = "same GPU"
-	wayPeer   = "peer"
-	wayStaged = "staged"
+	wayOwn  = "same GPU"
+	wayPeer = "peer"
+	wayHost = "staged"
 )
 
 // way is how copies get from one device to another: inside of a GPU, from GPU to GPU, or through pinned memory of the
@@ -118,14 +123,14 @@ func way(a, b *Device) string {
 		return wayOwn
 	}
 	if !a.reaches(b.card).ok {
-		return wayStaged
+		return wayHost
 	}
 	return wayPeer
 }
 
 // alloc makes the end's events, and meets the other end where that is there already.
 func (p *port) alloc() error {
-	for _, e := range []*cu.Event{&p.left, &p.free, &p.came, &p.staged} {
+	for _, e := range []*cu.Event{&p.left, &p.free, &p.came, &p.inTransit} {
 		var err error
 		if *e, err = cu.MakeEvent(cu.DisableTiming); err != nil {
 			return cuda.Wrap("cuEventCreate", err)
@@ -149,9 +154,9 @@ func (p *port) alloc() error {
 	if a.typ != b.typ || a.layout != b.layout {
 		return fmt.Errorf("the ends of link %s compute in different precisions", p.link.Name)
 	}
-	if p.link.Way == wayStaged && p.in != nil {
+	if p.link.Way == wayHost && p.in != nil {
 		var err error
-		p.stage, err = cuda.AllocPinned(p.bytes(p.net.prog.Rows))
+		p.transit, err = cuda.AllocPinned(p.bytes(p.net.prog.Rows))
 		return err
 	}
 	return nil
@@ -159,15 +164,13 @@ func (p *port) alloc() error {
 
 func (p *port) close() error {
 	var err error
-	for _, e := range []*cu.Event{&p.left, &p.free, &p.came, &p.staged} {
-		if *e != (cu.Event{}) {
-			err = errors.Join(err, cuda.Wrap("cuEventDestroy", cu.DestroyEvent(e)))
-		}
+	for _, e := range []*cu.Event{&p.left, &p.free, &p.came, &p.inTransit} {
+		err = errors.Join(err, destroy(e))
 	}
 	for i := range p.clocks {
 		err = errors.Join(err, p.clocks[i].close())
 	}
-	return errors.Join(err, p.stage.Free())
+	return errors.Join(err, p.transit.Free())
 }
 
 // signal tells the other end that what leaves is there.
@@ -208,7 +211,7 @@ func (s *pull) run(n *Net) error {
 		return cuda.Wrap("cuStreamWaitEvent", err)
 	}
 	p.peer.waiting = true
-	if p.link.Way == wayStaged {
+	if p.link.Way == wayHost {
 		return p.throughHost(bytes)
 	}
 	if err := x.Wait(p.peer.left, 0); err != nil {
@@ -243,70 +246,43 @@ func (p *port) arrived() error {
 func (p *port) throughHost(bytes int64) error {
 	other, x := p.peer.net.dev, p.net.dev.exchange
 	err := other.do(func() error {
-		from := other.stage
+		from := other.outgoing
 		if err := from.Wait(p.peer.left, 0); err != nil {
 			return cuda.Wrap("cuStreamWaitEvent", err)
 		}
 		if err := p.peer.clocks[1].start(from); err != nil {
 			return err
 		}
-		if err := cu.MemcpyDtoHAsync(p.stage.At(0), p.peer.out.ptr(), bytes, from); err != nil {
+		if err := cu.MemcpyDtoHAsync(p.transit.At(0), p.peer.out.ptr(), bytes, from); err != nil {
 			return cuda.Wrap("cuMemcpyDtoHAsync", err)
 		}
 		if err := p.peer.clocks[1].stop(from); err != nil {
 			return err
 		}
-		return cuda.Wrap("cuEventRecord", p.peer.staged.Record(from))
+		return cuda.Wrap("cuEventRecord", p.peer.inTransit.Record(from))
 	})
 	if err != nil {
 		return err
 	}
 	return p.net.dev.do(func() error {
-		if err := x.Wait(p.peer.staged, 0); err != nil {
+		if err := x.Wait(p.peer.inTransit, 0); err != nil {
 			return cuda.Wrap("cuStreamWaitEvent", err)
 		}
 		if err := p.clocks[0].start(x); err != nil {
 			return err
 		}
-		if err := cu.MemcpyHtoDAsync(p.in.ptr(), p.stage.At(0), bytes, x); err != nil {
+		if err := cu.MemcpyHtoDAsync(p.in.ptr(), p.transit.At(0), bytes, x); err != nil {
 			return cuda.Wrap("cuMemcpyHtoDAsync", err)
 		}
 		return p.arrived()
 	})
 }
 
-// home puts a gradient that came home where it belongs: rows in use alone, as no others came.
-type home struct {
-	port    *port
-	dx      *buffer
-	add     bool
-	kernels map[int]*kernel // by rows in use
-}
+// vacate tells that what came has been read, so that the next may come.
+type vacate struct{ port *port }
 
-func (s *home) run(n *Net) error {
-	p, rows := s.port, n.pass.Rows
-	if !s.add {
-		if rows < n.prog.Rows {
-			if err := cu.MemsetD8Async(s.dx.ptr(), 0, s.dx.bytes, n.dev.main); err != nil {
-				return cuda.Wrap("cuMemsetD8Async", err)
-			}
-		}
-		if err := cu.MemcpyDtoDAsync(s.dx.ptr(), p.in.ptr(), p.bytes(rows), n.dev.main); err != nil {
-			return cuda.Wrap("cuMemcpyDtoDAsync", err)
-		}
-	} else {
-		k := s.kernels[rows]
-		if k == nil {
-			numbers := rows * p.value.row()
-			k = &kernel{name: "add" + suffix(p.value.gradType), items: int64(numbers), args: []any{s.dx, p.in, numbers}}
-			k.bind(n.dev)
-			s.kernels[rows] = k
-		}
-		if err := k.run(n); err != nil {
-			return err
-		}
-	}
-	return cuda.Wrap("cuEventRecord", p.free.Record(n.dev.main))
+func (s *vacate) run(n *Net) error {
+	return cuda.Wrap("cuEventRecord", s.port.free.Record(n.dev.main))
 }
 
 // begin has the computing stream wait until the other device has fetched what left in the pass before, and frees what
@@ -374,9 +350,7 @@ func (k *clock) read() (took time.Duration, err error) {
 func (k *clock) close() (err error) {
 	for i := range k.pairs {
 		for j := range k.pairs[i] {
-			if k.pairs[i][j] != (cu.Event{}) {
-				err = errors.Join(err, cuda.Wrap("cuEventDestroy", cu.DestroyEvent(&k.pairs[i][j])))
-			}
+			err = errors.Join(err, destroy(&k.pairs[i][j]))
 		}
 	}
 	return err

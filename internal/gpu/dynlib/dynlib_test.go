@@ -1,6 +1,6 @@
 //go:build cuda
 
-package link
+package dynlib
 
 import (
 	"debug/elf"
@@ -17,7 +17,7 @@ import (
 	"gorgonia.org/cu"
 	cudnn "gorgonia.org/cu/dnn"
 
-	"alexnet/internal/gpu/link/linktest"
+	"alexnet/internal/gpu/dynlib/dynlibtest"
 )
 
 // A process opens each library once. So every case starts this program anew, with the folder of libraries that it is
@@ -52,14 +52,14 @@ var answers = map[string]func(){
 	},
 	"texts": func() {
 		fmt.Println(statusError(999))
-		fmt.Println(linktest.CUDNNError(1001))
-		fmt.Println(linktest.CUDNNLastError())
-		fmt.Println(linktest.CUBLASError(1))
+		fmt.Println(dynlibtest.CUDNNError(1001))
+		fmt.Println(dynlibtest.CUDNNLastError())
+		fmt.Println(dynlibtest.CUBLASError(1))
 	},
 	"blas": func() {
-		status, version := linktest.CUBLASVersion()
+		status, version := dynlibtest.CUBLASVersion()
 		fmt.Println(CheckCUBLAS(), filepath.Base(CUBLAS.Path()), status, version, filepath.Base(CUBLASLt.Path()),
-			linktest.CUBLASLtVersion())
+			dynlibtest.CUBLASLtVersion())
 	},
 	"paths": func() {
 		for _, l := range []Library{CUDA, CUBLAS, CUDNN} {
