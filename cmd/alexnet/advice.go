@@ -37,6 +37,10 @@ var rules = []rule{
 		}
 		return "other GPUs: alexnet doctor shows what is free; or a smaller net, or --device cpu"
 	}),
+	on(exitFailed, func(e *device.BatchError, _ string) string {
+		return fmt.Sprintf("--batch %d (train.batch) is the largest", e.Largest)
+	}),
+	say[*device.Int8Error](exitFailed, "leave --int8 away, or --device cpu"),
 	on(exitNoData, adviseSource),
 	is(run.ErrNoRun, exitNoData, "ls runs shows the runs; alexnet train begins one"),
 	is(data.ErrNoData, exitNoData, ""),

@@ -13,6 +13,7 @@ import (
 	"alexnet/internal/config"
 	"alexnet/internal/data"
 	"alexnet/internal/device"
+	"alexnet/internal/gpu/dynlib"
 	"alexnet/internal/infer"
 	"alexnet/internal/interop"
 	"alexnet/internal/model"
@@ -40,7 +41,7 @@ func tellingsOfUsage() []told {
 	return []told{
 		{&config.Error{Msg: "is wrong"}, exitUsage, []string{"alexnet summary"}},
 		{&config.Error{Source: "my.yaml", Line: 3}, exitUsage, []string{"correct line 3 of my.yaml"}},
-		{&config.Error{Source: "my.yaml"}, exitUsage, []string{"correct my.yaml, or name another: alexnet"}},
+		{&config.Error{Source: "my.yaml"}, exitUsage, []string{"correct my.yaml, or name another: ", "torchvision"}},
 		{
 			&config.Error{Source: "--batch 0", Override: true}, exitUsage,
 			[]string{"correct --batch 0, or leave it away"},
@@ -52,6 +53,17 @@ func tellingsOfUsage() []told {
 		},
 		{&model.DevicesError{Devices: 3, Columns: 2}, exitUsage, []string{"give one device or 2"}},
 		{&model.DevicesError{Devices: 2, Columns: 2}, exitUsage, []string{"give one device"}},
+		{
+			&device.MemoryError{Rows: 128, Fits: 64}, exitFailed,
+			[]string{"--batch 64 (train.batch), or other GPUs: alexnet doctor"},
+		},
+		{&device.MemoryError{Rows: 128}, exitFailed, []string{"other GPUs: alexnet doctor"}},
+		{&device.BatchError{Rows: 1 << 20, Largest: 1 << 19}, exitFailed, []string{"--batch 524288 (train.batch)"}},
+		{&device.Int8Error{Devices: "GPUs"}, exitFailed, []string{"leave --int8 away, or --device cpu"}},
+		{
+			&dynlib.Error{What: "no CUDA driver", Err: errors.New("no file"), Advice: "install it"}, exitNoGPU,
+			[]string{"install it"},
+		},
 		{&device.PrecisionError{}, exitUsage, []string{"leave --precision (train.precision) away"}},
 	}
 }

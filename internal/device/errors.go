@@ -24,6 +24,19 @@ func (e *PrecisionError) Error() string {
 	return fmt.Sprintf("%v is not available: %s", e.Precision, e.Reason)
 }
 
+// Int8Error is a Compile that was asked for int8 weights where the device has none.
+type Int8Error struct{ Devices string } // "GPUs"
+
+func (e *Int8Error) Error() string { return e.Devices + " have no int8 weights" }
+
+// BatchError is a Compile for more rows than the device can count.
+type BatchError struct {
+	Rows, Largest int
+	Reason        string // "has 2^31 numbers in one tensor"
+}
+
+func (e *BatchError) Error() string { return fmt.Sprintf("a batch of %d %s", e.Rows, e.Reason) }
+
 // NonFiniteError names the tensors that held NaN or Inf at a step: "loss", "gradient of conv1.weight", "conv1.weight".
 type NonFiniteError struct {
 	Device  string

@@ -98,8 +98,10 @@ func (c *compiler) countable(in, out int) error {
 	if c.prog.Rows*row < 1<<31 {
 		return nil
 	}
-	return fmt.Errorf("a batch of %d has %d numbers in one tensor, of which cuDNN takes less than 2^31; --batch %d "+
-		"(train.batch) is the largest", c.prog.Rows, c.prog.Rows*row, (1<<31-1)/row)
+	return &device.BatchError{
+		Rows: c.prog.Rows, Largest: (1<<31 - 1) / row,
+		Reason: fmt.Sprintf("has %d numbers in one tensor, of which cuDNN takes less than 2^31", c.prog.Rows*row),
+	}
 }
 
 // math is what convolutions may do in the net's precision.

@@ -3,8 +3,6 @@
 package gpu
 
 import (
-	"errors"
-
 	"alexnet/internal/device"
 	"alexnet/internal/gpu/cuda"
 )
@@ -43,7 +41,7 @@ func (o *fc) forward(c *compiler) error {
 
 func (o *fc) describe(c *compiler) (err error) {
 	if o.spec.Int8 {
-		return errors.New("GPUs have no int8 weights: leave --int8 away, or --device cpu")
+		return &device.Int8Error{Devices: "GPUs"}
 	}
 	units := o.out.shape.C
 	for _, x := range o.in {

@@ -3,6 +3,7 @@
 package gpu
 
 import (
+	"errors"
 	"os"
 	"strings"
 	"testing"
@@ -57,7 +58,7 @@ func TestHalf(t *testing.T) {
 	devicetest.RunHalf(t, func(t *testing.T, n int) []device.Device { return openDevices(t, Options{}, n) }, false)
 }
 
-// Int8 weights are refused with the layer's name and what to do.
+// Int8 weights are refused with the layer's name.
 func TestRefusesInt8(t *testing.T) {
 	d := openDevices(t, Options{}, 1)[0]
 	params, err := d.NewParams([]device.ParamSpec{
@@ -78,7 +79,8 @@ func TestRefusesInt8(t *testing.T) {
 			Op: device.Op{Name: "fc6", In: []device.Value{0}, Out: 1}, Weight: 0, Bias: 1, Int8: true,
 		}},
 	})
-	if err == nil || !strings.Contains(err.Error(), d.Name()+": fc6: GPUs have no int8 weights") {
+	if !errors.As(err, new(*device.Int8Error)) ||
+		!strings.Contains(err.Error(), d.Name()+": fc6: GPUs have no int8 weights") {
 		t.Errorf("refusal of int8 weights: %v", err)
 	}
 }

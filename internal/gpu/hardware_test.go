@@ -198,9 +198,9 @@ func TestBatchTooLarge(t *testing.T) {
 		t.Error(err)
 	}
 	_, err := columnsNet(t, (1<<31-1)/row+1, device.FP32)
-	if want := fmt.Sprintf("conv1: a batch of %d has", (1<<31-1)/row+1); err == nil ||
-		!strings.Contains(err.Error(), want) ||
-		!strings.HasSuffix(err.Error(), fmt.Sprintf("--batch %d (train.batch) is the largest", (1<<31-1)/row)) {
+	var batch *device.BatchError
+	if want := fmt.Sprintf("conv1: a batch of %d has", (1<<31-1)/row+1); !errors.As(err, &batch) ||
+		!strings.Contains(err.Error(), want) || batch.Largest != (1<<31-1)/row {
 		t.Errorf("%v, want %s", err, want)
 	}
 }
