@@ -2,7 +2,7 @@
 # Names each line wider than 120 columns as file:line, of the files in git that are Go, C, CUDA, C++, assembler, shell,
 # make or Markdown, and exits with 1 where there is one. A tab counts 4, whatever column it starts in.
 # Exempt are, because a break would change what they say:
-#   - Go: lines of a text between backquotes that has several lines (help, pages, what tests expect);
+#   - tests in Go: lines of a text between backquotes that has several lines (pages, what is expected);
 #   - Markdown: tables, lines of a single word (a link), and what a program writes between its marks (gpu-check,
 #     bench-peers).
 # usage: width.sh [FILE...], from any folder; without files all of them
@@ -35,7 +35,7 @@ LC_ALL=C awk '
 		}
 		return open
 	}
-	FNR == 1 { open = written = 0; go = FILENAME ~ /\.go$/; page = FILENAME ~ /\.md$/ }
+	FNR == 1 { open = written = 0; go = FILENAME ~ /_test\.go$/; page = FILENAME ~ /\.md$/ }
 	{ exempt = 0 }
 	go && (open || index($0, "`")) { exempt = open; open = after(open, $0); exempt = exempt || open }
 	page && /^<!-- .*: written by/ { written = 1 }

@@ -58,8 +58,8 @@ var rules = []rule{
 	}),
 	say[*run.LockedError](exitLocked, "wait until it ends, or train elsewhere with --out"),
 	on(exitNoGPU, func(e adviser, _ string) string { return e.Next() }),
-	say[*data.SizeError](exitUnreadable, "let data.resize make all pictures one size, or leave --strict away to go past "+
-		"this one"),
+	say[*data.SizeError](exitUnreadable, "let data.resize make all pictures one size, or leave --strict away to go "+
+		"past this one"),
 	// Elsewhere than with --strict commands go past such a picture.
 	say[*data.BadPicture](exitUnreadable, "repair or remove the picture, or leave --strict away to go past it"),
 	on(exitFailed, func(e *train.OtherData, _ string) string { return fromWeights(e) }),
@@ -194,7 +194,8 @@ func adviseDevices(e *model.DevicesError, _ string) string {
 func adviseSource(e *data.SourceError, _ string) string {
 	switch e.Problem {
 	case data.NotFound:
-		return "check the path, or make generated pictures there with: alexnet data demo --out " + text.ShellWord(e.Path)
+		return "check the path, or make generated pictures there with: alexnet data demo --out " +
+			text.ShellWord(e.Path)
 	case data.NotOpened:
 		return "check the path and its permissions"
 	case data.NotListed:

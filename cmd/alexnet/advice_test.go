@@ -3,7 +3,14 @@ package main
 import (
 	"bytes"
 	"errors"
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
 	"os"
+	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"syscall"
@@ -46,7 +53,10 @@ func tellingsOfUsage() []told {
 			&config.Error{Source: "--batch 0", Override: true}, exitUsage,
 			[]string{"correct --batch 0, or leave it away"},
 		},
-		{&config.ClassesError{Model: 10, Data: 7}, exitUsage, []string{"--set model.classes=0 lets it follow the data"}},
+		{
+			&config.ClassesError{Model: 10, Data: 7}, exitUsage,
+			[]string{"--set model.classes=0 lets it follow the data"},
+		},
 		{
 			&model.DevicesError{Devices: 2, Columns: 1}, exitUsage,
 			[]string{"give one device, or a net of 2 columns (alexnet, cifar10, demo)"},
@@ -151,7 +161,10 @@ func tellingsOfTraining() []told {
 	again := func(err error) error { return &unfinished{err, "alexnet train --resume r"} }
 	return []told{
 		{other(true, false), exitFailed, []string{"alexnet train --config r/config.yaml"}},
-		{other(false, true), exitFailed, []string{"alexnet train --config r/config.yaml --data 'my pictures' --init c"}},
+		{
+			other(false, true), exitFailed,
+			[]string{"alexnet train --config r/config.yaml --data 'my pictures' --init c"},
+		},
 		{&train.Stopped{Step: 4, LR: .01}, exitFailed, []string{"--set train.lr=0.001", "init.std"}},
 		{
 			stopped, exitFailed,
@@ -195,7 +208,10 @@ func TestNotes(t *testing.T) {
 		{flat, "Try a new run with --set train.lr=0.0001, or from weights"},
 		{train.NoValidation{Share: .09}, "no best checkpoint is chosen; --set data.val_share=0.09 would hold some out"},
 		{train.NoValidation{}, "no class has a picture to spare: give data with folders train/ and val/"},
-		{train.LeftOut{Picture: size}, "warning: cannot read picture p: is 7x5, the others are 6x5; left out; data.resize"},
+		{
+			train.LeftOut{Picture: size},
+			"warning: cannot read picture p: is 7x5, the others are 6x5; left out; data.resize",
+		},
 		{train.Remark("memory on cpu: 1 MiB"), "memory on cpu: 1 MiB"},
 	} {
 		if got := wordNote(c.note); !strings.Contains(got, c.want) {
@@ -226,6 +242,117 @@ func TestAdvice(t *testing.T) {
 		if next != "" && strings.Contains(c.err.Error(), next) {
 			t.Errorf("%T says its advice itself: %v", c.err, c.err)
 		}
+	}
+}
+
+// plainErrors are the types of errors for which there is no rule, and why.
+var plainErrors = map[string]string{
+	"cuda.Error":            "a call that failed: what to do depends on the call",
+	"data.SourceFault":      "a disk or a network: the system's error, which may have a rule, is in it",
+	"data.flaw":             "is in a BadPicture",
+	"device.NonFiniteError": "is in a train.Stopped; a net in use that has no numbers has them from its file",
+	"device.OpError":        "says where; what is in it may have a rule",
+	"model.deviceErrors":    "joins others, which may have rules",
+}
+
+// TestRules: every type of error under internal/ is told of in TestAdvice, or plain. None is both.
+func TestRules(t *testing.T) {
+	known := map[string]bool{}
+	for _, c := range tellings() {
+		for err := c.err; err != nil; err = errors.Unwrap(err) {
+			known[strings.TrimPrefix(fmt.Sprintf("%T", err), "*")] = true
+		}
+	}
+	found := map[string]bool{}
+	eachFile(t, func(_ string, file *ast.File) {
+		for _, decl := range file.Decls {
+			f, is := decl.(*ast.FuncDecl)
+			if !is || f.Recv == nil || f.Name.Name != "Error" {
+				continue
+			}
+			of := f.Recv.List[0].Type
+			if star, is := of.(*ast.StarExpr); is {
+				of = star.X
+			}
+			found[file.Name.Name+"."+of.(*ast.Ident).Name] = true
+		}
+	})
+	for name := range found {
+		if _, plain := plainErrors[name]; plain == known[name] {
+			t.Errorf("%s: plain %t, told of in TestAdvice %t; want one of them", name, plain, known[name])
+		}
+	}
+	for name := range plainErrors {
+		if !found[name] {
+			t.Errorf("%s is plain, and no such type is there", name)
+		}
+	}
+	if len(found) < 20 {
+		t.Errorf("%d types of errors were found: %v", len(found), found)
+	}
+}
+
+// flags finds flags and commands of this program, which are this package's matter.
+var flags = regexp.MustCompile(`(^|[^-\w])--[a-z]|` +
+	`\balexnet (train|eval|predict|features|summary|config|data|weights|bench|doctor)\b`)
+
+// flagsAllowed are the texts under internal/ with a flag in them, and why.
+var flagsAllowed = map[string]string{
+	"start it with --gpus all": "a container's flag, not ours",
+}
+
+// TestNoFlags: the packages below do not know how they are called: no text of theirs names a flag or a command.
+func TestNoFlags(t *testing.T) {
+	texts, used := 0, map[string]bool{}
+	eachFile(t, func(path string, file *ast.File) {
+		ast.Inspect(file, func(n ast.Node) bool {
+			literal, is := n.(*ast.BasicLit)
+			if !is || literal.Kind != token.STRING {
+				return true
+			}
+			if texts++; !flags.MatchString(strings.Trim(literal.Value, "`\"")) {
+				return true
+			}
+			for allowed := range flagsAllowed {
+				if strings.Contains(literal.Value, allowed) {
+					used[allowed] = true
+					return true
+				}
+			}
+			t.Errorf("%s: %s names a flag or a command", path, literal.Value)
+			return true
+		})
+	})
+	for allowed := range flagsAllowed {
+		if !used[allowed] {
+			t.Errorf("%q is allowed, and nobody says it", allowed)
+		}
+	}
+	if texts < 1000 {
+		t.Errorf("%d texts were found", texts)
+	}
+}
+
+// eachFile parses the files under internal/, whatever their build tags, but those of tests and of package ui.
+func eachFile(t *testing.T, do func(path string, file *ast.File)) {
+	t.Helper()
+	err := filepath.WalkDir("../../internal", func(path string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir() && (d.Name() == "ui" || strings.HasSuffix(d.Name(), "test") && d.Name() != "selftest"):
+			return fs.SkipDir // packages for tests: devicetest, filestest, ...
+		case d.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go"):
+			return nil
+		}
+		file, err := parser.ParseFile(token.NewFileSet(), path, nil, 0)
+		if err == nil {
+			do(path, file)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
 }
 

@@ -41,22 +41,28 @@ func newBenchCommand(t *ui.Terminal) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "bench",
 		Short: "Measure images per second",
-		Long: `Measure speed: of training (the very step of alexnet train: dropout, checks, update and all), of inference, or of reading pictures alone.
-Without --data pictures are made up in memory, so that only the net counts; --mode data then reads the generated pictures. Numbers
-are medians over the steps; of reading alone, means, for there batches become ready in bursts.
+		Long: `Measure speed: of training (the very step of alexnet train: dropout, checks, update and all), of
+inference, or of reading pictures alone. Without --data pictures are made up in memory, so that only
+the net counts; --mode data then reads the generated pictures. Numbers are medians over the steps;
+of reading alone, means, for there batches become ready in bursts.
 
---layers measures as many steps again, layer by layer, with a wait behind each: waiting adds to every row, so their sum is larger than the
-step. On two devices a row lasts until both are done. What a device does as one stands in one row of the two, as normalisation does with the
-pooling behind it on the CPU. A multiply-add counts as two operations; backward is the gradient of the data and that of the weights, and in
-the first layer that of the weights alone.
+--layers measures as many steps again, layer by layer, with a wait behind each: waiting adds to
+every row, so their sum is larger than the step. On two devices a row lasts until both are done.
+What a device does as one stands in one row of the two, as normalisation does with the pooling
+behind it on the CPU. A multiply-add counts as two operations; backward is the gradient of the data
+and that of the weights, and in the first layer that of the weights alone.
 
-On the CPU it first measures, for about a second, what the cores do at most: multiply-adds in registers (bf16: dot products of pairs, or
-products of tiles), and triad, a = b + s c over arrays larger than the cache, which counts as three arrays. FLOP/B is a layer's operations a byte,
-each weight and value read or written once; peak is the share of the measured GFLOP/s, roof that of what the layer could reach: the peak, or less
-where its bytes take longer. All convolutions are counted as the direct algorithm, padding included: they may pass 100% where Winograd's does fewer
-multiplications, or where kernels leave out those with the zeros of the padding. On two devices both are of all cores, also where one of them rests.
+On the CPU it first measures, for about a second, what the cores do at most: multiply-adds in
+registers (bf16: dot products of pairs, or products of tiles), and triad, a = b + s c over arrays
+larger than the cache, which counts as three arrays. FLOP/B is a layer's operations a byte, each
+weight and value read or written once; peak is the share of the measured GFLOP/s, roof that of what
+the layer could reach: the peak, or less where its bytes take longer. All convolutions are counted
+as the direct algorithm, padding included: they may pass 100% where Winograd's does fewer
+multiplications, or where kernels leave out those with the zeros of the padding. On two devices both
+are of all cores, also where one of them rests.
 
-With --int8 one picture at a time, or a few, is predicted faster, and from some 8 (bf16) or 16 (fp32) at once slower.`,
+With --int8 one picture at a time, or a few, is predicted faster, and from some 8 (bf16) or 16
+(fp32) at once slower.`,
 		Example: `  alexnet bench
   alexnet bench --mode infer --batch 1 --steps 50
   alexnet bench --mode infer --batch 1 --steps 50 --int8

@@ -55,8 +55,9 @@ func newCompletionCommand(t *ui.Terminal) *cobra.Command {
 		children = append(children, &cobra.Command{
 			Use:   s.name,
 			Short: "Write the completion script for " + s.name,
-			Long: "Write what makes " + s.name + ` complete commands, flags and their values: nets, keys of --set, layers, devices, runs.
-The example's line switches it on in the shell at hand; in the shell's start-up file, in every new one.`,
+			Long: "Write what makes " + s.name + ` complete commands, flags and their values: nets, keys of --set,
+layers, devices, runs. The example's line switches it on in the shell at hand; in the shell's
+start-up file, in every new one.`,
 			Example: "  " + s.install,
 			Args:    noArgs,
 			RunE: func(c *cobra.Command, _ []string) error {

@@ -39,8 +39,9 @@ func newConfigCommand(t *ui.Terminal) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "config",
 		Short: "Show every key of a configuration, its value and where that comes from",
-		Long: `Show every key that train would use, with its value and where that comes from: a line of the page, --set, a flag, another key that it
-follows, or the default. --yaml writes the whole as a page instead, for --config.
+		Long: `Show every key that train would use, with its value and where that comes from: a line of the page,
+--set, a flag, another key that it follows, or the default. --yaml writes the whole as a page
+instead, for --config.
 
 Whether the layers fit each other is for alexnet summary to say.`,
 		Example: `  alexnet config

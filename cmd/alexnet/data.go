@@ -20,8 +20,9 @@ import (
 )
 
 func newDataCommand(t *ui.Terminal) *cobra.Command {
-	return newGroup("data", "Make and inspect pictures for training", `Make and inspect pictures for training. Data `+
-		`is a folder or a tar of class folders, or of train/ and val/ with class folders in them.`,
+	return newGroup("data", "Make and inspect pictures for training",
+		`Make and inspect pictures for training. Data is a folder or a tar of class folders, or of train/
+and val/ with class folders in them.`,
 		newDataDemoCommand(t), newDataInfoCommand(t))
 }
 
@@ -44,8 +45,8 @@ func newDataDemoCommand(t *ui.Terminal) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "demo --out DIR",
 		Short: "Write the generated pictures as files",
-		Long: `Write the pictures that alexnet train draws itself as PNG files: ten classes of shapes, DIR/train/CLASS and DIR/val/CLASS. The same
-options give the same files.`,
+		Long: `Write the pictures that alexnet train draws itself as PNG files: ten classes of shapes,
+DIR/train/CLASS and DIR/val/CLASS. The same options give the same files.`,
 		Example: `  alexnet data demo --out shapes
   alexnet data demo --out few --train 20 --val 5
   alexnet train --config demo --data shapes`,
@@ -102,8 +103,9 @@ func newDataInfoCommand(t *ui.Terminal) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "info DIR|TAR",
 		Short: "Count classes, sizes and kinds of pictures, and name what cannot be read",
-		Long: `Read every picture once: how many there are of each class, in training and validation (where there is no val/: with the share that training
-would hold out), their formats, colours and sizes. Pictures that cannot be read are named with the reason, and the exit code is 3.`,
+		Long: `Read every picture once: how many there are of each class, in training and validation (where there
+is no val/: with the share that training would hold out), their formats, colours and sizes. Pictures
+that cannot be read are named with the reason, and the exit code is 3.`,
 		Example: `  alexnet data info photos
   alexnet data info cifar10.tar --json | jq '.classes | length'`,
 		Args: wantArgs("one folder or tar", 1),

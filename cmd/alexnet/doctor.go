@@ -69,15 +69,17 @@ func newDoctorCommand(t *ui.Terminal) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "doctor",
 		Short: "Tell what this machine offers, and check that it computes right",
-		Long: `Tell what this machine offers: processor, libraries, memory. Then check each op, forward and back, of each device and precision against the
-reference in float64: how far it is off (relative norm over the whole tensor) beside what it may be off. The output is made for pasting into a
-report.
+		Long: `Tell what this machine offers: processor, libraries, memory. Then check each op, forward and back,
+of each device and precision against the reference in float64: how far it is off (relative norm over
+the whole tensor) beside what it may be off. The output is made for pasting into a report.
 
-With --gradients it checks a net's gradients instead: the reference's backpropagation in float64 against central differences of the loss
-(h = 2^-17), for a sample of each tensor's numbers, and the device's fp32 gradients against the float64 ones. The net trains on two pictures of
-noise, dropout at work with a fixed mask. Its weights are not the page's but drawn so that every layer's output is about as large as its input:
-small weights let gradients vanish below what differences can tell. A number whose step switches a ReLU or the winner of a pooling window is
-passed over. The paper's net takes a minute or two and 2.4 GiB, the small ones seconds.
+With --gradients it checks a net's gradients instead: the reference's backpropagation in float64
+against central differences of the loss (h = 2^-17), for a sample of each tensor's numbers, and the
+device's fp32 gradients against the float64 ones. The net trains on two pictures of noise, dropout
+at work with a fixed mask. Its weights are not the page's but drawn so that every layer's output is
+about as large as its input: small weights let gradients vanish below what differences can tell. A
+number whose step switches a ReLU or the winner of a pooling window is passed over. The paper's net
+takes a minute or two and 2.4 GiB, the small ones seconds.
 
 Any failure: exit code 1.`,
 		Example: `  alexnet doctor

@@ -28,14 +28,16 @@ func newEvalCommand(t *ui.Terminal) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "eval",
 		Short: "Measure a net's error on labelled pictures",
-		Long: `Measure top-1 and top-5 error and loss on labelled pictures, prepared as the checkpoint says: the centre crop, or with --crops 10 the
-four corners and the centre, each also mirrored, with the ten answers averaged after the softmax.
+		Long: `Measure top-1 and top-5 error and loss on labelled pictures, prepared as the checkpoint says: the
+centre crop, or with --crops 10 the four corners and the centre, each also mirrored, with the ten
+answers averaged after the softmax.
 
-Without --data: the validation part of the data that the checkpoint names. With --data: its val/ where there is one; if it is the data
-that the net was trained on, the part that was held out; otherwise every picture. Where nothing was held out: every picture, with a
-warning.
+Without --data: the validation part of the data that the checkpoint names. With --data: its val/
+where there is one; if it is the data that the net was trained on, the part that was held out;
+otherwise every picture. Where nothing was held out: every picture, with a warning.
 
---int8 shows what int8 weights do to the answers. What they do to the speed, of one picture at a time: alexnet bench --mode infer --batch 1 --int8.`,
+--int8 shows what int8 weights do to the answers. What they do to the speed, of one picture at a
+time: alexnet bench --mode infer --batch 1 --int8.`,
 		Example: `  alexnet eval
   alexnet eval --weights runs/train2/checkpoints/best.safetensors --crops 10
   alexnet eval --data imagenet --json | jq .top5_error

@@ -44,15 +44,20 @@ func newWeightsExportCommand(t *ui.Terminal) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "export FILE|RUN --out FILE",
 		Short: "Write a net's weights for PyTorch and other programs",
-		Long: `Write the weights of a checkpoint, or of a run's best one, as a safetensors file for other programs, to be loaded strictly:
+		Long: `Write the weights of a checkpoint, or of a run's best one, as a safetensors file for other programs,
+to be loaded strictly:
 
   plain        every parameter under its own name, conv1.weight .. fc8.bias, and nothing else
-  torchvision  the names of torchvision.models.alexnet, features.0.weight .. classifier.6.bias; the net must be that one (--config torchvision)
-  checkpoint   a checkpoint of this program without what only training needs: momentum, and where the data lie
+  torchvision  the names of torchvision.models.alexnet, features.0.weight .. classifier.6.bias; the
+               net must be that one (--config torchvision)
+  checkpoint   a checkpoint of this program without what only training needs: momentum, and where
+               the data lie
 
-Dropout becomes the inverted form of PyTorch and others, which does nothing in use: the weights of a layer behind a dropout layer are
-multiplied by 1-rate. Two columns stay side by side along the first dimension, as a grouped convolution has them (groups=2). The metadata
-hold the classes and how pictures are prepared; a mean image is written beside the file, as NAME.mean.npy. See docs/export.md.`,
+Dropout becomes the inverted form of PyTorch and others, which does nothing in use: the weights of a
+layer behind a dropout layer are multiplied by 1-rate. Two columns stay side by side along the first
+dimension, as a grouped convolution has them (groups=2). The metadata hold the classes and how
+pictures are prepared; a mean image is written beside the file, as NAME.mean.npy. See
+docs/export.md.`,
 		Example: `  alexnet weights export runs/train --out net.safetensors
   alexnet weights export alexnet.safetensors --to checkpoint --dtype f16 --out half.safetensors
   alexnet weights show net.safetensors`,

@@ -35,9 +35,10 @@ func newFeaturesCommand(t *ui.Terminal) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "features IMAGE... --layer NAME --out FILE.npy",
 		Short: "Write what a layer says about pictures, as a NumPy array",
-		Long: `Write a layer's output for each picture as float32 array, (N, C, H, W) or (N, units), rows in the order given. Layers: input (what conv1 sees),
-conv1 .. conv5 (after ReLU; conv1.pre before it), lrn1, pool1 .., fc6, fc7, fc8 and prob, as far as the net has them. Pictures
-that cannot be read are named and left out, and the exit code is 3; --strict stops at the first instead.`,
+		Long: `Write a layer's output for each picture as float32 array, (N, C, H, W) or (N, units), rows in the
+order given. Layers: input (what conv1 sees), conv1 .. conv5 (after ReLU; conv1.pre before it),
+lrn1, pool1 .., fc6, fc7, fc8 and prob, as far as the net has them. Pictures that cannot be read are
+named and left out, and the exit code is 3; --strict stops at the first instead.`,
 		Example: `  alexnet features *.jpg --layer fc7 --out fc7.npy
   alexnet features cat.jpg --layer conv1.pre --out conv1.npy --weights alexnet.safetensors`,
 		Args: wantArgs("a picture or several", 0),

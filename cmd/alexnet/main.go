@@ -43,8 +43,9 @@ func execute(args []string, t *ui.Terminal) int {
 	return exitCode(err)
 }
 
-const rootHelp = `alexnet trains AlexNet as in "ImageNet Classification with Deep Convolutional Neural Networks" (Krizhevsky, Sutskever, Hinton,
-2012): two columns of layers that meet only before conv3 and the fully connected layers, on one device or on two.
+const rootHelp = `alexnet trains AlexNet as in "ImageNet Classification with Deep Convolutional Neural Networks"
+(Krizhevsky, Sutskever, Hinton, 2012): two columns of layers that meet only before conv3 and the
+fully connected layers, on one device or on two.
 
 Results go to standard output (with --json as one document), everything else to standard error.`
 
@@ -57,7 +58,8 @@ const exitHelp = `Exit codes:
   11   no usable GPU
   12   bad checkpoint
   13   run folder in use by another process
-  130  interrupted by SIGINT, 143 by SIGTERM, 129 by SIGHUP (training then writes a checkpoint where there is something to keep)
+  130  interrupted by SIGINT, 143 by SIGTERM, 129 by SIGHUP (training then writes a checkpoint where
+       there is something to keep)
 `
 
 func newRootCommand(t *ui.Terminal) *cobra.Command {

@@ -27,8 +27,9 @@ func newManCommand(t *ui.Terminal) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "man --out DIR",
 		Short: "Write the manual pages",
-		Long: `Write a manual page for each command, from the very help that --help shows, into a folder that is made where it is not there. Pages of the
-same names are written over. SOURCE_DATE_EPOCH, in seconds, sets the date that they bear.`,
+		Long: `Write a manual page for each command, from the very help that --help shows, into a folder that is
+made where it is not there. Pages of the same names are written over. SOURCE_DATE_EPOCH, in seconds,
+sets the date that they bear.`,
 		Example: `  alexnet man --out man1
   alexnet man --out ~/.local/share/man/man1`,
 		Args: noArgs,

@@ -35,11 +35,12 @@ func newPredictCommand(t *ui.Terminal) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "predict IMAGE...",
 		Short: "Name what is in pictures",
-		Long: `Print the most probable classes of each picture, in the order given. A picture that cannot be read is named with its reason, the others are
-answered, and the exit code is 3; --strict stops at the first instead.
+		Long: `Print the most probable classes of each picture, in the order given. A picture that cannot be read
+is named with its reason, the others are answered, and the exit code is 3; --strict stops at the
+first instead.
 
-Without --weights the newest run's best net answers; where nothing was trained yet, or with --weights builtin, a small net in the program,
-which knows ten classes, those of CIFAR-10.`,
+Without --weights the newest run's best net answers; where nothing was trained yet, or with
+--weights builtin, a small net in the program, which knows ten classes, those of CIFAR-10.`,
 		Example: `  alexnet predict cat.jpg
   alexnet predict *.jpg --top 1
   alexnet predict cat.jpg --weights builtin

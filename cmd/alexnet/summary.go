@@ -64,12 +64,13 @@ func newSummaryCommand(t *ui.Terminal) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "summary",
 		Short: "Show a net's layers, parameters, memory and exchange",
-		Long: `Show a net's layers with shapes, parameters and forward multiply-adds a picture, the memory that training takes on each device, and what
-crosses between devices when each column has its own. Nothing is allocated, nothing is read. A net whose classes follow the data is shown
-with 1000.
+		Long: `Show a net's layers with shapes, parameters and forward multiply-adds a picture, the memory that
+training takes on each device, and what crosses between devices when each column has its own.
+Nothing is allocated, nothing is read. A net whose classes follow the data is shown with 1000.
 
---measure takes four training steps on the chosen devices, as alexnet bench does, with all the memory and time that they want, and tells how long
-the paper's training would last at that speed, for nets that see as much of a picture as the paper's (224 or 227 pixels).`,
+--measure takes four training steps on the chosen devices, as alexnet bench does, with all the
+memory and time that they want, and tells how long the paper's training would last at that speed,
+for nets that see as much of a picture as the paper's (224 or 227 pixels).`,
 		Example: `  alexnet summary
   alexnet summary --config alexnet-merged
   alexnet summary --device cpu,cpu --batch 64

@@ -59,16 +59,19 @@ func newTrainCommand(t *ui.Terminal) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "train",
 		Short: "Train a net, or go on with a run",
-		Long: `Train a net. Without arguments: the small two-column demo net on pictures that the program draws itself. --data without --config
-trains the paper's net. --data is a folder or tar of class folders, or of train/ and val/ with class folders in them.
+		Long: `Train a net. Without arguments: the small two-column demo net on pictures that the program draws
+itself. --data without --config trains the paper's net. --data is a folder or tar of class folders,
+or of train/ and val/ with class folders in them.
 
---init starts from another net's weights, of the same layers and the same number of classes: to train on with other pictures of as many
-classes, or with another rate.
+--init starts from another net's weights, of the same layers and the same number of classes: to
+train on with other pictures of as many classes, or with another rate.
 
-A run is a numbered folder (runs/train, runs/train2, ...; --out names another): config.yaml, metrics.jsonl, curves.png, a TensorBoard
-event file and checkpoints/{last,best}.safetensors. Ctrl-C writes a checkpoint and ends; a second one ends at once. --resume goes on
-to the very weights that the undisturbed run would have had, on the device that the run began on; of the flags that shape a run only
---epochs and --steps go with it, --data where the same pictures have moved, and --device or --gpus where the last bits do not matter.`,
+A run is a numbered folder (runs/train, runs/train2, ...; --out names another): config.yaml,
+metrics.jsonl, curves.png, a TensorBoard event file and checkpoints/{last,best}.safetensors. Ctrl-C
+writes a checkpoint and ends; a second one ends at once. --resume goes on to the very weights that
+the undisturbed run would have had, on the device that the run began on; of the flags that shape a
+run only --epochs and --steps go with it, --data where the same pictures have moved, and --device or
+--gpus where the last bits do not matter.`,
 		Example: `  alexnet train
   alexnet train --data photos --epochs 30 --device cpu,cpu
   alexnet train --config fig1 --data cifar10 --set train.lr=0.001 --set model.classes=10

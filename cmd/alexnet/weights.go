@@ -22,8 +22,10 @@ import (
 )
 
 func newWeightsCommand(t *ui.Terminal) *cobra.Command {
-	return newGroup("weights", "Make, inspect and export files of weights", `Make, inspect and export checkpoints. A checkpoint is one safetensors file: weights under the paper's names (conv1.weight .. fc8.bias), and in its
-metadata the configuration, the class names and how pictures are prepared, with a CRC32C of each tensor.`,
+	return newGroup("weights", "Make, inspect and export files of weights",
+		`Make, inspect and export checkpoints. A checkpoint is one safetensors file: weights under the
+paper's names (conv1.weight .. fc8.bias), and in its metadata the configuration, the class names and
+how pictures are prepared, with a CRC32C of each tensor.`,
 		newWeightsInitCommand(t), newWeightsShowCommand(t), newWeightsExportCommand(t))
 }
 
@@ -46,8 +48,9 @@ func newWeightsInitCommand(t *ui.Terminal) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "init --config NAME --out FILE",
 		Short: "Write the weights that a net starts from",
-		Long: `Write a checkpoint with the weights that training starts from: each drawn from the seed and the weight's place alone, so that the file is
-the same whatever the devices. A net whose number of classes follows the data gets 1000; --set model.classes=10 says otherwise.`,
+		Long: `Write a checkpoint with the weights that training starts from: each drawn from the seed and the
+weight's place alone, so that the file is the same whatever the devices. A net whose number of
+classes follows the data gets 1000; --set model.classes=10 says otherwise.`,
 		Example: `  alexnet weights init --config alexnet --out start.safetensors
   alexnet weights init --config demo --set model.classes=10 --seed 7 --out small.safetensors
   alexnet train --config demo --init small.safetensors`,

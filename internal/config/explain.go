@@ -9,8 +9,8 @@ import (
 type Entry struct {
 	Key   string // "train.lr", "model.conv1.kernels"
 	Value any    // int, uint64, float64, bool, string, or a list of numbers
-	// Source is the page, or the override, as "train.lr=0.1"; "": nobody gave it, and it is the default, or what Follows
-	// has.
+	// Source is the page, or the override, as "train.lr=0.1"; "": nobody gave the value, and it is the default, or what
+	// Follows has.
 	Source   string
 	Override bool // Source is an override
 	Line     int  // in the page
@@ -114,8 +114,8 @@ func (e *Entry) From() string {
 	return "default"
 }
 
-// Keys are all that an override can give a value in a page, and the layers that it can switch off: not the softmax, and not
-// the last with weights, which gives a number a class.
+// Keys are all that an override can give a value in a page, and the layers that it can switch off: not the softmax, and
+// not the last with weights, which gives a number a class.
 func Keys(nameOrPath string, sets []string) (keys, layers []string, err error) {
 	c, entries, err := Explain(nameOrPath, sets)
 	if err != nil {

@@ -12,7 +12,8 @@ import (
 // [*DeadStart]. Its text holds facts; what could be done, and how, is for whoever began the run to say.
 type Note interface{ String() string }
 
-// Remark is a note that says all there is to say: memory, a lowered rate, what differs from the file that a run starts from.
+// Remark is a note that says all there is to say: memory, a lowered rate, what differs from the file that a run starts
+// from.
 type Remark string
 
 func (r Remark) String() string { return string(r) }
