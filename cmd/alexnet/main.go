@@ -3,7 +3,7 @@
 // Each command has a file of its own: newXCommand declares flags and help and checks what was typed, runX does the work
 // and can be called without a shell. The arithmetic, the data and the files belong to the packages under internal; this
 // package wires them together, picks the backend (devices.go, nowhere else), and turns results into text and JSON and
-// errors into exit codes and advice (exit.go). How these are written to the terminal is for package ui.
+// errors into exit codes and advice (advice.go). How these are written to the terminal is for package ui.
 package main
 
 import (

@@ -185,9 +185,9 @@ func TestOutThatIsTaken(t *testing.T) {
 	} {
 		_, err := Create(files.OS, out)
 		taken, folder := (*NotEmptyError)(nil), (*FolderError)(nil)
-		if err == nil || !strings.HasPrefix(err.Error(), want) ||
-			!(errors.As(err, &taken) && taken.Path == out && taken.Run == (out == "old") ||
-				errors.As(err, &folder) && folder.Path == out && !folder.There) {
+		told := errors.As(err, &taken) && taken.Path == out && taken.Run == (out == "old") ||
+			errors.As(err, &folder) && folder.Path == out && !folder.There
+		if !told || !strings.HasPrefix(err.Error(), want) {
 			t.Errorf("--out %s: error %v (%[2]T), want %q", out, err, want)
 		}
 	}
