@@ -280,7 +280,9 @@ func TestPredict(t *testing.T) {
 	images := append([]string{val[7], broken}, val...)
 	order := append([]int{7, -1}, numbers(len(val))...)
 	for _, batch := range []int{1, 4, 64} {
-		p, err := infer.NewPredictor(infer.PredictOptions{Checkpoint: c, Devices: reference.Open(2), Batch: batch})
+		p, err := infer.NewPredictor(infer.PredictOptions{
+			Checkpoint: c, Devices: reference.Open(2), Files: files.OS, Batch: batch,
+		})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -347,7 +349,8 @@ func TestStrict(t *testing.T) {
 	images := []string{shapes(t)[0], broken, filepath.Join(t.TempDir(), "missing.png")}
 	for _, batch := range []int{1, 4} {
 		p, err := infer.NewPredictor(infer.PredictOptions{
-			Checkpoint: c, Devices: reference.Open(1), Batch: batch, Layers: []string{"fc2"}, Strict: true,
+			Checkpoint: c, Devices: reference.Open(1), Files: files.OS, Batch: batch, Layers: []string{"fc2"},
+			Strict: true,
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -395,7 +398,7 @@ func TestFeatures(t *testing.T) {
 	images := append(slices.Clone(val[:5]), filepath.Join(t.TempDir(), "missing.png"))
 	read := func(batch int, layer string) *infer.Features {
 		p, err := infer.NewPredictor(infer.PredictOptions{
-			Checkpoint: c, Devices: reference.Open(1), Batch: batch, Layers: []string{
+			Checkpoint: c, Devices: reference.Open(1), Files: files.OS, Batch: batch, Layers: []string{
 				"conv1", "conv1.pre", "fc2", "prob", "input",
 			},
 		})

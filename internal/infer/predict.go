@@ -17,15 +17,17 @@ import (
 type PredictOptions struct {
 	Checkpoint *checkpoint.Checkpoint
 	Devices    []device.Device
-	Batch      int      // rows of the net, the most pictures at once; 0: 1
-	Layers     []string // whose outputs are to be read with Features
-	Strict     bool     // an unreadable picture ends Predict and Features at once, with its *data.BadPicture
+	Files      files.Reader // that pictures are read through
+	Batch      int          // rows of the net, the most pictures at once; 0: 1
+	Layers     []string     // whose outputs are to be read with Features
+	Strict     bool         // an unreadable picture ends Predict and Features at once, with its *data.BadPicture
 }
 
 // Predictor is a checkpoint's net, ready to look at pictures in files. Pictures are prepared as the checkpoint says:
 // its size, centre crop, its mean.
 type Predictor struct {
 	net    *inference
+	fsys   files.Reader
 	strict bool
 }
 
@@ -36,7 +38,7 @@ func NewPredictor(o PredictOptions) (*Predictor, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Predictor{n, o.Strict}, nil
+	return &Predictor{n, o.Files, o.Strict}, nil
 }
 
 // Close frees the net.
@@ -93,7 +95,7 @@ func (p *Predictor) each(ctx context.Context, images []string, done func(rows []
 			if err := ctx.Err(); err != nil {
 				return err
 			}
-			err := p.net.load(b, len(rows), images[next])
+			err := p.load(b, len(rows), images[next])
 			var unreadable *data.BadPicture
 			switch {
 			case errors.As(err, &unreadable) && !p.strict:
@@ -117,8 +119,9 @@ func (p *Predictor) each(ctx context.Context, images []string, done func(rows []
 }
 
 // load puts a picture into a row of the batch, centre crop, no label.
-func (n *inference) load(b *device.Batch, row int, path string) error {
-	pic, err := data.DecodeFile(files.OS, path, &n.recipe)
+func (p *Predictor) load(b *device.Batch, row int, path string) error {
+	n := p.net
+	pic, err := data.DecodeFile(p.fsys, path, &n.recipe)
 	if err != nil {
 		return err
 	}
