@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"alexnet/internal/device"
+	"alexnet/internal/files"
 	"alexnet/internal/infer"
 	"alexnet/internal/text"
 	"alexnet/internal/ui"
@@ -119,7 +120,7 @@ func openPredictor(wo *weightsOption, do *deviceOptions, po infer.PredictOptions
 		return nil, nil, err
 	}
 	notePrecision(devices, checkpoint, t)
-	po.Checkpoint, po.Devices = checkpoint, devices
+	po.Checkpoint, po.Devices, po.Files = checkpoint, devices, files.OS
 	p, err = infer.NewPredictor(po)
 	end = func() {
 		if p != nil {

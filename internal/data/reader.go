@@ -5,7 +5,6 @@ import (
 	"fmt"
 
 	"alexnet/internal/data/picture"
-	"alexnet/internal/files"
 	"alexnet/internal/recipe"
 )
 
@@ -33,21 +32,6 @@ func (r *reader) load(ctx context.Context, set *Set, i, resize, channels int, ds
 	}
 	if pic.File.Format == "jpeg" {
 		set.jpeg.Store(true)
-	}
-	return pic, nil
-}
-
-// DecodeFile reads a single file and decodes it by a recipe. Failures are *BadPicture with the path as name.
-func DecodeFile(fsys files.Reader, path string, by *recipe.Recipe) (picture.Picture, error) {
-	raw, err := readFile(fsys, path, nil)
-	if err != nil {
-		return picture.Picture{}, &BadPicture{Name: path, Err: err}
-	}
-	d := picture.NewDecoder()
-	defer d.Close()
-	pic, err := d.Decode(raw, by.Resize, by.Channels, nil)
-	if err != nil {
-		return picture.Picture{}, &BadPicture{Name: path, Err: err}
 	}
 	return pic, nil
 }

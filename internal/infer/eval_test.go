@@ -270,15 +270,14 @@ func TestPredict(t *testing.T) {
 	t.Parallel()
 	c := openTrained(t)
 	val := shapes(t)
-	broken := filepath.Join(t.TempDir(), "broken.png")
-	if err := os.WriteFile(broken, []byte("no picture"), 0o666); err != nil {
-		t.Fatal(err)
-	}
+	broken := broken(t)
 	want, classes := viewsByHand(t, c, [2]int32{1, 1}, false), len(c.Classes)
 	images := append([]string{val[7], broken}, val...)
 	order := append([]int{7, -1}, numbers(len(val))...)
 	for _, batch := range []int{1, 4, 64} {
-		p, err := infer.NewPredictor(infer.PredictOptions{Checkpoint: c, Devices: reference.Open(2), Batch: batch})
+		p, err := infer.NewPredictor(infer.PredictOptions{
+			Checkpoint: c, Devices: reference.Open(2), Files: files.OS, Batch: batch,
+		})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -334,18 +333,16 @@ func checkPrediction(t *testing.T, got infer.Prediction, prob []float32, names [
 	}
 }
 
-// TestStrict: the first unreadable picture ends predict, features and evaluation, and nothing behind it is looked at.
+// TestStrict: the first unreadable picture ends predict, features and evaluation, and no later one is told of.
 func TestStrict(t *testing.T) {
 	t.Parallel()
 	c := openTrained(t)
-	broken := filepath.Join(t.TempDir(), "broken.png")
-	if err := os.WriteFile(broken, []byte("no picture"), 0o666); err != nil {
-		t.Fatal(err)
-	}
+	broken := broken(t)
 	images := []string{shapes(t)[0], broken, filepath.Join(t.TempDir(), "missing.png")}
 	for _, batch := range []int{1, 4} {
 		p, err := infer.NewPredictor(infer.PredictOptions{
-			Checkpoint: c, Devices: reference.Open(1), Batch: batch, Layers: []string{"fc2"}, Strict: true,
+			Checkpoint: c, Devices: reference.Open(1), Files: files.OS, Batch: batch, Layers: []string{"fc2"},
+			Strict: true,
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -393,7 +390,7 @@ func TestFeatures(t *testing.T) {
 	images := append(slices.Clone(val[:5]), filepath.Join(t.TempDir(), "missing.png"))
 	read := func(batch int, layer string) *infer.Features {
 		p, err := infer.NewPredictor(infer.PredictOptions{
-			Checkpoint: c, Devices: reference.Open(1), Batch: batch, Layers: []string{
+			Checkpoint: c, Devices: reference.Open(1), Files: files.OS, Batch: batch, Layers: []string{
 				"conv1", "conv1.pre", "fc2", "prob", "input",
 			},
 		})
@@ -426,8 +423,8 @@ func TestFeatures(t *testing.T) {
 		}
 	}
 	in := read(5, "input")
-	for i, name := range images[:5] {
-		pic, err := data.DecodeFile(files.OS, name, &recipe.Recipe{Resize: 16, Channels: 3})
+	i, by := 0, &recipe.Recipe{Resize: 16, Height: 16, Width: 16, Channels: 3}
+	for pic, err := range data.DecodeFiles(t.Context(), files.OS, images[:5], by, 1) {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -435,9 +432,10 @@ func TestFeatures(t *testing.T) {
 			ch, y, col := k/(14*14), k/14%14+1, k%14+1
 			want := float32(pic.Pixels[(y*16+col)*3+ch]) - c.Recipe.Mean[(ch*16+y)*16+col]
 			if math.Abs(float64(x-want)) > 1e-4 {
-				t.Fatalf("%s: input %d is %g, want %g", name, k, x, want)
+				t.Fatalf("%s: input %d is %g, want %g", images[i], k, x, want)
 			}
 		}
+		i++
 	}
 	if _, err := infer.NewPredictor(infer.PredictOptions{
 		Checkpoint: c, Devices: reference.Open(1), Layers: []string{"conv9"},

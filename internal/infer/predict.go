@@ -17,15 +17,17 @@ import (
 type PredictOptions struct {
 	Checkpoint *checkpoint.Checkpoint
 	Devices    []device.Device
-	Batch      int      // rows of the net, the most pictures at once; 0: 1
-	Layers     []string // whose outputs are to be read with Features
-	Strict     bool     // an unreadable picture ends Predict and Features at once, with its *data.BadPicture
+	Files      files.Reader // that pictures are read through
+	Batch      int          // rows of the net, the most pictures at once; 0: 1
+	Layers     []string     // whose outputs are to be read with Features
+	Strict     bool         // an unreadable picture ends Predict and Features at once, with its *data.BadPicture
 }
 
 // Predictor is a checkpoint's net, ready to look at pictures in files. Pictures are prepared as the checkpoint says:
 // its size, centre crop, its mean.
 type Predictor struct {
 	net    *inference
+	fsys   files.Reader
 	strict bool
 }
 
@@ -36,7 +38,7 @@ func NewPredictor(o PredictOptions) (*Predictor, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Predictor{n, o.Strict}, nil
+	return &Predictor{n, o.Files, o.Strict}, nil
 }
 
 // Close frees the net.
@@ -79,61 +81,44 @@ func (p *Predictor) Predict(ctx context.Context, images []string, top int) ([]Pr
 }
 
 // each runs readable pictures through the net, a batch at a time, and calls done with the numbers of the pictures in
-// the rows.
+// the rows. While the devices compute a batch the next is decoded.
 func (p *Predictor) each(ctx context.Context, images []string, done func(rows []int) error,
 	bad func(int, *data.BadPicture),
 ) error {
 	var b *device.Batch
-	for next := 0; next < len(images); {
-		if b == nil {
-			b = p.net.net.Stage()
-		}
-		var rows []int
-		for ; next < len(images) && len(rows) < p.net.rows; next++ {
-			if err := ctx.Err(); err != nil {
-				return err
+	rows, next := make([]int, 0, p.net.rows), 0
+	for pic, err := range data.DecodeFiles(ctx, p.fsys, images, &p.net.recipe, p.net.rows) {
+		var unreadable *data.BadPicture
+		switch {
+		case errors.As(err, &unreadable) && !p.strict:
+			bad(next, unreadable)
+		case err != nil:
+			return err
+		default:
+			if b == nil {
+				b = p.net.net.Stage()
 			}
-			err := p.net.load(b, len(rows), images[next])
-			var unreadable *data.BadPicture
-			switch {
-			case errors.As(err, &unreadable) && !p.strict:
-				bad(next, unreadable)
-			case err != nil:
-				return err
-			default:
-				rows = append(rows, next)
-			}
+			p.net.put(b, len(rows), pic.Pixels)
+			rows = append(rows, next)
 		}
-		if len(rows) == 0 {
+		next++
+		if b == nil || len(rows) < p.net.rows && next < len(images) {
 			continue
 		}
 		p.net.net.Forward(b, model.Pass{Rows: len(rows), Divisor: 1})
-		b = nil
 		if err := done(rows); err != nil {
 			return err
 		}
+		b, rows = nil, rows[:0]
 	}
 	return p.net.net.Sync()
 }
 
-// load puts a picture into a row of the batch, centre crop, no label.
-func (n *inference) load(b *device.Batch, row int, path string) error {
-	pic, err := data.DecodeFile(files.OS, path, &n.recipe)
-	if err != nil {
-		return err
-	}
-	if pic.Height != n.recipe.Height || pic.Width != n.recipe.Width {
-		return &data.BadPicture{
-			Name: path,
-			Err: fmt.Errorf("it is %dx%d, and this net was trained on pictures of %dx%d without resizing", pic.Width,
-				pic.Height, n.recipe.Width, n.recipe.Height),
-		}
-	}
-	size := len(pic.Pixels)
-	copy(b.Pixels[row*size:], pic.Pixels)
+// put copies a picture into a row of the batch, centre crop, no label.
+func (n *inference) put(b *device.Batch, row int, pixels []uint8) {
+	copy(b.Pixels[row*len(pixels):], pixels)
 	b.Labels[row], b.Flip[row], b.Color[row] = -1, false, [3]float32{}
 	b.Crop[row] = n.recipe.Centre()
-	return nil
 }
 
 // most gives the classes with the highest probabilities.
