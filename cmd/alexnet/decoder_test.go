@@ -29,7 +29,9 @@ func TestDecoder(t *testing.T) {
 			t.Errorf("%s: decoder %q, want %q", data, got, want)
 		}
 	}
-	os.Remove(filepath.Join(dir, "run-jpegs", "checkpoints", "best.safetensors"))
+	if err := os.Remove(filepath.Join(dir, "run-jpegs", "checkpoints", "best.safetensors")); err != nil {
+		t.Fatal(err) // it was not changed
+	}
 	for _, args := range []string{
 		"predict picture.png --weights run-jpegs", "eval --weights run-jpegs", "train --resume run-jpegs --steps 3",
 		"features picture.png --layer input --out f.npy --weights run-jpegs",

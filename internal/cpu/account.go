@@ -17,9 +17,9 @@ func (n *Net) Idle(op int, backward bool) bool {
 	return len(n.ops[op].forward) == 0
 }
 
-// Moves tells what was moved since Alloc.
+// Moves tells what was moved since Alloc; of a closed device nothing.
 func (n *Net) Moves() (m device.Moves) {
-	n.dev.do(func() { m = n.moves })
+	_ = n.dev.do(func() { m = n.moves }) // fails after Close only
 	return m
 }
 

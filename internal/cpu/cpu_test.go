@@ -182,7 +182,7 @@ func TestUpdatePacks(t *testing.T) {
 		bytes := unsafe.Slice((*byte)(k.data.data), k.data.bytes)
 		got := slices.Clone(bytes)
 		clear(bytes)
-		r.net.dev.do(func() { r.check(k.fill.run(r.net)) })
+		r.check(r.net.dev.do(func() { r.check(k.fill.run(r.net)) }))
 		if i := slices.IndexFunc(got, func(b byte) bool { return b != 0 }); i < 0 || !slices.Equal(got, bytes) {
 			t.Errorf("%s: the update packed other numbers than packing does", q.spec.Name)
 		}
