@@ -44,7 +44,7 @@ func TestInput(t *testing.T) {
 		}
 		shape := device.Shape{C: c.channels, H: c.h, W: c.w}
 		net := pictures(t, used, in, shape)
-		batch := net.Stage()
+		batch := device.NewBatch(used, make([]uint8, used*in.PictureBytes()))
 		var crop, flip []int32
 		var color []float64
 		for i := range batch.Pixels {

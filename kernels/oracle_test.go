@@ -147,7 +147,7 @@ func newOracle(t *testing.T, rows int, in, out device.Shape, op func(device.Op) 
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { o.net.Close(); o.params.Close(); dev.Close() })
-	batch := o.net.Stage()
+	batch := device.NewBatch(p.Rows, make([]uint8, p.Rows*p.Input.PictureBytes()))
 	copy(batch.Labels, labels)
 	if pass.Rows = rows; pass.LR == nil {
 		pass.LR, pass.Decay = make([]float32, len(specs)), make([]float32, len(specs))

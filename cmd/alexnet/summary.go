@@ -12,6 +12,7 @@ import (
 
 	"alexnet/internal/bench"
 	"alexnet/internal/config"
+	"alexnet/internal/data"
 	"alexnet/internal/device"
 	"alexnet/internal/model"
 	"alexnet/internal/recipe"
@@ -192,7 +193,7 @@ func planMemory(arch *model.Arch, cfg *config.Config, devices []device.Device) (
 		return nil, "", err
 	}
 	net, err := m.Compile(model.Options{
-		Rows: cfg.Train.Batch, Train: true, Precision: precision, Input: r,
+		Rows: cfg.Train.Batch, Train: true, Precision: precision, Input: r, Slots: data.SlotCount,
 	})
 	if err != nil {
 		return nil, "", err

@@ -187,7 +187,7 @@ func (b *measurement) open(ctx context.Context) (*step.Stepper, error) {
 		return nil, err
 	}
 	var feed step.Feeder
-	if feed, b.stop, err = b.feeder(&pre, arch.Classes); err != nil {
+	if feed, b.stop, err = b.feeder(&pre, arch.Classes, step.Slots{Net: b.compiled}); err != nil {
 		return nil, err
 	}
 	s := step.New(b.compiled, feed, b.cfg.Train.Batch)
@@ -207,6 +207,9 @@ func (b *measurement) build(arch *model.Arch, by *recipe.Recipe) error {
 	}
 	o := model.Options{
 		Rows: b.cfg.Train.Batch, Train: b.Mode == Train, Precision: p, Int8: b.Int8, Input: *by,
+	}
+	if b.Source != nil {
+		o.Slots = data.SlotCount // as in a run
 	}
 	if b.compiled, err = b.model.Compile(o); err != nil {
 		return err
@@ -247,19 +250,17 @@ func (b *measurement) data(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	feed, done, err := b.feeder(&pre, b.cfg.Model.Classes)
+	feed, done, err := b.feeder(&pre, b.cfg.Model.Classes, nil)
 	if err != nil {
 		return err
 	}
 	defer done()
-	n := b.cfg.Train.Batch
-	batch := device.NewBatch(0, n, device.Input{}, make([]uint8, n*pre.Height*pre.Width*pre.Channels))
 	last := time.Now()
 	for len(b.seconds) < b.Steps {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		info, err := feed.Next(step.RowsOf(batch))
+		info, err := feed.Next()
 		if err != nil {
 			return err
 		}
@@ -346,16 +347,15 @@ func (b *measurement) recipe(ctx context.Context) (recipe.Recipe, error) {
 	return r, r.Fits(in)
 }
 
-// feeder gives the pictures, and what to call in the end.
-func (b *measurement) feeder(by *recipe.Recipe, classes int) (step.Feeder, func(), error) {
+// feeder gives the pictures, in these slots, and what to call in the end.
+func (b *measurement) feeder(by *recipe.Recipe, classes int, slots data.Slots) (step.Feeder, func(), error) {
 	t := b.cfg.Train
 	if b.Source == nil {
-		return &synthetic{by: by, classes: classes, batch: t.Batch, seed: t.Seed, filled: map[*uint8]bool{}}, func() {},
-			nil
+		return &synthetic{by: by, classes: classes, batch: t.Batch, seed: t.Seed, slots: slots}, func() {}, nil
 	}
 	l, err := data.NewLoader(b.Source.Train, data.LoaderOptions{
 		Batch: t.Batch, Recipe: *by, Workers: b.cfg.Data.Workers, Seed: t.Seed, Train: b.Mode != Infer,
-		Augment: t.Augment, NoCache: b.Mode == Data,
+		Augment: t.Augment, NoCache: b.Mode == Data, Slots: slots,
 	})
 	if err != nil {
 		return nil, nil, err

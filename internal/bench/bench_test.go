@@ -11,7 +11,6 @@ import (
 	"alexnet/internal/device"
 	"alexnet/internal/recipe"
 	"alexnet/internal/reference"
-	"alexnet/internal/step"
 	"alexnet/internal/step/steptest"
 )
 
@@ -88,12 +87,13 @@ func TestBenchSteps(t *testing.T) {
 func TestSynthetic(t *testing.T) {
 	t.Parallel()
 	by := recipe.Recipe{Height: 20, Width: 18, Channels: 3, Crop: 14}
-	feed := &synthetic{by: &by, classes: 10, batch: 64, seed: 1, filled: map[*uint8]bool{}}
-	b := device.NewBatch(0, 64, device.Input{}, make([]uint8, 64*20*18*3))
-	info, err := feed.Next(step.RowsOf(b))
+	feed := &synthetic{by: &by, classes: 10, batch: 64, seed: 1, slots: oneSlot(*device.NewBatch(64,
+		make([]uint8, 64*by.Pixels())))}
+	info, err := feed.Next()
 	if err != nil || info.Rows != 64 || info.Good != 64 {
 		t.Fatal(info, err)
 	}
+	b := info.Batch
 	seen := map[int32]bool{}
 	for r := range 64 {
 		if l := b.Labels[r]; l < 0 || l >= 10 {
@@ -107,4 +107,13 @@ func TestSynthetic(t *testing.T) {
 	if len(seen) < 5 {
 		t.Errorf("labels %v", seen)
 	}
+}
+
+// oneSlot is a batch that nobody reads.
+type oneSlot device.Batch
+
+func (b oneSlot) Count() int { return 1 }
+
+func (b oneSlot) Rows(int) data.Rows {
+	return data.Rows{Pixels: b.Pixels, Labels: b.Labels, Crop: b.Crop, Flip: b.Flip, Color: b.Color}
 }

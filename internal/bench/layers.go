@@ -132,12 +132,12 @@ func (b *measurement) layers(ctx context.Context, s *step.Stepper) error {
 
 // step is Stepper.Step with a wait after each part of it.
 func (c *layerClock) step(s *step.Stepper, train, keep bool) error {
-	b := c.net.Stage()
-	info, err := s.Feed.Next(step.RowsOf(b))
+	info, err := s.Feed.Next()
 	if err != nil {
 		return err
 	}
 	s.Pass.First, s.Pass.Rows, s.Pass.Divisor = info.First, info.Rows, float32(max(info.Good, 1))
+	b := c.net.Slot(info.Slot)
 	start := time.Now()
 	if err := c.timed(&c.upload, keep, func() { c.net.Begin(b, s.Pass) }); err != nil {
 		return err

@@ -12,18 +12,23 @@ type synthetic struct {
 	classes int
 	batch   int
 	seed    uint64
-	next    uint64
-	filled  map[*uint8]bool
+	slots   data.Slots
+	next    uint64 // sample
+	turns   int    // batches so far
 }
 
-func (s *synthetic) Next(dst data.Rows) (data.Info, error) {
-	info := data.Info{First: s.next, Rows: s.batch, Good: s.batch}
+func (s *synthetic) Next() (data.Info, error) {
+	slot := s.turns % s.slots.Count()
+	info := data.Info{First: s.next, Rows: s.batch, Good: s.batch, Slot: slot, Batch: s.slots.Rows(slot)}
 	s.next += uint64(s.batch)
-	if s.filled[&dst.Pixels[0]] {
-		return info, nil
+	s.turns++
+	if s.turns <= s.slots.Count() {
+		s.fill(info.Batch, philox.NewSource(s.seed, philox.PurposeTest, 0, uint32(slot)))
 	}
-	r := philox.NewSource(s.seed, philox.PurposeTest, 0, uint32(len(s.filled)))
-	s.filled[&dst.Pixels[0]] = true
+	return info, nil
+}
+
+func (s *synthetic) fill(dst data.Rows, r *philox.Source) {
 	word := uint32(0)
 	for i := range dst.Pixels {
 		if i%4 == 0 {
@@ -38,5 +43,4 @@ func (s *synthetic) Next(dst data.Rows) (data.Info, error) {
 		}
 		dst.Flip[i] = r.Intn(2) == 1
 	}
-	return info, nil
 }

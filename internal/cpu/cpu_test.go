@@ -143,7 +143,7 @@ func TestHalfToOthers(t *testing.T) {
 	})
 	w.Keep = []device.Value{w.at}
 	r := newRig(t, d, w)
-	r.net.Begin(r.net.Stage(), r.pass)
+	r.net.Begin(r.batch, r.pass)
 	r.net.Forward(0)
 	r.net.Forward(1)
 	want := make([]float32, w.Rows*w.Values[w.at].Shape.Len())
@@ -268,12 +268,12 @@ func TestMemoryIsAsPlanned(t *testing.T) {
 	})
 	r := newRig(t, openDevices(t, 1)[0], narrow(8, true))
 	evaluation := r.compile(r.net.dev, narrow(64, false))
-	inGo := int64(8 * (2*rowBytes + 4)) // of the staging slots
+	inGo := int64(8 * 4) // labels
 	if got, want := arenaBytes.Load()-before, total(r.net)-inGo; got != want {
 		t.Errorf("training took %d bytes, the plan says %d", got, want)
 	}
 	r.check(evaluation.Alloc())
-	inGo += 64 * (2*rowBytes + 4)
+	inGo += 64 * 4
 	if got, want := arenaBytes.Load()-before, total(r.net, evaluation)-inGo; got != want {
 		t.Errorf("with evaluation %d bytes, the plans say %d", got, want)
 	}
@@ -328,7 +328,7 @@ func TestOneRow(t *testing.T) {
 				r.net = r.compile(d, predictor(rows))
 				r.check(r.net.Alloc())
 			}
-			b := r.net.Stage()
+			b := newBatch(r.net)
 			for j := range b.Pixels {
 				b.Pixels[j] = uint8(j % (13 * 13 * 3) * 7)
 			}

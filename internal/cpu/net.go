@@ -26,8 +26,8 @@ type Net struct {
 	plan    device.MemoryPlan
 	prims   primitives
 	posts   []*post
-	slots   [2]slot
-	staged  int // calls of Stage
+	begins  [2]beginning
+	begun   int // calls of Begin
 	tickets [2]ticket
 	fetched int // calls of Fetch
 	guard   *backend.Guard
@@ -40,17 +40,16 @@ type Net struct {
 	input  C.cpu_input
 	mean   *buffer
 	scale  *buffer
-	pixels [2]*buffer
 	moves  device.Moves // so far
 
 	private, logical C.cpu_view // of the value being fetched or stored
 }
 
-// slot is one of the two upload slots.
-type slot struct {
-	batch *device.Batch
-	pass  device.Pass
-	begun uint64 // number of the command that reads it
+// beginning is what one of the last two calls of Begin gave.
+type beginning struct {
+	batch  *device.Batch
+	pass   device.Pass
+	number uint64 // of the command that reads it
 }
 
 // ticket is the receipt of a Fetch.
@@ -65,15 +64,12 @@ func (t *ticket) Wait() error {
 	return t.net.guard.Err()
 }
 
-// planInput plans the upload slots and the input value.
+// planInput plans the input value and what makes it.
 func (c *compiler) planInput() {
 	c.time = -1
 	in := c.prog.Input
 	v := c.values[in.Value]
 	c.write(v)
-	for i := range c.pixels {
-		c.pixels[i] = c.always(c.buffer(device.PurposeStaging, c.prog.Rows*in.Height*in.Width*in.Channels))
-	}
 	c.mean = c.always(c.buffer(device.PurposeStaging, 4*max(len(in.Mean), in.Channels)))
 	c.scale = c.always(c.buffer(device.PurposeStaging, 4*in.Channels))
 	mean := 1
@@ -91,14 +87,11 @@ func (c *compiler) planInput() {
 	})
 }
 
-// What a row takes in a Batch besides pixels, and the net's copy of its label.
-const rowBytes = 4 + 8 + 1 + 12
-
 // addStaging adds what Alloc takes from Go.
 func (c *compiler) addStaging() {
 	for i := range c.plan {
 		if c.plan[i].Purpose == device.PurposeStaging {
-			c.plan[i].Bytes += int64(c.prog.Rows) * (2*rowBytes + 4)
+			c.plan[i].Bytes += 4 * int64(c.prog.Rows) // labels
 		}
 	}
 }
@@ -150,24 +143,23 @@ func (n *Net) fillStaging() {
 	}
 	copy(scale, n.prog.Input.Scale)
 	n.labels = make([]int32, n.prog.Rows)
-	for i := range n.slots {
-		b := n.pixels[i]
-		n.slots[i].batch = device.NewBatch(i, n.prog.Rows, n.prog.Input, unsafe.Slice((*uint8)(b.data), b.bytes))
+	for i := range n.begins {
 		specs := len(n.params.specs)
-		n.slots[i].pass.LR, n.slots[i].pass.Decay = make([]float32, 0, specs), make([]float32, 0, specs)
+		n.begins[i].pass.LR, n.begins[i].pass.Decay = make([]float32, 0, specs), make([]float32, 0, specs)
 	}
 	n.pass.LR, n.pass.Decay = make([]float32, 0, len(n.params.specs)), make([]float32, 0, len(n.params.specs))
 }
 
-// Stage returns a slot.
-func (n *Net) Stage() *device.Batch {
-	if !n.guard.Ready("stage") {
-		return nil
+// Await waits until a batch has been read.
+func (n *Net) Await(b *device.Batch) {
+	if !n.guard.Ready("await") {
+		return
 	}
-	s := &n.slots[n.staged&1]
-	n.staged++
-	n.dev.queue.wait(s.begun)
-	return s.batch
+	for i := range n.begins { // Begin waited for those before
+		if n.begins[i].batch == b {
+			n.dev.queue.wait(n.begins[i].number)
+		}
+	}
 }
 
 // enqueue puts a command into the device's queue, and gives its number.
@@ -189,14 +181,13 @@ func copyPass(dst *device.Pass, src *device.Pass) {
 
 // Begin starts a pass.
 func (n *Net) Begin(b *device.Batch, pass device.Pass) {
-	if b == nil || b != n.slots[b.Slot()].batch {
-		n.enqueue("begin", command{kind: begin, index: -1})
-		return
-	}
-	s := &n.slots[b.Slot()]
-	n.dev.queue.wait(s.begun) // else the pass of that Begin would be lost
+	i := n.begun & 1
+	n.begun++
+	s := &n.begins[i]
+	n.dev.queue.wait(s.number) // else the pass of that Begin would be lost
+	s.batch = b
 	copyPass(&s.pass, &pass)
-	s.begun = n.enqueue("begin", command{kind: begin, index: b.Slot()})
+	s.number = n.enqueue("begin", command{kind: begin, index: i})
 }
 
 // Forward runs an op.
@@ -262,25 +253,20 @@ func (n *Net) run(op int, backward bool) {
 	}
 }
 
-// begin reads a slot and makes the input; slot -1 is none of the net's.
+// begin reads the batch of one of the last two calls of Begin and makes the input.
 func (n *Net) begin(i int) {
-	batches := [2]*device.Batch{n.slots[0].batch, n.slots[1].batch}
-	if i < 0 {
-		n.guard.Begin(batches, nil, nil)
-		return
-	}
-	s := &n.slots[i]
-	if !n.guard.Begin(batches, s.batch, &s.pass) {
+	s := &n.begins[i]
+	if !n.guard.Begin(s.batch, &s.pass) {
 		return
 	}
 	copyPass(&n.pass, &s.pass)
 	n.finite = true
-	copy(n.labels, s.batch.Labels)
+	copy(n.labels, s.batch.Labels[:n.pass.Rows])
 	n.moves.Upload += n.uploadBytes()
 	b := s.batch
 	n.input.used = C.int64_t(n.pass.Rows)
 	n.input.mean, n.input.scale = n.mean.floats(), n.scale.floats()
-	C.cpu_input_rows(&n.input, n.values[n.prog.Input.Value].data.data, (*C.uint8_t)(n.pixels[i].data),
+	C.cpu_input_rows(&n.input, n.values[n.prog.Input.Value].data.data, (*C.uint8_t)(&b.Pixels[0]),
 		(*C.int32_t)(&b.Crop[0][0]), (*C.uint8_t)(unsafe.Pointer(&b.Flip[0])), (*C.float)(&b.Color[0][0]))
 }
 

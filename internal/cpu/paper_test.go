@@ -104,8 +104,14 @@ type rig struct {
 	testing.TB
 	params device.Params
 	net    *Net
+	batch  *device.Batch
 	pass   device.Pass
 	stats  []float32
+}
+
+// newBatch makes a batch for a net.
+func newBatch(n *Net) *device.Batch {
+	return device.NewBatch(n.prog.Rows, make([]uint8, n.prog.Rows*n.prog.Input.PictureBytes()))
 }
 
 func newRig(t testing.TB, d device.Device, w *writer) *rig {
@@ -119,6 +125,7 @@ func newRig(t testing.TB, d device.Device, w *writer) *rig {
 	w.Params = r.params
 	r.net = r.compile(d, w)
 	r.check(r.net.Alloc())
+	r.batch = newBatch(r.net)
 	r.pass = device.Pass{
 		Seed: 1, Rows: w.Rows, Divisor: float32(w.Rows), Momentum: .9,
 		LR: make([]float32, len(w.specs)), Decay: make([]float32, len(w.specs)),
@@ -161,19 +168,16 @@ func (r *rig) draw(w *writer) {
 		}
 		r.check(r.params.Store(device.Param(i), device.Weight, x))
 	}
-	for range 2 {
-		b := r.net.Stage()
-		for j := range b.Pixels {
-			b.Pixels[j] = uint8(src.Uint32())
-		}
-		for j := range b.Labels {
-			b.Labels[j] = int32(src.Intn(10))
-		}
+	for j := range r.batch.Pixels {
+		r.batch.Pixels[j] = uint8(src.Uint32())
+	}
+	for j := range r.batch.Labels {
+		r.batch.Labels[j] = int32(src.Intn(10))
 	}
 }
 
 func (r *rig) step() {
-	r.net.Begin(r.net.Stage(), r.pass)
+	r.net.Begin(r.batch, r.pass)
 	ops := len(r.net.prog.Ops)
 	for i := range ops {
 		r.net.Forward(i)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -28,6 +29,15 @@ type LoaderOptions struct {
 	// every picture is read and decoded each time; otherwise they stay in memory if the whole set fits into what the
 	// source's sets may take together: min(2 GiB, a quarter of the memory that the process may use)
 	NoCache bool
+	// Slots are where batches go; nil: memory of the loader's own
+	Slots Slots
+}
+
+// Slots are places for batches, lent by whoever reads them there.
+type Slots interface {
+	Count() int // at least 2
+	// Rows are those of slot i, as soon as nobody reads what was in it.
+	Rows(i int) Rows
 }
 
 // Rows is where a batch goes; the layouts are those of device.Batch.
@@ -46,12 +56,24 @@ type Info struct {
 	Good  int           // of these, rows with a picture
 	Epoch int           // from 0
 	Wait  time.Duration // how long Next waited for pictures: the stall
+	// Slot is where the batch lies, and Batch its rows. They stay as they are until the next call of Next, and for as
+	// long as the slots' owner reads them.
+	Slot  int
+	Batch Rows
 }
 
 // ahead is how many batches are decoded or being decoded before they are asked for.
 const ahead = 3
 
-// Loader hands out a set in batches, decoded ahead by its workers. It is used by one goroutine.
+// reading is how many batches may still be read by those who took them: one that is computed, and one that is enqueued
+// meanwhile.
+const reading = 2
+
+// SlotCount is how many slots a loader makes use of.
+const SlotCount = ahead + reading
+
+// Loader hands out a set in batches, decoded ahead by its workers, each picture into the row of a slot where it stays.
+// It is used by one goroutine, which is the one that asks for slots too.
 //
 // Samples are numbered through the run: sample n is at position n mod Len of epoch n / Len. In training each epoch has
 // an order of its own, drawn from (Seed, epoch), and each picture its own crop, flip and colour, drawn from (Seed,
@@ -63,12 +85,14 @@ type Loader struct {
 	set     *Set
 	batch   int     // pictures
 	eval    []draws // the rows of each picture in evaluation
+	ahead   int     // batches under way at most
 	order   []int32 // of epoch ordered
 	ordered uint64
 	queue   []*slot // batches under way, in order
-	free    []*slot
-	next    uint64 // the sample that Next starts with
-	err     error  // what every later Next returns
+	free    []*slot // in the order in which they are to be used
+	lent    int     // where pictures have several views: the slot lent last
+	next    uint64  // the sample that Next starts with
+	err     error   // what every later Next returns
 
 	jobs chan job
 	wg   sync.WaitGroup
@@ -76,11 +100,13 @@ type Loader struct {
 	stop context.CancelFunc
 }
 
-// slot is one batch on its way.
+// slot is one batch on its way. Where pictures have one view each it is decoded where it goes; where they have several,
+// into memory of the loader's own, from which Next copies it.
 type slot struct {
+	number       int // of LoaderOptions.Slots
 	first, epoch uint64
 	index        []int32 // (pictures)
-	pixels       []uint8 // (pictures, Height, Width, Channels)
+	rows         Rows    // (pictures)
 	bad          []*BadPicture
 	left         atomic.Int32 // pictures still to come
 	dropped      atomic.Bool  // nobody wants them any more
@@ -111,6 +137,9 @@ func NewLoader(set *Set, o LoaderOptions) (*Loader, error) {
 	if err != nil {
 		return nil, err
 	}
+	if o.Slots == nil {
+		o.Slots = newMemorySlots(SlotCount, o.Batch, v.size())
+	}
 	l := &Loader{
 		o: o, view: v, set: set, batch: min(o.Batch/o.Views, set.Len()),
 		order: make([]int32, set.Len()), ordered: ^uint64(0),
@@ -119,17 +148,64 @@ func NewLoader(set *Set, o LoaderOptions) (*Loader, error) {
 	if !o.Train {
 		l.eval = views(o.Views, &o.Recipe)
 	}
-	for range ahead {
-		l.free = append(l.free, &slot{
-			index: make([]int32, l.batch), pixels: make([]uint8, l.batch*v.size()), bad: make([]*BadPicture, l.batch),
-			done: make(chan struct{}, 1),
-		})
+	if err := l.makeSlots(); err != nil {
+		return nil, err
 	}
-	l.jobs = make(chan job, ahead*l.batch) // holds all that can be under way, so that handing out work never waits
-	for range min(workerCount(o.Workers), ahead*l.batch) {
+	l.jobs = make(chan job, l.ahead*l.batch) // holds all that can be under way, so that handing out work never waits
+	for range min(workerCount(o.Workers), l.ahead*l.batch) {
 		l.wg.Go(l.work)
 	}
 	return l, nil
+}
+
+// makeSlots takes the slots that pictures are decoded into.
+func (l *Loader) makeSlots() error {
+	count := l.o.Slots.Count()
+	if count < 2 {
+		return fmt.Errorf("%d slots for batches, at least 2 are needed", count)
+	}
+	for i := range count {
+		if !l.o.Slots.Rows(i).hold(l.batch*l.o.Views, l.view.size()) {
+			return fmt.Errorf("batch of %d rows does not fit where it should go", l.batch*l.o.Views)
+		}
+	}
+	slots := l.o.Slots
+	if l.ahead = max(count-reading, 1); l.copies() {
+		l.ahead = ahead
+		count, slots = ahead, newMemorySlots(ahead, l.batch, l.view.size())
+	}
+	for i := range count {
+		l.free = append(l.free, &slot{
+			number: i, rows: slots.Rows(i), index: make([]int32, l.batch), bad: make([]*BadPicture, l.batch),
+			done: make(chan struct{}, 1),
+		})
+	}
+	return nil
+}
+
+// copies tells that a picture has several rows, and is decoded once all the same.
+func (l *Loader) copies() bool { return l.o.Views > 1 }
+
+// memorySlots lie in the program's own memory, and nobody reads them for long.
+type memorySlots []Rows
+
+func newMemorySlots(count, rows, pixels int) memorySlots {
+	all := make(memorySlots, count)
+	for i := range all {
+		all[i] = Rows{
+			make([]uint8, rows*pixels), make([]int32, rows), make([][2]int32, rows), make([]bool, rows),
+			make([][3]float32, rows),
+		}
+	}
+	return all
+}
+
+func (m memorySlots) Count() int      { return len(m) }
+func (m memorySlots) Rows(i int) Rows { return m[i] }
+
+// hold tells whether there is room for so many rows of so many pixels.
+func (r Rows) hold(rows, pixels int) bool {
+	return len(r.Pixels) >= rows*pixels && min(len(r.Labels), len(r.Crop), len(r.Flip), len(r.Color)) >= rows
 }
 
 func (o *LoaderOptions) check() error {
@@ -153,16 +229,34 @@ func (o *LoaderOptions) check() error {
 func (l *Loader) work() {
 	r := newReader()
 	defer r.close()
-	size := l.view.size()
 	for j := range l.jobs {
-		s := j.slot
-		if !s.dropped.Load() {
-			s.bad[j.row] = l.view.load(l.ctx, int(s.index[j.row]), s.pixels[j.row*size:][:size], r)
+		if !j.slot.dropped.Load() {
+			l.decode(j.slot, j.row, r)
 		}
-		if s.left.Add(-1) == 0 {
-			s.done <- struct{}{}
+		if j.slot.left.Add(-1) == 0 {
+			j.slot.done <- struct{}{}
 		}
 	}
+}
+
+// decode writes one picture of a batch, its label and its draws.
+func (l *Loader) decode(s *slot, row int, r *reader) {
+	index, size := int(s.index[row]), l.view.size()
+	pixels, label := s.rows.Pixels[row*size:][:size], l.set.Label(index)
+	if s.bad[row] = l.view.load(l.ctx, index, pixels, r); s.bad[row] != nil {
+		label = -1
+		clear(pixels)
+	}
+	d := l.drawn(s, index, 0)
+	s.rows.Labels[row], s.rows.Crop[row], s.rows.Flip[row], s.rows.Color[row] = label, d.crop, d.flip, d.color
+}
+
+// drawn are the draws of one view of a picture.
+func (l *Loader) drawn(s *slot, index, view int) draws {
+	if l.o.Train {
+		return draw(&l.o.Augment, l.o.Seed, s.epoch, index, &l.o.Recipe)
+	}
+	return l.eval[view]
 }
 
 // Seek makes first the next sample and starts decoding there. What was decoded ahead is dropped, unless first is where
@@ -178,7 +272,7 @@ func (l *Loader) Seek(first uint64) {
 		for _, s := range l.queue {
 			<-s.done
 		}
-		l.free = append(l.free, l.queue...)
+		l.free = append(slices.Clone(l.queue), l.free...) // nobody else had those of the queue
 		l.queue = l.queue[:0]
 		l.next = first
 	}
@@ -193,9 +287,9 @@ func (l *Loader) fill(epoch uint64) {
 	if k := len(l.queue); k > 0 {
 		first = l.queue[k-1].first + uint64(len(l.queue[k-1].index))
 	}
-	for len(l.free) > 0 && (l.o.Train || first/n <= epoch) {
-		s := l.free[len(l.free)-1]
-		l.free = l.free[:len(l.free)-1]
+	for len(l.queue) < l.ahead && (l.o.Train || first/n <= epoch) {
+		s := l.free[0]
+		l.free = append(l.free[:0], l.free[1:]...)
 		count := min(uint64(l.batch), n-first%n)
 		l.start(s, first, int(count))
 		l.queue = append(l.queue, s)
@@ -205,6 +299,9 @@ func (l *Loader) fill(epoch uint64) {
 
 // start hands out the pictures of one batch.
 func (l *Loader) start(s *slot, first uint64, count int) {
+	if !l.copies() {
+		s.rows = l.o.Slots.Rows(s.number)
+	}
 	n := uint64(l.set.Len())
 	s.first, s.epoch = first, first/n
 	s.index = s.index[:count]
@@ -225,20 +322,18 @@ func (l *Loader) start(s *slot, first uint64, count int) {
 	}
 }
 
-// Next writes the next batch to dst, waiting for it if need be: up to Batch rows, those of one picture together, never
-// across the end of an epoch. A picture that cannot be read keeps its rows, with zero pixels and the label -1, so that
-// row r is always sample First + r/Views. Errors: dst too small; with Strict a *BadPicture, also from every later call;
-// after Close.
-func (l *Loader) Next(dst Rows) (Info, error) {
+// Next gives the next batch, waiting for it if need be: up to Batch rows, those of one picture together, never across
+// the end of an epoch. A picture that cannot be read keeps its rows, with zero pixels and the label -1, so that row r
+// is always sample First + r/Views. Errors: with Strict a *BadPicture, also from every later call; after Close.
+func (l *Loader) Next() (Info, error) {
 	if l.err != nil {
 		return Info{}, l.err
 	}
 	l.fill(l.next / uint64(l.set.Len()))
 	s := l.queue[0]
-	if err := l.fits(dst, len(s.index)*l.o.Views); err != nil {
-		return Info{}, err
+	info := Info{
+		First: s.first, Rows: len(s.index) * l.o.Views, Epoch: int(s.epoch), Slot: s.number, Batch: s.rows,
 	}
-	info := Info{First: s.first, Rows: len(s.index) * l.o.Views, Epoch: int(s.epoch)}
 	select {
 	case <-s.done: // no clock where nothing is waited for
 	default:
@@ -247,13 +342,22 @@ func (l *Loader) Next(dst Rows) (Info, error) {
 		info.Wait = time.Since(start)
 	}
 	l.queue = append(l.queue[:0], l.queue[1:]...)
-	for row := range s.index {
-		good := l.emit(dst, s, row)
-		if l.err != nil {
+	for row, bad := range s.bad[:len(s.index)] {
+		if bad == nil {
+			info.Good += l.o.Views
+			continue
+		}
+		l.set.report(int(s.index[row]), bad, l.o.OnBad)
+		if l.o.Strict {
+			l.err = bad
 			return Info{}, l.err
 		}
-		if good {
-			info.Good += l.o.Views
+	}
+	if l.copies() {
+		l.lent = (l.lent + 1) % l.o.Slots.Count()
+		info.Slot, info.Batch = l.lent, l.o.Slots.Rows(l.lent)
+		for row := range s.index {
+			l.copyViews(info.Batch, s, row)
 		}
 	}
 	l.next = s.first + uint64(len(s.index))
@@ -262,36 +366,14 @@ func (l *Loader) Next(dst Rows) (Info, error) {
 	return info, nil
 }
 
-func (l *Loader) fits(dst Rows, rows int) error {
-	if len(dst.Pixels) < rows*l.view.size() || min(len(dst.Labels), len(dst.Crop), len(dst.Flip),
-		len(dst.Color)) < rows {
-		return fmt.Errorf("batch of %d rows does not fit where it should go", rows)
+// copyViews writes the rows of one picture.
+func (l *Loader) copyViews(dst Rows, s *slot, row int) {
+	size := l.view.size()
+	for k := range l.o.Views {
+		r, d := row*l.o.Views+k, l.drawn(s, int(s.index[row]), k)
+		copy(dst.Pixels[r*size:], s.rows.Pixels[row*size:][:size])
+		dst.Labels[r], dst.Crop[r], dst.Flip[r], dst.Color[r] = s.rows.Labels[row], d.crop, d.flip, d.color
 	}
-	return nil
-}
-
-// emit writes the rows of one picture, and tells whether there is a picture.
-func (l *Loader) emit(dst Rows, s *slot, row int) bool {
-	size, index := l.view.size(), int(s.index[row])
-	label, pixels := l.set.Label(index), s.pixels[row*size:][:size]
-	if b := s.bad[row]; b != nil {
-		l.set.report(index, b, l.o.OnBad)
-		if l.o.Strict {
-			l.err = b
-		}
-		label = -1
-		clear(pixels)
-	}
-	rows := l.eval
-	if l.o.Train {
-		rows = []draws{draw(&l.o.Augment, l.o.Seed, s.epoch, index, &l.o.Recipe)}
-	}
-	for k, d := range rows {
-		r := row*len(rows) + k
-		copy(dst.Pixels[r*size:], pixels)
-		dst.Labels[r], dst.Crop[r], dst.Flip[r], dst.Color[r] = label, d.crop, d.flip, d.color
-	}
-	return label >= 0
 }
 
 var errClosed = errors.New("loader is closed")

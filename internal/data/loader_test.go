@@ -25,10 +25,6 @@ type row struct {
 	Color  [3]float32
 }
 
-func rowsFor(n, size int) Rows {
-	return Rows{make([]uint8, n*size), make([]int32, n), make([][2]int32, n), make([]bool, n), make([][3]float32, n)}
-}
-
 // take reads the next batch and lists its rows.
 func take(t interface {
 	Helper()
@@ -38,11 +34,11 @@ func take(t interface {
 ) []row {
 	t.Helper()
 	const size = 6 * 5 * 3
-	dst := rowsFor(l.o.Batch, size)
-	info, err := l.Next(dst)
+	info, err := l.Next()
 	if err != nil {
 		t.Fatal(err)
 	}
+	dst := info.Batch
 	rows := make([]row, info.Rows)
 	good := 0
 	for r := range rows {
@@ -239,6 +235,76 @@ func TestLoaderReadsBadPicturesOnce(t *testing.T) {
 	}
 }
 
+// lender is slots whose reader takes its time. It notes what is asked for.
+type lender struct {
+	memorySlots
+	asked []int
+}
+
+func (s *lender) Rows(i int) Rows {
+	s.asked = append(s.asked, i)
+	return s.memorySlots[i]
+}
+
+// Pictures are decoded where they go: into a slot that the loader asks for before it writes there, and that nobody was
+// given for as long as a step may take.
+func TestLoaderFillsSlots(t *testing.T) {
+	for _, count := range []int{2, 3, SlotCount} {
+		o := trainOptions(4)
+		slots := &lender{memorySlots: newMemorySlots(count, 4, 6*5*3)}
+		o.Slots = slots
+		l := newLoader(t, numbered(t, 12), o)
+		slots.asked = nil
+		var given []int
+		for n := range 9 {
+			if n == 6 {
+				l.Seek(30) // what was under way is dropped, and its slots are taken first
+				given = nil
+			}
+			info, err := l.Next()
+			if err != nil {
+				t.Fatal(err)
+			}
+			own := slots.memorySlots[info.Slot]
+			if &info.Batch.Pixels[0] != &own.Pixels[0] || &info.Batch.Labels[0] != &own.Labels[0] {
+				t.Errorf("batch %d of %d slots does not lie in slot %d", n, count, info.Slot)
+			}
+			if given = append(given, info.Slot); len(l.queue) != max(count-2, 1) {
+				t.Errorf("%d batches under way with %d slots", len(l.queue), count)
+			}
+			for _, s := range l.queue {
+				if slices.Contains(given[max(len(given)-min(count-1, 2), 0):], s.number) {
+					t.Errorf("slot %d of %d is written again while it is read: given were %v", s.number, count, given)
+				}
+			}
+		}
+		if want := 9 + len(l.queue) + max(count-2, 1); len(slots.asked) != want {
+			t.Errorf("slots asked for %d times, want %d: once for each batch begun", len(slots.asked), want)
+		}
+	}
+}
+
+// Several views of a picture are copied to where they go, by turns.
+func TestLoaderCopiesViews(t *testing.T) {
+	slots := &lender{memorySlots: newMemorySlots(2, 20, 6*5*3)}
+	l := newLoader(t, numbered(t, 6), LoaderOptions{Batch: 20, Recipe: cropped(3), Views: 10, Slots: slots})
+	var given []int
+	for range 3 {
+		info, err := l.Next()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if &info.Batch.Pixels[0] != &slots.memorySlots[info.Slot].Pixels[0] || info.Batch.Pixels[19*6*5*3] !=
+			uint8(info.First)+1 {
+			t.Errorf("batch in slot %d: picture %d at the end", info.Slot, info.Batch.Pixels[19*6*5*3])
+		}
+		given = append(given, info.Slot)
+	}
+	if given[0] == given[1] || given[0] != given[2] {
+		t.Errorf("slots %v", given)
+	}
+}
+
 // Evaluation does not decode beyond its last picture, for nobody may ask; training does; and seeking to where the
 // loader stands keeps what is decoded.
 func TestLoaderLooksAhead(t *testing.T) {
@@ -268,14 +334,14 @@ func TestLoaderStrict(t *testing.T) {
 	take(t, l)
 	take(t, l)
 	for range 2 {
-		_, err := l.Next(rowsFor(2, 6*5*3))
+		_, err := l.Next()
 		var bad *BadPicture
 		if !errors.As(err, &bad) || bad.Name != "0005" {
 			t.Errorf("error %v, want picture 0005's", err)
 		}
 	}
 	l.Seek(0) // does not hang or bring it back
-	if _, err := l.Next(rowsFor(2, 6*5*3)); err == nil {
+	if _, err := l.Next(); err == nil {
 		t.Error("went on after a failure")
 	}
 }
@@ -316,12 +382,16 @@ func TestLoaderRefuses(t *testing.T) {
 	if _, err := NewLoader(numbered(t, 0), ok); !errors.Is(err, ErrNoData) {
 		t.Errorf("empty set: error %v", err)
 	}
-	l := newLoader(t, set, ok)
-	if _, err := l.Next(rowsFor(2, 6*5*3)); err == nil {
-		t.Error("three rows fitted into two")
-	}
-	if rows := take(t, l); len(rows) != 3 || rows[0].Sample != 0 {
-		t.Errorf("after a batch that did not fit: %+v", rows)
+	for name, slots := range map[string]Slots{
+		"three rows into two": newMemorySlots(2, 2, 6*5*3), "pictures too large": newMemorySlots(2, 10, 6*5*3/10),
+		"one slot": newMemorySlots(1, 10, 6*5*3),
+	} {
+		o := ok
+		o.Slots = slots
+		if l, err := NewLoader(set, o); err == nil {
+			l.Close()
+			t.Errorf("%s: accepted", name)
+		}
 	}
 }
 
@@ -341,7 +411,7 @@ func TestLoaderClose(t *testing.T) {
 		l.Close()
 		l.Close()
 		l.Seek(1)
-		if _, err := l.Next(rowsFor(8, 6*5*3)); err == nil {
+		if _, err := l.Next(); err == nil {
 			t.Errorf("%s: a batch came from a closed loader", name)
 		}
 	}
@@ -368,9 +438,8 @@ func TestDecodedOnce(t *testing.T) {
 // A batch from memory costs no garbage.
 func TestLoaderAllocates(t *testing.T) {
 	l := newLoader(t, numbered(t, 60), trainOptions(20))
-	dst := rowsFor(20, 6*5*3)
 	next := func() {
-		if _, err := l.Next(dst); err != nil {
+		if _, err := l.Next(); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -392,10 +461,9 @@ func BenchmarkLoader(b *testing.B) {
 		b.Fatal(err)
 	}
 	defer l.Close()
-	dst := rowsFor(128, 32*32*3)
 	pictures := 0
 	for b.Loop() {
-		info, err := l.Next(dst)
+		info, err := l.Next()
 		if err != nil {
 			b.Fatal(err)
 		}

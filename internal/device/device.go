@@ -33,21 +33,21 @@ type Device interface {
 	Close() error
 }
 
-// Net is a compiled Program. Calls enqueue in order and return; only a Ticket, Sync, Stage (when both slots are in use)
-// and Close wait. The first failure turns later calls into no-ops and is reported, with op and device, by every later
-// wait.
+// Net is a compiled Program. Calls enqueue in order and return; only a Ticket, Sync, Await, Begin (while the batch of
+// the second Begin before it is not read) and Close wait. The first failure turns later calls into no-ops and is
+// reported, with op and device, by every later wait.
 type Net interface {
 	// Memory tells what Alloc is going to take, by purpose.
 	Memory() MemoryPlan
 	// Alloc takes all the memory the net will ever use, and that of its Params if no net did so before.
 	Alloc() error
-	// Stage returns one of two upload slots, alternately, as soon as the device has read what was in it; nil before
-	// Alloc and after Close.
-	Stage() *Batch
 	// Begin starts a pass over the batch: upload, crop, flip, colour, mean, scale, into the program's input value.
-	// The batch must come from Stage of this net. Rows at and beyond pass.Rows take no part: whatever they compute is
-	// never read, and they add nothing to gradients. pass.LR and pass.Decay are read before the call returns.
+	// The batch may lie anywhere in the host's memory, and several nets may read it at once; nobody may write to it
+	// before each of them was awaited. Rows at and beyond pass.Rows take no part: whatever they compute is never read,
+	// and they add nothing to gradients. pass.LR and pass.Decay are read before the call returns.
 	Begin(b *Batch, pass Pass)
+	// Await returns as soon as the device has read the batch, for every Begin so far: at once where there was none.
+	Await(b *Batch)
 	// Forward runs op number op of the program.
 	Forward(op int)
 	// Backward runs its gradient. Gradients of parameters and values are written (=), with one exception: the Backward
@@ -177,27 +177,36 @@ func ParsePrecision(name string) (Precision, error) {
 	return 0, fmt.Errorf("precision %q is not one of %s", name, strings.Join(precisionNames[:], ", "))
 }
 
-// Batch is one upload slot, in the device's (pinned) memory: rows of decoded pictures of one size, with the draws of
-// augmentation already made.
+// Pinner is an optional ability of a Device: memory of the host that it, and the devices opened together with it, read
+// by themselves, beside other work. A Batch goes up faster from there than from elsewhere.
+type Pinner interface {
+	// Pin takes memory, of any content. free gives it back; nothing may read it any more by then, and the device must
+	// still be open.
+	Pin(bytes int64) (memory []byte, free func() error, err error)
+}
+
+// Batch is rows of decoded pictures of one size in the host's memory, with the draws of augmentation already made.
 type Batch struct {
 	Pixels []uint8      // (Rows, Height, Width, Channels) as the program's Input says, 0..255, RGB
 	Labels []int32      // (Rows); -1: no label, the row adds nothing to loss, errors or gradients
 	Crop   [][2]int32   // (Rows) y, x of the crop's upper left corner in the picture
 	Flip   []bool       // (Rows) mirror left and right after the crop
 	Color  [][3]float32 // (Rows) added to each channel, in units of 0..255
-	slot   int
 }
 
-// NewBatch is for backends: slot tells the net its two batches apart.
-func NewBatch(slot, rows int, in Input, pixels []uint8) *Batch {
+// NewBatch makes a batch of so many rows over memory for their pixels.
+func NewBatch(rows int, pixels []uint8) *Batch {
 	return &Batch{
 		Pixels: pixels, Labels: make([]int32, rows), Crop: make([][2]int32, rows),
-		Flip: make([]bool, rows), Color: make([][3]float32, rows), slot: slot,
+		Flip: make([]bool, rows), Color: make([][3]float32, rows),
 	}
 }
 
-// Slot is the number, 0 or 1, given to NewBatch.
-func (b *Batch) Slot() int { return b.slot }
+// drawnBytes are what a row has besides pixels: label, crop, flip and colour.
+const drawnBytes = 4 + 8 + 1 + 12
+
+// BatchBytes is what a batch of so many rows takes.
+func BatchBytes(rows int, in Input) int64 { return int64(rows) * int64(in.PictureBytes()+drawnBytes) }
 
 // Pass is what changes from step to step. Devices keep it in their own memory, so that a captured step can be replayed.
 type Pass struct {

@@ -19,7 +19,7 @@ const (
 	PurposeActivations = "activations"    // values kept or reused
 	PurposeBackward    = "activation gradients"
 	PurposeWorkspace   = "workspace"
-	PurposeStaging     = "staging"  // the two upload slots and the mean
+	PurposeStaging     = "staging"  // pictures on their way into the net, and the mean
 	PurposeExchange    = "exchange" // what crosses between devices
 	// what libraries take of a GPU by themselves; in no net's plan, but in what is refused
 	PurposeReserve = "reserve"

@@ -39,6 +39,9 @@ type Input struct {
 	Scale         []float32 // Channels, or nil (1)
 }
 
+// PictureBytes is what the pixels of one row take.
+func (in *Input) PictureBytes() int { return in.Height * in.Width * in.Channels }
+
 // Program is one device's share of the model.
 type Program struct {
 	Values    []ValueInfo
@@ -75,6 +78,9 @@ func (p *Program) IsLoss(v Value) bool {
 
 // CheckPass refuses a pass over b that would read beyond memory: rows, rates or crops. Backends call it in Begin.
 func (p *Program) CheckPass(b *Batch, pass *Pass) error {
+	if b == nil {
+		return errors.New("no batch")
+	}
 	if pass.Rows < 1 || pass.Rows > p.Rows {
 		return fmt.Errorf("%d rows, of at most %d", pass.Rows, p.Rows)
 	}
@@ -82,6 +88,9 @@ func (p *Program) CheckPass(b *Batch, pass *Pass) error {
 		return fmt.Errorf("%d learning rates and %d decays for %d parameters", len(pass.LR), len(pass.Decay), specs)
 	}
 	in, s := p.Input, p.Values[p.Input.Value].Shape
+	if have := b.rows(&in); have < pass.Rows {
+		return fmt.Errorf("%d rows, of a batch with room for %d", pass.Rows, have)
+	}
 	for r, at := range b.Crop[:pass.Rows] {
 		if at[0] < 0 || at[1] < 0 || int(at[0])+s.H > in.Height || int(at[1])+s.W > in.Width {
 			return fmt.Errorf("row %d: the crop at %d, %d leaves the picture of %dx%d", r, at[0], at[1], in.Height,
@@ -89,6 +98,11 @@ func (p *Program) CheckPass(b *Batch, pass *Pass) error {
 		}
 	}
 	return nil
+}
+
+// rows is how many rows of pictures the batch has room for.
+func (b *Batch) rows(in *Input) int {
+	return min(len(b.Pixels)/in.PictureBytes(), len(b.Labels), len(b.Crop), len(b.Flip), len(b.Color))
 }
 
 // Check refuses a program that breaks the rules every backend builds on: each value is written by one op (or is the

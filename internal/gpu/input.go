@@ -3,18 +3,20 @@
 package gpu
 
 import (
+	"fmt"
 	"unsafe"
 
 	"gorgonia.org/cu"
 
 	"alexnet/internal/device"
+	"alexnet/internal/device/backend"
 	"alexnet/internal/gpu/cuda"
 	"alexnet/kernels"
 )
 
 // input is how pictures become the net's input. Pixels go up on a stream of their own, into one of two places, while
-// the step before computes; all that is small (crops, flips, colours, labels, pass, rates) goes up on the computing
-// stream, into one place.
+// the step before computes; all that is small (crops, flips, colours, labels, pass, rates) is copied into the net's own
+// pinned memory and goes up on the computing stream, into one place.
 type input struct {
 	slots       [2]slot
 	small       *buffer
@@ -26,18 +28,18 @@ type input struct {
 	mean, scale *buffer
 }
 
-// slot is one of the two upload slots.
+// slot is one of the two places for pixels, which Begin takes by turns.
 type slot struct {
-	batch    *device.Batch
+	batch    *device.Batch // of the last Begin
 	pixels   *buffer
 	kernel   *kernel
-	host     int64 // place in pinned memory: pixels, then what is small
+	host     int64 // place of what is small in pinned memory
 	begun    bool
 	uploaded cu.Event // the pixels are in device memory
 	consumed cu.Event // all of the slot has been read
 }
 
-// planInput plans the upload slots and the input value.
+// planInput plans the places for pixels and the input value.
 func (c *compiler) planInput() {
 	c.time = -1
 	in, o, rows := c.prog.Input, &c.input, int64(c.prog.Rows)
@@ -58,7 +60,7 @@ func (c *compiler) planInput() {
 	x := c.write(v)
 	for i := range o.slots {
 		s := &o.slots[i]
-		s.pixels = c.always(c.buffer(device.PurposeStaging, rows*c.pictureBytes()))
+		s.pixels = c.always(c.buffer(device.PurposeStaging, rows*int64(in.PictureBytes())))
 		s.kernel = &kernel{
 			name: "input" + order(v.layout) + suffix(v.typ), items: rows * int64(v.plane()),
 			args: []any{
@@ -88,11 +90,6 @@ func (c *compiler) margin(v *value) {
 	}
 }
 
-func (n *Net) pictureBytes() int64 {
-	in := n.prog.Input
-	return int64(in.Height) * int64(in.Width) * int64(in.Channels)
-}
-
 // pinnedPlan is what lies where in the net's pinned memory.
 type pinnedPlan struct {
 	bytes   int64
@@ -101,13 +98,13 @@ type pinnedPlan struct {
 	reports int64
 }
 
-// planPinned plans pinned memory: the slots, the reports of checks, and room for two values of those that are read step
-// by step.
+// planPinned plans pinned memory: what is small of the slots, the reports of checks, and room for two values of those
+// that are read step by step.
 func (c *compiler) planPinned() int64 {
 	p := &c.place
 	add := func(bytes int64) (at int64) { at, p.bytes = p.bytes, up(p.bytes+bytes); return at }
 	for i := range c.input.slots {
-		c.input.slots[i].host = add(int64(c.prog.Rows)*c.pictureBytes() + 16 + c.input.smallBytes)
+		c.input.slots[i].host = add(c.input.smallBytes)
 	}
 	p.reports = add(int64(len(c.reports)) * c.flagBytes())
 	for id, v := range c.values {
@@ -121,24 +118,11 @@ func (c *compiler) planPinned() int64 {
 	return p.bytes
 }
 
-// small is where what is small begins in a slot's pinned memory.
-func (s *slot) small(n *Net) int64 {
-	return s.host + (int64(n.prog.Rows)*n.pictureBytes()+15)/16*16
-}
-
-// fill makes the batches over pinned memory, and copies what never changes.
+// fill clears the slots' pinned memory, for rows that take no part are read too, and copies what never changes.
 func (o *input) fill(n *Net) error {
-	rows := n.prog.Rows
 	for i := range o.slots {
 		s := &o.slots[i]
-		at := s.small(n)
-		b := device.NewBatch(i, 0, n.prog.Input, cuda.Slice[uint8](n.pinned, s.host, rows*int(n.pictureBytes())))
-		b.Labels = cuda.Slice[int32](n.pinned, at+o.label, rows)
-		b.Crop = cuda.Slice[[2]int32](n.pinned, at+o.crop, rows)
-		b.Flip = cuda.Slice[bool](n.pinned, at+o.flip, rows)
-		b.Color = cuda.Slice[[3]float32](n.pinned, at+o.color, rows)
-		clear(cuda.Slice[uint8](n.pinned, at, int(o.smallBytes)))
-		s.batch = b
+		clear(cuda.Slice[uint8](n.pinned, s.host, int(o.smallBytes)))
 		s.kernel.bind(n.dev)
 	}
 	in := n.prog.Input
@@ -157,54 +141,45 @@ func (o *input) fill(n *Net) error {
 	return nil
 }
 
-// Stage returns a slot as soon as the device has read what was in it.
-func (n *Net) Stage() *device.Batch {
-	if !n.guard.Ready("stage") {
-		return nil
+// Await waits until a batch has been read: its pixels are up, the rest Begin copied.
+func (n *Net) Await(b *device.Batch) {
+	if !n.guard.Ready("await") {
+		return
 	}
-	s := &n.input.slots[n.staged&1]
-	n.staged++
-	if s.begun {
-		if err := n.dev.do(func() error { return cuda.Wrap("cuEventSynchronize", s.consumed.Synchronize()) }); err !=
-			nil {
-			n.guard.Fail("stage", err)
+	for i := range n.input.slots { // Begin waited for those before
+		if s := &n.input.slots[i]; s.begun && s.batch == b {
+			n.guard.Fail("await", n.dev.do(func() error {
+				return cuda.Wrap("cuEventSynchronize", s.uploaded.Synchronize())
+			}))
 		}
 	}
-	return s.batch
 }
 
 // Begin starts a pass.
 func (n *Net) Begin(b *device.Batch, pass device.Pass) {
-	slots := [2]*device.Batch{n.input.slots[0].batch, n.input.slots[1].batch}
-	if !n.guard.Begin(slots, b, &pass) {
+	if !n.guard.Begin(b, &pass) {
 		return
 	}
 	n.pass = pass
 	n.pass.LR, n.pass.Decay = nil, nil // read here, and not kept
-	s := &n.input.slots[b.Slot()]
-	if err := n.dev.do(func() error { return n.begin(s, &pass) }); err != nil {
+	s := &n.input.slots[n.begun&1]
+	n.begun++
+	if err := n.dev.do(func() error { return n.begin(s, b, &pass) }); err != nil {
 		n.guard.Fail("begin", err)
 	}
 }
 
-func (n *Net) begin(s *slot, pass *device.Pass) error {
+func (n *Net) begin(s *slot, b *device.Batch, pass *device.Pass) error {
 	main, up := n.dev.main, n.dev.upload
-	if s.begun { // a batch that was not staged anew
+	if s.begun {
 		if err := s.consumed.Synchronize(); err != nil {
 			return cuda.Wrap("cuEventSynchronize", err)
 		}
 	}
-	s.begun = true
-	small, o := s.small(n), &n.input
-	tensors := len(n.params.params)
-	cuda.Slice[kernels.Pass](n.pinned, small+o.pass, 1)[0] = kernels.Pass{
-		Seed: pass.Seed, Step: pass.Step, First: pass.First, Rows: int64(pass.Rows), Divisor: pass.Divisor,
-		Momentum: pass.Momentum,
-	}
-	copy(cuda.Slice[float32](n.pinned, small+o.rates, tensors), pass.LR)
-	copy(cuda.Slice[float32](n.pinned, small+o.rates+4*int64(tensors), tensors), pass.Decay)
-	pixels := int64(pass.Rows) * n.pictureBytes()
-	if err := cu.MemcpyHtoDAsync(s.pixels.ptr(), n.pinned.At(s.host), pixels, up); err != nil {
+	s.begun, s.batch = true, b
+	n.copySmall(s.host, b, pass)
+	pixels := int64(pass.Rows * n.prog.Input.PictureBytes())
+	if err := cu.MemcpyHtoDAsync(s.pixels.ptr(), unsafe.Pointer(&b.Pixels[0]), pixels, up); err != nil {
 		return cuda.Wrap("cuMemcpyHtoDAsync", err)
 	}
 	if err := s.uploaded.Record(up); err != nil {
@@ -218,11 +193,38 @@ func (n *Net) begin(s *slot, pass *device.Pass) error {
 			return err
 		}
 	}
-	if err := cu.MemcpyHtoDAsync(o.small.ptr(), n.pinned.At(small), o.smallBytes, main); err != nil {
+	if err := cu.MemcpyHtoDAsync(n.input.small.ptr(), n.pinned.At(s.host), n.input.smallBytes, main); err != nil {
 		return cuda.Wrap("cuMemcpyHtoDAsync", err)
 	}
 	if err := s.kernel.run(n); err != nil {
 		return err
 	}
 	return cuda.Wrap("cuEventRecord", s.consumed.Record(main))
+}
+
+// copySmall copies what is small of a batch and its pass into pinned memory, from byte number at on.
+func (n *Net) copySmall(at int64, b *device.Batch, pass *device.Pass) {
+	o, rows, tensors := &n.input, pass.Rows, len(n.params.params)
+	copy(cuda.Slice[[2]int32](n.pinned, at+o.crop, rows), b.Crop)
+	copy(cuda.Slice[bool](n.pinned, at+o.flip, rows), b.Flip)
+	copy(cuda.Slice[[3]float32](n.pinned, at+o.color, rows), b.Color)
+	copy(cuda.Slice[int32](n.pinned, at+o.label, rows), b.Labels)
+	cuda.Slice[kernels.Pass](n.pinned, at+o.pass, 1)[0] = kernels.Pass{
+		Seed: pass.Seed, Step: pass.Step, First: pass.First, Rows: int64(pass.Rows), Divisor: pass.Divisor,
+		Momentum: pass.Momentum,
+	}
+	copy(cuda.Slice[float32](n.pinned, at+o.rates, tensors), pass.LR)
+	copy(cuda.Slice[float32](n.pinned, at+o.rates+4*int64(tensors), tensors), pass.Decay)
+}
+
+// Pin takes memory that all GPUs read by themselves.
+func (d *Device) Pin(bytes int64) (memory []byte, free func() error, err error) {
+	if d.closed {
+		return nil, nil, fmt.Errorf("%s: %w", d.name, backend.ErrDeviceClosed)
+	}
+	var p *cuda.Pinned
+	if err := d.do(func() (err error) { p, err = cuda.AllocPinned(bytes); return err }); err != nil {
+		return nil, nil, fmt.Errorf("%s: %w", d.name, err)
+	}
+	return cuda.Slice[byte](p, 0, int(bytes)), func() error { return d.do(p.Free) }, nil
 }

@@ -36,7 +36,7 @@ type Net struct {
 
 	guard        *backend.Guard
 	pass         device.Pass
-	staged       int // calls of Stage
+	begun        int // calls of Begin that were let pass
 	pinned       *cuda.Pinned
 	place        pinnedPlan
 	tickets      [2]ticket

@@ -17,17 +17,15 @@ func TestRelabel(t *testing.T) {
 	if err != nil || !slices.Equal(labels, []int32{2, 1, 0}) {
 		t.Errorf("labels %v, %v", labels, err)
 	}
-	r := relabel{from: fixed{labels: []int32{0, -1, 2}}, labels: []int32{2, 1, 0}}
-	dst := data.Rows{Labels: make([]int32, 4)}
-	if _, err := r.Next(dst); err != nil || !slices.Equal(dst.Labels[:3], []int32{2, -1, 0}) {
-		t.Errorf("relabelled %v, %v", dst.Labels, err)
+	r := relabel{from: fixed{labels: []int32{0, -1, 2, 0}}, labels: []int32{2, 1, 0}}
+	if info, err := r.Next(); err != nil || !slices.Equal(info.Batch.Labels, []int32{2, -1, 0, 0}) {
+		t.Errorf("relabelled %v, %v", info.Batch.Labels, err)
 	}
 }
 
-// fixed feeds the same labels for ever.
+// fixed feeds these labels, the last of which lies beyond the rows in use.
 type fixed struct{ labels []int32 }
 
-func (f fixed) Next(dst data.Rows) (data.Info, error) {
-	copy(dst.Labels, f.labels)
-	return data.Info{Rows: len(f.labels)}, nil
+func (f fixed) Next() (data.Info, error) {
+	return data.Info{Rows: len(f.labels) - 1, Batch: data.Rows{Labels: f.labels}}, nil
 }

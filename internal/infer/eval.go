@@ -49,13 +49,16 @@ func Evaluate(ctx context.Context, o EvalOptions) (result *step.Score, err error
 	if views != 1 && views != tenViews {
 		return nil, fmt.Errorf("%d crops: evaluation takes 1 or %d", views, tenViews)
 	}
-	n, err := open(o.Checkpoint, o.Devices, func(rows int) int { return max(evalBatch(o.Batch, rows), views) }, nil,
-		o.Int8)
+	use := model.Options{Int8: o.Int8}
+	if views == 1 { // else the loader copies
+		use.Slots = data.SlotCount
+	}
+	n, err := open(o.Checkpoint, o.Devices, func(rows int) int { return max(evalBatch(o.Batch, rows), views) }, use)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, n.close()) }()
-	lo := data.LoaderOptions{Batch: n.rows, Recipe: n.recipe, Workers: o.Workers}
+	lo := data.LoaderOptions{Batch: n.rows, Recipe: n.recipe, Workers: o.Workers, Slots: step.Slots{Net: n.net}}
 	lo.Views, lo.Strict, lo.OnBad = views, o.Strict, o.OnBad
 	loader, err := data.NewLoader(o.Set, lo)
 	if err != nil {
@@ -132,11 +135,12 @@ type relabel struct {
 	labels []int32
 }
 
-func (r relabel) Next(dst data.Rows) (data.Info, error) {
-	info, err := r.from.Next(dst)
-	for i, l := range dst.Labels[:info.Rows] {
+func (r relabel) Next() (data.Info, error) {
+	info, err := r.from.Next()
+	labels := info.Batch.Labels[:info.Rows]
+	for i, l := range labels {
 		if l >= 0 {
-			dst.Labels[i] = r.labels[l]
+			labels[i] = r.labels[l]
 		}
 	}
 	return info, err
@@ -155,7 +159,7 @@ type Scorer struct {
 func (s Scorer) Centre(ctx context.Context) (step.Score, error) {
 	var sum step.Tally
 	var buf [2][]float32
-	err := s.each(ctx, 1, func(turn int, info data.Info, _ *device.Batch) (device.Ticket, func()) {
+	err := s.each(ctx, 1, func(turn int, info data.Info) (device.Ticket, func()) {
 		buf[turn] = grow(buf[turn], 3*info.Rows)
 		return s.Net.Stats(buf[turn]), func() { sum.Add(buf[turn], info.Good) }
 	})
@@ -167,10 +171,10 @@ func (s Scorer) averaged(ctx context.Context, views, classes, rows int) (step.Sc
 	var sum step.Tally
 	var buf [2][]float32
 	mean := make([]float64, classes)
-	err := s.each(ctx, views, func(turn int, info data.Info, b *device.Batch) (device.Ticket, func()) {
+	err := s.each(ctx, views, func(turn int, info data.Info) (device.Ticket, func()) {
 		buf[turn] = grow(buf[turn], info.Rows*classes)
 		// the slot is filled anew before the probabilities are there
-		labels := append(make([]int32, 0, rows), b.Labels[:info.Rows]...)
+		labels := append(make([]int32, 0, rows), info.Batch.Labels[:info.Rows]...)
 		return s.Net.Probabilities(buf[turn]), func() {
 			for r := 0; r < info.Rows; r += views {
 				if labels[r] >= 0 {
@@ -186,7 +190,7 @@ func (s Scorer) averaged(ctx context.Context, views, classes, rows int) (step.Sc
 // each runs all pictures through the net. enqueue asks for what it wants of a batch, turn 0 and 1 alternating, and
 // returns what to do when that is there.
 func (s Scorer) each(ctx context.Context, views int,
-	enqueue func(turn int, info data.Info, b *device.Batch) (device.Ticket, func()),
+	enqueue func(turn int, info data.Info) (device.Ticket, func()),
 ) error {
 	var ticket device.Ticket
 	var use func()
@@ -204,13 +208,12 @@ func (s Scorer) each(ctx context.Context, views int,
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		b := s.Net.Stage()
-		info, err := s.Feed.Next(step.RowsOf(b))
+		info, err := s.Feed.Next()
 		if err != nil {
 			return err
 		}
-		s.Net.Forward(b, model.Pass{Step: s.Step, Rows: info.Rows, Divisor: 1})
-		next, then := enqueue(turn, info, b)
+		s.Net.Forward(s.Net.Slot(info.Slot), model.Pass{Step: s.Step, Rows: info.Rows, Divisor: 1})
+		next, then := enqueue(turn, info)
 		if err := land(); err != nil {
 			return err
 		}

@@ -133,20 +133,22 @@ func viewsByHand(t *testing.T, c *checkpoint.Checkpoint, crop [2]int32, flip boo
 	t.Helper()
 	set := steptest.Pictures().Val
 	net := openByHand(t, c, set.Len())
-	l, err := data.NewLoader(set, data.LoaderOptions{Batch: set.Len(), Recipe: c.Recipe, Workers: 1})
+	l, err := data.NewLoader(set, data.LoaderOptions{
+		Batch: set.Len(), Recipe: c.Recipe, Workers: 1, Slots: step.Slots{Net: net},
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	b := net.Stage()
-	if _, err := l.Next(step.RowsOf(b)); err != nil {
+	info, err := l.Next()
+	if err != nil {
 		t.Fatal(err)
 	}
-	for r := range b.Crop {
-		b.Crop[r], b.Flip[r] = crop, flip
+	for r := range info.Batch.Crop {
+		info.Batch.Crop[r], info.Batch.Flip[r] = crop, flip
 	}
 	prob := make([]float32, set.Len()*len(c.Classes))
-	net.Forward(b, model.Pass{Rows: set.Len(), Divisor: 1})
+	net.Forward(net.Slot(info.Slot), model.Pass{Rows: set.Len(), Divisor: 1})
 	if err := net.Probabilities(prob).Wait(); err != nil {
 		t.Fatal(err)
 	}

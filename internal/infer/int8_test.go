@@ -97,24 +97,25 @@ func answers(t *testing.T, devs []device.Device, f form, set *data.Set) []int {
 	if cfg, err := config.Parse(c.Config, nil); err != nil || cfg.Train.Precision != f.precision {
 		t.Fatalf("the built-in net's configuration is not in %s: %v", f.precision, err)
 	}
-	n, err := open(c, devs, func(int) int { return 100 }, nil, f.int8)
+	n, err := open(c, devs, func(int) int { return 100 }, model.Options{Int8: f.int8})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer n.close()
-	l, err := data.NewLoader(set, data.LoaderOptions{Batch: n.rows, Recipe: n.recipe, Workers: 2})
+	l, err := data.NewLoader(set, data.LoaderOptions{
+		Batch: n.rows, Recipe: n.recipe, Workers: 2, Slots: step.Slots{Net: n.net},
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer l.Close()
 	var names []int
 	for len(names) < set.Len() {
-		b := n.net.Stage()
-		info, err := l.Next(step.RowsOf(b))
+		info, err := l.Next()
 		if err != nil {
 			t.Fatal(err)
 		}
-		n.net.Forward(b, model.Pass{Rows: info.Rows, Divisor: 1})
+		n.net.Forward(n.net.Slot(info.Slot), model.Pass{Rows: info.Rows, Divisor: 1})
 		prob := make([]float32, info.Rows*n.arch.Classes)
 		if err := n.net.Probabilities(prob).Wait(); err != nil {
 			t.Fatal(err)

@@ -30,11 +30,9 @@ type inference struct {
 	rows    int
 }
 
-// open makes the checkpoint's net on the devices, with its weights. rows chooses the batch, given the configuration's;
-// keep names layers to be read.
-func open(c *checkpoint.Checkpoint, devs []device.Device, rows func(int) int, keep []string,
-	int8 bool,
-) (*inference, error) {
+// open makes the checkpoint's net on the devices, with its weights, for a use that has its Keep, Int8 and Slots. rows
+// chooses the batch, given the configuration's.
+func open(c *checkpoint.Checkpoint, devs []device.Device, rows func(int) int, use model.Options) (*inference, error) {
 	cfg, err := config.Parse(c.Config, nil)
 	if err != nil {
 		return nil, fmt.Errorf("%s: its configuration: %w", c.Path, err)
@@ -46,14 +44,14 @@ func open(c *checkpoint.Checkpoint, devs []device.Device, rows func(int) int, ke
 		return nil, fmt.Errorf("%s: %w", c.Path, err)
 	}
 	n := &inference{recipe: c.Recipe, classes: c.Classes, rows: rows(cfg.Train.Batch)}
-	if err := n.build(cfg, c, devs, keep, int8); err != nil {
+	if err := n.build(cfg, c, devs, use); err != nil {
 		return nil, errors.Join(err, n.close())
 	}
 	return n, nil
 }
 
-func (n *inference) build(cfg *config.Config, c *checkpoint.Checkpoint, devs []device.Device, keep []string,
-	int8 bool,
+func (n *inference) build(cfg *config.Config, c *checkpoint.Checkpoint, devs []device.Device,
+	use model.Options,
 ) (err error) {
 	if err := n.recipe.Fits(cfg.Model.Input); err != nil {
 		return fmt.Errorf("%s: %w", c.Path, err)
@@ -62,16 +60,14 @@ func (n *inference) build(cfg *config.Config, c *checkpoint.Checkpoint, devs []d
 	if n.arch, err = model.New(cfg.Model, cfg.Train.Dropout); err != nil {
 		return fmt.Errorf("%s: %w", c.Path, err)
 	}
-	p, _, err := step.Precision(cfg, devs)
-	if err != nil {
+	use.Rows, use.Input = n.rows, n.recipe
+	if use.Precision, _, err = step.Precision(cfg, devs); err != nil {
 		return err
 	}
 	if n.model, err = model.Open(n.arch, devs); err != nil {
 		return err
 	}
-	if n.net, err = n.model.Compile(model.Options{
-		Rows: n.rows, Precision: p, Int8: int8, Keep: keep, Input: n.recipe,
-	}); err != nil {
+	if n.net, err = n.model.Compile(use); err != nil {
 		return err
 	}
 	if err := n.net.Alloc(); err != nil {

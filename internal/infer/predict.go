@@ -34,7 +34,8 @@ type Predictor struct {
 // NewPredictor opens the net on the devices, which stay the caller's. A layer that the net does not have is a
 // *config.Error.
 func NewPredictor(o PredictOptions) (*Predictor, error) {
-	n, err := open(o.Checkpoint, o.Devices, func(int) int { return max(o.Batch, 1) }, o.Layers, false)
+	n, err := open(o.Checkpoint, o.Devices, func(int) int { return max(o.Batch, 1) },
+		model.Options{Keep: o.Layers})
 	if err != nil {
 		return nil, err
 	}

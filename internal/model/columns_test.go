@@ -341,9 +341,9 @@ func TestEverySendMatters(t *testing.T) {
 // tamperedStep is a step in plan order in which link number i carries zeros, one way; the ends keep their own data.
 func (tr *trainee) tamperedStep(t *testing.T, i int, back bool) {
 	t.Helper()
+	b := tr.Stage()
+	fill(b, 0, testRows)
 	for d, net := range tr.nets {
-		b := net.Stage()
-		fill(b, 0, testRows)
 		net.Begin(b, tr.pass(d, Pass{
 			Seed: 9, Rows: testRows, Divisor: testRows, Momentum: .9, LR: tr.lr, Decay: tr.decay,
 		}))

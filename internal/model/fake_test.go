@@ -42,10 +42,6 @@ func (f *fake) Compile(p device.Program) (device.Net, error) {
 		return nil, err
 	}
 	n := &fakeNet{dev: f, prog: p}
-	pixels := p.Rows * p.Input.Height * p.Input.Width * p.Input.Channels
-	for slot := range n.slots {
-		n.slots[slot] = device.NewBatch(slot, p.Rows, p.Input, make([]uint8, pixels))
-	}
 	f.nets = append(f.nets, n)
 	return n, nil
 }
@@ -72,8 +68,7 @@ func (p *fakeParams) Store(id device.Param, part device.Part, src []float32) err
 type fakeNet struct {
 	dev    *fake
 	prog   device.Program
-	slots  [2]*device.Batch
-	stages int
+	awaits []*device.Batch
 	batch  *device.Batch
 	pass   device.Pass
 	calls  []string
@@ -107,9 +102,10 @@ func (n *fakeNet) Alloc() error {
 	return nil
 }
 
-func (n *fakeNet) Stage() *device.Batch {
-	n.stages++
-	return n.slots[n.stages%2]
+func (n *fakeNet) Await(b *device.Batch) {
+	if !n.silent {
+		n.awaits = append(n.awaits, b)
+	}
 }
 
 func (n *fakeNet) Begin(b *device.Batch, p device.Pass)              { n.batch, n.pass = b, p }

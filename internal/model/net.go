@@ -21,6 +21,7 @@ type Options struct {
 	Int8      bool
 	Precision device.Precision
 	Keep      []string // names (Arch.Names) to be fetched later
+	Slots     int      // for batches on their way; 0: 2, one to be filled while the devices read the other
 	// Input says how staged pictures become the input: its size, mean and scale; see device.Input.
 	Input recipe.Recipe
 }
@@ -31,8 +32,11 @@ type Net struct {
 	plan   *Plan
 	nets   []device.Net
 	passes []device.Pass // by device, reused from step to step
-	rows   int           // of the last Forward
-	step   func()        // enqueues all ops; in a net that trains, back and the update too
+	slots  []*device.Batch
+	staged int          // calls of Stage
+	free   func() error // gives the slots' pinned memory back; nil: there is none
+	rows   int          // of the last Forward
+	step   func()       // enqueues all ops; in a net that trains, back and the update too
 }
 
 // Compile makes a net that runs on the model's parameters. At most one net may be a Train net, and it must be compiled
@@ -68,12 +72,19 @@ func (m *Model) compile(plan *Plan) (*Net, error) {
 // Plan is what the net runs.
 func (n *Net) Plan() *Plan { return n.plan }
 
-// Memory tells, by device, what Alloc is going to take.
+// Memory tells, by device, what Alloc is going to take. The slots, which all devices read, are told of with the first.
 func (n *Net) Memory() []device.MemoryPlan {
 	plans := make([]device.MemoryPlan, len(n.nets))
 	for d, net := range n.nets {
 		plans[d] = net.Memory()
 	}
+	slots := device.MemoryItem{Purpose: device.PurposeStaging}
+	if _, ok := n.model.devs[0].(device.Pinner); ok {
+		slots.Purpose = device.PurposePinned
+	}
+	prog := &n.plan.Programs[0]
+	slots.Bytes = int64(n.plan.Slots) * device.BatchBytes(prog.Rows, prog.Input)
+	plans[0] = plans[0].Add(slots)
 	return plans
 }
 
@@ -84,11 +95,45 @@ func (n *Net) Alloc() error {
 			return err
 		}
 	}
+	return n.allocSlots()
+}
+
+// allocSlots makes the slots, in one piece of memory.
+func (n *Net) allocSlots() (err error) {
+	prog := &n.plan.Programs[0]
+	pixels := prog.Rows * prog.Input.PictureBytes()
+	var all []uint8
+	if p, ok := n.model.devs[0].(device.Pinner); ok {
+		if all, n.free, err = p.Pin(int64(n.plan.Slots * pixels)); err != nil {
+			return err
+		}
+	} else {
+		all = make([]uint8, n.plan.Slots*pixels)
+	}
+	for i := range n.plan.Slots {
+		n.slots = append(n.slots, device.NewBatch(prog.Rows, all[i*pixels:][:pixels:pixels]))
+	}
 	return nil
 }
 
-// Stage returns an upload slot of device 0 as soon as it is free; Forward hands its rows to the other devices too.
-func (n *Net) Stage() *device.Batch { return n.nets[0].Stage() }
+// Slots is how many upload slots there are.
+func (n *Net) Slots() int { return n.plan.Slots }
+
+// Slot returns upload slot number i of Slots, once Alloc succeeded, as soon as every device has read what was in it.
+// Whoever fills slots must be done before Close.
+func (n *Net) Slot(i int) *device.Batch {
+	b := n.slots[i]
+	for _, net := range n.nets {
+		net.Await(b)
+	}
+	return b
+}
+
+// Stage returns one slot after the other, as Slot does.
+func (n *Net) Stage() *device.Batch {
+	n.staged++
+	return n.Slot((n.staged - 1) % len(n.slots))
+}
 
 // Pass is what changes from step to step. LR and Decay go by Arch.Params; nil for nets that do not train.
 type Pass struct {
@@ -98,7 +143,8 @@ type Pass struct {
 	LR, Decay         []float32
 }
 
-// Forward enqueues the upload of b, which must come from Stage, and the forward pass on all devices, in plan order.
+// Forward enqueues the upload of b and the forward pass on all devices, in plan order. They read b by themselves, which
+// must stay as it is until then: Slot waits for that.
 func (n *Net) Forward(b *device.Batch, p Pass) {
 	n.Begin(b, p)
 	n.forward()
@@ -126,12 +172,7 @@ func (n *Net) Step(b *device.Batch, p Pass) {
 func (n *Net) Begin(b *device.Batch, p Pass) {
 	n.rows = p.Rows
 	for d, net := range n.nets {
-		slot := b
-		if d > 0 {
-			slot = net.Stage()
-			copyRows(slot, b, p.Rows)
-		}
-		net.Begin(slot, n.pass(d, p))
+		net.Begin(b, n.pass(d, p))
 	}
 }
 
@@ -145,15 +186,6 @@ func (n *Net) ForwardStep(i int) {
 func (n *Net) BackwardStep(i int) {
 	s := n.plan.Order[i]
 	n.nets[s.Device].Backward(s.Op)
-}
-
-func copyRows(dst, src *device.Batch, rows int) {
-	picture := len(src.Pixels) / len(src.Labels)
-	copy(dst.Pixels, src.Pixels[:rows*picture])
-	copy(dst.Labels, src.Labels[:rows])
-	copy(dst.Crop, src.Crop[:rows])
-	copy(dst.Flip, src.Flip[:rows])
-	copy(dst.Color, src.Color[:rows])
 }
 
 // pass is a Pass as device d sees it: rates by its own numbers of the parameters.
@@ -391,7 +423,11 @@ func (n *Net) Sync() error {
 func (n *Net) Close() error {
 	_ = n.Sync()
 	err := n.all(device.Net.Close)
-	n.nets = nil
+	n.nets, n.slots = nil, nil
+	if n.free != nil {
+		err = errors.Join(err, n.free())
+		n.free = nil
+	}
 	return err
 }
 

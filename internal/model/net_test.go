@@ -12,7 +12,8 @@ import (
 	"alexnet/internal/reference"
 )
 
-// Both devices get the same pictures, and each the rates of its own parameters.
+// Both devices begin with the same slot, once both have read what was in it, and each with the rates of its own
+// parameters.
 func TestForwardHandsOut(t *testing.T) {
 	a := load(t, "demo")
 	fs, devs := fakes(2)
@@ -21,20 +22,21 @@ func TestForwardHandsOut(t *testing.T) {
 	for i := range lr {
 		lr[i], decay[i] = float32(1+i), float32(100+i)
 	}
+	one, two := fs[0].nets[0], fs[1].nets[0]
 	for step := range uint64(3) {
+		one.awaits, two.awaits = nil, nil
 		b := n.Stage()
+		if !slices.Equal(one.awaits, []*device.Batch{b}) || !slices.Equal(two.awaits, []*device.Batch{b}) {
+			t.Error("a slot is lent that a device was not asked about")
+		}
+		if (b == n.Slot(0)) != (step%2 == 0) || (b == n.Slot(1)) != (step%2 == 1) {
+			t.Error("the slots are not lent by turns")
+		}
 		b.Pixels[0], b.Pixels[2*len(b.Pixels)/3-1], b.Labels[1], b.Crop[1], b.Flip[0], b.Color[1] = 7, 8, 9,
 			[2]int32{1, 2}, true, [3]float32{1, 2, 3}
 		n.Forward(b, Pass{Seed: 5, Step: step, First: 40, Rows: 2, Divisor: 2, Momentum: .9, LR: lr, Decay: decay})
-		one, two := fs[0].nets[0], fs[1].nets[0]
-		if one.batch != b || two.batch == b || one.batch.Slot() != two.batch.Slot() {
-			t.Fatal("each device must begin with a slot of its own, both with the same")
-		}
-		rows := func(b *device.Batch) []any {
-			return []any{b.Pixels[:2*len(b.Pixels)/3], b.Labels[:2], b.Crop[:2], b.Flip[:2], b.Color[:2]}
-		}
-		if diff := cmp.Diff(rows(b), rows(two.batch)); diff != "" {
-			t.Errorf("device 1 got other rows: %s", diff)
+		if one.batch != b || two.batch != b {
+			t.Fatal("both devices must begin with the slot itself")
 		}
 		want := device.Pass{Seed: 5, Step: step, First: 40, Rows: 2, Divisor: 2, Momentum: .9, LR: lr, Decay: decay}
 		if diff := cmp.Diff(want, one.pass); diff != "" {
@@ -43,6 +45,59 @@ func TestForwardHandsOut(t *testing.T) {
 		want.LR, want.Decay = lr[:8], decay[:8] // not fc5's, which device 0 holds alone
 		if diff := cmp.Diff(want, two.pass); diff != "" {
 			t.Error(diff)
+		}
+	}
+}
+
+// pinner is a device with pinned memory.
+type pinner struct {
+	*fake
+	pinned int64
+}
+
+func (p *pinner) Pin(bytes int64) ([]byte, func() error, error) {
+	p.pinned += bytes
+	return make([]byte, bytes), func() error { p.pinned -= bytes; return nil }, nil
+}
+
+// The slots are one piece of memory, pinned where the devices can, told of once, and given back.
+func TestSlots(t *testing.T) {
+	a := load(t, "demo")
+	for _, pins := range []bool{false, true} {
+		fs, devs := fakes(2)
+		p, purpose := &pinner{fake: fs[0]}, device.PurposeStaging
+		if pins {
+			devs[0], purpose = p, device.PurposePinned
+		}
+		o := staged(a, 3, true)
+		o.Slots = 5
+		n := compile(t, open(t, a, devs), o)
+		pixels := int64(3 * 32 * 32 * 3)
+		plans := n.Memory()
+		for d, want := range []int64{5 * (pixels + 3*(4+8+1+12)), 0} {
+			got := int64(0)
+			for _, item := range plans[d] {
+				if item.Purpose == purpose {
+					got += item.Bytes
+				}
+			}
+			if got != want {
+				t.Errorf("device %d plans %d bytes of %s, want %d", d, got, purpose, want)
+			}
+		}
+		seen := map[*uint8]bool{}
+		for i := range n.Slots() {
+			b := n.Slot(i)
+			if seen[&b.Pixels[0]] || int64(len(b.Pixels)) != pixels || len(b.Labels) != 3 {
+				t.Errorf("slot %d has %d pixels, seen before: %v", i, len(b.Pixels), seen[&b.Pixels[0]])
+			}
+			seen[&b.Pixels[0]] = true
+		}
+		if len(seen) != 5 || pins != (p.pinned == 5*pixels) {
+			t.Errorf("%d slots, %d bytes pinned", len(seen), p.pinned)
+		}
+		if err := n.Close(); err != nil || p.pinned != 0 {
+			t.Errorf("%d bytes pinned after Close: %v", p.pinned, err)
 		}
 	}
 }

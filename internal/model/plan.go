@@ -1,6 +1,7 @@
 package model
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -18,6 +19,7 @@ type Plan struct {
 	// a device that works at once, without a queue, never waits for what was not sent yet.
 	Order []Step
 	Links []*device.Link // "pool2 0>1"
+	Slots int            // as Options say
 
 	named       map[string]spread
 	stats, prob device.Value // on device 0
@@ -46,6 +48,9 @@ type planner struct {
 	source string // what the current value is called when it crosses: the last layer that was no dropout
 }
 
+// leastSlots is one slot to fill while the devices read another.
+const leastSlots = 2
+
 // newPlan spreads the net over one device or one a column. The programs have no Params yet.
 func newPlan(a *Arch, devices int, o Options) (*Plan, error) {
 	if err := a.CheckDevices(devices); err != nil {
@@ -55,7 +60,9 @@ func newPlan(a *Arch, devices int, o Options) (*Plan, error) {
 		return nil, err
 	}
 	p := &planner{
-		Plan: &Plan{Programs: make([]device.Program, devices), named: map[string]spread{}},
+		Plan: &Plan{
+			Programs: make([]device.Program, devices), Slots: cmp.Or(o.Slots, leastSlots), named: map[string]spread{},
+		},
 		arch: a, local: a.localParams(devices), int8: o.Int8,
 	}
 	for _, name := range o.Keep {

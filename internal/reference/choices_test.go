@@ -45,8 +45,7 @@ func TestChoices(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		b := n.Stage()
-		copy(b.Pixels, pixels)
+		b := device.NewBatch(1, pixels)
 		n.Begin(b, device.Pass{Rows: 1, Divisor: 1, LR: make([]float32, 2), Decay: make([]float32, 2)})
 		n.Forward(0)
 		n.Forward(1)

@@ -19,8 +19,6 @@ type net[T Float] struct {
 
 	value, grad [][]T // by device.Value: (rows, C, H, W); nil where there is none
 	scratch     scratch[T]
-	batch       [2]*device.Batch
-	staged      int         // Stage calls so far
 	pass        device.Pass // of the last Begin; Rows 0: none yet
 	labels      []int32     // of the last Begin
 }
@@ -51,11 +49,6 @@ func (n *net[T]) backwards() bool { return backend.Gradients(&n.prog) }
 
 func (n *net[T]) shape(v device.Value) device.Shape { return n.prog.Values[v].Shape }
 
-func (n *net[T]) pictureBytes() int {
-	in := n.prog.Input
-	return in.Height * in.Width * in.Channels
-}
-
 // Alloc takes all memory: parameters if no net did so before, values, gradients, working memory, and the parcels of
 // links.
 func (n *net[T]) Alloc() error {
@@ -84,9 +77,6 @@ func (n *net[T]) Alloc() error {
 		n.scratch.share = append(n.scratch.share, aligned[T](n.need.share))
 	}
 	n.scratch.whole = aligned[T](n.need.whole)
-	for i := range n.batch {
-		n.batch[i] = device.NewBatch(i, n.prog.Rows, n.prog.Input, make([]uint8, n.prog.Rows*n.pictureBytes()))
-	}
 	n.labels = make([]int32, n.prog.Rows)
 	n.pass.LR, n.pass.Decay = make([]float32, len(n.params.specs)), make([]float32, len(n.params.specs))
 	for _, o := range n.ops {
@@ -96,18 +86,12 @@ func (n *net[T]) Alloc() error {
 	return nil
 }
 
-// Stage returns the two slots by turns. What was in them has been read: Begin runs at once.
-func (n *net[T]) Stage() *device.Batch {
-	if !n.guard.Ready("stage") {
-		return nil
-	}
-	n.staged++
-	return n.batch[(n.staged-1)%2]
-}
+// Await has nothing to wait for: Begin reads the batch before it returns.
+func (n *net[T]) Await(*device.Batch) { n.guard.Ready("await") }
 
-// Begin computes the input value of a batch that came from Stage.
+// Begin computes the input value of a batch.
 func (n *net[T]) Begin(b *device.Batch, pass device.Pass) {
-	if !n.guard.Begin(n.batch, b, &pass) {
+	if !n.guard.Begin(b, &pass) {
 		return
 	}
 	lr, decay := n.pass.LR, n.pass.Decay
@@ -115,7 +99,7 @@ func (n *net[T]) Begin(b *device.Batch, pass device.Pass) {
 	copy(decay, pass.Decay)
 	n.pass = pass
 	n.pass.LR, n.pass.Decay = lr, decay
-	copy(n.labels, b.Labels)
+	copy(n.labels, b.Labels[:pass.Rows])
 	in := n.prog.Input
 	prepare(in, n.shape(in.Value), pass.Rows, n.workers, b, n.value[in.Value])
 }

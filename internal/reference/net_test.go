@@ -119,8 +119,9 @@ func TestMemoryPlan(t *testing.T) {
 			t.Errorf("train %v: Alloc took %d bytes, the plan says %d", train, took, plan)
 		}
 		pass := device.Pass{Rows: 24, Divisor: 24, LR: make([]float32, 4), Decay: make([]float32, 4)}
+		batch := device.NewBatch(24, make([]uint8, 24*50*50*3))
 		step := allocated(func() {
-			n.Begin(n.Stage(), pass)
+			n.Begin(batch, pass)
 			for i := range 5 {
 				n.Forward(i)
 			}

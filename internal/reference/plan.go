@@ -128,7 +128,6 @@ func (n *net[T]) Memory() device.MemoryPlan {
 	for _, e := range n.plan.slots {
 		all += e
 	}
-	slot := int64(n.prog.Rows) * (int64(n.pictureBytes()) + 4 + 8 + 1 + 12) // pixels, label, crop, flip, colour
 	var m device.MemoryPlan
 	add := func(purpose string, bytes int64) {
 		if bytes > 0 {
@@ -151,7 +150,7 @@ func (n *net[T]) Memory() device.MemoryPlan {
 		exchange += op.exchange(n)
 	}
 	add(device.PurposeWorkspace, work)
-	add(device.PurposeStaging, 2*slot)
+	add(device.PurposeStaging, 4*int64(n.prog.Rows)) // labels
 	add(device.PurposeExchange, exchange)
 	return m
 }

@@ -17,13 +17,20 @@ import (
 	"alexnet/internal/model"
 )
 
-// Feeder fills batches: a data.Loader, or bench's synthetic pictures.
+// Feeder fills one of a net's upload slots after the other: a data.Loader, or bench's synthetic pictures.
 type Feeder interface {
-	Next(dst data.Rows) (data.Info, error)
+	Next() (data.Info, error)
 }
 
-// RowsOf lets data write into a device's upload slot: data knows no device.
-func RowsOf(b *device.Batch) data.Rows {
+// Slots lets data write into a net's upload slots: data knows no device.
+type Slots struct{ Net *model.Net }
+
+// Count is how many there are.
+func (s Slots) Count() int { return s.Net.Slots() }
+
+// Rows are those of slot i, as soon as the devices have read what was in it.
+func (s Slots) Rows(i int) data.Rows {
+	b := s.Net.Slot(i)
 	return data.Rows{Pixels: b.Pixels, Labels: b.Labels, Crop: b.Crop, Flip: b.Flip, Color: b.Color}
 }
 
@@ -65,20 +72,19 @@ func New(net *model.Net, feed Feeder, rows int) *Stepper {
 	return &Stepper{Net: net, Feed: feed, stats: [2][]float32{make([]float32, 3*rows), make([]float32, 3*rows)}}
 }
 
-// Step enqueues one step (fill the batch, forward, backward, update) and returns the step before, which the next call
+// Step enqueues one step (the next batch, forward, backward, update) and returns the step before, which the next call
 // overwrites, or nil where there is none in flight. The mean of loss and gradient is over the pictures that could be
 // read.
 func (s *Stepper) Step() (*Taken, error) {
 	if s.landed.IsZero() {
 		s.landed = time.Now()
 	}
-	b := s.Net.Stage()
-	info, err := s.Feed.Next(RowsOf(b))
+	info, err := s.Feed.Next()
 	if err != nil {
 		return nil, err
 	}
 	s.Pass.First, s.Pass.Rows, s.Pass.Divisor = info.First, info.Rows, float32(max(info.Good, 1))
-	s.Net.Step(b, s.Pass)
+	s.Net.Step(s.Net.Slot(info.Slot), s.Pass)
 	stats := s.stats[s.Pass.Step%2][:3*info.Rows]
 	before := s.flight
 	s.flight = &s.flights[s.Pass.Step%2]

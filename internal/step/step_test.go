@@ -13,10 +13,14 @@ import (
 )
 
 // rows feeds one batch of grey pictures, each of its own brightness, with these labels.
-type rows struct{ labels []int32 }
+type rows struct {
+	slots  data.Slots
+	labels []int32
+}
 
-func (f rows) Next(dst data.Rows) (data.Info, error) {
-	info := data.Info{Rows: len(f.labels)}
+func (f rows) Next() (data.Info, error) {
+	info := data.Info{Rows: len(f.labels), Slot: 1, Batch: f.slots.Rows(1)}
+	dst := info.Batch
 	size := len(dst.Pixels) / len(dst.Labels)
 	for i, l := range f.labels {
 		for k := range size {
@@ -30,8 +34,8 @@ func (f rows) Next(dst data.Rows) (data.Info, error) {
 	return info, nil
 }
 
-// opened is the small net on one device, ready to train without dropout, and a stepper that feeds it.
-func opened(t *testing.T, batch int, feed Feeder) (*model.Model, *Stepper) {
+// opened is the small net on one device, ready to train without dropout, and a stepper that feeds it with these labels.
+func opened(t *testing.T, batch int, labels []int32) (*model.Model, *Stepper) {
 	t.Helper()
 	cfg := steptest.Page(t, "train.dropout=false")
 	arch, err := model.Of(cfg, 10)
@@ -56,7 +60,7 @@ func opened(t *testing.T, batch int, feed Feeder) (*model.Model, *Stepper) {
 	if err := m.Init(cfg.Train.Seed); err != nil {
 		t.Fatal(err)
 	}
-	return m, New(net, feed, batch)
+	return m, New(net, rows{Slots{net}, labels}, batch)
 }
 
 // TestMeanOverGood: a batch with unreadable pictures gives the gradient and the loss of the batch without them.
@@ -65,7 +69,7 @@ func TestMeanOverGood(t *testing.T) {
 	var grads [2]map[string][]float32
 	var losses [2]float64
 	for i, labels := range [][]int32{{3, -1, 5, -1}, {3, 5}} {
-		m, s := opened(t, 4, rows{labels})
+		m, s := opened(t, 4, labels)
 		if _, err := s.Step(); err != nil {
 			t.Fatal(err)
 		}

@@ -133,19 +133,18 @@ func (t *trainer) findDead() (dead []deadUnits, err error) {
 	if err := net.Alloc(); err != nil {
 		return nil, err
 	}
-	o := data.LoaderOptions{Batch: rows, Recipe: t.recipe, Workers: 1}
+	o := data.LoaderOptions{Batch: rows, Recipe: t.recipe, Workers: 1, Slots: step.Slots{Net: net}}
 	loader, err := data.NewLoader(t.o.Source.Train, o)
 	if err != nil {
 		return nil, err
 	}
 	defer loader.Close()
 
-	b := net.Stage()
-	info, err := loader.Next(step.RowsOf(b))
+	info, err := loader.Next()
 	if err != nil {
 		return nil, err
 	}
-	net.Forward(b, model.Pass{Seed: t.cfg.Train.Seed, Rows: info.Rows, Divisor: 1})
+	net.Forward(net.Slot(info.Slot), model.Pass{Seed: t.cfg.Train.Seed, Rows: info.Rows, Divisor: 1})
 	for _, l := range layers {
 		share, err := deadShareOf(net, l, info.Rows)
 		if err != nil {

@@ -167,7 +167,9 @@ func (t *trainer) build(context.Context) (err error) {
 	if t.model, err = model.Open(t.arch, t.o.Devices); err != nil {
 		return err
 	}
-	o := model.Options{Rows: t.cfg.Train.Batch, Train: true, Precision: t.precision, Input: t.recipe}
+	o := model.Options{
+		Rows: t.cfg.Train.Batch, Train: true, Precision: t.precision, Input: t.recipe, Slots: data.SlotCount,
+	}
 	if t.net, err = t.model.Compile(o); err != nil {
 		return err
 	}
@@ -306,7 +308,7 @@ func (t *trainer) feed(context.Context) (err error) {
 	t.guessing = entropy(t.o.Source.Train, t.arch.Classes)
 	t.history.Start.plan(t.o.stepsPerEpoch(), t.firstStep, t.o.plannedSteps(), t.o.deadSteps)
 	if t.valNet != nil {
-		o := t.loaderOptions()
+		o := t.loaderOptions(t.valNet)
 		if t.val, err = data.NewLoader(t.o.Source.Val, o); err != nil {
 			return err
 		}
@@ -314,10 +316,10 @@ func (t *trainer) feed(context.Context) (err error) {
 	return t.setRates()
 }
 
-func (t *trainer) loaderOptions() data.LoaderOptions {
+func (t *trainer) loaderOptions(net *model.Net) data.LoaderOptions {
 	return data.LoaderOptions{
 		Batch: t.cfg.Train.Batch, Recipe: t.recipe, Workers: t.cfg.Data.Workers, Seed: t.cfg.Train.Seed,
-		Strict: t.o.Strict, OnBad: t.onBad,
+		Strict: t.o.Strict, OnBad: t.onBad, Slots: step.Slots{Net: net},
 	}
 }
 
@@ -343,7 +345,7 @@ func (t *trainer) openLoader() (err error) {
 	if t.loader != nil {
 		t.loader.Close()
 	}
-	o := t.loaderOptions()
+	o := t.loaderOptions(t.net)
 	o.Train, o.Augment = true, t.cfg.Train.Augment
 	if !t.rates.Color {
 		o.Augment.Color = 0

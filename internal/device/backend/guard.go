@@ -136,12 +136,12 @@ func (g *Guard) Sync() error {
 	return g.Err()
 }
 
-// Begin tells whether a pass over b may begin, and if so that is the pass from here on. slots are what Stage gives.
-func (g *Guard) Begin(slots [2]*device.Batch, b *device.Batch, pass *device.Pass) bool {
+// Begin tells whether a pass over b may begin, and if so that is the pass from here on.
+func (g *Guard) Begin(b *device.Batch, pass *device.Pass) bool {
 	if !g.Usable("begin") {
 		return false
 	}
-	if err := g.checkBegin(slots, b, pass); err != nil {
+	if err := g.checkBegin(b, pass); err != nil {
 		g.Fail("begin", err)
 		return false
 	}
@@ -149,10 +149,7 @@ func (g *Guard) Begin(slots [2]*device.Batch, b *device.Batch, pass *device.Pass
 	return true
 }
 
-func (g *Guard) checkBegin(slots [2]*device.Batch, b *device.Batch, pass *device.Pass) error {
-	if b == nil || b != slots[b.Slot()] {
-		return errors.New("the batch is not from this net's Stage")
-	}
+func (g *Guard) checkBegin(b *device.Batch, pass *device.Pass) error {
 	if err := g.prog.CheckPass(b, pass); err != nil {
 		return err
 	}

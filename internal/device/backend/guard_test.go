@@ -61,8 +61,7 @@ func begun(t *testing.T, p device.Program) *Guard {
 	t.Helper()
 	g := NewGuard("dev", p)
 	g.Allocated()
-	b := device.NewBatch(1, 2, p.Input, make([]uint8, 6))
-	if !g.Begin([2]*device.Batch{nil, b}, b, &device.Pass{Rows: 2}) {
+	if !g.Begin(device.NewBatch(2, make([]uint8, 6)), &device.Pass{Rows: 2}) {
 		t.Fatal(g.Err())
 	}
 	return g
@@ -87,8 +86,8 @@ func TestGuard(t *testing.T) {
 	if g.Op(0, false) || g.Update() || g.Value("fetch", 1) {
 		t.Error("after a failure calls may go on")
 	}
-	if !g.Ready("stage") || !g.Owes(0, false) || !g.Owes(0, true) || g.Owes(3, false) || g.Owes(-1, false) {
-		t.Error("after a failure there are slots, and peers to be told by the ops that there are")
+	if !g.Ready("await") || !g.Owes(0, false) || !g.Owes(0, true) || g.Owes(3, false) || g.Owes(-1, false) {
+		t.Error("after a failure batches can be awaited, and there are peers to be told by the ops that there are")
 	}
 	if err := g.Forget(); err == nil || g.Err() != nil || !g.Op(0, false) {
 		t.Errorf("forgotten is %v, left is %v", err, g.Err())

@@ -133,8 +133,8 @@ func testNonFinite(t *testing.T, open opener) {
 // beginLabelled begins a pass of device 0 with labels everywhere, without the oracle.
 func (r *rig) beginLabelled(pass device.Pass) {
 	r.pass = pass
-	b := r.nets[0].Stage()
-	r.fill(b, r.progs[0])
+	b := r.batch()
+	r.fill(b)
 	labelled(r, b)
 	r.nets[0].Begin(b, pass)
 }

@@ -59,7 +59,7 @@ func (c goldenCase) run(t *testing.T, f *golden.File, dev device.Device) {
 	defer func() { must(t, net.Close()); must(t, params.Close()) }()
 	c.storeParams(t, f, params)
 
-	batch := net.Stage()
+	batch := newBatch(&b.Program)
 	copy(batch.Labels, c.Labels)
 	net.Begin(batch, c.pass(t, len(b.specs)))
 	net.Forward(0)

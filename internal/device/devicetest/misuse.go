@@ -203,26 +203,31 @@ type misuse struct {
 // testCalls: calls that the contract forbids fail at the next wait.
 func testCalls(t *testing.T, open opener) {
 	rates := make([]float32, 4)
-	begin := func(n device.Net) {
-		n.Begin(n.Stage(), device.Pass{Rows: 2, Divisor: 2, LR: rates, Decay: rates})
+	begin := func(n device.Net, b *builder) {
+		n.Begin(newBatch(&b.Program), device.Pass{Rows: 2, Divisor: 2, LR: rates, Decay: rates})
 	}
 	for _, c := range []misuse{
-		{"rows beyond the program's", func(n device.Net, _ *builder) {
-			n.Begin(n.Stage(), device.Pass{Rows: 3, Divisor: 3, LR: rates, Decay: rates})
+		{"rows beyond the program's", func(n device.Net, b *builder) {
+			n.Begin(newBatch(&b.Program), device.Pass{Rows: 3, Divisor: 3, LR: rates, Decay: rates})
 		}},
-		{"no rows", func(n device.Net, _ *builder) {
-			n.Begin(n.Stage(), device.Pass{Divisor: 3, LR: rates, Decay: rates})
+		{"no rows", func(n device.Net, b *builder) {
+			n.Begin(newBatch(&b.Program), device.Pass{Divisor: 3, LR: rates, Decay: rates})
 		}},
 		{"no batch", func(n device.Net, _ *builder) {
 			n.Begin(nil, device.Pass{Rows: 2, Divisor: 2, LR: rates, Decay: rates})
 		}},
-		{"a batch of another net", func(n device.Net, b *builder) {
-			in := b.Input
-			foreign := device.NewBatch(0, 2, in, make([]uint8, 2*in.Height*in.Width*in.Channels))
-			n.Begin(foreign, device.Pass{Rows: 2, Divisor: 2, LR: rates, Decay: rates})
+		{"a batch of smaller pictures", func(n device.Net, b *builder) {
+			batch := newBatch(&b.Program)
+			batch.Pixels = batch.Pixels[1:]
+			n.Begin(batch, device.Pass{Rows: 2, Divisor: 2, LR: rates, Decay: rates})
 		}},
-		{"a label beyond the classes", func(n device.Net, _ *builder) {
-			batch := n.Stage()
+		{"a batch of fewer rows", func(n device.Net, b *builder) {
+			batch := newBatch(&b.Program)
+			batch.Flip = batch.Flip[:1]
+			n.Begin(batch, device.Pass{Rows: 2, Divisor: 2, LR: rates, Decay: rates})
+		}},
+		{"a label beyond the classes", func(n device.Net, b *builder) {
+			batch := newBatch(&b.Program)
 			batch.Labels[1] = 6
 			n.Begin(batch, device.Pass{Rows: 2, Divisor: 2, LR: rates, Decay: rates})
 		}},
@@ -231,37 +236,37 @@ func testCalls(t *testing.T, open opener) {
 		{"update before Begin", func(n device.Net, _ *builder) { n.Update() }},
 		{"fetch before Begin", func(n device.Net, b *builder) { n.Fetch(b.Input.Value, false, nil) }},
 		{"store before Begin", func(n device.Net, b *builder) { n.Store(b.Input.Value, false, nil) }},
-		{"forward of op -1", func(n device.Net, _ *builder) { begin(n); n.Forward(-1) }},
-		{"forward of an op too many", func(n device.Net, b *builder) { begin(n); n.Forward(len(b.Ops)) }},
-		{"backward of an op too many", func(n device.Net, b *builder) { begin(n); n.Backward(len(b.Ops)) }},
-		{"fetch of value -1", func(n device.Net, _ *builder) { begin(n); n.Fetch(device.None, false, nil) }},
+		{"forward of op -1", func(n device.Net, b *builder) { begin(n, b); n.Forward(-1) }},
+		{"forward of an op too many", func(n device.Net, b *builder) { begin(n, b); n.Forward(len(b.Ops)) }},
+		{"backward of an op too many", func(n device.Net, b *builder) { begin(n, b); n.Backward(len(b.Ops)) }},
+		{"fetch of value -1", func(n device.Net, b *builder) { begin(n, b); n.Fetch(device.None, false, nil) }},
 		{"store of a value too many", func(n device.Net, b *builder) {
-			begin(n)
+			begin(n, b)
 			n.Store(device.Value(len(b.Values)), false, nil)
 		}},
 		{"fetch of too few numbers", func(n device.Net, b *builder) {
-			begin(n)
+			begin(n, b)
 			n.Fetch(b.Input.Value, false, make([]float32, 3))
 		}},
 		{"fetch of too many numbers", func(n device.Net, b *builder) {
-			begin(n)
+			begin(n, b)
 			n.Fetch(b.Input.Value, false, make([]float32, 2*b.shape(b.Input.Value).Len()+1))
 		}},
 		{"store of a value not kept", func(n device.Net, b *builder) {
-			begin(n)
+			begin(n, b)
 			v := b.Ops[0].Base().Out
 			n.Store(v, false, make([]float32, 2*b.shape(v).Len()))
 		}},
 		{"gradient of a picture without InputGrad", func(n device.Net, b *builder) {
-			begin(n)
+			begin(n, b)
 			n.Fetch(b.Input.Value, true, make([]float32, 2*b.shape(b.Input.Value).Len()))
 		}},
 	} {
 		t.Run(c.name, func(t *testing.T) { testCall(t, open, true, c) })
 	}
 	for _, c := range []misuse{
-		{"backward without gradients", func(n device.Net, b *builder) { begin(n); n.Backward(len(b.Ops) - 1) }},
-		{"update of a program that does not train", func(n device.Net, _ *builder) { begin(n); n.Update() }},
+		{"backward without gradients", func(n device.Net, b *builder) { begin(n, b); n.Backward(len(b.Ops) - 1) }},
+		{"update of a program that does not train", func(n device.Net, b *builder) { begin(n, b); n.Update() }},
 	} {
 		t.Run(c.name, func(t *testing.T) { testCall(t, open, false, c) })
 	}
@@ -307,10 +312,10 @@ var lateCalls = []misuse{
 	{"forward", func(n device.Net, _ *builder) { n.Forward(0) }},
 	{"backward", func(n device.Net, b *builder) { n.Backward(len(b.Ops) - 1) }},
 	{"update", func(n device.Net, _ *builder) { n.Update() }},
-	{"stage", func(n device.Net, _ *builder) { _ = n.Stage() }},
+	{"await", func(n device.Net, b *builder) { n.Await(newBatch(&b.Program)) }},
 	{"begin", func(n device.Net, b *builder) {
 		rates := make([]float32, len(b.specs))
-		n.Begin(n.Stage(), device.Pass{Rows: 2, Divisor: 2, LR: rates, Decay: rates})
+		n.Begin(newBatch(&b.Program), device.Pass{Rows: 2, Divisor: 2, LR: rates, Decay: rates})
 	}},
 	{"fetch", func(n device.Net, b *builder) {
 		_ = n.Fetch(b.Input.Value, false, make([]float32, 2*b.shape(b.Input.Value).Len())).Wait()

@@ -29,7 +29,9 @@ type rig struct {
 	oracle *oracle
 	pass   device.Pass
 	labels labels
-	wild   bool // fill rows out of use with what would be seen in any sum
+	slots  [2]*device.Batch // that all devices begin with, by turns
+	filled int              // calls of batch
+	wild   bool             // fill rows out of use with what would be seen in any sum
 }
 
 // play runs script twice: first with oracles alone, under one seed after the other until no ReLU or maximum is closer
@@ -238,16 +240,17 @@ func (r *rig) defaultPass(step, rows int) device.Pass {
 func (r *rig) begin(pass device.Pass) {
 	r.t.Helper()
 	r.pass = pass
-	r.labels = nil
-	for d, p := range r.progs {
-		b := device.NewBatch(0, p.Rows, p.Input, make([]uint8, p.Rows*p.Input.Height*p.Input.Width*p.Input.Channels))
-		if r.nets != nil {
-			b = r.nets[d].Stage()
-		}
-		r.fill(b, p)
-		if r.labels == nil {
-			r.labels = append(r.labels, b.Labels...)
-		}
+	b := r.batch()
+	r.fill(b)
+	r.beginWith(b, pass)
+}
+
+// beginWith starts a pass over one batch on all devices.
+func (r *rig) beginWith(b *device.Batch, pass device.Pass) {
+	r.t.Helper()
+	r.pass = pass
+	r.labels = append(labels(nil), b.Labels...)
+	for d := range r.progs {
 		own := pass
 		own.LR, own.Decay = pass.LR[:len(r.specs[d])], pass.Decay[:len(r.specs[d])]
 		r.oracle.begin(d, b, pass)
@@ -257,8 +260,31 @@ func (r *rig) begin(pass device.Pass) {
 	}
 }
 
-// fill draws alike on every device; rows out of use get what rows in use would, or with wild pictures far too bright.
-func (r *rig) fill(b *device.Batch, p *device.Program) {
+// newBatch makes a batch for a program.
+func newBatch(p *device.Program) *device.Batch {
+	return device.NewBatch(p.Rows, make([]uint8, p.Rows*p.Input.PictureBytes()))
+}
+
+// batch returns one of two batches by turns, as soon as every device has read what was in it.
+func (r *rig) batch() *device.Batch {
+	b := &r.slots[r.filled%2]
+	r.filled++
+	if *b == nil {
+		*b = newBatch(r.progs[0])
+	}
+	r.await(*b)
+	return *b
+}
+
+func (r *rig) await(b *device.Batch) {
+	for _, n := range r.nets {
+		n.Await(b)
+	}
+}
+
+// fill draws a batch for the pass; rows out of use get what rows in use would, or with wild pictures far too bright.
+func (r *rig) fill(b *device.Batch) {
+	p := r.progs[0]
 	src := r.source("batch", int(r.pass.Step))
 	s, classes := p.Values[p.Input.Value].Shape, r.classes()
 	for i := range b.Pixels {

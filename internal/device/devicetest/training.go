@@ -17,7 +17,12 @@ func testTraining(t *testing.T, open opener) {
 	t.Run("inference beside training", func(t *testing.T) { testBeside(t, open) })
 	t.Run("inference alone", func(t *testing.T) { testInferenceAlone(t, open) })
 	t.Run("gradient of the picture", func(t *testing.T) { testSaliency(t, open) })
-	t.Run("next batch staged ahead", func(t *testing.T) { testStagedAhead(t, open) })
+	t.Run("batches written anew", func(t *testing.T) {
+		testAwaited(t, open, func() []*builder { return trainee(4, true) })
+	})
+	t.Run("batches written anew on two devices", func(t *testing.T) { testAwaited(t, open, trainingPair) })
+	t.Run("many batches under way", func(t *testing.T) { testManyBatches(t, open) })
+	t.Run("batch in pinned memory", func(t *testing.T) { testPinned(t, open) })
 	t.Run("loss seen while training goes on", func(t *testing.T) { testQueue(t, open) })
 	t.Run("parameters in and out", func(t *testing.T) { testParams(t, open) })
 }
@@ -213,31 +218,84 @@ func testSaliency(t *testing.T, open opener) {
 	})
 }
 
-// testStagedAhead: what Begin was given may be overwritten at once: both slots, as soon as Stage gives them, and the
-// rates of the pass.
-func testStagedAhead(t *testing.T, open opener) {
-	play(t, open, func() []*builder { return trainee(4, true) }, func(r *rig) {
+// testAwaited: what Begin was given may be overwritten early: the batch as soon as every device was awaited, and the
+// rates of the pass at once. All devices begin with one batch.
+func testAwaited(t *testing.T, open opener, build func() []*builder) {
+	play(t, open, build, func(r *rig) {
 		for s := range 3 {
-			pass := r.defaultPass(s, 4)
+			pass := r.defaultPass(s, r.progs[0].Rows)
 			r.begin(pass)
 			if r.nets != nil {
-				for range 2 { // then the next Begin has the other slot
-					scribble(r.nets[0].Stage())
+				for range 2 { // the other one too, which was read long ago
+					scribble(r.batch())
 				}
 			}
 			rates := slices.Clone(pass.LR)
 			clear(pass.LR)
 			r.forward()
 			r.backward()
-			if r.nets != nil {
-				r.nets[0].Update()
+			for _, n := range r.nets {
+				n.Update()
 			}
 			r.sync()
 			copy(pass.LR, rates) // the oracle reads them where they are
-			r.oracle.update(0)
+			for d := range r.progs {
+				r.oracle.update(d)
+			}
 			r.compareValues(false)
 			r.compareTrained()
 		}
+	})
+}
+
+// testManyBatches: any number of batches may be under way, one of them several times, and be awaited in any order.
+func testManyBatches(t *testing.T, open opener) {
+	play(t, open, func() []*builder { return trainee(4, true) }, func(r *rig) {
+		batches := make([]*device.Batch, 5)
+		for s := range batches {
+			batches[s] = newBatch(r.progs[0])
+			r.pass = r.defaultPass(s, 4)
+			r.fill(batches[s])
+		}
+		for i, s := range []int{0, 1, 2, 2, 3, 4, 1} {
+			r.beginWith(batches[s], r.defaultPass(i, 4))
+			r.forward()
+			r.backward()
+			r.update()
+		}
+		for _, b := range append(batches, newBatch(r.progs[0])) { // the last was never begun with
+			r.await(b)
+			scribble(b)
+		}
+		r.compareValues(false)
+		r.compareTrained()
+	})
+}
+
+// testPinned: where a device offers memory, both devices read a batch there as any other.
+func testPinned(t *testing.T, open opener) {
+	play(t, open, trainingPair, func(r *rig) {
+		b := newBatch(r.progs[0])
+		if r.nets != nil {
+			p, ok := r.devs[0].(device.Pinner)
+			if !ok {
+				return
+			}
+			memory, free, err := p.Pin(int64(len(b.Pixels)))
+			r.must(err)
+			defer func() { r.must(free()) }()
+			if len(memory) != len(b.Pixels) {
+				t.Fatalf("%d bytes of %d", len(memory), len(b.Pixels))
+			}
+			b.Pixels = memory
+		}
+		r.pass = r.defaultPass(0, r.progs[0].Rows)
+		r.fill(b)
+		r.beginWith(b, r.pass)
+		r.await(b)
+		scribble(b)
+		r.forward()
+		r.compareValues(false)
 	})
 }
 
