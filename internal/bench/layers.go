@@ -24,8 +24,8 @@ type LayerTime struct {
 	Backward *Roof `json:"roof_backward,omitempty"`
 }
 
-// span is a run of the plan's steps that are one layer's, on whatever devices: they run side by side.
-type span struct {
+// timedOp is a run of the plan's steps that are one layer's, on whatever devices: they run side by side.
+type timedOp struct {
 	name, kind        string
 	from, to          int
 	macs              int64 // forward, a picture
@@ -35,14 +35,14 @@ type span struct {
 }
 
 // flop is the operations of a forward pass over so many pictures.
-func (s *span) flop(rows int) float64 { return 2 * float64(s.macs) * float64(rows) }
+func (s *timedOp) flop(rows int) float64 { return 2 * float64(s.macs) * float64(rows) }
 
 // layerClock measures a net layer by layer.
 type layerClock struct {
 	net                   *model.Net
 	arch                  *model.Arch
 	devices, rows, size   int // bytes of a number
-	spans                 []*span
+	spans                 []*timedOp
 	upload, update, whole []float64 // seconds, by step
 }
 
@@ -63,7 +63,7 @@ func newLayerClock(net *model.Net, arch *model.Arch) *layerClock {
 			c.spans[n-1].crosses(c, i)
 			continue
 		}
-		s := &span{name: name, kind: kind, from: i, to: i + 1}
+		s := &timedOp{name: name, kind: kind, from: i, to: i + 1}
 		if !exchange {
 			at := plan.Order[i]
 			fc, ok := plan.Programs[at.Device].Ops[at.Op].(*device.FC)
@@ -77,7 +77,7 @@ func newLayerClock(net *model.Net, arch *model.Arch) *layerClock {
 
 // describe looks up the layer, which may have int8 weights. The first with weights has no gradient of its data: that is
 // the picture.
-func (s *span) describe(c *layerClock, int8 bool) {
+func (s *timedOp) describe(c *layerClock, int8 bool) {
 	first := true
 	for i := range c.arch.Layers {
 		l := &c.arch.Layers[i]
@@ -94,7 +94,7 @@ func (s *span) describe(c *layerClock, int8 bool) {
 }
 
 // crosses adds what step i of the plan's order sends, if it does: read and written once, and its gradient.
-func (s *span) crosses(c *layerClock, i int) {
+func (s *timedOp) crosses(c *layerClock, i int) {
 	plan := c.net.Plan()
 	at := plan.Order[i]
 	if send, ok := plan.Programs[at.Device].Ops[at.Op].(*device.Send); ok {
@@ -169,13 +169,13 @@ func (c *layerClock) back(keep bool) error {
 	return c.timed(&c.update, keep, c.net.Update)
 }
 
-func (c *layerClock) forward(p *span) {
+func (c *layerClock) forward(p *timedOp) {
 	for i := p.from; i < p.to; i++ {
 		c.net.ForwardStep(i)
 	}
 }
 
-func (c *layerClock) backward(p *span) {
+func (c *layerClock) backward(p *timedOp) {
 	for i := p.to - 1; i >= p.from; i-- {
 		c.net.BackwardStep(i)
 	}

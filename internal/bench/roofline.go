@@ -197,7 +197,7 @@ func (c *layerClock) joinIdle() {
 }
 
 // idle tells that no device has anything to do.
-func (c *layerClock) idle(s *span, backward bool) bool {
+func (c *layerClock) idle(s *timedOp, backward bool) bool {
 	for i := s.from; i < s.to; i++ {
 		if !c.net.Idle(i, backward) {
 			return false

@@ -142,12 +142,12 @@ func (c *Checkpoint) compare(file []safetensors.Tensor, net []Slot, prefix strin
 // different net: tensor i is of the last layer, and only its first dimension is another.
 func differInClasses(file []safetensors.Tensor, i int, s Slot) bool {
 	t, last := file[i], file[len(file)-1]
-	return layer(t.Name) == layer(last.Name) && len(t.Shape) > 0 && len(s.Shape) > 0 &&
+	return layerOf(t.Name) == layerOf(last.Name) && len(t.Shape) > 0 && len(s.Shape) > 0 &&
 		slices.Equal(t.Shape[1:], s.Shape[1:])
 }
 
-// layer is "fc8" of "fc8.weight".
-func layer(param string) string {
+// layerOf is "fc8" of "fc8.weight".
+func layerOf(param string) string {
 	name, _, _ := strings.Cut(param, ".")
 	return name
 }

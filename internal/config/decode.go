@@ -40,7 +40,7 @@ func (d *decoder) locate(err *Error) {
 	err.at(d.source)
 }
 
-func (d *decoder) place(n ast.Node) Error {
+func (d *decoder) position(n ast.Node) Error {
 	p := d.source
 	if p.Override {
 		return p // it has no lines
@@ -52,7 +52,7 @@ func (d *decoder) place(n ast.Node) Error {
 }
 
 func (d *decoder) fail(n ast.Node, err *Error) error {
-	err.at(d.place(n))
+	err.at(d.position(n))
 	return err
 }
 
@@ -144,7 +144,7 @@ func (d *decoder) mapping(n ast.Node, v reflect.Value, path string, valid []stri
 		if !slices.Contains(valid, name) {
 			return d.fail(pair.Key, unknown(joinKey(path, brief(name, 40)), valid))
 		}
-		d.at[key] = d.place(pair.Key)
+		d.at[key] = d.position(pair.Key)
 		f, _ := fieldOf(v, name)
 		if err := d.value(pair.Value, f, key); err != nil {
 			return err
@@ -191,7 +191,7 @@ func (d *decoder) layer(n ast.Node, l *Layer, i int) error {
 	}
 	*l = layerDefaults(kind)
 	path := "model." + name
-	d.at[path] = d.place(n)
+	d.at[path] = d.position(n)
 	if err := d.mapping(n, reflect.ValueOf(l).Elem(), path,
 		append([]string{"name", "kind"}, layerKeys[kind]...)); err != nil {
 		return err

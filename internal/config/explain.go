@@ -63,13 +63,13 @@ func (d *decoder) explain(v reflect.Value, path string, valid []string, to *[]En
 		}
 		at := d.at[key]
 		*to = append(*to, Entry{
-			Key: key, Value: plain(f), Source: at.Source, Override: at.Override, Line: at.Line,
+			Key: key, Value: valueOf(f), Source: at.Source, Override: at.Override, Line: at.Line,
 		})
 	}
 }
 
-// plain is a field's value: no pointers (nil where there is none), lists never nil.
-func plain(f reflect.Value) any {
+// valueOf is a field's value: no pointers (nil where there is none), lists never nil.
+func valueOf(f reflect.Value) any {
 	switch {
 	case f.Kind() == reflect.Pointer && f.IsNil():
 		return nil

@@ -36,7 +36,7 @@ func (c *checker) notNegative(key string, v float64) {
 	c.need(v >= 0, key, "is %g, must not be negative", v)
 }
 
-func (c *checker) share(key string, v float64) {
+func (c *checker) fraction(key string, v float64) {
 	c.need(v >= 0 && v < 1, key, "is %g, must be at least 0 and below 1", v)
 }
 
@@ -50,7 +50,7 @@ func validate(cfg *Config) *Error {
 	c.model(&cfg.Model)
 	c.train(&cfg.Train)
 	d := &cfg.Data
-	c.share("data.val_share", d.ValShare)
+	c.fraction("data.val_share", d.ValShare)
 	c.need(d.Resize == 0 || d.Resize >= cfg.Model.Input.Size, "data.resize",
 		"is %d, must be 0 (keep the size) or at least model.input.size, %d", d.Resize, cfg.Model.Input.Size)
 	word(&c, "data.mean", d.Mean, MeanImage, MeanChannel)
@@ -112,7 +112,7 @@ func (c *checker) layer(l *Layer, key string, m *Model, last bool) {
 		c.window(l, key)
 		c.need(2*l.Pad <= l.Size, key+".pad", "is %d, must be at most half of the size, %d", l.Pad, l.Size)
 	case Dropout:
-		c.share(key+".rate", l.Rate)
+		c.fraction(key+".rate", l.Rate)
 	case Activation:
 		act := l.Act
 		if act == "" {
@@ -153,7 +153,7 @@ func (c *checker) train(t *Train) {
 	c.atLeast("train.epochs", t.Epochs, 1)
 	c.within("train.batch", t.Batch, 1, 1<<16)
 	c.need(t.LR > 0, "train.lr", "is %g, must be above 0", t.LR)
-	c.share("train.momentum", t.Momentum)
+	c.fraction("train.momentum", t.Momentum)
 	c.notNegative("train.weight_decay", t.WeightDecay)
 	c.notNegative("train.bias_lr", t.BiasLR)
 	c.notNegative("train.bias_decay", t.BiasDecay)

@@ -90,7 +90,7 @@ func openAll(devices int, o options) ([]device.Device, error) {
 	for i := range devices {
 		name, own := "cpu", cores
 		if devices > 1 {
-			name, own = fmt.Sprintf("cpu:%d", i), share(cores, i, devices)
+			name, own = fmt.Sprintf("cpu:%d", i), shareCores(cores, i, devices)
 		}
 		d, err := open(name, own, devices > 1, o)
 		if err != nil {
@@ -131,8 +131,8 @@ func usableCores() ([]int, error) {
 	return cores[:max(1, min(len(cores), int(C.cpu_max_threads()), runtime.GOMAXPROCS(0)))], nil
 }
 
-// share is part i of n of the cores; with fewer cores than devices, one core that others use as well.
-func share(cores []int, i, n int) []int {
+// shareCores is part i of n of the cores; with fewer cores than devices, one core that others use as well.
+func shareCores(cores []int, i, n int) []int {
 	if len(cores) < n {
 		return cores[i%len(cores) : i%len(cores)+1]
 	}

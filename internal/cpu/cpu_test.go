@@ -415,11 +415,11 @@ func TestRefuses(t *testing.T) {
 // Devices share the cores without overlap; each worker, and so its team, stays on its own.
 func TestShare(t *testing.T) {
 	cores := []int{0, 1, 4, 5, 6}
-	if a, b := share(cores, 0, 2), share(cores, 1, 2); !slices.Equal(a, []int{0, 1}) ||
+	if a, b := shareCores(cores, 0, 2), shareCores(cores, 1, 2); !slices.Equal(a, []int{0, 1}) ||
 		!slices.Equal(b, []int{4, 5, 6}) {
 		t.Errorf("two devices have cores %v and %v", a, b)
 	}
-	if a, b := share([]int{3}, 0, 2), share([]int{3}, 1, 2); !slices.Equal(a, b) || !slices.Equal(a, []int{3}) {
+	if a, b := shareCores([]int{3}, 0, 2), shareCores([]int{3}, 1, 2); !slices.Equal(a, b) || !slices.Equal(a, []int{3}) {
 		t.Errorf("two devices on one core have %v and %v", a, b)
 	}
 }

@@ -135,10 +135,10 @@ func (info *SourceInfo) summarise(src *Source, files []examined) {
 		info.Colors[f.file.Color]++
 		widths, heights = append(widths, f.file.Width), append(heights, f.file.Height)
 	}
-	info.Width, info.Height = spread(widths), spread(heights)
+	info.Width, info.Height = rangeOf(widths), rangeOf(heights)
 }
 
-func spread(x []int) Range {
+func rangeOf(x []int) Range {
 	if len(x) == 0 {
 		return Range{}
 	}

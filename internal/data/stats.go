@@ -14,9 +14,9 @@ import (
 	"alexnet/internal/recipe"
 )
 
-// tally is one worker's share of the sums. They are whole numbers, so that neither the number of workers nor their
+// sums is one worker's share of the sums. They are whole numbers, so that neither the number of workers nor their
 // order can change the result by a bit.
-type tally struct {
+type sums struct {
 	pictures int
 	image    []uint64     // (H, W, C): at most 255 a picture
 	product  [3][3]uint64 // over all pixels: at most 255^2 each, so 2.8e14 pixels fit
@@ -41,7 +41,7 @@ func Measure(
 	if err != nil {
 		return by, err
 	}
-	total := &tally{image: make([]uint64, v.size())}
+	total := &sums{image: make([]uint64, v.size())}
 	var (
 		mu   sync.Mutex // guards total and onBad
 		next atomic.Int64
@@ -49,7 +49,7 @@ func Measure(
 	)
 	for range min(workerCount(workers), set.Len()) {
 		wg.Go(func() {
-			own := &tally{image: make([]uint64, v.size())}
+			own := &sums{image: make([]uint64, v.size())}
 			own.sum(ctx, v, &next, func(i int, b *BadPicture) {
 				mu.Lock()
 				defer mu.Unlock()
@@ -80,7 +80,7 @@ func workerCount(n int) int {
 }
 
 // sum adds up pictures, taking the next free one, until none is left.
-func (t *tally) sum(ctx context.Context, v *view, next *atomic.Int64, bad func(int, *BadPicture)) {
+func (t *sums) sum(ctx context.Context, v *view, next *atomic.Int64, bad func(int, *BadPicture)) {
 	r := newReader()
 	defer r.close()
 	pixels := make([]uint8, v.size())
@@ -102,7 +102,7 @@ func (t *tally) sum(ctx context.Context, v *view, next *atomic.Int64, bad func(i
 }
 
 // add takes one picture (H, W, C).
-func (t *tally) add(pixels []uint8, channels int) {
+func (t *sums) add(pixels []uint8, channels int) {
 	t.pictures++
 	image := t.image[:len(pixels)]
 	for i, p := range pixels {
@@ -123,7 +123,7 @@ func (t *tally) add(pixels []uint8, channels int) {
 	}
 }
 
-func (t *tally) merge(o *tally) {
+func (t *sums) merge(o *sums) {
 	t.pictures += o.pictures
 	for i, x := range o.image {
 		t.image[i] += x
@@ -136,7 +136,7 @@ func (t *tally) merge(o *tally) {
 }
 
 // complete writes the mean and the colours.
-func (t *tally) complete(r *recipe.Recipe) error {
+func (t *sums) complete(r *recipe.Recipe) error {
 	channels, area := r.Channels, r.Height*r.Width
 	image := make([]float32, channels*area)
 	color := make([]float32, channels)

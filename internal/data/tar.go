@@ -18,11 +18,11 @@ import (
 // tarStore reads pictures inside a tar by their offsets. It is never unpacked.
 type tarStore struct {
 	f     files.File
-	spans []span // by number
+	spans []extent // by number
 }
 
-// span is where in a tar a file's contents lie.
-type span struct{ off, size int64 }
+// extent is where in a tar a file's contents lie.
+type extent struct{ off, size int64 }
 
 // Read fails for the tar's sake, a file that is too long excepted: what was there when the tar was opened must be there
 // still.
@@ -55,7 +55,7 @@ func listTar(ctx context.Context, fsys files.Reader, name string) (*listing, err
 		}
 		return nil, tarError(name, err)
 	}
-	store := &tarStore{f: f, spans: make([]span, len(index.files))}
+	store := &tarStore{f: f, spans: make([]extent, len(index.files))}
 	l := &listing{kind: Tar, files: make([]Record, len(index.files)), dirs: index.dirs, store: store}
 	for i, m := range index.files {
 		l.files[i], store.spans[i] = Record{Name: m.name, Number: int32(i)}, m.span
@@ -96,7 +96,7 @@ type tarIndex struct {
 // member is a file that may be a picture.
 type member struct {
 	name string
-	span span
+	span extent
 }
 
 func (x *tarIndex) read(ctx context.Context, f files.File) error {
@@ -192,7 +192,7 @@ func (x *tarIndex) add(h *tar.Header, name string, off int64) {
 		}
 	case tar.TypeReg:
 		if !noPicture(name) {
-			x.files = append(x.files, member{name, span{off, h.Size}})
+			x.files = append(x.files, member{name, extent{off, h.Size}})
 		}
 	case tar.TypeLink:
 		if !noPicture(name) {
@@ -206,7 +206,7 @@ func (x *tarIndex) resolve() {
 	if len(x.links) == 0 {
 		return
 	}
-	at := make(map[string]span, len(x.files))
+	at := make(map[string]extent, len(x.files))
 	for _, m := range x.files {
 		at[m.name] = m.span
 	}

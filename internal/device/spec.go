@@ -237,20 +237,20 @@ func (o *Op) single() error {
 	return nil
 }
 
-func (o *Op) same(p *Program) error {
+func (o *Op) sameShape(p *Program) error {
 	if err := o.single(); err != nil {
 		return err
 	}
 	return p.want(o.Out, p.Values[o.In[0]].Shape)
 }
 
-func (o *Activate) check(p *Program) error { return o.same(p) }
+func (o *Activate) check(p *Program) error { return o.sameShape(p) }
 
 func (o *LRN) check(p *Program) error {
 	if o.Size < 1 || o.Size%2 == 0 || o.Groups < 1 {
 		return fmt.Errorf("normalisation over %d channels in %d groups", o.Size, o.Groups)
 	}
-	if err := o.same(p); err != nil {
+	if err := o.sameShape(p); err != nil {
 		return err
 	}
 	if c := p.Values[o.Out].Shape.C; c%o.Groups != 0 {
@@ -277,11 +277,11 @@ func (o *Dropout) check(p *Program) error {
 	if !(o.Rate >= 0 && o.Rate < 1) { // refuses NaN too
 		return fmt.Errorf("dropout rate %g", o.Rate)
 	}
-	return o.same(p)
+	return o.sameShape(p)
 }
 
 func (o *SoftmaxLoss) check(p *Program) error {
-	if err := o.same(p); err != nil {
+	if err := o.sameShape(p); err != nil {
 		return err
 	}
 	if s := p.Values[o.Out].Shape; s.H != 1 || s.W != 1 {

@@ -21,8 +21,8 @@ type step interface{ run(n *Net) error }
 // binder is a step that needs the places of buffers, which Alloc settles.
 type binder interface{ bind(d *Device) }
 
-// place is device memory whose address Alloc settles: a buffer, or a part of one.
-type place interface{ ptr() cu.DevicePtr }
+// pointer is device memory whose address Alloc settles: a buffer, or a part of one.
+type pointer interface{ ptr() cu.DevicePtr }
 
 // kernel is a launch. Arguments may be places; nil is none.
 type kernel struct {
@@ -36,7 +36,7 @@ func (k *kernel) bind(d *Device) {
 	args := make([]any, len(k.args))
 	for i, a := range k.args {
 		switch a := a.(type) {
-		case place:
+		case pointer:
 			args[i] = a.ptr()
 		case nil:
 			args[i] = 0

@@ -28,7 +28,7 @@ type convPart struct {
 	h, w     int                 // of the map that it reads: the input's, with a margin where the output is rounded up
 	at       int                 // the first number of its part of the weight
 	len      int                 // of that part
-	widened  place               // the input with the margin, where it does not lie so
+	widened  pointer             // the input with the margin, where it does not lie so
 	algos    [3][]cuda.Algorithm // by direction; the first is in use, the others are for where it fails
 	keys     [3]string           // what they are remembered by
 	settings cuda.Convolution
@@ -110,12 +110,12 @@ func (c *compiler) math() cuda.Math {
 }
 
 // weight is the part of the weight that belongs to an input.
-func (o *conv) weight(c *compiler, p *convPart) place {
+func (o *conv) weight(c *compiler, p *convPart) pointer {
 	return part{c.weight(o.w), p.x.typ.Size() * int64(p.at)}
 }
 
 // input is what a part reads: its input, copied into a map with a margin of zeros where that is wanted and not there.
-func (o *conv) input(c *compiler, p *convPart) place {
+func (o *conv) input(c *compiler, p *convPart) pointer {
 	x := c.read(p.x)
 	if p.h == p.x.height && p.w == p.x.width {
 		return x
@@ -128,7 +128,7 @@ func (o *conv) input(c *compiler, p *convPart) place {
 }
 
 // copyMap copies maps of a value between rows of one size and of another.
-func (c *compiler) copyMap(src place, v *value, h, w int, dst place, th, tw int, t cuda.Type) {
+func (c *compiler) copyMap(src pointer, v *value, h, w int, dst pointer, th, tw int, t cuda.Type) {
 	n, d := c.prog.Rows, v.depth
 	mh, mw := min(h, th), min(w, tw)
 	name := "copy" + suffix(t)
@@ -180,11 +180,11 @@ func (o *conv) weightGradient(c *compiler, p *convPart, i int, dz *buffer) error
 	if err := o.choose(c, p, cuda.Filter, i); err != nil {
 		return err
 	}
-	x := place(c.read(p.x))
+	x := pointer(c.read(p.x))
 	if p.widened != nil {
 		x = p.widened.(*buffer).use(c.time)
 	}
-	dw := place(part{o.w.gradient, 4 * int64(p.at)})
+	dw := pointer(part{o.w.gradient, 4 * int64(p.at)})
 	if !c.half {
 		c.emit(&convolve{p, cuda.Filter, x, dz, dw, c.workspace, false})
 		return nil
@@ -254,8 +254,8 @@ func (d *Device) budget() int64 { return min(d.info.Memory/16, 1<<30) }
 type convolve struct {
 	part *convPart
 	dir  cuda.Direction
-	a, b place
-	to   place
+	a, b pointer
+	to   pointer
 	work *buffer
 	add  bool // to what is there
 }

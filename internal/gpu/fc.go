@@ -22,7 +22,7 @@ func (o *fc) forward(c *compiler) error {
 		return err
 	}
 	y := c.write(o.out)
-	sums, sumType := place(y), o.out.typ
+	sums, sumType := pointer(y), o.out.typ
 	if o.out.typ == cuda.BFloat16 { // rounded once, after bias and activation
 		sums, sumType = c.buffer(device.PurposeWorkspace, 4*int64(c.elements(o.out))), cuda.Float32
 	}
@@ -114,7 +114,7 @@ func (o *fc) backward(c *compiler) error {
 
 // matrix is one in row-major order.
 type matrix struct {
-	data   place
+	data   pointer
 	typ    cuda.Type
 	stride int
 	trans  bool

@@ -141,7 +141,7 @@ func (v *value) unpack(raw []byte, typ cuda.Type, rows int, dst []float32) {
 	b := v.rows(rows)
 	if typ == cuda.BFloat16 {
 		x := unsafe.Slice((*uint16)(unsafe.Pointer(&raw[0])), len(raw)/2)
-		b.each(func(private, logical int) { dst[logical] = widen(x[private]) })
+		b.eachNumber(func(private, logical int) { dst[logical] = widen(x[private]) })
 		return
 	}
 	x := unsafe.Slice((*float32)(unsafe.Pointer(&raw[0])), len(raw)/4)
@@ -149,7 +149,7 @@ func (v *value) unpack(raw []byte, typ cuda.Type, rows int, dst []float32) {
 		copy(dst, x)
 		return
 	}
-	b.each(func(private, logical int) { dst[logical] = x[private] })
+	b.eachNumber(func(private, logical int) { dst[logical] = x[private] })
 }
 
 // pack is the way back.
@@ -157,11 +157,11 @@ func (v *value) pack(src []float32, typ cuda.Type, rows int, raw []byte) {
 	b := v.rows(rows)
 	if typ == cuda.BFloat16 {
 		x := unsafe.Slice((*uint16)(unsafe.Pointer(&raw[0])), len(raw)/2)
-		b.each(func(private, logical int) { x[private] = narrow(src[logical]) })
+		b.eachNumber(func(private, logical int) { x[private] = narrow(src[logical]) })
 		return
 	}
 	x := unsafe.Slice((*float32)(unsafe.Pointer(&raw[0])), len(raw)/4)
-	b.each(func(private, logical int) { x[private] = src[logical] })
+	b.eachNumber(func(private, logical int) { x[private] = src[logical] })
 }
 
 // flagReport is what a check found, in pinned memory as soon as the event has happened.

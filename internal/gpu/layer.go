@@ -11,12 +11,12 @@ import (
 )
 
 // activate appends y = act(x + bias) over a value, which may be done in place.
-func (c *compiler) activate(x place, xType cuda.Type, bias place, y *value, act device.Activation) {
+func (c *compiler) activate(x pointer, xType cuda.Type, bias pointer, y *value, act device.Activation) {
 	name := "activate" + suffix(xType)
 	if xType != y.typ {
 		name = "activate_f32_bf16"
 	}
-	if bias == nil && act == device.Linear && xType == y.typ && x == place(y.data) {
+	if bias == nil && act == device.Linear && xType == y.typ && x == pointer(y.data) {
 		return
 	}
 	c.launch(name, int64(c.elements(y)), x, bias, y.data, y.outer(c.prog.Rows), y.depth, y.inner(), int(act))
@@ -29,7 +29,7 @@ func (c *compiler) ahead(out *value, act device.Activation, bias *param) *buffer
 	if act != device.Linear && out.kept {
 		dz = c.buffer(device.PurposeBackward, dy.bytes)
 	}
-	var y place
+	var y pointer
 	if act != device.Linear {
 		y = c.read(out)
 	}

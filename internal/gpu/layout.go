@@ -17,8 +17,8 @@ type block struct {
 	privates, logicals [4]int
 }
 
-// each calls f for every number.
-func (b *block) each(f func(private, logical int)) {
+// eachNumber calls f for every number.
+func (b *block) eachNumber(f func(private, logical int)) {
 	for i := range b.dims[0] {
 		for j := range b.dims[1] {
 			for k := range b.dims[2] {

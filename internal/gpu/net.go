@@ -29,8 +29,8 @@ type Net struct {
 	lossOf   *value // the loss of each row
 
 	input  input
-	passed place // the pass, labels and rates of the parameters in device memory
-	labels place
+	passed pointer // the pass, labels and rates of the parameters in device memory
+	labels pointer
 	rates  part
 	flags  *buffer
 

@@ -77,7 +77,7 @@ func (p *Params) settle(q *param, want layoutOf) error {
 	return nil
 }
 
-func (p *Params) plan(purpose string, bytes int) *buffer {
+func (p *Params) reserve(purpose string, bytes int) *buffer {
 	b := &buffer{purpose: purpose, bytes: int64(bytes)}
 	p.pending = append(p.pending, b)
 	return b
@@ -86,7 +86,7 @@ func (p *Params) plan(purpose string, bytes int) *buffer {
 // halved asks for a bf16 copy of the weight.
 func (p *Params) halved(q *param) *buffer {
 	if q.half == nil {
-		q.half = p.plan(device.PurposePacked, 2*q.len)
+		q.half = p.reserve(device.PurposePacked, 2*q.len)
 	}
 	return q.half
 }
@@ -106,17 +106,17 @@ func (p *Params) planned(train bool) []*arena {
 // planParam plans the tensors of a parameter, once.
 func (p *Params) planParam(q *param, train bool) {
 	if q.weight == nil {
-		q.weight = p.plan(device.PurposeWeights, 4*q.len)
+		q.weight = p.reserve(device.PurposeWeights, 4*q.len)
 	}
 	if train && q.gradient == nil {
-		q.momentum = p.plan(device.PurposeMomentum, 4*q.len)
-		q.gradient = p.plan(device.PurposeGradients, 4*q.len)
+		q.momentum = p.reserve(device.PurposeMomentum, 4*q.len)
+		q.gradient = p.reserve(device.PurposeGradients, 4*q.len)
 	}
 }
 
 // train plans the table of a training net.
 func (p *Params) train() {
-	p.table = p.plan(device.PurposeWorkspace, kernels.TensorSize*len(p.params))
+	p.table = p.reserve(device.PurposeWorkspace, kernels.TensorSize*len(p.params))
 }
 
 // alloc takes what is not taken yet. Tables and copies follow.
@@ -203,7 +203,7 @@ func (p *Params) Fetch(id device.Param, part device.Part, dst []float32) error {
 			return err
 		}
 		for _, k := range q.blocks {
-			k.each(func(private, logical int) { dst[logical] = x[private] })
+			k.eachNumber(func(private, logical int) { dst[logical] = x[private] })
 		}
 		return nil
 	})
@@ -220,7 +220,7 @@ func (p *Params) Store(id device.Param, part device.Part, src []float32) error {
 		if q.blocks != nil {
 			x = make([]float32, q.len)
 			for _, k := range q.blocks {
-				k.each(func(private, logical int) { x[private] = src[logical] })
+				k.eachNumber(func(private, logical int) { x[private] = src[logical] })
 			}
 		}
 		if err := cuda.Write(b.ptr(), unsafe.Pointer(&x[0]), int64(4*len(x)), p.dev.main); err != nil ||

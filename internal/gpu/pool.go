@@ -25,7 +25,7 @@ func (o *pool) forward(c *compiler) error {
 	if o.spec.Window > kernels.MaxWindow {
 		return fmt.Errorf("max pooling with window %d is not available (at most %d)", o.spec.Window, kernels.MaxWindow)
 	}
-	var best place
+	var best pointer
 	if c.backward && o.in.wants {
 		o.best = c.buffer(device.PurposeWorkspace, 2*int64(c.elements(o.out)))
 		best = o.best

@@ -74,7 +74,7 @@ func (p *Predictor) Predict(ctx context.Context, images []string, top int) ([]Pr
 			return err
 		}
 		for r, i := range rows {
-			all[i].Predictions = p.net.most(dst[r*classes:][:classes], top)
+			all[i].Predictions = p.net.topClasses(dst[r*classes:][:classes], top)
 		}
 		return nil
 	}, func(i int, bad *data.BadPicture) { all[i].Err = bad })
@@ -122,8 +122,8 @@ func (n *inference) put(b *device.Batch, row int, pixels []uint8) {
 	b.Crop[row] = n.recipe.Centre()
 }
 
-// most gives the classes with the highest probabilities.
-func (n *inference) most(prob []float32, top int) []ClassProbability {
+// topClasses gives the classes with the highest probabilities.
+func (n *inference) topClasses(prob []float32, top int) []ClassProbability {
 	order := make([]int, len(prob))
 	for i := range order {
 		order[i] = i

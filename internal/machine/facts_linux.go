@@ -20,7 +20,7 @@ func read(file string) string {
 
 func system() string { return field(read("/etc/os-release"), "PRETTY_NAME", "=") }
 
-func kernel() string { return strings.TrimSpace(read("/proc/sys/kernel/osrelease")) }
+func kernelRelease() string { return strings.TrimSpace(read("/proc/sys/kernel/osrelease")) }
 
 func nvidia() string { return strings.TrimSpace(read("/sys/module/nvidia/version")) }
 

@@ -31,16 +31,16 @@ type Layer struct {
 	In, Out  device.Shape
 	MACs     int64 // forward multiply-adds a picture
 	Params   []int // weight and bias in Arch.Params, or none
-	from, to place
+	from, to placement
 }
 
-// place says where a value lies.
-type place int
+// placement says where a value lies.
+type placement int
 
 const (
-	shared  place = iota // whole on every device: the picture, and what is made of it before the first kernels
-	columns              // each column its share
-	home                 // whole on device 0: the last layer with weights and all after it, as in the 2012 code
+	shared  placement = iota // whole on every device: the picture, and what is made of it before the first kernels
+	columns                  // each column its share
+	home                     // whole on device 0: the last layer with weights and all after it, as in the 2012 code
 )
 
 // ParamInfo is one weight or bias tensor of the whole net, in logical order, merged over columns along its first

@@ -102,19 +102,19 @@ func (a *Arch) paramSpecs(devices, d int) []device.ParamSpec {
 
 // Fetch reads a whole parameter, its momentum or gradient, merged over the devices, in logical order.
 func (m *Model) Fetch(param int, part device.Part, dst []float32) error {
-	return m.each(param, dst, func(d int, p device.Param, share []float32) error {
+	return m.eachShare(param, dst, func(d int, p device.Param, share []float32) error {
 		return m.params[d].Fetch(p, part, share)
 	})
 }
 
 // Store writes it.
 func (m *Model) Store(param int, part device.Part, src []float32) error {
-	return m.each(param, src, func(d int, p device.Param, share []float32) error {
+	return m.eachShare(param, src, func(d int, p device.Param, share []float32) error {
 		return m.params[d].Store(p, part, share)
 	})
 }
 
-func (m *Model) each(param int, data []float32, do func(d int, p device.Param, share []float32) error) error {
+func (m *Model) eachShare(param int, data []float32, do func(d int, p device.Param, share []float32) error) error {
 	if param < 0 || param >= len(m.local) {
 		return fmt.Errorf("parameter %d of %d", param, len(m.local))
 	}

@@ -33,7 +33,7 @@ type Step struct{ Device, Op int }
 // spread is a value of the net as it lies on the devices.
 type spread struct {
 	shape  device.Shape // of the whole
-	at     place
+	at     placement
 	values []device.Value // by device; None where it holds no part
 	kept   bool
 }
@@ -129,7 +129,7 @@ func (p *planner) input(o Options) spread {
 }
 
 // new makes a value on every device that holds a part of it.
-func (p *planner) new(name string, whole device.Shape, at place) spread {
+func (p *planner) new(name string, whole device.Shape, at placement) spread {
 	s := spread{
 		shape: whole, at: at, values: make([]device.Value, len(p.Programs)), kept: slices.Contains(p.keep, name),
 	}
@@ -138,7 +138,7 @@ func (p *planner) new(name string, whole device.Shape, at place) spread {
 		if at == home && d > 0 {
 			continue
 		}
-		s.values[d] = p.value(d, name, p.share(s))
+		s.values[d] = p.value(d, name, p.shareShape(s))
 		if prog := &p.Programs[d]; s.kept {
 			prog.Keep = append(prog.Keep, s.values[d])
 		}
@@ -147,8 +147,8 @@ func (p *planner) new(name string, whole device.Shape, at place) spread {
 	return s
 }
 
-// share is the shape of one device's part.
-func (p *planner) share(s spread) device.Shape {
+// shareShape is the shape of one device's part.
+func (p *planner) shareShape(s spread) device.Shape {
 	part := s.shape
 	if s.at == columns {
 		part.C /= len(p.Programs)
@@ -187,14 +187,14 @@ func (p *planner) layer(l *Layer, in spread) spread {
 	out := p.new(l.Name, l.Out, l.to)
 	for d, v := range out.values {
 		if v != device.None {
-			p.op(d, p.plain(l, device.Op{Name: l.Name, In: in.values[d : d+1], Out: v}, d))
+			p.op(d, p.unweightedSpec(l, device.Op{Name: l.Name, In: in.values[d : d+1], Out: v}, d))
 		}
 	}
 	return out
 }
 
-// plain is the spec of a layer without weights on device d.
-func (p *planner) plain(l *Layer, op device.Op, d int) device.Spec {
+// unweightedSpec is the spec of a layer without weights on device d.
+func (p *planner) unweightedSpec(l *Layer, op device.Op, d int) device.Spec {
 	switch l.Kind {
 	case config.LRN:
 		return &device.LRN{
@@ -222,7 +222,7 @@ func (p *planner) plain(l *Layer, op device.Op, d int) device.Spec {
 }
 
 // columnsHere is the number of columns in one device's part of a value.
-func (p *planner) columnsHere(at place) int {
+func (p *planner) columnsHere(at placement) int {
 	if at == columns {
 		return p.arch.Columns / len(p.Programs)
 	}
@@ -252,7 +252,7 @@ func (p *planner) weighted(l *Layer, in spread) spread {
 	out := p.new(name, l.Out, l.to)
 	for d, v := range out.values {
 		if v != device.None {
-			p.op(d, p.kernel(l, device.Op{Name: l.Name, In: reads[d], Out: v}, d, fused))
+			p.op(d, p.weightedSpec(l, device.Op{Name: l.Name, In: reads[d], Out: v}, d, fused))
 		}
 	}
 	if !apart {
@@ -284,8 +284,8 @@ func (p *planner) keepToo(s spread, name string) {
 	}
 }
 
-// kernel is the spec of a conv or fc layer on device d.
-func (p *planner) kernel(l *Layer, op device.Op, d int, act device.Activation) device.Spec {
+// weightedSpec is the spec of a conv or fc layer on device d.
+func (p *planner) weightedSpec(l *Layer, op device.Op, d int, act device.Activation) device.Spec {
 	w, b := p.local[l.Params[0]][d], p.local[l.Params[1]][d]
 	groups := 1
 	if l.own() {
@@ -323,7 +323,7 @@ func (p *planner) reads(l *Layer, in spread) [][]device.Value {
 			if from == to || l.to == home && to > 0 {
 				continue
 			}
-			part := p.share(in)
+			part := p.shareShape(in)
 			link := device.NewLink(fmt.Sprintf("%s %d>%d", p.source, from, to), from, to, part)
 			p.Links, p.sources, p.readers = append(p.Links, link), append(p.sources, p.source),
 				append(p.readers, l.Name)

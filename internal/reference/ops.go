@@ -19,14 +19,14 @@ type op[T Float] interface {
 	abandon(backward bool)     // instead of running, on a net that failed
 }
 
-// plain is what most ops have in common: nothing.
-type plain[T Float] struct{}
+// local is what most ops have in common: nothing.
+type local[T Float] struct{}
 
-func (plain[T]) need(*net[T]) need       { return need{} }
-func (plain[T]) workspace(*net[T]) int64 { return 0 }
-func (plain[T]) exchange(*net[T]) int64  { return 0 }
-func (plain[T]) alloc(*net[T])           {}
-func (plain[T]) abandon(backward bool)   {}
+func (local[T]) need(*net[T]) need       { return need{} }
+func (local[T]) workspace(*net[T]) int64 { return 0 }
+func (local[T]) exchange(*net[T]) int64  { return 0 }
+func (local[T]) alloc(*net[T])           {}
+func (local[T]) abandon(backward bool)   {}
 
 // compileOp resolves the shapes of op number i.
 func (n *net[T]) compileOp(i int, s device.Spec) op[T] {
@@ -99,7 +99,7 @@ func (n *net[T]) weights(w, b device.Param) (weight, bias, dweight, dbias []T) {
 }
 
 type convOp[T Float] struct {
-	plain[T]
+	local[T]
 	conv[T]
 }
 
@@ -122,7 +122,7 @@ func (o *convOp[T]) backward(n *net[T]) error {
 }
 
 type fcOp[T Float] struct {
-	plain[T]
+	local[T]
 	fc[T]
 }
 
@@ -153,7 +153,7 @@ func (o *fcOp[T]) backward(n *net[T]) error {
 }
 
 type activateOp[T Float] struct {
-	plain[T]
+	local[T]
 	*device.Activate
 }
 
@@ -170,7 +170,7 @@ func (o *activateOp[T]) backward(n *net[T]) error {
 }
 
 type lrnOp[T Float] struct {
-	plain[T]
+	local[T]
 	lrn[T]
 	scale []T // kept for backward
 }
@@ -200,7 +200,7 @@ func (o *lrnOp[T]) backward(n *net[T]) error {
 }
 
 type poolOp[T Float] struct {
-	plain[T]
+	local[T]
 	pool[T]
 	best []int32
 }
@@ -231,7 +231,7 @@ func (o *poolOp[T]) backward(n *net[T]) error {
 }
 
 type dropoutOp[T Float] struct {
-	plain[T]
+	local[T]
 	*device.Dropout
 }
 
@@ -248,7 +248,7 @@ func (o *dropoutOp[T]) backward(n *net[T]) error {
 }
 
 type softmaxOp[T Float] struct {
-	plain[T]
+	local[T]
 	*device.SoftmaxLoss
 }
 
@@ -312,7 +312,7 @@ func offer[T Float](n *net[T], m *device.Mailbox, l *device.Link) {
 }
 
 type sendOp[T Float] struct {
-	plain[T]
+	local[T]
 	*device.Send
 	first bool // Backward writes the gradient, which nothing local does
 }
@@ -351,7 +351,7 @@ func (o *sendOp[T]) abandon(backward bool) {
 }
 
 type recvOp[T Float] struct {
-	plain[T]
+	local[T]
 	*device.Recv
 }
 

@@ -8,8 +8,8 @@ type pool[T Float] struct {
 	in, out device.Shape
 }
 
-// span is the part of window i that lies in a map of size n, along one side.
-func (p *pool[T]) span(i, n int) (from, to int) {
+// windowRange is the part of window i that lies in a map of size n, along one side.
+func (p *pool[T]) windowRange(i, n int) (from, to int) {
 	at := i*p.Stride - p.Pad
 	return max(at, 0), min(at+p.Window, n)
 }
@@ -18,9 +18,9 @@ func (p *pool[T]) span(i, n int) (from, to int) {
 // covers.
 func (p *pool[T]) eachWindow(f func(at, top, bottom, left, right int)) {
 	for i := range p.out.H {
-		top, bottom := p.span(i, p.in.H)
+		top, bottom := p.windowRange(i, p.in.H)
 		for j := range p.out.W {
-			left, right := p.span(j, p.in.W)
+			left, right := p.windowRange(j, p.in.W)
 			f(i*p.out.W+j, top, bottom, left, right)
 		}
 	}

@@ -110,7 +110,7 @@ func (c *Curves) lossPanel() (*panel, error) {
 	train, each := thin(train)
 	each *= c.loss.each
 	p := newPanel("cross-entropy (nats)", 2.6*vg.Inch)
-	p.Y.Max = niceMax(max(most(train), highest(val)))
+	p.Y.Max = niceMax(max(tallest(train), highest(val)))
 	return p, errors.Join(p.noisy("training", train, each), p.marked("validation", val, vermillion, draw.CircleGlyph{},
 		nil))
 }
@@ -123,7 +123,7 @@ func (c *Curves) errorPanel() (*panel, error) {
 	train, each := thin(train)
 	each *= c.top1.each
 	p := newPanel("error (%)", 2.6*vg.Inch)
-	p.Y.Max = min(niceMax(max(most(train), highest(top1), highest(top5))), 100)
+	p.Y.Max = min(niceMax(max(tallest(train), highest(top1), highest(top5))), 100)
 	return p, errors.Join(
 		p.noisy("training top-1", train, each),
 		p.marked("validation top-1", top1, vermillion, draw.CircleGlyph{}, nil),
@@ -348,9 +348,9 @@ func lowest(xys plotter.XYs) float64 {
 	return low
 }
 
-// most is as high as an axis must reach for a noisy curve: a few wild steps, such as the first ones, may leave the
+// tallest is as high as an axis must reach for a noisy curve: a few wild steps, such as the first ones, may leave the
 // picture rather than press all the others flat.
-func most(xys plotter.XYs) float64 {
+func tallest(xys plotter.XYs) float64 {
 	if len(xys) == 0 {
 		return 0
 	}

@@ -163,10 +163,10 @@ func TestMostLeavesOutWildSteps(t *testing.T) {
 		xys[i] = plotter.XY{X: float64(i), Y: 2}
 	}
 	xys[0].Y = 900 // as the first step of a net with large initial weights
-	if got := most(xys); got != 2.2 {
+	if got := tallest(xys); got != 2.2 {
 		t.Errorf("axis to %g, want 2.2", got)
 	}
-	if got := most(xys[:50]); got != 900 {
+	if got := tallest(xys[:50]); got != 900 {
 		t.Errorf("axis to %g, want 900: one in fifty is not rare", got)
 	}
 }

@@ -93,7 +93,7 @@ func Gradients(ctx context.Context, o GradientOptions) (checks []GradientCheck, 
 type gradients struct {
 	GradientOptions
 	arch    *model.Arch
-	double  *small
+	double  *tinyNet
 	weights [][]float32
 	grads   [][]float32 // of the float64 net, rounded
 	choices uint64
@@ -111,8 +111,8 @@ func openGradients(o GradientOptions) (*gradients, error) {
 }
 
 // openWhole makes a training net of the whole page.
-func openWhole(arch *model.Arch, devs []device.Device) (*small, error) {
-	s := &small{}
+func openWhole(arch *model.Arch, devs []device.Device) (*tinyNet, error) {
+	s := &tinyNet{}
 	var err error
 	if s.model, err = model.Open(arch, devs); err != nil {
 		return nil, err
@@ -199,7 +199,7 @@ func sumSquares(x []float32) float64 {
 }
 
 // pass stores weights and runs forward and back over pictures of noise, the same on every device.
-func (s *small) pass(weights [][]float32) error {
+func (s *tinyNet) pass(weights [][]float32) error {
 	for i, w := range weights {
 		if err := s.model.Store(i, device.Weight, w); err != nil {
 			return err
@@ -217,7 +217,7 @@ func (s *small) pass(weights [][]float32) error {
 	return s.net.Sync()
 }
 
-func (s *small) gradients() ([][]float32, error) {
+func (s *tinyNet) gradients() ([][]float32, error) {
 	params := s.model.Arch().Params
 	all := make([][]float32, len(params))
 	for i := range params {

@@ -142,15 +142,15 @@ func relative(got, want []float32) float64 {
 	return math.Sqrt(diff / norm)
 }
 
-// small is an op's net, opened.
-type small struct {
+// tinyNet is an op's net, opened.
+type tinyNet struct {
 	model *model.Model
 	net   *model.Net
 	grain float32
 }
 
 // open builds the net of a case.
-func open(c *opCase, devs []device.Device, p device.Precision) (*small, error) {
+func open(c *opCase, devs []device.Device, p device.Precision) (*tinyNet, error) {
 	cfg, err := config.Parse([]byte(c.page()), nil)
 	if err != nil {
 		return nil, fmt.Errorf("page of %s: %w", c.name, err)
@@ -159,7 +159,7 @@ func open(c *opCase, devs []device.Device, p device.Precision) (*small, error) {
 	if err != nil {
 		return nil, fmt.Errorf("page of %s: %w", c.name, err)
 	}
-	s := &small{}
+	s := &tinyNet{}
 	if s.model, err = model.Open(arch, devs); err != nil {
 		return nil, err
 	}
@@ -174,7 +174,7 @@ func open(c *opCase, devs []device.Device, p device.Precision) (*small, error) {
 	return s, nil
 }
 
-func (s *small) close() error {
+func (s *tinyNet) close() error {
 	err := s.net.Close()
 	if e := s.model.Close(); err == nil {
 		err = e
@@ -213,7 +213,7 @@ func (c *opCase) run(devs []device.Device, p device.Precision, grain float32) (o
 
 // begin starts a pass over black pictures, whose place the stored input takes, or where they count over pictures of
 // noise.
-func (s *small) begin(c *opCase) {
+func (s *tinyNet) begin(c *opCase) {
 	b, n := s.net.Stage(), len(s.model.Arch().Params)
 	for r := range b.Labels {
 		b.Labels[r] = int32(3 * r % 10)
@@ -245,7 +245,7 @@ func noise(b *device.Batch) {
 }
 
 // weights stores exact numbers everywhere, of such a size that a layer's output is about as large as its input.
-func (s *small) weights(c *opCase) error {
+func (s *tinyNet) weights(c *opCase) error {
 	for i := range s.model.Arch().Params {
 		info := &s.model.Arch().Params[i]
 		w := numbers(uint32(100+i), info.Len(), s.grain/1024)
@@ -262,7 +262,7 @@ func (s *small) weights(c *opCase) error {
 }
 
 // op runs the steps between the two values of the case.
-func (s *small) op(c *opCase) (*outcome, error) {
+func (s *tinyNet) op(c *opCase) (*outcome, error) {
 	if err := s.store(c.in, false, 1); err != nil {
 		return nil, err
 	}
@@ -308,7 +308,7 @@ func (s *small) op(c *opCase) (*outcome, error) {
 }
 
 // steps are those behind the input's last and up to the output's last.
-func (s *small) steps(c *opCase) (from, to int) {
+func (s *tinyNet) steps(c *opCase) (from, to int) {
 	plan := s.net.Plan()
 	for i := range plan.Order {
 		switch name, exchange := plan.StepName(i); {
@@ -322,7 +322,7 @@ func (s *small) steps(c *opCase) (from, to int) {
 	return from, to
 }
 
-func (s *small) store(name string, grad bool, stream uint32) error {
+func (s *tinyNet) store(name string, grad bool, stream uint32) error {
 	shape, err := s.net.Shape(name)
 	if err != nil {
 		return err
@@ -330,7 +330,7 @@ func (s *small) store(name string, grad bool, stream uint32) error {
 	return s.net.Store(name, grad, numbers(stream, rows*shape.Len(), s.grain/64))
 }
 
-func (s *small) fetch(o *outcome, name string, grad bool) error {
+func (s *tinyNet) fetch(o *outcome, name string, grad bool) error {
 	shape, err := s.net.Shape(name)
 	if err != nil {
 		return err
@@ -341,7 +341,7 @@ func (s *small) fetch(o *outcome, name string, grad bool) error {
 }
 
 // update makes one from stored weights, momentum and gradients, after a pass, for it looks at the loss.
-func (s *small) update() (*outcome, error) {
+func (s *tinyNet) update() (*outcome, error) {
 	for i := range s.net.Plan().Order {
 		s.net.ForwardStep(i)
 	}

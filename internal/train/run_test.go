@@ -734,12 +734,12 @@ func TestDeadWindow(t *testing.T) {
 		{1, 0, 10, 8, deadState{From: 6, To: 8}},
 	} {
 		var d deadState
-		if d.plan(c.epoch, c.first, c.end, c.asked); d != c.want {
+		if d.setWindow(c.epoch, c.first, c.end, c.asked); d != c.want {
 			t.Errorf("epochs of %d steps, from %d to %d: %+v, want %+v", c.epoch, c.first, c.end, d, c.want)
 		}
 	}
 	d := deadState{From: 150, To: 200, Sum: 7, Steps: 3}
-	if d.plan(1, 153, 5000, 0); d != (deadState{From: 150, To: 200, Sum: 7, Steps: 3}) {
+	if d.setWindow(1, 153, 5000, 0); d != (deadState{From: 150, To: 200, Sum: 7, Steps: 3}) {
 		t.Errorf("a resumed run judges anew: %+v", d)
 	}
 }

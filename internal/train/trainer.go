@@ -306,7 +306,7 @@ func (t *trainer) feed(context.Context) (err error) {
 		t.steps.Next = c.Sample
 	}
 	t.guessing = entropy(t.o.Source.Train, t.arch.Classes)
-	t.history.Start.plan(t.o.stepsPerEpoch(), t.firstStep, t.o.plannedSteps(), t.o.deadSteps)
+	t.history.Start.setWindow(t.o.stepsPerEpoch(), t.firstStep, t.o.plannedSteps(), t.o.deadSteps)
 	if t.valNet != nil {
 		o := t.loaderOptions(t.valNet)
 		if t.val, err = data.NewLoader(t.o.Source.Val, o); err != nil {

@@ -31,8 +31,8 @@ type taps struct {
 	weight []uint64 // out of weightOne
 }
 
-// plan computes the taps of count outputs from position off, when in positions become out.
-func (t *taps) plan(in, out, off, count int) {
+// layOut computes the taps of count outputs from position off, when in positions become out.
+func (t *taps) layOut(in, out, off, count int) {
 	t.first, t.begin, t.weight = t.first[:0], t.begin[:0], t.weight[:0]
 	scale := float64(in) / float64(out)
 	support := max(scale, 1) // half the triangle's width: one source pixel at least
@@ -77,8 +77,8 @@ func (f *fitter) square(rgb []uint8, h, w int, dst []uint8, size, channels int) 
 		}
 		return
 	}
-	f.h.plan(w, sw, x, size)
-	f.v.plan(h, sh, y, size)
+	f.h.layOut(w, sw, x, size)
+	f.v.layOut(h, sh, y, size)
 	f.rows(rgb, w, size)
 	f.sum = sized(f.sum, size)
 	for i := range size {

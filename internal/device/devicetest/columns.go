@@ -12,8 +12,8 @@ func pair(c, h, w, rows int) []*builder {
 	return []*builder{newProgram(c, h, w, rows), newProgram(c, h, w, rows)}
 }
 
-// each calls f for both devices of a pair and gives what f gave.
-func each(bs []*builder, vs []device.Value, f func(b *builder, d int, v device.Value) device.Value) []device.Value {
+// onEach calls f for both devices of a pair and gives what f gave.
+func onEach(bs []*builder, vs []device.Value, f func(b *builder, d int, v device.Value) device.Value) []device.Value {
 	out := make([]device.Value, len(bs))
 	for d, b := range bs {
 		out[d] = f(b, d, vs[d])
@@ -22,7 +22,7 @@ func each(bs []*builder, vs []device.Value, f func(b *builder, d int, v device.V
 }
 
 func inputs(bs []*builder) []device.Value {
-	return each(bs, make([]device.Value, len(bs)), func(b *builder, _ int, _ device.Value) device.Value {
+	return onEach(bs, make([]device.Value, len(bs)), func(b *builder, _ int, _ device.Value) device.Value {
 		return b.Input.Value
 	})
 }
@@ -65,7 +65,7 @@ func columnCases() []netCase {
 		[]*builder, [][]device.Value) {
 		return func() ([]*builder, [][]device.Value) {
 			bs := pair(3, 7, 6, 4)
-			both := exchange(bs, each(bs, inputs(bs), conv("conv1", channels)))
+			both := exchange(bs, onEach(bs, inputs(bs), conv("conv1", channels)))
 			return bs, results([]device.Value{then(bs[0], 0, both[0]), then(bs[1], 1, both[1])})
 		}
 	}
@@ -82,8 +82,8 @@ func columnCases() []netCase {
 		// one.
 		{"conv of both columns, each half a block", 4, 0, func() ([]*builder, [][]device.Value) {
 			bs := pair(3, 12, 11, 4)
-			both := exchange(bs, each(bs, inputs(bs), conv("conv1", 8)))
-			return bs, results(each(bs, make([]device.Value, 2), func(b *builder, d int, _ device.Value) device.Value {
+			both := exchange(bs, onEach(bs, inputs(bs), conv("conv1", 8)))
+			return bs, results(onEach(bs, make([]device.Value, 2), func(b *builder, d int, _ device.Value) device.Value {
 				return b.conv(fmt.Sprintf("conv2@%d", d), 32, device.Conv{Kernel: 3, Pad: 1, Act: device.ReLU},
 					both[d]...)
 			}))
@@ -101,7 +101,7 @@ func columnCases() []netCase {
 		})},
 		{"unequal columns", 3, 0, func() ([]*builder, [][]device.Value) {
 			bs := pair(3, 6, 6, 3)
-			vs := each(bs, inputs(bs), func(b *builder, d int, v device.Value) device.Value {
+			vs := onEach(bs, inputs(bs), func(b *builder, d int, v device.Value) device.Value {
 				return conv("conv1", 5+12*d)(b, d, v)
 			})
 			both := exchange(bs, vs)
@@ -109,7 +109,7 @@ func columnCases() []netCase {
 		}},
 		{"sent home only", 3, 2, func() ([]*builder, [][]device.Value) {
 			bs := pair(3, 5, 5, 3)
-			in := home(bs, each(bs, each(bs, inputs(bs), conv("conv5", 8)),
+			in := home(bs, onEach(bs, onEach(bs, inputs(bs), conv("conv5", 8)),
 				func(b *builder, d int, v device.Value) device.Value {
 					return b.fc(fmt.Sprintf("fc7@%d", d), 12+d, device.ReLU, v)
 				}))
@@ -118,7 +118,7 @@ func columnCases() []netCase {
 		{"sent twice and read", 3, 0, sentTwice},
 		{"received and pooled", 3, 0, func() ([]*builder, [][]device.Value) {
 			bs := pair(3, 7, 7, 3)
-			vs := each(bs, inputs(bs), conv("conv1", 6))
+			vs := onEach(bs, inputs(bs), conv("conv1", 6))
 			there := bs[0].recv(bs[1].send(1, 0, vs[1]))
 			there = bs[0].pool("pool", device.Pool{Window: 3, Stride: 2}, there)
 			return bs, [][]device.Value{{vs[0], there}, nil}
@@ -171,7 +171,7 @@ func columnsNet(devices, rows int) (bs []*builder, prob device.Value) {
 		v = b.conv("conv5", 4*n, relu(device.Conv{Kernel: 3, Pad: 1, Groups: n}), v)
 		return b.pool("pool5", device.Pool{Window: 2, Stride: 2}, v) // 4x1x1
 	}
-	vs := each(bs, inputs(bs), own)
+	vs := onEach(bs, inputs(bs), own)
 	for _, layer := range []func(*builder, int, []device.Value) device.Value{
 		conv3to5, hidden("fc6", "drop6", 12), hidden("fc7", "drop7", 12),
 	} {

@@ -87,15 +87,15 @@ func testMasks(t *testing.T, open opener) {
 		} {
 			pass.Rows, pass.Divisor, pass.LR, pass.Decay = rows-1, 1, make([]float32, 2), make([]float32, 2)
 			r.begin(pass)
-			r.forwardOp(place{0, 0})
+			r.forwardOp(opAt{0, 0})
 			ones := make([]float32, pass.Rows*b.shape(x).Len())
 			for i := range ones {
 				ones[i] = 1
 			}
 			r.store(0, x, false, ones)
-			r.forwardOp(place{0, 1})
+			r.forwardOp(opAt{0, 1})
 			r.store(0, y, true, ones)
-			r.backwardOp(place{0, 1})
+			r.backwardOp(opAt{0, 1})
 			want := make([]float64, len(ones))
 			n := b.shape(x).Len()
 			for i := range want {
@@ -128,11 +128,11 @@ func testTies(t *testing.T, open opener) {
 			b.Keep = []device.Value{x, y}
 			r := newRig(t, 1, []*builder{b}, open(t, 1))
 			r.begin(r.defaultPass(0, 2))
-			r.forwardOp(place{0, 0})
-			r.store(0, x, false, small(r.source("ties", 0), 2*b.shape(x).Len(), -1, 1))
-			r.forwardOp(place{0, 1})
-			r.store(0, y, true, small(r.source("gradient", 0), 2*b.shape(y).Len(), 1, 9))
-			r.backwardOp(place{0, 1})
+			r.forwardOp(opAt{0, 0})
+			r.store(0, x, false, smallInts(r.source("ties", 0), 2*b.shape(x).Len(), -1, 1))
+			r.forwardOp(opAt{0, 1})
+			r.store(0, y, true, smallInts(r.source("gradient", 0), 2*b.shape(y).Len(), 1, 9))
+			r.backwardOp(opAt{0, 1})
 			what := fmt.Sprintf("pool %d/%d pad %d up %v of %d channels", p.Window, p.Stride, p.Pad, p.RoundUp,
 				channels)
 			equal(t, what, r.fetch(0, y, false), r.oracle.values[0][y])
@@ -142,8 +142,8 @@ func testTies(t *testing.T, open opener) {
 	}
 }
 
-// small are random whole numbers from low to high.
-func small(src *philox.Source, n, low, high int) []float32 {
+// smallInts are random whole numbers from low to high.
+func smallInts(src *philox.Source, n, low, high int) []float32 {
 	x := make([]float32, n)
 	for i := range x {
 		x[i] = float32(low + src.Intn(high-low+1))
@@ -161,9 +161,9 @@ func testRanks(t *testing.T, open opener) {
 		b.Keep = []device.Value{x, prob}
 		r := newRig(t, 1, []*builder{b}, open(t, 1))
 		r.begin(r.defaultPass(0, rows))
-		r.forwardOp(place{0, 0})
-		r.store(0, x, false, small(r.source("logits", 0), rows*classes, 0, 5))
-		r.forwardOp(place{0, 1})
+		r.forwardOp(opAt{0, 0})
+		r.store(0, x, false, smallInts(r.source("logits", 0), rows*classes, 0, 5))
+		r.forwardOp(opAt{0, 1})
 		stats := b.Ops[1].(*device.SoftmaxLoss).Stats
 		got, want := r.fetch(0, stats, false), r.oracle.values[0][stats]
 		for i := range rows {
@@ -177,7 +177,7 @@ func testRanks(t *testing.T, open opener) {
 			far[i] = float32(-200 * (i % classes))
 		}
 		r.store(0, x, false, far)
-		r.forwardOp(place{0, 1})
+		r.forwardOp(opAt{0, 1})
 		near(t, "stats of far logits", r.fetch(0, stats, false), r.oracle.values[0][stats], forwardTolerance)
 		near(t, "probabilities of far logits", r.fetch(0, prob, false), r.oracle.values[0][prob], forwardTolerance)
 		r.close()

@@ -13,8 +13,8 @@ import (
 // opener gives n fresh devices; whoever opened them closes them when the test ends.
 type opener func(t *testing.T, n int) []device.Device
 
-// place is one op of one device.
-type place struct{ dev, op int }
+// opAt is one op of one device.
+type opAt struct{ dev, op int }
 
 // rig runs programs on devices and, step by step beside them, in the oracle. Without devices it runs the oracle alone.
 type rig struct {
@@ -25,7 +25,7 @@ type rig struct {
 	devs   []device.Device // nil when dry
 	params []device.Params // nil when dry
 	nets   []device.Net    // nil when dry
-	order  []place         // forward
+	order  []opAt          // forward
 	oracle *oracle
 	pass   device.Pass
 	labels labels
@@ -109,8 +109,8 @@ func (r *rig) shadow(built []*builder) *rig {
 
 // planOrder is an order in which one goroutine may enqueue the ops of all devices: each Send before its Recv. Walked
 // from its end it has each Recv's Backward before that of its Send.
-func planOrder(progs []*device.Program) []place {
-	var order []place
+func planOrder(progs []*device.Program) []opAt {
+	var order []opAt
 	next := make([]int, len(progs))
 	sent := map[*device.Link]bool{}
 	for more := true; more; {
@@ -123,7 +123,7 @@ func planOrder(progs []*device.Program) []place {
 				if send, ok := p.Ops[next[d]].(*device.Send); ok {
 					sent[send.Link] = true
 				}
-				order = append(order, place{d, next[d]})
+				order = append(order, opAt{d, next[d]})
 				more = true
 			}
 		}
@@ -325,7 +325,7 @@ func (r *rig) forward() {
 	}
 }
 
-func (r *rig) forwardOp(at place) {
+func (r *rig) forwardOp(at opAt) {
 	r.oracle.forward(at.dev, at.op, r.labels)
 	if r.nets != nil {
 		r.nets[at.dev].Forward(at.op)
@@ -338,7 +338,7 @@ func (r *rig) backward() {
 	}
 }
 
-func (r *rig) backwardOp(at place) {
+func (r *rig) backwardOp(at opAt) {
 	r.oracle.backward(at.dev, at.op, r.labels)
 	if r.nets != nil {
 		r.nets[at.dev].Backward(at.op)

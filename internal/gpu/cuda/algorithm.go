@@ -118,7 +118,7 @@ func (c *Conv) workspace(d *DNN, dir Direction, a Algorithm) (int64, error) {
 	return int64(bytes), err
 }
 
-const most = 32 // algorithms that cuDNN may offer: each of 8 in several math types
+const maxAlgorithms = 32 // algorithms that cuDNN may offer: each of 8 in several math types
 
 func (c *Conv) offered(d *DNN, dir Direction) (all []candidate, err error) {
 	var n C.int
@@ -131,25 +131,25 @@ func (c *Conv) offered(d *DNN, dir Direction) (all []candidate, err error) {
 	}
 	switch dir {
 	case Forward:
-		var perf [most]C.cudnnConvolutionFwdAlgoPerf_t
+		var perf [maxAlgorithms]C.cudnnConvolutionFwdAlgoPerf_t
 		err = cudnnStatus("cudnnGetConvolutionForwardAlgorithm_v7",
-			C.cudnnGetConvolutionForwardAlgorithm_v7(d.c(), c.xDesc(), c.filter(), c.desc(dir), c.yDesc(), most, &n,
+			C.cudnnGetConvolutionForwardAlgorithm_v7(d.c(), c.xDesc(), c.filter(), c.desc(dir), c.yDesc(), maxAlgorithms, &n,
 				&perf[0]))
 		for _, p := range perf[:n] {
 			add(C.int(p.algo), p.status, p.memory, p.determinism, p.mathType)
 		}
 	case Data:
-		var perf [most]C.cudnnConvolutionBwdDataAlgoPerf_t
+		var perf [maxAlgorithms]C.cudnnConvolutionBwdDataAlgoPerf_t
 		err = cudnnStatus("cudnnGetConvolutionBackwardDataAlgorithm_v7",
-			C.cudnnGetConvolutionBackwardDataAlgorithm_v7(d.c(), c.filter(), c.yDesc(), c.desc(dir), c.xDesc(), most,
+			C.cudnnGetConvolutionBackwardDataAlgorithm_v7(d.c(), c.filter(), c.yDesc(), c.desc(dir), c.xDesc(), maxAlgorithms,
 				&n, &perf[0]))
 		for _, p := range perf[:n] {
 			add(C.int(p.algo), p.status, p.memory, p.determinism, p.mathType)
 		}
 	case Filter:
-		var perf [most]C.cudnnConvolutionBwdFilterAlgoPerf_t
+		var perf [maxAlgorithms]C.cudnnConvolutionBwdFilterAlgoPerf_t
 		err = cudnnStatus("cudnnGetConvolutionBackwardFilterAlgorithm_v7",
-			C.cudnnGetConvolutionBackwardFilterAlgorithm_v7(d.c(), c.xDesc(), c.yDesc(), c.desc(dir), c.filter(), most,
+			C.cudnnGetConvolutionBackwardFilterAlgorithm_v7(d.c(), c.xDesc(), c.yDesc(), c.desc(dir), c.filter(), maxAlgorithms,
 				&n, &perf[0]))
 		for _, p := range perf[:n] {
 			add(C.int(p.algo), p.status, p.memory, p.determinism, p.mathType)
