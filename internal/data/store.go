@@ -55,17 +55,20 @@ var (
 
 // readFile reads a whole file into buf, if it fits.
 func readFile(fsys files.Reader, name string, buf []byte) ([]byte, error) {
-	f, err := fsys.Open(name)
-	if err != nil {
-		return nil, reason(err)
-	}
-	defer f.Close() //nolint:errcheck // only read
-	info, err := f.Stat()
+	info, err := fsys.Stat(name) // before it is opened: a FIFO would wait for a writer
 	if err != nil {
 		return nil, reason(err)
 	}
 	if !info.Mode().IsRegular() {
 		return nil, errNoFile
+	}
+	f, err := fsys.Open(name)
+	if err != nil {
+		return nil, reason(err)
+	}
+	defer f.Close() //nolint:errcheck // only read
+	if info, err = f.Stat(); err != nil {
+		return nil, reason(err)
 	}
 	return readAt(f, 0, info.Size(), buf)
 }

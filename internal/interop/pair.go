@@ -17,8 +17,8 @@ import (
 // first, when the weights are complete under their temporary name; what fails after that is undone from memory.
 func (e *Export) writePair(fsys files.FS, tensors []safetensors.Tensor) error {
 	mean, err := keep(fsys, e.MeanImage)
-	if err != nil {
-		return fmt.Errorf("cannot keep what is to be replaced: %w", err)
+	if err != nil { // it is not replaced either: what fails later could not be undone
+		return fmt.Errorf("cannot write %s: %w (nothing was changed)", e.MeanImage, err)
 	}
 	weights, _ := fsys.Stat(e.Path) // nil where there is none: what else is wrong with it shows below
 	var inMean error

@@ -156,7 +156,7 @@ func hold(d *Dir) (*Dir, error) {
 func (d *Dir) wantEmpty() error {
 	entries, err := d.fsys.ReadDir(d.path)
 	if err != nil {
-		return err
+		return &FolderError{Path: d.path, There: true, Err: err}
 	}
 	for _, e := range entries {
 		if e.Name() == lockName {
