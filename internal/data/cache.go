@@ -20,7 +20,8 @@ type cache struct {
 
 // keeps tells whether a set stays in memory, whose pictures take size bytes each. The first that is asked for a key
 // settles it for all sets, so that it does not depend on which of them is read first: training reads the validation set
-// first where it is resumed, and the training set where it begins. A set that nobody reads takes its share all the same.
+// first where it is resumed, and the training set where it begins. A set that nobody reads takes its share all the
+// same.
 func (c *cache) keeps(s *Set, key viewKey, size int64) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -8,7 +8,7 @@ import "runtime"
 
 func system() string { return "" }
 
-func kernel() string { return "" }
+func kernelRelease() string { return "" }
 
 func model() string { return "" }
 
