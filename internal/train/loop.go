@@ -35,9 +35,6 @@ func Run(ctx context.Context, o Options) (result *Result, err error) {
 	}
 	t, err := newTrainer(ctx, o)
 	if err != nil {
-		if endedBy(ctx, err) {
-			return nil, &Interrupted{}
-		}
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, t.close()) }()
@@ -48,9 +45,23 @@ func Run(ctx context.Context, o Options) (result *Result, err error) {
 	return t.result(), nil
 }
 
-// endedBy tells that an error is the end of the context and nothing else that went wrong meanwhile.
+// endedBy tells that an error is the end of the context and nothing else that went wrong meanwhile: of an error joined
+// of several, each part must be.
 func endedBy(ctx context.Context, err error) bool {
-	return ctx.Err() != nil && errors.Is(err, ctx.Err())
+	if ctx.Err() == nil || err == nil {
+		return false
+	}
+	for {
+		switch e := err.(type) { //nolint:errorlint // one layer at a time
+		case interface{ Unwrap() []error }:
+			parts := e.Unwrap()
+			return len(parts) > 0 && !slices.ContainsFunc(parts, func(p error) bool { return !endedBy(ctx, p) })
+		case interface{ Unwrap() error }:
+			err = e.Unwrap()
+		default:
+			return errors.Is(err, ctx.Err())
+		}
+	}
 }
 
 func (t *trainer) announce() {

@@ -934,6 +934,28 @@ func TestStartTells(t *testing.T) {
 	if _, err := Run(ended, o); !errors.Is(err, ErrInterrupted) {
 		t.Errorf("nothing went wrong: %v", err)
 	}
+
+	stopped, full := fmt.Errorf("measuring: %w", context.Canceled), errors.New("no space left")
+	for _, c := range []struct {
+		err  error
+		only bool
+	}{
+		{nil, false},
+		{stopped, true},
+		{full, false},
+		{errors.Join(stopped, nil), true},
+		{errors.Join(stopped, context.Canceled), true},
+		{errors.Join(stopped, full), false},
+		{fmt.Errorf("closing: %w", errors.Join(full, stopped)), false},
+		{fmt.Errorf("%w: %w", stopped, full), false},
+	} {
+		if got := endedBy(ended, c.err); got != c.only {
+			t.Errorf("the context's end and nothing else in %v: %t", c.err, got)
+		}
+		if endedBy(context.Background(), c.err) {
+			t.Errorf("%v is the end of a context that has not ended", c.err)
+		}
+	}
 }
 
 // TestResumeLetsGo: a resumed run does not keep the checkpoint open that it came from: once that is replaced its room

@@ -92,6 +92,9 @@ func newTrainer(ctx context.Context, o Options) (*trainer, error) {
 		t.configure, t.chooseRecipe, t.build, t.restore, t.feed, t.open,
 	} {
 		if err := prepare(ctx); err != nil {
+			if endedBy(ctx, err) {
+				err = &Interrupted{}
+			}
 			return nil, errors.Join(err, t.close())
 		}
 	}
