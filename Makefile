@@ -86,8 +86,8 @@ portable:
 	CGO_ENABLED=0 GOOS=darwin GOARCH=arm64 $(GO) vet ./...
 	CGO_ENABLED=0 GOOS=darwin GOARCH=amd64 $(GO) build ./...
 
-# width.sh holds lines to 120 columns; golangci-lint runs govet, staticcheck, gofumpt and the import rules of
-# .golangci.yml.
+# width.sh holds lines to 120 columns; golangci-lint runs what .golangci.yml lists: govet, staticcheck, gofumpt and
+# more. Who may import whom is held by test/house, with the other tests.
 lint:
 	scripts/width.sh
 	@test -x $(GOBIN_)/golangci-lint && $(GOBIN_)/golangci-lint version 2>/dev/null | grep -qF "$(GOLANGCI:v%=%)" || \

@@ -4,15 +4,15 @@
 // A [Source] is what was found: the classes, a training and a validation [Set]. Files come from a [Store], which knows
 // them by number and tells a failure of its own from a bad picture; there is one for folders, one for tars and one for
 // memory. How a picture is labelled is told by whoever makes the source: folders and tars by the names of their
-// folders. A picture.Prep says how a file becomes pixels: decode, shorter side to a given length, centre crop.
-// [ComputeStats] takes the mean picture and the principal components of colour that the 2012 paper needs. A [Loader]
-// hands out batches by sample number.
+// folders. A recipe.Recipe says how a file becomes pixels: decode, shorter side to a given length, centre crop.
+// [Measure] completes it with the size of the pictures, and with the mean picture and the principal components of
+// colour that the 2012 paper needs. A [Loader] hands out batches by sample number.
 //
 // Everything that is random is drawn by counter (package philox) from the seed, the epoch and the picture, never from a
 // state that moves along: a run that is resumed at sample n sees what the undisturbed run saw, and neither the number
 // of workers nor the order of files on the disk changes anything. The draws are only made here; devices apply them.
 //
-// The package knows no device and no model. It imports files, machine, philox and data/picture.
+// The package knows no device and no model. It imports config, recipe, files, machine, philox and data/picture.
 package data
 
 import (

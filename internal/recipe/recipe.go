@@ -5,7 +5,7 @@
 // (package data); a checkpoint keeps all of it, so that whoever uses the net treats pictures alike. Package data
 // decodes and crops by it, package model hands what is left to the devices, package interop tells it to other programs.
 //
-// The package imports config, whose page it begins with, and nothing else of the program.
+// The package imports config, whose page it begins with, text, and nothing else of the program.
 package recipe
 
 import (

@@ -3,10 +3,10 @@
 //
 // A [Stepper] takes the very same steps for a run and for a bench, so that what is measured is what trains. It enqueues
 // a step and looks at the results of the one before. Around it are who feeds it ([Feeder]), what came of a step
-// ([Taken], [Score], [Tally]), how files and staged pictures are prepared for a net, and what memory nets take.
+// ([Taken], [Score], [Tally]), the precision that devices can do ([Precision]), and what memory nets take ([MemoryOf]).
 //
-// It joins model, device and data, and reads configurations and the preprocessing of checkpoints. It imports no
-// backend, and nobody who takes or measures steps.
+// It joins model, device and data, and reads configurations. It imports no backend, and nobody who takes or measures
+// steps.
 package step
 
 import (

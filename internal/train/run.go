@@ -1,8 +1,8 @@
 // Package train trains a net: the loop over steps and epochs with validation, checkpoints, resume and the watch over
 // the start.
 //
-// It joins step (the step itself), schedule (its rates), infer (validation), model and data with weights, run and
-// report (what is written), and knows devices only through their contract: it imports no backend. One goroutine
+// It joins step (the step itself), schedule (its rates), infer (validation), model and data with checkpoint,
+// run and report (what is written), and knows devices only through their contract: it imports no backend. One goroutine
 // enqueues everything; while the devices compute one step, the loop already fills the next batch and looks at a step's
 // results only when the next step is under way.
 //
