@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -25,9 +26,10 @@ const trainerEnv = "RUN_TEST_TRAINER"
 
 func TestMain(m *testing.M) {
 	if path := os.Getenv(trainerEnv); path != "" {
-		_, err := Open(files.OS, path)
+		d, err := Open(files.OS, path)
 		fmt.Println("opened:", err)
-		select {}
+		time.Sleep(time.Hour) // until it is killed; select {} would be a deadlock, which ends the process
+		runtime.KeepAlive(d)
 	}
 	os.Exit(m.Run())
 }
