@@ -22,6 +22,9 @@ type Reader interface {
 	Stat(name string) (fs.FileInfo, error)      // follows links
 	Lstat(name string) (fs.FileInfo, error)     // does not
 	ReadDir(name string) ([]fs.DirEntry, error) // sorted by name
+
+	// SameFile tells whether two of the reader's own infos, or of files opened through it, are of one file.
+	SameFile(a, b fs.FileInfo) bool
 }
 
 // ReadFile reads a file whole.
@@ -92,6 +95,8 @@ func (system) Stat(name string) (fs.FileInfo, error) { return os.Stat(name) }
 func (system) Lstat(name string) (fs.FileInfo, error) { return os.Lstat(name) }
 
 func (system) ReadDir(name string) ([]fs.DirEntry, error) { return os.ReadDir(name) }
+
+func (system) SameFile(a, b fs.FileInfo) bool { return os.SameFile(a, b) }
 
 func (system) Mkdir(name string, perm fs.FileMode) error { return os.Mkdir(name, perm) }
 

@@ -17,6 +17,7 @@ import (
 
 	"alexnet/internal/checkpoint"
 	"alexnet/internal/files"
+	"alexnet/internal/files/filestest"
 	"alexnet/internal/lockfile"
 	"alexnet/internal/recipe"
 	"alexnet/internal/safetensors"
@@ -198,7 +199,7 @@ func TestExportFails(t *testing.T) {
 				c.spoil(t, e)
 			}
 			before := filesIn(t, dir)
-			err = e.Write(cmp.Or(c.ctx, t.Context()), files.OS)
+			err = e.Write(cmp.Or(c.ctx, t.Context()), filestest.New(files.OS))
 			if err == nil || !strings.Contains(err.Error(), c.want) || strings.Count(err.Error(), "cannot write") > 1 {
 				t.Errorf("%s: error %v, want %s", name, err, c.want)
 			}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 
 	"alexnet/internal/atomicfile"
 	"alexnet/internal/files"
@@ -77,5 +76,5 @@ func same(fsys files.Reader, path string, before fs.FileInfo) bool {
 	if before == nil {
 		return errors.Is(err, fs.ErrNotExist)
 	}
-	return err == nil && os.SameFile(before, now)
+	return err == nil && fsys.SameFile(before, now)
 }

@@ -51,5 +51,5 @@ func lock(fsys files.FS, f files.File) (same bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	return os.SameFile(mine, there), nil
+	return fsys.SameFile(mine, there), nil
 }

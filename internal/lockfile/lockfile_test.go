@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"alexnet/internal/files"
+	"alexnet/internal/files/filestest"
 )
 
 func TestAcquire(t *testing.T) {
@@ -42,6 +43,19 @@ func TestAcquire(t *testing.T) {
 func TestAcquireInMissingFolder(t *testing.T) {
 	if _, err := Acquire(files.OS, filepath.Join(t.TempDir(), "no", "lock")); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("got %v, want not exist", err)
+	}
+}
+
+// What another kind of store tells of its files is not of package os.
+func TestAcquireElsewhere(t *testing.T) {
+	store := filestest.New(files.OS)
+	store.Fail("openfile", 3, errors.New("opened again and again"))
+	f, err := Acquire(store, filepath.Join(t.TempDir(), "lock"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Close(); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -22,7 +22,8 @@ type Call struct {
 
 func (c Call) String() string { return c.Op + " " + c.Name }
 
-// FS hands calls on to another file system. One call may be told to fail. Goroutines may share it.
+// FS hands calls on to another file system. One call may be told to fail. What Stat and Lstat give is of a type of its
+// own, as another kind of store's would be. Goroutines may share it.
 type FS struct {
 	under files.FS
 
@@ -120,7 +121,7 @@ func (f *FS) Stat(name string) (fs.FileInfo, error) {
 	if err := f.step("stat", name); err != nil {
 		return nil, err
 	}
-	return f.under.Stat(name)
+	return wrapInfo(f.under.Stat(name))
 }
 
 // Lstat does not follow links.
@@ -128,7 +129,27 @@ func (f *FS) Lstat(name string) (fs.FileInfo, error) {
 	if err := f.step("lstat", name); err != nil {
 		return nil, err
 	}
-	return f.under.Lstat(name)
+	return wrapInfo(f.under.Lstat(name))
+}
+
+// SameFile cannot fail and is not listed.
+func (f *FS) SameFile(a, b fs.FileInfo) bool { return f.under.SameFile(unwrapInfo(a), unwrapInfo(b)) }
+
+// info is a FileInfo of an FS.
+type info struct{ fs.FileInfo }
+
+func wrapInfo(under fs.FileInfo, err error) (fs.FileInfo, error) {
+	if err != nil {
+		return nil, err
+	}
+	return info{under}, nil
+}
+
+func unwrapInfo(i fs.FileInfo) fs.FileInfo {
+	if own, ok := i.(info); ok {
+		return own.FileInfo
+	}
+	return i
 }
 
 // ReadDir lists a folder.
@@ -230,7 +251,7 @@ func (f *file) Stat() (fs.FileInfo, error) {
 	if err := f.step("fstat"); err != nil {
 		return nil, err
 	}
-	return f.under.Stat()
+	return wrapInfo(f.under.Stat())
 }
 
 func (f *file) Truncate(size int64) error {
