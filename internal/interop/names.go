@@ -7,8 +7,9 @@
 // dropout layer are multiplied by 1-rate, and the net in use is the same; the bias stays. That is exact for a rate of
 // 0.5.
 //
-// It stands on the net (model, config, and device for the sizes of what layers give), on checkpoint, on the formats (safetensors,
-// npy), and on files, atomicfile and text to write and to word them; it may import no backend and nothing that trains.
+// It stands on the net (model, config, and device for the sizes of what layers give), on checkpoint, on the formats
+// (safetensors, npy), and on files, atomicfile and text to write and to word them; it may import no backend and nothing
+// that trains.
 package interop
 
 import (

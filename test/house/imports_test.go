@@ -28,26 +28,42 @@ func TestImports(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for pkg, got := range found {
-		want, known := table[pkg]
-		if !known {
-			t.Errorf("%s is not in the table; it imports %s", pkg, strings.Join(got, " "))
+	for _, line := range table {
+		got, there := found[line.pkg]
+		if !there {
+			t.Errorf("%s is in the table and not in the module, or twice in the table", line.pkg)
 			continue
 		}
+		delete(found, line.pkg)
+		want := strings.Fields(line.imports)
 		for _, path := range got {
-			if !slices.Contains(strings.Fields(want), path) {
-				t.Errorf("%s imports %s, which the table does not allow", pkg, path)
+			if !slices.Contains(want, path) {
+				t.Errorf("%s imports %s, which the table does not allow", line.pkg, path)
 			}
 		}
-		for _, path := range strings.Fields(want) {
+		for _, path := range want {
 			if !slices.Contains(got, path) {
-				t.Errorf("the table lets %s import %s, and it does not", pkg, path)
+				t.Errorf("the table lets %s import %s, and it does not", line.pkg, path)
 			}
 		}
 	}
-	for pkg := range table {
-		if _, there := found[pkg]; !there {
-			t.Errorf("%s is in the table and not in the module", pkg)
+	for pkg, got := range found {
+		t.Errorf("%s is not in the table; it imports %s", pkg, strings.Join(got, " "))
+	}
+}
+
+// TestNoImportRunsUp holds the table to its order: of this module a line names only what lines above it are about.
+// Other modules have no place in the order.
+func TestNoImportRunsUp(t *testing.T) {
+	place := map[string]int{}
+	for i, line := range table {
+		place[line.pkg] = i
+	}
+	for i, line := range table {
+		for path := range strings.FieldsSeq(line.imports) {
+			if at, own := place[path]; own && at >= i {
+				t.Errorf("%s imports %s, whose line in the table is not above its own", line.pkg, path)
+			}
 		}
 	}
 }
