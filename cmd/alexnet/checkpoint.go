@@ -109,7 +109,7 @@ func openWeights(path string) (*safetensors.Reader, error) {
 	if path == builtin.Name {
 		return builtin.Open()
 	}
-	r, err := safetensors.Open(path)
+	r, err := safetensors.Open(files.OS, path)
 	return r, explainMissing(path, err)
 }
 

@@ -72,7 +72,7 @@ DIR/train/CLASS and DIR/val/CLASS. The same options give the same files.`,
 }
 
 func runDataDemo(ctx context.Context, o dataDemoOptions, t *ui.Terminal) error {
-	err := demo.Write(ctx, o.out, o.pictures)
+	err := demo.Write(ctx, files.OS, o.out, o.pictures)
 	if errors.Is(err, fs.ErrExist) {
 		return advise(exitFailed, "give a new folder", err)
 	}

@@ -71,7 +71,7 @@ func jpegs(t *testing.T, dir string) {
 // change rewrites a checkpoint and returns the decoder that it named.
 func change(t *testing.T, path string, how func(*checkpoint.Checkpoint)) string {
 	t.Helper()
-	c, err := checkpoint.Load(path)
+	c, err := checkpoint.Load(files.OS, path)
 	if err != nil {
 		t.Fatal(err)
 	}

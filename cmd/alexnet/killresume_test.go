@@ -15,6 +15,7 @@ import (
 
 	"alexnet/internal/checkpoint"
 	"alexnet/internal/cpu"
+	"alexnet/internal/files"
 	"alexnet/internal/safetensors"
 )
 
@@ -154,7 +155,7 @@ func exists(path string) bool {
 // tensors reads weights and momentum of a run's last checkpoint.
 func tensors(t *testing.T, run string) map[string][]float32 {
 	t.Helper()
-	c, err := checkpoint.Load(checkpointIn(run))
+	c, err := checkpoint.Load(files.OS, checkpointIn(run))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,6 +10,7 @@ import (
 	"codeberg.org/sbinet/npyio"
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"alexnet/internal/files"
 	"alexnet/internal/safetensors"
 )
 
@@ -57,7 +58,7 @@ func numbers(ts *testscript.TestScript, name string) map[string][]float32 {
 		all["the array"] = x
 		return all
 	}
-	r, err := safetensors.Open(path)
+	r, err := safetensors.Open(files.OS, path)
 	ts.Check(err)
 	defer r.Close()
 	for i := range r.Tensors {

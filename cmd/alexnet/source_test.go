@@ -9,6 +9,7 @@ import (
 	"alexnet/internal/config"
 	"alexnet/internal/data"
 	"alexnet/internal/data/demo"
+	"alexnet/internal/files"
 	"alexnet/internal/recipe"
 	"alexnet/internal/train"
 )
@@ -35,7 +36,7 @@ func TestGeneratedPath(t *testing.T) {
 func TestFolderNamedAsGenerated(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, demo.Path)
-	if err := demo.Write(t.Context(), path, demo.Options{Train: 3, Val: 2, Size: 16}); err != nil {
+	if err := demo.Write(t.Context(), files.OS, path, demo.Options{Train: 3, Val: 2, Size: 16}); err != nil {
 		t.Fatal(err)
 	}
 	t.Chdir(dir)

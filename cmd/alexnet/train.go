@@ -168,7 +168,7 @@ func runTrain(ctx context.Context, o trainOptions, t *ui.Terminal) error {
 
 // lastCheckpoint says what a run can go on from.
 func lastCheckpoint(dir *run.Dir) string {
-	r, err := safetensors.Open(dir.Checkpoint(run.Last))
+	r, err := safetensors.Open(dir.FS(), dir.Checkpoint(run.Last))
 	if err != nil {
 		return "no checkpoint yet"
 	}
@@ -225,7 +225,7 @@ func (o *trainOptions) prepareResumed(ctx context.Context, to *train.Options, t 
 	if to.Dir, err = run.Open(files.OS, o.resume); err != nil {
 		return err
 	}
-	r, err := safetensors.Open(to.Dir.Checkpoint(run.Last))
+	r, err := safetensors.Open(to.Dir.FS(), to.Dir.Checkpoint(run.Last))
 	if err != nil {
 		return err
 	}

@@ -165,8 +165,8 @@ func (e *Foreign) Error() string {
 // Load opens a checkpoint and reads all but the tensors of the net, which stay in the file: their Fill reads them, one
 // at a time and checked against its CRC32C, until Close. A file that is no sound checkpoint is a *safetensors.BadFile,
 // a sound file of something else a *Foreign. The file may be replaced meanwhile; what is read is what was there.
-func Load(path string) (*Checkpoint, error) {
-	r, err := safetensors.Open(path)
+func Load(fsys files.Reader, path string) (*Checkpoint, error) {
+	r, err := safetensors.Open(fsys, path)
 	if err != nil {
 		return nil, err
 	}

@@ -101,7 +101,7 @@ func saved(t *testing.T, c *Checkpoint) string {
 
 func loaded(t *testing.T, path string) *Checkpoint {
 	t.Helper()
-	c, err := Load(path)
+	c, err := Load(files.OS, path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -219,7 +219,7 @@ func TestRecordedBytes(t *testing.T) {
 
 // The names in the file are a promise to other programs.
 func TestNamesInFile(t *testing.T) {
-	h, err := safetensors.Open(saved(t, example(1)))
+	h, err := safetensors.Open(files.OS, saved(t, example(1)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -319,7 +319,7 @@ func TestLoadRefuses(t *testing.T) {
 		if err := safetensors.Write(files.OS, path, meta, []safetensors.Tensor{mean}); err != nil {
 			t.Fatal(err)
 		}
-		_, err := Load(path)
+		_, err := Load(files.OS, path)
 		var bad *safetensors.BadFile
 		var foreign *Foreign
 		known := errors.As(err, &foreign) && foreign.Path == path ||
@@ -348,7 +348,7 @@ func TestErrorsInOrder(t *testing.T) {
 			t.Fatal(err)
 		}
 		for range 20 {
-			if _, err := Load(path); err == nil || !strings.Contains(err.Error(), "metadata "+first) {
+			if _, err := Load(files.OS, path); err == nil || !strings.Contains(err.Error(), "metadata "+first) {
 				t.Fatalf("error %v, want %s first", err, first)
 			}
 		}

@@ -116,7 +116,7 @@ func kill(t *testing.T, cmd *exec.Cmd) {
 // version reads a checkpoint of big, whole, and tells which it is.
 func version(t *testing.T, path string) float32 {
 	t.Helper()
-	c, err := Load(path)
+	c, err := Load(files.OS, path)
 	if err != nil {
 		t.Fatal(err)
 	}

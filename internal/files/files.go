@@ -1,7 +1,7 @@
 // Package files is the one way from the program to what is kept in files: pictures, checkpoints, metrics, events, run
 // folders. Whoever reads or writes such a thing is given a [Reader] or an [FS] and knows no other way, so that a test
 // can put one between that fails at a chosen call, and another kind of store can stand where a disk does. [OS] is the
-// disk.
+// disk. Pages are not such things: package config reads one itself, from the disk of whoever names it.
 //
 // Names are paths as the operating system writes them. Errors are what package os gives: an *fs.PathError or
 // *os.LinkError around the system's number, so that errors.Is finds fs.ErrNotExist and syscall.ENOSPC alike.
@@ -14,6 +14,8 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
+	"slices"
 )
 
 // Reader opens what is only read.
@@ -45,6 +47,36 @@ type FS interface {
 	Rename(old, name string) error
 	Remove(name string) error  // a file, or a folder that is empty
 	SyncDir(name string) error // makes durable which names are in the folder
+}
+
+// MkdirAll is os.MkdirAll, and tells which folders it made, outermost first. On an error it removes them.
+func MkdirAll(fsys FS, path string) (made []string, err error) {
+	var missing []string
+	for p := path; ; p = filepath.Dir(p) {
+		info, err := fsys.Stat(p)
+		if err == nil && info.IsDir() {
+			break
+		}
+		if err == nil {
+			return nil, &fs.PathError{Op: "mkdir", Path: p, Err: errors.New("a file is in the way")}
+		}
+		if !errors.Is(err, fs.ErrNotExist) || p == filepath.Dir(p) {
+			return nil, err
+		}
+		missing = append(missing, p)
+	}
+	for _, p := range slices.Backward(missing) {
+		switch err := fsys.Mkdir(p, 0o777); {
+		case err == nil:
+			made = append(made, p)
+		case !errors.Is(err, fs.ErrExist): // somebody else may make it at the same moment
+			for _, m := range slices.Backward(made) {
+				_ = fsys.Remove(m) // the first error is the one to tell
+			}
+			return nil, err
+		}
+	}
+	return made, nil
 }
 
 // File is an open file. Read and Write move its place, ReadAt and WriteAt do not.

@@ -71,7 +71,7 @@ func openTrained(t *testing.T) *checkpoint.Checkpoint {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, err := checkpoint.Load(path)
+	c, err := checkpoint.Load(files.OS, path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -83,7 +83,7 @@ func openTrained(t *testing.T) *checkpoint.Checkpoint {
 func shapes(t *testing.T) (val []string) {
 	t.Helper()
 	dir := t.TempDir()
-	if err := demo.Write(t.Context(), dir, demo.Options{Train: 6, Val: 2, Size: 16, Seed: 1}); err != nil {
+	if err := demo.Write(t.Context(), files.OS, dir, demo.Options{Train: 6, Val: 2, Size: 16, Seed: 1}); err != nil {
 		t.Fatal(err)
 	}
 	s := steptest.Pictures().Val
@@ -362,7 +362,7 @@ func TestStrict(t *testing.T) {
 	}
 
 	dir := t.TempDir()
-	if err := demo.Write(t.Context(), dir, demo.Options{Train: 6, Val: 2, Size: 16, Seed: 1}); err != nil {
+	if err := demo.Write(t.Context(), files.OS, dir, demo.Options{Train: 6, Val: 2, Size: 16, Seed: 1}); err != nil {
 		t.Fatal(err)
 	}
 	s := steptest.OpenFolder(t, dir)

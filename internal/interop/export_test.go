@@ -58,7 +58,7 @@ func counting(t *testing.T) *checkpoint.Checkpoint {
 	if err := checkpoint.Save(files.OS, path, c); err != nil {
 		t.Fatal(err)
 	}
-	c, err := checkpoint.Load(path)
+	c, err := checkpoint.Load(files.OS, path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -92,7 +92,7 @@ func counted32(n int) []float32 {
 func TestExportPlain(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "net.safetensors")
 	e := exported(t, counting(t), Options{Form: "plain", DType: "F32", Path: out})
-	r, err := safetensors.Open(out)
+	r, err := safetensors.Open(files.OS, out)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -257,7 +257,7 @@ func TestRefuseExported(t *testing.T) {
 	c := counting(t)
 	c.Path = "runs/train/checkpoints/best.safetensors"
 	out := exported(t, c, Options{Form: "plain", DType: "F16", Path: filepath.Join(dir, "net.safetensors")}).Path
-	r, err := safetensors.Open(out)
+	r, err := safetensors.Open(files.OS, out)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -276,7 +276,7 @@ func TestRefuseExported(t *testing.T) {
 	if err := checkpoint.Save(files.OS, own, c.Compact("F32")); err != nil {
 		t.Fatal(err)
 	}
-	if r, err = safetensors.Open(own); err != nil {
+	if r, err = safetensors.Open(files.OS, own); err != nil {
 		t.Fatal(err)
 	}
 	defer r.Close()

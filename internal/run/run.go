@@ -100,7 +100,7 @@ func Create(fsys files.FS, out string) (*Dir, error) {
 	if out != "" {
 		return createAt(fsys, filepath.Clean(out))
 	}
-	made, err := mkdirAll(fsys, root)
+	made, err := files.MkdirAll(fsys, root)
 	if err != nil {
 		return nil, &FolderError{Path: root, Err: err}
 	}
@@ -121,7 +121,7 @@ func Create(fsys files.FS, out string) (*Dir, error) {
 }
 
 func createAt(fsys files.FS, out string) (*Dir, error) {
-	made, err := mkdirAll(fsys, out)
+	made, err := files.MkdirAll(fsys, out)
 	if err != nil {
 		return nil, &FolderError{Path: out, Err: err}
 	}
@@ -350,34 +350,6 @@ func checkpoint(path, name string) string {
 func exists(fsys files.Reader, path string) bool {
 	_, err := fsys.Lstat(path)
 	return err == nil
-}
-
-// mkdirAll is os.MkdirAll, and tells which folders it made, outermost first. On an error it removes them.
-func mkdirAll(fsys files.FS, path string) (made []string, err error) {
-	var missing []string
-	for p := path; ; p = filepath.Dir(p) {
-		info, err := fsys.Stat(p)
-		if err == nil && info.IsDir() {
-			break
-		}
-		if err == nil {
-			return nil, &fs.PathError{Op: "mkdir", Path: p, Err: errors.New("a file is in the way")}
-		}
-		if !errors.Is(err, fs.ErrNotExist) || p == filepath.Dir(p) {
-			return nil, err
-		}
-		missing = append(missing, p)
-	}
-	for _, p := range slices.Backward(missing) {
-		switch err := fsys.Mkdir(p, 0o777); {
-		case err == nil:
-			made = append(made, p)
-		case !errors.Is(err, fs.ErrExist): // somebody else may make it at the same moment
-			remove(fsys, made)
-			return nil, err
-		}
-	}
-	return made, nil
 }
 
 // remove removes folders, innermost first, as far as they are empty.

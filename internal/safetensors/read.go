@@ -7,8 +7,8 @@ import (
 	"hash/crc32"
 	"io"
 	"math"
-	"os"
 
+	"alexnet/internal/files"
 	"alexnet/internal/text"
 )
 
@@ -22,8 +22,8 @@ type Reader struct {
 
 // Open opens a safetensors file, ours or another program's, and checks its header. A file that is none, or damaged, is
 // a *BadFile.
-func Open(path string) (*Reader, error) {
-	f, err := os.Open(path)
+func Open(fsys files.Reader, path string) (*Reader, error) {
+	f, err := fsys.Open(path)
 	if err != nil {
 		return nil, err
 	}

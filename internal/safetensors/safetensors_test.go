@@ -11,11 +11,13 @@ import (
 	"path/filepath"
 	"reflect"
 	"strings"
+	"syscall"
 	"testing"
 
 	"pgregory.net/rapid"
 
 	"alexnet/internal/files"
+	"alexnet/internal/files/filestest"
 )
 
 // memory is a file in memory.
@@ -430,14 +432,19 @@ func TestErrorsInOrder(t *testing.T) {
 func TestOpenWhatIsNoFile(t *testing.T) {
 	dir := t.TempDir()
 	var bad *BadFile
-	if _, err := Open(dir); !errors.As(err, &bad) || bad.Path != dir {
+	if _, err := Open(files.OS, dir); !errors.As(err, &bad) || bad.Path != dir {
 		t.Errorf("a folder: %v", err)
 	}
-	if _, err := Open(filepath.Join(dir, "no")); !errors.Is(err, os.ErrNotExist) {
+	if _, err := Open(files.OS, filepath.Join(dir, "no")); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("nothing: %v", err)
 	}
-	if _, err := Open(os.DevNull); !errors.As(err, &bad) {
+	if _, err := Open(files.OS, os.DevNull); !errors.As(err, &bad) {
 		t.Errorf("a device: %v", err)
+	}
+	f := filestest.New(files.OS)
+	f.Fail("open", 0, syscall.EIO)
+	if _, err := Open(f, dir); !errors.Is(err, syscall.EIO) {
+		t.Errorf("a store that fails: %v", err)
 	}
 }
 
@@ -447,7 +454,7 @@ func TestCutWhileOpen(t *testing.T) {
 	if err := os.WriteFile(path, small(t), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	r, err := Open(path)
+	r, err := Open(files.OS, path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -467,7 +474,7 @@ func TestHeader(t *testing.T) {
 	if err := Write(files.OS, path, map[string]string{"step": "3"}, []Tensor{a}); err != nil {
 		t.Fatal(err)
 	}
-	h, err := Open(path)
+	h, err := Open(files.OS, path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -488,7 +495,7 @@ func TestLongTensor(t *testing.T) {
 	if err := Write(files.OS, path, nil, []Tensor{Of("a", []int{1}, v[:1]), Of("b", []int{len(v)}, v)}); err != nil {
 		t.Fatal(err)
 	}
-	r, err := Open(path)
+	r, err := Open(files.OS, path)
 	if err != nil {
 		t.Fatal(err)
 	}

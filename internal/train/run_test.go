@@ -17,6 +17,7 @@ import (
 	"alexnet/internal/data"
 	"alexnet/internal/data/demo"
 	"alexnet/internal/device"
+	"alexnet/internal/files"
 	"alexnet/internal/infer"
 	"alexnet/internal/reference"
 	"alexnet/internal/report"
@@ -207,7 +208,7 @@ func TestCurvesBlocked(t *testing.T) {
 // TestWhere: a checkpoint says where its run computed, and where its pictures are from any folder.
 func TestWhere(t *testing.T) {
 	dir := t.TempDir()
-	if err := demo.Write(t.Context(), filepath.Join(dir, "shapes"),
+	if err := demo.Write(t.Context(), files.OS, filepath.Join(dir, "shapes"),
 		demo.Options{Train: 6, Val: 2, Size: 16, Seed: 1}); err != nil {
 		t.Fatal(err)
 	}
@@ -231,7 +232,7 @@ func TestWhere(t *testing.T) {
 func TestFolderNamedAsGenerated(t *testing.T) {
 	dir := t.TempDir()
 	name := steptest.Pictures().Path
-	if err := demo.Write(t.Context(), filepath.Join(dir, name),
+	if err := demo.Write(t.Context(), files.OS, filepath.Join(dir, name),
 		demo.Options{Train: 6, Val: 2, Size: 16, Seed: 2}); err != nil {
 		t.Fatal(err)
 	}
@@ -355,7 +356,7 @@ func TestInit(t *testing.T) {
 func renamed(t *testing.T) *data.Source {
 	t.Helper()
 	dir := t.TempDir()
-	if err := demo.Write(t.Context(), dir, demo.Options{Train: 6, Val: 2, Size: 16, Seed: 1}); err != nil {
+	if err := demo.Write(t.Context(), files.OS, dir, demo.Options{Train: 6, Val: 2, Size: 16, Seed: 1}); err != nil {
 		t.Fatal(err)
 	}
 	for _, part := range []string{"train", "val"} {
@@ -371,7 +372,7 @@ func renamed(t *testing.T) *data.Source {
 func twoClasses(t *testing.T) *data.Source {
 	t.Helper()
 	dir := t.TempDir()
-	if err := demo.Write(t.Context(), dir, demo.Options{Train: 6, Val: 2, Size: 16, Seed: 1}); err != nil {
+	if err := demo.Write(t.Context(), files.OS, dir, demo.Options{Train: 6, Val: 2, Size: 16, Seed: 1}); err != nil {
 		t.Fatal(err)
 	}
 	for _, name := range steptest.Pictures().Classes[2:] {
@@ -650,7 +651,7 @@ func TestCheckpointFails(t *testing.T) {
 func TestBadPictures(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	if err := demo.Write(t.Context(), dir, demo.Options{Train: 6, Val: 2, Size: 16, Seed: 1}); err != nil {
+	if err := demo.Write(t.Context(), files.OS, dir, demo.Options{Train: 6, Val: 2, Size: 16, Seed: 1}); err != nil {
 		t.Fatal(err)
 	}
 	for _, part := range []string{"train", "val"} {
@@ -860,7 +861,7 @@ func TestColorOff(t *testing.T) {
 func TestNoValidation(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	if err := demo.Write(t.Context(), dir, demo.Options{Train: 6, Val: 2, Size: 16, Seed: 1}); err != nil {
+	if err := demo.Write(t.Context(), files.OS, dir, demo.Options{Train: 6, Val: 2, Size: 16, Seed: 1}); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.RemoveAll(filepath.Join(dir, "val")); err != nil {
@@ -912,7 +913,7 @@ func TestStartTells(t *testing.T) {
 	}
 
 	dir := t.TempDir()
-	if err := demo.Write(t.Context(), dir, demo.Options{Train: 6, Val: 2, Size: 16, Seed: 1}); err != nil {
+	if err := demo.Write(t.Context(), files.OS, dir, demo.Options{Train: 6, Val: 2, Size: 16, Seed: 1}); err != nil {
 		t.Fatal(err)
 	}
 	files, err := filepath.Glob(filepath.Join(dir, "train", steptest.Pictures().Classes[0], "*"))

@@ -79,7 +79,7 @@ func folder(t testing.TB) *run.Dir {
 
 func load(t testing.TB, path string) *checkpoint.Checkpoint {
 	t.Helper()
-	c, err := checkpoint.Load(path)
+	c, err := checkpoint.Load(files.OS, path)
 	if err != nil {
 		t.Fatal(err)
 	}

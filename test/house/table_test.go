@@ -44,7 +44,7 @@ var table = []struct{ pkg, imports string }{
 	// Pictures: whoever decodes them knows no device and no net.
 	{"data/picture", "golang.org/x/image"},
 	{"data", "config data/picture files gonum.org/v1/gonum machine philox recipe"},
-	{"data/demo", "data philox"},
+	{"data/demo", "data files philox"},
 
 	// Checkpoints know neither the net nor what computes it.
 	{"checkpoint", "files recipe safetensors text"},

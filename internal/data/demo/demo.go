@@ -1,5 +1,6 @@
 // Package demo draws pictures that a small net can learn in a minute: ten classes of figures on grounds of changing
-// colour. They are a source of package data without a file, or written as files. It imports philox and data.
+// colour. They are a source of package data without a file, or written as files. It imports files,
+// philox and data.
 package demo
 
 import (
@@ -18,6 +19,7 @@ import (
 	"strconv"
 
 	"alexnet/internal/data"
+	"alexnet/internal/files"
 	"alexnet/internal/philox"
 )
 
@@ -83,11 +85,11 @@ func plus(x, y float64) bool { return min(math.Abs(x), math.Abs(y)) < .27 && box
 // Write writes generated pictures to dir as train/CLASS/0001.png and val/CLASS/0001.png. The same options give the same
 // files. A folder that is not empty is refused, so that nothing is overwritten or mixed. When ctx ends Write stops
 // between two pictures with its cause, and leaves those that it has written.
-func Write(ctx context.Context, dir string, o Options) error {
+func Write(ctx context.Context, fsys files.FS, dir string, o Options) error {
 	if err := o.fill(); err != nil {
 		return err
 	}
-	switch items, err := os.ReadDir(dir); {
+	switch items, err := fsys.ReadDir(dir); {
 	case err == nil && len(items) > 0:
 		return fmt.Errorf("%s is not empty: %w", dir, fs.ErrExist)
 	case err != nil && !errors.Is(err, fs.ErrNotExist):
@@ -95,7 +97,7 @@ func Write(ctx context.Context, dir string, o Options) error {
 	}
 	for _, f := range figures {
 		for _, p := range []string{"train", "val"} {
-			if err := os.MkdirAll(filepath.Join(dir, p, f.name), 0o777); err != nil {
+			if _, err := files.MkdirAll(fsys, filepath.Join(dir, p, f.name)); err != nil {
 				return err
 			}
 		}
@@ -104,8 +106,17 @@ func Write(ctx context.Context, dir string, o Options) error {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		return os.WriteFile(filepath.Join(dir, filepath.FromSlash(name)), raw, 0o666)
+		return writeFile(fsys, filepath.Join(dir, filepath.FromSlash(name)), raw)
 	})
+}
+
+func writeFile(fsys files.FS, name string, content []byte) error {
+	f, err := fsys.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o666)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(content)
+	return errors.Join(err, f.Close())
 }
 
 // Path is what the source of generated pictures is called, in checkpoints too: they lie in no file.

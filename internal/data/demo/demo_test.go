@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"path/filepath"
 	"slices"
+	"syscall"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -15,6 +16,7 @@ import (
 	"alexnet/internal/data"
 	"alexnet/internal/data/picture"
 	"alexnet/internal/files"
+	"alexnet/internal/files/filestest"
 )
 
 var smallDemo = Options{Train: 3, Val: 2, Size: 16, Seed: 9}
@@ -41,7 +43,7 @@ func decodeAll(t testing.TB, set *data.Set) [][]uint8 {
 
 func TestDemoFolderEqualsMemory(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "new", "demo")
-	if err := Write(t.Context(), dir, smallDemo); err != nil {
+	if err := Write(t.Context(), files.OS, dir, smallDemo); err != nil {
 		t.Fatal(err)
 	}
 	disk, err := data.Open(t.Context(), files.OS, dir, .5, 1)
@@ -64,11 +66,22 @@ func TestDemoFolderEqualsMemory(t *testing.T) {
 	if len(disk.Classes) != 10 || disk.Train.Len() != 30 || disk.Val.Len() != 20 {
 		t.Errorf("%d classes, %d and %d pictures", len(disk.Classes), disk.Train.Len(), disk.Val.Len())
 	}
-	if err := Write(t.Context(), dir, smallDemo); !errors.Is(err, fs.ErrExist) {
+	if err := Write(t.Context(), files.OS, dir, smallDemo); !errors.Is(err, fs.ErrExist) {
 		t.Errorf("written over a folder that is not empty: error %v", err)
 	}
-	if err := Write(t.Context(), filepath.Join(dir, "train", "disc", "0001.png"), smallDemo); err == nil {
+	if err := Write(t.Context(), files.OS, filepath.Join(dir, "train", "disc", "0001.png"), smallDemo); err == nil {
 		t.Error("written into a file")
+	}
+}
+
+// TestWriteTells: whatever fails while the pictures are written ends Write with that error.
+func TestWriteTells(t *testing.T) {
+	for _, op := range []string{"readdir", "mkdir", "openfile", "write", "close"} {
+		f := filestest.New(files.OS)
+		f.Fail(op, 0, syscall.EIO)
+		if err := Write(t.Context(), f, filepath.Join(t.TempDir(), "demo"), smallDemo); !errors.Is(err, syscall.EIO) {
+			t.Errorf("%s failed: error %v", op, err)
+		}
 	}
 }
 
@@ -150,7 +163,7 @@ func TestDemoStops(t *testing.T) {
 	why := errors.New("enough")
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cancel(why)
-	if err := Write(ctx, filepath.Join(t.TempDir(), "demo"), smallDemo); !errors.Is(err, why) {
+	if err := Write(ctx, files.OS, filepath.Join(t.TempDir(), "demo"), smallDemo); !errors.Is(err, why) {
 		t.Errorf("error %v, want the cause of the context's end", err)
 	}
 }
