@@ -96,6 +96,10 @@ func tellingsOfData() []told {
 		{source(data.Sparse), exitNoData, []string{"without tar's --sparse"}},
 		{source(data.NotRead), exitNoData, []string{"tar tf there"}},
 		{&data.SizeError{}, exitUnreadable, []string{"data.resize", "--strict"}},
+		{
+			&data.BadPicture{Name: "p", Err: &data.SizeError{WantHeight: 5, WantWidth: 6, Alone: true}}, exitUnreadable,
+			[]string{"give a picture of 6x5", "trained without resizing", "--strict"},
+		},
 		{&data.BadPicture{Name: "p", Err: errors.New("cut off")}, exitUnreadable, []string{"repair or remove"}},
 	}
 }
@@ -111,6 +115,7 @@ func tellingsOfFiles() []told {
 		{taken(safetensors.OtherType), exitCheckpoint, []string{"BF16"}},
 		{&checkpoint.Foreign{Path: "f"}, exitCheckpoint, []string{"imported first"}},
 		{&checkpoint.Foreign{Path: "f", Version: "2"}, exitCheckpoint, []string{"use the version"}},
+		{&checkpoint.DropoutError{Path: "f", Form: "inverted"}, exitCheckpoint, []string{"another checkpoint"}},
 		{&interop.Exported{Path: "f", Form: "plain"}, exitCheckpoint, []string{"made from"}},
 		{
 			&interop.Exported{Path: "f", Form: "plain", Source: "runs/train/checkpoints/best.safetensors"},
@@ -217,6 +222,13 @@ func TestNotes(t *testing.T) {
 		if got := wordNote(c.note); !strings.Contains(got, c.want) {
 			t.Errorf("%q does not say %q", got, c.want)
 		}
+	}
+	alone := &data.BadPicture{Name: "p", Err: &data.SizeError{
+		Height: 5, Width: 7, WantHeight: 5, WantWidth: 6, Alone: true,
+	}}
+	want := "cannot read picture p: is 7x5, want 6x5; this net was trained on pictures of that size, without resizing"
+	if got := explainUnread("p", alone, "alexnet predict"); got != want {
+		t.Errorf("%q, want %q", got, want)
 	}
 	resumed := train.NoValidation{Resumed: true, Share: .09}
 	if got := wordNote(resumed); got != resumed.String() {
