@@ -172,7 +172,7 @@ func (b *measurement) exchange() {
 
 // open makes the net and the stepper: a run's, with the rates of the first epoch.
 func (b *measurement) open(ctx context.Context, p device.Precision) (*step.Stepper, error) {
-	pre, err := b.recipe(ctx)
+	by, err := b.recipe(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -180,11 +180,11 @@ func (b *measurement) open(ctx context.Context, p device.Precision) (*step.Stepp
 	if err != nil {
 		return nil, err
 	}
-	if err := b.build(arch, &pre, p); err != nil {
+	if err := b.build(arch, &by, p); err != nil {
 		return nil, err
 	}
 	var feed step.Feeder
-	if feed, b.stop, err = b.feeder(&pre, arch.Classes, step.Slots{Net: b.compiled}); err != nil {
+	if feed, b.stop, err = b.feeder(&by, arch.Classes, step.Slots{Net: b.compiled}); err != nil {
 		return nil, err
 	}
 	s := step.New(b.compiled, feed, b.cfg.Train.Batch)
@@ -239,11 +239,11 @@ func (b *measurement) data(ctx context.Context) error {
 		return errors.New("bench of data needs data")
 	}
 	b.Warmup = max(b.Warmup, dataWarmup)
-	pre, err := b.recipe(ctx)
+	by, err := b.recipe(ctx)
 	if err != nil {
 		return err
 	}
-	feed, done, err := b.feeder(&pre, b.cfg.Model.Classes, nil)
+	feed, done, err := b.feeder(&by, b.cfg.Model.Classes, nil)
 	if err != nil {
 		return err
 	}

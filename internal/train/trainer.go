@@ -151,7 +151,7 @@ func (t *trainer) chooseRecipe(ctx context.Context) (err error) {
 	switch {
 	case t.o.Resume != nil:
 		t.recipe = t.o.Resume.Recipe
-	case t.o.Init != nil && !t.o.OwnPreprocess:
+	case t.o.Init != nil && !t.o.OwnRecipe:
 		t.recipe = t.o.Init.Recipe
 		t.recipe.Decoder = ""
 		t.progress.Note(remark("preprocessing (size, mean, colour statistics) as in %s", t.o.Init.Path))
