@@ -46,6 +46,7 @@ var rules = []rule{
 	is(data.ErrNoData, exitNoData, ""),
 	on(exitCheckpoint, adviseBadFile),
 	on(exitCheckpoint, adviseForeign),
+	say[*checkpoint.DropoutError](exitCheckpoint, "use the program that wrote it, or another checkpoint"),
 	on(exitCheckpoint, adviseExported),
 	on(exitCheckpoint, adviseMismatch),
 	on(exitCheckpoint, adviseRefused),
@@ -58,8 +59,7 @@ var rules = []rule{
 	}),
 	say[*run.LockedError](exitLocked, "wait until it ends, or train elsewhere with --out"),
 	on(exitNoGPU, func(e adviser, _ string) string { return e.Next() }),
-	say[*data.SizeError](exitUnreadable, "let data.resize make all pictures one size, or leave --strict away to go "+
-		"past this one"),
+	on(exitUnreadable, adviseSize),
 	// Elsewhere than with --strict commands go past such a picture.
 	say[*data.BadPicture](exitUnreadable, "repair or remove the picture, or leave --strict away to go past it"),
 	on(exitFailed, func(e *train.OtherData, _ string) string { return fromWeights(e) }),
@@ -233,6 +233,15 @@ func adviseTar(e *data.SourceError) string {
 	}
 }
 
+func adviseSize(e *data.SizeError, _ string) string {
+	mend := "let data.resize make all pictures one size"
+	if e.Alone {
+		mend = fmt.Sprintf("give a picture of %dx%d, for this net was trained without resizing", e.WantWidth,
+			e.WantHeight)
+	}
+	return mend + ", or leave --strict away to go past this one"
+}
+
 func adviseBadFile(e *safetensors.BadFile, _ string) string {
 	switch e.Fault {
 	case safetensors.OtherFormat:
@@ -353,12 +362,17 @@ func wordNote(n train.Note) string {
 	return n.String()
 }
 
-// hintOf is what could be done about a picture that is left out, to follow what is said about it.
-func hintOf(b *data.BadPicture) string {
-	if errors.As(b, new(*data.SizeError)) {
-		return "; data.resize makes all pictures one size"
+// hintOf is what could be done about a picture that is left out, or why it could not be taken, to follow what is said
+// about it.
+func hintOf(err error) string {
+	var size *data.SizeError
+	switch {
+	case !errors.As(err, &size):
+		return ""
+	case size.Alone:
+		return "; this net was trained on pictures of that size, without resizing"
 	}
-	return ""
+	return "; data.resize makes all pictures one size"
 }
 
 // isFull tells whether there was no room for a file: the disk, a quota, a limit.

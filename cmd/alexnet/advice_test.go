@@ -96,6 +96,10 @@ func tellingsOfData() []told {
 		{source(data.Sparse), exitNoData, []string{"without tar's --sparse"}},
 		{source(data.NotRead), exitNoData, []string{"tar tf there"}},
 		{&data.SizeError{}, exitUnreadable, []string{"data.resize", "--strict"}},
+		{
+			&data.BadPicture{Name: "p", Err: &data.SizeError{WantHeight: 5, WantWidth: 6, Alone: true}}, exitUnreadable,
+			[]string{"give a picture of 6x5", "trained without resizing", "--strict"},
+		},
 		{&data.BadPicture{Name: "p", Err: errors.New("cut off")}, exitUnreadable, []string{"repair or remove"}},
 	}
 }
@@ -111,6 +115,7 @@ func tellingsOfFiles() []told {
 		{taken(safetensors.OtherType), exitCheckpoint, []string{"BF16"}},
 		{&checkpoint.Foreign{Path: "f"}, exitCheckpoint, []string{"imported first"}},
 		{&checkpoint.Foreign{Path: "f", Version: "2"}, exitCheckpoint, []string{"use the version"}},
+		{&checkpoint.DropoutError{Path: "f", Form: "inverted"}, exitCheckpoint, []string{"another checkpoint"}},
 		{&interop.Exported{Path: "f", Form: "plain"}, exitCheckpoint, []string{"made from"}},
 		{
 			&interop.Exported{Path: "f", Form: "plain", Source: "runs/train/checkpoints/best.safetensors"},
@@ -218,6 +223,13 @@ func TestNotes(t *testing.T) {
 			t.Errorf("%q does not say %q", got, c.want)
 		}
 	}
+	alone := &data.BadPicture{Name: "p", Err: &data.SizeError{
+		Height: 5, Width: 7, WantHeight: 5, WantWidth: 6, Alone: true,
+	}}
+	want := "cannot read picture p: is 7x5, want 6x5; this net was trained on pictures of that size, without resizing"
+	if got := explainUnread("p", alone, "alexnet predict"); got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
 	resumed := train.NoValidation{Resumed: true, Share: .09}
 	if got := wordNote(resumed); got != resumed.String() {
 		t.Errorf("a run that goes on is told %q", got)
@@ -255,7 +267,7 @@ var plainErrors = map[string]string{
 	"model.deviceErrors":    "joins others, which may have rules",
 }
 
-// TestRules: every type of error under internal/ is told of in TestAdvice, or plain. None is both.
+// TestRules: every type of error below this package is told of in TestAdvice, or plain. None is both.
 func TestRules(t *testing.T) {
 	known := map[string]bool{}
 	for _, c := range tellings() {
@@ -296,7 +308,7 @@ func TestRules(t *testing.T) {
 var flags = regexp.MustCompile(`(^|[^-\w])--[a-z]|` +
 	`\balexnet (train|eval|predict|features|summary|config|data|weights|bench|doctor)\b`)
 
-// flagsAllowed are the texts under internal/ with a flag in them, and why.
+// flagsAllowed are the texts below this package with a flag in them, and why.
 var flagsAllowed = map[string]string{
 	"start it with --gpus all": "a container's flag, not ours",
 }
@@ -333,26 +345,24 @@ func TestNoFlags(t *testing.T) {
 	}
 }
 
-// eachFile parses the files under internal/, whatever their build tags, but those of tests and of package ui.
+// eachFile parses the Go files below this package, whatever their build tags, but those of tests: packages for tests
+// (devicetest, ...) are among them.
 func eachFile(t *testing.T, do func(path string, file *ast.File)) {
 	t.Helper()
-	err := filepath.WalkDir("../../internal", func(path string, d fs.DirEntry, err error) error {
-		switch {
-		case err != nil:
+	for _, root := range []string{"../../internal", "../../kernels", "../../configs"} {
+		err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+			if err != nil || d.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
+				return err
+			}
+			file, err := parser.ParseFile(token.NewFileSet(), path, nil, 0)
+			if err == nil {
+				do(path, file)
+			}
 			return err
-		case d.IsDir() && (d.Name() == "ui" || strings.HasSuffix(d.Name(), "test") && d.Name() != "selftest"):
-			return fs.SkipDir // packages for tests: devicetest, filestest, ...
-		case d.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go"):
-			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
 		}
-		file, err := parser.ParseFile(token.NewFileSet(), path, nil, 0)
-		if err == nil {
-			do(path, file)
-		}
-		return err
-	})
-	if err != nil {
-		t.Fatal(err)
 	}
 }
 

@@ -50,6 +50,11 @@ func TestDecoder(t *testing.T) {
 	if got := change(t, last, func(*checkpoint.Checkpoint) {}); got != "yet another" {
 		t.Errorf("a run that goes on says %q", got)
 	}
+	change(t, last, func(c *checkpoint.Checkpoint) { c.Recipe.Decoder = "" })
+	finish(t, dir, "train", "--resume", "run-jpegs", "--steps", "5")
+	if got, want := change(t, last, func(*checkpoint.Checkpoint) {}), picture.JPEGDecoder(); got != want {
+		t.Errorf("a run that had no decoder and goes on says %q, want %q", got, want)
+	}
 }
 
 // jpegs makes a folder of two classes of pictures.

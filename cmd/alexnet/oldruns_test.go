@@ -296,14 +296,44 @@ func (c *oldCommand) output(t *testing.T, dir string) map[string][]byte {
 var (
 	// timed is what metrics.jsonl says about speed.
 	timed = regexp.MustCompile(`("images_per_second":|"data_stall":|"exchange_seconds":)[^,}]*`)
-	// staging is memory that depends on how many batches are under way, which is no result.
-	staging = regexp.MustCompile(`("purpose": "staging",\s+"bytes": |"memory_total": )\d+`)
+	// memoryPlan is one device's, purpose by purpose, with its total.
+	memoryPlan = regexp.MustCompile(`(?s)"memory": \[.*?"memory_total": \d+`)
+	partBytes  = regexp.MustCompile(`"bytes": (\d+)`)
+	totalBytes = regexp.MustCompile(`("memory_total": )(\d+)`)
+	// staging is memory that depends on how many batches are under way, which is not a result.
+	staging = regexp.MustCompile(`("purpose": "staging",\s+"bytes": )\d+`)
 )
 
-// unvarying is a document without what depends on the place, and on the way of feeding the net.
+// unvarying is a document without what depends on the place, and on the way of feeding the net. Of a total of memory
+// it keeps what is in none of the parts: nothing, as is recorded.
 func unvarying(text []byte, dir string) []byte {
 	text = bytes.ReplaceAll(text, []byte(dir), []byte("DIR"))
+	text = memoryPlan.ReplaceAllFunc(text, func(plan []byte) []byte {
+		rest := number(totalBytes.FindSubmatch(plan)[2])
+		for _, part := range partBytes.FindAllSubmatch(plan, -1) {
+			rest -= number(part[1])
+		}
+		return totalBytes.ReplaceAll(plan, fmt.Appendf(nil, "${1}%d", rest))
+	})
 	return staging.ReplaceAll(text, []byte("${1}0"))
+}
+
+// number is one of digits only.
+func number(digits []byte) (n int64) {
+	for _, d := range digits {
+		n = 10*n + int64(d-'0')
+	}
+	return n
+}
+
+// TestUnvarying: what a total has more than its parts shows.
+func TestUnvarying(t *testing.T) {
+	const plan = `{"memory": [{"purpose": "weights", "bytes": 7}, {"purpose": "staging", "bytes": %d}], ` +
+		`"memory_total": %d}, `
+	got := string(unvarying(fmt.Appendf(nil, plan+plan, 5, 12, 6, 14), "/nowhere"))
+	if want := fmt.Sprintf(plan+plan, 0, 0, 0, 1); got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
 }
 
 // machines are the parts of doctor's and version's documents that depend on the machine and on how the program was

@@ -83,7 +83,7 @@ func runPredict(ctx context.Context, o predictOptions, images []string, t *ui.Te
 	for i, a := range answers {
 		out[i] = predictResult{Image: a.Image, Predictions: append([]infer.ClassProbability{}, a.Predictions...)}
 		if a.Err != nil {
-			out[i].Error = a.Err.Error()
+			out[i].Error = a.Err.Error() + hintOf(a.Err)
 			bad = append(bad, a.Image)
 			t.Note("%s", explainUnread(a.Image, a.Err, "alexnet predict"))
 		}
@@ -100,7 +100,7 @@ func explainUnread(path string, err error, command string) string {
 		return fmt.Sprintf("cannot read picture %s: it is a folder; its pictures: %s %s", path, command,
 			filepath.Join(path, "*"))
 	}
-	return err.Error()
+	return err.Error() + hintOf(err)
 }
 
 // openPredictor opens checkpoint and devices, and the net of po on them.

@@ -214,7 +214,7 @@ func (o *trainOptions) prepareNew(ctx context.Context, to *train.Options, t *ui.
 		if to.Init, err = loadCheckpoint(findCheckpoint(o.init, t)); err != nil {
 			return err
 		}
-		to.OwnPreprocess = setsPreprocess(o.net.set) || to.Init.Recipe.MeanKind == "" // weights init computes none
+		to.OwnRecipe = setsRecipe(o.net.set) || to.Init.Recipe.MeanKind == "" // weights init computes none
 	}
 	to.Dir, err = run.Create(files.OS, o.out)
 	return err
@@ -301,8 +301,8 @@ func hardware(devices []device.Device) string {
 	return ""
 }
 
-// setsPreprocess tells whether --set chose how pictures are prepared; otherwise --init keeps the file's way.
-func setsPreprocess(sets []string) bool {
+// setsRecipe tells whether --set chose how pictures are prepared; otherwise --init keeps the file's way.
+func setsRecipe(sets []string) bool {
 	for _, s := range sets {
 		for _, key := range []string{"data.mean=", "data.std=", "data.resize="} {
 			if strings.HasPrefix(s, key) {

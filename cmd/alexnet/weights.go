@@ -129,7 +129,7 @@ func runWeightsInit(ctx context.Context, o weightsInitOptions, t *ui.Terminal) e
 // weightsShowResult is the document of weights show --json.
 type weightsShowResult struct {
 	File       string         `json:"file"`
-	Parameters int64          `json:"parameters"` // optim. and preprocess. tensors not counted
+	Parameters int64          `json:"parameters"` // numbers in them; those of momentum and mean are not counted
 	Tensors    []tensorResult `json:"tensors"`
 	Metadata   map[string]any `json:"metadata"`
 	Checksums  bool           `json:"checksums"` // the file has some, and every one agrees
@@ -168,7 +168,7 @@ func runWeightsShow(ctx context.Context, path string, t *ui.Terminal) error {
 			return err
 		}
 		out.Tensors = append(out.Tensors, tensorResult{info.Name, info.DType, append([]int{}, info.Shape...)})
-		if !strings.HasPrefix(info.Name, "optim.") && !strings.HasPrefix(info.Name, "preprocess.") {
+		if checkpoint.IsParameter(info.Name) {
 			out.Parameters += int64(info.Len())
 		}
 	}

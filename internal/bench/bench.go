@@ -127,10 +127,16 @@ type measurement struct {
 // net measures training or inference steps.
 func (b *measurement) net(ctx context.Context) (err error) {
 	defer func() { err = errors.Join(err, b.close()) }()
-	if err := b.probe(); err != nil {
+	p, err := device.ParsePrecision(b.cfg.Train.Precision)
+	if err != nil {
 		return err
 	}
-	s, err := b.open(ctx)
+	if b.Layers { // before the net takes the devices' memory
+		if b.speed, err = measure(b.Devices, p); err != nil {
+			return err
+		}
+	}
+	s, err := b.open(ctx, p)
 	if err != nil {
 		return err
 	}
@@ -164,18 +170,9 @@ func (b *measurement) exchange() {
 	}
 }
 
-// probe measures the devices before the net takes their memory.
-func (b *measurement) probe() error {
-	p, err := device.ParsePrecision(b.cfg.Train.Precision)
-	if err == nil && b.Layers {
-		b.speed, err = measure(b.Devices, p)
-	}
-	return err
-}
-
 // open makes the net and the stepper: a run's, with the rates of the first epoch.
-func (b *measurement) open(ctx context.Context) (*step.Stepper, error) {
-	pre, err := b.recipe(ctx)
+func (b *measurement) open(ctx context.Context, p device.Precision) (*step.Stepper, error) {
+	by, err := b.recipe(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -183,11 +180,11 @@ func (b *measurement) open(ctx context.Context) (*step.Stepper, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := b.build(arch, &pre); err != nil {
+	if err := b.build(arch, &by, p); err != nil {
 		return nil, err
 	}
 	var feed step.Feeder
-	if feed, b.stop, err = b.feeder(&pre, arch.Classes, step.Slots{Net: b.compiled}); err != nil {
+	if feed, b.stop, err = b.feeder(&by, arch.Classes, step.Slots{Net: b.compiled}); err != nil {
 		return nil, err
 	}
 	s := step.New(b.compiled, feed, b.cfg.Train.Batch)
@@ -197,11 +194,7 @@ func (b *measurement) open(ctx context.Context) (*step.Stepper, error) {
 	return s, nil
 }
 
-func (b *measurement) build(arch *model.Arch, by *recipe.Recipe) error {
-	p, err := device.ParsePrecision(b.cfg.Train.Precision)
-	if err != nil {
-		return err
-	}
+func (b *measurement) build(arch *model.Arch, by *recipe.Recipe, p device.Precision) (err error) {
 	if b.model, err = model.Open(arch, b.Devices); err != nil {
 		return err
 	}
@@ -246,11 +239,11 @@ func (b *measurement) data(ctx context.Context) error {
 		return errors.New("bench of data needs data")
 	}
 	b.Warmup = max(b.Warmup, dataWarmup)
-	pre, err := b.recipe(ctx)
+	by, err := b.recipe(ctx)
 	if err != nil {
 		return err
 	}
-	feed, done, err := b.feeder(&pre, b.cfg.Model.Classes, nil)
+	feed, done, err := b.feeder(&by, b.cfg.Model.Classes, nil)
 	if err != nil {
 		return err
 	}
@@ -323,28 +316,23 @@ func median(x []float64) float64 {
 // recipe is of the configuration's shape and cost, with grey for a mean and ImageNet's spread of colours along the
 // axes: statistics of real pictures would take a pass over all of them.
 func (b *measurement) recipe(ctx context.Context) (recipe.Recipe, error) {
-	in := b.cfg.Model.Input
-	r := recipe.New(&b.cfg)
+	r := recipe.New(&b.cfg).Sized()
 	r.Colors = recipe.Colors{
 		Eigvec: [3][3]float64{{1, 0, 0}, {0, 1, 0}, {0, 0, 1}}, Stdev: [3]float64{19.72, 37.09, 121.78},
 	}
-	r.Height, r.Width = max(r.Resize, in.Size), max(r.Resize, in.Size)
 	if b.Source != nil {
 		var err error
 		if r.Height, r.Width, err = b.Source.Train.PictureSize(ctx, &r); err != nil {
 			return r, err
 		}
 	}
-	r.MeanShape = []int{r.Channels}
-	if r.MeanKind == config.MeanImage {
-		r.MeanShape = []int{r.Channels, r.Height, r.Width}
-	}
+	r.MeanShape = r.ShapeOfMean()
 	n := 1
 	for _, d := range r.MeanShape {
 		n *= d
 	}
 	r.Mean = slices.Repeat([]float32{128}, n)
-	return r, r.Fits(in)
+	return r, r.Fits(b.cfg.Model.Input)
 }
 
 // feeder gives the pictures, in these slots, and what to call in the end.

@@ -59,7 +59,7 @@ func TestBenchSteps(t *testing.T) {
 		if b.cfg.Model, err = b.cfg.Model.ForClasses(10); err != nil {
 			t.Fatal(err)
 		}
-		s, err := b.open(t.Context())
+		s, err := b.open(t.Context(), device.FP32)
 		if err != nil {
 			t.Fatal(err)
 		}

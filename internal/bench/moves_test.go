@@ -190,13 +190,17 @@ func (c *stepCase) open(t *testing.T, src *data.Source) *step.Stepper {
 			d.Close()
 		}
 	})
-	if _, lacking, _ := step.Precision(cfg, devs); lacking != nil {
+	p, lacking, err := step.Precision(cfg, devs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if lacking != nil {
 		t.Skip(lacking)
 	}
 	if b.cfg.Model, err = cfg.Model.ForClasses(0); err != nil {
 		t.Fatal(err)
 	}
-	s, err := b.open(t.Context())
+	s, err := b.open(t.Context(), p)
 	if err != nil {
 		t.Fatal(err)
 	}

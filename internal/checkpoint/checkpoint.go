@@ -53,6 +53,24 @@ type Checkpoint struct {
 // must say which.
 const DropoutPaper = "paper"
 
+// DropoutError is a sound checkpoint whose weights are for a form of dropout that the program does not have.
+type DropoutError struct {
+	Path string
+	Form string // that of the file
+}
+
+func (e *DropoutError) Error() string {
+	return fmt.Sprintf("%s: its dropout is of the form %q, want %q", e.Path, e.Form, DropoutPaper)
+}
+
+// CheckDropout refuses another form of dropout than the paper's with a *DropoutError. A file that names none has it.
+func (c *Checkpoint) CheckDropout() error {
+	if c.Dropout != "" && c.Dropout != DropoutPaper {
+		return &DropoutError{c.Path, c.Dropout}
+	}
+	return nil
+}
+
 // Data tells where the pictures came from.
 type Data struct {
 	Path        string `json:"path"`
@@ -76,6 +94,11 @@ const (
 	momentumOf    = "optim." // + the parameter's name
 )
 
+// IsParameter tells a parameter of the net, by the tensor's name, from the mean and the momentum.
+func IsParameter(tensor string) bool {
+	return tensor != meanTensor && !strings.HasPrefix(tensor, momentumOf)
+}
+
 // Save writes a checkpoint to path: whole, or not at all. The tensors' Fill are called in order, with one buffer as
 // long as the longest.
 func Save(fsys files.FS, path string, c *Checkpoint) error {
@@ -88,7 +111,7 @@ func Save(fsys files.FS, path string, c *Checkpoint) error {
 		all = append(all, safetensors.Of(meanTensor, c.Recipe.MeanShape, c.Recipe.Mean))
 	}
 	for _, t := range c.Params {
-		if t.Name == meanTensor || strings.HasPrefix(t.Name, momentumOf) {
+		if !IsParameter(t.Name) {
 			return fmt.Errorf("%s: a parameter cannot be named %s", path, t.Name)
 		}
 	}

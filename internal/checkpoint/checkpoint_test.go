@@ -554,3 +554,14 @@ func FuzzLoad(f *testing.F) {
 		}
 	})
 }
+
+// TestDropoutForms: weights for the paper's form of dropout are taken, and those of files from before it was written.
+func TestDropoutForms(t *testing.T) {
+	for form, fine := range map[string]bool{"": true, DropoutPaper: true, "inverted": false} {
+		err := (&Checkpoint{Path: "f", Dropout: form}).CheckDropout()
+		var other *DropoutError
+		if fine != (err == nil) || !fine && (!errors.As(err, &other) || other.Path != "f" || other.Form != form) {
+			t.Errorf("%q: %v", form, err)
+		}
+	}
+}

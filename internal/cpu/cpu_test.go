@@ -419,7 +419,8 @@ func TestShare(t *testing.T) {
 		!slices.Equal(b, []int{4, 5, 6}) {
 		t.Errorf("two devices have cores %v and %v", a, b)
 	}
-	if a, b := shareCores([]int{3}, 0, 2), shareCores([]int{3}, 1, 2); !slices.Equal(a, b) || !slices.Equal(a, []int{3}) {
+	if a, b := shareCores([]int{3}, 0, 2), shareCores([]int{3}, 1, 2); !slices.Equal(a, b) ||
+		!slices.Equal(a, []int{3}) {
 		t.Errorf("two devices on one core have %v and %v", a, b)
 	}
 }

@@ -87,12 +87,16 @@ func (b *BadPicture) Error() string { return fmt.Sprintf("cannot read picture %s
 // Unwrap gives the reason.
 func (b *BadPicture) Unwrap() error { return b.Err }
 
-// SizeError is a picture of another size than the rest, where nothing makes them one size.
+// SizeError is a picture of another size than the rest, or than the recipe's, where nothing makes them one size.
 type SizeError struct {
 	Height, Width         int
-	WantHeight, WantWidth int // of the others
+	WantHeight, WantWidth int
+	Alone                 bool // it is not one of a set: the size wanted is the recipe's, not that of the others
 }
 
 func (e *SizeError) Error() string {
+	if e.Alone {
+		return fmt.Sprintf("is %dx%d, want %dx%d", e.Width, e.Height, e.WantWidth, e.WantHeight)
+	}
 	return fmt.Sprintf("is %dx%d, the others are %dx%d", e.Width, e.Height, e.WantWidth, e.WantHeight)
 }

@@ -2,7 +2,6 @@ package data
 
 import (
 	"context"
-	"fmt"
 	"iter"
 	"sync"
 
@@ -117,9 +116,9 @@ func (r *reader) file(fsys files.Reader, path string, by *recipe.Recipe, dst []u
 		return picture.Picture{}, err
 	}
 	if pic.Height != by.Height || pic.Width != by.Width {
-		return picture.Picture{}, fmt.Errorf(
-			"it is %dx%d, and this net was trained on pictures of %dx%d without resizing", pic.Width, pic.Height,
-			by.Width, by.Height)
+		return picture.Picture{}, &SizeError{
+			Height: pic.Height, Width: pic.Width, WantHeight: by.Height, WantWidth: by.Width, Alone: true,
+		}
 	}
 	return pic, nil
 }

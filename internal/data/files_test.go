@@ -48,12 +48,16 @@ func TestDecodeFile(t *testing.T) {
 	for path, says := range map[string]string{
 		"picture/testdata/gone.jpg": "no such file", "picture/testdata": "is not a file",
 		"picture/testdata/truncated.jpg": "cut off",
-		"picture/testdata/one.png":       "it is 1x1, and this net was trained on pictures of 7x6 without resizing",
+		"picture/testdata/one.png":       "is 1x1, want 7x6",
 	} {
 		_, err := decodeFile(t, path, recipe.Recipe{Height: 6, Width: 7, Channels: 3})
 		var bad *BadPicture
 		if !errors.As(err, &bad) || bad.Name != path || !strings.Contains(err.Error(), says) {
 			t.Errorf("%s: error %v", path, err)
+		}
+		if size := (*SizeError)(nil); errors.As(err, &size) != strings.HasSuffix(path, "one.png") ||
+			size != nil && *size != (SizeError{1, 1, 6, 7, true}) {
+			t.Errorf("%s: %#v is not a matter of size", path, err)
 		}
 	}
 }

@@ -10,7 +10,6 @@ import (
 
 	"gonum.org/v1/gonum/mat"
 
-	"alexnet/internal/config"
 	"alexnet/internal/recipe"
 )
 
@@ -151,9 +150,9 @@ func (t *sums) complete(r *recipe.Recipe) error {
 		mean[c] = float64(sum) / float64(t.pictures*area)
 		color[c] = float32(mean[c])
 	}
-	r.Mean, r.MeanShape = image, []int{channels, r.Height, r.Width}
-	if r.MeanKind == config.MeanChannel {
-		r.Mean, r.MeanShape = color, []int{channels}
+	r.Mean, r.MeanShape = image, r.ShapeOfMean()
+	if !r.HasMeanImage() {
+		r.Mean = color
 	}
 	if channels != 3 {
 		return nil

@@ -15,7 +15,7 @@ import (
 
 // EvalOptions say what Evaluate scores.
 type EvalOptions struct {
-	Checkpoint *checkpoint.Checkpoint // brings its own configuration, preprocessing and class names
+	Checkpoint *checkpoint.Checkpoint // brings its own configuration, recipe and class names
 	Devices    []device.Device
 	Set        *data.Set
 	Classes    []string // of the set, to be found among those of the checkpoint

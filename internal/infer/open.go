@@ -37,13 +37,13 @@ func open(c *checkpoint.Checkpoint, devs []device.Device, rows func(int) int, us
 	if err != nil {
 		return nil, fmt.Errorf("%s: its configuration: %w", c.Path, err)
 	}
-	if c.Dropout != "" && c.Dropout != checkpoint.DropoutPaper {
-		return nil, fmt.Errorf("%s: its dropout is of the form %q, want %q", c.Path, c.Dropout, checkpoint.DropoutPaper)
+	if err := c.CheckDropout(); err != nil {
+		return nil, err
 	}
 	if cfg.Model, err = cfg.Model.ForClasses(len(c.Classes)); err != nil {
 		return nil, fmt.Errorf("%s: %w", c.Path, err)
 	}
-	n := &inference{recipe: c.Recipe, classes: c.Classes, rows: rows(cfg.Train.Batch)}
+	n := &inference{classes: c.Classes, rows: rows(cfg.Train.Batch)}
 	if err := n.build(cfg, c, devs, use); err != nil {
 		return nil, errors.Join(err, n.close())
 	}
@@ -53,10 +53,9 @@ func open(c *checkpoint.Checkpoint, devs []device.Device, rows func(int) int, us
 func (n *inference) build(cfg *config.Config, c *checkpoint.Checkpoint, devs []device.Device,
 	use model.Options,
 ) (err error) {
-	if err := n.recipe.Fits(cfg.Model.Input); err != nil {
+	if n.recipe, err = c.Recipe.For(cfg.Model.Input); err != nil {
 		return fmt.Errorf("%s: %w", c.Path, err)
 	}
-	n.recipe.Crop = cfg.Model.Input.Size
 	if n.arch, err = model.New(cfg.Model, cfg.Train.Dropout); err != nil {
 		return fmt.Errorf("%s: %w", c.Path, err)
 	}

@@ -163,14 +163,14 @@ func metadata(c *checkpoint.Checkpoint, form, mean string) (map[string]string, e
 	if err != nil {
 		return nil, fmt.Errorf("classes: %w", err)
 	}
-	preprocess, err := json.Marshal(in)
+	public, err := json.Marshal(in)
 	if err != nil {
 		return nil, fmt.Errorf("preprocess: %w", err)
 	}
 	return map[string]string{
 		"format": "pt", // by custom: for PyTorch
 		formKey:  form, sourceKey: source, "dropout": dropoutInverted, "config": string(c.Config),
-		"step": strconv.FormatUint(c.Step, 10), "classes": string(classes), "preprocess": string(preprocess),
+		"step": strconv.FormatUint(c.Step, 10), "classes": string(classes), "preprocess": string(public),
 		"preprocess_in_words": in.Words(),
 	}, nil
 }

@@ -62,7 +62,8 @@ type Disk struct {
 func Look() Facts {
 	f := Facts{
 		Platform: runtime.GOOS + "/" + runtime.GOARCH,
-		System:   system(), Kernel: kernelRelease(), CPU: model(), NVIDIA: nvidia(), Features: features(), Memory: MemoryNow(),
+		System:   system(), Kernel: kernelRelease(), CPU: model(), NVIDIA: nvidia(), Features: features(),
+		Memory: MemoryNow(),
 		Cores: Cores{
 			Machine: online(), Affinity: runtime.NumCPU(), GOMAXPROCS: runtime.GOMAXPROCS(0),
 			OMPThreads: os.Getenv("OMP_NUM_THREADS"),

@@ -66,6 +66,12 @@ func (r Recipe) Sized() Recipe {
 	return r
 }
 
+// For is r for a net: with the crop that the net sees. Errors are those of Fits.
+func (r Recipe) For(in config.Input) (Recipe, error) {
+	r.Crop = in.Size
+	return r, r.Fits(in)
+}
+
 // Pixels is the number of values of one picture, Height x Width x Channels.
 func (r *Recipe) Pixels() int { return r.Height * r.Width * r.Channels }
 
@@ -90,6 +96,14 @@ func (r *Recipe) Check() error {
 	}
 	return fmt.Errorf("a mean of shape %s for pictures of %dx%dx%d", text.Shape(r.MeanShape), r.Channels, r.Height,
 		r.Width)
+}
+
+// ShapeOfMean is the shape of a mean of r's kind, whether r has it yet or not: see MeanShape.
+func (r *Recipe) ShapeOfMean() []int {
+	if r.MeanKind == config.MeanChannel {
+		return []int{r.Channels}
+	}
+	return []int{r.Channels, r.Height, r.Width}
 }
 
 // HasMeanImage tells whether the mean has a number for each pixel.

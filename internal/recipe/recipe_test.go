@@ -89,3 +89,19 @@ func TestFits(t *testing.T) {
 		}
 	}
 }
+
+// A recipe for a net has the net's crop, and is refused where the net sees more than there is. A mean's shape is its
+// kind's.
+func TestFor(t *testing.T) {
+	r := Recipe{Height: 28, Width: 30, Channels: 3, Crop: 20, MeanKind: config.MeanImage}
+	got, err := r.For(config.Input{Channels: 3, Size: 24})
+	if err != nil || got.Crop != 24 || r.Crop != 20 || !slices.Equal(got.ShapeOfMean(), []int{3, 28, 30}) {
+		t.Errorf("%+v, %v", got, err)
+	}
+	if _, err = r.For(config.Input{Channels: 3, Size: 29}); !errors.As(err, new(*config.Error)) {
+		t.Errorf("29 pixels of 28: %v", err)
+	}
+	if r.MeanKind = config.MeanChannel; !slices.Equal(r.ShapeOfMean(), []int{3}) {
+		t.Errorf("a mean of shape %v", r.ShapeOfMean())
+	}
+}

@@ -123,9 +123,9 @@ func (c *opCase) page() string {
 		side, strings.Join(layers, "\n    - "))
 }
 
-// preprocess is how the case's pictures become its input: where they count they are larger than it, with a mean image
+// recipe is how the case's pictures become its input: where they count they are larger than it, with a mean image
 // and a scale for each colour.
-func (c *opCase) preprocess() recipe.Recipe {
+func (c *opCase) recipe() recipe.Recipe {
 	if !c.picture {
 		return recipe.Recipe{Height: side, Width: side}
 	}

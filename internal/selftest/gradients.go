@@ -118,12 +118,12 @@ func openWhole(arch *model.Arch, devs []device.Device) (*tinyNet, error) {
 		return nil, err
 	}
 	in := arch.Input
-	pre := recipe.Recipe{Height: in.H, Width: in.W}
+	by := recipe.Recipe{Height: in.H, Width: in.W}
 	for range in.C { // pixels spread by 74; the input by 4.6, so that the normalisation's squares count
-		pre.Mean, pre.Scale = append(pre.Mean, 127.5), append(pre.Scale, 1./16)
+		by.Mean, by.Scale = append(by.Mean, 127.5), append(by.Scale, 1./16)
 	}
 	s.net, err = s.model.Compile(model.Options{
-		Rows: pictures, Train: true, Keep: []string{lastLayer(arch).Name}, Input: pre,
+		Rows: pictures, Train: true, Keep: []string{lastLayer(arch).Name}, Input: by,
 	})
 	if err != nil {
 		_ = s.model.Close() // it holds nothing yet

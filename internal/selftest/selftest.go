@@ -165,7 +165,7 @@ func open(c *opCase, devs []device.Device, p device.Precision) (*tinyNet, error)
 	}
 	s.net, err = s.model.Compile(model.Options{
 		Rows: rows, Train: !c.use, InputGrad: !c.int8, Int8: c.int8, Precision: p,
-		Keep: slices.Compact([]string{c.in, c.out}), Input: c.preprocess(),
+		Keep: slices.Compact([]string{c.in, c.out}), Input: c.recipe(),
 	})
 	if err != nil {
 		_ = s.model.Close() // it holds nothing yet

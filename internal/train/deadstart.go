@@ -44,8 +44,9 @@ type deadState struct {
 	Steps int     `json:"steps"`
 }
 
-// setWindow sets the window of a run with `first` steps behind it that is to end after `end` steps; one that is set stays. A
-// run of a checkpoint that knows of no window is judged over the steps that follow. asked replaces the usual window.
+// setWindow sets the window of a run with `first` steps behind it that is to end after `end` steps; one that is set
+// stays. A run of a checkpoint that knows of no window is judged over the steps that follow. asked replaces the usual
+// window.
 func (d *deadState) setWindow(epoch, first, end, asked uint64) {
 	if d.To != 0 || end <= first {
 		return

@@ -410,10 +410,12 @@ func (t *trainer) saveBest(epoch int) error {
 	return nil
 }
 
-// recipeNow is the recipe with what decodes JPEGs here, once one was met. A run that goes on keeps what it began with.
+// recipeNow is the recipe with what decodes JPEGs here, once a training picture was one; what is only validated changes
+// no weight. A run that goes on keeps the decoder it began with. Where its file names none, because it had met no JPEG
+// or is older than that name, the one here holds from here on, so that the next resume can tell.
 func (t *trainer) recipeNow() recipe.Recipe {
 	r := t.recipe
-	if t.o.Resume == nil && t.o.Source.Train.MetJPEG() {
+	if r.Decoder == "" && t.o.Source.Train.MetJPEG() {
 		r.Decoder = picture.JPEGDecoder()
 	}
 	return r

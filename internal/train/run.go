@@ -43,9 +43,9 @@ type Options struct {
 	// Resume continues the run of this checkpoint, exactly, and is closed once it has been read: this run replaces its
 	// file. Init starts a new run from its weights. At most one is set.
 	Resume, Init *checkpoint.Checkpoint
-	// OwnPreprocess, with Init, computes mean and colour statistics of this data, as the configuration says; otherwise
-	// the file's are kept.
-	OwnPreprocess bool
+	// OwnRecipe, with Init, prepares pictures as the configuration says, with mean and colours of this data; otherwise
+	// the file's recipe is kept.
+	OwnRecipe bool
 
 	Steps  int  // stop when the run has taken this many steps in total; 0: Config.Train.Epochs alone decides
 	Strict bool // an unreadable picture stops the run at once

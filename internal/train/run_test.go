@@ -291,7 +291,7 @@ func TestResumeRefuses(t *testing.T) {
 	}
 }
 
-// TestInit: a run from a file's weights begins where the file's run was, with its preprocessing, and a run for other
+// TestInit: a run from a file's weights begins where the file's run was, by its recipe, and a run for other
 // classes is refused.
 func TestInit(t *testing.T) {
 	t.Parallel()
@@ -318,7 +318,7 @@ func TestInit(t *testing.T) {
 	if got := load(t, r.LastPath).Recipe; got.MeanKind != "image" {
 		t.Errorf("mean of kind %s, the file's is an image", got.MeanKind)
 	}
-	next.OwnPreprocess, next.Dir = true, folder(t)
+	next.OwnRecipe, next.Dir = true, folder(t)
 	if got := load(t, mustRun(t, next).LastPath).Recipe; got.MeanKind != "channel" || len(got.Mean) != 3 {
 		t.Errorf("mean of kind %s and %d numbers, asked for a channel mean", got.MeanKind, len(got.Mean))
 	}

@@ -2,7 +2,6 @@ package train
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -155,14 +154,17 @@ func (t *trainer) chooseRecipe(ctx context.Context) (err error) {
 	switch {
 	case t.o.Resume != nil:
 		t.recipe = t.o.Resume.Recipe
-	case t.o.Init != nil && !t.o.OwnPreprocess:
+	case t.o.Init != nil && !t.o.OwnRecipe:
 		t.recipe = t.o.Init.Recipe
-		t.recipe.Crop, t.recipe.Decoder = t.cfg.Model.Input.Size, ""
+		t.recipe.Decoder = ""
 		t.progress.Note(remark("preprocessing (size, mean, colour statistics) as in %s", t.o.Init.Path))
 	default:
-		t.recipe, err = measure(ctx, &t.cfg, t.o.Source.Train, t.o.Strict, t.onBad)
+		if t.recipe, err = measure(ctx, &t.cfg, t.o.Source.Train, t.o.Strict, t.onBad); err != nil {
+			return err
+		}
 	}
-	return cmp.Or(err, t.recipe.Fits(t.cfg.Model.Input))
+	t.recipe, err = t.recipe.For(t.cfg.Model.Input)
+	return err
 }
 
 // build compiles the nets, tells what memory they take, and takes it.
@@ -240,8 +242,8 @@ func (t *trainer) checkInit() error {
 	if c == nil {
 		return nil
 	}
-	if c.Dropout != "" && c.Dropout != checkpoint.DropoutPaper {
-		return fmt.Errorf("%s: its dropout is of the form %q, want %q", c.Path, c.Dropout, checkpoint.DropoutPaper)
+	if err := c.CheckDropout(); err != nil {
+		return err
 	}
 	var params []checkpoint.Slot
 	for _, p := range t.arch.Params {

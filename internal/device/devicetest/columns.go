@@ -83,10 +83,11 @@ func columnCases() []netCase {
 		{"conv of both columns, each half a block", 4, 0, func() ([]*builder, [][]device.Value) {
 			bs := pair(3, 12, 11, 4)
 			both := exchange(bs, onEach(bs, inputs(bs), conv("conv1", 8)))
-			return bs, results(onEach(bs, make([]device.Value, 2), func(b *builder, d int, _ device.Value) device.Value {
+			conv2 := func(b *builder, d int, _ device.Value) device.Value {
 				return b.conv(fmt.Sprintf("conv2@%d", d), 32, device.Conv{Kernel: 3, Pad: 1, Act: device.ReLU},
 					both[d]...)
-			}))
+			}
+			return bs, results(onEach(bs, make([]device.Value, 2), conv2))
 		}},
 		{"strided conv of both columns", 4, 0, crossing(8, func(b *builder, d int, in []device.Value) device.Value {
 			return b.conv(fmt.Sprintf("conv3@%d", d), 9,

@@ -133,24 +133,24 @@ func (c *Conv) offered(d *DNN, dir Direction) (all []candidate, err error) {
 	case Forward:
 		var perf [maxAlgorithms]C.cudnnConvolutionFwdAlgoPerf_t
 		err = cudnnStatus("cudnnGetConvolutionForwardAlgorithm_v7",
-			C.cudnnGetConvolutionForwardAlgorithm_v7(d.c(), c.xDesc(), c.filter(), c.desc(dir), c.yDesc(), maxAlgorithms, &n,
-				&perf[0]))
+			C.cudnnGetConvolutionForwardAlgorithm_v7(d.c(), c.xDesc(), c.filter(), c.desc(dir), c.yDesc(),
+				maxAlgorithms, &n, &perf[0]))
 		for _, p := range perf[:n] {
 			add(C.int(p.algo), p.status, p.memory, p.determinism, p.mathType)
 		}
 	case Data:
 		var perf [maxAlgorithms]C.cudnnConvolutionBwdDataAlgoPerf_t
 		err = cudnnStatus("cudnnGetConvolutionBackwardDataAlgorithm_v7",
-			C.cudnnGetConvolutionBackwardDataAlgorithm_v7(d.c(), c.filter(), c.yDesc(), c.desc(dir), c.xDesc(), maxAlgorithms,
-				&n, &perf[0]))
+			C.cudnnGetConvolutionBackwardDataAlgorithm_v7(d.c(), c.filter(), c.yDesc(), c.desc(dir), c.xDesc(),
+				maxAlgorithms, &n, &perf[0]))
 		for _, p := range perf[:n] {
 			add(C.int(p.algo), p.status, p.memory, p.determinism, p.mathType)
 		}
 	case Filter:
 		var perf [maxAlgorithms]C.cudnnConvolutionBwdFilterAlgoPerf_t
 		err = cudnnStatus("cudnnGetConvolutionBackwardFilterAlgorithm_v7",
-			C.cudnnGetConvolutionBackwardFilterAlgorithm_v7(d.c(), c.xDesc(), c.yDesc(), c.desc(dir), c.filter(), maxAlgorithms,
-				&n, &perf[0]))
+			C.cudnnGetConvolutionBackwardFilterAlgorithm_v7(d.c(), c.xDesc(), c.yDesc(), c.desc(dir), c.filter(),
+				maxAlgorithms, &n, &perf[0]))
 		for _, p := range perf[:n] {
 			add(C.int(p.algo), p.status, p.memory, p.determinism, p.mathType)
 		}
