@@ -77,7 +77,7 @@ var rules = []rule{
 
 const notWritable = "name a place that you can write to, or ask for the permission"
 
-// adviser is an error that knows what to do where that is no command of ours: package gpu's, of libraries that lack
+// adviser is an error that knows what to do where that is not a command of ours: package gpu's, of libraries that lack
 // something, whenever that shows.
 type adviser interface {
 	error

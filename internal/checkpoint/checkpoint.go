@@ -171,7 +171,7 @@ func (c *Checkpoint) addParts(meta map[string]string) error {
 	return nil
 }
 
-// Foreign is a sound safetensors file that is no checkpoint that this program reads.
+// Foreign is a sound safetensors file that is not a checkpoint, or not one that this program reads.
 type Foreign struct {
 	Path    string
 	Version string // of the format, where it is a checkpoint of another version; else empty

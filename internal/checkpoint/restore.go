@@ -33,7 +33,7 @@ type Difference int
 // The differences between a file and a net.
 const (
 	OtherNet     Difference = iota // other layers, or layers of other sizes
-	OtherClasses                   // the nets differ in the number of classes alone, as far as was looked
+	OtherClasses                   // the nets differ only in the number of classes, as far as was looked
 	NoMomentum                     // the file has none: it is not one that training goes on from
 )
 
@@ -89,7 +89,7 @@ func (c *Checkpoint) Restore(params, momentum []Slot) error {
 	return copyAll(c.Momentum, momentum, buf)
 }
 
-// Fits compares names and shapes alone: a *Mismatch tells the first difference between the file's parameters and a
+// Fits compares only names and shapes: a *Mismatch tells the first difference between the file's parameters and a
 // net's. The slots need no Store.
 func (c *Checkpoint) Fits(params []Slot) error { return c.compare(c.Params, params, "") }
 

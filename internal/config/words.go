@@ -59,7 +59,7 @@ const (
 	Average Pooling = "avg"
 )
 
-// Round says what an output size that is no whole number becomes.
+// Round says what an output size that is not a whole number becomes.
 type Round string
 
 // Roundings.

@@ -7,7 +7,7 @@ import (
 	"alexnet/internal/recipe"
 )
 
-// TestBudget: a quarter of what the process may use, which its control group says, and not the machine alone.
+// TestBudget: a quarter of what the process may use, which its control group limits, not only the machine.
 func TestBudget(t *testing.T) {
 	const gib = 1 << 30
 	for _, c := range []struct {

@@ -70,7 +70,7 @@ func Measure(
 }
 
 // workerCount is n, or for 0 as many as run at a time: GOMAXPROCS, which Go takes from the affinity and the quota of
-// the process, where NumCPU knows the affinity alone.
+// the process, where NumCPU knows only the affinity.
 func workerCount(n int) int {
 	if n > 0 {
 		return n

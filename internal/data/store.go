@@ -100,7 +100,7 @@ func reason(err error) error {
 	return err
 }
 
-// ownFault tells whether a failure to read a file is that file's own: it is not there, must not be read, is no file,
+// ownFault tells whether a failure to read a file is that file's own: it is not there, must not be read, is not a file,
 // ends early. Whatever else a system reports says nothing about the file: EIO and ESTALE come from disks and networks,
 // EMFILE and ENFILE from a process or a machine with too many open files.
 func ownFault(err error) bool {

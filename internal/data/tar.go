@@ -48,7 +48,7 @@ func listTar(ctx context.Context, fsys files.Reader, name string) (*listing, err
 	var index tarIndex
 	if err := index.read(ctx, f); err != nil {
 		head := make([]byte, 16)
-		n, _ := f.ReadAt(head, 0) // what cannot be read is no picture either
+		n, _ := f.ReadAt(head, 0) // what cannot be read is not a picture either
 		f.Close()                 //nolint:errcheck // only read
 		if format := picture.Format(head[:n]); format != "" {
 			return nil, &SourceError{Path: name, Problem: OnePicture, Detail: format}

@@ -70,7 +70,7 @@ func (v *view) load(ctx context.Context, i int, dst []uint8, r *reader) *BadPict
 		defer v.set.mu.Unlock()
 		return v.set.bad[i]
 	}
-	// a larger picture must not reach into what lies behind
+	// a larger picture must not reach into what lies after dst
 	pic, err := r.load(ctx, v.set, i, v.resize, v.channels, dst[:len(dst):len(dst)])
 	if err == nil && (pic.Height != v.height || pic.Width != v.width) {
 		err = &SizeError{Height: pic.Height, Width: pic.Width, WantHeight: v.height, WantWidth: v.width}

@@ -86,7 +86,7 @@ func TestPredictAtOnce(t *testing.T) {
 	}
 }
 
-// broken is a file that is no picture.
+// broken is a file that is not a picture.
 func broken(t *testing.T) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "broken.png")

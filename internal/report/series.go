@@ -74,7 +74,7 @@ func (s *series) add(xy plotter.XY) {
 	s.points, s.each = half, 2*s.each
 }
 
-// partial is the mean of the numbers that are no point yet.
+// partial is the mean of the numbers that are not a point yet.
 func (s *series) partial() plotter.XY {
 	return plotter.XY{X: s.part.X / float64(s.n), Y: s.part.Y / float64(s.n)}
 }

@@ -87,6 +87,6 @@ type Fault int
 // The faults of files.
 const (
 	Corrupt     Fault = iota + 1 // bytes that a sound file cannot have
-	OtherFormat                  // it is no safetensors file
+	OtherFormat                  // it is not a safetensors file
 	OtherType                    // a tensor of numbers that are not floating-point
 )

@@ -72,7 +72,7 @@ type Rates struct {
 	Color                   bool    // colour noise as configured
 }
 
-// At gives the rates while `done` whole epochs are behind, and of validations what p says.
+// At gives the rates after `done` whole epochs, and of validations what p says.
 func At(cfg config.Schedule, p Plateau, done int) Rates {
 	f := 1.0
 	switch cfg.Kind {

@@ -8,6 +8,7 @@ import (
 	"alexnet/internal/data"
 	"alexnet/internal/model"
 	"alexnet/internal/step"
+	"alexnet/internal/text"
 )
 
 // A dead start: the loss stays where guessing has it. With a softmax over C classes an untrained net has a loss near ln
@@ -44,9 +45,8 @@ type deadState struct {
 	Steps int     `json:"steps"`
 }
 
-// setWindow sets the window of a run with `first` steps behind it that is to end after `end` steps; one that is set
-// stays. A run of a checkpoint that knows of no window is judged over the steps that follow. asked replaces the usual
-// window.
+// setWindow sets the window of a run that has taken `first` steps and is to end after `end`; one that is set stays.
+// A run of a checkpoint that knows of no window is judged over the steps that follow. asked replaces the usual window.
 func (d *deadState) setWindow(epoch, first, end, asked uint64) {
 	if d.To != 0 || end <= first {
 		return
@@ -128,8 +128,8 @@ func (t *trainer) findDead() (dead []deadUnits, err error) {
 	}
 	defer func() { err = errors.Join(err, net.Close()) }()
 	for _, m := range step.MemoryOf(t.o.Devices, net) {
-		t.progress.Note("the loss is no better than guessing; looking at its units takes some more for a moment, " +
-			memoryNote(m))
+		t.progress.Note(remark("the loss is no better than guessing; looking at the units takes another %s on %s for "+
+			"a moment", text.Bytes(m.Plan.Total()), m.Device))
 	}
 	if err := net.Alloc(); err != nil {
 		return nil, err

@@ -106,7 +106,7 @@ type Start struct {
 	Pictures, Batch      int
 	Epochs               int
 	StepsPerEpoch, Steps uint64 // Steps: when the run is to end
-	First                uint64 // steps that a resumed run has behind it
+	First                uint64 // steps that a resumed run had taken before
 }
 
 type silent struct{}
@@ -139,7 +139,7 @@ func (e *Interrupted) Is(target error) bool { return target == ErrInterrupted }
 type OtherData struct {
 	Fits       bool   // as many classes as before: a new run could begin with the checkpoint's weights
 	Path       string // of the pictures given
-	Generated  bool   // those given were drawn by the program: Path is no folder
+	Generated  bool   // those given were drawn by the program: Path is not a folder
 	Began      string // where the run found its own
 	Config     string // the run's configuration in a file; empty: in none
 	Checkpoint string

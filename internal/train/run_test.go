@@ -291,8 +291,8 @@ func TestResumeRefuses(t *testing.T) {
 	}
 }
 
-// TestInit: a run from a file's weights begins where the file's run was, by its recipe, and a run for other
-// classes is refused.
+// TestInit: a run from a file's weights begins where the file's run was, by its recipe, and a run for other classes
+// is refused.
 func TestInit(t *testing.T) {
 	t.Parallel()
 	o, _ := options(t)

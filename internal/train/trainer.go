@@ -48,7 +48,7 @@ type running struct {
 	colored   bool // the loader draws colour noise
 	rates     schedule.Rates
 	steps     *step.Stepper
-	firstStep uint64 // steps that a resumed run has behind it
+	firstStep uint64 // steps that a resumed run had taken before
 }
 
 // reported is what was told, and what is counted for the next telling.
@@ -188,7 +188,7 @@ func (t *trainer) build(context.Context) (err error) {
 	}
 	t.memory = step.MemoryOf(t.o.Devices, nets...)
 	for _, m := range t.memory {
-		t.progress.Note(memoryNote(m))
+		t.progress.Note(remark("memory on %s: %s", m.Device, text.Bytes(m.Plan.Total())))
 	}
 	for _, n := range nets {
 		if err := n.Alloc(); err != nil {
@@ -408,9 +408,4 @@ func (t *trainer) onBad(b *data.BadPicture) {
 	if t.o.OnBad != nil {
 		t.o.OnBad(b)
 	}
-}
-
-// memoryNote is "memory on cpu: 243.9 MiB".
-func memoryNote(m step.Memory) Remark {
-	return remark("memory on %s: %s", m.Device, text.Bytes(m.Plan.Total()))
 }

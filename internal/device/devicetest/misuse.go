@@ -79,7 +79,7 @@ func testPrograms(t *testing.T, open opener) {
 				Op: device.Op{Name: "send", In: []device.Value{conv(b).In[0]}, Out: device.None}, Link: l,
 			})
 		},
-		"send behind the consumer": func(b *builder) { b.send(0, 1, conv(b).Out) },
+		"send after the consumer": func(b *builder) { b.send(0, 1, conv(b).Out) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			d := open(t, 1)[0]
@@ -189,7 +189,7 @@ func testForeignParams(t *testing.T, open opener) {
 	}
 	b.Train = true
 	if _, err := devs[0].Compile(b.Program); err == nil {
-		t.Error("a training net behind an inference net is accepted")
+		t.Error("a training net after an inference net is accepted")
 	}
 	closeAll(t, n, b.Params)
 }
