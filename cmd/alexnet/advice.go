@@ -10,6 +10,7 @@ import (
 
 	"alexnet/internal/checkpoint"
 	"alexnet/internal/config"
+	"alexnet/internal/cpu"
 	"alexnet/internal/data"
 	"alexnet/internal/device"
 	"alexnet/internal/infer"
@@ -58,6 +59,8 @@ var rules = []rule{
 		return "move " + text.ShellWord(e.Path) + " away to go on without the lines so far"
 	}),
 	say[*run.LockedError](exitLocked, "wait until it ends, or train elsewhere with --out"),
+	on(exitFailed, func(e *cpu.Unavailable, _ string) string { return e.Next() }),
+	on(exitNoGPU, adviseNoGPU),
 	on(exitNoGPU, func(e adviser, _ string) string { return e.Next() }),
 	on(exitUnreadable, adviseSize),
 	// Elsewhere than with --strict commands go past such a picture.
@@ -77,11 +80,19 @@ var rules = []rule{
 
 const notWritable = "name a place that you can write to, or ask for the permission"
 
-// adviser is an error that knows what to do where that is not a command of ours: package gpu's, of libraries that lack
-// something, whenever that shows.
+// adviser is an error that knows what to do where that is not a command of ours: that of a library that is missing or
+// lacks something, whenever that shows.
 type adviser interface {
 	error
 	Next() string
+}
+
+// withNext is what is said about err in a line of its own, and what to do about it where err knows.
+func withNext(said string, err error) string {
+	if e := adviser(nil); errors.As(err, &e) {
+		said += "; " + e.Next()
+	}
+	return said
 }
 
 // rule is what some errors mean.
@@ -189,6 +200,13 @@ func adviseDevices(e *model.DevicesError, _ string) string {
 	default:
 		return fmt.Sprintf("give one device or %d", e.Columns)
 	}
+}
+
+func adviseNoGPU(e *noGPU, _ string) string {
+	if lacks := adviser(nil); errors.As(e.err, &lacks) {
+		return lacks.Next() + "; or leave --gpus away: --device cpu,cpu shows the two columns on two devices"
+	}
+	return "leave --gpus away, or use --device cpu,cpu to see the two columns on two devices"
 }
 
 func adviseSource(e *data.SourceError, _ string) string {

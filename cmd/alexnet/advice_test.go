@@ -18,8 +18,10 @@ import (
 
 	"alexnet/internal/checkpoint"
 	"alexnet/internal/config"
+	"alexnet/internal/cpu"
 	"alexnet/internal/data"
 	"alexnet/internal/device"
+	"alexnet/internal/gpu"
 	"alexnet/internal/gpu/dynlib"
 	"alexnet/internal/infer"
 	"alexnet/internal/interop"
@@ -74,6 +76,13 @@ func tellingsOfUsage() []told {
 			&dynlib.Error{What: "no CUDA driver", Err: errors.New("no file"), Advice: "install it"}, exitNoGPU,
 			[]string{"install it"},
 		},
+		{
+			&noGPU{"0", &gpu.Unavailable{Err: &dynlib.Error{Err: errors.New("no file"), Advice: "install it"}}},
+			exitNoGPU,
+			[]string{"install it; or leave --gpus away"},
+		},
+		{&noGPU{"0", &gpu.Unavailable{Err: errors.New("none is there")}}, exitNoGPU, []string{"leave --gpus away, or"}},
+		{&cpu.Unavailable{Reason: "none", Advice: "install it"}, exitFailed, []string{"install it"}},
 		{&device.PrecisionError{}, exitUsage, []string{"leave --precision (train.precision) away"}},
 	}
 }

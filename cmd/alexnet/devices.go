@@ -169,7 +169,7 @@ func (o *deviceOptions) openNamed(t *ui.Terminal) (devices []device.Device, name
 			t.Note("this program was built without oneDNN and computes with the slower reference backend; make build " +
 				"says what it needs")
 		} else {
-			t.Note("%v; computing with the slower reference backend", missing)
+			t.Note("%s; computing with the slower reference backend", withNext(missing.Error(), missing))
 		}
 		kind = "reference"
 	}

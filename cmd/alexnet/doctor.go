@@ -165,7 +165,7 @@ func program() programFacts {
 func oneDNN() oneDNNFacts {
 	f := oneDNNFacts{Headers: cpu.Headers()}
 	if missing := cpu.Available(); missing != nil {
-		f.Missing = missing.Error()
+		f.Missing = withNext(missing.Error(), missing)
 		return f
 	}
 	f.Found, f.Version, f.File = true, cpu.Version(), machine.Loaded("libdnnl")

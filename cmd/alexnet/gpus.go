@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -57,18 +56,15 @@ func gpusOf(names string) (numbers string, ok bool) {
 
 // openGPUs opens what --gpus names.
 func (o *deviceOptions) openGPUs(t *ui.Terminal) ([]device.Device, string, error) {
-	refuse := func(next string, err error) ([]device.Device, string, error) {
-		return nil, "", advise(exitNoGPU, next, fmt.Errorf("--gpus %s: %w", o.gpus, err))
-	}
 	numbers, err := gpuNumbers(o.gpus)
 	if err != nil {
 		return nil, "", usageError("", "%v", err)
 	}
 	if err := gpu.Available(); err != nil {
-		return refuse(gpuAdvice(err), err)
+		return nil, "", &noGPU{o.gpus, err}
 	}
 	if numbers, err = chooseGPUs(numbers, gpu.Count(), t.Note); err != nil {
-		return refuse("alexnet doctor shows the GPUs", err)
+		return nil, "", advise(exitNoGPU, "alexnet doctor shows the GPUs", fmt.Errorf("--gpus %s: %w", o.gpus, err))
 	}
 	if o.choice.Graphs && len(numbers) > 1 {
 		return nil, "", usageError("leave --graphs away, or --gpus 0",
@@ -78,19 +74,19 @@ func (o *deviceOptions) openGPUs(t *ui.Terminal) ([]device.Device, string, error
 	choice.Note = func(line string) { t.Warn("%s", line) }
 	devices, err := gpu.Open(numbers, choice)
 	if err != nil {
-		return refuse(gpuAdvice(err), err)
+		return nil, "", &noGPU{o.gpus, err}
 	}
 	return devices, gpuNames(numbers), nil
 }
 
-// gpuAdvice is what to do where no GPU can be used.
-func gpuAdvice(err error) string {
-	var missing adviser
-	if errors.As(err, &missing) {
-		return missing.Next() + "; or leave --gpus away: --device cpu,cpu shows the two columns on two devices"
-	}
-	return "leave --gpus away, or use --device cpu,cpu to see the two columns on two devices"
+// noGPU is that what --gpus names cannot be opened.
+type noGPU struct {
+	named string
+	err   error
 }
+
+func (e *noGPU) Error() string { return "--gpus " + e.named + ": " + e.err.Error() }
+func (e *noGPU) Unwrap() error { return e.err }
 
 // chooseGPUs settles which of the GPUs present are used; nil names all.
 func chooseGPUs(numbers []int, present int, note func(string, ...any)) ([]int, error) {
@@ -139,8 +135,11 @@ func tooMany(numbers []int) error {
 func (r *doctorResult) lookAtGPUs() {
 	facts, err := gpu.Look()
 	if err != nil {
-		r.GPU = "none: " + gpu.Reason(err)
+		r.GPU = "none: " + withNext(gpu.Reason(err), err)
 		return
+	}
+	for i, g := range facts.GPUs {
+		facts.GPUs[i].Missing = withNext(g.Missing, g.Err)
 	}
 	r.GPUs, r.GPU = facts, r.gpuLine(facts)
 }

@@ -67,12 +67,13 @@ func runVersion(t *ui.Terminal) error {
 		if missing == nil {
 			fmt.Fprintf(w, "cpu backend: %s\n", cpu.Version())
 		} else {
-			fmt.Fprintf(w, "cpu backend: none (%v); the reference backend takes its place\n", missing)
+			fmt.Fprintf(w, "cpu backend: none (%s); the reference backend takes its place\n",
+				withNext(missing.Error(), missing))
 		}
 		if err := gpu.Available(); err == nil {
 			fmt.Fprintf(w, "gpu backend: %s, for --gpus\n", gpu.Version())
 		} else {
-			fmt.Fprintf(w, "gpu backend: none (%s)\n", gpu.Reason(err))
+			fmt.Fprintf(w, "gpu backend: none (%s)\n", withNext(gpu.Reason(err), err))
 		}
 		fmt.Fprintf(w, "JPEG decoder: %s\n", r.JPEG)
 	})

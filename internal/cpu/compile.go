@@ -214,14 +214,14 @@ func (c *compiler) emit(s step) { *c.list = append(*c.list, s) }
 
 // buffer plans memory that is in use now.
 func (c *compiler) buffer(purpose string, bytes int) *buffer {
-	b := &buffer{purpose: purpose, bytes: int64(bytes), life: backend.At(c.time)}
+	b := &buffer{Buffer: backend.Buffer{Purpose: purpose, Bytes: int64(bytes), Life: backend.At(c.time)}}
 	c.buffers = append(c.buffers, b)
 	return b
 }
 
 // always keeps a buffer out of reuse.
 func (c *compiler) always(b *buffer) *buffer {
-	b.life = backend.Walk(len(c.prog.Ops)).Always()
+	b.Life = backend.Walk(len(c.prog.Ops)).Always()
 	return b
 }
 
@@ -235,7 +235,7 @@ func (c *compiler) settle(v *value, block int) {
 	}
 	v.block = block
 	if v.data != nil {
-		v.data.bytes = v.bytes(c.prog.Rows)
+		v.data.Bytes = v.bytes(c.prog.Rows)
 	}
 }
 
@@ -244,7 +244,7 @@ func (c *compiler) write(v *value) *buffer {
 	if v.data == nil {
 		v.data = c.buffer(device.PurposeActivations, 0)
 		if v.block != 0 {
-			v.data.bytes = v.bytes(c.prog.Rows)
+			v.data.Bytes = v.bytes(c.prog.Rows)
 		}
 		if v.kept || v.input {
 			c.always(v.data)
@@ -329,7 +329,7 @@ func (c *compiler) finish() {
 	}
 	c.arenas = arenas(c.buffers)
 	for _, a := range append(c.params.planned(c.prog.Train), c.arenas...) {
-		c.plan = append(c.plan, device.MemoryItem{Purpose: a.purpose, Bytes: a.bytes})
+		c.plan = append(c.plan, device.MemoryItem{Purpose: a.Purpose, Bytes: a.Bytes})
 	}
 	c.addStaging()
 }

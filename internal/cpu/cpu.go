@@ -25,8 +25,10 @@ const Built = true
 // load opens oneDNN once.
 var load = sync.OnceValue(func() error {
 	if reason := C.cpu_load(); reason != nil {
-		return fmt.Errorf("%w: oneDNN does not load (%s); Debian and Ubuntu have it in libdnnl-dev", ErrUnavailable,
-			C.GoString(reason))
+		return &Unavailable{
+			Reason: "oneDNN does not load (" + C.GoString(reason) + ")",
+			Advice: "Debian and Ubuntu have it in libdnnl-dev",
+		}
 	}
 	return nil
 })

@@ -179,7 +179,7 @@ func TestUpdatePacks(t *testing.T) {
 		if k.version != q.version {
 			t.Errorf("%s: version %d, its packed copy %d", q.spec.Name, q.version, k.version)
 		}
-		bytes := unsafe.Slice((*byte)(k.data.data), k.data.bytes)
+		bytes := unsafe.Slice((*byte)(k.data.data), k.data.Bytes)
 		got := slices.Clone(bytes)
 		clear(bytes)
 		r.check(r.net.dev.do(func() { r.check(k.fill.run(r.net)) }))
@@ -352,22 +352,22 @@ func TestOneRow(t *testing.T) {
 // Buffers that are in use at the same time never share memory.
 func TestPack(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		a := &arena{}
+		var buffers []*buffer
 		for range rapid.IntRange(1, 20).Draw(t, "buffers") {
 			first := rapid.IntRange(0, 20).Draw(t, "first")
-			a.buffers = append(a.buffers, &buffer{
-				bytes: rapid.Int64Range(1, 200000).Draw(t, "bytes"),
-				life:  backend.Life{First: first, Last: first + rapid.IntRange(0, 10).Draw(t, "more")},
-			})
+			buffers = append(buffers, &buffer{Buffer: backend.Buffer{
+				Bytes: rapid.Int64Range(1, 200000).Draw(t, "bytes"),
+				Life:  backend.Life{First: first, Last: first + rapid.IntRange(0, 10).Draw(t, "more")},
+			}})
 		}
-		a.pack()
-		for i, x := range a.buffers {
-			if x.offset < 0 || x.offset%line != 0 || x.offset+x.bytes > a.bytes {
-				t.Errorf("buffer at %d of %d bytes in an arena of %d", x.offset, x.bytes, a.bytes)
+		a := arenas(buffers)[0]
+		for i, x := range buffers {
+			if x.Offset < 0 || x.Offset%line != 0 || x.Offset+x.Bytes > a.Bytes {
+				t.Errorf("buffer at %d of %d bytes in an arena of %d", x.Offset, x.Bytes, a.Bytes)
 			}
-			for _, y := range a.buffers[:i] {
-				if x.life.First <= y.life.Last && y.life.First <= x.life.Last &&
-					x.offset < y.offset+y.bytes && y.offset < x.offset+x.bytes {
+			for _, y := range buffers[:i] {
+				if x.Life.First <= y.Life.Last && y.Life.First <= x.Life.Last &&
+					x.Offset < y.Offset+y.Bytes && y.Offset < x.Offset+x.Bytes {
 					t.Errorf("%+v and %+v share memory", x, y)
 				}
 			}

@@ -21,8 +21,13 @@
 // reason.
 package cpu
 
-import "errors"
+// Unavailable is what Open and Available fail with where there is no cpu device.
+type Unavailable struct {
+	Reason string // what is missing
+	Advice string // what to install or to do
+}
 
-// ErrUnavailable is what Open and Available fail with where there is no cpu device; the error that wraps it says what
-// is missing.
-var ErrUnavailable = errors.New("device cpu is not available")
+func (e *Unavailable) Error() string { return "device cpu is not available: " + e.Reason }
+
+// Next is what to do about it.
+func (e *Unavailable) Next() string { return e.Advice }

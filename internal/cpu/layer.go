@@ -252,7 +252,7 @@ func (l *layer) primitive(c *compiler, pd C.dnnl_primitive_desc_t, query C.dnnl_
 		return nil, err
 	}
 	if bytes := int64(C.cpu_bytes(&scratch)); bytes > 0 {
-		c.scratch.bytes = max(c.scratch.bytes, bytes)
+		c.scratch.Bytes = max(c.scratch.Bytes, bytes)
 		p.arg(C.DNNL_ARG_SCRATCHPAD, scratch, c.scratch)
 	}
 	data := l.weights.weight
@@ -345,7 +345,7 @@ func (l *layer) undoActivation(c *compiler) *buffer {
 	}
 	dx := g
 	if l.out.kept {
-		dx = c.buffer(device.PurposeBackward, int(g.bytes))
+		dx = c.buffer(device.PurposeBackward, int(g.Bytes))
 	}
 	c.emit(&activateBackward{
 		act: l.act, dx: dx, dy: g, y: c.read(l.out), n: c.prog.Rows * l.out.row(), half: l.out.half,

@@ -7,6 +7,7 @@ import "C"
 
 import (
 	"fmt"
+	"slices"
 	"sync/atomic"
 	"unsafe"
 
@@ -14,33 +15,27 @@ import (
 	"alexnet/internal/device/backend"
 )
 
-// buffer is a piece of an arena. Times are places in the walk forward and back: buffers that are never in use at the
-// same time share memory.
+// buffer is a piece of an arena. Times are places in the walk forward and back.
 type buffer struct {
-	purpose string
-	bytes   int64
-	life    backend.Life
-	offset  int64          // in the arena
-	data    unsafe.Pointer // after Alloc
+	backend.Buffer
+	data unsafe.Pointer // after Alloc
 }
 
 // use notes that the buffer holds something at that time.
 func (b *buffer) use(time int) *buffer {
-	b.life.Extend(time)
+	b.Life.Extend(time)
 	return b
 }
 
 func (b *buffer) floats() *C.float { return (*C.float)(b.data) }
 
 // slice is the buffer's memory as Go sees it: valid until the arena is freed.
-func (b *buffer) slice() []float32 { return unsafe.Slice((*float32)(b.data), b.bytes/4) }
+func (b *buffer) slice() []float32 { return unsafe.Slice((*float32)(b.data), b.Bytes/4) }
 
 // arena is memory for one purpose.
 type arena struct {
-	purpose string
-	bytes   int64
-	buffers []*buffer
-	data    unsafe.Pointer
+	backend.Arena[*buffer]
+	data unsafe.Pointer
 }
 
 const (
@@ -49,41 +44,27 @@ const (
 	line     = 64 // bytes of the widest vector and of a line of the cache
 )
 
-// arenas plans one arena for each purpose.
-func arenas(buffers []*buffer) []*arena {
-	var all []*arena
-	for _, purpose := range []string{
-		device.PurposeWeights, device.PurposeMomentum, device.PurposeGradients, device.PurposePacked,
-		device.PurposeActivations, device.PurposeBackward, device.PurposeWorkspace, device.PurposeStaging,
-		device.PurposeExchange,
-	} {
-		a := &arena{purpose: purpose}
-		for _, b := range buffers {
-			if b.purpose == purpose && b.bytes > 0 {
-				a.buffers = append(a.buffers, b)
-			}
-		}
-		if len(a.buffers) > 0 {
-			a.pack()
-			all = append(all, a)
-		}
-	}
-	return all
+// purposes are what memory is planned for, in the order of the plan.
+var purposes = []string{
+	device.PurposeWeights, device.PurposeMomentum, device.PurposeGradients, device.PurposePacked,
+	device.PurposeActivations, device.PurposeBackward, device.PurposeWorkspace, device.PurposeStaging,
+	device.PurposeExchange,
 }
 
-// pack finds each buffer a place.
-func (a *arena) pack() {
-	pieces := make([]backend.Piece, len(a.buffers))
-	for i, b := range a.buffers {
-		pieces[i] = backend.Piece{Bytes: b.bytes, Life: b.life}
+// arenas plans one arena for each purpose, of whole pages.
+func arenas(buffers []*buffer) []*arena {
+	var all []*arena
+	for _, a := range backend.Arenas(buffers, alignment) {
+		a.Bytes = backend.RoundUp(a.Bytes, page)
+		if a.Bytes >= hugePage {
+			a.Bytes = backend.RoundUp(a.Bytes, hugePage)
+		}
+		all = append(all, &arena{Arena: a})
 	}
-	a.bytes = backend.RoundUp(backend.Pack(pieces, alignment), page)
-	if a.bytes >= hugePage {
-		a.bytes = backend.RoundUp(a.bytes, hugePage)
-	}
-	for i, b := range a.buffers {
-		b.offset = pieces[i].Offset
-	}
+	slices.SortFunc(all, func(a, b *arena) int {
+		return slices.Index(purposes, a.Purpose) - slices.Index(purposes, b.Purpose)
+	})
+	return all
 }
 
 // alignment is what a buffer of so many bytes begins at a multiple of.
@@ -101,12 +82,12 @@ func (a *arena) alloc() error {
 	if a.data != nil {
 		return nil
 	}
-	if a.data = C.cpu_arena(C.int64_t(a.bytes)); a.data == nil {
-		return fmt.Errorf("no memory: %d MiB for %s", (a.bytes+1<<20-1)>>20, a.purpose)
+	if a.data = C.cpu_arena(C.int64_t(a.Bytes)); a.data == nil {
+		return fmt.Errorf("no memory: %d MiB for %s", (a.Bytes+1<<20-1)>>20, a.Purpose)
 	}
-	arenaBytes.Add(a.bytes)
-	for _, b := range a.buffers {
-		b.data = unsafe.Add(a.data, b.offset)
+	arenaBytes.Add(a.Bytes)
+	for _, b := range a.Buffers {
+		b.data = unsafe.Add(a.data, b.Offset)
 	}
 	return nil
 }
@@ -115,10 +96,10 @@ func (a *arena) free() {
 	if a.data == nil {
 		return
 	}
-	C.cpu_arena_free(a.data, C.int64_t(a.bytes))
-	arenaBytes.Add(-a.bytes)
+	C.cpu_arena_free(a.data, C.int64_t(a.Bytes))
+	arenaBytes.Add(-a.Bytes)
 	a.data = nil
-	for _, b := range a.buffers {
+	for _, b := range a.Buffers {
 		b.data = nil
 	}
 }

@@ -70,7 +70,7 @@ func (s *copyStep) run(n *Net) error {
 type zero struct{ data *buffer }
 
 func (s *zero) run(*Net) error {
-	C.cpu_zero(s.data.data, C.int64_t(s.data.bytes))
+	C.cpu_zero(s.data.data, C.int64_t(s.data.Bytes))
 	return nil
 }
 

@@ -93,7 +93,7 @@ func (p *Params) plan(purpose string, layout C.cpu_desc) *buffer {
 }
 
 func (p *Params) planBytes(purpose string, bytes int64) *buffer {
-	b := (&buffer{purpose: purpose, bytes: bytes}).use(0)
+	b := &buffer{Buffer: backend.Buffer{Purpose: purpose, Bytes: bytes}}
 	p.pending = append(p.pending, b)
 	return b
 }
@@ -121,7 +121,7 @@ func (p *Params) pack(q *param, layout *C.cpu_desc) (*packed, error) {
 	}
 	prim.arg(C.DNNL_ARG_FROM, q.layout, q.weight)
 	prim.arg(C.DNNL_ARG_TO, *layout, k.data)
-	k.fill = &reorder{prim, q.weight.bytes + k.data.bytes}
+	k.fill = &reorder{prim, q.weight.Bytes + k.data.Bytes}
 	k.line = pairedLine(q, k)
 	q.packed = append(q.packed, k)
 	return k, nil
@@ -157,7 +157,7 @@ func (p *Params) packInt8(q *param, dims []int) (*packed, *buffer, error) {
 // with tiles (units/64, inputs/32, 16, 64, two), or 32 or 16 units a block, where the weights themselves are in
 // (units/64, inputs/16, 16, 64). Either way two lines of these make one of those, which has as many numbers before it.
 func pairedLine(q *param, k *packed) int {
-	if len(q.spec.Shape) != 2 || q.weight.bytes != 2*k.data.bytes {
+	if len(q.spec.Shape) != 2 || q.weight.Bytes != 2*k.data.Bytes {
 		return 0
 	}
 	is := func(layout *C.cpu_desc, half bool, tags ...C.dnnl_format_tag_t) bool {
@@ -313,7 +313,7 @@ func (s *quantize) run(n *Net) error {
 		}
 	}
 	n.copied(true)
-	n.moves.PackedWeights += s.from.bytes + s.packed.data.bytes + s.scale.bytes
+	n.moves.PackedWeights += s.from.Bytes + s.packed.data.Bytes + s.scale.Bytes
 	C.cpu_quantize((*C.int8_t)(s.packed.data.data), s.scale.floats(), s.from.floats(), C.int64_t(s.inputs),
 		C.int64_t(s.units))
 	return nil
@@ -330,7 +330,7 @@ func (n *Net) update() {
 	}
 	for _, id := range n.own {
 		q := n.params.params[id]
-		if C.cpu_finite(q.gradient.floats(), C.int64_t(q.gradient.bytes/4)) == 0 {
+		if C.cpu_finite(q.gradient.floats(), C.int64_t(q.gradient.Bytes/4)) == 0 {
 			bad = append(bad, "gradient of "+q.spec.Name)
 		}
 	}
@@ -352,7 +352,7 @@ func (n *Net) apply() (bad []string) {
 		}
 		var pairs unsafe.Pointer
 		q.sgd = C.cpu_sgd{
-			n: C.int64_t(q.weight.bytes / 4), momentum: C.float(n.pass.Momentum), lr: C.float(lr),
+			n: C.int64_t(q.weight.Bytes / 4), momentum: C.float(n.pass.Momentum), lr: C.float(lr),
 			decay: C.float(n.pass.Decay[id]),
 		}
 		k := q.paired()
@@ -363,7 +363,7 @@ func (n *Net) apply() (bad []string) {
 		q.version++
 		if k != nil {
 			k.version = q.version
-			n.moves.PackedWeights += k.data.bytes
+			n.moves.PackedWeights += k.data.Bytes
 		}
 		if ok == 0 {
 			bad = append(bad, q.spec.Name)

@@ -126,7 +126,7 @@ type foldInput struct {
 func (s *foldInput) run(n *Net) error {
 	C.cpu_fold_input(&s.args, s.y.data, s.x.data)
 	n.copied(true)
-	n.moves.BetweenOps += s.x.bytes + s.y.bytes
+	n.moves.BetweenOps += s.x.Bytes + s.y.Bytes
 	return nil
 }
 
@@ -138,6 +138,6 @@ type foldWeights struct {
 func (s *foldWeights) run(n *Net) error {
 	C.cpu_fold_weights(&s.args, s.weights.floats(), s.folded.floats())
 	n.copied(true)
-	n.moves.PackedWeights += 2 * s.weights.bytes
+	n.moves.PackedWeights += 2 * s.weights.Bytes
 	return nil
 }

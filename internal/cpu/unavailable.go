@@ -2,11 +2,7 @@
 
 package cpu
 
-import (
-	"fmt"
-
-	"alexnet/internal/device"
-)
+import "alexnet/internal/device"
 
 // Built tells that this build has the device; whether it runs, Available says.
 const Built = false
@@ -16,7 +12,9 @@ func Open(int) ([]device.Device, error) { return nil, Available() }
 
 // Available tells why there is no cpu device.
 func Available() error {
-	return fmt.Errorf("%w: built without oneDNN (build on Linux with cgo, libdnnl-dev and -tags dnnl)", ErrUnavailable)
+	return &Unavailable{
+		Reason: "built without oneDNN", Advice: "build on Linux with cgo, libdnnl-dev and -tags dnnl",
+	}
 }
 
 // Threads is 0: there is no device.

@@ -150,7 +150,7 @@ func (o *winograd) points(c *compiler, turned bool) (*buffer, error) {
 		c.emit(&refresh{k})
 		s.weights = k.data
 	}
-	s.points.purpose = device.PurposePacked
+	s.points.Purpose = device.PurposePacked
 	c.always(s.points)
 	c.emit(&refresh{&packed{param: o.weights, data: s.points, fill: s}})
 	return s.points, nil
@@ -206,7 +206,7 @@ type winogradPoints struct {
 func (s *winogradPoints) run(n *Net) error {
 	C.cpu_winograd_points(&s.args, s.points.floats(), s.weights.floats(), flag(s.turned))
 	n.copied(true)
-	n.moves.PackedWeights += s.weights.bytes + s.points.bytes
+	n.moves.PackedWeights += s.weights.Bytes + s.points.Bytes
 	return nil
 }
 

@@ -57,7 +57,7 @@ func (k *kernel) run(n *Net) error { return k.launch.Run(n.dev.main) }
 type zero struct{ data *buffer }
 
 func (z *zero) run(n *Net) error {
-	return cuda.Wrap("cuMemsetD8Async", cu.MemsetD8Async(z.data.ptr(), 0, z.data.bytes, n.dev.main))
+	return cuda.Wrap("cuMemsetD8Async", cu.MemsetD8Async(z.data.ptr(), 0, z.data.Bytes, n.dev.main))
 }
 
 // operation is an op being compiled.
@@ -220,14 +220,14 @@ func (c *compiler) launch(name string, items int64, args ...any) {
 
 // buffer plans memory that is in use now.
 func (c *compiler) buffer(purpose string, bytes int64) *buffer {
-	b := &buffer{purpose: purpose, bytes: bytes, life: backend.At(c.time)}
+	b := &buffer{Buffer: backend.Buffer{Purpose: purpose, Bytes: bytes, Life: backend.At(c.time)}}
 	c.buffers = append(c.buffers, b)
 	return b
 }
 
 // always keeps a buffer out of reuse.
 func (c *compiler) always(b *buffer) *buffer {
-	b.life = backend.Walk(len(c.prog.Ops)).Always()
+	b.Life = backend.Walk(len(c.prog.Ops)).Always()
 	return b
 }
 
@@ -292,7 +292,7 @@ func (c *compiler) elements(v *value) int { return c.prog.Rows * v.row() }
 func (c *compiler) finish() {
 	c.arenas = arenas(c.buffers)
 	for _, a := range append(c.params.planned(c.prog.Train), c.arenas...) {
-		c.plan = c.plan.Add(device.MemoryItem{Purpose: a.purpose, Bytes: a.bytes})
+		c.plan = c.plan.Add(device.MemoryItem{Purpose: a.Purpose, Bytes: a.Bytes})
 	}
 	if !c.dev.blasPlanned {
 		c.dev.blasPlanned = true

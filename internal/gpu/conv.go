@@ -235,7 +235,7 @@ func (o *conv) choose(c *compiler, p *convPart, dir cuda.Direction, input int) e
 		return err
 	}
 	p.algos[dir], p.keys[dir] = fit, key
-	c.workspace.bytes = max(c.workspace.bytes, fit[0].Workspace)
+	c.workspace.Bytes = max(c.workspace.Bytes, fit[0].Workspace)
 	return p.use(c.Net, dir)
 }
 
@@ -283,7 +283,7 @@ func (s *convolve) try(n *Net, op string) error {
 	for first := err; err != nil; err = s.run(n) {
 		failed := p.algos[s.dir][0].Number
 		p.algos[s.dir] = slices.DeleteFunc(p.algos[s.dir][1:], func(a cuda.Algorithm) bool {
-			return a.Workspace > s.work.bytes
+			return a.Workspace > s.work.Bytes
 		})
 		if len(p.algos[s.dir]) == 0 {
 			return first

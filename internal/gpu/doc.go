@@ -16,25 +16,21 @@
 // The build tag cuda compiles the package; without it [Open] and [Available] give the reason.
 package gpu
 
-import (
-	"errors"
-	"strings"
+import "errors"
 
-	"alexnet/internal/gpu/dynlib"
-)
+// Unavailable is what Open and Available fail with where no GPU can be used. Err says what is missing; it is or holds a
+// *dynlib.Error where something can be done about it.
+type Unavailable struct{ Err error }
 
-// ErrUnavailable is what Open and Available fail with where no GPU can be used; the error that wraps it says what is
-// missing.
-var ErrUnavailable = errors.New("no GPU can be used")
+func (e *Unavailable) Error() string { return "no GPU can be used: " + e.Err.Error() }
+func (e *Unavailable) Unwrap() error { return e.Err }
 
-// Reason is why no GPU, or this one, can be used, and what to do about it where that is known.
+// Reason is why no GPU, or this one, can be used, for a line that says already that it cannot.
 func Reason(err error) string {
-	text := strings.Replace(err.Error(), ErrUnavailable.Error()+": ", "", 1)
-	var missing *dynlib.Error
-	if errors.As(err, &missing) {
-		text += "; " + missing.Advice
+	if e := (*Unavailable)(nil); errors.As(err, &e) {
+		return e.Err.Error()
 	}
-	return text
+	return err.Error()
 }
 
 // Options are how nets on GPUs choose among algorithms that give the same result but for the last bits.
@@ -55,6 +51,7 @@ type Fact struct {
 	PCI        string `json:"pci"`
 	Processors int    `json:"multiprocessors"`
 	Missing    string `json:"missing,omitempty"` // why the program cannot use it
+	Err        error  `json:"-"`                 // the error that Missing is the text of
 }
 
 // Path is the way between two GPUs.

@@ -61,7 +61,7 @@ func lookAt(ordinal int) (*Device, Fact, error) {
 	}
 	d, err := open(ordinal, fmt.Sprintf("cuda:%d", ordinal), 0, Options{})
 	if err != nil {
-		f.Missing = strings.TrimPrefix(Reason(err), fmt.Sprintf("cuda:%d: ", ordinal))
+		f.Missing, f.Err = strings.TrimPrefix(Reason(err), fmt.Sprintf("cuda:%d: ", ordinal)), err
 		return nil, f, nil
 	}
 	if err := d.do(func() (err error) { f.Free, _, err = cu.MemInfo(); return cuda.Wrap("cuMemGetInfo", err) }); err !=

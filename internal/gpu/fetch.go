@@ -183,8 +183,8 @@ func (n *Net) sendFlags() error {
 	}
 	r.step = n.pass.Step
 	n.sent++
-	at := n.place.reports + int64(i)*n.flags.bytes
-	if err := cu.MemcpyDtoHAsync(n.pinned.At(at), n.flags.ptr(), n.flags.bytes, n.dev.main); err != nil {
+	at := n.place.reports + int64(i)*n.flags.Bytes
+	if err := cu.MemcpyDtoHAsync(n.pinned.At(at), n.flags.ptr(), n.flags.Bytes, n.dev.main); err != nil {
 		return cuda.Wrap("cuMemcpyDtoHAsync", err)
 	}
 	return cuda.Wrap("cuEventRecord", r.there.Record(n.dev.main))
@@ -194,7 +194,7 @@ func (n *Net) sendFlags() error {
 // step.
 func (n *Net) judge(i int) {
 	specs := n.params.specs
-	flags := cuda.Slice[int32](n.pinned, n.place.reports+int64(i)*n.flags.bytes, kernels.FlagCount(len(specs)))
+	flags := cuda.Slice[int32](n.pinned, n.place.reports+int64(i)*n.flags.Bytes, kernels.FlagCount(len(specs)))
 	var bad []string
 	if flags[kernels.FlagLoss] != 0 {
 		bad = append(bad, "loss")

@@ -25,15 +25,15 @@ const oldestMajor, oldestMinor = 7, 5
 func Available() error {
 	for _, check := range []func() error{dynlib.Init, dynlib.CheckCUBLAS, dynlib.CheckCUDNN} {
 		if err := check(); err != nil {
-			return fmt.Errorf("%w: %w", ErrUnavailable, err)
+			return &Unavailable{err}
 		}
 	}
 	n, err := cuda.Count()
 	if err != nil {
-		return fmt.Errorf("%w: %w", ErrUnavailable, err)
+		return &Unavailable{err}
 	}
 	if n == 0 {
-		return fmt.Errorf("%w: the driver sees none (CUDA_VISIBLE_DEVICES may hide them)", ErrUnavailable)
+		return &Unavailable{errors.New("the driver sees none (CUDA_VISIBLE_DEVICES may hide them)")}
 	}
 	return nil
 }
@@ -87,8 +87,9 @@ func use(ordinal int) (*card, error) {
 		return nil, err
 	}
 	if info.Major*10+info.Minor < oldestMajor*10+oldestMinor {
-		return nil, fmt.Errorf("%w: %s (number %d) has compute capability %d.%d, the program's kernels want %d.%d",
-			ErrUnavailable, info.Name, ordinal, info.Major, info.Minor, oldestMajor, oldestMinor)
+		return nil, &Unavailable{fmt.Errorf(
+			"%s (number %d) has compute capability %d.%d, the program's kernels want %d.%d",
+			info.Name, ordinal, info.Major, info.Minor, oldestMajor, oldestMinor)}
 	}
 	ctx, err := cuda.OpenContext(ordinal)
 	if err != nil {

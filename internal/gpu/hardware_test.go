@@ -12,6 +12,7 @@ import (
 
 	"alexnet/internal/config"
 	"alexnet/internal/device"
+	"alexnet/internal/device/backend"
 	"alexnet/internal/model"
 	"alexnet/internal/recipe"
 	"alexnet/internal/reference"
@@ -165,7 +166,8 @@ func TestTakeInChild(t *testing.T) {
 	inChild(t)
 	d := openOn(t, Options{}, 0)[0].(*Device)
 	must(t, d.do(func() error {
-		inUse, fits, large := &arena{bytes: 1 << 20}, &arena{bytes: 1 << 20}, &arena{bytes: 64 << 20}
+		sized := func(bytes int64) *arena { return &arena{Arena: backend.Arena[*buffer]{Bytes: bytes}} }
+		inUse, fits, large := sized(1<<20), sized(1<<20), sized(64<<20)
 		must(t, take([]*arena{inUse}, d.main))
 		before := inUse.base
 		if err := take([]*arena{inUse, fits, large}, d.main); err == nil {

@@ -27,7 +27,7 @@ func (c *compiler) activate(x pointer, xType cuda.Type, bias pointer, y *value, 
 func (c *compiler) ahead(out *value, act device.Activation, bias *param) *buffer {
 	dy, dz := c.readGrad(out), out.grad
 	if act != device.Linear && out.kept {
-		dz = c.buffer(device.PurposeBackward, dy.bytes)
+		dz = c.buffer(device.PurposeBackward, dy.Bytes)
 	}
 	var y pointer
 	if act != device.Linear {

@@ -20,25 +20,22 @@ const line = 256
 
 // buffer is device memory in use from one place of a program's walk to another.
 type buffer struct {
-	purpose string
-	bytes   int64
-	life    backend.Life
-	arena   *arena
-	offset  int64
+	backend.Buffer
+	arena *arena
 }
 
 // use extends the time in which the buffer is in use.
 func (b *buffer) use(at int) *buffer {
-	b.life.Extend(at)
+	b.Life.Extend(at)
 	return b
 }
 
 // ptr is the buffer's place, once its arena is taken; nil has none.
 func (b *buffer) ptr() cu.DevicePtr {
-	if b == nil || b.bytes == 0 {
+	if b == nil || b.Bytes == 0 {
 		return 0
 	}
-	return b.arena.base + cu.DevicePtr(b.offset)
+	return b.arena.base + cu.DevicePtr(b.Offset)
 }
 
 // part is a buffer from byte number at on.
@@ -49,45 +46,24 @@ type part struct {
 
 func (p part) ptr() cu.DevicePtr { return p.of.ptr() + cu.DevicePtr(p.at) }
 
-// arena is the memory of one purpose. Buffers that are never in use at the same time share it.
+// arena is the memory of one purpose.
 type arena struct {
-	purpose string
-	bytes   int64
-	base    cu.DevicePtr
-	buffers []*buffer
+	backend.Arena[*buffer]
+	base cu.DevicePtr
 }
 
 // arenas packs buffers by purpose.
 func arenas(buffers []*buffer) []*arena {
 	var all []*arena
-	for _, b := range buffers {
-		if b.bytes == 0 {
-			continue
+	for _, planned := range backend.Arenas(buffers, func(int64) int64 { return line }) {
+		planned.Bytes = up(planned.Bytes)
+		a := &arena{Arena: planned}
+		for _, b := range a.Buffers {
+			b.arena = a
 		}
-		i := slices.IndexFunc(all, func(a *arena) bool { return a.purpose == b.purpose })
-		if i < 0 {
-			i = len(all)
-			all = append(all, &arena{purpose: b.purpose})
-		}
-		b.arena = all[i]
-		all[i].buffers = append(all[i].buffers, b)
-	}
-	for _, a := range all {
-		a.pack()
+		all = append(all, a)
 	}
 	return all
-}
-
-// pack finds each buffer a place.
-func (a *arena) pack() {
-	pieces := make([]backend.Piece, len(a.buffers))
-	for i, b := range a.buffers {
-		pieces[i] = backend.Piece{Bytes: b.bytes, Life: b.life}
-	}
-	a.bytes = up(backend.Pack(pieces, func(int64) int64 { return line }))
-	for i, b := range a.buffers {
-		b.offset = pieces[i].Offset
-	}
 }
 
 // up is n rounded up to where a buffer may begin.
@@ -101,11 +77,11 @@ func take(all []*arena, s cu.Stream) (err error) {
 		if a.base != 0 {
 			continue
 		}
-		if a.base, err = cuda.Alloc(a.bytes); err != nil {
+		if a.base, err = cuda.Alloc(a.Bytes); err != nil {
 			return errors.Join(err, release(taken))
 		}
 		taken = append(taken, a)
-		if err := cu.MemsetD8Async(a.base, 0, a.bytes, s); err != nil {
+		if err := cu.MemsetD8Async(a.base, 0, a.Bytes, s); err != nil {
 			return errors.Join(cuda.Wrap("cuMemsetD8Async", err), release(taken))
 		}
 	}

@@ -78,7 +78,7 @@ func (p *Params) settle(q *param, want layoutOf) error {
 }
 
 func (p *Params) reserve(purpose string, bytes int) *buffer {
-	b := &buffer{purpose: purpose, bytes: int64(bytes)}
+	b := &buffer{Buffer: backend.Buffer{Purpose: purpose, Bytes: int64(bytes)}}
 	p.pending = append(p.pending, b)
 	return b
 }

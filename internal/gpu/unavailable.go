@@ -4,7 +4,6 @@ package gpu
 
 import (
 	"errors"
-	"fmt"
 
 	"alexnet/internal/device"
 	"alexnet/internal/gpu/dynlib"
@@ -15,10 +14,10 @@ const Built = false
 
 // Available tells why no GPU can be used.
 func Available() error {
-	return fmt.Errorf("%w: %w", ErrUnavailable, &dynlib.Error{
+	return &Unavailable{&dynlib.Error{
 		What: "this build computes on the CPU only", Err: errors.New("it holds no CUDA kernels"),
 		Advice: "make cuda builds the program with CUDA (Linux on x86-64)",
-	})
+	}}
 }
 
 // Count is 0: this build knows of no GPU.

@@ -77,6 +77,8 @@ func (pl *plan) firstWriters(p *device.Program, uses []backend.Use) {
 }
 
 // assign gives every tensor that lives a slot of its own or one whose tensors have all died, the largest first.
+// It is not backend.Pack, which packs some nets closer: the oracle's plans stand in the summaries of recorded runs,
+// which later versions have to give again.
 func (pl *plan) assign(p *device.Program, lives []backend.Life) []int {
 	slot, first := make([]int, len(lives)), len(pl.slots)
 	var until []int // when the slot's last tensor dies
