@@ -3,6 +3,7 @@ package infer_test
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -24,15 +25,15 @@ func atOnce(t *testing.T) {
 	t.Cleanup(func() { runtime.GOMAXPROCS(before) })
 }
 
-// hooked calls open before a file is opened.
+// hooked calls look before a file is looked at, which is before it is opened: one that is missing never is.
 type hooked struct {
 	files.Reader
-	open func(name string)
+	look func(name string)
 }
 
-func (h hooked) Open(name string) (files.File, error) {
-	h.open(name)
-	return h.Reader.Open(name)
+func (h hooked) Stat(name string) (fs.FileInfo, error) {
+	h.look(name)
+	return h.Reader.Stat(name)
 }
 
 // patience is far more than anything here takes.
@@ -98,7 +99,7 @@ func broken(t *testing.T) string {
 
 // late makes the files at even places wait until the one after them was opened, so that what is asked for first is
 // there last.
-func late(images []string) files.Reader {
+func late(t *testing.T, images []string) files.Reader {
 	opened := make(map[string]chan struct{}, len(images))
 	for _, name := range images {
 		opened[name] = make(chan struct{})
@@ -110,6 +111,7 @@ func late(images []string) files.Reader {
 			select {
 			case <-opened[images[i+1]]:
 			case <-time.After(patience):
+				t.Errorf("nobody looked at %s while %s was waiting for that", images[i+1], name)
 			}
 			time.Sleep(time.Millisecond)
 		}
@@ -126,7 +128,7 @@ func TestPredictOrder(t *testing.T) {
 	good := []int{1, 2, 4, 5, 6, 7, 8}
 	alone := predictor(t, infer.PredictOptions{Files: files.OS, Batch: 1})
 	for _, batch := range []int{1, 2, 3, 64} {
-		p := predictor(t, infer.PredictOptions{Files: late(images), Batch: batch})
+		p := predictor(t, infer.PredictOptions{Files: late(t, images), Batch: batch})
 		got, err := p.Predict(t.Context(), images, 3)
 		if err != nil {
 			t.Fatal(err)
@@ -141,7 +143,7 @@ func TestPredictOrder(t *testing.T) {
 					want[0].Predictions, err)
 			}
 		}
-		p = predictor(t, infer.PredictOptions{Files: late(images), Batch: batch})
+		p = predictor(t, infer.PredictOptions{Files: late(t, images), Batch: batch})
 		f, err := p.Features(t.Context(), images, "fc2")
 		if err != nil {
 			t.Fatal(err)
@@ -161,12 +163,12 @@ func TestStrictFirst(t *testing.T) {
 	val, first := shapes(t), broken(t)
 	images := append(slices.Clone(val[:2]), first, filepath.Join(t.TempDir(), "missing.png"))
 	for _, batch := range []int{1, 4, 64} {
-		p := predictor(t, infer.PredictOptions{Files: late(images), Batch: batch, Strict: true})
+		p := predictor(t, infer.PredictOptions{Files: late(t, images), Batch: batch, Strict: true})
 		var bad *data.BadPicture
 		if _, err := p.Predict(t.Context(), images, 1); !errors.As(err, &bad) || bad.Name != first {
 			t.Errorf("predict, batch %d: %v", batch, err)
 		}
-		p = predictor(t, infer.PredictOptions{Files: late(images), Batch: batch, Strict: true})
+		p = predictor(t, infer.PredictOptions{Files: late(t, images), Batch: batch, Strict: true})
 		if _, err := p.Features(t.Context(), images, "fc2"); !errors.As(err, &bad) || bad.Name != first {
 			t.Errorf("features, batch %d: %v", batch, err)
 		}
