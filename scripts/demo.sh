@@ -9,4 +9,5 @@ run "$alexnet" train
 run "$alexnet" eval
 run "$alexnet" data demo --out "$pictures/demo"
 picture=$(find "$pictures/demo/val" -name '*.png' | sort | sed -n 7p)
-run "$alexnet" predict "$picture"
+newest=$(ls -td runs/*/ | head -n 1) # to be named: predict does not take a net of generated pictures by itself
+run "$alexnet" predict "$picture" --weights "${newest%/}"

@@ -1,12 +1,13 @@
 #!/bin/sh
 # go test with everything kept in build/test.log (or LOG): prints a line a package, the output of every test that
-# failed, and last why tests were skipped, and which. usage: [LOG=NAME] test.sh ARGUMENTS OF GO TEST
+# failed, the tests that hung, and last why tests were skipped, and which. A package has an hour, because a machine may
+# be busy with others' work. usage: [LOG=NAME] test.sh ARGUMENTS OF GO TEST
 set -u
 mkdir -p build
 log=build/${LOG:-test.log}
-go test -v "$@" >"$log" 2>&1
+go test -v -timeout 60m "$@" >"$log" 2>&1
 status=$?
-grep -E '^(ok|FAIL|panic:|\?)' "$log" | grep -v 'no test files'
+grep -aE '^(ok|FAIL|panic:|\?)' "$log" | grep -v 'no test files'
 if [ $status -ne 0 ]; then
 	echo "failed; the whole output is in $log. Its failures:" >&2
 	# Each line belongs to the test named last. A package that broke off (a panic, a signal) leaves tests without a
@@ -21,8 +22,17 @@ if [ $status -ne 0 ]; then
 		test != "" { said[test] = said[test] $0 "\n"; next }
 		{ print }
 	' "$log" | head -300 >&2
+	# What Go prints before the stacks when a package's time is over.
+	awk '
+		/^panic: test timed out/ { after = $NF; next }
+		after != "" && /^\t\t/ { hung[n++] = $1 " " $2; next }
+		/^FAIL\t/ {
+			for (i = 0; i < n; i++) print "hung: " hung[i] " in " $2 ", stopped after " after
+			n = 0; after = ""
+		}
+	' "$log" >&2
 fi
-skipped=$(grep -cE '^ *--- SKIP' "$log")
+skipped=$(grep -acE '^ *--- SKIP' "$log")
 if [ "$skipped" -gt 0 ]; then
 	echo "$skipped skipped:"
 	# A test says why between the line that begins it, or takes up its output again, and its verdict. Many with one

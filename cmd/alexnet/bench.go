@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -11,9 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"alexnet/internal/bench"
-	"alexnet/internal/data"
 	"alexnet/internal/data/demo"
-	"alexnet/internal/files"
 	"alexnet/internal/text"
 	"alexnet/internal/ui"
 )
@@ -22,14 +21,15 @@ import (
 type benchOptions struct {
 	net           netOptions
 	device        deviceOptions
-	data, mode    string
+	data          dataOption
+	mode          string
 	steps, warmup int
 	layers        bool
 }
 
 // benchResult is the document of bench --json.
 type benchResult struct {
-	Config string `json:"config"`
+	Config text.Raw `json:"config"`
 	*bench.Result
 	Memory []deviceMemory `json:"memory,omitempty"`
 }
@@ -41,16 +41,18 @@ func newBenchCommand(t *ui.Terminal) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "bench",
 		Short: "Measure images per second",
-		Long: `Measure speed: of training (the very step of alexnet train: dropout, checks, update and all), of
-inference, or of reading pictures alone. Without --data pictures are made up in memory, so that only
-the net counts; --mode data then reads the generated pictures. Numbers are medians over the steps;
-of reading alone, means, for there batches become ready in bursts.
+		Long: `Measure speed: of training (the same step as alexnet train takes: dropout, checks, update and all),
+of inference, or of reading pictures without a net. Without --data pictures are made up in memory,
+so that only the net counts; --mode data then reads the generated pictures. Numbers are medians over
+the steps; for --mode data means, because batches become ready in bursts. Where all pictures are
+JPEGs of just the size of data.resize, --mode data also says how fast libjpeg-turbo decodes them from
+memory on as many threads, in turn with the loader: no loader does more than that.
 
---layers measures as many steps again, layer by layer, with a wait behind each: waiting adds to
-every row, so their sum is larger than the step. On two devices a row lasts until both are done.
-What a device does as one stands in one row of the two, as normalisation does with the pooling
-behind it on the CPU. A multiply-add counts as two operations; backward is the gradient of the data
-and that of the weights, and in the first layer that of the weights alone.
+--layers measures as many steps again, layer by layer, with a wait after each: waiting adds to every
+row, so their sum is larger than the step. On two devices a row lasts until both are done. Layers
+that a device computes in one go share a row, as normalisation and the pooling after it do on the
+CPU. A multiply-add counts as two operations; backward is the gradient of the data and that of the
+weights, in the first layer only that of the weights.
 
 On the CPU it first measures, for about a second, what the cores do at most: multiply-adds in
 registers (bf16: dot products of pairs, or products of tiles), and triad, a = b + s c over arrays
@@ -79,13 +81,13 @@ With --int8 one picture at a time, or a few, is predicted faster, and from some 
 				return usageError(help, "--layers: reading pictures has no layers")
 			}
 			if o.device.int8 && o.mode != bench.Infer {
-				return usageError("leave --int8 away, or measure predicting: --mode infer",
-					"--int8 goes with --mode infer: int8 weights are for predicting alone")
+				return usageError("omit --int8, or measure predicting: --mode infer",
+					"--int8 goes with --mode infer: int8 weights are only for predicting")
 			}
 			if o.mode == bench.Data {
 				for _, name := range []string{"device", "gpus", "deterministic", "graphs"} {
 					if c.Flags().Changed(name) {
-						return usageError("leave --"+name+" away: the processor alone reads pictures",
+						return usageError("omit --"+name+": only the processor reads pictures",
 							"--mode data goes without --%s", name)
 					}
 				}
@@ -93,7 +95,7 @@ With --int8 one picture at a time, or a few, is predicted faster, and from some 
 			if o.steps < 1 || o.warmup < 0 {
 				return usageError(help, "--steps: want at least 1, --warmup: at least 0")
 			}
-			if err := o.device.check(c); err != nil {
+			if err := cmp.Or(o.device.check(c), o.data.check(c)); err != nil {
 				return err
 			}
 			if err := o.net.check(c, &o.device); err != nil {
@@ -110,7 +112,7 @@ With --int8 one picture at a time, or a few, is predicted faster, and from some 
 	o.device.addChoices(c)
 	f := c.Flags()
 	f.StringVar(&o.mode, "mode", bench.Train, "what to measure, as `MODE`: train, infer or data")
-	f.StringVar(&o.data, "data", "", "`PATH` of a folder or tar of pictures (default: made up in memory)")
+	o.data.addFlag(c, "pictures", "made up in memory")
 	f.IntVar(&o.steps, "steps", 10, "`N` steps to measure")
 	f.BoolVar(&o.layers, "layers", false, "time of each layer, forward and back, too")
 	f.IntVar(&o.warmup, "warmup", 2, "`N` steps before that")
@@ -122,7 +124,7 @@ func runBench(ctx context.Context, o benchOptions, t *ui.Terminal) error {
 	if name == "" {
 		name = "alexnet"
 	}
-	cfg, err := o.net.load("alexnet")
+	cfg, err := o.net.load(ctx, "alexnet")
 	if err != nil {
 		return err
 	}
@@ -130,8 +132,8 @@ func runBench(ctx context.Context, o benchOptions, t *ui.Terminal) error {
 		Config: cfg, Mode: o.mode, Steps: o.steps, Warmup: o.warmup, Layers: o.layers, Int8: o.device.int8,
 	}
 	switch {
-	case o.data != "":
-		bo.Source, err = data.Open(ctx, files.OS, o.data, 0, cfg.Train.Seed)
+	case o.data.given():
+		bo.Source, err = listPictures(ctx, o.data.place(), 0, cfg.Train.Seed, cfg.Data.Cache, t)
 	case o.mode == bench.Data:
 		cfg.Model.Classes = 0 // any net's pictures can be made from these
 		bo.Source, err = demo.Open(demo.Options{})
@@ -153,12 +155,15 @@ func runBench(ctx context.Context, o benchOptions, t *ui.Terminal) error {
 	}
 	bar := ui.NewProgress(t)
 	bo.Progress = bar.Counter("measuring")
+	if bo.Source != nil {
+		bo.Source.SetPatience(patience(cfg.Data.Retry, bar))
+	}
 	r, err := bench.Run(ctx, bo)
 	bar.Clear()
 	if err != nil {
 		return err
 	}
-	out := benchResult{name, r, memoryOf(r.Memory)}
+	out := benchResult{text.Raw(name), r, memoryOf(r.Memory)}
 	return t.Result(out, func(w *bytes.Buffer) { printBench(w, out, t.OutWidth) })
 }
 
@@ -174,10 +179,17 @@ func printBench(w *bytes.Buffer, r benchResult, width int) {
 	if r.Mode == bench.Data {
 		kind = "means"
 	}
-	fmt.Fprintf(w, "%s %s, batches of %d%s: %s, %.4g ms a step (%s of %s)\n", r.Mode, r.Config, r.Batch, where,
-		text.Speed(r.ImagesPerSecond), r.MillisecondsPerStep, kind, text.Count(r.Steps, "step"))
+	fmt.Fprintf(w, "%s %s, batches of %d%s: %s, %.4g ms a step (%s of %s)\n", r.Mode, text.Name(r.Config), r.Batch,
+		where, text.Speed(r.ImagesPerSecond), r.MillisecondsPerStep, kind, text.Count(r.Steps, "step"))
 	if r.Data != "synthetic" {
-		fmt.Fprintf(w, "pictures: %s, %s of the time spent waiting for them\n", r.Data, text.Percent(r.DataStall))
+		fmt.Fprintf(w, "pictures: %s, %s of the time spent waiting for them\n", text.Name(r.Data),
+			text.Percent(r.DataStall))
+	}
+	if d := r.Decoding; d != nil {
+		fmt.Fprintf(w, "decoding alone, by libjpeg-turbo from memory on %s: %s; the loader does %s of that "+
+			"(median of %s in turn, %s to %s)\n", text.Count(d.Threads, "thread"), text.Speed(d.ImagesPerSecond),
+			text.Percent(d.Share), text.Count(len(d.Shares), "round"), text.Percent(d.Shares[0]),
+			text.Percent(d.Shares[len(d.Shares)-1]))
 	}
 	for _, m := range r.Memory {
 		fmt.Fprintln(w, memoryLine(m))

@@ -11,6 +11,7 @@ import (
 
 	"alexnet/internal/builtin"
 	"alexnet/internal/checkpoint"
+	"alexnet/internal/data/demo"
 	"alexnet/internal/files"
 	"alexnet/internal/interop"
 	"alexnet/internal/run"
@@ -20,12 +21,20 @@ import (
 )
 
 // weightsOption is the flag of the commands that use a trained net.
-type weightsOption struct{ path string }
+type weightsOption struct {
+	path string
+	// passGenerated passes over runs on generated pictures where no path is given: what shapes they learned to tell
+	// apart says nothing about anybody's pictures.
+	passGenerated bool
+}
 
 func (o *weightsOption) addFlag(c *cobra.Command) {
+	newest := "the newest run"
+	if o.passGenerated {
+		newest = "the newest run that is not on generated pictures"
+	}
 	c.Flags().StringVar(&o.path, "weights", "", "checkpoint `FILE`, a run folder, or "+builtin.Name+
-		", the small net in the program (default: the best checkpoint of the newest run; without a run "+builtin.Name+
-		")")
+		", the small net in the program (default: the best checkpoint of "+newest+"; without a run "+builtin.Name+")")
 }
 
 // load opens the checkpoint; without --weights the best one of the newest run or, where there is none, the net in the
@@ -33,7 +42,11 @@ func (o *weightsOption) addFlag(c *cobra.Command) {
 func (o *weightsOption) load(t *ui.Terminal) (*checkpoint.Checkpoint, error) {
 	path := o.path
 	if path == "" {
-		newest, err := run.Newest(files.OS)
+		newest, passed, err := newestWeights(o.passGenerated)
+		if len(passed) > 0 {
+			t.Note("not used: %s, trained on generated pictures; --weights %s takes it", text.Examples(passed),
+				text.ShellWord(passed[0]))
+		}
 		if errors.Is(err, run.ErrNoRun) {
 			return loadBuiltin(t, "; train your own: alexnet train --data DIR")
 		}
@@ -41,18 +54,45 @@ func (o *weightsOption) load(t *ui.Terminal) (*checkpoint.Checkpoint, error) {
 			return nil, err
 		}
 		path = newest
-		t.Note("weights: %s", path)
+		t.Note("weights: %s", text.Name(path))
 	} else {
 		path = findCheckpoint(path, t)
 	}
 	if path == builtin.Name {
 		return loadBuiltin(t, "")
 	}
-	c, err := loadCheckpoint(path)
+	c, err := loadCheckpoint(path, t)
 	if err == nil && c.Best == nil && c.Epoch == 0 && filepath.Base(path) == run.Last+".safetensors" {
 		t.Note("it is from step %d; its run has had no validation yet, and so no best checkpoint", c.Step)
 	}
 	return c, err
+}
+
+// newestWeights is the checkpoint to use of the newest run. With passGenerated runs on generated pictures are not
+// taken; they are passed, newest first. Where no other is left the error is a run.ErrNoRun.
+func newestWeights(passGenerated bool) (path string, passed []string, err error) {
+	all, err := run.NewestFirst(files.OS)
+	if err != nil {
+		return "", nil, err
+	}
+	for _, path := range all {
+		if !passGenerated || !onGenerated(path) {
+			return path, passed, nil
+		}
+		passed = append(passed, filepath.Dir(filepath.Dir(path)))
+	}
+	return "", passed, run.ErrNoRun
+}
+
+// onGenerated tells whether a checkpoint is of a run on generated pictures. One that cannot be read is not: whoever
+// takes it will say what is wrong.
+func onGenerated(path string) bool {
+	c, err := checkpoint.Load(files.OS, path)
+	if err != nil {
+		return false
+	}
+	defer closeQuietly(c)
+	return c.Data.Path == demo.Path
 }
 
 // loadBuiltin opens the net in the program and says how good it is.
@@ -79,11 +119,12 @@ func findCheckpoint(path string, t *ui.Terminal) string {
 	if inside == "" {
 		return path
 	}
-	t.Note("weights: %s", inside)
+	t.Note("weights: %s", text.Name(inside))
 	return inside
 }
 
-func loadCheckpoint(path string) (*checkpoint.Checkpoint, error) {
+func loadCheckpoint(path string, t *ui.Terminal) (*checkpoint.Checkpoint, error) {
+	defer t.Phase("opening the weights").Clear()
 	r, err := openWeights(path)
 	if err != nil {
 		return nil, err
@@ -120,11 +161,11 @@ func explainMissing(path string, err error) error {
 	case err == nil:
 		return nil
 	case errors.Is(missing, fs.ErrNotExist):
-		return advise(exitCheckpoint, "ls runs/*/checkpoints, or alexnet train to make one",
-			fmt.Errorf("%s: there is no such checkpoint", path))
+		return advise(exitCheckpoint, "alexnet runs lists the runs, alexnet train makes one",
+			fmt.Errorf("%s: there is no such checkpoint", text.Name(path)))
 	case missing == nil && info.IsDir():
-		return advise(exitCheckpoint, "ls runs/*/checkpoints, or alexnet train to make one",
-			fmt.Errorf("%s: a folder without a checkpoint of a run", path))
+		return advise(exitCheckpoint, "alexnet runs lists the runs, alexnet train makes one",
+			fmt.Errorf("%s: a folder without a checkpoint of a run", text.Name(path)))
 	}
 	return err
 }

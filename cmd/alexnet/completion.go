@@ -56,8 +56,8 @@ func newCompletionCommand(t *ui.Terminal) *cobra.Command {
 			Use:   s.name,
 			Short: "Write the completion script for " + s.name,
 			Long: "Write what makes " + s.name + ` complete commands, flags and their values: nets, keys of --set,
-layers, devices, runs. The example's line switches it on in the shell at hand; in the shell's
-start-up file, in every new one.`,
+layers, devices, runs. The example's line switches it on in this shell; in the shell's start-up
+file, in every new one.`,
 			Example: "  " + s.install,
 			Args:    noArgs,
 			RunE: func(c *cobra.Command, _ []string) error {
@@ -86,17 +86,26 @@ var completers = map[string]completer{
 	"precision": completeWords(device.PrecisionNames()...),
 	"mode":      completeWords(benchModes...),
 	"crops":     completeWords("1", "10"),
+	"part":      completeWords(partNames...),
+	"name":      completeWords(),
 	"layer":     completeLayers,
 	"gpus":      completeGPUs,
 	"to":        completeWords(targetNames()...),
 	"dtype":     completeWords("f32", "f16"),
+	"fit":       completeWords(fits...),
 	"resume": func(_ *cobra.Command, typed string) ([]string, cobra.ShellCompDirective) {
 		return completeWordsOrFiles(resumable(), typed)
 	},
 	"weights": completeCheckpoints,
 	"init":    completeCheckpoints,
 	"data":    completeFiles,
-	"out":     completeFiles,
+	"labels": func(_ *cobra.Command, typed string) ([]string, cobra.ShellCompDirective) {
+		return completeWordsOrFiles(labelWords, typed)
+	},
+	"out":  completeFiles,
+	"list": completeFiles,
+
+	"submission": completeFiles,
 }
 
 // completeGPUs offers those that are there.
@@ -187,7 +196,7 @@ func resumable() []string {
 // model.conv4. or model.conv4=off.
 func completeKeys(c *cobra.Command, typed string) ([]string, cobra.ShellCompDirective) {
 	name := "alexnet"
-	if f := c.Flag("data"); c.Name() == "train" && f.Value.String() == "" {
+	if c.Name() == "train" && !c.Flag("data").Changed {
 		name = "demo"
 	}
 	if f := c.Flag("config"); f != nil && f.Value.String() != "" {
@@ -236,7 +245,7 @@ func completeLayers(c *cobra.Command, typed string) ([]string, cobra.ShellCompDi
 func layersIn(path string) (names []string, err error) {
 	switch inside := run.ToUse(files.OS, path); {
 	case path == "":
-		if path, err = run.Newest(files.OS); errors.Is(err, run.ErrNoRun) {
+		if path, _, err = newestWeights(true); errors.Is(err, run.ErrNoRun) {
 			path, err = builtin.Name, nil
 		}
 	case path != builtin.Name && inside != "":

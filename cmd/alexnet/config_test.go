@@ -7,6 +7,7 @@ import (
 	"unicode/utf8"
 
 	"alexnet/internal/config"
+	"alexnet/internal/text"
 )
 
 // In a terminal too narrow for the table the sources go, and then its form; no key and no value is ever cut.
@@ -18,7 +19,8 @@ func TestConfigInNarrowTerminals(t *testing.T) {
 	o := &netOptions{}
 	var keys []configKey
 	for i := range entries {
-		keys = append(keys, configKey{entries[i].Key, entries[i].Value, o.sourceOf(&entries[i]), entries[i].Text()})
+		e := &entries[i]
+		keys = append(keys, configKey{e.Key, e.Value, text.Raw(o.sourceOf(e)), e.Text()})
 	}
 	for _, c := range []struct {
 		width   int

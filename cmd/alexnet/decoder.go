@@ -19,9 +19,9 @@ func checkDecoder(c *checkpoint.Checkpoint, strict bool, t *ui.Terminal) error {
 		t.Warn("the net was trained on JPEGs as %s decodes them, here %s does: pixels are not quite the same", was, is)
 		return nil
 	}
-	next := "leave --strict away to go on with pixels that are not quite the same"
+	next := "omit --strict to go on with pixels that are not quite the same"
 	if was == picture.Turbo {
-		next = "install libjpeg-turbo's TurboJPEG (Debian, Ubuntu: apt-get install libturbojpeg0), or " + next
+		next = installTurbo + ", or " + next
 	}
 	return advise(exitFailed, next,
 		fmt.Errorf("%s: the net was trained on JPEGs as %s decodes them, here %s does", c.Path, was, is))

@@ -38,7 +38,7 @@ func TestDecoder(t *testing.T) {
 	} {
 		log, code := attempt(dir, args+" --strict")
 		if code != exitFailed || !strings.Contains(log, "error:") || !strings.Contains(log, "yet another") ||
-			!strings.Contains(log, "leave --strict away") {
+			!strings.Contains(log, "omit --strict") {
 			t.Errorf("%s --strict: exit code %d\n%s", args, code, log)
 		}
 		log, code = attempt(dir, args)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -86,7 +87,7 @@ func (o *deviceOptions) check(c *cobra.Command) error {
 		return usageError(help, "%v", err)
 	}
 	if o.int8 && o.gpus != "" {
-		return usageError("leave --int8 away, or compute on the CPU: --device cpu", "--int8: GPUs have no int8 weights")
+		return usageError("omit --int8, or compute on the CPU: --device cpu", "--int8: GPUs have no int8 weights")
 	}
 	if resume := c.Flags().Lookup("resume"); resume == nil || !resume.Changed { // there the checkpoint may name GPUs
 		if err := o.checkChoices(); err != nil {
@@ -104,10 +105,10 @@ func (o *deviceOptions) checkChoices() error {
 	switch {
 	case o.gpus != "":
 	case o.choice.Deterministic:
-		return usageError("leave --deterministic away: these devices give the same bits anyway",
+		return usageError("omit --deterministic: these devices give the same bits anyway",
 			"--deterministic goes with --gpus")
 	case o.choice.Graphs:
-		return usageError("leave --graphs away, or name a GPU: --gpus 0", "--graphs goes with --gpus")
+		return usageError("omit --graphs, or name a GPU: --gpus 0", "--graphs goes with --gpus")
 	}
 	return nil
 }
@@ -125,6 +126,9 @@ func (o *deviceOptions) kind() (kind string, n int, err error) {
 	for _, name := range names {
 		if name != "cpu" && name != "reference" {
 			message := fmt.Sprintf("--device %s: no device is called %q; there are cpu and reference", o.device, name)
+			if looksLikeGPU(name) {
+				return "", 0, errors.New(message + ", and GPUs by --gpus 0")
+			}
 			if near := text.Nearest(name, []string{"cpu", "reference"}); near != "" {
 				message += fmt.Sprintf(" (did you mean %s?)", near)
 			}
@@ -140,6 +144,13 @@ func (o *deviceOptions) kind() (kind string, n int, err error) {
 	return names[0], len(names), nil
 }
 
+// looksLikeGPU tells how other programs name GPUs: gpu, cuda, cuda:1, 0.
+func looksLikeGPU(name string) bool {
+	name = strings.ToLower(name)
+	_, err := strconv.Atoi(name)
+	return err == nil || strings.HasPrefix(name, "gpu") || strings.HasPrefix(name, "cuda")
+}
+
 // open starts the devices; closeDevices ends them. Where oneDNN is missing, cpu is the reference backend, and a note on
 // standard error says so.
 func (o *deviceOptions) open(t *ui.Terminal) ([]device.Device, error) {
@@ -149,8 +160,12 @@ func (o *deviceOptions) open(t *ui.Terminal) ([]device.Device, error) {
 
 // openNamed is open, and gives what --device would have to be to name these devices.
 func (o *deviceOptions) openNamed(t *ui.Terminal) (devices []device.Device, name string, err error) {
+	defer t.Phase("opening the devices").Clear()
 	kind, n, err := o.kind()
 	if err != nil {
+		return nil, "", err
+	}
+	if err := step.CheckStart(0); err != nil {
 		return nil, "", err
 	}
 	if o.gpus != "" {
@@ -162,7 +177,16 @@ func (o *deviceOptions) openNamed(t *ui.Terminal) (devices []device.Device, name
 	if kind == "cpu" {
 		missing := cpu.Available()
 		if missing == nil {
-			devices, err = cpu.Open(n)
+			if fewer := cpu.FewerThreads(); fewer != nil {
+				t.Note("%v", fewer)
+			}
+			if devices, err = cpu.Open(n); err == nil {
+				err = step.CheckStart(0) // oneDNN has taken its part, and its compiler would crash for want of more
+			}
+			if err != nil {
+				closeDevices(devices)
+				devices = nil
+			}
 			return devices, deviceNames(kind, n), err
 		}
 		if !cpu.Built {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -18,6 +19,7 @@ import (
 	"alexnet/internal/machine"
 	"alexnet/internal/reference"
 	"alexnet/internal/selftest"
+	"alexnet/internal/step"
 	"alexnet/internal/text"
 	"alexnet/internal/ui"
 )
@@ -34,6 +36,7 @@ type doctorResult struct {
 	Program    programFacts     `json:"program"`
 	Machine    machine.Facts    `json:"machine"`
 	OneDNN     oneDNNFacts      `json:"onednn"`
+	Threads    *threadFacts     `json:"cpu_threads,omitempty"` // of device cpu
 	JPEG       string           `json:"jpeg"`
 	GPU        string           `json:"gpu"` // what there is, or why none can be used
 	GPUs       *gpu.Facts       `json:"gpus,omitempty"`
@@ -57,6 +60,24 @@ type oneDNNFacts struct {
 	ISA     string `json:"isa,omitempty"`     // the most that it uses
 }
 
+// threadFacts tell how many threads device cpu has, and why not one for each core.
+type threadFacts struct {
+	Threads int    `json:"threads"`
+	Cores   int    `json:"cores"` // that it may use
+	Reason  string `json:"reason,omitempty"`
+}
+
+func threads() *threadFacts {
+	n := cpu.Threads()
+	if n == 0 {
+		return nil
+	}
+	if fewer := cpu.FewerThreads(); fewer != nil {
+		return &threadFacts{fewer.Threads, fewer.Cores, fewer.Reason}
+	}
+	return &threadFacts{Threads: n, Cores: n}
+}
+
 // precisionFacts tell whether a device computes in a precision.
 type precisionFacts struct {
 	Device    string `json:"device"`
@@ -68,8 +89,8 @@ func newDoctorCommand(t *ui.Terminal) *cobra.Command {
 	var o doctorOptions
 	c := &cobra.Command{
 		Use:   "doctor",
-		Short: "Tell what this machine offers, and check that it computes right",
-		Long: `Tell what this machine offers: processor, libraries, memory. Then check each op, forward and back,
+		Short: "Report what this machine offers, and check that it computes right",
+		Long: `Report what this machine offers: processor, libraries, memory. Then check each op, forward and back,
 of each device and precision against the reference in float64: how far it is off (relative norm over
 the whole tensor) beside what it may be off. The output is made for pasting into a report.
 
@@ -110,6 +131,10 @@ Any failure: exit code 1.`,
 	return c
 }
 
+// selfTestMemory is what the checks of the ops map beyond what any command does: each opens devices of its own. With
+// 280 MiB oneDNN crashed, 376 were enough.
+const selfTestMemory = 352 << 20
+
 func runDoctor(ctx context.Context, o doctorOptions, t *ui.Terminal) error {
 	if o.device.gpus != "" { // --gpus is never ignored: it says what is missing
 		devices, err := o.device.open(t)
@@ -118,15 +143,21 @@ func runDoctor(ctx context.Context, o doctorOptions, t *ui.Terminal) error {
 		}
 		closeDevices(devices)
 	}
-	r := &doctorResult{Program: program(), Machine: machine.Look(), OneDNN: oneDNN(), JPEG: picture.JPEGLibrary()}
+	r := &doctorResult{
+		Program: program(), Machine: machine.Look(), OneDNN: oneDNN(), JPEG: picture.JPEGLibrary(),
+	}
 	r.lookAtGPUs()
-	if err := r.selfTest(ctx, append(backendsOf(&o.device), gpuBackends(&o.device, r.GPUs)...)); err != nil {
-		return err
+	short := step.CheckStart(selfTestMemory) // then it tells the limits, and computes nothing
+	if short == nil {
+		r.Threads = threads()
+		if err := r.selfTest(ctx, append(backendsOf(&o.device), gpuBackends(&o.device, r.GPUs)...)); err != nil {
+			return err
+		}
 	}
 	if err := t.Result(r, func(w *bytes.Buffer) { printDoctor(w, r, t.OutWidth) }); err != nil {
 		return err
 	}
-	return r.verdict()
+	return cmp.Or(short, r.verdict())
 }
 
 func (r *doctorResult) verdict() error {
@@ -241,6 +272,9 @@ func printDoctor(w *bytes.Buffer, r *doctorResult, width int) {
 		facts.Add(f[0], f[1])
 	}
 	facts.Write(w, 0) // never shortened: it is to be pasted
+	if len(r.Checks) == 0 {
+		return
+	}
 	w.WriteString("\n")
 	printChecks(w, r.Checks, width)
 	fmt.Fprintf(w, "\n%s of one op each, on equal inputs, against the reference in float64: %d failed\n",
@@ -254,11 +288,12 @@ func (r *doctorResult) facts() [][2]string {
 	if m.CPU != "" {
 		lines = append(lines, [2]string{"processor", m.CPU})
 	}
-	lines = append(lines, [2]string{"cores", coresLine(m.Cores)})
+	lines = append(lines, [2]string{"cores", coresLine(m.Cores, r.Threads)})
 	if len(m.Features) > 0 {
 		lines = append(lines, [2]string{"instructions", featuresLine(m.Features)})
 	}
-	lines = append(lines, [2]string{"oneDNN", r.OneDNN.line()}, [2]string{"JPEG", r.JPEG}, [2]string{"GPU", r.GPU})
+	lines = append(lines, [2]string{"oneDNN", r.OneDNN.line()}, [2]string{"JPEG", jpegLine(r.JPEG)},
+		[2]string{"GPU", r.GPU})
 	lines = append(lines, gpuLines(r.GPUs)...)
 	if m.Memory.Total > 0 {
 		lines = append(lines, [2]string{"memory", memoryFacts(m.Memory)})
@@ -276,6 +311,14 @@ func (r *doctorResult) facts() [][2]string {
 		lines = append(lines, [2]string{f.Precision + " on " + f.Device, answer})
 	}
 	return lines
+}
+
+// jpegLine says what reads the forms that Go's decoder lacks.
+func jpegLine(decoder string) string {
+	if decoder == picture.Standard {
+		return decoder + ", which lacks arithmetic coding and some sampling factors: " + installTurbo
+	}
+	return decoder
 }
 
 func (p *programFacts) line() string {
@@ -298,15 +341,18 @@ func (f *oneDNNFacts) line() string {
 		labelled("compiled for", f.Headers), labelled("uses at most", f.ISA))
 }
 
-func coresLine(c machine.Cores) string {
+func coresLine(c machine.Cores, t *threadFacts) string {
 	limit := "not set"
 	if c.OMPThreads != "" {
 		limit = c.OMPThreads
 	}
 	line := fmt.Sprintf("%d of the machine's %d by affinity, GOMAXPROCS %d, OMP_NUM_THREADS %s", c.Affinity, c.Machine,
 		c.GOMAXPROCS, limit)
-	if n := cpu.Threads(); n > 0 {
-		line += fmt.Sprintf("; device cpu uses %d", n)
+	if t != nil {
+		line += fmt.Sprintf("; device cpu uses %d", t.Threads)
+		if t.Reason != "" {
+			line += fmt.Sprintf(" of %d: %s", t.Cores, t.Reason)
+		}
 	}
 	return line
 }
@@ -332,6 +378,11 @@ func memoryFacts(m machine.Memory) string {
 	if m.Limit > 0 {
 		line += fmt.Sprintf("; this process's group may use %s and uses %s", text.Bytes(m.Limit),
 			text.Bytes(m.Used))
+	}
+	for _, l := range m.Limits {
+		if l.Of != machine.Resident {
+			line += fmt.Sprintf("; %s allows %s, %s are in use", l.From, text.Bytes(l.Bytes), text.Bytes(l.Used))
+		}
 	}
 	return line
 }

@@ -6,6 +6,7 @@ import (
 	"image/jpeg"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -39,8 +40,8 @@ train: {epochs: 1, batch: 16, lr: 0.001, schedule: {kind: constant}}
 data: {resize: 16}
 `
 
-// exampleFolder is where examples find what they name: folders and a tar of pictures, pictures, a run, a checkpoint.
-// small.yaml is the page above.
+// exampleFolder is where examples find what they name: folders and tars of pictures, one of them in gzip, pictures and
+// a list of them, a run, a checkpoint, a run on ILSVRC2012's classes. small.yaml is the page above.
 func exampleFolder(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -50,12 +51,32 @@ func exampleFolder(t *testing.T) string {
 	for _, data := range []string{"photos", "imagenet", "cifar10"} {
 		finish(t, dir, "data", "demo", "--out", data, "--train", "2", "--val", "1")
 	}
-	if out, err := exec.Command("tar", "-C", dir, "-cf", filepath.Join(dir, "cifar10.tar"),
-		"cifar10").CombinedOutput(); err != nil {
-		t.Fatalf("tar: %v\n%s", err, out)
+	for name, what := range map[string][2]string{
+		"cifar10.tar": {".", "cifar10"}, "train.tar": {"photos/train", "."}, "val.tar": {"photos/val", "."},
+		"photos.tar.gz": {".", "photos"},
+	} {
+		if out, err := exec.Command("tar", "-C", filepath.Join(dir, what[0]), "-caf", filepath.Join(dir, name),
+			what[1]).CombinedOutput(); err != nil {
+			t.Fatalf("tar: %v\n%s", err, out)
+		}
 	}
 	for _, name := range []string{"cat.jpg", "dog.jpg"} {
 		writeJPEG(t, filepath.Join(dir, name))
+	}
+	if err := os.WriteFile(filepath.Join(dir, "pictures.txt"), []byte("cat.jpg\ndog.jpg\n"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	trainThousand(t, dir, "paper")
+	if err := os.RemoveAll(filepath.Join(dir, "thousand")); err != nil { // the folder is copied often
+		t.Fatal(err)
+	}
+	buildTar(t, filepath.Join(dir, "ILSVRC2012_img_test.tar"), []string{"test/ILSVRC2012_test_00000001.JPEG"})
+	for name, list := range map[string]string{
+		"pictures.csv": "path,label\ncat.jpg,0\ndog.jpg,1\n",
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(list), 0o666); err != nil {
+			t.Fatal(err)
+		}
 	}
 	for _, run := range []string{"runs/train2", "runs/train"} {
 		finish(t, dir, "train", "--config", "small.yaml", "--data", "photos", "--steps", "1", "--out", run)
@@ -94,7 +115,8 @@ func writeJPEG(t *testing.T, path string) {
 //   - commands that take steps take one (two with --resume; no warm-up), with batches of 2;
 //   - train, bench and weights init of a net with an input above 32x32, hours or gigabytes of work, run with --config
 //     small.yaml at their end, which overrides the example's. The net that the example names is still loaded, by
-//     alexnet config with the example's own --config and --set.
+//     alexnet config with the example's own --config and --set;
+//   - data fetch fetches an archive of the test's from a server of the test's.
 //
 // All else runs as it stands, and all must end with exit code 0.
 func TestExamples(t *testing.T) {
@@ -128,10 +150,13 @@ func TestExamples(t *testing.T) {
 
 var inner = regexp.MustCompile(`<\((alexnet [^)]*)\)`) // source <(alexnet completion bash)
 
-// exampleLines are the command lines of a command's examples, without explanations (after two spaces) and pipes.
-func exampleLines(c *cobra.Command) []string {
+// exampleLines are the command lines of a command's examples, as commandLines has them.
+func exampleLines(c *cobra.Command) []string { return commandLines(c.Example) }
+
+// commandLines are those of a text, without explanations (after two spaces) and pipes.
+func commandLines(page string) []string {
 	var lines []string
-	for line := range strings.Lines(c.Example) {
+	for line := range strings.Lines(page) {
 		line, _, _ = strings.Cut(strings.TrimSpace(line), "  ")
 		line, _, _ = strings.Cut(line, " | ")
 		if m := inner.FindStringSubmatch(line); m != nil {
@@ -144,8 +169,53 @@ func exampleLines(c *cobra.Command) []string {
 	return lines
 }
 
+// fenced are the README's blocks of commands, by their kind: those marked sh can be run in a row, those marked text
+// need pictures, minutes or much memory.
+var fenced = regexp.MustCompile("(?ms)^```(sh|text)\n(.*?)^```$")
+
+// TestReadme runs the README's commands marked sh in the order in which they stand, in one folder that is empty but for
+// small.yaml, with the changes of TestExamples and no others. Of those marked text it holds commands and flags to what
+// there is.
+func TestReadme(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	keep(t, filepath.Join(dir, "small.yaml"), []byte(examplePage))
+	count := map[string]int{}
+	for _, block := range fenced.FindAllStringSubmatch(string(page), -1) {
+		for _, line := range commandLines(block[2]) {
+			args, ok := strings.CutPrefix(line, "alexnet ")
+			if !ok { // an explanation goes on
+				continue
+			}
+			count[block[1]]++
+			if block[1] == "sh" {
+				runExample(t, dir, line)
+				continue
+			}
+			c, rest, err := newRootCommand(&ui.Terminal{}).Find(strings.Fields(args))
+			if err == nil {
+				err = c.ParseFlags(rest)
+			}
+			if err != nil {
+				t.Errorf("%s: %v", line, err)
+			}
+		}
+	}
+	if count["sh"] < 15 || count["text"] < 5 {
+		t.Errorf("the README has %v commands: it looks in the wrong place", count)
+	}
+}
+
 func runExample(t *testing.T, dir, line string) {
 	t.Helper()
+	if strings.HasPrefix(line, "alexnet data fetch ") {
+		f := strings.Fields(line)
+		line = strings.Replace(line, f[3], serveArchive(t)+" --out data/"+path.Base(f[3]), 1)
+	}
 	args, ok := strings.CutPrefix(line, "alexnet ")
 	if !ok {
 		t.Errorf("%s: not a command of ours", line)

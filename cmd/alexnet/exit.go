@@ -1,9 +1,8 @@
 package main
 
 import (
+	"errors"
 	"fmt"
-	"os"
-	"slices"
 
 	"alexnet/internal/text"
 )
@@ -38,21 +37,13 @@ func usageError(next, format string, args ...any) error {
 // advise gives err an exit code and a next step.
 func advise(code int, next string, err error) error { return &commandError{code, err, next} }
 
-// unreadableError is the error of work that went past n pictures that could not be read; files are their names on the
-// command line.
-func unreadableError(n int, files ...string) error {
-	if n == 0 {
+// unreadableError is the error of work that went past n pictures that could not be read.
+func unreadableError(n int) error {
+	switch n {
+	case 0:
 		return nil
+	case 1:
+		return advise(exitUnreadable, "repair or remove it", errors.New("1 picture could not be read"))
 	}
-	next := "repair or remove it"
-	if n > 1 {
-		next = "repair or remove them"
-	}
-	if len(files) > 0 && !slices.ContainsFunc(files, func(name string) bool {
-		info, err := os.Stat(name)
-		return err == nil && !info.IsDir()
-	}) {
-		next = "check the names"
-	}
-	return advise(exitUnreadable, next, fmt.Errorf("%s could not be read", text.Count(n, "picture")))
+	return advise(exitUnreadable, "repair or remove them", fmt.Errorf("%s could not be read", text.Count(n, "picture")))
 }

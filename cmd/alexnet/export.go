@@ -3,15 +3,15 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"alexnet/internal/atomicfile"
 	"alexnet/internal/checkpoint"
-	"alexnet/internal/files"
 	"alexnet/internal/interop"
 	"alexnet/internal/text"
 	"alexnet/internal/ui"
@@ -25,13 +25,13 @@ type exportOptions struct {
 
 // exportResult is the document of weights export --json.
 type exportResult struct {
-	Out        string `json:"out"`
-	To         string `json:"to"`
-	DType      string `json:"dtype"`
-	Parameters int64  `json:"parameters"`
-	Bytes      int64  `json:"bytes"`
+	Out        text.Raw `json:"out"`
+	To         string   `json:"to"`
+	DType      string   `json:"dtype"`
+	Parameters int64    `json:"parameters"`
+	Bytes      int64    `json:"bytes"`
 	// file of the mean image, where the net has one and the target no place for it
-	MeanImage string `json:"mean_image,omitempty"`
+	MeanImage text.Raw `json:"mean_image,omitempty"`
 }
 
 // toCheckpoint is the value of --to for a file of our own; the others are forms for other programs.
@@ -53,11 +53,13 @@ to be loaded strictly:
   checkpoint   a checkpoint of this program without what only training needs: momentum, and where
                the data lie
 
-Dropout becomes the inverted form of PyTorch and others, which does nothing in use: the weights of a
-layer behind a dropout layer are multiplied by 1-rate. Two columns stay side by side along the first
-dimension, as a grouped convolution has them (groups=2). The metadata hold the classes and how
-pictures are prepared; a mean image is written beside the file, as NAME.mean.npy. See
-docs/export.md.`,
+Dropout becomes the inverted form of PyTorch and others, which does nothing when predicting: the
+weights of a layer after a dropout layer are multiplied by 1-rate. Two columns stay side by side
+along the first dimension, as a grouped convolution has them (groups=2). The metadata hold the
+classes and how pictures are prepared; a mean image is written beside the file, as NAME.mean.npy.
+See docs/export.md.
+
+` + outHelp,
 		Example: `  alexnet weights export runs/train --out net.safetensors
   alexnet weights export alexnet.safetensors --to checkpoint --dtype f16 --out half.safetensors
   alexnet weights show net.safetensors`,
@@ -91,60 +93,83 @@ func (o *exportOptions) check(c *cobra.Command) error {
 	if o.dtype != "f32" && o.dtype != "f16" {
 		return usageError(help, "--dtype %s: want f32 or f16", o.dtype)
 	}
-	return nil
+	return promised(o.out, ".safetensors")
 }
 
 func runWeightsExport(ctx context.Context, o exportOptions, path string, t *ui.Terminal) error {
-	if err := newFile(o.out, o.force); err != nil {
+	place, err := newFile(o.out, o.force, t)
+	if err != nil {
 		return err
 	}
-	c, err := loadCheckpoint(findCheckpoint(path, t))
+	c, err := loadCheckpoint(findCheckpoint(path, t), t)
 	if err != nil {
 		return err
 	}
 	defer closeQuietly(c)
-	r := exportResult{Out: o.out, To: o.to, DType: strings.ToUpper(o.dtype)}
+	r := exportResult{Out: text.Raw(o.out), To: o.to, DType: strings.ToUpper(o.dtype)}
+	writing := t.Phase("writing the weights")
 	if o.to == toCheckpoint {
-		err = exportCheckpoint(ctx, c, &r)
+		err = exportCheckpoint(ctx, c, &r, t)
 	} else {
-		err = exportForeign(ctx, c, o, &r)
+		err = exportForeign(ctx, c, o, place, &r, t)
 	}
+	writing.Clear()
 	if err != nil {
 		return err
 	}
-	info, err := os.Stat(o.out)
-	if err != nil {
-		return err
-	}
-	r.Bytes = info.Size()
 	return t.Result(r, func(w *bytes.Buffer) {
-		fmt.Fprintf(w, "%s: %s, %s parameters as %s, %s\n", r.Out, r.To, text.Grouped(r.Parameters), r.DType,
+		fmt.Fprintf(w, "%s: %s, %s parameters as %s, %s\n", text.Name(r.Out), r.To, text.Grouped(r.Parameters), r.DType,
 			text.Bytes(r.Bytes))
 		if r.MeanImage != "" {
-			fmt.Fprintf(w, "%s: the mean image, which metadata cannot hold; its mean colour is there\n", r.MeanImage)
+			fmt.Fprintf(w, "%s: the mean image, which metadata cannot hold; its mean colour is there\n",
+				text.Name(r.MeanImage))
 		}
 	})
 }
 
-func exportCheckpoint(ctx context.Context, c *checkpoint.Checkpoint, r *exportResult) error {
+func exportCheckpoint(ctx context.Context, c *checkpoint.Checkpoint, r *exportResult, t *ui.Terminal) (err error) {
+	if err := interop.Check(c); err != nil { // before room is made for its longest tensor
+		return err
+	}
 	compact := c.Compact(r.DType)
 	for i, p := range compact.Params {
 		compact.Params[i] = p.WithContext(ctx)
 		r.Parameters += int64(p.Len())
 	}
-	return checkpoint.Save(files.OS, r.Out, compact)
+	r.Bytes, err = atomicfile.Put(ctx, disk(t), string(r.Out), func(f atomicfile.File) error {
+		return checkpoint.Encode(f, compact)
+	})
+	return err
 }
 
-func exportForeign(ctx context.Context, c *checkpoint.Checkpoint, o exportOptions, r *exportResult) error {
+func exportForeign(ctx context.Context, c *checkpoint.Checkpoint, o exportOptions, place *atomicfile.Place,
+	r *exportResult, t *ui.Terminal,
+) error {
 	e, err := interop.NewExport(c, interop.Options{Form: o.to, DType: r.DType, Path: o.out})
 	if err != nil {
 		return err
 	}
 	if e.MeanImage != "" {
-		if err := newFile(e.MeanImage, o.force); err != nil {
+		if err := besideFile(e.MeanImage, place, o.force, t); err != nil {
 			return err
 		}
 	}
-	r.MeanImage, r.Parameters = e.MeanImage, e.Parameters
-	return e.Write(ctx, files.OS)
+	err = e.Write(ctx, disk(t))
+	r.MeanImage, r.Parameters, r.Bytes = text.Raw(e.MeanImage), e.Parameters, e.Bytes
+	return err
+}
+
+// besideFile refuses a mean image that would have no file to lie beside, or that could not be written.
+func besideFile(mean string, weights *atomicfile.Place, force bool, t *ui.Terminal) error {
+	if weights.Through {
+		return advise(exitFailed, "name a file, or take --to checkpoint, which holds it",
+			errors.New("this net has a mean image, which is written beside the weights: a pipe or a device has no "+
+				"place for it"))
+	}
+	place, err := newFile(mean, force, t)
+	if err == nil && place.Through {
+		err = advise(exitFailed, "name another file with --out",
+			fmt.Errorf("cannot write the mean image: %s is not a regular file", mean))
+	}
+	return err
 }

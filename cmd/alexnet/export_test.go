@@ -44,7 +44,7 @@ func TestShowForeign(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got := text.String(); !strings.Contains(got, "features.0.bias") ||
-		!strings.Contains(got, "2 parameters; no checksums, it is another program's\n") ||
+		!strings.Contains(got, "2 parameters; it has no checksums: another program wrote it\n") ||
 		!strings.Contains(got, "format: pt\n") {
 		t.Errorf("shows\n%s", got)
 	}

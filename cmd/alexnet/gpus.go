@@ -25,7 +25,7 @@ func gpuNumbers(typed string) ([]int, error) {
 	for _, word := range strings.Split(typed, ",") {
 		n, err := strconv.Atoi(word)
 		if err != nil || n < 0 {
-			return nil, fmt.Errorf("--gpus %s: %q is no number of a GPU; want numbers from 0 on, as in 0,1, or all",
+			return nil, fmt.Errorf("--gpus %s: %q is not a GPU number; want numbers from 0 on, as in 0,1, or all",
 				typed, word)
 		}
 		numbers = append(numbers, n)
@@ -67,7 +67,7 @@ func (o *deviceOptions) openGPUs(t *ui.Terminal) ([]device.Device, string, error
 		return nil, "", advise(exitNoGPU, "alexnet doctor shows the GPUs", fmt.Errorf("--gpus %s: %w", o.gpus, err))
 	}
 	if o.choice.Graphs && len(numbers) > 1 {
-		return nil, "", usageError("leave --graphs away, or --gpus 0",
+		return nil, "", usageError("omit --graphs, or --gpus 0",
 			"--gpus %s --graphs: a CUDA graph holds the step of one device, these are two", o.gpus)
 	}
 	choice := o.choice

@@ -14,7 +14,7 @@ import (
 
 // gradientsResult is the document of doctor --gradients --json.
 type gradientsResult struct {
-	Config  string                   `json:"config"`
+	Config  text.Raw                 `json:"config"`
 	Devices []string                 `json:"devices"`
 	Tensors []selftest.GradientCheck `json:"tensors"`
 	Failed  int                      `json:"failed"`
@@ -24,7 +24,7 @@ type gradientsResult struct {
 
 func runGradients(ctx context.Context, o doctorOptions, t *ui.Terminal) error {
 	o.net.config = o.gradients
-	cfg, err := o.net.load("")
+	cfg, err := o.net.load(ctx, "")
 	if err != nil {
 		return err
 	}
@@ -33,7 +33,7 @@ func runGradients(ctx context.Context, o doctorOptions, t *ui.Terminal) error {
 		return err
 	}
 	defer closeDevices(devices)
-	r := &gradientsResult{Config: o.gradients}
+	r := &gradientsResult{Config: text.Raw(o.gradients)}
 	for _, d := range devices {
 		r.Devices = append(r.Devices, d.Name())
 	}
@@ -78,7 +78,7 @@ func printGradients(w *bytes.Buffer, r *gradientsResult, width int) {
 	}
 	tab.Write(w, width)
 	fmt.Fprintf(w, "\n%s: gradients in float64 against central differences, at most %.0e off in relative norm; fp32 "+
-		"against float64, at most %.0e\n", r.Config, r.Tensors[0].Difference.Gate, r.Tensors[0].Device.Gate)
+		"against float64, at most %.0e\n", text.Name(r.Config), r.Tensors[0].Difference.Gate, r.Tensors[0].Device.Gate)
 	if r.Drawn > 1 {
 		fmt.Fprintf(w, "weights were drawn %d times: with the ones before, %s was off, as one ReLU or maximum too "+
 			"close to call makes it\n", r.Drawn, device)

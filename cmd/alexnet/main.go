@@ -7,11 +7,14 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -26,6 +29,7 @@ func main() { os.Exit(execute(os.Args[1:], ui.NewTerminal(os.Stdout, os.Stderr))
 func execute(args []string, t *ui.Terminal) int {
 	ctx, stop := watchSignals(context.Background(), t.LastWords)
 	defer stop()
+	defer tellSlowEnd(ctx, t)()
 	root := newRootCommand(t)
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
@@ -43,6 +47,20 @@ func execute(args []string, t *ui.Terminal) int {
 	return exitCode(err)
 }
 
+// tellSlowEnd sees to it that a signal is answered where the work under way does not end with it, as a call to a disk
+// that hangs, or compiling. The command calls over when it has ended.
+func tellSlowEnd(ctx context.Context, t *ui.Terminal) (over func()) {
+	ended := make(chan struct{})
+	context.AfterFunc(ctx, func() {
+		select {
+		case <-ended:
+		case <-time.After(time.Second): // most have ended long before
+			t.StillAt()
+		}
+	})
+	return func() { close(ended) }
+}
+
 const rootHelp = `alexnet trains AlexNet as in "ImageNet Classification with Deep Convolutional Neural Networks"
 (Krizhevsky, Sutskever, Hinton, 2012): two columns of layers that meet only before conv3 and the
 fully connected layers, on one device or on two.
@@ -53,8 +71,8 @@ const exitHelp = `Exit codes:
   0    done
   1    failed
   2    wrong usage: flags, arguments or configuration
-  3    done, but some inputs could not be read
-  10   no data, or no trained net yet
+  3    done, but some inputs could not be read; or ended by them (--strict, data.bad_share)
+  10   no data, data that went away, or no trained net yet
   11   no usable GPU
   12   bad checkpoint
   13   run folder in use by another process
@@ -63,6 +81,7 @@ const exitHelp = `Exit codes:
 `
 
 func newRootCommand(t *ui.Terminal) *cobra.Command {
+	version := false
 	root := &cobra.Command{
 		Use:   "alexnet",
 		Short: "Train AlexNet as in 2012, evaluate it, name pictures with it",
@@ -71,23 +90,46 @@ func newRootCommand(t *ui.Terminal) *cobra.Command {
   alexnet eval                                    error of the newest run on its held-out pictures
   alexnet predict cat.jpg                         the five most probable classes
   alexnet train --data imagenet --device cpu,cpu  the paper's net, one column a device`,
-		Args:          checkGroupArgs,
-		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
+		Args: checkGroupArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			if version {
+				return runVersion(t)
+			}
+			return c.Help()
+		},
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
+	root.Flags().BoolVarP(&version, "version", "v", false, "print the version, as alexnet version does")
 	root.SetOut(t.Out)
 	root.SetErr(t.Err)
 	root.PersistentFlags().BoolVar(&t.JSON, "json", false, "write the result as one JSON document")
 	root.SetFlagErrorFunc(flagError)
 	root.SetHelpTemplate(root.HelpTemplate() + "{{if not .HasParent}}\n" + exitHelp + "{{end}}")
+	root.SetHelpFunc(fitHelp(root.HelpFunc(), t))
 	root.SetHelpCommand(newHelpCommand())
 	root.AddCommand(newTrainCommand(t), newEvalCommand(t), newPredictCommand(t), newFeaturesCommand(t),
-		newSummaryCommand(t), newConfigCommand(t), newDataCommand(t), newWeightsCommand(t), newBenchCommand(t),
-		newDoctorCommand(t), newVersionCommand(t), newCompletionCommand(t), newManCommand(t))
+		newSummaryCommand(t), newConfigCommand(t), newDataCommand(t), newWeightsCommand(t), newRunsCommand(t),
+		newVerifyCommand(t), newBenchCommand(t), newDoctorCommand(t), newVersionCommand(t), newCompletionCommand(t),
+		newManCommand(t))
 	root.CompletionOptions.DisableDefaultCmd = true // ours keeps the rules of output and exit codes
 	completeAll(root)
 	return root
+}
+
+// fitHelp is help as it is written, and on a terminal laid out for its width.
+func fitHelp(help func(*cobra.Command, []string), t *ui.Terminal) func(*cobra.Command, []string) {
+	return func(c *cobra.Command, args []string) {
+		if t.OutWidth == 0 {
+			help(c, args)
+			return
+		}
+		var b bytes.Buffer
+		c.SetOut(&b)
+		help(c, args)
+		c.SetOut(t.Out)
+		_, _ = io.WriteString(t.Out, ui.Help(b.String(), t.OutWidth))
+	}
 }
 
 // newHelpCommand is cobra's, but what it does not know is an error.
@@ -156,7 +198,11 @@ func checkGroupArgs(c *cobra.Command, args []string) error {
 // noArgs refuses arguments.
 func noArgs(c *cobra.Command, args []string) error {
 	if len(args) > 0 {
-		return usageError(c.CommandPath()+" --help", "%s takes no arguments, got %q", c.CommandPath(), args[0])
+		next := c.CommandPath() + " --help"
+		if meant := pathFor(c, args[0]); meant != "" {
+			next = meant
+		}
+		return usageError(next, "%s takes no arguments, got %q", c.CommandPath(), args[0])
 	}
 	return nil
 }
@@ -185,11 +231,19 @@ func flagError(c *cobra.Command, err error) error {
 		return usageError(next, "--%s %s: want %s", f.Name, invalid.GetValue(), describeType(f.Value.Type()))
 	}
 	if errors.As(err, &unknown) {
+		name := unknown.GetSpecifiedName()
+		if whole := unknown.GetSpecifiedShortnames(); whole != "" { // -data for --data
+			name, _, _ = strings.Cut(whole, "=")
+		}
 		var names []string
 		c.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
-		if near := text.Nearest(unknown.GetSpecifiedName(), names); near != "" {
+		if c.Flags().Lookup(name) != nil {
+			next = "did you mean --" + name + "?"
+		} else if meant := flagFor(c, name); meant != "" {
+			next = fmt.Sprintf("%s does that here. See %s", meant, next)
+		} else if near := text.Nearest(name, names); near != "" {
 			next = fmt.Sprintf("did you mean --%s? See %s", near, next)
-		} else if near := subcommandOf(c, unknown.GetSpecifiedName()); near != "" {
+		} else if near := subcommandOf(c, name); near != "" {
 			next = c.CommandPath() + " " + near
 		}
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -12,59 +13,78 @@ import (
 	"github.com/spf13/cobra/doc"
 	"github.com/spf13/pflag"
 
+	"alexnet/internal/atomicfile"
 	"alexnet/internal/text"
 	"alexnet/internal/ui"
 )
 
 // manResult is the document of man --json.
 type manResult struct {
-	Out   string   `json:"out"`
+	Out   text.Raw `json:"out"`
 	Pages []string `json:"pages"`
 }
 
 func newManCommand(t *ui.Terminal) *cobra.Command {
 	var out string
+	var force bool
 	c := &cobra.Command{
 		Use:   "man --out DIR",
 		Short: "Write the manual pages",
-		Long: `Write a manual page for each command, from the very help that --help shows, into a folder that is
-made where it is not there. Pages of the same names are written over. SOURCE_DATE_EPOCH, in seconds,
-sets the date that they bear.`,
+		Long: `Write a manual page for each command, from the text that --help shows, into a folder, which is made
+if it does not exist. Pages that exist already are replaced only with --force. SOURCE_DATE_EPOCH, in
+seconds, sets their date.`,
 		Example: `  alexnet man --out man1
-  alexnet man --out ~/.local/share/man/man1`,
+  alexnet man --out ~/.local/share/man/man1 --force`,
 		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if out == "" || out == "-" {
 				return usageError("alexnet man --out man1", "man needs --out, a folder")
 			}
-			return runMan(c.Root(), out, t)
+			return runMan(c.Context(), c.Root(), out, force, t)
 		},
 	}
 	c.Flags().StringVar(&out, "out", "", "folder `DIR` to write to")
+	c.Flags().BoolVar(&force, "force", false, "overwrite the pages that are there")
 	return c
 }
 
-func runMan(root *cobra.Command, out string, t *ui.Terminal) error {
-	if err := os.MkdirAll(out, 0o777); err != nil {
-		return err
-	}
+func runMan(ctx context.Context, root *cobra.Command, out string, force bool, t *ui.Terminal) error {
 	root.DisableAutoGenTag = true // the pages are ours
 	long := root.Long
 	root.Long += "\n\n```\n" + exitHelp + "```\n" // where the help shows it from its template
 	defer func() { root.Long = long }()
-	if err := doc.GenManTree(root, &doc.GenManHeader{Section: "1", Source: "alexnet", Manual: "alexnet"},
-		out); err != nil {
+	commands := allCommands(root)
+	r, pages := manResult{Out: text.Raw(out)}, make([][]byte, len(commands))
+	for i, c := range commands {
+		var b bytes.Buffer
+		if err := doc.GenMan(c, &doc.GenManHeader{Section: "1", Source: "alexnet", Manual: "alexnet"}, &b); err != nil {
+			return err
+		}
+		pages[i] = flagsAsInHelp(c, b.Bytes())
+		r.Pages = append(r.Pages, strings.ReplaceAll(c.CommandPath(), " ", "-")+".1")
+	}
+	if err := os.MkdirAll(out, 0o777); err != nil {
 		return err
 	}
-	r := manResult{Out: out, Pages: manPages(root)}
 	for _, page := range r.Pages {
-		if err := flagsAsInHelp(root, filepath.Join(out, page)); err != nil {
+		if _, err := newFile(filepath.Join(out, page), force, t); err != nil {
+			return err
+		}
+	}
+	to := disk(t)
+	for i, page := range r.Pages {
+		_, err := atomicfile.Put(ctx, to, filepath.Join(out, page), func(f atomicfile.File) error {
+			_, err := f.Write(pages[i])
+			return err
+		})
+		if err != nil {
 			return err
 		}
 	}
 	return t.Result(r, func(w *bytes.Buffer) {
-		fmt.Fprintf(w, "%s: %s, from %s to %s; man %s shows the first\n", out, text.Count(len(r.Pages), "page"),
-			r.Pages[0], r.Pages[len(r.Pages)-1], text.ShellWord(filepath.Join(out, r.Pages[0])))
+		fmt.Fprintf(w, "%s: %s, from %s to %s; man %s shows the first\n", text.Name(out),
+			text.Count(len(r.Pages), "page"),
+			r.Pages[0], r.Pages[len(r.Pages)-1], text.ShellPath(filepath.Join(out, r.Pages[0])))
 	})
 }
 
@@ -72,17 +92,9 @@ func runMan(root *cobra.Command, out string, t *ui.Terminal) error {
 // a default.
 var manFlag = regexp.MustCompile(`(?m)\\fB--([a-z0-9-]+)\\fP(=\S*|\[=\S*\])?$`)
 
-// flagsAsInHelp writes a page's flags as --help does: "--batch N".
-func flagsAsInHelp(root *cobra.Command, page string) error {
-	content, err := os.ReadFile(page)
-	if err != nil {
-		return err
-	}
-	command, _, err := root.Find(strings.Split(strings.TrimSuffix(filepath.Base(page), ".1"), "-")[1:])
-	if err != nil {
-		return err
-	}
-	content = manFlag.ReplaceAllFunc(content, func(found []byte) []byte {
+// flagsAsInHelp is a command's page with its flags as --help has them: "--batch N".
+func flagsAsInHelp(command *cobra.Command, page []byte) []byte {
+	return manFlag.ReplaceAllFunc(page, func(found []byte) []byte {
 		name := string(manFlag.FindSubmatch(found)[1])
 		value := ""
 		if f := command.Flag(name); f != nil {
@@ -93,16 +105,15 @@ func flagsAsInHelp(root *cobra.Command, page string) error {
 		}
 		return []byte(`\fB--` + name + `\fP` + value)
 	})
-	return os.WriteFile(page, content, 0o666)
 }
 
-// manPages are the names of the pages, a command before its subcommands.
-func manPages(c *cobra.Command) []string {
-	pages := []string{strings.ReplaceAll(c.CommandPath(), " ", "-") + ".1"}
+// allCommands are a command and those below it, each before its subcommands.
+func allCommands(c *cobra.Command) []*cobra.Command {
+	all := []*cobra.Command{c}
 	for _, s := range c.Commands() {
 		if s.IsAvailableCommand() {
-			pages = append(pages, manPages(s)...)
+			all = append(all, allCommands(s)...)
 		}
 	}
-	return pages
+	return all
 }

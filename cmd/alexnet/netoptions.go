@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -73,12 +74,28 @@ func (o *netOptions) page(fallback string) (name string, sets []string) {
 }
 
 // load reads the configuration, or fallback where none was named.
-func (o *netOptions) load(fallback string) (*config.Config, error) {
-	cfg, err := config.Load(o.page(fallback))
+func (o *netOptions) load(ctx context.Context, fallback string) (cfg *config.Config, err error) {
+	err = orInterrupted(ctx, func() (err error) {
+		cfg, err = config.Load(o.page(fallback))
+		return err
+	})
 	if err != nil {
 		return nil, o.nameFlag(err)
 	}
 	return cfg, nil
+}
+
+// orInterrupted is the error of read, or why the context ended before read did. A pipe is waited for until somebody
+// writes into it, and nothing but the end of the process ends that: what read works with must not be touched then.
+func orInterrupted(ctx context.Context, read func() error) error {
+	done := make(chan error, 1)
+	go func() { done <- read() }()
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
 }
 
 // nameFlag names the flag in the error about a value that came by one.

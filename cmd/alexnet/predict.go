@@ -2,15 +2,21 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
+	"encoding/csv"
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/spf13/cobra"
 
+	"alexnet/internal/checkpoint"
 	"alexnet/internal/device"
-	"alexnet/internal/files"
+	"alexnet/internal/imagenet"
 	"alexnet/internal/infer"
 	"alexnet/internal/text"
 	"alexnet/internal/ui"
@@ -18,99 +24,169 @@ import (
 
 // predictOptions are what predict was asked to do.
 type predictOptions struct {
-	weights weightsOption
-	device  deviceOptions
-	top     int
-	strict  bool
+	weights  weightsOption
+	device   deviceOptions
+	pictures picturesOption
+	top      int
+	csv      bool
+	strict   bool
+
+	submission string
+	force      bool
 }
 
 // predictResult is one picture's element in the document of predict --json.
 type predictResult struct {
-	Image       string                   `json:"image"`
+	Image       text.Raw                 `json:"image"`
 	Predictions []infer.ClassProbability `json:"predictions"`
 	Error       string                   `json:"error,omitempty"`
 }
 
 func newPredictCommand(t *ui.Terminal) *cobra.Command {
-	var o predictOptions
+	o := predictOptions{weights: weightsOption{passGenerated: true}}
 	c := &cobra.Command{
 		Use:   "predict IMAGE...",
 		Short: "Name what is in pictures",
-		Long: `Print the most probable classes of each picture, in the order given. A picture that cannot be read
-is named with its reason, the others are answered, and the exit code is 3; --strict stops at the
-first instead.
+		Long: `Print the most probable classes of each picture, in the order given, as they come; Ctrl-C keeps what
+was printed. A picture that cannot be read is named with its reason, the others are answered, and
+the exit code is 3; --strict stops at the first instead.
 
-Without --weights the newest run's best net answers; where nothing was trained yet, or with
---weights builtin, a small net in the program, which knows ten classes, those of CIFAR-10.`,
+` + picturesHelp + `
+
+With --csv, for spreadsheets, each answer is a line: file, rank (1 is the most probable), class,
+probability (0 to 1).
+
+--submission FILE writes what ILSVRC's test server takes, of a net of all 1,000 classes: for each
+picture a line of five ILSVRC2012_IDs, the best first, in the order of the files' names. IMAGE may
+then also be a folder or a tar, as ILSVRC2012_img_test.tar. A picture that cannot be read is named
+and has the line 1 2 3 4 5.
+
+Without --weights the best net of the newest run answers; runs on generated pictures are passed
+over. Where there is no other, or with --weights builtin, a small net in the program answers. It
+knows ten classes, those of CIFAR-10.`,
 		Example: `  alexnet predict cat.jpg
   alexnet predict *.jpg --top 1
+  alexnet predict -r photos --top 1 --csv > answers.csv
+  alexnet predict - < cat.jpg
+  alexnet predict --list pictures.txt --json | jq -r '.[].predictions[0].class'
+  alexnet predict ILSVRC2012_img_test.tar --weights paper --submission test.txt
   alexnet predict cat.jpg --weights builtin
   alexnet predict cat.jpg --weights alexnet.safetensors --json | jq -r '.[0].predictions[0].class'`,
-		Args: wantArgs("a picture or several", 0),
-		RunE: func(c *cobra.Command, images []string) error {
+		Args: o.pictures.args,
+		RunE: func(c *cobra.Command, args []string) error {
+			help := c.CommandPath() + " --help"
 			if o.top < 1 {
-				return usageError(c.CommandPath()+" --help", "--top %d: want at least 1", o.top)
+				return usageError(help, "--top %d: want at least 1", o.top)
+			}
+			if o.csv && t.JSON {
+				return usageError(help, "--csv and --json exclude each other")
+			}
+			if err := o.checkSubmission(c, args); err != nil {
+				return err
 			}
 			if err := o.device.check(c); err != nil {
 				return err
 			}
-			return runPredict(c.Context(), o, images, t)
+			if o.submission != "" {
+				return runSubmission(c.Context(), o, args, t)
+			}
+			if len(args) > 0 && !slices.ContainsFunc(args, func(p string) bool { return !isTar(p) }) {
+				return usageError("unpack it and give its folder with -r; or --submission FILE, for ILSVRC's server",
+					"%s: predict takes pictures and folders, and tars with --submission", text.Name(args[0]))
+			}
+			return runPredict(c.Context(), o, args, t)
 		},
 	}
 	o.weights.addFlag(c)
 	o.device.addFlags(c)
-	c.Flags().IntVar(&o.top, "top", 5, "`N` classes to name")
-	c.Flags().BoolVar(&o.strict, "strict", false,
+	o.pictures.addFlags(c)
+	f := c.Flags()
+	f.IntVar(&o.top, "top", 5, "`N` classes to name")
+	f.BoolVar(&o.csv, "csv", false, "write comma-separated values, with a header")
+	f.StringVar(&o.submission, "submission", "", "the `FILE` to write for ILSVRC's test server, new")
+	f.BoolVar(&o.force, "force", false, "overwrite FILE")
+	f.BoolVar(&o.strict, "strict", false,
 		"stop at the first picture that cannot be read, and refuse another JPEG decoder than the net was trained with")
 	return c
+}
+
+// isTar tells whether a path is that of a file that its name calls a tar.
+func isTar(p string) bool {
+	info, err := os.Stat(p)
+	return err == nil && info.Mode().IsRegular() && strings.EqualFold(filepath.Ext(p), ".tar")
 }
 
 // predictBatch is how many pictures are computed at a time.
 const predictBatch = 64
 
-func runPredict(ctx context.Context, o predictOptions, images []string, t *ui.Terminal) error {
+func runPredict(ctx context.Context, o predictOptions, args []string, t *ui.Terminal) error {
+	images, err := o.pictures.gather(ctx, args, t)
+	if err != nil {
+		return err
+	}
+	bar := ui.NewProgress(t)
 	p, end, err := openPredictor(&o.weights, &o.device,
-		infer.PredictOptions{Batch: min(len(images), predictBatch), Strict: o.strict}, t)
+		infer.PredictOptions{Batch: min(len(images), predictBatch), Strict: o.strict}, t, bar)
 	if err != nil {
 		return err
 	}
 	defer end()
-	answers, err := p.Predict(ctx, images, o.top)
-	if err != nil {
-		return err
+	done := func(int) {}
+	if !t.OutShown { // else a bar would be drawn over the answers
+		done = pace(bar, "predicting", len(images))
 	}
-	out, bad := make([]predictResult, len(answers)), []string(nil)
-	for i, a := range answers {
-		out[i] = predictResult{Image: a.Image, Predictions: append([]infer.ClassProbability{}, a.Predictions...)}
-		if a.Err != nil {
-			out[i].Error = a.Err.Error() + hintOf(a.Err)
-			bad = append(bad, a.Image)
-			t.Note("%s", explainUnread(a.Image, a.Err, "alexnet predict"))
+	list, bad := t.List(), unread{command: "alexnet predict -r"}
+	for a, failed := range p.Predict(ctx, images, o.top) {
+		if failed != nil {
+			err = failed
+			break
 		}
+		out := predictResult{
+			Image: text.Raw(a.Image), Predictions: append([]infer.ClassProbability{}, a.Predictions...),
+		}
+		if a.Err != nil {
+			out.Error = text.Escape(a.Err.Error() + hintOf(a.Err))
+			bad.add(a.Err, bar)
+		}
+		err = list.Add(out, func(w *bytes.Buffer) {
+			switch {
+			case o.csv:
+				writeCSV(w, out, list.Len() == 1)
+			case a.Err == nil:
+				printPrediction(w, out, list.Len()-bad.n == 1, t.OutWidth)
+			}
+		})
+		if err != nil {
+			break
+		}
+		done(list.Len())
 	}
-	if err := t.Result(out, func(w *bytes.Buffer) { printPredictions(w, out, t.OutWidth) }); err != nil {
+	bar.Clear()
+	if ctx.Err() != nil && len(images) > predictBatch {
+		t.Note("stopped after %s of %s", text.Grouped(int64(list.Len())), text.Count(len(images), "picture"))
+	}
+	if err = list.End(bad.ended(err)); err != nil {
 		return err
 	}
-	return unreadableError(len(bad), bad...)
+	return bad.err()
 }
 
-// explainUnread says why a picture is left out, and of a folder how its pictures are named.
-func explainUnread(path string, err error, command string) string {
-	if info, e := os.Stat(path); e == nil && info.IsDir() {
-		return fmt.Sprintf("cannot read picture %s: it is a folder; its pictures: %s %s", path, command,
-			filepath.Join(path, "*"))
-	}
-	return err.Error() + hintOf(err)
-}
-
-// openPredictor opens checkpoint and devices, and the net of po on them.
+// openPredictor opens checkpoint and devices, and the net of po on them. n is told what is said while pictures are
+// read.
 func openPredictor(wo *weightsOption, do *deviceOptions, po infer.PredictOptions,
-	t *ui.Terminal,
+	t *ui.Terminal, n noter,
 ) (p *infer.Predictor, end func(), err error) {
 	checkpoint, err := wo.load(t)
 	if err != nil {
 		return nil, nil, err
 	}
+	return predictorOf(checkpoint, do, po, t, n)
+}
+
+// predictorOf is openPredictor of a checkpoint that is open. It is closed at the end, or on an error.
+func predictorOf(checkpoint *checkpoint.Checkpoint, do *deviceOptions, po infer.PredictOptions,
+	t *ui.Terminal, n noter,
+) (p *infer.Predictor, end func(), err error) {
 	var devices []device.Device
 	if err = checkDecoder(checkpoint, po.Strict, t); err == nil {
 		devices, err = do.open(t)
@@ -120,8 +196,10 @@ func openPredictor(wo *weightsOption, do *deviceOptions, po infer.PredictOptions
 		return nil, nil, err
 	}
 	notePrecision(devices, checkpoint, t)
-	po.Checkpoint, po.Devices, po.Files = checkpoint, devices, files.OS
+	po.Checkpoint, po.Devices, po.Files, po.Patience = checkpoint, devices, pictureFiles, patienceOf(checkpoint, n)
+	opening := t.Phase("opening the net")
 	p, err = infer.NewPredictor(po)
+	opening.Clear()
 	end = func() {
 		if p != nil {
 			closeQuietly(p)
@@ -136,17 +214,30 @@ func openPredictor(wo *weightsOption, do *deviceOptions, po infer.PredictOptions
 	return p, end, nil
 }
 
-func printPredictions(w *bytes.Buffer, answers []predictResult, width int) {
-	for _, a := range answers {
-		if len(a.Predictions) == 0 {
-			continue
-		}
-		if w.Len() > 0 {
-			fmt.Fprintln(w)
-		}
-		fmt.Fprintln(w, a.Image)
-		for _, p := range a.Predictions {
-			fmt.Fprintln(w, text.Shorten(fmt.Sprintf("  %6s  %s", text.Percent(p.Probability), p.Class), width))
-		}
+// printPrediction writes an answer for people, apart from the one before it.
+func printPrediction(w *bytes.Buffer, a predictResult, first bool, width int) {
+	if !first {
+		fmt.Fprintln(w)
 	}
+	fmt.Fprintln(w, text.Name(a.Image))
+	for _, p := range a.Predictions {
+		line := fmt.Sprintf("  %6s  %s", text.Percent(p.Probability), text.Name(imagenet.Name(string(p.Class))))
+		fmt.Fprintln(w, text.Shorten(line, width))
+	}
+}
+
+// writeCSV writes an answer for spreadsheets, below what the columns are called.
+func writeCSV(w *bytes.Buffer, a predictResult, head bool) {
+	lines := csv.NewWriter(w)
+	if head {
+		// as all writing to a buffer, it cannot fail
+		_ = lines.Write([]string{"file", "rank", "class", "name", "probability"})
+	}
+	for i, p := range a.Predictions {
+		_ = lines.Write([]string{
+			text.Name(a.Image), strconv.Itoa(i + 1), text.Name(p.Class), text.Name(cmp.Or(p.Name, string(p.Class))),
+			strconv.FormatFloat(p.Probability, 'f', -1, 32),
+		})
+	}
+	lines.Flush()
 }

@@ -22,8 +22,21 @@ import (
 // TestMain lets the test binary be the command: the scripts, and the tests that start processes, find it as alexnet in
 // the PATH.
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"alexnet": main})
+	testscript.Main(tests{m}, map[string]func(){"alexnet": main})
 }
+
+// tests are those of this package, which leave the user's cache folder alone: by default they have none.
+type tests struct{ *testing.M }
+
+func (m tests) Run() int {
+	if err := os.Setenv("XDG_CACHE_HOME", noCache); err != nil {
+		panic(err)
+	}
+	return m.M.Run()
+}
+
+// noCache is a cache folder that is none: its path must be absolute.
+const noCache = "none"
 
 // TestScripts runs the scripts under testdata/script. They are what a user could type; four commands come on top:
 //
@@ -41,6 +54,7 @@ func TestScripts(t *testing.T) {
 		RequireUniqueNames:  true,
 		Setup: func(env *testscript.Env) error {
 			writeTiny(t, env.WorkDir)
+			env.Setenv("XDG_CACHE_HOME", noCache)
 			libraries := os.Getenv("LD_LIBRARY_PATH") // where emulated GPUs are
 			env.Setenv("LD_LIBRARY_PATH", libraries)
 			for _, dir := range filepath.SplitList(libraries) {
@@ -58,6 +72,8 @@ func TestScripts(t *testing.T) {
 			case "full":
 				_, err := os.Stat("/dev/full")
 				return err == nil, nil
+			case "threads": // the cpu device has several
+				return cpu.Threads() > 1, nil
 			case "bf16": // the cpu device computes in it
 				devs, err := cpu.Open(1)
 				if err != nil {

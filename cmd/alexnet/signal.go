@@ -20,14 +20,17 @@ var signalNames = map[syscall.Signal]string{
 	syscall.SIGINT: "SIGINT", syscall.SIGTERM: "SIGTERM", syscall.SIGHUP: "SIGHUP",
 }
 
-// watchSignals ends the context at the first SIGINT, SIGTERM or SIGHUP (the terminal was closed; under nohup it is
-// ignored). At a second one the process says its last words and ends on the spot.
+// watchSignals ends the context at the first SIGINT, SIGTERM or SIGHUP (the terminal was closed). At a second one the
+// process says its last words and ends on the spot. What was ignored when the process began stays ignored: SIGHUP under
+// nohup, and SIGINT in what a script began with &, because Ctrl-C there is meant for the script's other programs.
 func watchSignals(parent context.Context, lastWords func()) (ctx context.Context, stop func()) {
 	ctx, cancel := context.WithCancelCause(parent)
 	signals := make(chan os.Signal, 2)
-	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
-	if !signal.Ignored(syscall.SIGHUP) {
-		signal.Notify(signals, syscall.SIGHUP)
+	signal.Notify(signals, syscall.SIGTERM)
+	for _, s := range []os.Signal{syscall.SIGINT, syscall.SIGHUP} {
+		if !signal.Ignored(s) {
+			signal.Notify(signals, s)
+		}
 	}
 	done := make(chan struct{})
 	go func() {

@@ -30,7 +30,7 @@ type summaryOptions struct {
 // summaryResult is the document of summary --json: the net on the chosen devices, and where that is one device but the
 // net has several columns, what would cross between devices if each column had its own.
 type summaryResult struct {
-	Config string `json:"config"`
+	Config text.Raw `json:"config"`
 	model.Summary
 	Split    *splitResult    `json:"one_column_a_device,omitempty"`
 	Way      string          `json:"exchange_way,omitempty"` // between GPUs: see report.Metrics
@@ -70,7 +70,7 @@ training takes on each device, and what crosses between devices when each column
 Nothing is allocated, nothing is read. A net whose classes follow the data is shown with 1000.
 
 --measure takes four training steps on the chosen devices, as alexnet bench does, with all the
-memory and time that they want, and tells how long the paper's training would last at that speed,
+memory and time that they want, and reports how long the paper's training would last at that speed,
 for nets that see as much of a picture as the paper's (224 or 227 pixels).`,
 		Example: `  alexnet summary
   alexnet summary --config alexnet-merged
@@ -92,12 +92,12 @@ for nets that see as much of a picture as the paper's (224 or 227 pixels).`,
 	o.net.addBatch(c)
 	o.device.addFlags(c)
 	c.Flags().BoolVar(&o.measure, "measure", false,
-		"take some training steps and tell how long the paper's training would last")
+		"take some training steps and report how long the paper's training would last")
 	return c
 }
 
 func runSummary(ctx context.Context, o summaryOptions, t *ui.Terminal) error {
-	cfg, err := o.net.load("alexnet")
+	cfg, err := o.net.load(ctx, "alexnet")
 	if err != nil {
 		return err
 	}
@@ -113,7 +113,7 @@ func runSummary(ctx context.Context, o summaryOptions, t *ui.Terminal) error {
 	if err != nil {
 		return err
 	}
-	if r.Config = o.net.config; r.Config == "" {
+	if r.Config = text.Raw(o.net.config); r.Config == "" {
 		r.Config = "alexnet"
 	}
 	if o.measure {
@@ -152,11 +152,18 @@ func summaryOf(cfg *config.Config, devices []device.Device) (*summaryResult, err
 	if err := arch.CheckDevices(len(devices)); err != nil {
 		return nil, err
 	}
-	s, err := arch.Summary(len(devices), cfg.Train.Batch)
+	memory, way, err := planMemory(arch, cfg, devices)
 	if err != nil {
 		return nil, err
 	}
-	memory, way, err := planMemory(arch, cfg, devices)
+	return summaryWith(arch, cfg, devices, memory, way)
+}
+
+// summaryWith is the summary of a net whose memory is known, and how what crosses between devices gets there.
+func summaryWith(
+	arch *model.Arch, cfg *config.Config, devices []device.Device, memory []device.MemoryPlan, way string,
+) (*summaryResult, error) {
+	s, err := arch.Summary(len(devices), cfg.Train.Batch)
 	if err != nil {
 		return nil, err
 	}
@@ -206,7 +213,7 @@ func planMemory(arch *model.Arch, cfg *config.Config, devices []device.Device) (
 }
 
 func printSummary(w *bytes.Buffer, r *summaryResult, width int) {
-	fmt.Fprintf(w, "%s: %s, %s\n\n", r.Config, text.Count(r.Columns, "column"), text.Classes(r.Classes))
+	fmt.Fprintf(w, "%s: %s, %s\n\n", text.Name(r.Config), text.Count(r.Columns, "column"), text.Classes(r.Classes))
 	layers := &ui.Table{Columns: []ui.Column{
 		{Head: "layer"},
 		{Head: "kind", Drop: 3},

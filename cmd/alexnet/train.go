@@ -2,9 +2,12 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -13,6 +16,7 @@ import (
 	"alexnet/internal/checkpoint"
 	"alexnet/internal/config"
 	"alexnet/internal/cpu"
+	"alexnet/internal/data"
 	"alexnet/internal/device"
 	"alexnet/internal/files"
 	"alexnet/internal/gpu"
@@ -29,16 +33,20 @@ import (
 type trainOptions struct {
 	net           netOptions
 	device        deviceOptions
-	data          string
+	data          dataOption
 	epochs, steps int
+	lr            float64
+	workers       int
 	init, out     string
+	name          string
 	resume        string
 	strict        bool
+	dry           bool
 }
 
 // trainResult is the document of train --json.
 type trainResult struct {
-	Run                  string         `json:"run"`
+	Run                  text.Raw       `json:"run"`
 	Steps                uint64         `json:"steps"`
 	Epochs               int            `json:"epochs"`
 	Loss                 *float64       `json:"loss"` // null: no step was taken
@@ -46,8 +54,8 @@ type trainResult struct {
 	ValTop5Error         *float64       `json:"val_top5_error"`
 	BestTop1Error        *float64       `json:"best_val_top1_error"`
 	BestTop5Error        *float64       `json:"best_val_top5_error"`
-	Last                 string         `json:"last"`
-	Best                 string         `json:"best"`
+	Last                 text.Raw       `json:"last"`
+	Best                 text.Raw       `json:"best"`
 	Unreadable           int            `json:"unreadable"`
 	Warnings             []string       `json:"warnings"`
 	ExchangeBytesPerStep float64        `json:"exchange_bytes_per_step"`
@@ -63,19 +71,28 @@ func newTrainCommand(t *ui.Terminal) *cobra.Command {
 itself. --data without --config trains the paper's net. --data is a folder or tar of class folders,
 or of train/ and val/ with class folders in them.
 
+--dry-run shows what the run would be, and finds what would keep it from its first step; of the
+training pictures it reads 256 at most, and it writes nothing.
+
 --init starts from another net's weights, of the same layers and the same number of classes: to
-train on with other pictures of as many classes, or with another rate.
+train on with other pictures of as many classes, or with another rate. Without --config the new run
+takes the configuration that these weights were trained with; --set changes it.
 
 A run is a numbered folder (runs/train, runs/train2, ...; --out names another): config.yaml,
 metrics.jsonl, curves.png, a TensorBoard event file and checkpoints/{last,best}.safetensors. Ctrl-C
-writes a checkpoint and ends; a second one ends at once. --resume goes on to the very weights that
-the undisturbed run would have had, on the device that the run began on; of the flags that shape a
-run only --epochs and --steps go with it, --data where the same pictures have moved, and --device or
---gpus where the last bits do not matter.`,
+writes a checkpoint and ends; a second one ends at once. --resume reaches exactly the weights of
+an undisturbed run, on the device that the run began on, and goes on to the --steps or --epochs that
+it was to take; --steps or --epochs with it give it another end. Of the other flags that shape a run
+it takes only --set of how pictures are read (data.workers, data.retry, data.cache, data.bad_share),
+--data where the same pictures have moved, and --device or --gpus where the last bits do not matter.
+
+An epoch's line ends with stall: the share of the time in which the device waited for pictures.`,
 		Example: `  alexnet train
   alexnet train --data photos --epochs 30 --device cpu,cpu
+  alexnet train --data train.tar --data val.tar
   alexnet train --config fig1 --data cifar10 --set train.lr=0.001 --set model.classes=10
   alexnet train --data photos --init runs/train --set train.lr=0.001 --out runs/tuned
+  alexnet train --data photos --dry-run
   alexnet train --resume last --epochs 40`,
 		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -92,13 +109,18 @@ run only --epochs and --steps go with it, --data where the same pictures have mo
 	o.device.addPrecision(c)
 	o.device.addChoices(c)
 	f := c.Flags()
-	f.StringVar(&o.data, "data", "", "`PATH` of a folder or tar of pictures (default: generated pictures)")
+	o.data.addFlag(c, "pictures", "generated pictures")
 	f.IntVar(&o.epochs, "epochs", 0, "`N` passes over the data, in all (train.epochs)")
-	f.IntVar(&o.steps, "steps", 0, "stop after `N` steps, in all")
+	f.IntVar(&o.steps, "steps", 0, "stop after `N` steps, in all, where the epochs are more")
+	f.Float64Var(&o.lr, "lr", 0, "learning `RATE` to begin with (train.lr)")
+	f.IntVar(&o.workers, "workers", 0, "`N` goroutines that decode pictures, 0 for one a core (data.workers)")
 	f.StringVar(&o.init, "init", "",
 		"start from the weights and the preprocessing of this checkpoint `FILE`, of a run folder, or of "+builtin.Name)
 	f.StringVar(&o.out, "out", "", "run folder `DIR`, new or empty (default: runs/train, runs/train2, ...)")
+	f.StringVar(&o.name, "name", "", "`NAME` of the run: its folder is runs/NAME, new or empty")
 	f.StringVar(&o.resume, "resume", "", "go on with this `RUN`: its folder, or last")
+	f.BoolVar(&o.dry, "dry-run", false,
+		"show what the run would be: data, net, memory, steps and folder; write nothing, train nothing")
 	f.BoolVar(&o.strict, "strict", false,
 		"stop at the first picture that cannot be read, and refuse another JPEG decoder than the net was trained with")
 	return c
@@ -115,19 +137,28 @@ func (o *trainOptions) check(c *cobra.Command) error {
 			return usageError(help, "--%s %d: want at least 1", f.name, f.n)
 		}
 	}
-	if err := o.device.check(c); err != nil {
+	if err := cmp.Or(o.device.check(c), o.data.check(c)); err != nil {
 		return err
 	}
 	if o.out == "-" {
 		return usageError(help, "--out -: a run is a folder")
 	}
+	if c.Flags().Changed("name") {
+		if c.Flags().Changed("out") {
+			return usageError(help, "--out and --name exclude each other: both name the run folder")
+		}
+		if o.name == "" || o.name == "." || o.name == ".." || strings.ContainsAny(o.name, "/\\") {
+			return usageError("--out takes a path", "--name %s: want the name of a folder in runs", o.name)
+		}
+		o.out = run.Named(o.name)
+	}
 	if c.Flags().Changed("resume") {
 		if o.resume == "" {
 			return usageError(help, "--resume needs a run folder, or last")
 		}
-		for _, name := range []string{"config", "set", "batch", "seed", "precision", "init", "out"} {
-			if c.Flags().Changed(name) {
-				return usageError("leave --"+name+" away to go on with the run as it is, or start a new run "+
+		for _, name := range []string{"config", "set", "batch", "seed", "precision", "init", "out", "name", "lr"} {
+			if c.Flags().Changed(name) && (name != "set" || !onlyReading(o.net.set)) {
+				return usageError("omit --"+name+" to go on with the run as it is, or start a new run "+
 					"without --resume",
 					"--resume goes on with a run's own configuration and weights; --%s would make it another run", name)
 			}
@@ -136,21 +167,46 @@ func (o *trainOptions) check(c *cobra.Command) error {
 	if c.Flags().Changed("epochs") {
 		o.net.addShorthand("epochs", "train.epochs", o.epochs)
 	}
+	if c.Flags().Changed("lr") {
+		o.net.addShorthand("lr", "train.lr", o.lr)
+	}
+	if c.Flags().Changed("workers") {
+		o.net.addShorthand("workers", "data.workers", o.workers)
+	}
 	return o.net.check(c, &o.device)
 }
 
 func runTrain(ctx context.Context, o trainOptions, t *ui.Terminal) error {
 	outliveReaders()
-	to := train.Options{Steps: o.steps, Strict: o.strict}
+	to := train.Options{Steps: o.steps, Strict: o.strict, Keep: keptStats()}
 	var err error
 	if o.resume != "" {
 		err = o.prepareResumed(ctx, &to, t)
 	} else {
 		err = o.prepareNew(ctx, &to, t)
 	}
-	defer release(&to)
+	hung := false
+	defer func() {
+		if !hung { // else nothing of the devices' can be closed, and the lock goes with the process
+			release(&to)
+		}
+	}()
 	if err != nil {
 		return err
+	}
+	if !o.dry {
+		t.Note("%s", dataLine(to.Source, to.Config.Data.ValShare))
+	}
+	noteRest(to.Source, t)
+	if u := unsuitedTo(ctx, to.Config, to.Source); u != nil && to.Init == nil {
+		to.Suits = smallPage
+		if to.Resume == nil {
+			t.Note("%v", u)
+		}
+	}
+	o.noteIdle(&to, t)
+	if o.dry {
+		return o.dryRun(ctx, &to, t)
 	}
 	progress := newTrainProgress(t, to.Dir.Path(), len(to.Source.Classes))
 	to.Progress = progress
@@ -161,9 +217,31 @@ func runTrain(ctx context.Context, o trainOptions, t *ui.Terminal) error {
 	result, err := train.Run(ctx, to)
 	progress.bar.Clear()
 	if err != nil {
+		hung = errors.As(err, new(*train.Hung))
 		return o.adviseFailure(err, to.Dir)
 	}
 	return reportTraining(result, &to, t)
+}
+
+// noteIdle names what was typed and means nothing in this run.
+func (o *trainOptions) noteIdle(to *train.Options, t *ui.Terminal) {
+	_, sets := o.net.page("")
+	for _, s := range config.WithoutEffect(to.Config, sets) {
+		t.Note("%s has no effect here", o.net.typedAs(s))
+	}
+	for _, s := range sets {
+		if strings.HasPrefix(s, "data.val_share=") && to.Source.Val.Len() > 0 && !to.Source.Split {
+			t.Note("%s has no effect here: the data has pictures for validation", o.net.typedAs(s))
+		}
+	}
+	if all := to.EpochSteps(); uint64(o.steps) > all && all > 0 {
+		are := "are"
+		if to.Config.Train.Epochs == 1 {
+			are = "is"
+		}
+		t.Note("--steps %d has no effect here: %s %s %s", o.steps, text.Count(to.Config.Train.Epochs, "epoch"), are,
+			text.Count(int(all), "step"))
+	}
 }
 
 // lastCheckpoint says what a run can go on from.
@@ -192,13 +270,15 @@ func release(to *train.Options) {
 	closeDevices(to.Devices)
 }
 
-// prepareNew prepares a new run: configuration, pictures, weights to start from, and last of all the folder.
+// prepareNew prepares a new run: weights to start from, configuration, pictures, and last of all the folder.
 func (o *trainOptions) prepareNew(ctx context.Context, to *train.Options, t *ui.Terminal) (err error) {
-	fallback := "demo"
-	if o.data != "" {
-		fallback = "alexnet"
+	if o.init != "" {
+		if to.Init, err = loadCheckpoint(findCheckpoint(o.init, t), t); err != nil {
+			return err
+		}
+		to.OwnRecipe = setsRecipe(o.net.set) || to.Init.Recipe.MeanKind == "" // weights init computes none
 	}
-	if to.Config, err = o.net.load(fallback); err != nil {
+	if to.Config, err = o.newConfig(ctx, to.Init, t); err != nil {
 		return err
 	}
 	if o.device.device == "" && o.device.gpus == "" && gpu.Count() > 0 {
@@ -207,38 +287,67 @@ func (o *trainOptions) prepareNew(ctx context.Context, to *train.Options, t *ui.
 	if err := o.openDevices(to, t); err != nil {
 		return err
 	}
-	if to.Source, err = openData(ctx, o.data, to.Config); err != nil {
+	if to.Source, err = openData(ctx, o.data.place(), to.Config, t); err != nil {
 		return err
 	}
-	if o.init != "" {
-		if to.Init, err = loadCheckpoint(findCheckpoint(o.init, t)); err != nil {
-			return err
-		}
-		to.OwnRecipe = setsRecipe(o.net.set) || to.Init.Recipe.MeanKind == "" // weights init computes none
+	create := run.Create
+	if o.dry {
+		create = run.WouldCreate
 	}
-	to.Dir, err = run.Create(files.OS, o.out)
+	to.Dir, err = create(files.OS, o.out)
 	return err
+}
+
+// newConfig is the configuration of a new run: the one that was named, else that of the weights to start from, else
+// the paper's for pictures and the demo net's for generated ones.
+func (o *trainOptions) newConfig(ctx context.Context, init *checkpoint.Checkpoint, t *ui.Terminal) (
+	*config.Config, error,
+) {
+	if o.net.config != "" || init == nil || len(init.Config) == 0 {
+		if !o.data.given() {
+			return o.net.load(ctx, "demo")
+		}
+		return o.net.load(ctx, "alexnet")
+	}
+	_, sets := o.net.page("")
+	cfg, err := init.Page(sets)
+	if err != nil {
+		return nil, o.net.nameFlag(err)
+	}
+	// That the data must have the classes of the weights is for train.Run to say, which knows the weights.
+	if cfg.Model.Classes == len(init.Classes) && !setsAny(sets, "model.classes") {
+		cfg.Model.Classes = 0
+	}
+	t.Note("configuration: that of %s; --config names another", text.Name(init.Path))
+	return cfg, nil
 }
 
 // prepareResumed opens the run folder, its last checkpoint, and the devices and pictures that this names.
 func (o *trainOptions) prepareResumed(ctx context.Context, to *train.Options, t *ui.Terminal) (err error) {
-	if to.Dir, err = run.Open(files.OS, o.resume); err != nil {
+	open := run.Open
+	if o.dry {
+		open = run.WouldOpen
+	}
+	if to.Dir, err = open(files.OS, o.resume); err != nil {
 		return err
 	}
-	r, err := safetensors.Open(to.Dir.FS(), to.Dir.Checkpoint(run.Last))
-	if err != nil {
-		return err
-	}
-	c, err := readCheckpoint(r)
+	c, err := lastOf(to.Dir, t)
 	if err != nil {
 		return err
 	}
 	if to.Resume = c; o.steps > 0 && uint64(o.steps) < c.Step {
-		return usageError(fmt.Sprintf("more steps than %d, or leave --steps away", c.Step),
+		return usageError(fmt.Sprintf("more steps than %d, or omit --steps", c.Step),
 			"--steps %d: %s has taken %d already, and --steps counts all of them", o.steps, to.Dir.Path(), c.Step)
 	}
-	if to.Config, err = config.Parse(c.Config, o.net.typed); err != nil {
+	if to.Config, err = c.Page(slices.Concat(o.net.typed, o.net.set)); err != nil {
 		return o.net.nameFlag(err)
+	}
+	goal, err := train.GoalOf(c)
+	if err != nil {
+		return err
+	}
+	if o.steps == 0 && o.epochs == 0 {
+		to.Steps = goal.Steps
 	}
 	if err := checkDecoder(c, o.strict, t); err != nil {
 		return err
@@ -246,12 +355,28 @@ func (o *trainOptions) prepareResumed(ctx context.Context, to *train.Options, t 
 	if err := o.openDevices(to, t); err != nil {
 		return err
 	}
-	if o.data != "" {
-		to.Source, err = openData(ctx, o.data, to.Config)
+	if o.data.given() {
+		to.Source, _, err = asTrained(o.data.place(), c, func(at data.Place) (*data.Source, error) {
+			return openData(ctx, at, to.Config, t)
+		})
 	} else {
-		to.Source, err = reopenData(ctx, c, to.Config, "alexnet train --resume "+text.ShellWord(o.resume))
+		source := "alexnet train --resume " + text.ShellPath(o.resume)
+		to.Source, err = reopenData(ctx, c, to.Config, source, t)
+	}
+	if err == nil {
+		noteMade(to.Source, c, t)
 	}
 	return err
+}
+
+// lastOf opens the checkpoint that a run goes on from.
+func lastOf(dir *run.Dir, t *ui.Terminal) (*checkpoint.Checkpoint, error) {
+	defer t.Phase("opening the checkpoint").Clear()
+	r, err := safetensors.Open(dir.FS(), dir.Checkpoint(run.Last))
+	if err != nil {
+		return nil, err
+	}
+	return readCheckpoint(r)
 }
 
 // openDevices takes the devices that the run began on, unless others were named, and warns where these will not give
@@ -270,7 +395,7 @@ func (o *trainOptions) openDevices(to *train.Options, t *ui.Terminal) error {
 	}
 	to.Devices, to.Device = devices, name
 	if err := checkPrecision(devices, to.Config); err != nil && c != nil {
-		return advise(exitUsage, "alexnet train --init "+text.ShellWord(to.Dir.Path())+
+		return advise(exitUsage, "alexnet train --init "+text.ShellPath(to.Dir.Path())+
 			" --precision fp32 begins a new run from its weights", err)
 	} else if err != nil {
 		return err
@@ -286,43 +411,51 @@ func (o *trainOptions) openDevices(to *train.Options, t *ui.Terminal) error {
 	case c.Threads != to.Threads:
 		t.Warn("the run so far was computed on %s, now there are %d: not bit for bit what it would have been",
 			text.Count(c.Threads, "core"), to.Threads)
-	case c.Hardware != hardware(devices):
-		t.Warn("the run so far was computed on %s, from here on it is on %s: not bit for bit what it would have been",
-			c.Hardware, hardware(devices))
+	case c.Hardware != "" && c.Hardware != device.HardwareOf(devices): // older files do not say
+		t.Warn("the run so far was computed on %s, from here on it is on %s: perhaps not bit for bit what it would "+
+			"have been", text.Name(c.Hardware), device.HardwareOf(devices))
 	}
 	return nil
 }
 
-// hardware is what the first device is, where its name does not say it; empty elsewhere.
-func hardware(devices []device.Device) string {
-	if able, ok := devices[0].(device.Chooser); ok {
-		return able.Hardware()
+// readingKeys change nothing but how pictures are read, which shapes no run.
+var readingKeys = []string{"data.workers", "data.retry", "data.cache", "data.bad_share"}
+
+// onlyReading tells whether --set changes nothing but how pictures are read.
+func onlyReading(sets []string) bool {
+	for _, s := range sets {
+		key, _, _ := strings.Cut(s, "=")
+		if !slices.Contains(readingKeys, key) {
+			return false
+		}
 	}
-	return ""
+	return true
 }
 
 // setsRecipe tells whether --set chose how pictures are prepared; otherwise --init keeps the file's way.
 func setsRecipe(sets []string) bool {
-	for _, s := range sets {
-		for _, key := range []string{"data.mean=", "data.std=", "data.resize="} {
-			if strings.HasPrefix(s, key) {
-				return true
-			}
-		}
-	}
-	return false
+	return setsAny(sets, "data.mean", "data.mean_pictures", "data.std", "data.resize", "data.exif")
 }
 
-// weightsFlag is what eval and predict need to find the run's net: nothing if they will by themselves.
-func weightsFlag(r *train.Result, dir *run.Dir) string {
-	newest, err := run.Newest(files.OS)
+// setsAny tells whether any of the keys is overridden.
+func setsAny(sets []string, keys ...string) bool {
+	return slices.ContainsFunc(sets, func(s string) bool {
+		key, _, _ := strings.Cut(s, "=")
+		return slices.Contains(keys, key)
+	})
+}
+
+// weightsFlag is what a command needs to find the run's net: nothing if it will by itself. eval takes the newest run;
+// predict passes over those on generated pictures.
+func weightsFlag(r *train.Result, dir *run.Dir, passGenerated bool) string {
+	newest, _, err := newestWeights(passGenerated)
 	switch {
 	case err == nil && newest == dir.Checkpoint(run.Best):
 		return ""
 	case r.BestPath != "":
-		return " --weights " + text.ShellWord(r.BestPath)
+		return " --weights " + text.ShellPath(r.BestPath)
 	}
-	return " --weights " + text.ShellWord(r.LastPath)
+	return " --weights " + text.ShellPath(r.LastPath)
 }
 
 // memoryOf turns the memory plans of a run into its document.
@@ -339,20 +472,25 @@ func memoryOf(plans []step.Memory) []deviceMemory {
 
 // adviseFailure adds the command that goes on with the run.
 func (o *trainOptions) adviseFailure(err error, dir *run.Dir) error {
-	again := "alexnet train --resume " + text.ShellWord(dir.Path())
+	again := "alexnet train --resume " + text.ShellPath(dir.Path())
 	switch {
 	case o.device.gpus != "":
 		again += " --gpus " + o.device.gpus
 	case o.device.device != "":
 		again += " --device " + o.device.device
 	}
-	if o.resume != "" && o.data != "" {
-		again += " --data " + text.ShellWord(o.data)
+	if o.resume != "" {
+		again += dataFlags(o.data.place())
 	}
 	if o.resume != "" && o.epochs > 0 {
 		again += fmt.Sprintf(" --epochs %d", o.epochs)
 	}
-	if o.steps > 0 {
+	if o.resume != "" {
+		for _, s := range o.net.set {
+			again += " --set " + text.ShellWord(s)
+		}
+	}
+	if o.resume != "" && o.steps > 0 { // a new run's checkpoints know
 		again += fmt.Sprintf(" --steps %d", o.steps)
 	}
 	if o.strict {
@@ -360,8 +498,8 @@ func (o *trainOptions) adviseFailure(err error, dir *run.Dir) error {
 	}
 	if _, missing := os.Stat(dir.Checkpoint(run.Last)); missing != nil {
 		again = "the same command again"
-		if o.out != "" {
-			again = "rm -r " + text.ShellWord(dir.Path()) + ", then the same command again"
+		if _, begun := os.Stat(dir.Config()); o.out != "" && begun == nil { // else the folder goes
+			again = "rm -r " + text.ShellPath(dir.Path()) + ", then the same command again"
 		}
 	}
 	return &unfinished{err, again}
@@ -369,14 +507,14 @@ func (o *trainOptions) adviseFailure(err error, dir *run.Dir) error {
 
 func reportTraining(r *train.Result, to *train.Options, t *ui.Terminal) error {
 	dir := to.Dir
-	folder, curves := dir.Path(), dir.Curves()
+	folder := dir.Path()
 	out := trainResult{
-		Run: folder, Steps: r.Steps, Epochs: r.Epochs, Loss: r.Loss, Last: r.LastPath, Best: r.BestPath,
-		Unreadable: r.Bad, Warnings: []string{},
+		Run: text.Raw(folder), Steps: r.Steps, Epochs: r.Epochs, Loss: r.Loss,
+		Last: text.Raw(r.LastPath), Best: text.Raw(r.BestPath), Unreadable: r.Bad, Warnings: []string{},
 		ExchangeBytesPerStep: r.ExchangeBytesPerStep, Devices: memoryOf(r.Memory),
 	}
 	for _, n := range r.Warnings {
-		out.Warnings = append(out.Warnings, wordNote(n))
+		out.Warnings = append(out.Warnings, text.Escape(wordNote(n)))
 	}
 	if r.Last != nil {
 		out.ValTop1Error, out.ValTop5Error = &r.Last.Top1Error, &r.Last.Top5Error
@@ -386,7 +524,7 @@ func reportTraining(r *train.Result, to *train.Options, t *ui.Terminal) error {
 	}
 	err := t.Result(out, func(w *bytes.Buffer) {
 		if r.Finished {
-			fmt.Fprintf(w, "%s is finished: %d of %s, %d of %s; nothing was done\n", folder, r.Steps,
+			fmt.Fprintf(w, "%s is finished: %d of %s, %d of %s; nothing was done\n", text.Name(folder), r.Steps,
 				text.Count(int(max(r.PlannedSteps, r.Steps)), "step"), r.Epochs,
 				text.Count(max(r.PlannedEpochs, r.Epochs), "epoch"))
 			return
@@ -399,19 +537,25 @@ func reportTraining(r *train.Result, to *train.Options, t *ui.Terminal) error {
 		if r.Best != nil {
 			fmt.Fprintf(w, "best validation error: %s\n", errorsOf(r.Best, len(to.Source.Classes)))
 		}
-		fmt.Fprintf(w, "run folder: %s\n", folder)
+		fmt.Fprintf(w, "run folder: %s\n", text.Name(folder))
 	})
 	if err != nil {
 		return err
 	}
 	if r.Finished {
-		flag := fmt.Sprintf("--epochs %d", 2*max(r.PlannedEpochs, r.Epochs, 1))
+		next := "next: alexnet train --resume " + text.ShellPath(folder)
 		if r.Epochs < r.PlannedEpochs {
-			flag = fmt.Sprintf("--steps %d", 2*r.Steps)
+			t.Note("%s --steps %d, or with --epochs %d to go on to its last epoch", next, 2*r.Steps, r.PlannedEpochs)
+		} else {
+			t.Note("%s --epochs %d", next, 2*max(r.PlannedEpochs, r.Epochs, 1))
 		}
-		t.Note("next: alexnet train --resume %s %s", text.ShellWord(folder), flag)
 		return nil
 	}
-	t.Note("next: alexnet eval%s; alexnet predict PICTURE%[1]s; the curves are in %s", weightsFlag(r, dir), curves)
+	curves := ""
+	if r.CurvesPath != "" {
+		curves = "; the curves are in " + text.Name(r.CurvesPath)
+	}
+	t.Note("next: alexnet eval%s; alexnet predict PICTURE%s%s", weightsFlag(r, dir, false), weightsFlag(r, dir, true),
+		curves)
 	return unreadableError(r.Bad)
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -12,8 +13,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"alexnet/internal/atomicfile"
 	"alexnet/internal/checkpoint"
-	"alexnet/internal/files"
 	"alexnet/internal/model"
 	"alexnet/internal/recipe"
 	"alexnet/internal/safetensors"
@@ -38,9 +39,9 @@ type weightsInitOptions struct {
 
 // weightsInitResult is the document of weights init --json.
 type weightsInitResult struct {
-	Out        string `json:"out"`
-	Parameters int64  `json:"parameters"`
-	Seed       uint64 `json:"seed"`
+	Out        text.Raw `json:"out"`
+	Parameters int64    `json:"parameters"`
+	Seed       uint64   `json:"seed"`
 }
 
 func newWeightsInitCommand(t *ui.Terminal) *cobra.Command {
@@ -48,9 +49,11 @@ func newWeightsInitCommand(t *ui.Terminal) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "init --config NAME --out FILE",
 		Short: "Write the weights that a net starts from",
-		Long: `Write a checkpoint with the weights that training starts from: each drawn from the seed and the
-weight's place alone, so that the file is the same whatever the devices. A net whose number of
-classes follows the data gets 1000; --set model.classes=10 says otherwise.`,
+		Long: `Write a checkpoint with the weights that training starts from. Each depends only on the seed and the
+weight's place, so that the file is the same whatever the devices. A net whose number of
+classes follows the data gets 1000; --set model.classes=10 says otherwise.
+
+` + outHelp,
 		Example: `  alexnet weights init --config alexnet --out start.safetensors
   alexnet weights init --config demo --set model.classes=10 --seed 7 --out small.safetensors
   alexnet train --config demo --init small.safetensors`,
@@ -60,7 +63,7 @@ classes follows the data gets 1000; --set model.classes=10 says otherwise.`,
 				return usageError("alexnet weights init --config alexnet --out start.safetensors",
 					"weights init needs --config and --out")
 			}
-			if err := o.net.check(c, nil); err != nil {
+			if err := errors.Join(promised(o.out, ".safetensors"), o.net.check(c, nil)); err != nil {
 				return err
 			}
 			return runWeightsInit(c.Context(), o, t)
@@ -83,10 +86,10 @@ func numberClasses(n int) []string {
 }
 
 func runWeightsInit(ctx context.Context, o weightsInitOptions, t *ui.Terminal) error {
-	if err := newFile(o.out, o.force); err != nil {
+	if _, err := newFile(o.out, o.force, t); err != nil {
 		return err
 	}
-	cfg, err := o.net.load("")
+	cfg, err := o.net.load(ctx, "")
 	if err != nil {
 		return err
 	}
@@ -106,7 +109,7 @@ func runWeightsInit(ctx context.Context, o weightsInitOptions, t *ui.Terminal) e
 	}
 	c.Recipe = recipe.New(cfg).Sized()
 	c.Recipe.MeanKind = "" // no pictures were looked at, so there is no mean
-	r := weightsInitResult{Out: o.out, Seed: cfg.Train.Seed}
+	r := weightsInitResult{Out: text.Raw(o.out), Seed: cfg.Train.Seed}
 	for i := range arch.Params {
 		p := &arch.Params[i]
 		c.Params = append(c.Params, safetensors.Tensor{Name: p.Name, Shape: p.Shape, Fill: func(dst []float32) error {
@@ -118,17 +121,19 @@ func runWeightsInit(ctx context.Context, o weightsInitOptions, t *ui.Terminal) e
 		}})
 		r.Parameters += int64(p.Len())
 	}
-	if err := checkpoint.Save(files.OS, o.out, c); err != nil {
+	_, err = atomicfile.Put(ctx, disk(t), o.out, func(f atomicfile.File) error { return checkpoint.Encode(f, c) })
+	if err != nil {
 		return err
 	}
 	return t.Result(r, func(w *bytes.Buffer) {
-		fmt.Fprintf(w, "%s: %s parameters of %s, seed %d\n", r.Out, text.Grouped(r.Parameters), o.net.config, r.Seed)
+		fmt.Fprintf(w, "%s: %s parameters of %s, seed %d\n", text.Name(r.Out), text.Grouped(r.Parameters),
+			text.Name(o.net.config), r.Seed)
 	})
 }
 
 // weightsShowResult is the document of weights show --json.
 type weightsShowResult struct {
-	File       string         `json:"file"`
+	File       text.Raw       `json:"file"`
 	Parameters int64          `json:"parameters"` // numbers in them; those of momentum and mean are not counted
 	Tensors    []tensorResult `json:"tensors"`
 	Metadata   map[string]any `json:"metadata"`
@@ -159,34 +164,45 @@ func runWeightsShow(ctx context.Context, path string, t *ui.Terminal) error {
 		return err
 	}
 	defer closeQuietly(r)
-	out := weightsShowResult{File: path, Tensors: []tensorResult{}, Metadata: map[string]any{}, Checksums: r.Checked()}
+	out := weightsShowResult{
+		File: text.Raw(path), Tensors: []tensorResult{}, Metadata: map[string]any{}, Checksums: r.Checked(),
+	}
 	for i, info := range r.Tensors {
-		if err := context.Cause(ctx); err != nil {
-			return err
-		}
-		if _, err := r.Tensor(i).Values(); err != nil { // verifies the CRC
-			return err
+		if r.Checked() { // without a checksum there is nothing that reading could tell
+			if err := r.Verify(ctx, i); err != nil {
+				return err
+			}
 		}
 		out.Tensors = append(out.Tensors, tensorResult{info.Name, info.DType, append([]int{}, info.Shape...)})
 		if checkpoint.IsParameter(info.Name) {
 			out.Parameters += int64(info.Len())
 		}
 	}
-	for k, v := range r.Meta {
-		out.Metadata[k] = decodeMeta(v)
+	left := decodedMeta
+	for _, k := range slices.Sorted(maps.Keys(r.Meta)) {
+		out.Metadata[k] = decodeMeta(r.Meta[k], left)
+		left -= len(r.Meta[k])
 	}
 	return t.Result(out, func(w *bytes.Buffer) { printWeights(w, out, r.Meta, t.OutWidth) })
 }
 
-// decodeMeta is a metadata value as JSON where it is such, else as the text it is.
-func decodeMeta(value string) any {
-	var v any
-	if strings.HasPrefix(value, "{") || strings.HasPrefix(value, "[") {
-		if json.Unmarshal([]byte(value), &v) == nil {
-			return v
-		}
+// decodedMeta is how many bytes of metadata are decoded: as values they take fifty times as much memory.
+const decodedMeta = 1 << 20
+
+// decodeMeta is a metadata value as JSON where it is such, else as the text it is. Of JSON only so much is decoded;
+// what is longer is written as it stands, its keys in their order.
+func decodeMeta(value string, most int) any {
+	if !strings.HasPrefix(value, "{") && !strings.HasPrefix(value, "[") {
+		return value
 	}
-	return value
+	if raw := json.RawMessage(value); len(value) > most && json.Valid(raw) {
+		return raw
+	}
+	var v any
+	if len(value) > most || json.Unmarshal([]byte(value), &v) != nil {
+		return value
+	}
+	return v
 }
 
 func printWeights(w *bytes.Buffer, r weightsShowResult, meta map[string]string, width int) {
@@ -204,7 +220,7 @@ func printWeights(w *bytes.Buffer, r weightsShowResult, meta map[string]string, 
 	tab.Write(w, width)
 	sums := "every checksum agrees"
 	if !r.Checksums {
-		sums = "no checksums, it is another program's"
+		sums = "it has no checksums: another program wrote it"
 	}
 	fmt.Fprintf(w, "\n%s parameters; %s\n\n", text.Grouped(r.Parameters), sums)
 	for _, key := range slices.Sorted(maps.Keys(meta)) {
@@ -212,6 +228,6 @@ func printWeights(w *bytes.Buffer, r weightsShowResult, meta map[string]string, 
 		if strings.Contains(value, "\n") {
 			value = "\n    " + strings.ReplaceAll(value, "\n", "\n    ")
 		}
-		fmt.Fprintln(w, key+": "+value)
+		fmt.Fprintln(w, text.Name(key)+": "+value)
 	}
 }

@@ -22,6 +22,7 @@ import (
 	"alexnet/internal/recipe"
 	"alexnet/internal/schedule"
 	"alexnet/internal/step"
+	"alexnet/internal/text"
 )
 
 // Modes of measuring.
@@ -54,7 +55,7 @@ type Result struct {
 	Int8                bool     `json:"int8,omitempty"` // weights of fully connected layers
 	Batch               int      `json:"batch"`
 	Steps               int      `json:"steps"`
-	Data                string   `json:"data"` // "synthetic", or where the pictures are
+	Data                text.Raw `json:"data"` // "synthetic", or where the pictures are
 	ImagesPerSecond     float64  `json:"images_per_second"`
 	MillisecondsPerStep float64  `json:"milliseconds_per_step"`
 	DataStall           float64  `json:"data_stall"` // share of the whole time
@@ -62,12 +63,22 @@ type Result struct {
 	ExchangeMS  float64     `json:"exchange_milliseconds_per_step,omitempty"`
 	ExchangeWay string      `json:"exchange_way,omitempty"` // see report.Metrics
 	Layers      []LayerTime `json:"layers,omitempty"`
+	Decoding    *Decoding   `json:"decoding,omitempty"` // in mode Data, where there is libjpeg-turbo
 	// of the steps measured layer by layer, waits included
 	LayersStepMS float64 `json:"layers_milliseconds_per_step,omitempty"`
 	// where the devices can be measured
 	Roofline *Roofline     `json:"roofline,omitempty"`
 	Moves    *Moves        `json:"moves_per_step,omitempty"` // where they count them
 	Memory   []step.Memory `json:"-"`
+}
+
+// Decoding is what libjpeg-turbo does with the same pictures, which lie in memory, and nothing else, on as many
+// threads: no loader can be faster. The two take turns.
+type Decoding struct {
+	ImagesPerSecond float64   `json:"images_per_second"` // the median of the rounds
+	Threads         int       `json:"threads"`
+	Share           float64   `json:"share"`  // of it that the loader reaches: the median
+	Shares          []float64 `json:"shares"` // of each round, sorted
 }
 
 // defaultSteps are measured where nothing is said.
@@ -80,14 +91,17 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 	if o.Steps == 0 {
 		o.Steps = defaultSteps
 	}
-	b := &measurement{Options: o, cfg: *o.Config}
+	b := &measurement{Options: o, cfg: *o.Config, total: o.Warmup + o.Steps}
+	if o.Layers {
+		b.total *= 2
+	}
 	b.result = Result{
 		Mode: o.Mode, Precision: o.Config.Train.Precision, Int8: o.Int8, Batch: o.Config.Train.Batch, Steps: o.Steps,
 		Data: "synthetic",
 	}
 	classes := 0
 	if o.Source != nil {
-		classes, b.result.Data = len(o.Source.Classes), o.Source.Path
+		classes, b.result.Data = len(o.Source.Classes), text.Raw(o.Source.Path)
 	}
 	var err error
 	if b.cfg.Model, err = b.cfg.Model.ForClasses(classes); err != nil {
@@ -122,6 +136,9 @@ type measurement struct {
 	rows     int
 	stall    float64
 	seen     int
+	total    int       // steps to take, those of warmups included
+	bare     []float64 // images a second of decoding alone, by round
+	shares   []float64 // of that, the loader's
 }
 
 // net measures training or inference steps.
@@ -140,7 +157,7 @@ func (b *measurement) net(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	for range b.Warmup + b.Steps {
+	for taken, barren := 0, 0; taken < b.Warmup+b.Steps; {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
@@ -149,6 +166,11 @@ func (b *measurement) net(ctx context.Context) (err error) {
 			return err
 		}
 		b.take(t)
+		if s.Skipped == 0 {
+			taken, barren = taken+1, 0
+		} else if barren += s.Skipped; barren >= b.Source.Train.Len() {
+			return fmt.Errorf("%w: none of %d pictures can be read", data.ErrNoData, b.Source.Train.Len())
+		}
 	}
 	last, err := s.Drain()
 	if err != nil {
@@ -184,7 +206,7 @@ func (b *measurement) open(ctx context.Context, p device.Precision) (*step.Stepp
 		return nil, err
 	}
 	var feed step.Feeder
-	if feed, b.stop, err = b.feeder(&by, arch.Classes, step.Slots{Net: b.compiled}); err != nil {
+	if feed, b.stop, err = b.feeder(ctx, &by, arch.Classes, step.Slots{Net: b.compiled}); err != nil {
 		return nil, err
 	}
 	s := step.New(b.compiled, feed, b.cfg.Train.Batch)
@@ -211,6 +233,9 @@ func (b *measurement) build(arch *model.Arch, by *recipe.Recipe, p device.Precis
 		b.result.Devices = append(b.result.Devices, d.Name())
 	}
 	b.result.Memory = step.MemoryOf(b.Devices, b.compiled)
+	if _, err := step.CheckRoom(arch, b.Devices, []*model.Net{b.compiled}, []model.Options{o}); err != nil {
+		return err
+	}
 	if err := b.compiled.Alloc(); err != nil {
 		return err
 	}
@@ -230,38 +255,79 @@ func (b *measurement) close() (err error) {
 	return err
 }
 
-// dataWarmup is more batches than the loader has ready at any time: a burst of them would pass for speed.
-const dataWarmup = 4
+const (
+	// dataWarmup is more batches than the loader has ready at any time: a burst of them would pass for speed.
+	dataWarmup = 4
+	// dataRounds is how often the loader and decoding alone take turns at most, dataSteps the batches of a turn at
+	// least.
+	dataRounds = 25
+	dataSteps  = 4
+)
 
-// data measures the loader alone. Every picture is read and decoded each time.
+// data measures the loader alone, and in turn with it decoding alone. Every picture is read and decoded each time.
 func (b *measurement) data(ctx context.Context) error {
 	if b.Source == nil {
 		return errors.New("bench of data needs data")
 	}
-	b.Warmup = max(b.Warmup, dataWarmup)
 	by, err := b.recipe(ctx)
 	if err != nil {
 		return err
 	}
-	feed, done, err := b.feeder(&by, b.cfg.Model.Classes, nil)
+	rounds := min(dataRounds, max(b.Steps/dataSteps, 1))
+	b.Warmup = max(b.Warmup, dataWarmup)
+	b.total = b.Steps + rounds*b.Warmup
+	alone, err := newDecoding(ctx, b.Source.Train, &by, b.cfg.Data.Workers)
 	if err != nil {
 		return err
 	}
-	defer done()
-	last := time.Now()
-	for len(b.seconds) < b.Steps {
-		if err := ctx.Err(); err != nil {
+	next := uint64(0)
+	for round := range rounds {
+		rows, seconds := b.rows, 0.
+		steps := b.Steps*(round+1)/rounds - b.Steps*round/rounds
+		if next, seconds, err = b.load(ctx, &by, next, steps); err != nil {
 			return err
 		}
-		info, err := feed.Next()
+		if alone == nil {
+			continue
+		}
+		rate, err := alone.run(ctx, b.rows-rows)
 		if err != nil {
 			return err
 		}
-		now := time.Now()
-		b.add(info.Rows, now.Sub(last).Seconds(), info.Wait.Seconds())
-		last = now
+		b.bare, b.shares = append(b.bare, rate), append(b.shares, float64(b.rows-rows)/seconds/rate)
 	}
 	return nil
+}
+
+// load measures a loader of its own for some batches, and gives the sample after the last.
+func (b *measurement) load(ctx context.Context, by *recipe.Recipe, from uint64, steps int) (
+	next uint64, seconds float64, err error,
+) {
+	l, err := b.loader(ctx, by, nil)
+	if err != nil {
+		return 0, 0, err
+	}
+	defer l.Close()
+	l.Seek(from)
+	last := time.Now()
+	for n := range b.Warmup + steps {
+		if err := ctx.Err(); err != nil {
+			return 0, 0, err
+		}
+		info, err := l.Next()
+		if err != nil {
+			return 0, 0, err
+		}
+		now := time.Now()
+		b.advance()
+		if n >= b.Warmup {
+			took := now.Sub(last).Seconds()
+			b.count(info.Rows, took, info.Wait.Seconds())
+			seconds += took
+		}
+		last, next = now, info.First+uint64(info.Rows)
+	}
+	return next, seconds, nil
 }
 
 // take counts a step, if there is one: the first call of step has none to give yet.
@@ -273,9 +339,13 @@ func (b *measurement) take(t *step.Taken) {
 
 func (b *measurement) add(rows int, seconds, stall float64) {
 	b.advance()
-	if b.seen <= b.Warmup {
-		return
+	if b.seen > b.Warmup {
+		b.count(rows, seconds, stall)
 	}
+}
+
+// count takes a step into the result.
+func (b *measurement) count(rows int, seconds, stall float64) {
 	b.seconds, b.images = append(b.seconds, seconds), append(b.images, float64(rows)/seconds)
 	b.rows, b.stall = b.rows+rows, b.stall+stall
 }
@@ -283,12 +353,8 @@ func (b *measurement) add(rows int, seconds, stall float64) {
 // advance tells of one more step.
 func (b *measurement) advance() {
 	b.seen++
-	total := b.Warmup + b.Steps
-	if b.Layers {
-		total *= 2
-	}
 	if b.Progress != nil {
-		b.Progress(b.seen, total)
+		b.Progress(b.seen, b.total)
 	}
 }
 
@@ -302,6 +368,13 @@ func (b *measurement) finish() {
 	if b.Mode == Data {
 		b.result.ImagesPerSecond = float64(b.rows) / total
 		b.result.MillisecondsPerStep = 1000 * total / float64(len(b.seconds))
+		if len(b.bare) > 0 {
+			slices.Sort(b.shares)
+			b.result.Decoding = &Decoding{
+				ImagesPerSecond: median(b.bare), Share: median(b.shares), Shares: b.shares,
+				Threads: alone(b.cfg.Data.Workers),
+			}
+		}
 	}
 	b.result.DataStall = b.stall / total
 }
@@ -335,18 +408,27 @@ func (b *measurement) recipe(ctx context.Context) (recipe.Recipe, error) {
 	return r, r.Fits(b.cfg.Model.Input)
 }
 
-// feeder gives the pictures, in these slots, and what to call in the end.
-func (b *measurement) feeder(by *recipe.Recipe, classes int, slots data.Slots) (step.Feeder, func(), error) {
+// feeder gives the pictures, in these slots and until ctx ends, and what to call in the end.
+func (b *measurement) feeder(ctx context.Context, by *recipe.Recipe, classes int, slots data.Slots) (
+	step.Feeder, func(), error,
+) {
 	t := b.cfg.Train
 	if b.Source == nil {
 		return &synthetic{by: by, classes: classes, batch: t.Batch, seed: t.Seed, slots: slots}, func() {}, nil
 	}
-	l, err := data.NewLoader(b.Source.Train, data.LoaderOptions{
-		Batch: t.Batch, Recipe: *by, Workers: b.cfg.Data.Workers, Seed: t.Seed, Train: b.Mode != Infer,
-		Augment: t.Augment, NoCache: b.Mode == Data, Slots: slots,
-	})
+	l, err := b.loader(ctx, by, slots)
 	if err != nil {
 		return nil, nil, err
 	}
 	return l, l.Close, nil
+}
+
+// loader is that of a run.
+func (b *measurement) loader(ctx context.Context, by *recipe.Recipe, slots data.Slots) (*data.Loader, error) {
+	t := b.cfg.Train
+	return data.NewLoader(ctx, b.Source.Train, data.LoaderOptions{
+		Batch: t.Batch, Recipe: *by, Workers: b.cfg.Data.Workers, Seed: t.Seed, Train: b.Mode != Infer,
+		Augment: t.Augment, Shuffle: b.cfg.Data.Shuffle, Window: b.cfg.Data.Window, NoCache: b.Mode == Data,
+		Slots: slots,
+	})
 }

@@ -3,13 +3,14 @@
 // under the paper's names, their momentum and the mean of the pictures, and whose metadata say the rest.
 //
 // The package knows neither model nor device: tensors come from and go to callbacks, in logical order (conv OIHW, fc
-// (out, in)), fp32. Of the program it imports files, safetensors and text.
+// (out, in)), fp32. Of the program it imports config, files, recipe, safetensors and text.
 package checkpoint
 
 import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"strconv"
 	"strings"
@@ -17,25 +18,24 @@ import (
 	"alexnet/internal/files"
 	"alexnet/internal/recipe"
 	"alexnet/internal/safetensors"
+	"alexnet/internal/text"
 )
 
 // Checkpoint is a net in a file and all that a run needs to go on from there, or that eval and predict need to treat
 // pictures alike.
 type Checkpoint struct {
-	Path   string // of the file it was loaded from
-	Step   uint64 // steps done
-	Sample uint64 // number, within the run, of the next sample: the loader's cursor
-	Seed   uint64
-	Epoch  int    // epochs finished
-	Config []byte // the resolved configuration, YAML
-	// Classes are the names in the order of the net's outputs. A name that is not UTF-8 comes back with U+FFFD for each
-	// bad byte.
-	Classes []string
+	Path    string // of the file it was loaded from
+	Step    uint64 // steps done
+	Sample  uint64 // number, within the run, of the next sample: the loader's cursor
+	Seed    uint64
+	Epoch   int      // epochs finished
+	Config  []byte   // the resolved configuration, YAML
+	Classes []string // the names in the order of the net's outputs; any bytes
 	Data    Data
 	// the devices that trained it, as the user named them ("cpu,cpu"); empty: unknown, in older files
 	Device  string
 	Threads int // and their threads; 0: unknown
-	// what they were, where a name does not say it ("NVIDIA H100 80GB HBM3, cuDNN 9.27.0"); empty: a CPU, or unknown
+	// processor and library ("NVIDIA H100 80GB HBM3, cuDNN 9.27.0"); empty: unknown, in older files
 	Hardware   string
 	Algorithms map[string]int       // that they chose where several differ in the last bits; see device.Chooser
 	Recipe     recipe.Recipe        // how pictures become the net's input; its mean is a tensor in the file
@@ -73,8 +73,28 @@ func (c *Checkpoint) CheckDropout() error {
 
 // Data tells where the pictures came from.
 type Data struct {
-	Path        string `json:"path"`
-	Fingerprint string `json:"fingerprint"` // of the names and classes of the pictures
+	Path        string   `json:"path"`             // empty: not known
+	More        []string `json:"more,omitempty"`   // other paths of the same pictures' set
+	Labels      string   `json:"labels,omitempty"` // how labels are meant, where somebody said that; as in data.Place
+	Fingerprint string   `json:"fingerprint"`      // of the names and classes of the pictures
+	Set         string   `json:"set,omitempty"`    // data.Source.Made of them; older files do not say
+}
+
+// Paths are all there are.
+func (d *Data) Paths() []string {
+	if d.Path == "" {
+		return nil
+	}
+	return append([]string{d.Path}, d.More...)
+}
+
+// names are the texts that a file system gives.
+func (d *Data) names() []*string {
+	all := []*string{&d.Path, &d.Labels}
+	for i := range d.More {
+		all = append(all, &d.More[i])
+	}
+	return all
 }
 
 // Best is the validation that chose the best checkpoint.
@@ -92,6 +112,8 @@ const (
 	formatVersion = 1
 	meanTensor    = "preprocess.mean"
 	momentumOf    = "optim." // + the parameter's name
+	namesKey      = "names"  // how those of classes and data are written; missing: as they are
+	namesEscaped  = "escaped"
 )
 
 // IsParameter tells a parameter of the net, by the tensor's name, from the mean and the momentum.
@@ -99,32 +121,51 @@ func IsParameter(tensor string) bool {
 	return tensor != meanTensor && !strings.HasPrefix(tensor, momentumOf)
 }
 
-// Save writes a checkpoint to path: whole, or not at all. The tensors' Fill are called in order, with one buffer as
-// long as the longest.
+// Save writes a checkpoint to path, a file of the program's own, as atomicfile.Write does: whole, or not at all. The
+// tensors' Fill are called in order, with one buffer as long as the longest.
 func Save(fsys files.FS, path string, c *Checkpoint) error {
-	meta, err := c.meta()
+	meta, tensors, err := c.content()
 	if err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
-	var all []safetensors.Tensor
+	return safetensors.Write(fsys, path, meta, tensors)
+}
+
+// Encode writes to w, from its beginning, what Save puts into a file. On an error w holds a part of it.
+func Encode(w io.WriterAt, c *Checkpoint) error {
+	meta, tensors, err := c.content()
+	if err != nil {
+		return err
+	}
+	return safetensors.Encode(w, meta, tensors)
+}
+
+// content is what the file holds.
+func (c *Checkpoint) content() (meta map[string]string, all []safetensors.Tensor, err error) {
+	if meta, err = c.meta(); err != nil {
+		return nil, nil, err
+	}
 	if len(c.Recipe.MeanShape) > 0 {
 		all = append(all, safetensors.Of(meanTensor, c.Recipe.MeanShape, c.Recipe.Mean))
 	}
 	for _, t := range c.Params {
 		if !IsParameter(t.Name) {
-			return fmt.Errorf("%s: a parameter cannot be named %s", path, t.Name)
+			return nil, nil, fmt.Errorf("a parameter cannot be named %s", t.Name)
 		}
 	}
 	all = append(all, c.Params...)
 	for _, t := range c.Momentum {
 		all = append(all, safetensors.Tensor{Name: momentumOf + t.Name, Shape: t.Shape, Fill: t.Fill})
 	}
-	return safetensors.Write(fsys, path, meta, all)
+	return meta, all, nil
 }
 
 // meta is the checkpoint's metadata: numbers in decimal, texts as they are, the rest as JSON.
 func (c *Checkpoint) meta() (map[string]string, error) {
 	if err := c.Recipe.Check(); err != nil {
+		return nil, fmt.Errorf("preprocess: %w", err)
+	}
+	if err := c.checkMeta(); err != nil {
 		return nil, err
 	}
 	meta := map[string]string{
@@ -145,15 +186,28 @@ func (c *Checkpoint) meta() (map[string]string, error) {
 	return meta, c.addParts(meta)
 }
 
-// addParts adds what the metadata hold as JSON.
+// addParts adds what the metadata hold as JSON. Names that JSON cannot hold are escaped there, and all with them.
 func (c *Checkpoint) addParts(meta map[string]string) error {
+	classes, data := slices.Clone(c.Classes), c.Data
+	data.More = slices.Clone(data.More)
+	names := data.names()
+	for i := range classes {
+		names = append(names, &classes[i])
+	}
+	for _, name := range names {
+		written := text.UTF8(*name)
+		if written != *name {
+			meta[namesKey] = namesEscaped
+		}
+		*name = written
+	}
 	for _, part := range []struct {
 		name  string
 		there bool
 		value any
 	}{
-		{"classes", true, c.Classes},
-		{"data", true, c.Data},
+		{"classes", true, classes},
+		{"data", true, data},
 		{"preprocess", true, c.Recipe},
 		{"schedule", c.Schedule != nil, c.Schedule},
 		{"best", c.Best != nil, c.Best},
@@ -162,11 +216,11 @@ func (c *Checkpoint) addParts(meta map[string]string) error {
 		if !part.there {
 			continue
 		}
-		text, err := json.Marshal(part.value)
+		document, err := json.Marshal(part.value)
 		if err != nil {
 			return fmt.Errorf("%s: %w", part.name, err)
 		}
-		meta[part.name] = string(text)
+		meta[part.name] = string(document)
 	}
 	return nil
 }
@@ -223,11 +277,17 @@ func (c *Checkpoint) read(r *safetensors.Reader) error {
 	if err := c.setMeta(r.Meta); err != nil {
 		return err
 	}
+	if err := c.checkMeta(); err != nil {
+		return safetensors.Damaged("%v", err)
+	}
 	for i, info := range r.Tensors {
 		t := r.Tensor(i)
 		name, momentum := strings.CutPrefix(info.Name, momentumOf)
 		switch {
 		case info.Name == meanTensor:
+			if err := c.Recipe.CheckMean(t.Shape); err != nil { // before room is made for it
+				return safetensors.Damaged("preprocessing: %v", err)
+			}
 			v, err := t.Values()
 			if err != nil {
 				return err
@@ -264,12 +324,36 @@ func (c *Checkpoint) setMeta(meta map[string]string) error {
 	if c.Epoch, err = strconv.Atoi(meta["epoch"]); err != nil {
 		return safetensors.Damaged("metadata epoch is %q", meta["epoch"])
 	}
-	if text, there := meta["threads"]; there {
-		if c.Threads, err = strconv.Atoi(text); err != nil {
-			return safetensors.Damaged("metadata threads is %q", text)
+	if threads, there := meta["threads"]; there {
+		if c.Threads, err = strconv.Atoi(threads); err != nil {
+			return safetensors.Damaged("metadata threads is %q", threads)
 		}
 	}
-	return c.setParts(meta)
+	if err := c.setParts(meta); err != nil {
+		return err
+	}
+	switch form, there := meta[namesKey]; {
+	case !there:
+		return nil
+	case form != namesEscaped:
+		return safetensors.Damaged("metadata %s is %q, want %s", namesKey, form, namesEscaped)
+	}
+	return c.unescape()
+}
+
+// unescape gives back the names that addParts wrote.
+func (c *Checkpoint) unescape() (err error) {
+	for _, name := range c.Data.names() {
+		if *name, err = text.Unescape(*name); err != nil {
+			return safetensors.Damaged("metadata data: %v", err)
+		}
+	}
+	for i, written := range c.Classes {
+		if c.Classes[i], err = text.Unescape(written); err != nil {
+			return safetensors.Damaged("metadata classes[%d]: %v", i, err)
+		}
+	}
+	return nil
 }
 
 // setParts reads back what the metadata hold as JSON.
@@ -286,11 +370,14 @@ func (c *Checkpoint) setParts(meta map[string]string) error {
 		{"best", true, &c.Best},
 		{"algorithms", true, &c.Algorithms},
 	} {
-		text, there := meta[part.name]
+		document, there := meta[part.name]
 		if !there && part.missing {
 			continue
 		}
-		if err := json.Unmarshal([]byte(text), part.into); err != nil {
+		if len(document) > maxPart && part.name != "classes" {
+			return safetensors.Damaged("metadata %s is %d bytes, want at most %d", part.name, len(document), maxPart)
+		}
+		if err := json.Unmarshal([]byte(document), part.into); err != nil {
 			return safetensors.Damaged("metadata %s: %v", part.name, err)
 		}
 	}
@@ -298,12 +385,12 @@ func (c *Checkpoint) setParts(meta map[string]string) error {
 }
 
 // Compact is the checkpoint for use alone, to be saved elsewhere: without momentum and what else only a resumed run
-// needs, without the path of its data, which means nothing on another machine, and with its parameters as dtype: F32 or
+// needs, without the paths of its data, which mean nothing on another machine, and with its parameters as dtype: F32 or
 // F16.
 func (c *Checkpoint) Compact(dtype string) *Checkpoint {
 	compact := *c
-	compact.Data.Path, compact.Device, compact.Threads, compact.Schedule, compact.Momentum, compact.file = "", "", 0,
-		nil, nil, nil
+	compact.Data = Data{Fingerprint: c.Data.Fingerprint}
+	compact.Device, compact.Threads, compact.Schedule, compact.Momentum, compact.file = "", 0, nil, nil, nil
 	compact.Hardware, compact.Algorithms = "", nil
 	compact.Params = slices.Clone(c.Params)
 	for i := range compact.Params {

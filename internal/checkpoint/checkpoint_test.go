@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -245,6 +246,48 @@ func TestNamesInFile(t *testing.T) {
 	}
 }
 
+// TestNames: names of any bytes come back as they were, and a file without such names is the file that it always was.
+func TestNames(t *testing.T) {
+	for _, c := range []struct {
+		classes []string
+		path    string
+		escaped bool
+	}{
+		{[]string{"cat", "dög", "\ufffd", "a\nb"}, "/pictures", false},
+		{[]string{"\xb9\xb7", "\xc3\xa8", "caf\xe9", "\x83\x5c"}, "/\xcd\xbc", true},
+		{[]string{"\xb9", `\xb9`, "\ufffd"}, "/pictures", true},
+		{[]string{"cat", "dog"}, `/a\b`, true},
+		{nil, "", false},
+	} {
+		want := example(1)
+		want.Classes, want.Data.Path = c.classes, c.path
+		if c.path != "" {
+			want.Data.More, want.Data.Labels = []string{c.path + "2", "/third"}, c.path
+		}
+		meta, err := want.meta()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := meta[namesKey] == namesEscaped; got != c.escaped {
+			t.Errorf("%q at %q: escaped: %v", c.classes, c.path, got)
+		}
+		got := loaded(t, saved(t, want))
+		if !slices.Equal(got.Classes, c.classes) || got.Data.Path != c.path ||
+			!slices.Equal(got.Data.More, want.Data.More) || got.Data.Labels != want.Data.Labels {
+			t.Errorf("of %q at %q come %q at %q", c.classes, c.path, got.Classes, got.Data)
+		}
+	}
+	older, err := example(1).meta() // it knew no escapes
+	if err != nil {
+		t.Fatal(err)
+	}
+	older["classes"] = `["a\\x41","b\\"]`
+	var c Checkpoint
+	if err := c.setMeta(older); err != nil || !slices.Equal(c.Classes, []string{`a\x41`, `b\`}) {
+		t.Errorf("classes of an older file: %q (%v)", c.Classes, err)
+	}
+}
+
 func TestSaveRefuses(t *testing.T) {
 	for want, change := range map[string]func(*Checkpoint){
 		"a mean of 12 numbers in shape 3x2": func(c *Checkpoint) {
@@ -305,7 +348,14 @@ func TestLoadRefuses(t *testing.T) {
 		"metadata classes: ": func(m map[string]string) {
 			m["classes"] = "cat"
 		},
-		"metadata best: ": func(m map[string]string) { m["best"] = "{" },
+		"metadata best: ":            func(m map[string]string) { m["best"] = "{" },
+		`metadata names is "base64"`: func(m map[string]string) { m["names"] = "base64" },
+		`metadata classes[1]: a\q: \q`: func(m map[string]string) {
+			m["names"], m["classes"] = "escaped", `["b","a\\q"]`
+		},
+		`metadata data: a\: ends`: func(m map[string]string) {
+			m["names"], m["data"] = "escaped", `{"path":"a\\"}`
+		},
 		"metadata preprocess: ": func(m map[string]string) {
 			delete(m, "preprocess")
 		},

@@ -40,7 +40,7 @@ func TestMain(m *testing.M) {
 
 // big is a checkpoint of version v: every number is v, so that a file of two versions would show.
 func big(v float32) *Checkpoint {
-	c := &Checkpoint{Step: uint64(v), Dropout: DropoutPaper}
+	c := &Checkpoint{Step: uint64(v), Sample: uint64(v), Dropout: DropoutPaper}
 	for i := range 6 {
 		shape := []int{i + 1, 10_000}
 		t := safetensors.Tensor{Name: fmt.Sprintf("layer%d.weight", i), Shape: shape, Fill: func(dst []float32) error {

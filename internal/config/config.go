@@ -13,10 +13,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path"
 	"slices"
 	"strings"
+	"time"
 
 	"alexnet/configs"
 	"alexnet/internal/device"
@@ -82,17 +82,19 @@ type Init struct {
 
 // Train is how the net is trained.
 type Train struct {
-	Epochs          int      `yaml:"epochs"`
-	Batch           int      `yaml:"batch"`
-	LR              float64  `yaml:"lr"`
-	Momentum        float64  `yaml:"momentum"`
-	WeightDecay     float64  `yaml:"weight_decay"`
-	BiasLR          float64  `yaml:"bias_lr"`    // times lr
-	BiasDecay       float64  `yaml:"bias_decay"` // weight decay of biases
-	Dropout         bool     `yaml:"dropout"`    // false: the net has no dropout layers, in training and in use
-	Precision       string   `yaml:"precision"`  // fp32 | tf32 | bf16
-	Seed            uint64   `yaml:"seed"`
-	CheckpointSteps int      `yaml:"checkpoint_steps"` // 0: each epoch
+	Epochs      int     `yaml:"epochs"`
+	Batch       int     `yaml:"batch"`
+	LR          float64 `yaml:"lr"`
+	Momentum    float64 `yaml:"momentum"`
+	WeightDecay float64 `yaml:"weight_decay"`
+	BiasLR      float64 `yaml:"bias_lr"`    // times lr
+	BiasDecay   float64 `yaml:"bias_decay"` // weight decay of biases
+	Dropout     bool    `yaml:"dropout"`    // false: the net has no dropout layers, in training and when predicting
+	Precision   string  `yaml:"precision"`  // fp32 | tf32 | bf16
+	Seed        uint64  `yaml:"seed"`
+	// CheckpointSteps is how many steps there are between checkpoints, besides those at the end of each epoch; 0: only
+	// those. Absent (nil): at the end of each epoch, but not while the last one is young.
+	CheckpointSteps *int     `yaml:"checkpoint_steps"`
 	Schedule        Schedule `yaml:"schedule"`
 	Augment         Augment  `yaml:"augment"`
 }
@@ -117,12 +119,30 @@ type Augment struct {
 type Data struct {
 	ValShare float64 `yaml:"val_share"` // held out where the data has no val/
 	Resize   int     `yaml:"resize"`    // shorter side, then centre crop; 0 keeps the size
+	Exif     Exif    `yaml:"exif"`      // pictures are turned as their EXIF data says: apply | ignore
 	Mean     Mean    `yaml:"mean"`      // subtracted: image | channel
+	// MeanPictures is how many training pictures mean and colours are taken from; 0, or as many as there are: all.
+	MeanPictures int `yaml:"mean_pictures"`
 	// Std divides what is left after the mean was subtracted: one number a channel, or one for all; empty: nothing is
 	// divided, and the net sees the scale of 0..255.
 	Std     []float64 `yaml:"std"`
 	Workers int       `yaml:"workers"` // 0: as many as GOMAXPROCS
+	// Retry is how long a reading is tried again where not the picture but what it comes from fails; 0: not at all.
+	Retry time.Duration `yaml:"retry"`
+	// Shuffle is the order of the training pictures in an epoch: full | window
+	Shuffle Shuffle `yaml:"shuffle"`
+	Window  int     `yaml:"window"` // shards that are mixed at a time, where Shuffle is WindowShuffle
+	// Cache is how much of the disk blocks of a remote source may take, in GB; 0: nothing is kept.
+	Cache float64 `yaml:"cache"`
+	// BadShare is the share of the training pictures that may be unreadable in an epoch; beyond it a run ends.
+	BadShare float64 `yaml:"bad_share"`
 }
+
+// DataRetry is what data.retry is where no page is at hand.
+const DataRetry = 5 * time.Minute
+
+// DataCache is what data.cache is where no page is at hand.
+const DataCache = 10
 
 // ForClasses is the model for data of so many classes (0: no data at hand). Where the page or an override gives
 // model.classes, the two must agree, or it is a *ClassesError.
@@ -208,7 +228,7 @@ func read(nameOrPath string) (file string, page []byte, err error) {
 		page, err = configs.FS.ReadFile(file)
 		return file, page, err
 	}
-	if page, err = os.ReadFile(nameOrPath); err != nil {
+	if page, err = readPage(nameOrPath); err != nil {
 		err = notFound(nameOrPath, err)
 	}
 	return nameOrPath, page, err
@@ -230,16 +250,20 @@ func notFound(name string, err error) error {
 	return &Error{Msg: msg + "; there are " + strings.Join(Names(), ", ") + "; the path of a YAML file works too"}
 }
 
-// Parse reads a page that is at hand, as a checkpoint keeps it.
-func Parse(yaml []byte, sets []string) (*Config, error) { return parse("configuration", yaml, sets) }
-
-func parse(source string, page []byte, sets []string) (*Config, error) {
-	return newDecoder(source).config(page, sets)
+// Parse reads a page that is at hand, as a checkpoint keeps it. A key that such a page lacks is younger than the page,
+// and is what the program did before there was the key: data.exif is ignore.
+func Parse(yaml []byte, sets []string) (*Config, error) {
+	c := defaults()
+	c.Data.Exif = IgnoreExif
+	return newDecoder("configuration").config(c, yaml, sets)
 }
 
-// config reads a page and applies overrides to it.
-func (d *decoder) config(page []byte, sets []string) (*Config, error) {
-	c := defaults()
+func parse(source string, page []byte, sets []string) (*Config, error) {
+	return newDecoder(source).config(defaults(), page, sets)
+}
+
+// config reads a page into c, which has the defaults, and applies overrides to it.
+func (d *decoder) config(c *Config, page []byte, sets []string) (*Config, error) {
 	if err := d.page(page, c); err != nil {
 		return nil, err
 	}
@@ -254,6 +278,11 @@ func (d *decoder) config(page []byte, sets []string) (*Config, error) {
 		}
 	}
 	if wrong == nil {
+		for _, s := range sets {
+			if e := unfollowed(c, s); e != nil {
+				return nil, e
+			}
+		}
 		return c, nil
 	}
 	d.locate(wrong)
@@ -273,7 +302,10 @@ func defaults() *Config {
 			Schedule: Schedule{Kind: Plateau, Factor: 0.1, Patience: 5, Drops: 3},
 			Augment:  Augment{Crop: RandomCrop, Flip: true, Color: 0.1},
 		},
-		Data: Data{ValShare: 0.1, Resize: 256, Mean: MeanImage},
+		Data: Data{
+			ValShare: 0.1, Resize: 256, Exif: ApplyExif, Mean: MeanImage, Retry: DataRetry, Shuffle: FullShuffle,
+			Window: 16, Cache: DataCache, BadShare: 0.01,
+		},
 	}
 }
 

@@ -5,10 +5,14 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"alexnet/internal/crafted"
 )
 
 // page is a small valid page; bad replaces one line of it.
@@ -37,8 +41,8 @@ func TestBadPages(t *testing.T) {
 			"columns: 2", "columns: 2\n  columns: 2",
 			`page.yaml:3:3: YAML: mapping key "columns" already defined at [2:3]`,
 		},
-		{"columns: 2", "default_classes: 0", "page.yaml:2:3: model.default_classes is 0, must be at least 2"},
-		{"columns: 2", "classes: 1", "page.yaml:2:3: model.classes is 1, must be 0 (follow the data) or at least 2"},
+		{"columns: 2", "default_classes: 0", "page.yaml:2:3: model.default_classes is 0, must be 2 to 1048576"},
+		{"columns: 2", "classes: 1", "page.yaml:2:3: model.classes is 1, must be 0 (follow the data) or 2 to 1048576"},
 		{"kind: conv", "kind: covn", `page.yaml:5:27: model.layers[0].kind is "covn", must be one of conv, fc, lrn, ` +
 			`pool, dropout, activation, softmax; nearest: conv`},
 		{"name: conv1, ", "", "page.yaml:5:7: model.layers[0] must have a name and a kind"},
@@ -59,10 +63,10 @@ func TestBadPages(t *testing.T) {
 			"act: relu", "act: rleu",
 			`page.yaml:5:54: model.conv1.act is "rleu", must be one of relu, tanh, none; nearest: relu`,
 		},
-		{"act: relu", "init: {std: -1}", "page.yaml:5:61: model.conv1.init.std is -1, must not be negative"},
+		{"act: relu", "init: {std: -1}", "page.yaml:5:61: model.conv1.init.std is -1, must be 0 to 1e6"},
 		{"act: relu", "init: 0.01", "page.yaml:5:60: model.conv1.init is 0.01, must be keys with values"},
-		{"act: relu", "bias_lr: -1", "page.yaml:5:54: model.conv1.bias_lr is -1, must not be negative"},
-		{"act: relu", "weight_decay: -1", "page.yaml:5:54: model.conv1.weight_decay is -1, must not be negative"},
+		{"act: relu", "bias_lr: -1", "page.yaml:5:54: model.conv1.bias_lr is -1, must be 0 to 1e6"},
+		{"act: relu", "weight_decay: -1", "page.yaml:5:54: model.conv1.weight_decay is -1, must be 0 to 1e6"},
 		{
 			"stride: 2", "kernels: 2",
 			"page.yaml:6:42: model.pool1.kernels is not a key; there are name, kind, pool, size, stride, pad, round",
@@ -80,7 +84,7 @@ func TestBadPages(t *testing.T) {
 			"{name: prob, kind: softmax}", "prob",
 			`page.yaml:8:7: model.layers[3] is "prob", must be {name: ..., kind: ..., ...}`,
 		},
-		{"lr: 0.1", "lr: 0", "page.yaml:10:3: train.lr is 0, must be above 0"},
+		{"lr: 0.1", "lr: 0", "page.yaml:10:3: train.lr is 0, must be above 0 and at most 1e30"},
 		{"lr: 0.1", "lr: .inf", "page.yaml:10:7: train.lr is .inf, must be a number"},
 		{"lr: 0.1", `lr: "0.1"`, `page.yaml:10:7: train.lr is "0.1", must be a number`},
 		{"lr: 0.1", "momentum: 1", "page.yaml:10:3: train.momentum is 1, must be at least 0 and below 1"},
@@ -110,14 +114,14 @@ func TestBadPages(t *testing.T) {
 			"data: {resize: 8}", "data: {resize: 8, std: [1, 2]}",
 			"page.yaml:12:19: data.std has 2 numbers, must have one, or one for each of the 3 channels",
 		},
-		{"data: {resize: 8}", "data: {resize: 8, std: [0]}", "page.yaml:12:19: data.std has 0, must be above 0"},
+		{"data: {resize: 8}", "data: {resize: 8, std: [0]}", "page.yaml:12:19: data.std has 0, must be 1e-6 to 1e6"},
 		{"data: {resize: 8}", "data: [1", "page.yaml:12:7: YAML: sequence end token ']' not found"},
 		{page, "", "page.yaml: is empty"},
 		{page, "# nothing", "page.yaml: is empty"},
-		{page, "- 1", "page.yaml:1:1: is no configuration: it holds a list, a page holds keys with values"},
+		{page, "- 1", "page.yaml:1:1: is not a configuration: it holds a list, a page holds keys with values"},
 		{
 			page, strings.Repeat("root:x:0:0:root:/bin/sh\n", 50),
-			"page.yaml:1:1: is no configuration: it holds plain text, a page holds keys with values",
+			"page.yaml:1:1: is not a configuration: it holds plain text, a page holds keys with values",
 		},
 		{
 			"columns: 2", "columns: " + strings.Repeat("long", 50),
@@ -155,7 +159,7 @@ func TestBadSets(t *testing.T) {
 	for _, c := range []struct{ set, want string }{
 		{"train.bacth=3", "train.bacth is not a key; nearest: train.batch"},
 		{"train.lr=fast", `train.lr is "fast", must be a number`},
-		{"train.lr=-1", "train.lr is -1, must be above 0"},
+		{"train.lr=-1", "train.lr is -1, must be above 0 and at most 1e30"},
 		{"train.lr", "must be key=value"},
 		{"train.lr=", "must be key=value"},
 		{"=3", "must be key=value"},
@@ -169,7 +173,7 @@ func TestBadSets(t *testing.T) {
 		{"model.conv4.kind=fc", "model.conv4.kind is not a key; there are inputs, kernels, size, stride, pad, round, " +
 			"groups, act, init, lr, bias_lr, weight_decay"},
 		{"model.conv4.init.sdt=3", "model.conv4.init.sdt is not a key; nearest: model.conv4.init.std"},
-		{"model.lrn1.size=4", "model.lrn1.size is 4, must be odd and at least 1"},
+		{"model.lrn1.size=4", "model.lrn1.size is 4, must be odd, 1 to 4095"},
 		{"model.layers=[]", "model.layers cannot be set; name the layer, as in model.conv1.act=tanh"},
 		{"model.input.size=300", "data.resize is 256, must be 0 (keep the size) or at least model.input.size, 300"},
 		{
@@ -180,6 +184,16 @@ func TestBadSets(t *testing.T) {
 			"train.schedule.kind=steps",
 			"train.schedule.epochs is empty: kind steps needs the epochs of the drops, as in [30, 60, 80]",
 		},
+		{"data.retry=5", "data.retry is 5, must be a duration, as 90s or 5m"},
+		{"data.retry=soon", `data.retry is "soon", must be a duration, as 90s or 5m`},
+		{"data.retry=-1s", "data.retry is -1s, must be 0 to 168h"},
+		{"data.retry=1000h", "data.retry is 1000h, must be 0 to 168h"},
+		{"data.shuffle=windows", `data.shuffle is "windows", must be one of full, window; nearest: window`},
+		{"data.window=0", "data.window is 0, must be 1 to 65536"},
+		{"data.cache=-1", "data.cache is -1, must be 0 to 1e6"},
+		{"data.retry=[5m]", "data.retry is a list, must be a duration, as 90s or 5m"},
+		{"data.bad_share=1.1", "data.bad_share is 1.1, must be 0 to 1"},
+		{"data.bad_share=-0.1", "data.bad_share is -0.1, must be 0 to 1"},
 		{"data.resize=100", "data.resize is 100, must be 0 (keep the size) or at least model.input.size, 224"},
 	} {
 		check(t, c.set, func() (*Config, error) { return Load("alexnet", []string{c.set}) }, c.set+": "+c.want)
@@ -194,7 +208,7 @@ func TestSets(t *testing.T) {
 	c, err := Load("alexnet", []string{
 		"train.lr=1e-3", "train.schedule={kind: steps, epochs: [20, 40]}", "model.conv4=off", "model.lrn1=off",
 		"model.conv3.kernels=256", "model.fc6.init.bias=.1", "model.conv1.weight_decay=0",
-		"train.seed=18446744073709551615", "train.dropout=false",
+		"train.seed=18446744073709551615", "train.dropout=false", "data.retry=2m30s",
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -215,14 +229,14 @@ func TestSets(t *testing.T) {
 	}
 	got := []any{
 		layer("conv3").Kernels, layer("fc6").Init, *layer("conv1").WeightDecay, c.Train.LR, c.Train.Schedule,
-		c.Train.Seed, c.Train.Dropout,
+		c.Train.Seed, c.Train.Dropout, c.Data.Retry,
 	}
 	want := []any{
 		256,
 		Init{.01, .1},
 		0., 1e-3,
 		Schedule{Kind: "steps", Factor: .1, Patience: 5, Drops: 3, Epochs: []int{20, 40}},
-		^uint64(0), false,
+		^uint64(0), false, 150 * time.Second,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
@@ -236,8 +250,10 @@ func TestRoundTrip(t *testing.T) {
 		{
 			"train.lr=1.23456789012e-7", "model.conv1.lr=0", "model.conv1.bias_lr=0.25",
 			"model.conv1.weight_decay=1e-5", "model.classes=2", "train.schedule.epochs=[1, 5]",
-			"model.conv1.init.bias=-3",
+			"model.conv1.init.bias=-3", "data.retry=1h0.5s", "data.bad_share=1",
 		},
+		{"data.retry=0"},
+		{"train.checkpoint_steps=0"},
 	}
 	for _, name := range Names() {
 		for _, s := range sets {
@@ -277,7 +293,10 @@ func TestPaperPage(t *testing.T) {
 	if diff := cmp.Diff(train, c.Train); diff != "" {
 		t.Error(diff)
 	}
-	if diff := cmp.Diff(Data{ValShare: .1, Resize: 256, Mean: "image"}, c.Data); diff != "" {
+	if diff := cmp.Diff(Data{
+		ValShare: .1, Resize: 256, Exif: ApplyExif, Mean: "image", Retry: 5 * time.Minute, Shuffle: "full",
+		Window: 16, Cache: 10, BadShare: .01,
+	}, c.Data); diff != "" {
 		t.Error(diff)
 	}
 	bias := map[string]float64{"conv2": 1, "conv4": 1, "conv5": 1, "fc6": 1, "fc7": 1}
@@ -423,6 +442,11 @@ func FuzzParse(f *testing.F) {
 	f.Add([]byte(page), "train.lr=1")
 	f.Add([]byte("model: &a {layers: [*a]}\n? x\n: y"), "model.conv1=off")
 	f.Add([]byte("model: {<<: {columns: 2}}\n--- !!str 1"), "train.schedule={epochs: [1"[:20])
+	for _, p := range crafted.Pages() {
+		if len(p.YAML) < 10_000 {
+			f.Add(p.YAML, "data.workers=1")
+		}
+	}
 	f.Fuzz(func(t *testing.T, page []byte, set string) {
 		c, err := Parse(page, []string{set})
 		var ours *Error
@@ -440,4 +464,118 @@ func FuzzParse(f *testing.F) {
 			t.Fatal(err)
 		}
 	})
+}
+
+// TestEveryLayer: one override reaches all layers that have the key.
+func TestEveryLayer(t *testing.T) {
+	for _, name := range Names() {
+		c, entries, err := Explain(name, []string{"model.*.act=tanh", "model.*.init.std=0.5"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		plain, err := Load(name, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, l := range c.Model.Layers {
+			before := plain.Model.Layers[i]
+			had := slices.Contains(layerKeys[l.Kind], "act") && before.Act != Linear &&
+				(before.Act != "" || plain.Model.Act != Linear)
+			if had && l.Act != Tanh || !had && l.Act != before.Act {
+				t.Errorf("%s: %s was %q and is %q", name, l.Name, before.Act, l.Act)
+			}
+			if l.Kind.Weighted() && l.Init.Std != .5 {
+				t.Errorf("%s: %s has init.std %g", name, l.Name, l.Init.Std)
+			}
+		}
+		for _, e := range entries {
+			if strings.HasSuffix(e.Key, ".init.std") && e.Source != "model.*.init.std=0.5" {
+				t.Errorf("%s: %s comes from %q", name, e.Key, e.Source)
+			}
+		}
+	}
+	for set, says := range map[string]string{
+		"model.*=off": "needs a key", "model.*.kernel=3": "nearest: model.*.kernels", "model.*.alpha=x": "number",
+	} {
+		if _, err := Load("alexnet", []string{set}); err == nil || !strings.Contains(err.Error(), says) {
+			t.Errorf("%s: %v, want %q", set, err, says)
+		}
+	}
+	if _, err := Load("fig1", []string{"model.*.rate=.1"}); err == nil || !strings.Contains(err.Error(), "rate") {
+		t.Errorf("a key that no layer of the net has: %v", err)
+	}
+}
+
+// TestUnfollowed: an override that would change nothing is refused; a page with such a key is read as it always was.
+func TestUnfollowed(t *testing.T) {
+	for _, name := range Names() {
+		_, err := Load(name, []string{"model.act=tanh"})
+		if follows := name == "fig1"; follows != (err == nil) {
+			t.Errorf("%s with model.act: %v", name, err)
+		}
+		if err != nil && !strings.Contains(err.Error(), "model.*.act") {
+			t.Errorf("%s: %v does not say what reaches the layers", name, err)
+		}
+	}
+	page, err := Load("alexnet", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	page.Model.Act = Tanh
+	text, err := page.YAML()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Parse(text, []string{"train.lr=1"}); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestWithoutEffect(t *testing.T) {
+	sets := []string{
+		"train.schedule.kind=constant", "train.schedule.factor=0.5", "train.schedule.patience=2", "train.lr=1",
+		"train.dropout=false", "model.default_classes=4",
+	}
+	c, err := Load("demo", append(sets, "model.classes=3"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"train.schedule.factor=0.5", "train.schedule.patience=2", "model.default_classes=4"}
+	if !slices.ContainsFunc(c.Model.Layers, func(l Layer) bool { return l.Kind == Dropout }) {
+		want = slices.Insert(want, 2, "train.dropout=false")
+	}
+	if got := WithoutEffect(c, sets); !slices.Equal(got, want) {
+		t.Errorf("without effect: %q, want %q", got, want)
+	}
+	if c, err = Load("alexnet", sets[1:]); err != nil {
+		t.Fatal(err)
+	}
+	if got := WithoutEffect(c, sets[1:]); len(got) > 0 {
+		t.Errorf("with plateau, dropout and classes by the data, without effect: %q", got)
+	}
+}
+
+// TestCheckpointSteps: none given is another thing than 0, and stays so in what is written out.
+func TestCheckpointSteps(t *testing.T) {
+	for _, name := range Names() {
+		for _, sets := range [][]string{nil, {"train.checkpoint_steps=0"}} {
+			c, err := Load(name, sets)
+			if err != nil {
+				t.Fatal(err)
+			}
+			page, err := c.YAML()
+			if err != nil {
+				t.Fatal(err)
+			}
+			again, err := Parse(page, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, c := range []*Config{c, again} {
+				if got := c.Train.CheckpointSteps; (got == nil) != (sets == nil) || got != nil && *got != 0 {
+					t.Errorf("%s with %q: %v", name, sets, got)
+				}
+			}
+		}
+	}
 }

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 	"unicode"
 
 	"github.com/goccy/go-yaml"
@@ -67,13 +68,20 @@ func (d *decoder) page(page []byte, c *Config) error {
 
 // parse is the YAML itself: one document.
 func (d *decoder) parse(text []byte) (ast.Node, error) {
-	file, err := parser.ParseBytes(text, 0)
+	tokens, err := d.tokens(text)
+	if err != nil {
+		return nil, err
+	}
+	file, err := parser.Parse(tokens, 0)
 	if err != nil {
 		e := &Error{Msg: brief(err.Error(), 80)}
 		e.at(d.source)
 		var syntax yaml.Error
 		if errors.As(err, &syntax) {
 			e.Msg = "YAML: " + brief(syntax.GetMessage(), 80)
+			if strings.Contains(syntax.GetMessage(), "'\t'") {
+				e.Msg = "has a tab where YAML wants spaces"
+			}
 			if tk := syntax.GetToken(); tk != nil && tk.Position != nil {
 				e.Line, e.Column = tk.Position.Line, tk.Position.Column
 			}
@@ -130,7 +138,7 @@ func pairs(n ast.Node) ([]*ast.MappingValueNode, bool) {
 func (d *decoder) mapping(n ast.Node, v reflect.Value, path string, valid []string) error {
 	kv, ok := pairs(n)
 	if !ok && path == "" {
-		return d.fail(n, Errorf("", "is no configuration: it holds %s, a page holds keys with values", kindOf(n)))
+		return d.fail(n, Errorf("", "is not a configuration: it holds %s, a page holds keys with values", kindOf(n)))
 	}
 	if !ok {
 		return d.fail(n, Errorf(path, "is %s, must be keys with values", show(n)))
@@ -248,6 +256,11 @@ func setScalar(n ast.Node, v reflect.Value) bool {
 				return true
 			}
 		}
+	case reflect.Int64:
+		if d, ok := duration(n); ok {
+			v.SetInt(int64(d))
+			return true
+		}
 	case reflect.Uint64:
 		if i, ok := n.(*ast.IntegerNode); ok {
 			if u, ok := i.Value.(uint64); ok {
@@ -284,10 +297,24 @@ func number(n ast.Node) (float64, bool) {
 	return x, err == nil && !math.IsInf(x, 0) && !math.IsNaN(x)
 }
 
+// duration takes a number with a unit, or 0.
+func duration(n ast.Node) (time.Duration, bool) {
+	switch n := n.(type) {
+	case *ast.StringNode:
+		d, err := time.ParseDuration(n.Value)
+		return d, err == nil
+	case *ast.IntegerNode:
+		return 0, n.Value == uint64(0)
+	}
+	return 0, false
+}
+
 func typeName(k reflect.Kind) string {
 	switch k {
 	case reflect.Int:
 		return "a whole number"
+	case reflect.Int64:
+		return "a duration, as 90s or 5m"
 	case reflect.Uint64:
 		return "a whole number from 0"
 	case reflect.Float64:

@@ -6,9 +6,13 @@ import (
 	"reflect"
 	"strconv"
 	"strings"
+	"time"
+
+	"alexnet/internal/text"
 )
 
-// YAML is the page with every default and override filled in: one line a layer. It loads to the same Config.
+// YAML is the page with every default and override filled in: one line a layer. It loads to the same Config. A key that
+// nobody gave and that has no default is absent.
 func (c *Config) YAML() ([]byte, error) {
 	var b bytes.Buffer
 	v := reflect.ValueOf(c).Elem()
@@ -23,7 +27,9 @@ func (c *Config) YAML() ([]byte, error) {
 				}
 				continue
 			}
-			fmt.Fprintf(&b, "  %s: %s\n", key, flow(s.Field(j)))
+			if f := s.Field(j); f.Kind() != reflect.Pointer || !f.IsNil() {
+				fmt.Fprintf(&b, "  %s: %s\n", key, flow(f))
+			}
 		}
 	}
 	if _, err := Parse(b.Bytes(), nil); err != nil { // a Config made by hand may hold what no page could
@@ -45,6 +51,8 @@ func flow(v reflect.Value) string {
 		return "[" + strings.Join(items, ", ") + "]"
 	case reflect.Pointer:
 		return flow(v.Elem())
+	case reflect.Int64:
+		return text.Duration(time.Duration(v.Int()))
 	case reflect.Float64:
 		return strconv.FormatFloat(v.Float(), 'g', -1, 64)
 	}

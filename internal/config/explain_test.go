@@ -42,6 +42,8 @@ func TestExplain(t *testing.T) {
 		"model.prob.kind": "softmax caffenet.yaml", "train.batch": "64 override train.batch=64",
 		"train.schedule.epochs": "[3] override train.schedule={kind", "train.schedule.patience": "5 default",
 		"train.seed": "1 caffenet.yaml", "data.std": "[] default",
+		"data.retry": "5m default", "data.bad_share": "0.01 default",
+		"data.shuffle": "full default", "data.window": "16 default", "data.cache": "10 default",
 	} {
 		if got[key] != want {
 			t.Errorf("%s: %q, want %q", key, got[key], want)
@@ -82,7 +84,7 @@ func TestExplainLines(t *testing.T) {
 			if given++; e.Source != file || !strings.Contains(lines[e.Line-1], key+":") {
 				t.Errorf("%s: %s at %s, which is %q", name, e.Key, e.From(), lines[e.Line-1])
 			}
-			if _, err := json.Marshal(e.Value); err != nil || e.Value == nil {
+			if _, err := json.Marshal(e.Value); err != nil || (e.Value == nil) != (e.Key == "train.checkpoint_steps") {
 				t.Errorf("%s: %s is %v as JSON, %v", name, e.Key, e.Value, err)
 			}
 		}
@@ -108,12 +110,44 @@ func TestKeysCanBeSet(t *testing.T) {
 			t.Error(diff)
 		}
 		for _, e := range entries {
-			if !slices.Contains(keys, e.Key) || e.Follows != "" {
+			if !slices.Contains(keys, e.Key) || e.Follows != "" || e.Value == nil {
 				continue
 			}
 			if _, err := Load(name, []string{e.Key + "=" + e.Text()}); err != nil {
 				t.Errorf("%s: %v", name, err)
 			}
 		}
+	}
+}
+
+// TestDiffer: what differs between two pages is named, whole layers by their name.
+func TestDiffer(t *testing.T) {
+	plain, err := Load("alexnet", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct{ sets, want []string }{
+		{nil, nil},
+		{[]string{"train.lr=0.01"}, nil}, // as it is
+		{[]string{"train.lr=0.5", "data.std=[3]"}, []string{"train.lr", "data.std"}},
+		{[]string{"model.conv2.init.std=0.5", "model.fc7.lr=2"}, []string{"model.conv2.init.std", "model.fc7.lr"}},
+		{[]string{"model.conv4=off", "model.input.size=225"}, []string{"model.input.size", "model.conv4"}},
+		{[]string{"train.schedule.kind=constant"}, []string{"train.schedule.kind"}},
+	} {
+		other, err := Load("alexnet", c.sets)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, got := range [][]string{Differ(plain, other), Differ(other, plain)} {
+			if !slices.Equal(got, c.want) {
+				t.Errorf("%v: %v differ, want %v", c.sets, got, c.want)
+			}
+		}
+	}
+	turned := *plain
+	turned.Model.Layers = slices.Clone(plain.Model.Layers)
+	slices.Reverse(turned.Model.Layers)
+	if got := Differ(plain, &turned); !slices.Equal(got, []string{"model.layers"}) {
+		t.Errorf("layers in another order: %v", got)
 	}
 }

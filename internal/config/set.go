@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"reflect"
 	"slices"
 	"strings"
@@ -35,6 +36,9 @@ func (d *decoder) set(c *Config, override string) error {
 func (d *decoder) assign(c *Config, path string, n ast.Node) error {
 	parts := strings.Split(path, ".")
 	if parts[0] == "model" && len(parts) > 1 {
+		if parts[1] == everyLayer {
+			return d.assignEvery(&c.Model, parts[2:], path, n)
+		}
 		if i := slices.IndexFunc(c.Model.Layers, func(l Layer) bool { return l.Name == parts[1] }); i >= 0 {
 			return d.assignLayer(&c.Model, i, parts[2:], path, n)
 		}
@@ -52,6 +56,9 @@ func (d *decoder) assign(c *Config, path string, n ast.Node) error {
 		f, ok := fieldOf(v, p)
 		if !ok {
 			valid := keysOf(v.Type())
+			if whole := wholeKey(c, path); i == 0 && whole != "" {
+				return d.fail(n, Errorf(path, "is not a key; nearest: %s", whole))
+			}
 			if key != p && parts[0] == "model" && i == 1 {
 				valid = append(valid, layerNames(c.Model.Layers)...)
 			}
@@ -60,6 +67,119 @@ func (d *decoder) assign(c *Config, path string, n ast.Node) error {
 		v = f
 	}
 	return d.value(n, v, path)
+}
+
+// wholeKey is the key that ends so: train.lr for lr; "" where there is none, or several.
+func wholeKey(c *Config, end string) (whole string) {
+	var find func(v reflect.Value, path string) int
+	find = func(v reflect.Value, path string) (count int) {
+		for _, name := range keysOf(v.Type()) {
+			f, _ := fieldOf(v, name)
+			key := joinKey(path, name)
+			if strings.HasSuffix(key, "."+end) {
+				whole, count = key, count+1
+			}
+			if f.Kind() == reflect.Struct {
+				count += find(f, key)
+			}
+		}
+		return count
+	}
+	if find(reflect.ValueOf(*c), "") != 1 {
+		return ""
+	}
+	return whole
+}
+
+// everyLayer stands for the name of each layer that a key makes sense for.
+const everyLayer = "*"
+
+// assignEvery sets a key of all layers that have it; an activation only where there is one, so that a last layer that
+// has none stays so, and units only where they are not the classes.
+func (d *decoder) assignEvery(m *Model, keys []string, path string, n ast.Node) error {
+	if len(keys) == 0 {
+		return d.fail(n, Errorf(path, "needs a key that layers have, as in model.*.act=tanh"))
+	}
+	last, reached := LastWeighted(m.Layers), false
+	for i := range m.Layers {
+		l := &m.Layers[i]
+		switch {
+		case !slices.Contains(layerKeys[l.Kind], keys[0]),
+			keys[0] == "act" && cmp.Or(l.Act, m.Act) == Linear,
+			keys[0] == "units" && i == last:
+			continue
+		}
+		reached = true
+		own := "model." + l.Name + "." + strings.Join(keys, ".")
+		if err := d.assignLayer(m, i, keys, own, n); err != nil {
+			return err
+		}
+		d.at[own] = d.source
+	}
+	if reached {
+		return nil
+	}
+	valid := []string{}
+	for _, l := range m.Layers {
+		for _, k := range layerKeys[l.Kind] {
+			if !slices.Contains(valid, k) {
+				valid = append(valid, k)
+			}
+		}
+	}
+	if slices.Contains(valid, keys[0]) {
+		return d.fail(n, Errorf(path, "reaches no layer"))
+	}
+	return d.fail(n, unknown(path, valid))
+}
+
+// unfollowed refuses an override of a key that layers follow who name no value of their own, where each names one: it
+// would change nothing, and whoever compares the two runs would not know.
+func unfollowed(c *Config, override string) *Error {
+	key, _, _ := strings.Cut(override, "=")
+	has := map[string]func(l *Layer) bool{
+		"model.act":          func(l *Layer) bool { return l.Act != "" },
+		"train.bias_lr":      func(l *Layer) bool { return l.BiasLR != nil },
+		"train.weight_decay": func(l *Layer) bool { return l.WeightDecay != nil },
+	}[key]
+	if has == nil {
+		return nil
+	}
+	_, name := splitKey(key)
+	for i := range c.Model.Layers {
+		if l := &c.Model.Layers[i]; slices.Contains(layerKeys[l.Kind], name) && !has(l) {
+			return nil
+		}
+	}
+	e := Errorf(key, "changes nothing: each layer names its own; model.*.%s reaches them all", name)
+	e.at(placeOf(override))
+	return e
+}
+
+// WithoutEffect are the overrides whose keys mean nothing beside the others: what only another kind of schedule has, or
+// dropout of a net that has none.
+func WithoutEffect(c *Config, sets []string) (idle []string) {
+	kind := c.Train.Schedule.Kind
+	for _, s := range sets {
+		key, _, _ := strings.Cut(s, "=")
+		means := true
+		switch key {
+		case "train.schedule.factor":
+			means = kind == Steps || kind == Plateau
+		case "train.schedule.patience", "train.schedule.drops":
+			means = kind == Plateau
+		case "train.schedule.epochs":
+			means = kind == Steps
+		case "train.dropout":
+			means = slices.ContainsFunc(c.Model.Layers, func(l Layer) bool { return l.Kind == Dropout })
+		case "model.default_classes":
+			means = c.Model.Classes == 0
+		}
+		if !means {
+			idle = append(idle, s)
+		}
+	}
+	return idle
 }
 
 // assignLayer sets a key of a layer, or removes the layer.

@@ -88,6 +88,25 @@ const (
 	MeanChannel Mean = "channel"
 )
 
+// Exif is what is done about the orientation that a camera has noted in a picture's EXIF data.
+type Exif string
+
+// ApplyExif turns pictures upright, IgnoreExif leaves them as they are stored.
+const (
+	ApplyExif  Exif = "apply"
+	IgnoreExif Exif = "ignore"
+)
+
+// Shuffle is how training pictures are put into an order, another in each epoch.
+type Shuffle string
+
+// FullShuffle takes each picture from anywhere. WindowShuffle puts the shards of a prepared set into an order, and
+// takes pictures from some of them at a time.
+const (
+	FullShuffle   Shuffle = "full"
+	WindowShuffle Shuffle = "window"
+)
+
 // Crop is where the net's input is cut out of a training picture.
 type Crop string
 

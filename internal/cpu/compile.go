@@ -82,6 +82,9 @@ func compile(d *Device, prog device.Program) (*Net, error) {
 	if err := backend.CheckProgram(d, &prog, own, own && params.used); err != nil {
 		return nil, err
 	}
+	if err := countable(&prog); err != nil {
+		return nil, err
+	}
 	c := newCompiler(&Net{
 		dev: d, prog: prog, params: params, ops: make([]prepared, len(prog.Ops)), guard: backend.NewGuard(d.name, prog),
 	})
@@ -91,6 +94,22 @@ func compile(d *Device, prog device.Program) (*Net, error) {
 	}
 	c.finish()
 	return c.Net, nil
+}
+
+// countable refuses batches with more numbers in one tensor than oneDNN counts: it divides by what is left of them in
+// 32 bits, and that may be 0.
+func countable(p *device.Program) error {
+	row := 0
+	for _, v := range p.Values {
+		row = max(row, v.Shape.Len())
+	}
+	if p.Rows*row < 1<<31 {
+		return nil
+	}
+	return &device.BatchError{
+		Rows: p.Rows, Largest: (1<<31 - 1) / row,
+		Reason: fmt.Sprintf("has %d numbers in one tensor, of which oneDNN takes less than 2^31", p.Rows*row),
+	}
 }
 
 func newCompiler(n *Net) *compiler {

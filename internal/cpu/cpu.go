@@ -17,6 +17,7 @@ import (
 
 	"alexnet/internal/device"
 	"alexnet/internal/device/backend"
+	"alexnet/internal/machine"
 )
 
 // Built tells that this build has the device; whether it runs, Available says.
@@ -74,7 +75,7 @@ type options struct {
 
 // Open makes devices "cpu", or "cpu:0", "cpu:1", .. that share the process's cores equally, each on its own part of
 // them. The number of cores is that of the process's affinity, of OMP_NUM_THREADS and of GOMAXPROCS, whichever is
-// least.
+// least, or less where no more threads can be had: see [Fewer].
 func Open(devices int) ([]device.Device, error) { return openAll(devices, options{}) }
 
 func openAll(devices int, o options) ([]device.Device, error) {
@@ -84,7 +85,7 @@ func openAll(devices int, o options) ([]device.Device, error) {
 	if err := load(); err != nil {
 		return nil, err
 	}
-	cores, err := usableCores()
+	cores, _, err := usableCores()
 	if err != nil {
 		return nil, err
 	}
@@ -106,33 +107,6 @@ func openAll(devices int, o options) ([]device.Device, error) {
 	return all, nil
 }
 
-// Threads is the number of cores that Open shares among its devices: results depend on it in the last bit. 0 where
-// there is no device.
-func Threads() int {
-	if Available() != nil {
-		return 0
-	}
-	cores, err := usableCores()
-	if err != nil {
-		return 0
-	}
-	return len(cores)
-}
-
-func usableCores() ([]int, error) {
-	var set unix.CPUSet
-	if err := unix.SchedGetaffinity(0, &set); err != nil {
-		return nil, fmt.Errorf("reading the process's affinity: %w", err)
-	}
-	var cores []int
-	for i := 0; len(cores) < set.Count(); i++ {
-		if set.IsSet(i) {
-			cores = append(cores, i)
-		}
-	}
-	return cores[:max(1, min(len(cores), int(C.cpu_max_threads()), runtime.GOMAXPROCS(0)))], nil
-}
-
 // shareCores is part i of n of the cores; with fewer cores than devices, one core that others use as well.
 func shareCores(cores []int, i, n int) []int {
 	if len(cores) < n {
@@ -143,6 +117,7 @@ func shareCores(cores []int, i, n int) []int {
 
 // Device runs programs on some of the cores.
 type Device struct {
+	backend.Activity
 	name    string
 	options options
 	threads int
@@ -177,7 +152,9 @@ func (d *Device) work(cores []int, pin bool, started chan<- error) {
 		if !ok {
 			break
 		}
+		d.Begin(c.what(), c.kind == backward)
 		d.execute(&c)
+		d.End()
 		d.queue.finish()
 	}
 	C.cpu_close(d.engine, d.stream)
@@ -193,8 +170,30 @@ func (d *Device) start(cores []int, pin bool) error {
 			return fmt.Errorf("keeping the worker on cores %v: %w", cores, err)
 		}
 	}
-	C.cpu_set_threads(C.int(len(cores)))
+	if found := int(C.cpu_team(C.int(len(cores)))); found < len(cores) {
+		return &Fewer{Cores: len(cores), Threads: found, Reason: limited()}
+	}
+	if pin && C.cpu_places(nil, 0) > 0 { // OpenMP bound each device's team to the first places, regardless
+		own := make([]C.int, len(cores))
+		for i, c := range cores {
+			own[i] = C.int(c)
+		}
+		C.cpu_keep_on(&own[0], C.int(len(own)))
+	}
 	return status(C.cpu_open(&d.engine, &d.stream))
+}
+
+// Hardware is the processor, and oneDNN with the instructions that it uses: by these, and by the caches of the
+// processor, it chooses its code, and the loops of this package theirs.
+func (d *Device) Hardware() string {
+	library := Version()
+	if isa := ISA(); isa != "" {
+		library += " with " + isa
+	}
+	if name := machine.CPU(); name != "" {
+		return name + ", " + library
+	}
+	return library
 }
 
 func (d *Device) execute(c *command) {

@@ -12,7 +12,23 @@ const char *cpu_load(void);
 void cpu_version(int *major, int *minor, int *patch);
 
 int cpu_max_threads(void);
-void cpu_set_threads(int n); // of the calling thread's team
+
+// cpu_team makes the calling thread's team one of n threads, or of as many as OpenMP gives: fewer than were asked for
+// where it has a limit (OMP_THREAD_LIMIT, OMP_MAX_ACTIVE_LEVELS). From then on the runtime promises no more than these:
+// oneDNN divides work by what is promised, and its barriers wait for all of them. It ends the process where it cannot
+// start a thread: see cpu_startable.
+int cpu_team(int n);
+
+// cpu_keep_on lets the threads of the calling thread's team run on these cores only.
+void cpu_keep_on(const int *cores, int n);
+
+// cpu_places writes the cores of all places that OpenMP binds threads to (OMP_PLACES, OMP_PROC_BIND,
+// GOMP_CPU_AFFINITY), and gives their number, which may be more than there was room for; 0: it binds none.
+int cpu_places(int *cores, int room);
+
+// cpu_startable is how many of n further threads, with such a stack (0: the usual one), the system lets the process
+// start.
+int cpu_startable(int n, int64_t stack);
 
 dnnl_status_t cpu_open(dnnl_engine_t *engine, dnnl_stream_t *stream);
 void cpu_close(dnnl_engine_t engine, dnnl_stream_t stream);

@@ -229,16 +229,17 @@ func TestReorders(t *testing.T) {
 	r.step()
 	before := r.net.moves.Reorders
 	r.step()
-	// AVX-512 and AVX2 need no others; elsewhere oneDNN's convolutions may want the NCHW of the ops between them in yet
-	// another order, forward and back.
-	got, want := r.net.moves.Reorders-before, 2+4
+	// AVX-512 needs no others, nor do some processors with AVX2 only; on others of these (an EPYC) oneDNN 2.6 wants
+	// three more. Elsewhere its convolutions may want the NCHW of the ops between them in yet another order, forward
+	// and back.
+	got, want, most := r.net.moves.Reorders-before, 2+4, 2+4+3
 	winograd := runsWinograd()
 	if winograd {
-		want = 2 + 1 + 2*4
+		want, most = 2+1+2*4, 2+1+2*4
 	}
 	t.Logf("%d copies between layouts a step, values in blocks of %d channels", got, r.net.values[1].block)
-	if blocked := r.net.values[1].block > 1; got < want || blocked && got > want {
-		t.Errorf("%d copies between layouts a step, want %d", got, want)
+	if blocked := r.net.values[1].block > 1; got < want || blocked && got > most {
+		t.Errorf("%d copies between layouts a step, want %d to %d", got, want, most)
 	}
 	evaluation := r.compile(r.net.dev, paper(8, false))
 	for _, m := range evaluation.Memory() {

@@ -21,6 +21,8 @@
 // reason.
 package cpu
 
+import "fmt"
+
 // Unavailable is what Open and Available fail with where there is no cpu device.
 type Unavailable struct {
 	Reason string // what is missing
@@ -31,3 +33,15 @@ func (e *Unavailable) Error() string { return "device cpu is not available: " + 
 
 // Next is what to do about it.
 func (e *Unavailable) Next() string { return e.Advice }
+
+// Fewer tells that devices have fewer threads than cores that they may use. Results have the bits of a run with that
+// many.
+type Fewer struct {
+	Cores   int    // that the process may use, by affinity, OMP_NUM_THREADS and GOMAXPROCS
+	Threads int    // that can be had
+	Reason  string // "OMP_THREAD_LIMIT=1"
+}
+
+func (f *Fewer) Error() string {
+	return fmt.Sprintf("device cpu has %d of %d threads: %s", f.Threads, f.Cores, f.Reason)
+}

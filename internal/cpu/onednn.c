@@ -57,6 +57,11 @@ static struct {
 	int (*threads)(void);
 	int (*max_threads)(void);
 	void (*set_threads)(int);
+	void (*set_dynamic)(int);
+	// Places that threads are bound to; NULL in runtimes older than OpenMP 4.5.
+	int (*places)(void);
+	int (*place_size)(int);
+	void (*place_cores)(int, int *);
 } lib;
 
 static const char *symbol(void *handle, const char *name, void *into) {
@@ -70,7 +75,11 @@ const char *cpu_load(void) {
 	// device: with other programs on the machine, steps of the paper's net were 15% longer so. OpenMP reads this once,
 	// when it is loaded; the user's own setting stays.
 	if (!getenv("GOMP_SPINCOUNT")) setenv("OMP_WAIT_POLICY", "passive", 0);
+	// Where OpenMP is told to bind threads (OMP_PROC_BIND) it binds the one that loads it, which is any of Go's.
+	cpu_set_t own;
+	const int known = !pthread_getaffinity_np(pthread_self(), sizeof own, &own);
 	void *dnnl = dlopen(LIBRARY, RTLD_NOW | RTLD_LOCAL);
+	if (known) pthread_setaffinity_np(pthread_self(), sizeof own, &own);
 	if (!dnnl) return dlerror();
 	const char *err = NULL;
 #define F(name) if (!err) err = symbol(dnnl, #name, &lib.name);
@@ -84,6 +93,10 @@ const char *cpu_load(void) {
 	if (!err) err = symbol(omp, "omp_get_num_threads", &lib.threads);
 	if (!err) err = symbol(omp, "omp_get_max_threads", &lib.max_threads);
 	if (!err) err = symbol(omp, "omp_set_num_threads", &lib.set_threads);
+	if (!err) err = symbol(omp, "omp_set_dynamic", &lib.set_dynamic);
+	if (symbol(omp, "omp_get_num_places", &lib.places) || symbol(omp, "omp_get_place_num_procs", &lib.place_size) ||
+		symbol(omp, "omp_get_place_proc_ids", &lib.place_cores))
+		lib.places = NULL;
 	return err;
 }
 
@@ -94,7 +107,72 @@ void cpu_version(int *major, int *minor, int *patch) {
 
 int cpu_max_threads(void) { return lib.max_threads(); }
 
-void cpu_set_threads(int n) { lib.set_threads(n); }
+static void count(void *found) {
+	if (lib.thread() == 0) *(int *)found = lib.threads();
+}
+
+int cpu_team(int n) {
+	int found = 1;
+	lib.set_dynamic(0);
+	lib.set_threads(n);
+	lib.parallel(count, &found, 0, 0);
+	lib.set_threads(found);
+	return found;
+}
+
+static void move(void *cores) { pthread_setaffinity_np(pthread_self(), sizeof(cpu_set_t), cores); }
+
+void cpu_keep_on(const int *cores, int n) {
+	cpu_set_t set;
+	CPU_ZERO(&set);
+	for (int i = 0; i < n; i++) CPU_SET(cores[i], &set);
+	lib.parallel(move, &set, 0, 0);
+}
+
+int cpu_places(int *cores, int room) {
+	int n = 0;
+	for (int p = 0; lib.places && p < lib.places(); p++) {
+		const int size = lib.place_size(p);
+		if (n + size <= room) lib.place_cores(p, cores + n);
+		n += size;
+	}
+	return n;
+}
+
+typedef struct {
+	pthread_mutex_t lock;
+	pthread_cond_t over;
+	int end;
+} gate;
+
+static void *wait_there(void *data) {
+	gate *g = data;
+	pthread_mutex_lock(&g->lock);
+	while (!g->end) pthread_cond_wait(&g->over, &g->lock);
+	pthread_mutex_unlock(&g->lock);
+	return NULL;
+}
+
+int cpu_startable(int n, int64_t stack) {
+	gate g = {.lock = PTHREAD_MUTEX_INITIALIZER, .over = PTHREAD_COND_INITIALIZER};
+	pthread_t *all = calloc((size_t)n, sizeof *all);
+	pthread_attr_t attr;
+	int started = 0;
+	if (!all || pthread_attr_init(&attr)) {
+		free(all);
+		return 0;
+	}
+	if (stack > 0) pthread_attr_setstacksize(&attr, (size_t)stack);
+	while (started < n && !pthread_create(&all[started], &attr, wait_there, &g)) started++;
+	pthread_mutex_lock(&g.lock);
+	g.end = 1;
+	pthread_cond_broadcast(&g.over);
+	pthread_mutex_unlock(&g.lock);
+	for (int i = 0; i < started; i++) pthread_join(all[i], NULL);
+	pthread_attr_destroy(&attr);
+	free(all);
+	return started;
+}
 
 dnnl_status_t cpu_open(dnnl_engine_t *engine, dnnl_stream_t *stream) {
 	dnnl_status_t s = lib.dnnl_engine_create(engine, dnnl_cpu, 0);

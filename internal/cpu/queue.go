@@ -28,6 +28,20 @@ type command struct {
 	call  func()
 }
 
+// names are those of commands that run no op, or none that there is.
+var names = [...]string{
+	call: "compiling or copying", begin: "input", forward: "an op", backward: "an op", update: "update", fetch: "fetch",
+	store: "store",
+}
+
+// what names the command: an op by its own name, if the program has it.
+func (c *command) what() *string {
+	if (c.kind == forward || c.kind == backward) && c.index >= 0 && c.index < len(c.net.prog.Ops) {
+		return &c.net.prog.Ops[c.index].Base().Name
+	}
+	return &names[c.kind]
+}
+
 // queue feeds one worker, in order. It grows as needed, so that put never waits: a worker may itself be waiting for
 // another device, whose commands the same caller has yet to enqueue.
 type queue struct {

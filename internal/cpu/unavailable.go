@@ -20,6 +20,9 @@ func Available() error {
 // Threads is 0: there is no device.
 func Threads() int { return 0 }
 
+// FewerThreads is nil: there is no device.
+func FewerThreads() *Fewer { return nil }
+
 // Headers is empty: the program was compiled without oneDNN's.
 func Headers() string { return "" }
 

@@ -62,15 +62,3 @@ func views(n int, by *recipe.Recipe) []draws {
 	}
 	return all
 }
-
-// permutation fills order with the order of an epoch (Fisher and Yates, in Durstenfeld's form).
-func permutation(order []int32, seed, epoch uint64) {
-	for i := range order {
-		order[i] = int32(i)
-	}
-	src := philox.NewSource(seed, philox.PurposeShuffle, uint32(epoch), uint32(epoch>>32))
-	for i := len(order) - 1; i > 0; i-- {
-		k := src.Intn(i + 1)
-		order[i], order[k] = order[k], order[i]
-	}
-}

@@ -18,6 +18,8 @@ type cache struct {
 	kept map[viewKey][]*Set // by what pictures are made into
 }
 
+func newCache() *cache { return &cache{left: budget(machine.MemoryNow()), kept: map[viewKey][]*Set{}} }
+
 // keeps tells whether a set stays in memory, whose pictures take size bytes each. The first that is asked for a key
 // settles it for all sets, so that it does not depend on which of them is read first: training reads the validation set
 // first where it is resumed, and the training set where it begins. A set that nobody reads takes its share all the
@@ -36,6 +38,13 @@ func (c *cache) keeps(s *Set, key viewKey, size int64) bool {
 		c.kept[key] = kept
 	}
 	return slices.Contains(kept, s)
+}
+
+// limit bounds what is left.
+func (c *cache) limit(bytes int64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.left = min(c.left, bytes)
 }
 
 // maxCache bounds the budget, so that the first command on a large machine does not fill it.

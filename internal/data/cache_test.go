@@ -10,13 +10,14 @@ import (
 // TestBudget: a quarter of what the process may use, which its control group limits, not only the machine.
 func TestBudget(t *testing.T) {
 	const gib = 1 << 30
+	group := func(bytes int64) []machine.Limit { return []machine.Limit{{Of: machine.Resident, Bytes: bytes}} }
 	for _, c := range []struct {
 		memory machine.Memory
 		want   int64
 	}{
 		{machine.Memory{Total: 64 * gib}, 2 * gib},
-		{machine.Memory{Total: 64 * gib, Limit: 2 * gib}, gib / 2},
-		{machine.Memory{Total: 4 * gib, Limit: 8 * gib}, gib},
+		{machine.Memory{Total: 64 * gib, Limits: group(2 * gib)}, gib / 2},
+		{machine.Memory{Total: 4 * gib, Limits: group(8 * gib)}, gib},
 		{machine.Memory{}, gib},
 	} {
 		if got := budget(c.memory); got != c.want {
@@ -79,7 +80,7 @@ func TestOtherRecipesShareTheBudget(t *testing.T) {
 // TestCloseForgets: a closed source holds no pictures.
 func TestCloseForgets(t *testing.T) {
 	src := New(Contents{Classes: []string{"a"}, Train: []Record{{Name: "1"}}}, Memory{pngOf(t, 6, 5, 1)}, 0, 0)
-	if _, err := Measure(t.Context(), src.Train, recipe.Recipe{Channels: 3}, 1, nil); err != nil {
+	if _, err := Measure(t.Context(), src.Train, recipe.Recipe{Channels: 3}, MeasureOptions{Workers: 1}); err != nil {
 		t.Fatal(err)
 	}
 	if len(src.Train.views) != 1 {
@@ -87,5 +88,22 @@ func TestCloseForgets(t *testing.T) {
 	}
 	if err := src.Close(); err != nil || len(src.Train.views) != 0 {
 		t.Errorf("%d views are left (%v)", len(src.Train.views), err)
+	}
+}
+
+// TestLimitCache: whoever knows what else is needed leaves less for sets that are not kept yet.
+func TestLimitCache(t *testing.T) {
+	c := &cache{left: 1000, kept: map[viewKey][]*Set{}}
+	s := newSet(make([]Record, 10), nil, c)
+	src := &Source{Train: s, Test: newSet(nil, nil, newCache())}
+	src.LimitCache(99)
+	src.LimitCache(5000)
+	if c.keeps(s, viewKey{}, 10) {
+		t.Error("100 bytes are kept, of 99")
+	}
+	c.left = 100
+	c.kept = map[viewKey][]*Set{}
+	if src.LimitCache(100); !c.keeps(s, viewKey{}, 10) {
+		t.Error("100 bytes are not kept, of 100")
 	}
 }

@@ -20,12 +20,12 @@ func TestStatsAgainstDefinition(t *testing.T) {
 		t.Fatal(err)
 	}
 	by := recipe.Recipe{Resize: 12, Channels: 3, MeanKind: config.MeanImage}
-	s, err := data.Measure(t.Context(), src.Train, by, 0, nil)
+	s, err := data.Measure(t.Context(), src.Train, by, data.MeasureOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	by.MeanKind = config.MeanChannel
-	color, err := data.Measure(t.Context(), src.Train, by, 0, nil)
+	color, err := data.Measure(t.Context(), src.Train, by, data.MeasureOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -38,7 +38,7 @@ func TestStatsAgainstDefinition(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		pic, err := d.Decode(raw, 12, 3, nil)
+		pic, err := d.Decode(t.Context(), raw, picture.Want{Resize: 12, Channels: 3}, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -97,14 +97,14 @@ func TestStatsDoNotDependOnWorkers(t *testing.T) {
 			t.Fatal(err)
 		}
 		s, err := data.Measure(t.Context(), src.Train,
-			recipe.Recipe{Resize: 20, Channels: 3, MeanKind: config.MeanImage}, workers, nil)
+			recipe.Recipe{Resize: 20, Channels: 3, MeanKind: config.MeanImage}, data.MeasureOptions{Workers: workers})
 		if err != nil {
 			t.Fatal(err)
 		}
 		if first == nil {
-			first = &s
+			first = &s.Recipe
 		}
-		if d := cmp.Diff(first, &s); d != "" { // bit for bit
+		if d := cmp.Diff(first, &s.Recipe); d != "" { // bit for bit
 			t.Errorf("%d workers: %s", workers, d)
 		}
 	}

@@ -63,6 +63,7 @@ type tarFile struct {
 	name string
 	raw  []byte
 	link string // a hard link to this name
+	sym  string // a symbolic link to there
 }
 
 // tarOf makes a tar in memory.
@@ -75,6 +76,8 @@ func tarOf(t testing.TB, files []tarFile) []byte {
 		switch {
 		case f.link != "":
 			h.Typeflag, h.Linkname = tar.TypeLink, f.link
+		case f.sym != "":
+			h.Typeflag, h.Linkname = tar.TypeSymlink, f.sym
 		case f.name[len(f.name)-1] == '/':
 			h.Typeflag = tar.TypeDir
 		}
@@ -102,7 +105,7 @@ func write(t testing.TB, name string, raw []byte) string {
 
 func open(t testing.TB, path string, share float64, seed uint64) *Source {
 	t.Helper()
-	src, err := Open(t.Context(), files.OS, path, share, seed)
+	src, err := Open(t.Context(), files.OS, At(path), share, seed)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -120,39 +123,6 @@ func names(s *Set) []string {
 		all[i] = s.Name(i)
 	}
 	return all
-}
-
-// sharedData is a file of pictures that are too large for the repository. They lie in the folder that ALEXNET_TEST_DATA
-// names, or else in shared/data beside the repository; where there are none, the test is skipped.
-func sharedData(t testing.TB, name string) string {
-	t.Helper()
-	dir := os.Getenv("ALEXNET_TEST_DATA")
-	if dir == "" {
-		dir = filepath.Join(repository(t), "..", "shared", "data")
-	}
-	p := filepath.Join(dir, name)
-	if _, err := os.Stat(p); err != nil {
-		t.Skipf("no %s; set ALEXNET_TEST_DATA to a folder that holds it", name)
-	}
-	return p
-}
-
-// repository is the folder of go.mod, above that in which the tests run.
-func repository(t testing.TB) string {
-	t.Helper()
-	dir, err := os.Getwd()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for {
-		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
-			return dir
-		}
-		if dir == filepath.Dir(dir) {
-			t.Fatal("no go.mod above the tests")
-		}
-		dir = filepath.Dir(dir)
-	}
 }
 
 func testFile(t testing.TB, name string) []byte {
@@ -179,4 +149,11 @@ func numbered(t testing.TB, n int, bad ...int) *Set {
 		records[i] = Record{Name: fmt.Sprintf("%04d", i+1), Label: int32(i % 3), Number: int32(i)}
 	}
 	return newSet(records, store, &cache{left: 1 << 20, kept: map[viewKey][]*Set{}})
+}
+
+func writeTo(t testing.TB, path string, raw []byte) {
+	t.Helper()
+	if err := os.WriteFile(path, raw, 0o666); err != nil {
+		t.Fatal(err)
+	}
 }

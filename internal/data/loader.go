@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -20,6 +19,8 @@ type LoaderOptions struct {
 	Recipe  recipe.Recipe
 	Train   bool
 	Augment config.Augment // where Train; its Crop empty: RandomCrop
+	Shuffle config.Shuffle // where Train; empty: FullShuffle
+	Window  int            // shards that are mixed at a time, where Shuffle is WindowShuffle
 	Views   int            // rows of each picture in evaluation: 1 (or 0), or 10
 	Seed    uint64
 	Workers int  // goroutines that decode; 0: GOMAXPROCS
@@ -76,9 +77,10 @@ const SlotCount = ahead + reading
 // It is used by one goroutine, which is the one that asks for slots too.
 //
 // Samples are numbered through the run: sample n is at position n mod Len of epoch n / Len. In training each epoch has
-// an order of its own, drawn from (Seed, epoch), and each picture its own crop, flip and colour, drawn from (Seed,
-// epoch, number of the picture). In evaluation pictures come in their natural order. So the sample number is all there
-// is to remember: Seek to it and go on.
+// an order of its own, drawn from (Seed, epoch): of all pictures, or of the shards and then of the pictures of Window
+// shards at a time. Each picture has its own crop, flip and colour, drawn from (Seed, epoch, number of the picture). In
+// evaluation pictures come in their natural order. So the sample number is all there is to remember: Seek to it and go
+// on.
 type Loader struct {
 	o       LoaderOptions
 	view    *view
@@ -86,6 +88,7 @@ type Loader struct {
 	batch   int     // pictures
 	eval    []draws // the rows of each picture in evaluation
 	ahead   int     // batches under way at most
+	orders  orders
 	order   []int32 // of epoch ordered
 	ordered uint64
 	queue   []*slot // batches under way, in order
@@ -94,10 +97,9 @@ type Loader struct {
 	next    uint64  // the sample that Next starts with
 	err     error   // what every later Next returns
 
-	jobs chan job
-	wg   sync.WaitGroup
-	ctx  context.Context // ends with Close, and with it what a store waits for
-	stop context.CancelFunc
+	jobs  chan job
+	heard chan uint64 // the sample after the last that was handed out; nil: nobody listens
+	crew  *crew
 }
 
 // slot is one batch on its way. Where pictures have one view each it is decoded where it goes; where they have several,
@@ -109,6 +111,7 @@ type slot struct {
 	rows         Rows    // (pictures)
 	bad          []*BadPicture
 	left         atomic.Int32 // pictures still to come
+	broken       atomic.Bool  // some of them never will
 	dropped      atomic.Bool  // nobody wants them any more
 	done         chan struct{}
 }
@@ -119,8 +122,9 @@ type job struct {
 	row  int
 }
 
-// NewLoader starts the workers; Close ends them. Decoding starts with the first Seek or Next.
-func NewLoader(set *Set, o LoaderOptions) (*Loader, error) {
+// NewLoader starts the workers; Close ends them, or the end of ctx does. Decoding starts with the first Seek or Next.
+// Windows of shards where there are no shards are a *SourceError.
+func NewLoader(ctx context.Context, set *Set, o LoaderOptions) (*Loader, error) {
 	if set.Len() == 0 {
 		return nil, unreadable(set, nil)
 	}
@@ -144,7 +148,9 @@ func NewLoader(set *Set, o LoaderOptions) (*Loader, error) {
 		o: o, view: v, set: set, batch: min(o.Batch/o.Views, set.Len()),
 		order: make([]int32, set.Len()), ordered: ^uint64(0),
 	}
-	l.ctx, l.stop = context.WithCancel(context.Background())
+	if l.orders, err = newOrders(set, &o); err != nil {
+		return nil, err
+	}
 	if !o.Train {
 		l.eval = views(o.Views, &o.Recipe)
 	}
@@ -152,9 +158,16 @@ func NewLoader(set *Set, o LoaderOptions) (*Loader, error) {
 		return nil, err
 	}
 	l.jobs = make(chan job, l.ahead*l.batch) // holds all that can be under way, so that handing out work never waits
-	for range min(workerCount(o.Workers), l.ahead*l.batch) {
-		l.wg.Go(l.work)
+	l.crew = newCrew(ctx, set.outages)
+	members := make(chan func(*reader), l.ahead*l.batch+1)
+	if h := newHerald(l); h != nil {
+		l.heard = make(chan uint64, 1)
+		members <- h.run
 	}
+	for range min(workerCount(o.Workers), l.ahead*l.batch) {
+		members <- l.work
+	}
+	l.crew.work(len(members), func(r *reader) { (<-members)(r) })
 	return l, nil
 }
 
@@ -218,6 +231,9 @@ func (o *LoaderOptions) check() error {
 		return fmt.Errorf("crop of %dx%d from pictures of %dx%d", o.Recipe.Crop, o.Recipe.Crop, o.Recipe.Width,
 			o.Recipe.Height)
 	}
+	if o.Shuffle == config.WindowShuffle && o.Window < 1 {
+		return fmt.Errorf("windows of %d shards, want at least 1", o.Window)
+	}
 	switch o.Augment.Crop {
 	case "", config.RandomCrop, config.CenterCrop:
 		return nil
@@ -226,12 +242,10 @@ func (o *LoaderOptions) check() error {
 }
 
 // work decodes pictures until the Loader is closed.
-func (l *Loader) work() {
-	r := newReader()
-	defer r.close()
+func (l *Loader) work(r *reader) {
 	for j := range l.jobs {
-		if !j.slot.dropped.Load() {
-			l.decode(j.slot, j.row, r)
+		if !j.slot.dropped.Load() && !l.decode(j.slot, j.row, r) {
+			j.slot.broken.Store(true)
 		}
 		if j.slot.left.Add(-1) == 0 {
 			j.slot.done <- struct{}{}
@@ -239,16 +253,25 @@ func (l *Loader) work() {
 	}
 }
 
-// decode writes one picture of a batch, its label and its draws.
-func (l *Loader) decode(s *slot, row int, r *reader) {
+// decode writes one picture of a batch, its label and its draws. It tells whether there is anything to write: not where
+// the source failed, which is the end of all reading, and not after the end of ctx.
+func (l *Loader) decode(s *slot, row int, r *reader) bool {
+	if l.crew.ended(nil) {
+		return false
+	}
 	index, size := int(s.index[row]), l.view.size()
 	pixels, label := s.rows.Pixels[row*size:][:size], l.set.Label(index)
-	if s.bad[row] = l.view.load(l.ctx, index, pixels, r); s.bad[row] != nil {
+	s.bad[row] = nil
+	if err := l.view.load(index, pixels, r); err != nil {
+		if l.crew.ended(err) || !errors.As(err, &s.bad[row]) {
+			return false
+		}
 		label = -1
 		clear(pixels)
 	}
 	d := l.drawn(s, index, 0)
 	s.rows.Labels[row], s.rows.Crop[row], s.rows.Flip[row], s.rows.Color[row] = label, d.crop, d.flip, d.color
+	return true
 }
 
 // drawn are the draws of one view of a picture.
@@ -270,7 +293,10 @@ func (l *Loader) Seek(first uint64) {
 			s.dropped.Store(true)
 		}
 		for _, s := range l.queue {
-			<-s.done
+			if _, done := l.await(s); !done {
+				l.err = l.crew.err()
+				return
+			}
 		}
 		l.free = append(slices.Clone(l.queue), l.free...) // nobody else had those of the queue
 		l.queue = l.queue[:0]
@@ -295,6 +321,14 @@ func (l *Loader) fill(epoch uint64) {
 		l.queue = append(l.queue, s)
 		first += count
 	}
+	if l.heard == nil {
+		return
+	}
+	select { // only where it is now counts
+	case <-l.heard:
+	default:
+	}
+	l.heard <- first
 }
 
 // start hands out the pictures of one batch.
@@ -306,7 +340,7 @@ func (l *Loader) start(s *slot, first uint64, count int) {
 	s.first, s.epoch = first, first/n
 	s.index = s.index[:count]
 	if l.o.Train && l.ordered != s.epoch {
-		permutation(l.order, l.o.Seed, s.epoch)
+		l.orders.fill(l.order, s.epoch)
 		l.ordered = s.epoch
 	}
 	for row := range s.index {
@@ -316,6 +350,7 @@ func (l *Loader) start(s *slot, first uint64, count int) {
 		}
 	}
 	s.dropped.Store(false)
+	s.broken.Store(false)
 	s.left.Store(int32(count))
 	for row := range count {
 		l.jobs <- job{s, row}
@@ -324,7 +359,8 @@ func (l *Loader) start(s *slot, first uint64, count int) {
 
 // Next gives the next batch, waiting for it if need be: up to Batch rows, those of one picture together, never across
 // the end of an epoch. A picture that cannot be read keeps its rows, with zero pixels and the label -1, so that row r
-// is always sample First + r/Views. Errors: with Strict a *BadPicture, also from every later call; after Close.
+// is always sample First + r/Views. Errors, also from every later call: a *SourceFault, with Strict a *BadPicture,
+// ctx's as soon as that has ended, even where a system call hangs, and after Close.
 func (l *Loader) Next() (Info, error) {
 	if l.err != nil {
 		return Info{}, l.err
@@ -334,13 +370,12 @@ func (l *Loader) Next() (Info, error) {
 	info := Info{
 		First: s.first, Rows: len(s.index) * l.o.Views, Epoch: int(s.epoch), Slot: s.number, Batch: s.rows,
 	}
-	select {
-	case <-s.done: // no clock where nothing is waited for
-	default:
-		start := time.Now()
-		<-s.done
-		info.Wait = time.Since(start)
+	wait, done := l.await(s)
+	if !done || s.broken.Load() {
+		l.err = l.crew.err()
+		return Info{}, l.err
 	}
+	info.Wait = wait
 	l.queue = append(l.queue[:0], l.queue[1:]...)
 	for row, bad := range s.bad[:len(s.index)] {
 		if bad == nil {
@@ -366,6 +401,22 @@ func (l *Loader) Next() (Info, error) {
 	return info, nil
 }
 
+// await waits for the pictures of a batch, or until no more are read; done tells which.
+func (l *Loader) await(s *slot) (wait time.Duration, done bool) {
+	select {
+	case <-s.done: // no clock where nothing is waited for
+		return 0, true
+	default:
+	}
+	start := time.Now()
+	select {
+	case <-s.done:
+		return time.Since(start), true
+	case <-l.crew.ctx.Done():
+		return 0, false
+	}
+}
+
 // copyViews writes the rows of one picture.
 func (l *Loader) copyViews(dst Rows, s *slot, row int) {
 	size := l.view.size()
@@ -378,7 +429,8 @@ func (l *Loader) copyViews(dst Rows, s *slot, row int) {
 
 var errClosed = errors.New("loader is closed")
 
-// Close ends the workers and waits for them. Next fails afterwards. Closing again does nothing.
+// Close ends the workers and waits for the pictures that they are decoding, not for large ones nor for what hangs. Next
+// fails afterwards. Closing again does nothing.
 func (l *Loader) Close() {
 	if l.jobs == nil {
 		return
@@ -386,9 +438,12 @@ func (l *Loader) Close() {
 	for _, s := range l.queue {
 		s.dropped.Store(true)
 	}
-	l.stop()
 	close(l.jobs)
-	l.wg.Wait()
+	if l.heard != nil {
+		close(l.heard)
+	}
+	l.crew.stop(nil)
+	_ = l.crew.wait() // it was stopped
 	l.jobs, l.queue, l.free = nil, nil, nil
 	l.err = errClosed
 }

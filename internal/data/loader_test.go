@@ -12,6 +12,7 @@ import (
 
 	"alexnet/internal/config"
 	"alexnet/internal/recipe"
+	"alexnet/internal/sharedtest"
 )
 
 // row is one row of a batch with all that belongs to it, for pictures of numbered: 6x5, of one grey value.
@@ -63,7 +64,7 @@ func take(t interface {
 func newLoader(t testing.TB, set *Set, o LoaderOptions) *Loader {
 	t.Helper()
 	o.Recipe.Height, o.Recipe.Width, o.Recipe.Channels = 5, 6, 3
-	l, err := NewLoader(set, o)
+	l, err := NewLoader(t.Context(), set, o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -170,7 +171,7 @@ func TestLoaderIsDeterministic(t *testing.T) {
 		o.Recipe.Height, o.Recipe.Width, o.Recipe.Channels = 5, 6, 3
 		k := rapid.IntRange(0, 1).Draw(rt, "cached")
 		o.NoCache = k == 0
-		l, err := NewLoader(sets[k], o)
+		l, err := NewLoader(t.Context(), sets[k], o)
 		if err != nil {
 			rt.Fatal(err)
 		}
@@ -353,7 +354,7 @@ func TestLoaderSizes(t *testing.T) {
 	if rows := take(t, l); rows[1].Label != -1 || rows[0].Label != 0 || rows[2].Label != 2 {
 		t.Errorf("a picture of another size should be bad, the others not: %+v", rows)
 	}
-	if bad := set.Bad(); len(bad) != 1 || !strings.Contains(bad[0].Error(), "is 7x5, the others are 6x5") ||
+	if bad := set.Bad(); len(bad) != 1 || !strings.Contains(bad[0].Error(), "is 7x5, most are 6x5") ||
 		!errors.As(bad[0], new(*SizeError)) {
 		t.Errorf("Bad() is %v", bad)
 	}
@@ -374,12 +375,12 @@ func TestLoaderRefuses(t *testing.T) {
 	} {
 		o := ok
 		change(&o)
-		if l, err := NewLoader(set, o); err == nil {
+		if l, err := NewLoader(t.Context(), set, o); err == nil {
 			l.Close()
 			t.Errorf("%s: accepted", name)
 		}
 	}
-	if _, err := NewLoader(numbered(t, 0), ok); !errors.Is(err, ErrNoData) {
+	if _, err := NewLoader(t.Context(), numbered(t, 0), ok); !errors.Is(err, ErrNoData) {
 		t.Errorf("empty set: error %v", err)
 	}
 	for name, slots := range map[string]Slots{
@@ -388,7 +389,7 @@ func TestLoaderRefuses(t *testing.T) {
 	} {
 		o := ok
 		o.Slots = slots
-		if l, err := NewLoader(set, o); err == nil {
+		if l, err := NewLoader(t.Context(), set, o); err == nil {
 			l.Close()
 			t.Errorf("%s: accepted", name)
 		}
@@ -420,7 +421,8 @@ func TestLoaderClose(t *testing.T) {
 // Two loaders and the statistics share what one of them decoded.
 func TestDecodedOnce(t *testing.T) {
 	set := numbered(t, 6)
-	if _, err := Measure(context.Background(), set, recipe.Recipe{Channels: 3}, 3, nil); err != nil {
+	_, err := Measure(context.Background(), set, recipe.Recipe{Channels: 3}, MeasureOptions{Workers: 3})
+	if err != nil {
 		t.Fatal(err)
 	}
 	for i := range set.store.(Memory) {
@@ -452,8 +454,8 @@ func TestLoaderAllocates(t *testing.T) {
 }
 
 func BenchmarkLoader(b *testing.B) {
-	src := open(b, sharedData(b, "cifar10-test.tar"), 0, 1)
-	l, err := NewLoader(src.Train, LoaderOptions{
+	src := open(b, sharedtest.Data(b, "cifar10-test.tar"), 0, 1)
+	l, err := NewLoader(b.Context(), src.Train, LoaderOptions{
 		Batch: 128, Recipe: recipe.Recipe{Height: 32, Width: 32, Channels: 3, Crop: 28}, Train: true,
 		Augment: config.Augment{Flip: true},
 	})

@@ -17,7 +17,9 @@ func TestStatsByHand(t *testing.T) {
 	set := numbered(t, 5, 2) // grey pictures of 0, 1, 3, 4
 	var bad []string
 	by := recipe.Recipe{Channels: 3, MeanKind: config.MeanImage}
-	s, err := Measure(t.Context(), set, by, 2, func(b *BadPicture) { bad = append(bad, b.Name) })
+	s, err := Measure(t.Context(), set, by, MeasureOptions{
+		Workers: 2, OnBad: func(b *BadPicture) { bad = append(bad, b.Name) },
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -26,7 +28,7 @@ func TestStatsByHand(t *testing.T) {
 		t.Errorf("bad %v, pictures of %dx%d, mean of %v: %v", bad, s.Width, s.Height, s.MeanShape, s.Check())
 	}
 	by.MeanKind = config.MeanChannel
-	color, err := Measure(t.Context(), set, by, 2, nil)
+	color, err := Measure(t.Context(), set, by, MeasureOptions{Workers: 2})
 	if err != nil || !slices.Equal(color.MeanShape, []int{3}) {
 		t.Errorf("mean of %v: %v", color.MeanShape, err)
 	}
@@ -49,7 +51,8 @@ func TestStatsByHand(t *testing.T) {
 }
 
 func TestStatsOfGrey(t *testing.T) {
-	s, err := Measure(t.Context(), numbered(t, 3), recipe.Recipe{Channels: 1, MeanKind: config.MeanImage}, 1, nil)
+	by := recipe.Recipe{Channels: 1, MeanKind: config.MeanImage}
+	s, err := Measure(t.Context(), numbered(t, 3), by, MeasureOptions{Workers: 1})
 	if err != nil || len(s.Mean) != 30 || !slices.Equal(s.MeanShape, []int{1, 5, 6}) || s.Mean[0] != 1 ||
 		s.Colors.Stdev != [3]float64{} {
 		t.Errorf("%+v, %v", s, err)
@@ -57,12 +60,12 @@ func TestStatsOfGrey(t *testing.T) {
 }
 
 func TestStatsErrors(t *testing.T) {
-	_, err := Measure(t.Context(), numbered(t, 0), recipe.Recipe{Resize: 8, Channels: 3}, 1, nil)
+	_, err := Measure(t.Context(), numbered(t, 0), recipe.Recipe{Resize: 8, Channels: 3}, MeasureOptions{Workers: 1})
 	if !errors.Is(err, ErrNoData) {
 		t.Errorf("no pictures: error %v", err)
 	}
 	for _, r := range []recipe.Recipe{{Channels: 3}, {Resize: 8, Channels: 3}} {
-		_, err := Measure(t.Context(), numbered(t, 2, 0, 1), r, 1, nil)
+		_, err := Measure(t.Context(), numbered(t, 2, 0, 1), r, MeasureOptions{Workers: 1})
 		if !errors.Is(err, ErrNoData) || !strings.Contains(err.Error(), "none of 2 pictures") ||
 			!strings.Contains(err.Error(), "0001") {
 			t.Errorf("all unreadable, %+v: error %v", r, err)
@@ -70,7 +73,8 @@ func TestStatsErrors(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := Measure(ctx, numbered(t, 5), recipe.Recipe{Channels: 3}, 1, nil); !errors.Is(err, context.Canceled) {
+	_, err = Measure(ctx, numbered(t, 5), recipe.Recipe{Channels: 3}, MeasureOptions{Workers: 1})
+	if !errors.Is(err, context.Canceled) {
 		t.Errorf("cancelled: error %v", err)
 	}
 }

@@ -1,6 +1,7 @@
 package data
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -22,9 +23,16 @@ type Store interface {
 	Close() error
 }
 
+// isSequential tells whether a store can only be read in order.
+func isSequential(s Store) bool {
+	_, only := s.(sequential)
+	return only
+}
+
 // Record is one picture of a store.
 type Record struct {
 	Name   string // slash-separated, from the source's root, another for each picture: "train/cat/1.jpg"
+	File   string // where it lies, if that is elsewhere: "ILSVRC2012_val_00000001.JPEG"; empty: where Name says
 	Label  int32  // the number of its class
 	Number int32  // what Store.Read knows it by
 }
@@ -48,29 +56,58 @@ type flaw string
 
 func (f flaw) Error() string { return string(f) }
 
-var (
-	errNoFile  = flaw("is not a file")
-	errTooLong = flaw(fmt.Sprintf("file of more than %d MB", maxFile>>20))
-)
+var errTooLong = flaw(fmt.Sprintf("file of more than %d MB", maxFile>>20))
 
-// readFile reads a whole file into buf, if it fits.
+// NotFile is something else in the place of a regular file: a folder, a device. Of a picture it is the own failure.
+type NotFile struct{ Mode fs.FileMode } // its type
+
+func (e *NotFile) Error() string { return e.Unwrap().Error() }
+
+// Unwrap gives a flaw.
+func (e *NotFile) Unwrap() error { return flaw("is " + files.Kind(e.Mode)) }
+
+// pipe tells whether err is that of a pipe, which is not read in place.
+func pipe(err error) bool {
+	var other *NotFile
+	return errors.As(err, &other) && other.Mode&fs.ModeNamedPipe != 0
+}
+
+// readFile reads a whole file into buf, if it fits. Anything but a regular file is a *NotFile.
 func readFile(fsys files.Reader, name string, buf []byte) ([]byte, error) {
-	info, err := fsys.Stat(name) // before it is opened: a FIFO would wait for a writer
+	info, err := uncut(func() (fs.FileInfo, error) { return fsys.Stat(name) }) // before: a FIFO would wait for a writer
 	if err != nil {
 		return nil, reason(err)
 	}
 	if !info.Mode().IsRegular() {
-		return nil, errNoFile
+		return nil, &NotFile{info.Mode().Type()}
 	}
-	f, err := fsys.Open(name)
+	f, err := uncut(func() (files.File, error) { return fsys.Open(name) })
 	if err != nil {
 		return nil, reason(err)
 	}
 	defer f.Close() //nolint:errcheck // only read
-	if info, err = f.Stat(); err != nil {
+	if info, err = uncut(f.Stat); err != nil {
 		return nil, reason(err)
 	}
 	return readAt(f, 0, info.Size(), buf)
+}
+
+// readPipe reads what comes out of a pipe until its end, into buf if that fits.
+func readPipe(fsys files.Reader, name string, buf []byte) ([]byte, error) {
+	f, err := uncut(func() (files.File, error) { return fsys.Open(name) })
+	if err != nil {
+		return nil, reason(err)
+	}
+	defer f.Close() //nolint:errcheck // only read
+	all := bytes.NewBuffer(buf[:0])
+	n, err := all.ReadFrom(io.LimitReader(f, maxFile+1))
+	switch {
+	case err != nil:
+		return nil, reason(err)
+	case n > maxFile:
+		return nil, errTooLong
+	}
+	return all.Bytes(), nil
 }
 
 // readAt reads size bytes at off into buf, if they fit.
@@ -82,13 +119,26 @@ func readAt(r io.ReaderAt, off, size int64, buf []byte) ([]byte, error) {
 		buf = make([]byte, size)
 	}
 	buf = buf[:size]
-	if n, err := r.ReadAt(buf, off); n < len(buf) {
-		if err == io.EOF {
+	if n, err := uncut(func() (int, error) { return r.ReadAt(buf, off) }); n < len(buf) {
+		if errors.Is(err, io.EOF) {
 			return nil, flaw(fmt.Sprintf("ends after %d of %d bytes", n, len(buf)))
 		}
 		return nil, reason(err)
 	}
 	return buf, nil
+}
+
+// signals are so many that a call is made again for each, at once; one that is cut off more often has failed.
+const signals = 100
+
+// uncut makes a call again where a signal cut it off.
+func uncut[T any](call func() (T, error)) (x T, err error) {
+	for range signals {
+		if x, err = call(); err == nil || !errors.Is(err, syscall.EINTR) {
+			break
+		}
+	}
+	return x, err
 }
 
 // reason strips the path from an operating system's error: the picture's name stands before it anyway.

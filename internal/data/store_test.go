@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
@@ -92,7 +91,7 @@ func TestWhoseFault(t *testing.T) {
 			if c.path == tarred {
 				disk.at = "x.tar"
 			}
-			src, err := Open(t.Context(), disk, c.path, 0, 1)
+			src, err := Open(t.Context(), disk, At(c.path), 0, 1)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -115,58 +114,6 @@ func TestWhoseFault(t *testing.T) {
 				t.Errorf("after the failure: %d bytes, %v", len(raw), err)
 			}
 		})
-	}
-}
-
-// TestFolderGone: pictures are missing because the folder is, or because a disk was unmounted and left an empty one.
-func TestFolderGone(t *testing.T) {
-	dir := folder(t, map[string][]byte{"a/1.png": anyFile, "b/1.png": anyFile})
-	src := open(t, dir, 0, 1)
-	read := func() (*BadPicture, *SourceFault) {
-		var bad *BadPicture
-		var fault *SourceFault
-		_, err := src.Train.Read(t.Context(), 0, nil)
-		errors.As(err, &bad)
-		errors.As(err, &fault)
-		return bad, fault
-	}
-	for _, class := range []string{"a", "b"} {
-		if bad, _ := read(); class == "b" && bad == nil {
-			t.Error("one picture is gone, and it is not its own failure")
-		}
-		if err := os.RemoveAll(filepath.Join(dir, class)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if _, fault := read(); fault == nil {
-		t.Error("the folder is empty, and it is not the source's failure")
-	}
-	if err := os.Remove(dir); err != nil {
-		t.Fatal(err)
-	}
-	if _, fault := read(); fault == nil || fault.Path != dir {
-		t.Error("the folder is gone, and it is not the source's failure")
-	}
-}
-
-// TestFaultsAreCounted: until there is a policy for them, a run goes past failures of the source as past bad pictures,
-// and the error still says whose they are.
-func TestFaultsAreCounted(t *testing.T) {
-	one := pngOf(t, 6, 5, 1)
-	dir := folder(t, map[string][]byte{"a/1.png": one, "a/2.png": one})
-	disk := &faulty{Reader: files.OS, at: "a/1.png", call: "read", err: syscall.EIO}
-	src, err := Open(t.Context(), disk, dir, 0, 1)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var told []*BadPicture
-	o := LoaderOptions{Batch: 2, Recipe: cropped(5), OnBad: func(b *BadPicture) { told = append(told, b) }}
-	if rows := take(t, newLoader(t, src.Train, o)); rows[0].Label != -1 || rows[1].Label != 0 {
-		t.Errorf("rows %+v", rows)
-	}
-	var fault *SourceFault
-	if len(told) != 1 || told[0].Name != "a/1.png" || !errors.As(told[0], &fault) || !errors.Is(told[0], syscall.EIO) {
-		t.Errorf("told of %v", told)
 	}
 }
 
@@ -194,7 +141,9 @@ func TestReadsEnd(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
 	defer cancel()
 	by := recipe.Recipe{Resize: 8, Channels: 3}
-	_, err := Measure(ctx, src.Train, by, 1, func(b *BadPicture) { t.Errorf("told of %v", b) })
+	_, err := Measure(ctx, src.Train, by, MeasureOptions{
+		Workers: 1, OnBad: func(b *BadPicture) { t.Errorf("told of %v", b) },
+	})
 	if !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("statistics: error %v", err)
 	}
@@ -228,8 +177,10 @@ func TestOpenStops(t *testing.T) {
 	cancel()
 	for _, path := range []string{dir, tarred} {
 		for name, open := range map[string]func() (*Source, error){
-			"promptly":             func() (*Source, error) { return Open(ended, files.OS, path, 0, 1) },
-			"at the system's pace": func() (*Source, error) { return openPath(ended, files.OS, path, 0, 1) },
+			"promptly": func() (*Source, error) { return Open(ended, files.OS, At(path), 0, 1) },
+			"at the system's pace": func() (*Source, error) {
+				return openPlace(ended, files.OS, At(path), 0, 1, false)
+			},
 		} {
 			if _, err := open(); !errors.Is(err, context.Canceled) || errors.Is(err, ErrNoData) {
 				t.Errorf("%s, %s: error %v", path, name, err)
@@ -242,7 +193,7 @@ func TestOpenStops(t *testing.T) {
 		<-disk.met
 		stop()
 	}()
-	if _, err := Open(ctx, disk, dir, 0, 1); !errors.Is(err, context.Canceled) {
+	if _, err := Open(ctx, disk, At(dir), 0, 1); !errors.Is(err, context.Canceled) {
 		t.Errorf("error %v", err)
 	}
 	close(disk.release) // TestMain sees that what was left behind ends

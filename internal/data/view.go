@@ -1,10 +1,11 @@
 package data
 
 import (
-	"context"
+	"errors"
 	"fmt"
 	"sync/atomic"
 
+	"alexnet/internal/data/picture"
 	"alexnet/internal/recipe"
 )
 
@@ -20,8 +21,9 @@ type view struct {
 
 // viewKey tells views of a set apart: it is what matters of a recipe until pictures are cropped.
 type viewKey struct {
-	resize, channels, height, width int
-	noCache                         bool
+	picture.Want
+	height, width int
+	noCache       bool
 }
 
 // States of a picture. A picture is claimed while one worker copies it into the slab; others that meet it decode it
@@ -40,7 +42,7 @@ func (s *Set) view(by *recipe.Recipe, noCache bool) (*view, error) {
 			by.Resize, by.Resize)
 	}
 	size := int64(by.Pixels())
-	key := viewKey{by.Resize, by.Channels, by.Height, by.Width, noCache}
+	key := viewKey{wanted(by), by.Height, by.Width, noCache}
 	keep := !noCache && s.cache.keeps(s, key, size)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -56,11 +58,11 @@ func (s *Set) view(by *recipe.Recipe, noCache bool) (*view, error) {
 }
 
 // size is the length of one picture.
-func (v *view) size() int { return v.height * v.width * v.channels }
+func (v *view) size() int { return v.height * v.width * v.Channels }
 
-// load writes picture i to dst (size), or says why it cannot. When ctx ends the picture counts as bad for this call
-// only.
-func (v *view) load(ctx context.Context, i int, dst []uint8, r *reader) *BadPicture {
+// load writes picture i to dst (size), or says why it cannot: with a *BadPicture, which is remembered, or with another
+// error of Set.Read, which says nothing about the picture.
+func (v *view) load(i int, dst []uint8, r *reader) error {
 	switch v.state[i].Load() {
 	case cached:
 		copy(dst, v.slab[i*v.size():])
@@ -71,15 +73,18 @@ func (v *view) load(ctx context.Context, i int, dst []uint8, r *reader) *BadPict
 		return v.set.bad[i]
 	}
 	// a larger picture must not reach into what lies after dst
-	pic, err := r.load(ctx, v.set, i, v.resize, v.channels, dst[:len(dst):len(dst)])
+	pic, err := r.load(v.set, i, v.Want, dst[:len(dst):len(dst)])
 	if err == nil && (pic.Height != v.height || pic.Width != v.width) {
-		err = &SizeError{Height: pic.Height, Width: pic.Width, WantHeight: v.height, WantWidth: v.width}
+		err = v.set.badPicture(i, &SizeError{
+			Height: pic.Height, Width: pic.Width, WantHeight: v.height, WantWidth: v.width,
+		})
+	}
+	var bad *BadPicture
+	if errors.As(err, &bad) {
+		return v.condemn(i, bad)
 	}
 	if err != nil {
-		if ctx.Err() != nil {
-			return v.set.badPicture(i, err)
-		}
-		return v.condemn(i, err)
+		return err
 	}
 	if v.slab != nil && v.state[i].CompareAndSwap(unknown, claimed) {
 		copy(v.slab[i*v.size():], dst)
@@ -89,14 +94,13 @@ func (v *view) load(ctx context.Context, i int, dst []uint8, r *reader) *BadPict
 }
 
 // condemn remembers that picture i is bad; what is known first about a picture stays.
-func (v *view) condemn(i int, err error) *BadPicture {
+func (v *view) condemn(i int, bad *BadPicture) *BadPicture {
 	v.set.mu.Lock()
 	defer v.set.mu.Unlock()
-	b := v.set.bad[i]
-	if b == nil {
-		b = v.set.badPicture(i, err)
-		v.set.bad[i] = b
+	if before := v.set.bad[i]; before != nil {
+		bad = before
 	}
+	v.set.bad[i] = bad
 	v.state[i].Store(known)
-	return b
+	return bad
 }

@@ -33,6 +33,12 @@ type Device interface {
 	Close() error
 }
 
+// Observed is a Device (optional) that tells how it gets on, to any goroutine, also while another waits for it.
+type Observed interface {
+	// Progress counts the ops that are over, and names the one that is under way; empty: none.
+	Progress() (done uint64, at string)
+}
+
 // Net is a compiled Program. Calls enqueue in order and return; only a Ticket, Sync, Await, Begin (while the batch of
 // the second Begin before it is not read) and Close wait. The first failure turns later calls into no-ops and is
 // reported, with op and device, by every later wait.
@@ -154,11 +160,34 @@ func Supports(d Device, p Precision) error {
 // Chooser is an optional ability of a Device: to choose among algorithms that give the same result but for the last
 // bits. A run that is to go on as it began needs the same hardware, and tells it the same algorithms when it opens it.
 type Chooser interface {
+	Identified
 	// Algorithms are those that training programs compiled so far run, by names that tell devices opened together
 	// apart.
 	Algorithms() map[string]int
+}
+
+// Meter is an optional ability of a Device that has memory of its own: to tell how much of it is free, in bytes.
+type Meter interface{ FreeMemory() (int64, error) }
+
+// Fitter is an optional ability of a Net on such a Device.
+type Fitter interface {
+	// Room fails where Alloc would for want of memory, with the *MemoryError that tells what would fit. It takes none.
+	Room() error
+}
+
+// Identified is an optional ability of a Device: to say on what it computes. On something else the last bits of a
+// result may be others.
+type Identified interface {
 	// Hardware is processor and library: "NVIDIA H100 80GB HBM3, cuDNN 9.27.0".
 	Hardware() string
+}
+
+// HardwareOf is that of the first of the devices; empty where it does not say.
+func HardwareOf(devs []Device) string {
+	if able, ok := devs[0].(Identified); ok {
+		return able.Hardware()
+	}
+	return ""
 }
 
 // precisionNames are those of the precisions, by number.

@@ -52,10 +52,17 @@ func (e *NonFiniteError) Error() string {
 type MemoryError struct {
 	Plan       MemoryPlan // of all nets that wait for memory
 	Free       int64      // bytes
-	Rows, Fits int        // the batch, and the largest that would fit; 0: none
+	Rows, Fits int        // the batch, or 0: there is no room for any net; and the largest that would fit, 0: none
+	// Of the computer's own memory: what limits it ("memory.max of the control group /job"), and to how many bytes.
+	Limit string
+	Of    int64
 }
 
 func (e *MemoryError) Error() string {
+	if e.Rows == 0 {
+		return fmt.Sprintf("%s are left of the %s that %s allows: too little to begin",
+			mebibytes(e.Free), mebibytes(e.Of), e.Limit)
+	}
 	parts := make([]string, len(e.Plan))
 	for i, item := range e.Plan {
 		parts[i] = item.Purpose + " " + mebibytes(item.Bytes)
@@ -64,8 +71,12 @@ func (e *MemoryError) Error() string {
 	if e.Fits > 0 {
 		fits = fmt.Sprintf("a batch of %d fits", e.Fits)
 	}
-	return fmt.Sprintf("batches of %d need %s, %s are free: %s; %s", e.Rows, mebibytes(e.Plan.Total()),
-		mebibytes(e.Free), strings.Join(parts, ", "), fits)
+	free := mebibytes(e.Free) + " are free"
+	if e.Limit != "" {
+		free += fmt.Sprintf(" of the %s that %s allows", mebibytes(e.Of), e.Limit)
+	}
+	return fmt.Sprintf("batches of %d need %s, %s: %s; %s", e.Rows, mebibytes(e.Plan.Total()), free,
+		strings.Join(parts, ", "), fits)
 }
 
 func mebibytes(n int64) string { return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20)) }

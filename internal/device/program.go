@@ -141,7 +141,7 @@ func (p *Program) Check() error {
 			}
 			_, send := spec.(*Send)
 			if send && consumer[v] != "" {
-				return fmt.Errorf("op %d (%s) stands behind %s, which reads the same value and would overwrite the "+
+				return fmt.Errorf("op %d (%s) stands after %s, which reads the same value and would overwrite the "+
 					"gradient that came home", i, op.Name, consumer[v])
 			}
 			if send {

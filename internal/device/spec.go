@@ -299,7 +299,7 @@ func (o *Send) check(p *Program) error {
 
 func (o *Recv) check(p *Program) error {
 	if len(o.In) != 0 {
-		return errors.New("a Recv reads from its link alone")
+		return errors.New("a Recv reads only from its link")
 	}
 	return o.Link.fits(p.Values[o.Out].Shape)
 }

@@ -6,7 +6,7 @@
 // Names are paths as the operating system writes them. Errors are what package os gives: an *fs.PathError or
 // *os.LinkError around the system's number, so that errors.Is finds fs.ErrNotExist and syscall.ENOSPC alike.
 //
-// The package imports nothing of the program.
+// The package imports text, for what its errors say, and nothing else of the program.
 package files
 
 import (
@@ -16,6 +16,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 )
 
 // Reader opens what is only read.
@@ -23,6 +24,7 @@ type Reader interface {
 	Open(name string) (File, error)
 	Stat(name string) (fs.FileInfo, error)      // follows links
 	Lstat(name string) (fs.FileInfo, error)     // does not
+	Readlink(name string) (string, error)       // where a link leads, as it says: perhaps from its own folder
 	ReadDir(name string) ([]fs.DirEntry, error) // sorted by name
 
 	// SameFile tells whether two of the reader's own infos, or of files opened through it, are of one file.
@@ -66,10 +68,15 @@ func MkdirAll(fsys FS, path string) (made []string, err error) {
 		missing = append(missing, p)
 	}
 	for _, p := range slices.Backward(missing) {
-		switch err := fsys.Mkdir(p, 0o777); {
-		case err == nil:
+		err := fsys.Mkdir(p, 0o777)
+		if errors.Is(err, fs.ErrExist) { // somebody else may make it at the same moment
+			if _, err = fsys.Stat(p); errors.Is(err, fs.ErrNotExist) {
+				err = &fs.PathError{Op: "mkdir", Path: p, Err: errors.New("a link that leads nowhere is in the way")}
+			}
+		} else if err == nil {
 			made = append(made, p)
-		case !errors.Is(err, fs.ErrExist): // somebody else may make it at the same moment
+		}
+		if err != nil {
 			for _, m := range slices.Backward(made) {
 				_ = fsys.Remove(m) // the first error is the one to tell
 			}
@@ -90,11 +97,27 @@ type File interface {
 	Name() string
 	Stat() (fs.FileInfo, error)
 	Truncate(size int64) error
+	Chmod(mode fs.FileMode) error
 	Sync() error
 
 	// Lock takes the file for this process, without waiting: ErrLocked where another open file has it. Closing the
 	// file, or the end of the process, however it ends, gives the lock back.
 	Lock() error
+}
+
+// Foreteller is a File that makes use of being told what will be read of it soon.
+type Foreteller interface {
+	// WillNeed returns at once, or takes as long as a system call, and never fails.
+	WillNeed(off, size int64)
+}
+
+// ErrChanged says that a file is not what it was when it was opened: waiting does not bring that back.
+var ErrChanged = errors.New("it has changed since it was opened")
+
+// Remote tells whether a path is that of an object in a store, and no path of a file system: it holds from any folder.
+func Remote(path string) bool {
+	const scheme = "s3://" // or S3://, as schemes go
+	return len(path) >= len(scheme) && strings.EqualFold(path[:len(scheme)], scheme)
 }
 
 // ErrLocked says that another open file holds the lock.
@@ -125,6 +148,8 @@ type file struct{ *os.File }
 func (system) Stat(name string) (fs.FileInfo, error) { return os.Stat(name) }
 
 func (system) Lstat(name string) (fs.FileInfo, error) { return os.Lstat(name) }
+
+func (system) Readlink(name string) (string, error) { return os.Readlink(name) }
 
 func (system) ReadDir(name string) ([]fs.DirEntry, error) { return os.ReadDir(name) }
 

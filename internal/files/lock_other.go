@@ -8,7 +8,13 @@ import (
 	"runtime"
 )
 
-// Lock fails: without flock two trainers could write one file.
+// noFollow and NonBlock are flags that these systems lack: a look before opening has to do.
+const (
+	noFollow = 0
+	NonBlock = 0
+)
+
+// Lock fails: it is for the caller to go on without.
 func (f file) Lock() error {
 	return fmt.Errorf("%s: locking files is not supported on %s: %w", f.Name(), runtime.GOOS, errors.ErrUnsupported)
 }

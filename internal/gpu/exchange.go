@@ -144,7 +144,7 @@ func (p *port) alloc() error {
 	for _, end := range p.link.Ends {
 		other, ok := end.(*port)
 		if !ok {
-			return fmt.Errorf("the other end of link %s is no GPU", p.link.Name)
+			return fmt.Errorf("the other end of link %s is not a GPU", p.link.Name)
 		}
 		if other != p {
 			p.peer = other

@@ -234,6 +234,12 @@ func (d *Device) Supports(p device.Precision) error {
 	}
 }
 
+// FreeMemory is what is free of the GPU's memory.
+func (d *Device) FreeMemory() (free int64, err error) {
+	err = d.do(func() (err error) { free, _, err = cu.MemInfo(); return cuda.Wrap("cuMemGetInfo", err) })
+	return free, err
+}
+
 // Algorithms are those that training nets compiled so far chose, of each direction of each convolution, as cuDNN
 // numbers them.
 func (d *Device) Algorithms() map[string]int { return d.chosen }

@@ -5,11 +5,16 @@ package gpu
 import (
 	"errors"
 	"os"
+	"runtime"
 	"strings"
 	"testing"
+	"unsafe"
 
 	"alexnet/internal/device"
 	"alexnet/internal/device/devicetest"
+	"alexnet/internal/gpu/cuda"
+	"alexnet/internal/gpu/dynlib/dynlibtest"
+	"alexnet/kernels"
 )
 
 // needGPU skips the test where there is no GPU; under make test-cuda, which brings emulated ones, it fails.
@@ -97,4 +102,56 @@ func runColumns(t *testing.T) {
 	devicetest.RunPairs(t, func(t *testing.T, n int) []device.Device {
 		return openDevices(t, Options{Deterministic: true}, n)
 	})
+}
+
+// A launch takes nothing that C's memory held before for a pointer of Go's. Where it does, the collector that runs
+// meanwhile ends the program: "found pointer to free object".
+func TestLaunchWhileCollecting(t *testing.T) {
+	d := openDevices(t, Options{}, 1)[0].(*Device)
+	// 112 bytes of addresses of arguments; of numbers 0 x 1 x 1 x 1 nothing is copied
+	args := []any{0, 0, 0, 1, 1, 1, 0, 0, 0, 1, 0, 0, 0, 1}
+	empty := cuda.NewLaunch("copy_f32", d.functs["copy_f32"], 1, kernels.Threads, args...)
+	kept := make([]*[14]uint64, 4000)
+	for i := range kept {
+		kept[i] = new([14]uint64)
+	}
+	var freed []uint64
+	for i := 0; i < len(kept); i += 2 { // those between keep the collector's spans in use
+		freed = append(freed, uint64(uintptr(unsafe.Pointer(kept[i]))))
+		kept[i] = nil
+	}
+	runtime.GC()
+	runtime.GC()
+	var before, now runtime.MemStats
+	runtime.ReadMemStats(&before)
+	stop, stopped := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(stopped)
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+				runtime.GC()
+			}
+		}
+	}()
+	err := d.do(func() error {
+		for i := 0; now.NumGC < before.NumGC+50; i++ {
+			dynlibtest.Leave(8*len(args), freed[i%len(freed)])
+			if err := empty.Run(d.main); err != nil {
+				return err
+			}
+			if i%100 == 0 {
+				runtime.ReadMemStats(&now)
+			}
+		}
+		return d.main.Synchronize()
+	})
+	close(stop)
+	<-stopped
+	if err != nil {
+		t.Fatal(err)
+	}
+	runtime.KeepAlive(kept)
 }

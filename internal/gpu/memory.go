@@ -96,9 +96,9 @@ func release(all []*arena) (err error) {
 	return err
 }
 
-// room tells, before anything is allocated, whether the nets that were compiled fit into the memory of the net's GPU
+// Room tells, before anything is allocated, whether the nets that were compiled fit into the memory of the net's GPU
 // and of those that it exchanges with, and where not, the batch that fits everywhere.
-func (n *Net) room() error {
+func (n *Net) Room() error {
 	var least *device.MemoryError
 	var at string
 	for _, d := range n.exchanging() {

@@ -54,7 +54,7 @@ func (n *Net) Alloc() error {
 	if err := n.guard.Alloc(); err != nil {
 		return err
 	}
-	if err := n.room(); err != nil {
+	if err := n.Room(); err != nil {
 		return err
 	}
 	err := n.dev.do(func() error {

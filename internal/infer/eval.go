@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"alexnet/internal/checkpoint"
 	"alexnet/internal/data"
 	"alexnet/internal/device"
+	"alexnet/internal/imagenet"
 	"alexnet/internal/model"
 	"alexnet/internal/step"
 	"alexnet/internal/text"
@@ -26,7 +28,7 @@ type EvalOptions struct {
 	Workers  int
 	Strict   bool
 	OnBad    func(*data.BadPicture)
-	Progress func(done, total int) // pictures
+	Progress func(done, total int) // pictures: from 0, when the net is there
 }
 
 // evalRows is the largest batch taken unasked: no faster beyond, only larger.
@@ -35,13 +37,36 @@ const evalRows = 128
 // tenViews is how many views of a picture the paper averages.
 const tenViews = 10
 
+// Evaluation is what Evaluate found. The errors of its Score are over all outputs of the net.
+type Evaluation struct {
+	step.Score
+	// Present is how many of the net's classes the pictures are of, those that cannot be read included. Where that is
+	// not all of them, the errors below are what the net would have if it had no other outputs.
+	Present          int      `json:"present_classes"`
+	PresentTop1Error float64  `json:"present_top1_error"`
+	PresentTop5Error *float64 `json:"present_top5_error,omitempty"` // of no more classes than 5 it would say nothing
+	// LeftOut are the classes that the net lacks; no figure is of their pictures.
+	LeftOut []LeftOut `json:"left_out,omitempty"`
+}
+
+// LeftOut is a class of the data that the net lacks.
+type LeftOut struct {
+	Class    text.Raw `json:"class"`
+	Name     string   `json:"name,omitempty"` // of a class of ILSVRC2012, whose Class is its WNID
+	Pictures int      `json:"pictures"`
+}
+
 // Evaluate scores a checkpoint on pictures. Pictures that cannot be read are left out (Score.Images counts the others)
-// and told to OnBad, or with Strict end it with a *data.BadPicture.
+// and told to OnBad, or with Strict end it with a *data.BadPicture. Where the source fails, longer than its patience,
+// it ends with a *data.SourceFault: what could not be read then counts as nothing.
+//
+// Classes are found in the checkpoint by their keys. Pictures of classes that it lacks are not read; where there are no
+// others, the error is an *OtherClasses.
 //
 // With 10 crops a picture's probabilities are the mean of the softmax outputs over its ten views, as in the paper;
 // errors and loss (-log of the label's mean probability) are taken from these means.
-func Evaluate(ctx context.Context, o EvalOptions) (result *step.Score, err error) {
-	labels, err := matchClasses(o.Checkpoint, o.Classes)
+func Evaluate(ctx context.Context, o EvalOptions) (result *Evaluation, err error) {
+	m, err := matchClasses(o.Checkpoint, o.Classes, o.Set)
 	if err != nil {
 		return nil, err
 	}
@@ -60,12 +85,15 @@ func Evaluate(ctx context.Context, o EvalOptions) (result *step.Score, err error
 	defer func() { err = errors.Join(err, n.close()) }()
 	lo := data.LoaderOptions{Batch: n.rows, Recipe: n.recipe, Workers: o.Workers, Slots: step.Slots{Net: n.net}}
 	lo.Views, lo.Strict, lo.OnBad = views, o.Strict, o.OnBad
-	loader, err := data.NewLoader(o.Set, lo)
+	loader, err := data.NewLoader(ctx, m.set, lo)
 	if err != nil {
 		return nil, err
 	}
 	defer loader.Close()
-	s := Scorer{Net: n.net, Feed: relabel{loader, labels}, Pictures: o.Set.Len(), Progress: o.Progress}
+	s := Scorer{Net: n.net, Feed: relabel{loader, m.labels}, Pictures: m.set.Len(), Progress: o.Progress}
+	if len(m.present) < n.arch.Classes {
+		s.among = newAmong(m.present, n.arch.Classes)
+	}
 	var score step.Score
 	if views == 1 {
 		score, err = s.Centre(ctx)
@@ -76,9 +104,24 @@ func Evaluate(ctx context.Context, o EvalOptions) (result *step.Score, err error
 		return nil, err
 	}
 	if score.Images == 0 {
-		return nil, fmt.Errorf("%w: none of %d pictures can be read", data.ErrNoData, o.Set.Len())
+		return nil, fmt.Errorf("%w: none of %d pictures can be read", data.ErrNoData, m.set.Len())
 	}
-	return &score, nil
+	return m.evaluation(score, s.among), nil
+}
+
+// evaluation completes a score with that among the classes that are present; nil: all are.
+func (m *matched) evaluation(score step.Score, a *among) *Evaluation {
+	within := score
+	if a != nil {
+		within = a.sum.Score()
+	}
+	e := &Evaluation{
+		Score: score, Present: len(m.present), PresentTop1Error: within.Top1Error, LeftOut: m.leftOut,
+	}
+	if len(m.present) > step.TopK {
+		e.PresentTop5Error = &within.Top5Error
+	}
+	return e
 }
 
 func evalBatch(asked, configured int) int {
@@ -88,45 +131,59 @@ func evalBatch(asked, configured int) int {
 	return min(configured, evalRows)
 }
 
-// OtherClasses is data of classes that a checkpoint does not have.
+// OtherClasses is data all of whose pictures are of classes that a checkpoint does not have.
 type OtherClasses struct {
 	Path      string   // of the checkpoint
 	Own, Data []string // the classes of both
-	Unknown   []string // those of the data that the checkpoint lacks; empty where the numbers differ already
 }
 
 func (e *OtherClasses) Error() string {
-	if len(e.Own) != len(e.Data) {
-		return fmt.Sprintf("%s: is for %d classes (%s), the data has %d (%s)", e.Path, len(e.Own),
-			text.Examples(e.Own), len(e.Data), text.Examples(e.Data))
-	}
-	return fmt.Sprintf("%s: does not know %d of the data's %d classes (%s); its own are %s", e.Path, len(e.Unknown),
-		len(e.Data), text.Examples(e.Unknown), text.Examples(e.Own))
+	return fmt.Sprintf("%s: knows none of the classes that the pictures are of (%s); its own are %s", text.Name(e.Path),
+		text.Examples(e.Data), text.Examples(e.Own))
 }
 
-// matchClasses gives the checkpoint's label for each class of the data, by name. Data of other classes is an
-// *OtherClasses.
-func matchClasses(c *checkpoint.Checkpoint, classes []string) ([]int32, error) {
-	if len(classes) != len(c.Classes) {
-		return nil, &OtherClasses{Path: c.Path, Own: c.Classes, Data: classes}
-	}
-	number := make(map[string]int32, len(c.Classes))
-	for i, name := range c.Classes {
-		number[name] = int32(i)
-	}
-	labels := make([]int32, len(classes))
-	var missing []string
+// matched are the classes of data among those of a checkpoint.
+type matched struct {
+	labels  []int32   // by class of the data: the checkpoint's label; -1: it lacks the class
+	set     *data.Set // without pictures of these
+	present []int32   // the checkpoint's labels that the set has, ascending
+	leftOut []LeftOut
+}
+
+// matchClasses finds the data's classes among those of a checkpoint by their keys. The set need not have pictures of
+// all classes, nor the checkpoint all classes of the set; where no picture is left it is an *OtherClasses.
+func matchClasses(c *checkpoint.Checkpoint, classes []string, set *data.Set) (*matched, error) {
+	m := &matched{labels: make([]int32, len(classes))}
+	number, counts := data.Numbers(c.Classes), set.Counts(len(classes))
+	var unknown []string
 	for i, name := range classes {
-		n, ok := number[name]
-		if !ok {
-			missing = append(missing, name)
+		n, known := number(name)
+		switch {
+		case !known:
+			n = -1
+			if counts[i] > 0 {
+				unknown = append(unknown, name)
+				left := LeftOut{Class: text.Raw(name), Pictures: counts[i]}
+				if short := imagenet.Name(name); short != name {
+					left.Name = short
+				}
+				m.leftOut = append(m.leftOut, left)
+			}
+		case counts[i] > 0:
+			m.present = append(m.present, n)
 		}
-		labels[i] = n
+		m.labels[i] = n
 	}
-	if len(missing) > 0 {
-		return nil, &OtherClasses{Path: c.Path, Own: c.Classes, Data: classes, Unknown: missing}
+	slices.Sort(m.present)
+	m.present = slices.Compact(m.present) // folders of one name in two normal forms
+	if len(m.present) == 0 && len(unknown) > 0 {
+		return nil, &OtherClasses{Path: c.Path, Own: c.Classes, Data: unknown}
 	}
-	return labels, nil
+	m.set = set
+	if len(unknown) > 0 {
+		m.set = set.Only(func(label int32) bool { return m.labels[label] >= 0 })
+	}
+	return m, nil
 }
 
 // relabel gives the data's pictures the checkpoint's labels.
@@ -153,6 +210,8 @@ type Scorer struct {
 	Pictures int
 	Step     uint64 // the training step before, for the failures of devices
 	Progress func(done, total int)
+
+	among *among // nil: only errors over all outputs are wanted
 }
 
 // Centre scores single views by the net's own statistics.
@@ -161,7 +220,13 @@ func (s Scorer) Centre(ctx context.Context) (step.Score, error) {
 	var buf [2][]float32
 	err := s.each(ctx, 1, func(turn int, info data.Info) (device.Ticket, func()) {
 		buf[turn] = grow(buf[turn], 3*info.Rows)
-		return s.Net.Stats(buf[turn]), func() { sum.Add(buf[turn], info.Good) }
+		add := func() { sum.Add(buf[turn], info.Good) }
+		stats := s.Net.Stats(buf[turn])
+		if s.among == nil {
+			return stats, add
+		}
+		// A device has room for two results, and the next batch's would be the third: so these are waited for.
+		return s.among.read(s.Net, info, stats), add
 	})
 	return sum.Score(), err
 }
@@ -180,12 +245,65 @@ func (s Scorer) averaged(ctx context.Context, views, classes, rows int) (step.Sc
 				if labels[r] >= 0 {
 					average(mean, buf[turn][r*classes:][:views*classes])
 					sum.AddPicture(mean, int(labels[r]))
+					if s.among != nil {
+						s.among.add(mean, labels[r])
+					}
 				}
 			}
 		}
 	})
 	return sum.Score(), err
 }
+
+// among scores pictures by some of a net's outputs only, as if it had no others. Probabilities tell which of two
+// outputs is the larger one: only what fp32 rounds to the same number, far below the most probable class, is a tie.
+type among struct {
+	present []int32 // labels, ascending
+	place   []int   // by label: where it is in present, -1: not
+	sum     step.Tally
+	picked  []float64 // (present)
+	prob    []float32 // (rows, classes)
+	mean    []float64 // (classes)
+}
+
+func newAmong(present []int32, classes int) *among {
+	a := &among{
+		present: present, place: slices.Repeat([]int{-1}, classes), picked: make([]float64, len(present)),
+		mean: make([]float64, classes),
+	}
+	for i, label := range present {
+		a.place[label] = i
+	}
+	return a
+}
+
+// add scores a picture by its probabilities (classes).
+func (a *among) add(prob []float64, label int32) {
+	for i, l := range a.present {
+		a.picked[i] = prob[l]
+	}
+	a.sum.AddPicture(a.picked, a.place[label])
+}
+
+// read waits for a batch of single views and for stats, which were asked for before, and scores the batch.
+func (a *among) read(net *model.Net, info data.Info, stats device.Ticket) device.Ticket {
+	a.prob = grow(a.prob, info.Rows*len(a.place))
+	if err := net.Probabilities(a.prob).Wait(); err != nil {
+		return waited{err}
+	}
+	for r, label := range info.Batch.Labels[:info.Rows] {
+		if label >= 0 {
+			average(a.mean, a.prob[r*len(a.place):][:len(a.place)])
+			a.add(a.mean, label)
+		}
+	}
+	return waited{stats.Wait()}
+}
+
+// waited is the receipt of what is there.
+type waited struct{ err error }
+
+func (w waited) Wait() error { return w.err }
 
 // each runs all pictures through the net. enqueue asks for what it wants of a batch, turn 0 and 1 alternating, and
 // returns what to do when that is there.
@@ -203,6 +321,9 @@ func (s Scorer) each(ctx context.Context, views int,
 		}
 		use()
 		return nil
+	}
+	if s.Progress != nil {
+		s.Progress(0, s.Pictures)
 	}
 	for done, turn := 0, 0; done < s.Pictures; turn = 1 - turn {
 		if err := ctx.Err(); err != nil {

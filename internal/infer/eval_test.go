@@ -99,7 +99,7 @@ func evaluate(t *testing.T, o infer.EvalOptions) *step.Score {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return s
+	return &s.Score
 }
 
 // openByHand is the checkpoint's net without package infer's hands on it, but for the names of the parameters.
@@ -133,7 +133,7 @@ func viewsByHand(t *testing.T, c *checkpoint.Checkpoint, crop [2]int32, flip boo
 	t.Helper()
 	set := steptest.Pictures().Val
 	net := openByHand(t, c, set.Len())
-	l, err := data.NewLoader(set, data.LoaderOptions{
+	l, err := data.NewLoader(t.Context(), set, data.LoaderOptions{
 		Batch: set.Len(), Recipe: c.Recipe, Workers: 1, Slots: step.Slots{Net: net},
 	})
 	if err != nil {
@@ -158,10 +158,20 @@ func viewsByHand(t *testing.T, c *checkpoint.Checkpoint, crop [2]int32, flip boo
 // scoreByHand scores mean probabilities by sorting them: slower than what Evaluate does, and written without looking at
 // it.
 func scoreByHand(prob []float64, classes int) step.Score {
+	return scoreByHandOf(prob, classes, func(int) bool { return true })
+}
+
+// scoreByHandOf does so for the pictures of some labels.
+func scoreByHandOf(prob []float64, classes int, of func(label int) bool) step.Score {
 	var s step.Score
 	set := steptest.Pictures().Val
+	n := 0.
 	for i := range set.Len() {
 		p, label := prob[i*classes:][:classes], int(set.Label(i))
+		if !of(label) {
+			continue
+		}
+		n++
 		order := make([]int, classes)
 		for k := range order {
 			order[k] = k
@@ -183,8 +193,7 @@ func scoreByHand(prob []float64, classes int) step.Score {
 		}
 		s.Loss -= math.Log(p[label])
 	}
-	n := float64(set.Len())
-	return step.Score{Images: set.Len(), Top1Error: s.Top1Error / n, Top5Error: s.Top5Error / n, Loss: s.Loss / n}
+	return step.Score{Images: int(n), Top1Error: s.Top1Error / n, Top5Error: s.Top5Error / n, Loss: s.Loss / n}
 }
 
 func sameScore(t *testing.T, what string, got *step.Score, want step.Score) {
@@ -237,20 +246,63 @@ func TestEvaluate(t *testing.T) {
 	}
 }
 
-// TestEvaluateClasses: data of classes that the checkpoint does not know is refused.
+// TestEvaluateClasses: of pictures of some of the net's classes and of one that it lacks, in another order than the
+// net's, both errors are those of the probabilities by hand, without the pictures of that class. Data of no class that
+// the net has is refused.
 func TestEvaluateClasses(t *testing.T) {
 	t.Parallel()
 	c := openTrained(t)
-	for what, names := range map[string][]string{
-		"two classes": c.Classes[:2],
-		"other names": append([]string{"aardvark"}, c.Classes[1:]...),
-	} {
-		_, err := infer.Evaluate(context.Background(), infer.EvalOptions{
-			Checkpoint: c, Devices: reference.Open(1), Set: steptest.Pictures().Val, Classes: names,
-		})
-		if !errors.As(err, new(*infer.OtherClasses)) {
-			t.Errorf("%s: %v", what, err)
+	classes, val := len(c.Classes), steptest.Pictures().Val
+	names := slices.Clone(steptest.Pictures().Classes)
+	names[3] = "aardvark"
+	o := infer.EvalOptions{Checkpoint: c, Devices: reference.Open(1), Classes: names}
+	o.Set = val.Only(func(label int32) bool { return label != 1 && label != 8 })
+	one, ten := make([]float64, val.Len()*classes), make([]float64, val.Len()*classes)
+	for _, flip := range []bool{false, true} {
+		for _, crop := range [][2]int32{{0, 0}, {0, 2}, {2, 0}, {2, 2}, {1, 1}} {
+			for i, p := range viewsByHand(t, c, crop, flip) {
+				if ten[i] += float64(p) / 10; crop == [2]int32{1, 1} && !flip {
+					one[i] = float64(p)
+				}
+			}
 		}
+	}
+	absent := []int{1, 3, 8}
+	for _, views := range []struct {
+		crops, batch int
+		prob         []float64
+	}{{1, 3, one}, {10, 20, ten}} {
+		o.Crops, o.Batch = views.crops, views.batch
+		e, err := infer.Evaluate(t.Context(), o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		// an output that is absent, as if the net had given it nothing
+		fewer := slices.Clone(views.prob)
+		for i := range fewer {
+			if slices.Contains(absent, i%classes) {
+				fewer[i] = -1
+			}
+		}
+		kept := func(label int) bool { return !slices.Contains(absent, label) }
+		sameScore(t, "all outputs", &e.Score, scoreByHandOf(views.prob, classes, kept))
+		want := scoreByHandOf(fewer, classes, kept)
+		if e.Images != 14 || e.Present != 7 || e.PresentTop1Error != want.Top1Error ||
+			e.PresentTop5Error == nil || *e.PresentTop5Error != want.Top5Error {
+			t.Errorf("%d views: %+v, top-5 %v, want %+v", views.crops, e, e.PresentTop5Error, want)
+		}
+		if want.Top1Error == e.Top1Error && want.Top5Error == e.Top5Error {
+			t.Errorf("%d views: both errors are %g and %g, which shows nothing", views.crops, e.Top1Error, e.Top5Error)
+		}
+		if len(e.LeftOut) != 1 || e.LeftOut[0] != (infer.LeftOut{Class: "aardvark", Pictures: 2}) {
+			t.Errorf("left out: %+v", e.LeftOut)
+		}
+	}
+	o.Set = val.Only(func(label int32) bool { return label == 3 })
+	_, err := infer.Evaluate(t.Context(), o)
+	var other *infer.OtherClasses
+	if !errors.As(err, &other) || !slices.Equal(other.Data, []string{"aardvark"}) {
+		t.Error(err)
 	}
 }
 
@@ -283,7 +335,7 @@ func TestPredict(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got, err := p.Predict(context.Background(), images, 5)
+		got, err := predict(context.Background(), p, images, 5)
 		if err != nil || len(got) != len(images) {
 			t.Fatalf("%d predictions, %v", len(got), err)
 		}
@@ -321,7 +373,8 @@ func checkPrediction(t *testing.T, got infer.Prediction, prob []float32, names [
 	}
 	last := math.Inf(1)
 	for _, p := range got.Predictions {
-		if math.Abs(p.Probability-float64(prob[p.Index])) > 1e-6 || p.Class != names[p.Index] || p.Probability > last {
+		if math.Abs(p.Probability-float64(prob[p.Index])) > 1e-6 || string(p.Class) != names[p.Index] ||
+			p.Probability > last {
 			t.Errorf("%s: %+v, want probability %g of %s", got.Image, p, prob[p.Index], names[p.Index])
 		}
 		last = p.Probability
@@ -350,10 +403,10 @@ func TestStrict(t *testing.T) {
 			t.Fatal(err)
 		}
 		var bad *data.BadPicture
-		if _, err := p.Predict(context.Background(), images, 1); !errors.As(err, &bad) || bad.Name != broken {
+		if _, err := predict(context.Background(), p, images, 1); !errors.As(err, &bad) || bad.Name != broken {
 			t.Errorf("predict: %v", err)
 		}
-		if _, err := p.Features(context.Background(), images, "fc2"); !errors.As(err, &bad) || bad.Name != broken {
+		if _, err := features(context.Background(), p, images, "fc2"); !errors.As(err, &bad) || bad.Name != broken {
 			t.Errorf("features: %v", err)
 		}
 		if err := p.Close(); err != nil {
@@ -390,7 +443,7 @@ func TestFeatures(t *testing.T) {
 	c := openTrained(t)
 	val := shapes(t)
 	images := append(slices.Clone(val[:5]), filepath.Join(t.TempDir(), "missing.png"))
-	read := func(batch int, layer string) *infer.Features {
+	read := func(batch int, layer string) (table, []int) {
 		p, err := infer.NewPredictor(infer.PredictOptions{
 			Checkpoint: c, Devices: reference.Open(1), Files: files.OS, Batch: batch, Layers: []string{
 				"conv1", "conv1.pre", "fc2", "prob", "input",
@@ -400,37 +453,42 @@ func TestFeatures(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer p.Close()
-		f, err := p.Features(context.Background(), images, layer)
+		f, err := features(context.Background(), p, images, layer)
 		if err != nil {
 			t.Fatal(err)
 		}
-		return f
+		shape, err := p.FeatureShape(layer)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return f, shape
 	}
 	for layer, shape := range map[string][]int{
-		"input": {5, 3, 14, 14}, "conv1": {5, 8, 14, 14}, "conv1.pre": {5, 8, 14, 14}, "fc2": {5, 24}, "prob": {5, 10},
+		"input": {3, 14, 14}, "conv1": {8, 14, 14}, "conv1.pre": {8, 14, 14}, "fc2": {24}, "prob": {10},
 	} {
-		one, two := read(1, layer), read(2, layer)
-		if !slices.Equal(one.Shape, shape) || len(one.Images) != 5 || len(one.Bad) != 1 {
-			t.Errorf("%s: shape %v, want %v; %d pictures, %d bad", layer, one.Shape, shape, len(one.Images),
-				len(one.Bad))
+		one, got := read(1, layer)
+		two, _ := read(2, layer)
+		if !slices.Equal(got, shape) || len(one.images) != 5 || len(one.bad) != 1 {
+			t.Errorf("%s: shape %v, want %v; %d pictures, %d bad", layer, got, shape, len(one.images), len(one.bad))
 		}
-		if !slices.EqualFunc(one.Data, two.Data, func(a, b float32) bool { return math.Abs(float64(a-b)) < 1e-5 }) {
+		if !slices.EqualFunc(one.values, two.values, func(a, b float32) bool { return math.Abs(float64(a-b)) < 1e-5 }) {
 			t.Errorf("%s: depends on the batch", layer)
 		}
 	}
-	pre, post := read(5, "conv1.pre"), read(5, "conv1")
-	for i, x := range pre.Data {
-		if max(x, 0) != post.Data[i] {
-			t.Fatalf("conv1 is %g where conv1.pre is %g", post.Data[i], x)
+	pre, _ := read(5, "conv1.pre")
+	post, _ := read(5, "conv1")
+	for i, x := range pre.values {
+		if max(x, 0) != post.values[i] {
+			t.Fatalf("conv1 is %g where conv1.pre is %g", post.values[i], x)
 		}
 	}
-	in := read(5, "input")
+	in, _ := read(5, "input")
 	i, by := 0, &recipe.Recipe{Resize: 16, Height: 16, Width: 16, Channels: 3}
-	for pic, err := range data.DecodeFiles(t.Context(), files.OS, images[:5], by, 1) {
+	for pic, err := range data.DecodeFiles(t.Context(), files.OS, images[:5], by, 1, data.Patience{}) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for k, x := range in.Data[i*3*14*14:][:3*14*14] {
+		for k, x := range in.values[i*3*14*14:][:3*14*14] {
 			ch, y, col := k/(14*14), k/14%14+1, k%14+1
 			want := float32(pic.Pixels[(y*16+col)*3+ch]) - c.Recipe.Mean[(ch*16+y)*16+col]
 			if math.Abs(float64(x-want)) > 1e-4 {

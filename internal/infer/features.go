@@ -2,38 +2,52 @@ package infer
 
 import (
 	"context"
-	"slices"
+	"iter"
 
 	"alexnet/internal/data"
 )
 
-// Features are one layer's outputs for pictures.
-type Features struct {
-	Data   []float32          // as Shape says
-	Shape  []int              // (pictures, C, H, W), or (pictures, units) of fully connected layers and probabilities
-	Images []string           // the pictures, in the order given, without the unreadable ones
-	Bad    []*data.BadPicture // the unreadable ones
+// Feature is a layer's output for one picture.
+type Feature struct {
+	Image  string
+	Values []float32        // as FeatureShape says; good until the next is asked for
+	Err    *data.BadPicture // the picture could not be read; nil: it could
 }
 
-// Features reads the output of a layer (one of PredictOptions.Layers, or "input", which is what the first layer sees)
-// for each picture.
-func (p *Predictor) Features(ctx context.Context, images []string, layer string) (*Features, error) {
-	shape, err := p.net.net.Shape(layer)
-	if err != nil {
+// FeatureShape is the shape of a layer's output for one picture: (C, H, W), or (units) of fully connected layers and
+// probabilities. layer is one of PredictOptions.Layers, or "input", which is what the first layer sees.
+func (p *Predictor) FeatureShape(layer string) ([]int, error) {
+	s, err := p.net.net.Shape(layer)
+	switch {
+	case err != nil:
 		return nil, err
+	case s.H*s.W > 1:
+		return []int{s.C, s.H, s.W}, nil
 	}
-	f := &Features{}
-	err = p.each(ctx, images, func(rows []int) error {
-		at, n := len(f.Data), len(rows)*shape.Len()
-		f.Data = slices.Grow(f.Data, n)[:at+n]
-		for _, i := range rows {
-			f.Images = append(f.Images, images[i])
+	return []int{s.C}, nil
+}
+
+// Features reads the output of a layer for each picture. They come, and end, as the answers of Predict do.
+func (p *Predictor) Features(ctx context.Context, images []string, layer string) iter.Seq2[Feature, error] {
+	return func(yield func(Feature, error) bool) {
+		shape, err := p.net.net.Shape(layer)
+		if err != nil {
+			yield(Feature{}, err)
+			return
 		}
-		return p.net.net.Fetch(layer, false, f.Data[at:])
-	}, func(_ int, bad *data.BadPicture) { f.Bad = append(f.Bad, bad) })
-	f.Shape = []int{len(f.Images), shape.C}
-	if shape.H*shape.W > 1 {
-		f.Shape = append(f.Shape, shape.H, shape.W)
+		n := shape.Len()
+		values := make([]float32, p.net.rows*n)
+		err = p.each(ctx, data.Files(p.fsys, images), func(rows int) error {
+			return p.net.net.Fetch(layer, false, values[:rows*n])
+		}, func(i, row int, bad *data.BadPicture) bool {
+			f := Feature{Image: images[i], Err: bad}
+			if bad == nil {
+				f.Values = values[row*n:][:n]
+			}
+			return yield(f, nil)
+		})
+		if err != nil {
+			yield(Feature{}, err)
+		}
 	}
-	return f, err
 }

@@ -2,9 +2,6 @@ package infer
 
 import (
 	"bytes"
-	"cmp"
-	"os"
-	"path/filepath"
 	"slices"
 	"testing"
 
@@ -15,6 +12,7 @@ import (
 	"alexnet/internal/device"
 	"alexnet/internal/files"
 	"alexnet/internal/model"
+	"alexnet/internal/sharedtest"
 	"alexnet/internal/step"
 )
 
@@ -55,15 +53,10 @@ func TestInt8Answers(t *testing.T) {
 	}
 }
 
-// cifar are the test pictures of CIFAR-10, from the folder that ALEXNET_TEST_DATA names or shared/data beside the
-// repository; skipped without them.
+// cifar are the test pictures of CIFAR-10.
 func cifar(t *testing.T) *data.Set {
 	t.Helper()
-	path := filepath.Join(cmp.Or(os.Getenv("ALEXNET_TEST_DATA"), "../../../shared/data"), "cifar10-test.tar")
-	if _, err := os.Stat(path); err != nil {
-		t.Skip("no cifar10-test.tar; set ALEXNET_TEST_DATA to a folder that holds it")
-	}
-	src, err := data.Open(t.Context(), files.OS, path, 0, 0)
+	src, err := data.Open(t.Context(), files.OS, data.At(sharedtest.Data(t, "cifar10-test.tar")), 0, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -102,7 +95,7 @@ func answers(t *testing.T, devs []device.Device, f form, set *data.Set) []int {
 		t.Fatal(err)
 	}
 	defer n.close()
-	l, err := data.NewLoader(set, data.LoaderOptions{
+	l, err := data.NewLoader(t.Context(), set, data.LoaderOptions{
 		Batch: n.rows, Recipe: n.recipe, Workers: 2, Slots: step.Slots{Net: n.net},
 	})
 	if err != nil {

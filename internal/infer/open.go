@@ -10,7 +10,6 @@ package infer
 
 import (
 	"errors"
-	"fmt"
 
 	"alexnet/internal/checkpoint"
 	"alexnet/internal/config"
@@ -31,20 +30,27 @@ type inference struct {
 }
 
 // open makes the checkpoint's net on the devices, with its weights, for a use that has its Keep, Int8 and Slots. rows
-// chooses the batch, given the configuration's.
+// chooses the batch, given the configuration's; where the process may not use so much memory, the batch is the largest
+// that fits, if rows would choose that of a smaller configuration.
 func open(c *checkpoint.Checkpoint, devs []device.Device, rows func(int) int, use model.Options) (*inference, error) {
-	cfg, err := config.Parse(c.Config, nil)
+	cfg, err := c.Page(nil)
 	if err != nil {
-		return nil, fmt.Errorf("%s: its configuration: %w", c.Path, err)
+		return nil, err
 	}
 	if err := c.CheckDropout(); err != nil {
 		return nil, err
 	}
 	if cfg.Model, err = cfg.Model.ForClasses(len(c.Classes)); err != nil {
-		return nil, fmt.Errorf("%s: %w", c.Path, err)
+		return nil, &checkpoint.BadPage{Path: c.Path, Err: err}
 	}
 	n := &inference{classes: c.Classes, rows: rows(cfg.Train.Batch)}
-	if err := n.build(cfg, c, devs, use); err != nil {
+	err = n.build(cfg, c, devs, use)
+	var short *device.MemoryError
+	if errors.As(err, &short) && short.Limit != "" && short.Fits >= rows(1) && n.close() == nil {
+		n = &inference{classes: c.Classes, rows: short.Fits}
+		err = n.build(cfg, c, devs, use)
+	}
+	if err != nil {
 		return nil, errors.Join(err, n.close())
 	}
 	return n, nil
@@ -54,10 +60,13 @@ func (n *inference) build(cfg *config.Config, c *checkpoint.Checkpoint, devs []d
 	use model.Options,
 ) (err error) {
 	if n.recipe, err = c.Recipe.For(cfg.Model.Input); err != nil {
-		return fmt.Errorf("%s: %w", c.Path, err)
+		return &checkpoint.BadPage{Path: c.Path, Err: err}
 	}
 	if n.arch, err = model.New(cfg.Model, cfg.Train.Dropout); err != nil {
-		return fmt.Errorf("%s: %w", c.Path, err)
+		return &checkpoint.BadPage{Path: c.Path, Err: err}
+	}
+	if err := c.Fits(SlotsOf(n.arch)); err != nil { // before memory is taken for what a page says
+		return err
 	}
 	use.Rows, use.Input = n.rows, n.recipe
 	if use.Precision, _, err = step.Precision(cfg, devs); err != nil {
@@ -67,6 +76,9 @@ func (n *inference) build(cfg *config.Config, c *checkpoint.Checkpoint, devs []d
 		return err
 	}
 	if n.net, err = n.model.Compile(use); err != nil {
+		return err
+	}
+	if _, err := step.CheckRoom(n.arch, devs, []*model.Net{n.net}, []model.Options{use}); err != nil {
 		return err
 	}
 	if err := n.net.Alloc(); err != nil {

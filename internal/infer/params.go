@@ -7,13 +7,20 @@ import (
 	"alexnet/internal/safetensors"
 )
 
+// SlotsOf are the names and shapes of a net's parameters, for checkpoint.Fits.
+func SlotsOf(a *model.Arch) []checkpoint.Slot {
+	all := make([]checkpoint.Slot, len(a.Params))
+	for i, p := range a.Params {
+		all[i] = checkpoint.Slot{Name: p.Name, Shape: p.Shape}
+	}
+	return all
+}
+
 // Slots are the places of the model's parameters, for checkpoint.Restore.
 func Slots(m *model.Model, part device.Part) []checkpoint.Slot {
-	var all []checkpoint.Slot
-	for i, p := range m.Arch().Params {
-		all = append(all, checkpoint.Slot{
-			Name: p.Name, Shape: p.Shape, Store: func(src []float32) error { return m.Store(i, part, src) },
-		})
+	all := SlotsOf(m.Arch())
+	for i := range all {
+		all[i].Store = func(src []float32) error { return m.Store(i, part, src) }
 	}
 	return all
 }

@@ -4,31 +4,36 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"slices"
 
 	"alexnet/internal/checkpoint"
 	"alexnet/internal/data"
 	"alexnet/internal/device"
 	"alexnet/internal/files"
+	"alexnet/internal/imagenet"
 	"alexnet/internal/model"
+	"alexnet/internal/text"
 )
 
 // PredictOptions say which net looks at pictures.
 type PredictOptions struct {
 	Checkpoint *checkpoint.Checkpoint
 	Devices    []device.Device
-	Files      files.Reader // that pictures are read through
-	Batch      int          // rows of the net, the most pictures at once; 0: 1
-	Layers     []string     // whose outputs are to be read with Features
-	Strict     bool         // an unreadable picture ends Predict and Features at once, with its *data.BadPicture
+	Files      files.Reader  // that pictures are read through
+	Batch      int           // rows of the net, the most pictures at once; 0: 1
+	Layers     []string      // whose outputs are to be read with Features
+	Patience   data.Patience // with files that cannot be read for no fault of theirs
+	Strict     bool          // an unreadable picture ends Predict and Features, with its *data.BadPicture
 }
 
 // Predictor is a checkpoint's net, ready to look at pictures in files. Pictures are prepared as the checkpoint says:
 // its size, centre crop, its mean.
 type Predictor struct {
-	net    *inference
-	fsys   files.Reader
-	strict bool
+	net      *inference
+	fsys     files.Reader
+	patience data.Patience
+	strict   bool
 }
 
 // NewPredictor opens the net on the devices, which stay the caller's. A layer that the net does not have is a
@@ -39,7 +44,7 @@ func NewPredictor(o PredictOptions) (*Predictor, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Predictor{n, o.Files, o.Strict}, nil
+	return &Predictor{n, o.Files, o.Patience, o.Strict}, nil
 }
 
 // Close frees the net.
@@ -47,72 +52,123 @@ func (p *Predictor) Close() error { return p.net.close() }
 
 // Prediction is what the net sees in one picture.
 type Prediction struct {
-	Image       string             `json:"image"`
-	Predictions []ClassProbability `json:"predictions"` // most probable first; equally probable ones by number
-	Err         error              `json:"-"`           // *data.BadPicture: the picture could not be read
+	Image       string
+	Predictions []ClassProbability // most probable first; equally probable ones by number
+	Err         *data.BadPicture   // the picture could not be read; nil: it could
 }
 
 // ClassProbability is one class.
 type ClassProbability struct {
-	Index       int     `json:"index"`
-	Class       string  `json:"class"`
-	Probability float64 `json:"probability"`
+	Index       int      `json:"index"`
+	Class       text.Raw `json:"class"`          // as training knew it: a folder's name
+	Name        string   `json:"name,omitempty"` // of a class of ILSVRC2012, whose Class is its WNID
+	Probability float64  `json:"probability"`
 }
 
-// Predict names the `top` most probable classes of each picture, in the order given. An unreadable picture has its Err
-// set and stops nothing, unless PredictOptions.Strict.
-func (p *Predictor) Predict(ctx context.Context, images []string, top int) ([]Prediction, error) {
-	classes := p.net.arch.Classes
-	prob := make([]float32, p.net.rows*classes)
-	all := make([]Prediction, len(images))
-	for i, name := range images {
-		all[i].Image = name
-	}
-	err := p.each(ctx, images, func(rows []int) error {
-		dst := prob[:len(rows)*classes]
-		if err := p.net.net.Probabilities(dst).Wait(); err != nil {
-			return err
-		}
-		for r, i := range rows {
-			all[i].Predictions = p.net.topClasses(dst[r*classes:][:classes], top)
-		}
-		return nil
-	}, func(i int, bad *data.BadPicture) { all[i].Err = bad })
-	return all, err
+// Predict is [Predictor.PredictAll] of files by their paths.
+func (p *Predictor) Predict(ctx context.Context, images []string, top int) iter.Seq2[Prediction, error] {
+	return p.PredictAll(ctx, data.Files(p.fsys, images), top)
 }
 
-// each runs readable pictures through the net, a batch at a time, and calls done with the numbers of the pictures in
-// the rows. While the devices compute a batch the next is decoded.
-func (p *Predictor) each(ctx context.Context, images []string, done func(rows []int) error,
-	bad func(int, *data.BadPicture),
-) error {
-	var b *device.Batch
-	rows, next := make([]int, 0, p.net.rows), 0
-	for pic, err := range data.DecodeFiles(ctx, p.fsys, images, &p.net.recipe, p.net.rows) {
-		var unreadable *data.BadPicture
-		switch {
-		case errors.As(err, &unreadable) && !p.strict:
-			bad(next, unreadable)
-		case err != nil:
-			return err
-		default:
-			if b == nil {
-				b = p.net.net.Stage()
+// PredictAll names the `top` most probable classes of each picture. The answers come in the order given, a batch's as
+// soon as that is computed; that of an unreadable picture has only its Err, and the next follows, unless
+// PredictOptions.Strict. An error is the last that comes: with Strict a *data.BadPicture, after the answers to the
+// pictures before it; where not the picture failed but a disk or a share, longer than PredictOptions.Patience, a
+// *data.SourceFault; ctx's as soon as that has ended; or the devices'.
+func (p *Predictor) PredictAll(ctx context.Context, images *data.Pictures, top int) iter.Seq2[Prediction, error] {
+	return func(yield func(Prediction, error) bool) {
+		classes := p.net.arch.Classes
+		prob := make([]float32, p.net.rows*classes)
+		err := p.each(ctx, images, func(rows int) error {
+			return p.net.net.Probabilities(prob[:rows*classes]).Wait()
+		}, func(i, row int, bad *data.BadPicture) bool {
+			a := Prediction{Image: images.Name(i), Err: bad}
+			if bad == nil {
+				a.Predictions = p.net.topClasses(prob[row*classes:][:classes], top)
 			}
-			p.net.put(b, len(rows), pic.Pixels)
-			rows = append(rows, next)
+			return yield(a, nil)
+		})
+		if err != nil {
+			yield(Prediction{}, err)
 		}
-		next++
-		if b == nil || len(rows) < p.net.rows && next < len(images) {
-			continue
-		}
-		p.net.net.Forward(b, model.Pass{Rows: len(rows), Divisor: 1})
-		if err := done(rows); err != nil {
+	}
+}
+
+// each runs readable pictures through the net, a batch at a time, and calls read for what a batch gave, with the number
+// of its rows. Then it yields the pictures up to there, in the order given: the number of each, and the row that it is
+// in or why it could not be read. While the devices compute a batch the next is decoded. The error is nil after a
+// yield that returns false.
+func (p *Predictor) each(ctx context.Context, images *data.Pictures, read func(rows int) error,
+	yield func(i, row int, bad *data.BadPicture) bool,
+) error {
+	g := group{p: p, read: read, yield: yield}
+	for pic, err := range images.Decode(ctx, &p.net.recipe, p.net.rows, p.patience) {
+		var bad *data.BadPicture
+		switch {
+		case errors.As(err, &bad) && p.strict:
+			if more, failed := g.finish(); failed != nil || !more {
+				return failed
+			}
+			return err
+		case bad == nil && err != nil:
 			return err
 		}
-		b, rows = nil, rows[:0]
+		if g.add(pic.Pixels, bad); len(g.bad) == p.net.rows {
+			if more, err := g.finish(); err != nil || !more {
+				return err
+			}
+		}
+	}
+	if more, err := g.finish(); err != nil || !more {
+		return err
 	}
 	return p.net.net.Sync()
+}
+
+// group are pictures that are answered together: as many as a batch has rows, those that cannot be read included, so
+// that however many there are of these, no more wait.
+type group struct {
+	p     *Predictor
+	read  func(rows int) error
+	yield func(i, row int, bad *data.BadPicture) bool
+	first int // the number of the first
+	bad   []*data.BadPicture
+	batch *device.Batch // nil: none is in a row yet
+	rows  int
+}
+
+func (g *group) add(pixels []uint8, bad *data.BadPicture) {
+	g.bad = append(g.bad, bad)
+	if bad != nil {
+		return
+	}
+	if g.batch == nil {
+		g.batch = g.p.net.net.Stage()
+	}
+	g.p.net.put(g.batch, g.rows, pixels)
+	g.rows++
+}
+
+// finish computes and yields what there is, and tells whether more is wanted.
+func (g *group) finish() (more bool, err error) {
+	if g.rows > 0 {
+		g.p.net.net.Forward(g.batch, model.Pass{Rows: g.rows, Divisor: 1})
+		if err := g.read(g.rows); err != nil {
+			return false, err
+		}
+	}
+	row := 0
+	for i, bad := range g.bad {
+		if !g.yield(g.first+i, row, bad) {
+			return false, nil
+		}
+		if bad == nil {
+			row++
+		}
+	}
+	g.first += len(g.bad)
+	g.bad, g.batch, g.rows = g.bad[:0], nil, 0
+	return true, nil
 }
 
 // put copies a picture into a row of the batch, centre crop, no label.
@@ -139,7 +195,11 @@ func (n *inference) topClasses(prob []float32, top int) []ClassProbability {
 	})
 	best := make([]ClassProbability, 0, max(top, 0))
 	for _, i := range order[:min(max(top, 0), len(order))] {
-		best = append(best, ClassProbability{i, n.class(i), float64(prob[i])})
+		c := ClassProbability{Index: i, Class: text.Raw(n.class(i)), Probability: float64(prob[i])}
+		if name := imagenet.Name(string(c.Class)); name != string(c.Class) {
+			c.Name = name
+		}
+		best = append(best, c)
 	}
 	return best
 }

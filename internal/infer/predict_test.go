@@ -54,6 +54,37 @@ func predictor(t *testing.T, o infer.PredictOptions) *infer.Predictor {
 	return p
 }
 
+// predict collects the answers.
+func predict(ctx context.Context, p *infer.Predictor, images []string, top int) (all []infer.Prediction, err error) {
+	for a, err := range p.Predict(ctx, images, top) {
+		if err != nil {
+			return all, err
+		}
+		all = append(all, a)
+	}
+	return all, nil
+}
+
+// table are the features of several pictures.
+type table struct {
+	values      []float32
+	images, bad []string
+}
+
+func features(ctx context.Context, p *infer.Predictor, images []string, layer string) (all table, err error) {
+	for f, err := range p.Features(ctx, images, layer) {
+		switch {
+		case err != nil:
+			return all, err
+		case f.Err != nil:
+			all.bad = append(all.bad, f.Image)
+			continue
+		}
+		all.images, all.values = append(all.images, f.Image), append(all.values, f.Values...)
+	}
+	return all, nil
+}
+
 // TestPredictAtOnce: the first file is not opened before a second one is being opened too, so whoever opens one after
 // the other waits in vain.
 func TestPredictAtOnce(t *testing.T) {
@@ -76,12 +107,12 @@ func TestPredictAtOnce(t *testing.T) {
 		}}
 		p := predictor(t, infer.PredictOptions{Files: reader, Batch: batch})
 		second = make(chan struct{})
-		if _, err := p.Predict(t.Context(), images, 1); err != nil || lonely.Load() > 0 {
+		if _, err := predict(t.Context(), p, images, 1); err != nil || lonely.Load() > 0 {
 			t.Fatalf("predict, batch %d: %v, the first file opened with no other: %d", batch, err, lonely.Load())
 		}
 		opened.Store(0)
 		second = make(chan struct{})
-		if _, err := p.Features(t.Context(), images, "fc2"); err != nil || lonely.Load() > 0 {
+		if _, err := features(t.Context(), p, images, "fc2"); err != nil || lonely.Load() > 0 {
 			t.Fatalf("features, batch %d: %v, the first file opened with no other: %d", batch, err, lonely.Load())
 		}
 	}
@@ -129,7 +160,7 @@ func TestPredictOrder(t *testing.T) {
 	alone := predictor(t, infer.PredictOptions{Files: files.OS, Batch: 1})
 	for _, batch := range []int{1, 2, 3, 64} {
 		p := predictor(t, infer.PredictOptions{Files: late(t, images), Batch: batch})
-		got, err := p.Predict(t.Context(), images, 3)
+		got, err := predict(t.Context(), p, images, 3)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -137,27 +168,28 @@ func TestPredictOrder(t *testing.T) {
 			if g.Image != images[i] || (g.Err == nil) != slices.Contains(good, i) {
 				t.Errorf("batch %d: answer %d is of %s, %v", batch, i, g.Image, g.Err)
 			}
-			want, err := alone.Predict(t.Context(), images[i:i+1], 3)
+			want, err := predict(t.Context(), alone, images[i:i+1], 3)
 			if err != nil || !slices.Equal(g.Predictions, want[0].Predictions) {
 				t.Errorf("batch %d: %s is %v, asked for on its own %v, %v", batch, g.Image, g.Predictions,
 					want[0].Predictions, err)
 			}
 		}
 		p = predictor(t, infer.PredictOptions{Files: late(t, images), Batch: batch})
-		f, err := p.Features(t.Context(), images, "fc2")
+		f, err := features(t.Context(), p, images, "fc2")
 		if err != nil {
 			t.Fatal(err)
 		}
-		if want := append(slices.Clone(images[1:3]), images[4:]...); !slices.Equal(f.Images, want) {
-			t.Errorf("batch %d: features of %v, want %v", batch, f.Images, want)
+		if want := append(slices.Clone(images[1:3]), images[4:]...); !slices.Equal(f.images, want) {
+			t.Errorf("batch %d: features of %v, want %v", batch, f.images, want)
 		}
-		if len(f.Bad) != 2 || f.Bad[0].Name != bad || f.Bad[1].Name != missing {
-			t.Errorf("batch %d: unreadable are %v", batch, f.Bad)
+		if !slices.Equal(f.bad, []string{bad, missing}) {
+			t.Errorf("batch %d: unreadable are %v", batch, f.bad)
 		}
 	}
 }
 
-// TestStrictFirst: of two unreadable pictures the first in the order given is told, though the other is met before.
+// TestStrictFirst: of two unreadable pictures the first in the order given is told, though the other is met before,
+// and those before it are answered.
 func TestStrictFirst(t *testing.T) {
 	atOnce(t)
 	val, first := shapes(t), broken(t)
@@ -165,11 +197,11 @@ func TestStrictFirst(t *testing.T) {
 	for _, batch := range []int{1, 4, 64} {
 		p := predictor(t, infer.PredictOptions{Files: late(t, images), Batch: batch, Strict: true})
 		var bad *data.BadPicture
-		if _, err := p.Predict(t.Context(), images, 1); !errors.As(err, &bad) || bad.Name != first {
-			t.Errorf("predict, batch %d: %v", batch, err)
+		if got, err := predict(t.Context(), p, images, 1); !errors.As(err, &bad) || bad.Name != first || len(got) != 2 {
+			t.Errorf("predict, batch %d: %v after %d answers", batch, err, len(got))
 		}
 		p = predictor(t, infer.PredictOptions{Files: late(t, images), Batch: batch, Strict: true})
-		if _, err := p.Features(t.Context(), images, "fc2"); !errors.As(err, &bad) || bad.Name != first {
+		if _, err := features(t.Context(), p, images, "fc2"); !errors.As(err, &bad) || bad.Name != first {
 			t.Errorf("features, batch %d: %v", batch, err)
 		}
 	}
@@ -193,11 +225,53 @@ func TestPredictInterrupted(t *testing.T) {
 			}
 		}}
 		p := predictor(t, infer.PredictOptions{Files: reader, Batch: batch})
-		if _, err := p.Predict(ctx, images, 1); !errors.Is(err, context.Canceled) {
+		if _, err := predict(ctx, p, images, 1); !errors.Is(err, context.Canceled) {
 			t.Errorf("batch %d: %v", batch, err)
 		}
 		if workers := runtime.GOMAXPROCS(0); opened > 5+workers {
 			t.Errorf("batch %d: %d files opened by %d workers, interrupted at the fifth", batch, opened, workers)
+		}
+	}
+}
+
+// counted counts which files are looked at.
+func counted(n *atomic.Int32) files.Reader {
+	return hooked{files.OS, func(string) { n.Add(1) }}
+}
+
+// TestPredictAsItGoes: an answer is there while most pictures have not been looked at yet, and whoever wants no more of
+// them gets none; that many cannot be read holds nothing up.
+func TestPredictAsItGoes(t *testing.T) {
+	atOnce(t)
+	val := shapes(t)
+	good := slices.Repeat(val[:8], 50)
+	unread := append([]string{val[0]}, slices.Repeat([]string{filepath.Join(t.TempDir(), "missing.png")}, 400)...)
+	for _, images := range [][]string{good, unread} {
+		for _, batch := range []int{1, 4} {
+			ahead := int32(2*batch + runtime.GOMAXPROCS(0))
+			var looked atomic.Int32
+			p := predictor(t, infer.PredictOptions{Files: counted(&looked), Batch: batch})
+			n := int32(0)
+			for a, err := range p.Predict(t.Context(), images, 1) {
+				if err != nil || a.Image != images[n] {
+					t.Fatalf("answer %d is of %s, %v", n, a.Image, err)
+				}
+				if now := looked.Load(); now > n+ahead {
+					t.Fatalf("batch %d: %d pictures looked at before answer %d", batch, now, n)
+				}
+				if n++; n == 100 {
+					break
+				}
+			}
+			rows := 0
+			for f, err := range p.Features(t.Context(), images, "fc2") {
+				if err != nil || (f.Err == nil) != (len(f.Values) > 0) {
+					t.Fatalf("%+v, %v", f, err)
+				}
+				if rows++; rows == 5 {
+					break
+				}
+			}
 		}
 	}
 }

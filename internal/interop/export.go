@@ -10,11 +10,12 @@ import (
 	"strconv"
 	"strings"
 
+	"alexnet/internal/atomicfile"
 	"alexnet/internal/checkpoint"
-	"alexnet/internal/config"
 	"alexnet/internal/files"
 	"alexnet/internal/model"
 	"alexnet/internal/safetensors"
+	"alexnet/internal/text"
 )
 
 // Keys in the metadata of an exported file, which is not a checkpoint.
@@ -44,6 +45,7 @@ type Export struct {
 	Path       string // of the file of weights
 	MeanImage  string // path of the mean image, which metadata cannot hold; empty: the net has none
 	Parameters int64  // numbers in all tensors
+	Bytes      int64  // of the weights, once they are written
 
 	meta      map[string]string
 	tensors   []safetensors.Tensor
@@ -92,9 +94,13 @@ func (e *Export) Write(ctx context.Context, fsys files.FS) error {
 		tensors = append(tensors, t.WithContext(ctx))
 	}
 	if e.MeanImage == "" {
-		return safetensors.Write(fsys, e.Path, e.meta, tensors)
+		var err error
+		e.Bytes, err = atomicfile.Put(ctx, fsys, e.Path, func(f atomicfile.File) error {
+			return safetensors.Encode(f, e.meta, tensors)
+		})
+		return err
 	}
-	return e.writePair(fsys, tensors)
+	return e.writePair(ctx, fsys, tensors)
 }
 
 // Exported is a file made by Export, where a checkpoint is wanted.
@@ -114,18 +120,32 @@ func RefuseExported(r *safetensors.Reader) error {
 	if form == "" {
 		return nil
 	}
-	return &Exported{Path: r.Path(), Form: form, Source: r.Meta[sourceKey]}
+	source, err := text.Unescape(r.Meta[sourceKey])
+	if err != nil { // nobody's path, or that of an older file
+		source = r.Meta[sourceKey]
+	}
+	return &Exported{Path: r.Path(), Form: form, Source: source}
+}
+
+// Check tells whether a checkpoint holds the net that its configuration describes: else a *checkpoint.BadPage or a
+// *checkpoint.Mismatch.
+func Check(c *checkpoint.Checkpoint) error {
+	_, err := archOf(c)
+	return err
 }
 
 // archOf is the net that a checkpoint's configuration describes; its parameters have names and shapes of the net.
 func archOf(c *checkpoint.Checkpoint) (*model.Arch, error) {
-	cfg, err := config.Parse(c.Config, nil)
+	cfg, err := c.Page(nil)
 	if err != nil {
-		return nil, fmt.Errorf("%s: its configuration: %w", c.Path, err)
+		return nil, err
 	}
 	arch, err := model.Of(cfg, len(c.Classes))
+	if err == nil {
+		_, err = c.Recipe.For(cfg.Model.Input)
+	}
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", c.Path, err)
+		return nil, &checkpoint.BadPage{Path: c.Path, Err: err}
 	}
 	var want []checkpoint.Slot
 	for i := range arch.Params {
@@ -149,17 +169,18 @@ func times(factor float32, fill func([]float32) error) func([]float32) error {
 	}
 }
 
-// metadata is what a reader needs besides the weights. mean is the name of the mean image, where there is one.
+// metadata is what a reader needs besides the weights. mean is the name of the mean image, where there is one. Names
+// are written as text.UTF8 has them.
 func metadata(c *checkpoint.Checkpoint, form, mean string) (map[string]string, error) {
 	if !c.Recipe.HasMeanImage() {
 		mean = ""
 	}
-	in := c.Recipe.Public(mean)
+	in := c.Recipe.Public(text.UTF8(mean))
 	source := c.Path
 	if !filepath.IsLocal(source) {
 		source = filepath.Base(source) // where it lies is nobody else's business
 	}
-	classes, err := json.Marshal(c.Classes)
+	classes, err := json.Marshal(text.Raws(c.Classes))
 	if err != nil {
 		return nil, fmt.Errorf("classes: %w", err)
 	}
@@ -169,7 +190,7 @@ func metadata(c *checkpoint.Checkpoint, form, mean string) (map[string]string, e
 	}
 	return map[string]string{
 		"format": "pt", // by custom: for PyTorch
-		formKey:  form, sourceKey: source, "dropout": dropoutInverted, "config": string(c.Config),
+		formKey:  form, sourceKey: text.UTF8(source), "dropout": dropoutInverted, "config": string(c.Config),
 		"step": strconv.FormatUint(c.Step, 10), "classes": string(classes), "preprocess": string(public),
 		"preprocess_in_words": in.Words(),
 	}, nil

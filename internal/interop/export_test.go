@@ -168,7 +168,7 @@ func TestExportFails(t *testing.T) {
 				e.tensors[5] = safetensors.Of("fc3.bias", []int{1}, []float32{float32(math.Inf(1))})
 				e.tensors[5].DType = "F16"
 			},
-			want: "no number that F16 can hold",
+			want: "not a number that F16 can hold",
 		},
 		"weights being written elsewhere": {
 			spoil: func(t *testing.T, e *Export) { lock(t, e.Path) }, want: "another process is writing it",
@@ -177,10 +177,10 @@ func TestExportFails(t *testing.T) {
 			spoil: func(t *testing.T, e *Export) { lock(t, e.MeanImage) }, want: "another process is writing it",
 		},
 		"a folder in the way of the weights": {
-			spoil: func(t *testing.T, e *Export) { block(t, e.Path) }, want: "net.safetensors: file exists",
+			spoil: func(t *testing.T, e *Export) { block(t, e.Path) }, want: "net.safetensors is a folder",
 		},
 		"a folder in the way of the mean": {
-			spoil: func(t *testing.T, e *Export) { block(t, e.MeanImage) }, want: "net.mean.npy: is a directory",
+			spoil: func(t *testing.T, e *Export) { block(t, e.MeanImage) }, want: "net.mean.npy is a folder",
 		},
 	} {
 		for _, there := range []bool{false, true} {

@@ -2,10 +2,10 @@
 // and what a file says to whoever reads it there.
 //
 // Names and shapes are a matter of the form: see [Plain] and [Torchvision]. The numbers change in one place. Our
-// dropout is the paper's: a mask in training, outputs times 1-rate in use. PyTorch's, Caffe's and others' is inverted:
-// times 1/(1-rate) in training, nothing in use. So in an exported net the weights of the layer that reads after a
-// dropout layer are multiplied by 1-rate, and the net in use is the same; the bias stays. That is exact for a rate of
-// 0.5.
+// dropout is the paper's: a mask in training, outputs times 1-rate when predicting. PyTorch's, Caffe's and others' is
+// inverted: times 1/(1-rate) in training, nothing when predicting. So in an exported net the weights of the layer that
+// reads after a dropout layer are multiplied by 1-rate, and the net predicts the same; the bias stays. That is exact
+// for a rate of 0.5.
 //
 // It stands on the net (model, config, and device for the sizes of what layers give), on checkpoint, on the formats
 // (safetensors, npy), and on files, atomicfile and text to write and to word them; it may import no backend and nothing

@@ -157,7 +157,7 @@ func TestTorchvision(t *testing.T) {
 			t.Errorf("%s: %v", sets, err)
 		}
 	}
-	// the same net in use
+	// the same net when predicting
 	for _, sets := range []string{
 		"model.drop6=off", "model.drop5.rate=0.25", "model.input.size=227", "model.conv2.round=up",
 	} {

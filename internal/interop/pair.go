@@ -2,6 +2,7 @@ package interop
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -14,18 +15,20 @@ import (
 
 // writePair puts the weights and the mean image into their places: both, or on an error neither. The mean image goes
 // first, when the weights are complete under their temporary name; what fails after that is undone from memory.
-func (e *Export) writePair(fsys files.FS, tensors []safetensors.Tensor) error {
+func (e *Export) writePair(ctx context.Context, fsys files.FS, tensors []safetensors.Tensor) error {
 	mean, err := keep(fsys, e.MeanImage)
 	if err != nil { // it is not replaced either: what fails later could not be undone
 		return fmt.Errorf("cannot write %s: %w (nothing was changed)", e.MeanImage, err)
 	}
 	weights, _ := fsys.Stat(e.Path) // nil where there is none: what else is wrong with it shows below
 	var inMean error
-	err = atomicfile.Write(fsys, e.Path, func(f atomicfile.File) error {
+	e.Bytes, err = atomicfile.Put(ctx, fsys, e.Path, func(f atomicfile.File) error {
 		if err := safetensors.Encode(f, e.meta, tensors); err != nil {
 			return err
 		}
-		inMean = npy.Write(fsys, e.MeanImage, e.mean, e.meanShape)
+		_, inMean = atomicfile.Put(ctx, fsys, e.MeanImage, func(f atomicfile.File) error {
+			return npy.Encode(f, e.mean, e.meanShape)
+		})
 		return inMean
 	})
 	if err == nil || !same(fsys, e.Path, weights) { // written, if perhaps not for good
@@ -49,25 +52,28 @@ type kept struct {
 
 // keep reads a file that may have to be restored; it may be missing.
 func keep(fsys files.Reader, path string) (*kept, error) {
-	info, err := fsys.Stat(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return &kept{path: path}, nil
-	}
-	if err != nil {
+	place, err := atomicfile.Look(fsys, path)
+	switch {
+	case err != nil:
 		return nil, err
+	case place.Through:
+		return nil, errors.New("it is a pipe or a device")
+	case place.Old == nil:
+		return &kept{path: place.Path}, nil
 	}
 	content, err := files.ReadFile(fsys, path)
-	return &kept{path, info, content}, err
+	return &kept{place.Path, place.Old, content}, err
 }
 
 func (s *kept) restore(fsys files.FS) error {
 	if s.info == nil {
 		return fsys.Remove(s.path)
 	}
-	return atomicfile.Write(fsys, s.path, func(f atomicfile.File) error {
+	_, err := atomicfile.Put(context.Background(), fsys, s.path, func(f atomicfile.File) error {
 		_, err := f.Write(s.content)
 		return err
 	})
+	return err
 }
 
 // same tells whether a path still names the file that it named; nil: whether there still is none.

@@ -50,8 +50,8 @@ func torchvisionLayers(classes int) []torchvisionLayer {
 }
 
 // Torchvision is the net under the names of torchvision.models.alexnet, with num_classes as the net's. A net of another
-// architecture is a *Refused. Dropout layers may be missing, both or one (they do nothing in use), but there may be
-// none where torchvision has none.
+// architecture is a *Refused. Dropout layers may be missing, both or one (they do nothing when predicting), but there
+// may be none where torchvision has none.
 func Torchvision(a *model.Arch) ([]Param, error) {
 	all, differs := torchvisionNames(a)
 	if differs != "" {

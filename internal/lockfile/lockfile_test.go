@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"syscall"
 	"testing"
 
 	"alexnet/internal/files"
@@ -56,6 +57,24 @@ func TestAcquireElsewhere(t *testing.T) {
 	}
 	if err := f.Close(); err != nil {
 		t.Error(err)
+	}
+}
+
+// Where there are no locks the error says so, and a file that was not there is not left behind.
+func TestNoLocks(t *testing.T) {
+	for cause, none := range map[syscall.Errno]bool{
+		syscall.ENOLCK: true, syscall.EOPNOTSUPP: true, syscall.ENOSYS: true, syscall.EINVAL: true, syscall.EIO: false,
+	} {
+		path := filepath.Join(t.TempDir(), "lock")
+		store := filestest.New(files.OS)
+		store.Fail("lock", 0, cause)
+		_, err := Acquire(store, path)
+		if !errors.Is(err, cause) || errors.Is(err, ErrNoLocks) != none {
+			t.Errorf("%v: error %v", cause, err)
+		}
+		if _, err := os.Lstat(path); !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("%v: left behind (%v)", cause, err)
+		}
 	}
 }
 

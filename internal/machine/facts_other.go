@@ -10,7 +10,8 @@ func system() string { return "" }
 
 func kernelRelease() string { return "" }
 
-func model() string { return "" }
+// CPU is not known here.
+func CPU() string { return "" }
 
 func nvidia() string { return "" }
 

@@ -40,15 +40,24 @@ type Memory struct {
 	Available int64 `json:"available,omitempty"` // the system's estimate of what can be had without swapping
 	Limit     int64 `json:"limit,omitempty"`     // of the control group (a container); 0: none
 	Used      int64 `json:"used,omitempty"`      // by the control group, where it has a limit
+	// All that bounds this process: the machine's memory, control groups (those of containers too), resource limits.
+	Limits []Limit `json:"limits,omitempty"`
 }
 
-// Usable is what this process may use in all, others' share not counted: the machine's memory, or what the control
-// group leaves of it; 0 where neither is known.
+// Usable is what this process may use in all, what it uses now included: the least of all limits; 0 where none is
+// known.
 func (m Memory) Usable() int64 {
-	if m.Limit > 0 && (m.Total == 0 || m.Limit < m.Total) {
-		return m.Limit
+	least := m.Total
+	for _, l := range m.Limits {
+		n := l.Bytes
+		if l.Of != Resident { // of what is mapped or may be written most is never used
+			n = l.Left()
+		}
+		if least == 0 || n < least {
+			least = n
+		}
 	}
-	return m.Total
+	return least
 }
 
 // Disk is the free space around one folder.
@@ -62,7 +71,7 @@ type Disk struct {
 func Look() Facts {
 	f := Facts{
 		Platform: runtime.GOOS + "/" + runtime.GOARCH,
-		System:   system(), Kernel: kernelRelease(), CPU: model(), NVIDIA: nvidia(), Features: features(),
+		System:   system(), Kernel: kernelRelease(), CPU: CPU(), NVIDIA: nvidia(), Features: features(),
 		Memory: MemoryNow(),
 		Cores: Cores{
 			Machine: online(), Affinity: runtime.NumCPU(), GOMAXPROCS: runtime.GOMAXPROCS(0),

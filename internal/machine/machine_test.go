@@ -33,11 +33,38 @@ func TestField(t *testing.T) {
 }
 
 func TestUsable(t *testing.T) {
-	for m, want := range map[Memory]int64{
-		{}: 0, {Total: 8}: 8, {Total: 8, Limit: 3}: 3, {Total: 8, Limit: 9}: 8, {Limit: 3}: 3,
+	for _, c := range []struct {
+		m    Memory
+		want int64
+	}{
+		{Memory{}, 0},
+		{Memory{Total: 8}, 8},
+		{Memory{Total: 8, Limits: []Limit{{Resident, "group", 3, 2}}}, 3},
+		{Memory{Total: 8, Limits: []Limit{{Resident, "group", 9, 2}}}, 8},
+		{Memory{Limits: []Limit{{Resident, "group", 3, 1}}}, 3},
+		{Memory{Total: 8, Limits: []Limit{{Resident, "group", 6, 1}, {Mapped, "ulimit", 9, 4}}}, 5},
+		{Memory{Total: 8, Limits: []Limit{{Mapped, "ulimit", 3, 4}}}, 0},
 	} {
-		if got := m.Usable(); got != want {
-			t.Errorf("%+v: %d, want %d", m, got, want)
+		if got := c.m.Usable(); got != c.want {
+			t.Errorf("%+v: %d, want %d", c.m, got, c.want)
 		}
+	}
+}
+
+// TestTightest: what leaves least, each kind with what the process takes anyway.
+func TestTightest(t *testing.T) {
+	const g = 1 << 30
+	m := Memory{Limits: []Limit{
+		{Resident, "machine", 8 * g, g}, {Mapped, "as", 5 * g, 3 * g}, {Resident, "group", 3 * g, 0},
+	}}
+	l := m.Tightest()
+	if l.From != "as" || l.Left() != 2*g || l.Spare() != 2*g-allowance[Mapped] {
+		t.Errorf("%+v", l)
+	}
+	if (Memory{}).Tightest() != nil {
+		t.Error("a limit out of nothing")
+	}
+	if full := (Limit{Resident, "group", g, 2 * g}); full.Left() != 0 || full.Spare() != 0 {
+		t.Errorf("%d left", full.Left())
 	}
 }

@@ -72,18 +72,21 @@ func Of(page *config.Config, classes int) (*Arch, error) {
 }
 
 // New resolves a net. Classes must be set (config.Model.ForClasses). With dropout false the dropout layers are left
-// out, in training and in use: the paper's form multiplies by 1-rate in use, which would be wrong for weights that
-// never saw a mask. Errors are *config.Error.
+// out, in training and when predicting: the paper's form multiplies by 1-rate when predicting, which would be wrong for
+// weights that never saw a mask. Errors are *config.Error.
 func New(cfg config.Model, dropout bool) (*Arch, error) {
 	if cfg.Classes < 2 {
 		return nil, config.Errorf("model.classes", "is %d, must be at least 2", cfg.Classes)
+	}
+	if cfg.Classes > config.MaxClasses { // those of the data, which no page said
+		return nil, config.Errorf("model.classes", "is %d, must be at most %d", cfg.Classes, config.MaxClasses)
 	}
 	a := &Arch{
 		Columns: cfg.Columns, Classes: cfg.Classes, Input: device.Shape{
 			C: cfg.Input.Channels, H: cfg.Input.Size, W: cfg.Input.Size,
 		},
 	}
-	last := config.LastWeighted(cfg.Layers)
+	last, sum := config.LastWeighted(cfg.Layers), sizes{}
 	shape, at := a.Input, shared
 	for i, c := range cfg.Layers {
 		if c.Kind == config.Dropout && !dropout {
@@ -100,6 +103,9 @@ func New(cfg config.Model, dropout bool) (*Arch, error) {
 			l.Act = cfg.Act
 		}
 		if err := a.resolve(&l); err != nil {
+			return nil, err
+		}
+		if err := sum.add(a, &l); err != nil {
 			return nil, err
 		}
 		a.Layers = append(a.Layers, l)
@@ -226,7 +232,7 @@ func (a *Arch) params(l *Layer, outputs int, seen ...int) {
 		BiasLR: l.BiasLR,
 	}
 	a.Params = append(a.Params, w, b)
-	l.MACs = int64(w.Len()) * int64(l.Out.H*l.Out.W)
+	l.MACs = product(append([]int{l.Out.H, l.Out.W}, w.Shape...)...)
 }
 
 // CheckDevices tells whether the net can be spread over n devices: one, or one a column; else it is a *DevicesError.

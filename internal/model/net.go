@@ -88,6 +88,18 @@ func (n *Net) Memory() []device.MemoryPlan {
 	return plans
 }
 
+// Room fails with a *device.MemoryError where Alloc would for want of a device's own memory. Nothing is taken.
+func (n *Net) Room() error {
+	for _, net := range n.nets {
+		if able, ok := net.(device.Fitter); ok {
+			if err := able.Room(); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
 // Alloc takes all the memory that the net will ever use.
 func (n *Net) Alloc() error {
 	for _, net := range n.nets {

@@ -1,46 +1,113 @@
-// Package npy writes arrays as NumPy keeps them (numpy.lib.format): a header with type and shape, and the numbers. The
-// bytes are a library's, npyio; the file appears as package atomicfile has it. Of the program it imports atomicfile and
-// files.
+// Package npy writes arrays as NumPy keeps them (numpy.lib.format, version 1.0): a header with type and shape, and the
+// numbers. Go's libraries take an array whole, from memory, and give its header no room to grow; here rows are written
+// as they come. It imports nothing of the program.
 package npy
 
 import (
-	"bufio"
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"io"
 	"slices"
-
-	"codeberg.org/sbinet/npyio"
-
-	"alexnet/internal/atomicfile"
-	"alexnet/internal/files"
+	"strconv"
+	"strings"
 )
 
-// Write writes data as an array of the given shape, (N, C), (C, H, W) or (N, C, H, W), in C order. The file appears
-// whole or not at all.
-func Write(fsys files.FS, path string, data []float32, shape []int) error {
-	return atomicfile.Write(fsys, path, func(f atomicfile.File) error {
-		b := bufio.NewWriter(f)
-		if err := npyio.Write(b, nested(data, shape)); err != nil {
-			return err
-		}
-		return b.Flush()
-	})
+// Encode writes data as an array of the given shape, in C order.
+func Encode(w io.Writer, data []float32, shape []int) error {
+	if _, err := w.Write(header(shape)); err != nil {
+		return err
+	}
+	_, err := writeNumbers(w, nil, data)
+	return err
 }
 
-// nested gives npyio, which takes the shape from the value's type, slices of slices over the same numbers.
-func nested(data []float32, shape []int) any {
-	switch len(shape) {
-	case 2:
-		return cut(data, shape[1])
-	case 3:
-		rows := cut(data, shape[2])
-		return slices.Collect(slices.Chunk(rows, shape[1]))
-	}
-	planes := make([][][][]float32, shape[0])
-	for n, picture := range cut(data, shape[1]*shape[2]*shape[3]) { // (C, H, W)
-		for _, plane := range cut(picture, shape[2]*shape[3]) {
-			planes[n] = append(planes[n], cut(plane, shape[3]))
-		}
-	}
-	return planes
+// File is where a Writer writes to. Write appends, and WriteAt does not move it.
+type File interface {
+	io.Writer
+	io.WriterAt
 }
 
-func cut(data []float32, n int) [][]float32 { return slices.Collect(slices.Chunk(data, n)) }
+// Writer writes an array row by row, of as many rows as will come.
+type Writer struct {
+	f     File
+	shape []int     // of the array so far; the rows come first
+	buf   []byte    // what is written at a time
+	rest  []float32 // numbers too few to be worth a call
+}
+
+// NewWriter begins an array of float32 in an empty file. row is the shape of one of its rows: (C, H, W) or (units).
+func NewWriter(f File, row ...int) (*Writer, error) {
+	w := &Writer{f: f, shape: append([]int{0}, row...)}
+	_, err := f.Write(header(w.shape)) // Close writes it again, which is as long whatever the rows
+	return w, err
+}
+
+// Write appends a row, in C order.
+func (w *Writer) Write(row []float32) (err error) {
+	w.shape[0]++
+	if w.rest = append(w.rest, row...); len(w.rest) >= chunk {
+		w.buf, err = writeNumbers(w.f, w.buf, w.rest)
+		w.rest = w.rest[:0]
+	}
+	return err
+}
+
+// Shape is that of the array so far: the rows, and what one is.
+func (w *Writer) Shape() []int { return slices.Clone(w.shape) }
+
+// Close writes what is left, and how many rows there are. The file stays open.
+func (w *Writer) Close() error {
+	if _, err := writeNumbers(w.f, w.buf, w.rest); err != nil {
+		return err
+	}
+	_, err := w.f.WriteAt(header(w.shape), 0)
+	return err
+}
+
+// chunk is how many numbers are written at a time: 64 KiB.
+const chunk = 1 << 14
+
+// writeNumbers writes numbers as they stand in the file, and gives buf back to be used again.
+func writeNumbers(w io.Writer, buf []byte, data []float32) ([]byte, error) {
+	for part := range slices.Chunk(data, chunk) {
+		var err error
+		if buf, err = binary.Append(buf[:0], binary.LittleEndian, part); err != nil {
+			return buf, err
+		}
+		if _, err := w.Write(buf); err != nil {
+			return buf, err
+		}
+	}
+	return buf, nil
+}
+
+const (
+	align = 64 // of the numbers, so that they can be mapped into memory
+	// growth is how many characters there are for the first dimension, as in NumPy: a header has the same length
+	// whatever that is.
+	growth = 21
+)
+
+// header is what stands before the numbers of a float32 array.
+func header(shape []int) []byte {
+	dims := make([]string, len(shape))
+	for i, n := range shape {
+		dims[i] = strconv.Itoa(n)
+	}
+	tuple := strings.Join(dims, ", ")
+	if len(dims) == 1 {
+		tuple += ","
+	}
+	text := fmt.Sprintf("{'descr': '<f4', 'fortran_order': False, 'shape': (%s), }", tuple)
+	if len(dims) > 0 {
+		text += strings.Repeat(" ", growth-len(dims[0]))
+	}
+	const before = len(Magic) + 4 // the version and the header's length
+	length := (before+len(text)+1+align-1)/align*align - before
+	var b bytes.Buffer
+	b.WriteString(Magic + "\x01\x00")
+	b.Write(binary.LittleEndian.AppendUint16(nil, uint16(length)))
+	fmt.Fprintf(&b, "%-*s\n", length-1, text)
+	return b.Bytes()
+}

@@ -24,6 +24,7 @@ const (
 	PurposeSplit
 	PurposeDemo
 	PurposeTest
+	PurposeMean
 )
 
 // Key makes a key of a seed and a purpose.

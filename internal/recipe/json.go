@@ -15,6 +15,7 @@ type document struct {
 	Width    int           `json:"width"`
 	Crop     int           `json:"crop"`
 	Channels int           `json:"channels"`
+	Exif     config.Exif   `json:"exif,omitempty"`
 	MeanKind config.Mean   `json:"mean"`
 	Scale    []float32     `json:"scale,omitempty"`
 	Eigvec   [3][3]float64 `json:"eigvec"`
@@ -25,7 +26,7 @@ type document struct {
 // MarshalJSON writes all but the mean and its shape.
 func (r Recipe) MarshalJSON() ([]byte, error) {
 	return json.Marshal(document{
-		r.Resize, r.Height, r.Width, r.Crop, r.Channels, r.MeanKind, r.Scale,
+		r.Resize, r.Height, r.Width, r.Crop, r.Channels, r.Exif, r.MeanKind, r.Scale,
 		r.Colors.Eigvec, r.Colors.Stdev, r.Decoder,
 	})
 }
@@ -37,8 +38,9 @@ func (r *Recipe) UnmarshalJSON(text []byte) error {
 		return err
 	}
 	*r = Recipe{
-		Resize: d.Resize, Height: d.Height, Width: d.Width, Crop: d.Crop, Channels: d.Channels, MeanKind: d.MeanKind,
-		Mean: r.Mean, MeanShape: r.MeanShape, Scale: d.Scale, Colors: Colors{d.Eigvec, d.Stdev}, Decoder: d.Decoder,
+		Resize: d.Resize, Height: d.Height, Width: d.Width, Crop: d.Crop, Channels: d.Channels, Exif: d.Exif,
+		MeanKind: d.MeanKind, Mean: r.Mean, MeanShape: r.MeanShape, Scale: d.Scale,
+		Colors: Colors{d.Eigvec, d.Stdev}, Decoder: d.Decoder,
 	}
 	return nil
 }
@@ -46,8 +48,9 @@ func (r *Recipe) UnmarshalJSON(text []byte) error {
 // Public is a recipe for other programs, which have one mean and one divisor a channel. Mean and Std are of values
 // 0..255.
 type Public struct {
-	Shape     [3]int    `json:"shape"` // of the input, (C, H, W)
-	Color     string    `json:"color"` // RGB or grey
+	Shape     [3]int    `json:"shape"`             // of the input, (C, H, W)
+	Color     string    `json:"color"`             // RGB or grey
+	Upright   bool      `json:"upright,omitempty"` // turned as EXIF says before anything else
 	Resize    int       `json:"resize"`
 	Crop      int       `json:"crop"`
 	Mean      []float32 `json:"mean"`
@@ -59,7 +62,8 @@ type Public struct {
 func (r *Recipe) Public(meanImage string) Public {
 	p := Public{
 		Shape: [3]int{r.Channels, r.Crop, r.Crop}, Color: "RGB", Resize: r.Resize, Crop: r.Crop, MeanImage: meanImage,
-		Mean: make([]float32, r.Channels), Std: make([]float32, r.Channels),
+		Upright: r.Exif == config.ApplyExif,
+		Mean:    make([]float32, r.Channels), Std: make([]float32, r.Channels),
 	}
 	if r.Channels == 1 {
 		p.Color = "grey"
@@ -81,6 +85,9 @@ func (r *Recipe) Public(meanImage string) Public {
 // Words are for people who prepare pictures elsewhere.
 func (p *Public) Words() string {
 	steps := []string{p.Color + " of 0..255"}
+	if p.Upright {
+		steps = append(steps, "turned as EXIF says")
+	}
 	if p.Resize > 0 {
 		steps = append(steps, fmt.Sprintf(
 			"shorter side to %d (bilinear, antialiased; the longer rounded down), centre square", p.Resize))

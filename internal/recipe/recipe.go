@@ -1,5 +1,5 @@
-// Package recipe is the one description of how a file becomes the net's input: decoded, resized by its shorter side,
-// its centre square cut out, a crop taken from that, the mean subtracted, and what is left scaled.
+// Package recipe is the one description of how a file becomes the net's input: decoded, turned upright, resized by
+// its shorter side, its centre square cut out, a crop taken from that, the mean subtracted, and what is left scaled.
 //
 // A page says part of it ([New]); the size of the pictures, the mean and the colours are measured on the training set
 // (package data); a checkpoint keeps all of it, so that whoever uses the net treats pictures alike. Package data
@@ -20,6 +20,8 @@ import (
 type Recipe struct {
 	Resize   int // the shorter side is made so long, then the centre square is cut out; 0: pictures keep their size
 	Channels int // 3: RGB, 1: luma
+	// Exif says whether pictures are turned upright first. Empty: they are not; files older than the key have it so.
+	Exif config.Exif
 	// Height and Width are those of the pictures after Resize, of which all have one size; 0: not known yet.
 	Height, Width int
 	Crop          int // side of the square that the net sees
@@ -47,7 +49,8 @@ type Colors struct {
 func New(cfg *config.Config) Recipe {
 	r := Recipe{
 		Resize: cfg.Data.Resize, Height: cfg.Data.Resize, Width: cfg.Data.Resize,
-		Crop: cfg.Model.Input.Size, Channels: cfg.Model.Input.Channels, MeanKind: cfg.Data.Mean,
+		Crop: cfg.Model.Input.Size, Channels: cfg.Model.Input.Channels, Exif: cfg.Data.Exif,
+		MeanKind: cfg.Data.Mean,
 	}
 	if std := cfg.Data.Std; len(std) > 0 { // one number a channel, or one for all
 		r.Scale = make([]float32, r.Channels)
@@ -80,22 +83,96 @@ func (r *Recipe) Centre() [2]int32 {
 	return [2]int32{int32((r.Height - r.Crop) / 2), int32((r.Width - r.Crop) / 2)}
 }
 
-// Check holds the mean to its shape, and that to the channels and the size of the pictures.
+// What a recipe may say, wherever it comes from.
+const (
+	maxPixels  = 100_000_000 // of one picture: as many as a decoder takes
+	maxFactor  = 2e6         // of scale, mean and colours: a page's data.std is at least 1e-6
+	maxDecoder = 256         // letters
+)
+
+// Check holds every number to its range, the mean to its shape, and that to the channels and the size of the pictures.
 func (r *Recipe) Check() error {
-	n := 1
+	if err := r.checkSizes(); err != nil {
+		return err
+	}
+	if err := r.checkNumbers(); err != nil {
+		return err
+	}
+	if len(r.MeanShape) == 0 && len(r.Mean) == 0 {
+		return nil
+	}
+	n := int64(1)
 	for _, d := range r.MeanShape {
-		n *= d
+		n *= int64(min(max(d, 0), maxPixels)) // two of these, and the next is refused
+		if n > 3*maxPixels {
+			break
+		}
 	}
-	switch {
-	case len(r.MeanShape) == 0 && len(r.Mean) == 0:
-		return nil
-	case len(r.MeanShape) == 0, n != len(r.Mean):
+	if len(r.MeanShape) == 0 || n != int64(len(r.Mean)) {
 		return fmt.Errorf("a mean of %d numbers in shape %s", len(r.Mean), text.Shape(r.MeanShape))
-	case slices.Equal(r.MeanShape, []int{r.Channels}), slices.Equal(r.MeanShape, []int{r.Channels, r.Height, r.Width}):
+	}
+	return r.CheckMean(r.MeanShape)
+}
+
+// CheckMean holds the shape of a mean, which need not be there yet, to the channels and the size of the pictures.
+func (r *Recipe) CheckMean(shape []int) error {
+	if slices.Equal(shape, []int{r.Channels}) || slices.Equal(shape, []int{r.Channels, r.Height, r.Width}) {
 		return nil
 	}
-	return fmt.Errorf("a mean of shape %s for pictures of %dx%dx%d", text.Shape(r.MeanShape), r.Channels, r.Height,
-		r.Width)
+	return fmt.Errorf("a mean of shape %s for pictures of %dx%dx%d", text.Shape(shape), r.Channels, r.Height, r.Width)
+}
+
+// checkSizes takes a recipe that says nothing yet, too.
+func (r *Recipe) checkSizes() error {
+	switch {
+	case r.Resize < 0 || r.Resize > config.MaxSide:
+		return fmt.Errorf("resize is %d, want 0 to %d", r.Resize, config.MaxSide)
+	case r.Height < 0 || r.Width < 0 || (r.Height == 0) != (r.Width == 0):
+		return fmt.Errorf("pictures of %dx%d", r.Width, r.Height)
+	case r.Height > 0 && r.Width > maxPixels/r.Height:
+		return fmt.Errorf("pictures of %dx%d, want at most %d pixels", r.Width, r.Height, maxPixels)
+	case r.Crop < 0 || r.Height > 0 && r.Crop > min(r.Height, r.Width):
+		return fmt.Errorf("crop is %d, want 0 to what pictures of %dx%d have", r.Crop, r.Width, r.Height)
+	case r.Channels != 1 && r.Channels != 3 && (r.Channels != 0 || r.Height > 0):
+		return fmt.Errorf("channels is %d, want 1 or 3", r.Channels)
+	}
+	return nil
+}
+
+func (r *Recipe) checkNumbers() error {
+	if k := r.MeanKind; k != "" && k != config.MeanImage && k != config.MeanChannel {
+		return fmt.Errorf("mean is %.20q, want %s or %s", k, config.MeanImage, config.MeanChannel)
+	}
+	if e := r.Exif; e != "" && e != config.ApplyExif && e != config.IgnoreExif {
+		return fmt.Errorf("exif is %.20q, want %s or %s", e, config.ApplyExif, config.IgnoreExif)
+	}
+	if len(r.Decoder) > maxDecoder {
+		return fmt.Errorf("decoder is %d letters, want at most %d", len(r.Decoder), maxDecoder)
+	}
+	if n := len(r.Scale); n != 0 && n != r.Channels {
+		return fmt.Errorf("scale has %d numbers for %d channels", n, r.Channels)
+	}
+	for _, s := range r.Scale {
+		if !(s > 0 && s <= maxFactor) { // refuses NaN too
+			return fmt.Errorf("scale has %g, want above 0 and at most %g", s, float64(maxFactor))
+		}
+	}
+	for _, m := range r.Mean {
+		if !(m >= -maxFactor && m <= maxFactor) {
+			return fmt.Errorf("the mean has %g, want 0 to 255", m)
+		}
+	}
+	for k := range 3 {
+		if d := r.Colors.Stdev[k]; !(d >= 0 && d <= maxFactor) {
+			return fmt.Errorf("stdev has %g, want 0 to 255", d)
+		}
+		for c := range 3 {
+			if x := r.Colors.Eigvec[c][k]; !(x >= -maxFactor && x <= maxFactor) {
+				return fmt.Errorf("eigvec has %g, want -1 to 1", x)
+			}
+		}
+	}
+	return nil
 }
 
 // ShapeOfMean is the shape of a mean of r's kind, whether r has it yet or not: see MeanShape.
@@ -119,6 +196,9 @@ func (r *Recipe) Fits(in config.Input) error {
 		}
 		return config.Errorf(key, "is %d: the net's input of %dx%d does not fit into pictures of %dx%d",
 			is, in.Size, in.Size, r.Width, r.Height)
+	}
+	if r.Resize > 0 && (r.Height != r.Resize || r.Width != r.Resize) {
+		return config.Errorf("data.resize", "is %d, but the pictures are said to be %dx%d", r.Resize, r.Width, r.Height)
 	}
 	if r.Channels != in.Channels {
 		return config.Errorf("model.input.channels", "is %d, but the pictures are prepared with %d", in.Channels,

@@ -112,15 +112,20 @@ func (n *net[T]) Forward(i int) { n.run(i, false) }
 func (n *net[T]) Backward(i int) { n.run(i, true) }
 
 func (n *net[T]) run(i int, backward bool) {
+	runs := n.guard.Op(i, backward)
+	if !runs && !n.guard.Owes(i, backward) {
+		return // there may be no such op, and no device any more
+	}
+	name := &n.prog.Ops[i].Base().Name
+	n.dev.Begin(name, backward)
+	defer n.dev.End()
 	switch {
-	case !n.guard.Op(i, backward):
-		if n.guard.Owes(i, backward) {
-			n.ops[i].abandon(backward)
-		}
+	case !runs:
+		n.ops[i].abandon(backward)
 	case backward:
-		n.guard.Fail(n.prog.Ops[i].Base().Name, n.ops[i].backward(n))
+		n.guard.Fail(*name, n.ops[i].backward(n))
 	default:
-		n.guard.Fail(n.prog.Ops[i].Base().Name, n.ops[i].forward(n))
+		n.guard.Fail(*name, n.ops[i].forward(n))
 	}
 }
 

@@ -14,6 +14,7 @@ package reference
 
 import (
 	"fmt"
+	"runtime"
 
 	"alexnet/internal/device"
 	"alexnet/internal/device/backend"
@@ -21,6 +22,7 @@ import (
 
 // Device is the reference device. It implements device.Device.
 type Device struct {
+	backend.Activity
 	name   string
 	double bool // computes in float64
 	closed bool
@@ -50,12 +52,15 @@ func Open64() device.Device { return &Device{name: "reference64", double: true} 
 // Name is "reference", or "reference:0" of several.
 func (d *Device) Name() string { return d.name }
 
+// Hardware is the architecture: all processors of one round alike.
+func (d *Device) Hardware() string { return runtime.GOARCH }
+
 // Supports refuses all but fp32.
 func (d *Device) Supports(p device.Precision) error {
 	if p == device.FP32 {
 		return nil
 	}
-	return &device.PrecisionError{Precision: p, Reason: "this backend computes in fp32 alone"}
+	return &device.PrecisionError{Precision: p, Reason: "this backend computes only in fp32"}
 }
 
 // Close has nothing to end, for the device owns no threads: it refuses what comes later.

@@ -117,6 +117,9 @@ func (c *Curves) lossPanel() (*panel, error) {
 
 func (c *Curves) errorPanel() (*panel, error) {
 	train, top1, top5 := c.top1.all(), c.valTop1.all(), c.valTop5.all()
+	if c.OnlyTop1 {
+		top5 = nil
+	}
 	if len(train)+len(top1)+len(top5) == 0 {
 		return nil, nil
 	}

@@ -103,6 +103,25 @@ func TestCurvesShowWhatThereIs(t *testing.T) {
 	}
 }
 
+// Of so few classes that the right one is always among the first five no top-5 error is drawn, nor named.
+func TestCurvesOfFewClasses(t *testing.T) {
+	c := curvesOf(course(300, 50))
+	for _, few := range []bool{false, true} {
+		c.OnlyTop1 = few
+		p, err := c.errorPanel()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var names []string
+		for _, k := range p.keys {
+			names = append(names, k.text)
+		}
+		if top5 := strings.Contains(strings.Join(names, ", "), "top-5"); top5 == few || len(names) < 2 {
+			t.Errorf("few classes %t: %v", few, names)
+		}
+	}
+}
+
 func TestCurvesOfNothing(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "curves.png")
 	err := curvesOf([]Metrics{{Step: 1}}).Draw(files.OS, path, "x")

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -19,11 +20,15 @@ import (
 // A TensorBoard event file is a sequence of TFRecords, each the bytes of a tensorflow.Event
 // (tensorflow/core/util/event.proto). The fields in use, with their numbers:
 const (
-	eventWallTime    = 1 // double, seconds since 1970
-	eventStep        = 2 // int64
-	eventFileVersion = 3 // string, in the first event alone
-	eventSummary     = 5 // Summary
-	eventSessionLog  = 7 // SessionLog
+	eventWallTime    = 1  // double, seconds since 1970
+	eventStep        = 2  // int64
+	eventFileVersion = 3  // string, only in the first event
+	eventSummary     = 5  // Summary
+	eventSessionLog  = 7  // SessionLog
+	eventSource      = 10 // SourceMetadata, only in the first event
+	// Ours, which readers that do not know it pass over: fixed32, the CRC-32C of the line of metrics.jsonl that has
+	// the same numbers. So a flipped bit in that file, which has no checksums, can be found.
+	eventLine = 1001
 
 	summaryValue = 1 // repeated Value
 	valueTag     = 1 // string
@@ -31,84 +36,148 @@ const (
 
 	sessionStatus = 1 // enum
 	sessionStart  = 1 // START: TensorBoard drops events of this step and later ones from earlier files
+
+	sourceWriter = 1 // string
+
+	version = "brain.Event:2"
+	writer  = "alexnet" // by which we know our own files
 )
 
-// events writes one event file.
-type events struct{ file *log }
+// newEvents begins the event file of a run that goes on after step, whose metrics hold the lines again of that step. It
+// is durable, and says what these lines say, before earlier files lose their events of the step: a run that is killed
+// between the two has some twice, until the next resume cuts them.
+func (w *Writer) newEvents(dir string, step uint64, again []line, now time.Time) error {
+	older, stamp, err := ownEvents(w.fsys, dir)
+	if err != nil {
+		return err
+	}
+	from := step // the first step whose events are to go
+	if step > 0 && len(again) == 0 {
+		from++ // the metrics were lost; what the events have is kept
+	}
+	// Readers take files by their names: a clock that was set back, or a second run within a second, changes no order.
+	made := max(now.Unix(), stamp)
+	var name string
+	var f files.File
+	for n := 0; f == nil; n++ {
+		name = filepath.Join(dir, eventsName(made, n))
+		f, err = files.OpenOwn(w.fsys, name, os.O_RDWR|os.O_CREATE|os.O_EXCL|os.O_APPEND, 0o666)
+		if err != nil && !errors.Is(err, fs.ErrExist) {
+			return err
+		}
+	}
+	w.events = &log{File: f}
+	if err = w.begin(step > 0 || len(older) > 0, from, again, now); err == nil {
+		err = w.fsys.SyncDir(dir)
+	}
+	for i := 0; err == nil && i < len(older); i++ {
+		err = cutEvents(w.fsys, older[i], from)
+	}
+	if err != nil {
+		return errors.Join(err, f.Close(), w.fsys.Remove(name))
+	}
+	return nil
+}
 
-// newEvents begins an event file for the steps after step.
-func newEvents(fsys files.FS, dir string, step uint64, now time.Time) (*events, error) {
+// eventsName is as TensorBoard's own writers make it. n tells files of a second apart.
+func eventsName(made int64, n int) string {
 	host, err := os.Hostname()
 	if err != nil {
 		host = "localhost" // the name only tells files apart
 	}
-	for n := 0; ; n++ { // a run resumed within a second by the same process
-		name := fmt.Sprintf("events.out.tfevents.%010d.%s.%d.%d", now.Unix(), host, os.Getpid(), n)
-		f, err := fsys.OpenFile(filepath.Join(dir, name), os.O_WRONLY|os.O_CREATE|os.O_EXCL|os.O_APPEND, 0o666)
-		if errors.Is(err, fs.ErrExist) {
-			continue
-		}
-		if err != nil {
-			return nil, err
-		}
-		e := &events{&log{File: f}}
-		if err := e.file.append(preamble(step, now)); err != nil {
-			return nil, errors.Join(err, f.Close(), fsys.Remove(f.Name()))
-		}
-		return e, nil
-	}
+	return fmt.Sprintf("events.out.tfevents.%010d.%s.%d.%d", made, host, os.Getpid(), n)
 }
 
-// preamble is the version that must come first and, where a run goes on, the order to forget what comes after step.
-func preamble(step uint64, now time.Time) []byte {
+// begin writes what an event file begins with.
+func (w *Writer) begin(resumed bool, from uint64, again []line, now time.Time) error {
+	first := preamble(now)
+	if resumed {
+		first = append(first, start(from, now)...)
+	}
+	for i := range again {
+		event := scalars(again[i].m, again[i].text, now)
+		if w.redo != nil && i == len(again)-1 {
+			w.redo.event = spot{int64(len(first)), event}
+		}
+		first = append(first, event...)
+	}
+	if err := w.events.append(first); err != nil {
+		return err
+	}
+	return w.events.Sync()
+}
+
+// preamble is the version, which must come first, and who writes.
+func preamble(now time.Time) []byte {
 	b := event(now, 0)
 	b = protowire.AppendTag(b, eventFileVersion, protowire.BytesType)
-	b = record(protowire.AppendString(b, "brain.Event:2"))
-	if step == 0 {
-		return b
-	}
-	log := protowire.AppendTag(nil, sessionStatus, protowire.VarintType)
-	log = protowire.AppendVarint(log, sessionStart)
-	start := event(now, step+1)
-	start = protowire.AppendTag(start, eventSessionLog, protowire.BytesType)
-	return append(b, record(protowire.AppendBytes(start, log))...)
+	b = protowire.AppendString(b, version)
+	source := protowire.AppendTag(nil, sourceWriter, protowire.BytesType)
+	source = protowire.AppendString(source, writer)
+	b = protowire.AppendTag(b, eventSource, protowire.BytesType)
+	return record(protowire.AppendBytes(b, source))
 }
 
-// scalars writes one event with all the numbers of a line.
-func (e *events) scalars(m Metrics, now time.Time) error {
+// start is the order to forget what earlier files have of step and later ones.
+func start(step uint64, now time.Time) []byte {
+	log := protowire.AppendTag(nil, sessionStatus, protowire.VarintType)
+	log = protowire.AppendVarint(log, sessionStart)
+	b := event(now, step)
+	b = protowire.AppendTag(b, eventSessionLog, protowire.BytesType)
+	return record(protowire.AppendBytes(b, log))
+}
+
+// scalar is a number in an event.
+type scalar struct {
+	tag   string
+	value *float64 // nil: the line has none
+}
+
+// scalarsOf are the numbers of a line under TensorBoard's tags.
+func scalarsOf(m *Metrics) []scalar {
+	return []scalar{
+		{"train/loss", m.Loss},
+		{"train/top1_error", m.Top1Error},
+		{"train/top5_error", m.Top5Error},
+		{"train/lr", m.LR},
+		{"train/epoch_loss", m.TrainLoss},
+		{"val/loss", m.ValLoss},
+		{"val/top1_error", m.ValTop1Error},
+		{"val/top5_error", m.ValTop5Error},
+		{"speed/images_per_second", m.ImagesPerSecond},
+		{"speed/data_stall", m.DataStall},
+		{"exchange/bytes", m.ExchangeBytes},
+		{"exchange/seconds", m.ExchangeSeconds},
+	}
+}
+
+// scalars is one event with all the numbers of a line, and the line's checksum.
+func scalars(m Metrics, line []byte, now time.Time) []byte {
 	var values []byte
-	add := func(tag string, x *float64) {
-		if x == nil {
-			return
+	for _, s := range scalarsOf(&m) {
+		if s.value == nil {
+			continue
 		}
 		v := protowire.AppendTag(nil, valueTag, protowire.BytesType)
-		v = protowire.AppendString(v, tag)
+		v = protowire.AppendString(v, s.tag)
 		v = protowire.AppendTag(v, valueSimple, protowire.Fixed32Type)
-		v = protowire.AppendFixed32(v, math.Float32bits(float32(*x)))
+		v = protowire.AppendFixed32(v, math.Float32bits(float32(*s.value)))
 		values = protowire.AppendTag(values, summaryValue, protowire.BytesType)
 		values = protowire.AppendBytes(values, v)
 	}
-	add("train/loss", m.Loss)
-	add("train/top1_error", m.Top1Error)
-	add("train/top5_error", m.Top5Error)
-	add("train/lr", m.LR)
-	add("train/epoch_loss", m.TrainLoss)
-	add("val/loss", m.ValLoss)
-	add("val/top1_error", m.ValTop1Error)
-	add("val/top5_error", m.ValTop5Error)
-	add("speed/images_per_second", m.ImagesPerSecond)
-	add("speed/data_stall", m.DataStall)
-	add("exchange/bytes", m.ExchangeBytes)
-	add("exchange/seconds", m.ExchangeSeconds)
-	if values == nil {
-		return nil
-	}
 	b := event(now, m.Step)
-	b = protowire.AppendTag(b, eventSummary, protowire.BytesType)
-	return e.file.append(record(protowire.AppendBytes(b, values)))
+	if values != nil {
+		b = protowire.AppendTag(b, eventSummary, protowire.BytesType)
+		b = protowire.AppendBytes(b, values)
+	}
+	b = protowire.AppendTag(b, eventLine, protowire.Fixed32Type)
+	return record(protowire.AppendFixed32(b, lineSum(line)))
 }
 
-func (e *events) close() error { return errors.Join(e.file.Sync(), e.file.Close()) }
+// lineSum is the checksum of a line, without its end.
+func lineSum(line []byte) uint32 {
+	return crc32.Checksum(bytes.TrimSuffix(line, []byte("\n")), castagnoli)
+}
 
 // event begins an Event: time and step.
 func event(now time.Time, step uint64) []byte {
@@ -124,16 +193,13 @@ func event(now time.Time, step uint64) []byte {
 // record frames data as TFRecord: length (8 bytes, little endian), its checksum, data, its checksum.
 func record(data []byte) []byte {
 	b := binary.LittleEndian.AppendUint64(make([]byte, 0, len(data)+16), uint64(len(data)))
-	b = binary.LittleEndian.AppendUint32(b, masked(b))
+	b = binary.LittleEndian.AppendUint32(b, masked(crc32.Checksum(b, castagnoli)))
 	b = append(b, data...)
-	return binary.LittleEndian.AppendUint32(b, masked(data))
+	return binary.LittleEndian.AppendUint32(b, masked(crc32.Checksum(data, castagnoli)))
 }
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// masked is TFRecord's checksum: CRC-32C rotated right by 15 bits, plus a constant, so that checksums of data with
+// masked is TFRecord's checksum of a CRC-32C: rotated right by 15 bits, plus a constant, so that checksums of data with
 // checksums in them do not degenerate (tensorflow/core/lib/hash/crc32c.h).
-func masked(b []byte) uint32 {
-	crc := crc32.Checksum(b, castagnoli)
-	return (crc>>15 | crc<<17) + 0xa282ead8
-}
+func masked(crc uint32) uint32 { return (crc>>15 | crc<<17) + 0xa282ead8 }

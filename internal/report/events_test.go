@@ -3,16 +3,22 @@ package report
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"sort"
+	"strings"
+	"syscall"
 	"testing"
 	"time"
 
 	"google.golang.org/protobuf/encoding/protowire"
 
 	"alexnet/internal/files"
+	"alexnet/internal/files/filestest"
 )
 
 var moment = time.Unix(1354528800, 500_000_000)
@@ -23,24 +29,10 @@ func TestGoldenEvents(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	dir := t.TempDir()
-	e, err := newEvents(files.OS, dir, 7, moment)
-	if err != nil {
-		t.Fatal(err)
-	}
 	m := Metrics{Step: 300, Loss: new(6.5), LR: new(0.01), ValTop1Error: new(0.0), ExchangeBytes: new(60030976.0)}
-	if err := e.scalars(m, moment); err != nil {
-		t.Fatal(err)
-	}
-	if err := e.scalars(Metrics{Step: 301, Epoch: 1}, moment); err != nil { // nothing to say: no event
-		t.Fatal(err)
-	}
-	if err := e.close(); err != nil {
-		t.Fatal(err)
-	}
-	got, err := os.ReadFile(e.file.Name())
-	if err != nil || !bytes.Equal(got, want) {
-		t.Errorf("bytes differ (%v):\ngot  %q\nwant %q", err, got, want)
+	got := slices.Concat(preamble(moment), start(7, moment), scalars(m, []byte("a line\n"), moment))
+	if !bytes.Equal(got, want) {
+		t.Errorf("bytes differ:\ngot  %q\nwant %q", got, want)
 	}
 }
 
@@ -58,7 +50,7 @@ func checksum(data []byte) uint32 {
 }
 
 // decode reads an event file into lines "step tag=value".
-func decode(t *testing.T, b []byte) (out []string) {
+func decode(t testing.TB, b []byte) (out []string) {
 	t.Helper()
 	for len(b) > 0 {
 		n := binary.LittleEndian.Uint64(b)
@@ -92,7 +84,7 @@ func decode(t *testing.T, b []byte) (out []string) {
 	return out
 }
 
-func fields(t *testing.T, b []byte, each func(num protowire.Number, v []byte, x uint64)) {
+func fields(t testing.TB, b []byte, each func(num protowire.Number, v []byte, x uint64)) {
 	t.Helper()
 	for len(b) > 0 {
 		num, typ, n := protowire.ConsumeTag(b)
@@ -115,17 +107,27 @@ func fields(t *testing.T, b []byte, each func(num protowire.Number, v []byte, x 
 	}
 }
 
-// Each resumption has a file of its own, even within a second, which begins by taking back what came after the
-// checkpoint.
+// eventFiles are the run's event files in the order of their names, in which readers take them.
+func eventFiles(t testing.TB, dir string) []string {
+	t.Helper()
+	names, err := filepath.Glob(filepath.Join(dir, "events.out.tfevents.*"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	sort.Strings(names)
+	return names
+}
+
+// Each resumption has a file of its own, even within a second. It says again what there is of its checkpoint's step,
+// and the earlier file ends before that.
 func TestEventsOfAResumedRun(t *testing.T) {
 	dir := t.TempDir()
 	write(t, dir, 0, undisturbed()...)
 	write(t, dir, 4, step(5))
-	names, err := filepath.Glob(filepath.Join(dir, "events.out.tfevents.*"))
-	if err != nil || len(names) != 2 {
-		t.Fatalf("files %v, %v", names, err)
+	names := eventFiles(t, dir)
+	if len(names) != 2 {
+		t.Fatalf("files %v", names)
 	}
-	sort.Strings(names)
 	var all [][]string
 	for _, name := range names {
 		b, err := os.ReadFile(name)
@@ -135,12 +137,289 @@ func TestEventsOfAResumedRun(t *testing.T) {
 		all = append(all, decode(t, b))
 	}
 	first := all[0]
-	if len(first) != 1+6*4+2*3 || first[0] != "brain.Event:2" || first[1] != "1 train/loss" ||
-		first[len(first)-1] != "6 val/top5_error" {
+	if len(first) != 1+3*4+3 || first[0] != "brain.Event:2" || first[1] != "1 train/loss" ||
+		first[len(first)-1] != "3 val/top5_error" {
 		t.Errorf("first file: %q", first)
 	}
-	want := "[brain.Event:2 start at 5 5 train/loss 5 train/lr 5 speed/images_per_second 5 speed/data_stall]"
+	want := "[brain.Event:2 start at 4" +
+		" 4 train/loss 4 train/lr 4 speed/images_per_second 4 speed/data_stall" +
+		" 5 train/loss 5 train/lr 5 speed/images_per_second 5 speed/data_stall]"
 	if got := fmt.Sprint(all[1]); got != want {
 		t.Errorf("second file: %s, want %s", got, want)
+	}
+}
+
+// points are the numbers in all event files of a folder: "step tag" and how often each is there. They are read by
+// decode, which is not the reader under test.
+func points(t testing.TB, dir string) map[string]int {
+	t.Helper()
+	all := map[string]int{}
+	for _, name := range eventFiles(t, dir) {
+		b, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, s := range decode(t, b) {
+			if strings.Contains(s, "/") {
+				all[s]++
+			}
+		}
+	}
+	return all
+}
+
+// unsynced is the disk without the wait for it, for tests of very many writers.
+type unsynced struct{ files.FS }
+
+type unsyncedFile struct{ files.File }
+
+func (unsyncedFile) Sync() error                        { return nil }
+func (unsynced) SyncDir(string) error                   { return nil }
+func (u unsynced) Open(name string) (files.File, error) { return u.OpenFile(name, os.O_RDONLY, 0) }
+
+func (u unsynced) OpenFile(name string, flag int, perm os.FileMode) (files.File, error) {
+	f, err := u.FS.OpenFile(name, flag, perm)
+	return unsyncedFile{f}, err
+}
+
+// TestEachPointOnce: a run killed between any two calls of the file system, or in the midst of a write, and gone on
+// with from its checkpoint, has each number once. The checkpoint may be of before or after an epoch's end that is of
+// the same step.
+func TestEachPointOnce(t *testing.T) {
+	ms := undisturbed()
+	clean := t.TempDir()
+	write(t, clean, 0, ms...)
+	want := points(t, clean)
+	fast := unsynced{files.OS}
+	for done := range len(ms) {
+		for n := 0; ; n++ {
+			dir := t.TempDir()
+			writeTo(t, fast, dir, 0, ms[:min(done+2, len(ms))]...) // some lines more than the checkpoint has
+			if !killedAt(t, dir, n, stepOf(ms, done), ms[done:]) {
+				break
+			}
+			writeTo(t, fast, dir, stepOf(ms, done), ms[done:]...)
+			if got := points(t, dir); !maps.Equal(got, want) {
+				t.Fatalf("checkpoint after %d lines, killed at call %d: points\n%v\nwant\n%v", done, n, got, want)
+			}
+			if got, want := content(t, dir), content(t, clean); got != want {
+				t.Fatalf("checkpoint after %d lines, killed at call %d: metrics\n%s\nwant\n%s", done, n, got, want)
+			}
+		}
+	}
+}
+
+// killedAt writes lines until call n, at which the process ends; false: there is no such call.
+func killedAt(t *testing.T, dir string, n int, from uint64, ms []Metrics) bool {
+	t.Helper()
+	fsys := filestest.New(unsynced{files.OS})
+	fsys.Kill(n)
+	w, err := NewWriter(fsys, dir, from)
+	for i := 0; err == nil && i < len(ms); i++ {
+		err = w.Append(ms[i])
+	}
+	if err == nil {
+		_, err = w.Sync()
+	}
+	if (err != nil) != (fsys.Fault() != nil) {
+		t.Fatalf("call %d: error %v, fault %v", n, err, fsys.Fault())
+	}
+	return err != nil
+}
+
+// TestPowerCut: whatever of what was written after the last Sync a power cut leaves, and whether it leaves zeros
+// instead, each number is there once after the resume, all up to the checkpoint.
+func TestPowerCut(t *testing.T) {
+	ms := undisturbed()
+	clean := t.TempDir()
+	write(t, clean, 0, ms...)
+	const done = 5 // lines that the checkpoint covers
+	before := t.TempDir()
+	w, err := NewWriter(files.OS, before, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	synced := map[string]int64{}
+	for i, m := range ms {
+		if err := w.Append(m); err != nil {
+			t.Fatal(err)
+		}
+		if i+1 == done {
+			if _, err := w.Sync(); err != nil {
+				t.Fatal(err)
+			}
+			synced[w.file.Name()], synced[w.events.Name()] = w.file.size, w.events.size
+		}
+	}
+	for name, size := range synced {
+		whole, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for cut := size; cut <= int64(len(whole)); cut++ {
+			for _, zeros := range []int{0, len(whole) - int(cut)} {
+				dir := t.TempDir()
+				if err := os.CopyFS(dir, os.DirFS(before)); err != nil {
+					t.Fatal(err)
+				}
+				left := slices.Concat(whole[:cut], make([]byte, zeros))
+				if err := os.WriteFile(filepath.Join(dir, filepath.Base(name)), left, 0o666); err != nil {
+					t.Fatal(err)
+				}
+				writeTo(t, unsynced{files.OS}, dir, stepOf(ms, done), ms[done:]...)
+				if got, want := points(t, dir), points(t, clean); !maps.Equal(got, want) {
+					t.Fatalf("%s cut at byte %d: points %v, want %v", filepath.Base(name), cut, got, want)
+				}
+				if got, want := content(t, dir), content(t, clean); got != want {
+					t.Fatalf("%s cut at byte %d: metrics\n%s\nwant\n%s", filepath.Base(name), cut, got, want)
+				}
+			}
+		}
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Event files that this program did not write stay as they are, and so do those that it wrote before it signed them:
+// TensorBoard is told to forget what they have of later steps.
+func TestForeignEventFilesStay(t *testing.T) {
+	dir := t.TempDir()
+	old := event(moment, 0)
+	old = protowire.AppendTag(old, eventFileVersion, protowire.BytesType)
+	old = slices.Concat(record(protowire.AppendString(old, version)), scalars(step(9), nil, moment))
+	later := slices.Concat(preamble(moment), scalars(step(9), nil, moment))
+	foreign := map[string][]byte{
+		"events.out.tfevents.1354528800.elsewhere.12.0":                  old,
+		"events.out.tfevents.1354528801.elsewhere.12.0":                  []byte("not an event file"),
+		"events.out.tfevents.1354528802.elsewhere.12.0":                  {},
+		"events.out.tfevents.1354528803.elsewhere.12.0.profile-empty":    later,
+		"notes.events.out.tfevents.1354528804.elsewhere.12.0":            later,
+		"events.out.tfevents.1354528805.another-machine-of-ours.12.0.v2": {0},
+	}
+	for name, b := range foreign {
+		if err := os.WriteFile(filepath.Join(dir, name), b, 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ours := filepath.Join(dir, "events.out.tfevents.1354528806.another-machine.12.0")
+	if err := os.WriteFile(ours, later, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	write(t, dir, 0, step(1), step(2))
+	if exists(ours) {
+		t.Error("a run that begins anew left its events")
+	}
+	write(t, dir, 2, step(3))
+	after := contents(t, dir)
+	for name, b := range foreign {
+		if after[name] != string(b) {
+			t.Errorf("%s became %q", name, after[name])
+		}
+	}
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}
+
+// Readers take files by their names: that of a resumed run comes after the others, though the clock was set back.
+func TestEventFilesInOrder(t *testing.T) {
+	dir := t.TempDir()
+	later := filepath.Join(dir, fmt.Sprintf("events.out.tfevents.%010d.a.1.0", time.Now().Unix()+5000))
+	if err := os.WriteFile(later, slices.Concat(preamble(moment), scalars(step(1), nil, moment)), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	write(t, dir, 2, step(3), step(4))
+	write(t, dir, 4, step(5))
+	names := eventFiles(t, dir)
+	if len(names) != 3 || names[0] != later {
+		t.Fatalf("files %v", names)
+	}
+	b, err := os.ReadFile(names[2])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := decode(t, b); got[len(got)-1] != "5 speed/data_stall" {
+		t.Errorf("the last file holds %q", got)
+	}
+}
+
+// What somebody removes, or puts another file in the place of, is written again whole.
+func TestRemovedFilesAreRestored(t *testing.T) {
+	ms := undisturbed()
+	clean := t.TempDir()
+	write(t, clean, 0, ms...)
+	for what, tamper := range map[string]func(name string) error{
+		"removed": os.Remove,
+		"renamed": func(name string) error { return os.Rename(name, filepath.Join(filepath.Dir(name), "kept")) },
+		"replaced": func(name string) error {
+			return errors.Join(os.Remove(name), os.WriteFile(name, []byte("another"), 0o666))
+		},
+	} {
+		dir := t.TempDir()
+		w, err := NewWriter(files.OS, dir, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, m := range ms {
+			if err := w.Append(m); err != nil {
+				t.Fatal(err)
+			}
+			if i != 3 {
+				continue
+			}
+			for _, name := range []string{w.file.Name(), w.events.Name()} {
+				if err := tamper(name); err != nil {
+					t.Fatal(err)
+				}
+				if restored, err := w.Sync(); err != nil || fmt.Sprint(restored) != fmt.Sprint([]string{name}) {
+					t.Errorf("%s %s: restored %v, %v", name, what, restored, err)
+				}
+				if b, err := os.ReadFile(name + ".1"); what == "replaced" && (err != nil || string(b) != "another") {
+					t.Errorf("what took %s's place: %q, %v", name, b, err)
+				}
+			}
+		}
+		name := w.events.Name()
+		if restored, err := w.Sync(); err != nil || restored != nil {
+			t.Errorf("%s: restored again %v, %v", what, restored, err)
+		}
+		if err := w.Close(); err != nil {
+			t.Fatal(err)
+		}
+		b, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, want := len(decode(t, b)), len(points(t, clean))+1
+		if got != want || content(t, dir) != content(t, clean) {
+			t.Errorf("%s: %d events, want %d; metrics\n%s", what, got, want, content(t, dir))
+		}
+	}
+}
+
+// A file that cannot be restored fails the Sync, and with it the checkpoint.
+func TestRestoreFails(t *testing.T) {
+	for _, op := range []string{"stat", "openfile", "write", "rename"} {
+		fsys := filestest.New(files.OS)
+		w, err := NewWriter(fsys, t.TempDir(), 0)
+		if err == nil {
+			err = errors.Join(w.Append(step(1)), os.Remove(w.file.Name()))
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		fsys.Fail(op, 0, syscall.EIO)
+		if _, err := w.Sync(); !errors.Is(err, syscall.EIO) {
+			t.Errorf("%s fails: %v", op, err)
+		}
+		if restored, err := w.Sync(); err != nil || len(restored) != 1 {
+			t.Errorf("after %s failed: restored %v, %v", op, restored, err)
+		}
+		if err := w.Close(); err != nil {
+			t.Error(err)
+		}
 	}
 }

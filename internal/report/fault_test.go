@@ -5,6 +5,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"syscall"
 	"testing"
 
@@ -76,7 +77,7 @@ func failAppend(t *testing.T, m Metrics, cause error, n int, want string) (faile
 		t.Errorf("no call fails: %v", err)
 	}
 	fsys.Fail("sync", 0, cause)
-	if err := w.Sync(); !errors.Is(err, cause) {
+	if _, err := w.Sync(); !errors.Is(err, cause) {
 		t.Errorf("sync fails: error %v", err)
 	}
 	if err := w.Close(); err != nil {
@@ -85,7 +86,7 @@ func failAppend(t *testing.T, m Metrics, cause error, n int, want string) (faile
 	if got := content(t, dir); got != want {
 		t.Errorf("%v failed, then the line was appended: %q, want %q", fault, got, want)
 	}
-	b, err := os.ReadFile(w.events.file.Name())
+	b, err := os.ReadFile(w.events.Name())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -95,24 +96,91 @@ func failAppend(t *testing.T, m Metrics, cause error, n int, want string) (faile
 	return fault != nil
 }
 
-// A writer that cannot be had leaves the lines up to its step at least, and no file of events.
+// A writer that cannot be had leaves the lines up to its step, and no file of events of its own; what of the earlier
+// one it has cut, the next writer says again.
 func TestNewWriterFailsAtEachCall(t *testing.T) {
+	clean := t.TempDir()
+	write(t, clean, 0, undisturbed()...)
+	want := points(t, clean)
 	for _, cause := range []error{syscall.ENOSPC, syscall.EIO} {
 		filestest.EachCall(t, cause, func(t *testing.T, fsys *filestest.FS) {
 			dir := t.TempDir()
 			write(t, dir, 0, undisturbed()...)
-			before := contents(t, dir)
+			metrics := content(t, dir)
 			w, err := NewWriter(fsys, dir, 6)
-			if fsys.Fault() == nil {
+			if fault := fsys.Fault(); fault == nil || err == nil && fault.Op == "close" { // of a file that was read
 				fsys.Fail("", 0, nil) // Close, which comes now, is to work
 				if err := errors.Join(err, w.Close()); err != nil {
 					t.Errorf("no call fails: %v", err)
 				}
-				return
+			} else if !errors.Is(err, cause) || content(t, dir) != metrics || len(eventFiles(t, dir)) > 1 {
+				t.Errorf("%v fails: error %v; metrics %q; events %v", fault, err, content(t, dir), eventFiles(t, dir))
 			}
-			if after := contents(t, dir); !errors.Is(err, cause) || !maps.Equal(before, after) {
-				t.Errorf("%v fails: error %v; files held %q, now %q", fsys.Fault(), err, before, after)
+			write(t, dir, 6)
+			if got := points(t, dir); !maps.Equal(got, want) {
+				t.Errorf("%v failed, then the run went on: points %v, want %v", fsys.Fault(), got, want)
 			}
 		})
+	}
+}
+
+// Sync makes both files durable, and NewWriter their names.
+func TestBothFilesAreSynced(t *testing.T) {
+	fsys := filestest.New(files.OS)
+	dir := t.TempDir()
+	w, err := NewWriter(fsys, dir, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Contains(fsys.Calls(), filestest.Call{Op: "syncdir", Name: dir}) {
+		t.Errorf("the folder was not synced: %v", fsys.Calls())
+	}
+	before := len(fsys.Calls())
+	if _, err := w.Sync(); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{w.file.Name(), w.events.Name()} {
+		if !slices.Contains(fsys.Calls()[before:], filestest.Call{Op: "sync", Name: name}) {
+			t.Errorf("%s was not synced: %v", name, fsys.Calls()[before:])
+		}
+	}
+	if err := w.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+// Where what was torn cannot be cut back either, the next line does that before anything else: the file never holds a
+// line after a part of one.
+func TestTornAndNotCut(t *testing.T) {
+	for _, events := range []bool{false, true} {
+		dir := t.TempDir()
+		below := filestest.New(files.OS)
+		fsys := filestest.New(below)
+		w, err := NewWriter(fsys, dir, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		torn := 0
+		if events {
+			torn = 1 // the line is written, its event is not
+		}
+		fsys.Fail("write", torn, syscall.ENOSPC)
+		below.Fail("truncate", 0, syscall.EIO)
+		if err := w.Append(step(1)); !errors.Is(err, syscall.ENOSPC) || !errors.Is(err, syscall.EIO) {
+			t.Errorf("error %v", err)
+		}
+		for _, m := range undisturbed() {
+			if err := w.Append(m); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := w.Close(); err != nil {
+			t.Error(err)
+		}
+		clean := t.TempDir()
+		write(t, clean, 0, undisturbed()...)
+		if got, want := content(t, dir), content(t, clean); got != want {
+			t.Errorf("events torn %t: %q, want %q", events, got, want)
+		}
 	}
 }

@@ -30,6 +30,8 @@ type Metrics struct {
 	ImagesPerSecond *float64 `json:"images_per_second,omitempty"`
 	DataStall       *float64 `json:"data_stall,omitempty"` // share of the time spent waiting for pictures, 0..1
 	BadPictures     int      `json:"bad_pictures,omitempty"`
+	// batches so far of which no picture could be read, and which are not steps: those before a resume included
+	SkippedBatches uint64 `json:"skipped_batches,omitempty"`
 
 	// of an epoch's line: mean over its steps so far, those before a resume included
 	TrainLoss    *float64 `json:"train_loss,omitempty"`
@@ -49,10 +51,12 @@ const fileName = "metrics.jsonl"
 
 // Writer appends to metrics.jsonl and to a TensorBoard event file of a run.
 type Writer struct {
+	fsys   files.FS
 	file   *log
 	redo   *line  // an epoch's end that may be written again; see Append
 	curves Curves // of all lines but redo
-	events *events
+	last   uint64 // the step of the last line
+	events *log
 }
 
 // BrokenError says that a run's metrics hold what cannot be read, so that no lines can be added.
@@ -69,70 +73,59 @@ type line struct {
 	at   int64
 	text []byte
 	m    Metrics
+
+	event spot // of the same numbers, where redo is what is written again
 }
 
-// log is a file that grows by whole records.
-type log struct {
-	files.File
-	size int64 // of what is whole in it
-}
-
-// append writes a record, or takes back what could be written of it.
-func (l *log) append(record []byte) error {
-	n, err := l.Write(record)
-	if err != nil {
-		if n > 0 {
-			err = errors.Join(err, l.Truncate(l.size))
-		}
-		return err
-	}
-	l.size += int64(n)
-	return nil
-}
-
-// cut takes back all records from byte size on.
-func (l *log) cut(size int64) error {
-	if err := l.Truncate(size); err != nil {
-		return err
-	}
-	l.size = size
-	return nil
+// spot is a record in a log.
+type spot struct {
+	at     int64
+	record []byte // nil: there is none
 }
 
 // NewWriter opens the metrics of a run for appending, in its folder dir. Lines of steps after step, and a line torn by
 // a kill, are cut: 0 begins anew, a resumed run gives its checkpoint's step. So the file becomes what an undisturbed
-// run writes, apart from times. Write a step's lines before the checkpoint of that step. The events go to a new file,
-// as is TensorBoard's custom; what older ones say of later steps it then forgets.
+// run writes, apart from times. Write a step's lines before the checkpoint of that step.
+//
+// The events go to a new file, as is TensorBoard's custom. Those of earlier files that are not before step are cut, and
+// files that hold no others removed; the new one begins with an order to forget them, for a TensorBoard that has read
+// them, and says again what the lines of step say. So all the files together tell each number once. Event files that
+// other programs put into the folder are left alone.
 func NewWriter(fsys files.FS, dir string, step uint64) (*Writer, error) {
-	f, err := fsys.OpenFile(filepath.Join(dir, fileName), os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o666)
+	f, err := files.OpenOwn(fsys, filepath.Join(dir, fileName), os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o666)
 	if err != nil {
 		return nil, err
 	}
-	w := &Writer{file: &log{File: f}}
-	if err := w.cut(step); err != nil {
-		return nil, errors.Join(err, f.Close())
+	w := &Writer{fsys: fsys, file: &log{File: f}}
+	again, err := w.cut(step)
+	if err == nil {
+		err = w.newEvents(dir, step, again, time.Now())
 	}
-	if w.events, err = newEvents(fsys, dir, step, time.Now()); err != nil {
+	if err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
 	return w, nil
 }
 
-// cut removes the lines after step.
-func (w *Writer) cut(step uint64) error {
+// cut removes the lines after step, and tells those of step.
+func (w *Writer) cut(step uint64) (again []line, err error) {
 	var last *line
 	size := int64(0)
 	if step > 0 {
-		end, err := scan(w.file, step, func(l line) {
+		size, err = scan(w.file, step, func(l line) {
 			if last != nil {
 				w.curves.Add(last.m)
 			}
-			last = &l
+			if last = &l; l.m.Step == step {
+				again = append(again, l)
+			}
 		})
 		if err != nil {
-			return &BrokenError{Path: w.file.Name(), Err: err}
+			return nil, &BrokenError{Path: w.file.Name(), Err: err}
 		}
-		size = end
+	}
+	if last != nil {
+		w.last = last.m.Step
 	}
 	switch {
 	case last == nil:
@@ -141,8 +134,12 @@ func (w *Writer) cut(step uint64) error {
 	default:
 		w.curves.Add(last.m)
 	}
-	return w.file.cut(size)
+	return again, w.file.cut(size)
 }
+
+// Last is the step of the last line, 0 where there is none. After NewWriter it is before that of the checkpoint only if
+// lines were lost.
+func (w *Writer) Last() uint64 { return w.last }
 
 // scan calls each for the lines up to step and tells where they end. A last line that was not finished is left out.
 // Damage in the middle is an error; what follows it could not be trusted either.
@@ -177,48 +174,29 @@ func scan(r io.Reader, step uint64, each func(line)) (end int64, err error) {
 
 // Append writes one line and the event of the same numbers. Numbers that are not finite are an error. Where a run goes
 // on from a checkpoint that was written between an epoch's last step and its end, the end is on file already: its line
-// is then replaced, not doubled. On an error the files are as they were.
+// and its event are then replaced, not doubled. On an error the files are as they were.
 func (w *Writer) Append(m Metrics) error {
 	text, err := json.Marshal(m)
 	if err != nil {
 		return fmt.Errorf("metrics of step %d: %w", m.Step, err)
 	}
-	size, old := w.file.size, w.redo
-	if old != nil && (m.LR != nil || m.Step != old.m.Step) {
-		old = nil // another line's predecessor
+	old, at := spot{at: w.file.size}, spot{at: w.events.size}
+	same := w.redo != nil && m.LR == nil && m.Step == w.redo.m.Step
+	if same {
+		old, at = spot{w.redo.at, w.redo.text}, w.redo.event
 	}
-	if old != nil {
-		size = old.at
-		if err := w.file.cut(size); err != nil {
-			return err
-		}
+	if err := w.file.replace(old, append(text, '\n')); err != nil {
+		return err
 	}
-	err = w.file.append(append(text, '\n'))
-	if err == nil {
-		err = w.events.scalars(m, time.Now())
+	if err := w.events.replace(at, scalars(m, text, time.Now())); err != nil {
+		return errors.Join(err, w.file.takeBack(old))
 	}
-	if err != nil {
-		return errors.Join(err, w.takeBack(size, old))
-	}
-	if w.redo != nil && old == nil {
+	if w.redo != nil && !same {
 		w.curves.Add(w.redo.m)
 	}
-	w.redo = nil
+	w.redo, w.last = nil, m.Step
 	w.curves.Add(m)
 	return nil
-}
-
-// takeBack undoes what was written from byte size on, and puts the line that stood there back.
-func (w *Writer) takeBack(size int64, old *line) error {
-	if w.file.size > size {
-		if err := w.file.cut(size); err != nil {
-			return err
-		}
-	}
-	if old == nil {
-		return nil
-	}
-	return w.file.append(old.text)
 }
 
 // Curves are those of the lines so far. They stay as they are while more lines are appended.
@@ -230,11 +208,26 @@ func (w *Writer) Curves() *Curves {
 	return c
 }
 
-// Sync makes durable what was appended: before a checkpoint is saved, so that no checkpoint is ahead of its metrics.
-func (w *Writer) Sync() error { return w.file.Sync() }
+// Sync makes durable what was appended: before a checkpoint is saved, so that no checkpoint is ahead of its metrics and
+// events. A file that somebody removed meanwhile, or put another one in the place of, is written again whole, under its
+// name: restored are those. What stood in its place is kept beside it, as NAME.1.
+func (w *Writer) Sync() (restored []string, err error) {
+	for _, l := range []*log{w.file, w.events} {
+		again, err := l.keep(w.fsys)
+		if err != nil {
+			return restored, err
+		}
+		if again {
+			restored = append(restored, l.Name())
+		}
+	}
+	return restored, errors.Join(w.file.Sync(), w.events.Sync())
+}
 
-// Close syncs and closes the files.
-func (w *Writer) Close() error { return errors.Join(w.file.Sync(), w.file.Close(), w.events.close()) }
+// Close syncs and closes the files, whatever their names are by now.
+func (w *Writer) Close() error {
+	return errors.Join(w.file.Sync(), w.events.Sync(), w.file.Close(), w.events.Close())
+}
 
 // Read reads a metrics.jsonl, leaving out a torn last line.
 func Read(fsys files.Reader, path string) ([]Metrics, error) {

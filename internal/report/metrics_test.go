@@ -34,7 +34,11 @@ func undisturbed() []Metrics {
 }
 
 func write(t interface{ Fatal(...any) }, dir string, from uint64, ms ...Metrics) {
-	w, err := NewWriter(files.OS, dir, from)
+	writeTo(t, files.OS, dir, from, ms...)
+}
+
+func writeTo(t interface{ Fatal(...any) }, fsys files.FS, dir string, from uint64, ms ...Metrics) {
+	w, err := NewWriter(fsys, dir, from)
 	if err != nil {
 		t.Fatal(err)
 	}

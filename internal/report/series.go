@@ -9,6 +9,8 @@ import (
 // Curves are what curves.png shows of a run, gathered line by line, in the order of metrics.jsonl. However long the run
 // becomes they take a few MiB. The zero value is that of a run without lines.
 type Curves struct {
+	OnlyTop1 bool // the net has so few classes that a top-5 error says nothing: it is not drawn
+
 	end uint64 // the last line's step
 
 	loss, valLoss          series // of training and validation

@@ -6,10 +6,12 @@ import (
 	"bufio"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -196,6 +198,54 @@ func TestOutThatIsTaken(t *testing.T) {
 	wantTree(t, ".", before)
 }
 
+// What killed writers left is no obstacle to a new run, and goes; a run that never had a checkpoint is one, and is
+// called that; what is not a run's is never touched.
+func TestOutWithLeftovers(t *testing.T) {
+	t.Chdir(t.TempDir())
+	left := []string{
+		"lock", ".config.yaml.tmp", ".metrics.jsonl.12.0.tmp", ".curves.png.tmp", "checkpoints/.last.safetensors.tmp",
+		"checkpoints/.best.safetensors.7.1.tmp",
+	}
+	for _, name := range left {
+		touch(t, filepath.Join("a", name), time.Now())
+	}
+	d, err := Create(files.OS, "a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantTree(t, "a", ". checkpoints lock")
+	if err := d.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		more  []string
+		begun bool
+	}{
+		{[]string{"config.yaml"}, true},
+		{[]string{"config.yaml", "metrics.jsonl", "events.out.tfevents.1795994996.vm.24066.0", "curves.png"}, true},
+		{[]string{"config.yaml", "notes"}, false},
+		{[]string{"config.yaml", "checkpoints/mine"}, false},
+		{[]string{"metrics.jsonl"}, false},
+		{[]string{".notes.tmp"}, false},
+		{[]string{"checkpoints/.mine.tmp"}, false},
+	} {
+		t.Chdir(t.TempDir())
+		for _, name := range append(left, c.more...) {
+			touch(t, filepath.Join("a", name), time.Now())
+		}
+		before := tree(t, ".")
+		_, err := Create(files.OS, "a")
+		if taken := (*NotEmptyError)(nil); !errors.As(err, &taken) || taken.Begun != c.begun || taken.Run {
+			t.Errorf("%v: error %v", c.more, err)
+		} else if told := strings.Contains(err.Error(), "before its first checkpoint"); told != c.begun {
+			t.Errorf("%v: error %v", c.more, err)
+		}
+		if after := tree(t, "."); after != strings.Replace(before, " a/lock", "", 1) && after != before {
+			t.Errorf("%v: %s became %s", c.more, before, after)
+		}
+	}
+}
+
 // Whichever call fails, a run that could not begin leaves nothing, not even folders above it.
 func TestCreateFailsAtEachCall(t *testing.T) {
 	for _, out := range []string{"", "a/b/c", "mine"} {
@@ -220,6 +270,74 @@ func TestCreateFailsAtEachCall(t *testing.T) {
 				}
 				wantTree(t, ".", ". mine")
 			})
+		}
+	}
+}
+
+// Where files cannot be locked a run goes on: it says so once, and leaves no lock. What killed writers left under names
+// of their own goes when the run is opened again.
+func TestNoLocks(t *testing.T) {
+	t.Chdir(t.TempDir())
+	weak := func(d *Dir, err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		w := d.Weaknesses()
+		if len(w) != 1 || !w[0].Lock || w[0].Path != "a" || !errors.Is(w[0].Err, syscall.ENOLCK) {
+			t.Errorf("weaknesses %v", w)
+		}
+		if more := d.Weaknesses(); len(more) > 0 {
+			t.Errorf("told again: %v", more)
+		}
+	}
+	without := func() *filestest.FS {
+		disk := filestest.New(files.OS)
+		disk.Fail("lock", 0, syscall.ENOLCK)
+		return disk
+	}
+	d, err := Create(without(), "a")
+	weak(d, err)
+	wantTree(t, ".", ". a a/checkpoints")
+	if err := d.Close(); err != nil {
+		t.Fatal(err)
+	}
+	wantTree(t, ".", ".")
+	touch(t, "a/checkpoints/last.safetensors", time.Now())
+	for _, name := range []string{".last.safetensors.7.0.tmp", ".last.safetensors.tmp", ".mine.7.0.tmp"} {
+		touch(t, filepath.Join("a/checkpoints", name), time.Now())
+	}
+	d, err = Open(without(), "a")
+	weak(d, err)
+	if err := d.Close(); err != nil {
+		t.Fatal(err)
+	}
+	const kept = ". checkpoints checkpoints/.mine.7.0.tmp " +
+		"checkpoints/last.safetensors"
+	wantTree(t, "a", kept)
+}
+
+// What stands in the place of a file that a run would write is refused when the run is opened, before hours go by.
+func TestInTheWay(t *testing.T) {
+	for _, name := range []string{
+		"lock", "config.yaml", "metrics.jsonl", "curves.png", ".curves.png.tmp", "checkpoints/last.safetensors",
+		"checkpoints/best.safetensors", "checkpoints/.best.safetensors.tmp",
+	} {
+		t.Chdir(t.TempDir())
+		touch(t, "a/checkpoints/last.safetensors", time.Now())
+		touch(t, "precious", time.Now())
+		path := filepath.Join("a", name)
+		_ = os.Remove(path)
+		if err := os.Symlink("../precious", path); err != nil {
+			t.Fatal(err)
+		}
+		_, err := Open(files.OS, "a")
+		var other *files.InTheWay
+		if !errors.As(err, &other) || other.Path != path || other.Link != "../precious" {
+			t.Errorf("%s: error %v", name, err)
+		}
+		if exists(files.OS, "a/lock") != (name == "lock") {
+			t.Errorf("%s: the lock was left", name)
 		}
 	}
 }
@@ -367,6 +485,13 @@ func TestNewest(t *testing.T) {
 	if got, err := Newest(files.OS); err != nil || got != "runs/mine/checkpoints/best.safetensors" {
 		t.Errorf("newest best is %s (%v), want that of mine", got, err)
 	}
+	want := []string{
+		"runs/mine/checkpoints/best.safetensors", "runs/train10/checkpoints/best.safetensors",
+		"runs/train/checkpoints/best.safetensors", "runs/train2/checkpoints/best.safetensors",
+	}
+	if got, err := NewestFirst(files.OS); err != nil || !slices.Equal(got, want) {
+		t.Errorf("newest first: %q (%v), want %q", got, err, want)
+	}
 	// A run that had nothing to validate on has no best checkpoint: its last one is used.
 	touch(t, "runs/train12/checkpoints/last.safetensors", at(40))
 	if got, err := Newest(files.OS); err != nil || got != "runs/train12/checkpoints/last.safetensors" {
@@ -379,6 +504,240 @@ func TestNewest(t *testing.T) {
 	} {
 		if got := ToUse(files.OS, path); got != want {
 			t.Errorf("to use of %s: %q, want %q", path, got, want)
+		}
+	}
+}
+
+// What somebody removes of a run that is written, the whole folder too, is made again and locked again.
+func TestKeep(t *testing.T) {
+	for what, c := range map[string]struct {
+		remove func(t *testing.T, d *Dir)
+		want   []string
+	}{
+		"nothing":     {func(*testing.T, *Dir) {}, nil},
+		"lock":        {func(t *testing.T, d *Dir) { mustRemove(t, d.Path(), "lock") }, []string{"lock"}},
+		"checkpoints": {func(t *testing.T, d *Dir) { mustRemove(t, d.Path(), "checkpoints") }, []string{"checkpoints"}},
+		"all":         {func(t *testing.T, d *Dir) { mustRemove(t, d.Path()) }, []string{".", "lock", "checkpoints"}},
+		"all, and an empty folder is made": {func(t *testing.T, d *Dir) {
+			mustRemove(t, d.Path())
+			if err := os.Mkdir(d.Path(), 0o777); err != nil {
+				t.Fatal(err)
+			}
+		}, []string{".", "lock", "checkpoints"}},
+	} {
+		d, err := Create(files.OS, filepath.Join(t.TempDir(), "deep", "run"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.remove(t, d)
+		var want []string
+		for _, name := range c.want {
+			want = append(want, filepath.Join(d.Path(), name))
+		}
+		if made, err := d.Keep(); err != nil || !slices.Equal(made, want) {
+			t.Errorf("%s: made %v, %v, want %v", what, made, err, want)
+		}
+		if made, err := d.Keep(); err != nil || made != nil {
+			t.Errorf("%s: made again %v, %v", what, made, err)
+		}
+		if _, err := Open(files.OS, d.Path()); !errors.As(err, new(*LockedError)) {
+			t.Errorf("%s: a second trainer got %v", what, err)
+		}
+		if err := d.Close(); err != nil {
+			t.Error(err)
+		}
+		if _, err := os.Stat(d.Path()); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("%s: the empty folder is left: %v", what, err)
+		}
+	}
+}
+
+func mustRemove(t *testing.T, path ...string) {
+	t.Helper()
+	if err := os.RemoveAll(filepath.Join(path...)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A folder that is another's by now is left to it, lock and all.
+func TestKeepOffAnothersFolder(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "run")
+	d, err := Create(files.OS, path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mustRemove(t, path)
+	other, err := Create(files.OS, path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := d.Keep(); !errors.As(err, new(*LockedError)) {
+		t.Errorf("beside another trainer: %v", err)
+	}
+	if err := os.WriteFile(other.Checkpoint(Last), nil, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	if err := other.Close(); err != nil {
+		t.Fatal(err)
+	}
+	_, err = d.Keep()
+	if !errors.As(err, new(*ReplacedError)) || !strings.Contains(err.Error(), "it holds checkpoints") {
+		t.Errorf("after another run: %v", err)
+	}
+	third, err := Open(files.OS, path)
+	if err != nil {
+		t.Fatalf("what Keep left: %v", err)
+	}
+	if err := d.Close(); err != nil {
+		t.Error(err)
+	}
+	if _, err := Open(files.OS, path); !errors.As(err, new(*LockedError)) {
+		t.Errorf("the end of the first run took the third's lock: %v", err)
+	}
+	if err := third.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestKeepFailsAtEachCall(t *testing.T) {
+	filestest.EachCall(t, syscall.EIO, func(t *testing.T, fsys *filestest.FS) {
+		d, err := Create(files.OS, filepath.Join(t.TempDir(), "run"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		mustRemove(t, d.Path())
+		d.fsys = fsys
+		_, err = d.Keep()
+		fault := fsys.Fault()
+		if (fault != nil) != errors.Is(err, syscall.EIO) && fault.Op != "lstat" { // without it nothing is worse
+			t.Errorf("%v fails: error %v", fault, err)
+		}
+		if fault == nil {
+			fsys.Fail("", 0, nil) // what comes now is to work
+		}
+		if _, err := d.Keep(); err != nil {
+			t.Errorf("%v failed, and again: %v", fault, err)
+		}
+		if err := d.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// TestOpenTidies: what killed writers left under temporary names goes, whatever the run writes again.
+func TestOpenTidies(t *testing.T) {
+	dir := t.TempDir()
+	d := Dir{path: dir}
+	touch(t, d.Checkpoint(Last), time.Now())
+	left := []string{
+		filepath.Join(dir, ".curves.png.tmp"), filepath.Join(dir, ".config.yaml.tmp"),
+		filepath.Join(dir, "checkpoints", ".best.safetensors.tmp"), filepath.Join(dir, ".metrics.jsonl.12.0.tmp"),
+	}
+	others := filepath.Join(dir, ".notes.tmp")
+	for _, name := range append(left, others) {
+		touch(t, name, time.Now())
+	}
+	opened, err := Open(files.OS, dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := opened.Close(); err != nil {
+		t.Error(err)
+	}
+	for _, name := range left {
+		if _, err := os.Lstat(name); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("%s is still there (%v)", name, err)
+		}
+	}
+	if _, err := os.Lstat(others); err != nil {
+		t.Errorf("somebody else's: %v", err)
+	}
+}
+
+// TestOpenFailsAtEachCall: the error is the file system's, and not that there is no run.
+func TestOpenFailsAtEachCall(t *testing.T) {
+	filestest.EachCall(t, syscall.ESTALE, func(t *testing.T, fsys *filestest.FS) {
+		dir := t.TempDir()
+		d := Dir{path: dir}
+		touch(t, d.Checkpoint(Last), time.Now())
+		opened, err := Open(fsys, dir)
+		if err != nil && (errors.Is(err, ErrNoRun) || !errors.Is(err, syscall.ESTALE)) {
+			t.Errorf("%v failed: error %v", fsys.Fault(), err)
+		}
+		if opened != nil {
+			_ = opened.Close() // the one failure may have been here
+		}
+	})
+}
+
+// guarded is a file system where nothing can be written in some folders.
+type guarded struct {
+	files.FS
+	closed string
+}
+
+func (g guarded) CanWrite(dir string) error {
+	if filepath.Clean(dir) == filepath.Clean(g.closed) {
+		return &fs.PathError{Op: "write to", Path: dir, Err: fs.ErrPermission}
+	}
+	return nil
+}
+
+// TestWould: what is only asked for is named as it would be, refused as it would be, and left as it is.
+func TestWould(t *testing.T) {
+	t.Chdir(t.TempDir())
+	name := func(d *Dir, err error) string {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := d.Close(); err != nil {
+			t.Fatal(err)
+		}
+		return d.Path()
+	}
+	if got := name(WouldCreate(files.OS, "")); got != "runs/train" {
+		t.Errorf("the first run is %s", got)
+	}
+	if got := name(WouldCreate(files.OS, "a/b/")); got != "a/b" {
+		t.Errorf("a new folder is %s", got)
+	}
+	wantTree(t, ".", ".")
+	d := create(t, "")
+	touch(t, d.Checkpoint(Last), time.Now())
+	before := tree(t, ".")
+	for _, call := range []func() (*Dir, error){
+		func() (*Dir, error) { return WouldOpen(files.OS, Last) },
+		func() (*Dir, error) { return WouldCreate(files.OS, d.Path()) },
+	} {
+		var locked *LockedError
+		if _, err := call(); !errors.As(err, &locked) || locked.PID != os.Getpid() {
+			t.Errorf("a run under way: %v", err)
+		}
+	}
+	wantTree(t, ".", before)
+	if err := d.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if got := name(WouldOpen(files.OS, Last)); got != "runs/train" {
+		t.Errorf("the run to go on with is %s", got)
+	}
+	if got := name(WouldCreate(files.OS, "")); got != "runs/train2" {
+		t.Errorf("the next run is %s", got)
+	}
+	var taken *NotEmptyError
+	if _, err := WouldCreate(files.OS, "runs/train"); !errors.As(err, &taken) || !taken.Run {
+		t.Errorf("a folder with a run: %v", err)
+	}
+	for _, call := range []func(g guarded) (*Dir, error){
+		func(g guarded) (*Dir, error) { g.closed = "."; return WouldCreate(g, "new/run") },
+		func(g guarded) (*Dir, error) { g.closed = "runs"; return WouldCreate(g, "") },
+		func(g guarded) (*Dir, error) { g.closed = "runs/train"; return WouldOpen(g, Last) },
+		func(g guarded) (*Dir, error) { g.closed = "runs/train/checkpoints"; return WouldOpen(g, Last) },
+	} {
+		var refused *FolderError
+		if _, err := call(guarded{FS: files.OS}); !errors.As(err, &refused) || !errors.Is(err, fs.ErrPermission) {
+			t.Errorf("a folder that may not be written to: %v", err)
 		}
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"alexnet/internal/files"
 	"alexnet/internal/text"
 )
 
@@ -51,8 +52,18 @@ const (
 	zeroSum    = "00000000"
 	opening    = `{"__metadata__":{"` + sumHeader + `":"`
 
-	headerCap  = 100 << 20 // the format's own limit
-	lengthSize = 8         // bytes of the header's length
+	lengthSize = 8 // bytes of the header's length
+)
+
+// What a header may be. The format allows 100 MB; those of the largest models that are passed around have a hundredth.
+const (
+	headerCap   = 40 << 20
+	maxMeta     = 16 << 20 // bytes of the metadata
+	maxTensors  = 100_000
+	maxMetaKeys = maxTensors + 10_000 // a checksum for each tensor, and others
+	maxName     = 1024                // bytes of a tensor's name, or of a key
+	maxEntry    = 4096                // bytes of what is said of a tensor
+	maxDims     = 8
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli) // computed by the processor's own instruction where it has one
@@ -82,6 +93,9 @@ func newLayout(meta map[string]string, tensors []Tensor) (*layout, error) {
 		l.add(zeroSum + `"`)
 	}
 	l.add("}")
+	if n := len(l.text); n > maxMeta {
+		return nil, fmt.Errorf("metadata of %d bytes, at most %d are read", n, maxMeta)
+	}
 	offset := int64(0)
 	for _, t := range tensors {
 		end := offset + widths[t.dtype()]*int64(t.Len())
@@ -98,7 +112,7 @@ func newLayout(meta map[string]string, tensors []Tensor) (*layout, error) {
 		l.add(" ") // the format pads with spaces; tensors begin at a multiple of 8
 	}
 	if len(l.text)-lengthSize > headerCap {
-		return nil, fmt.Errorf("header of %d bytes, the format allows %d", len(l.text), headerCap)
+		return nil, fmt.Errorf("header of %d bytes, at most %d are read", len(l.text), headerCap)
 	}
 	binary.LittleEndian.PutUint64(l.text, uint64(len(l.text)-lengthSize))
 	return l, nil
@@ -127,6 +141,9 @@ func quote(s string) string {
 // checkNames refuses what could not be read back.
 func checkNames(meta map[string]string, tensors []Tensor) error {
 	for _, k := range slices.Sorted(maps.Keys(meta)) { // of several mistakes always the same is told
+		if len(k) > maxName {
+			return fmt.Errorf("metadata %.32q: a key of %d bytes, more than are read", k, len(k))
+		}
 		if reserved(k) {
 			return fmt.Errorf("metadata %q: the name is taken by the checksums", k)
 		}
@@ -134,8 +151,15 @@ func checkNames(meta map[string]string, tensors []Tensor) error {
 			return fmt.Errorf("metadata %q is not UTF-8", k)
 		}
 	}
+	if len(tensors) > maxTensors || len(tensors)+len(meta) > maxMetaKeys {
+		return fmt.Errorf("%d tensors and %d keys of metadata are more than can be read", len(tensors), len(meta))
+	}
 	seen := map[string]bool{"__metadata__": true}
 	for _, t := range tensors {
+		if len(t.Name) > maxName || len(t.Shape) > maxDims {
+			return fmt.Errorf("tensor %.32s: a name of %d bytes or %d dimensions, more than are read", t.Name,
+				len(t.Name), len(t.Shape))
+		}
 		if seen[t.Name] || t.Name == "" || !utf8.ValidString(t.Name) {
 			return fmt.Errorf("tensor name %q is empty, not UTF-8, or used twice", t.Name)
 		}
@@ -194,8 +218,13 @@ func parse(r io.ReaderAt, size int64) (*Header, error) {
 	}
 	n := binary.LittleEndian.Uint64(prefix[:])
 	if n > headerCap {
+		head := make([]byte, min(size, 64))
+		if _, err := r.ReadAt(head, 0); err == nil && files.IsPointer(head) {
+			return nil, &BadFile{Fault: Pointer, Reason: files.ErrPointer.Error()}
+		}
 		return nil, &BadFile{
-			Fault: OtherFormat, Reason: fmt.Sprintf("not a safetensors file: a header of %d bytes", n),
+			Fault:  OtherFormat,
+			Reason: fmt.Sprintf("not a safetensors file: a header of %d bytes, more than %d", n, headerCap),
 		}
 	}
 	if int64(n) > size-lengthSize {
@@ -231,58 +260,48 @@ func parseText(text []byte) (*Header, error) {
 		return &BadFile{Fault: OtherFormat, Reason: fmt.Sprintf("no safetensors header: %v", err)}
 	}
 	h := &Header{Meta: map[string]string{}, sums: map[string]string{}}
-	dec := json.NewDecoder(bytes.NewReader(text))
-	if tok, err := dec.Token(); err != nil || tok != json.Delim('{') {
-		return nil, bad(fmt.Errorf("it does not begin as JSON object"))
-	}
 	seen := map[string]bool{}
-	for dec.More() {
-		tok, err := dec.Token()
-		if err != nil {
-			return nil, bad(err)
-		}
-		name, _ := tok.(string) // the decoder allows no other keys
-		if seen[name] {
-			return nil, bad(fmt.Errorf("%q is there twice", name))
+	rest, err := members(text, func(name string, value []byte) error {
+		switch {
+		case len(name) > maxName:
+			return fmt.Errorf("a name of %d bytes, more than %d: it begins %q", len(name), maxName, name[:32])
+		case seen[name]:
+			return fmt.Errorf("%q is there twice", name)
+		case len(seen) > maxTensors: // the metadata are one
+			return fmt.Errorf("more than %d tensors", maxTensors)
 		}
 		seen[name] = true
-		if err := h.decode(dec, name); err != nil {
-			return nil, bad(fmt.Errorf("%s: %w", name, err))
+		if err := h.decode(name, value); err != nil {
+			return fmt.Errorf("%s: %w", name, err)
 		}
-	}
-	if _, err := dec.Token(); err != nil {
+		return nil
+	})
+	if err != nil {
 		return nil, bad(err)
 	}
-	if rest := bytes.TrimRight(text[dec.InputOffset():], " "); len(rest) > 0 {
+	if rest = bytes.TrimRight(rest, " "); len(rest) > 0 {
 		return nil, bad(fmt.Errorf("%d bytes after its end", len(rest)))
 	}
 	return h, nil
 }
 
 // decode reads the value of one key.
-func (h *Header) decode(dec *json.Decoder, name string) error {
+func (h *Header) decode(name string, value []byte) error {
 	if name == "__metadata__" {
-		all := map[string]string{}
-		if err := dec.Decode(&all); err != nil {
-			return err
-		}
-		for k, v := range all {
-			switch tensor, is := strings.CutPrefix(k, sumPrefix); {
-			case is:
-				h.sums[tensor] = v
-			case !reserved(k):
-				h.Meta[k] = v
-			}
-			h.checked = h.checked || reserved(k)
-		}
-		return nil
+		return h.decodeMeta(value)
+	}
+	if len(value) > maxEntry {
+		return fmt.Errorf("an entry of %d bytes, more than %d", len(value), maxEntry)
 	}
 	var e entry
-	if err := dec.Decode(&e); err != nil {
+	if err := json.Unmarshal(value, &e); err != nil {
 		return err
 	}
 	if e.DType == nil || e.Shape == nil || len(e.Offsets) != 2 {
 		return fmt.Errorf("without dtype, shape or data_offsets")
+	}
+	if n := len(*e.Shape); n > maxDims {
+		return fmt.Errorf("%d dimensions, more than %d", n, maxDims)
 	}
 	width, known := widths[*e.DType]
 	if !known {
@@ -300,6 +319,42 @@ func (h *Header) decode(dec *json.Decoder, name string) error {
 		Name: name, DType: *e.DType, Shape: *e.Shape, Offset: e.Offsets[0], Bytes: bytes,
 	})
 	return nil
+}
+
+// decodeMeta reads the metadata, in which the checksums stand.
+func (h *Header) decodeMeta(value []byte) error {
+	if len(value) > maxMeta {
+		return fmt.Errorf("%d bytes, more than %d", len(value), maxMeta)
+	}
+	if string(value) == "null" {
+		return nil
+	}
+	n := 0
+	rest, err := members(value, func(key string, value []byte) error {
+		if n++; n > maxMetaKeys {
+			return fmt.Errorf("more than %d keys", maxMetaKeys)
+		}
+		if len(key) > maxName+len(sumPrefix) {
+			return fmt.Errorf("a key of %d bytes, more than %d: it begins %q", len(key), maxName+len(sumPrefix),
+				key[:32])
+		}
+		text, err := unquote(value)
+		if err != nil {
+			return fmt.Errorf("%s: %w", key, err)
+		}
+		switch tensor, is := strings.CutPrefix(key, sumPrefix); {
+		case is:
+			h.sums[tensor] = text
+		case !reserved(key):
+			h.Meta[key] = text
+		}
+		h.checked = h.checked || reserved(key)
+		return nil
+	})
+	if err == nil && len(rest) > 0 {
+		err = fmt.Errorf("%q after it", rest[0])
+	}
+	return err
 }
 
 // checkSums compares the header with its own checksum, and sees that each tensor has one. text begins with the header's

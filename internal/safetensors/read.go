@@ -1,6 +1,7 @@
 package safetensors
 
 import (
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -23,15 +24,18 @@ type Reader struct {
 // Open opens a safetensors file, ours or another program's, and checks its header. A file that is none, or damaged, is
 // a *BadFile.
 func Open(fsys files.Reader, path string) (*Reader, error) {
+	info, err := fsys.Stat(path) // before it is opened: a FIFO would wait for a writer
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, &BadFile{Path: path, Fault: OtherFormat, Reason: "not a regular file"}
+	}
 	f, err := fsys.Open(path)
 	if err != nil {
 		return nil, err
 	}
-	info, err := f.Stat()
-	if err == nil && !info.Mode().IsRegular() {
-		err = &BadFile{Path: path, Fault: OtherFormat, Reason: "not a regular file"}
-	}
-	if err != nil {
+	if info, err = f.Stat(); err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
 	r, err := NewReader(path, f, info.Size())
@@ -97,22 +101,43 @@ func (r *Reader) read(t Info, dst []float32) error {
 	if len(dst) != t.Len() {
 		return fmt.Errorf("tensor %s: %d values for shape %s", t.Name, len(dst), text.Shape(t.Shape))
 	}
+	width := int(widths[t.DType])
+	return r.scan(t, func(b []byte) error {
+		n := len(b) / width
+		decode(dst[:n], b)
+		dst = dst[n:]
+		return nil
+	})
+}
+
+// Verify reads the bytes of tensor i, whatever its type, in blocks of little memory, and holds them to their checksum
+// where the file has some: a *BadFile where they are damaged. It ends with ctx.
+func (r *Reader) Verify(ctx context.Context, i int) error {
+	err := r.scan(r.Tensors[i], func([]byte) error { return context.Cause(ctx) })
+	if ended := context.Cause(ctx); ended != nil {
+		return ended
+	}
+	return at(r.path, err)
+}
+
+// scan gives a tensor's bytes to do, a block of whole numbers at a time, and checks them.
+func (r *Reader) scan(t Info, do func(block []byte) error) error {
 	in := io.NewSectionReader(r.r, t.Offset, t.Bytes)
 	buf := make([]byte, min(chunk, t.Bytes))
-	width := int(widths[t.DType])
 	crc := uint32(0)
-	for len(dst) > 0 {
-		b := buf[:min(len(buf), width*len(dst))]
+	for left := t.Bytes; left > 0; {
+		b := buf[:min(int64(len(buf)), left)]
 		if _, err := io.ReadFull(in, b); err != nil {
 			return err
 		}
 		crc = crc32.Update(crc, castagnoli, b)
-		n := len(b) / width
-		decode(dst[:n], b)
-		dst = dst[n:]
+		if err := do(b); err != nil {
+			return err
+		}
+		left -= int64(len(b))
 	}
 	if want := r.sums[t.Name]; r.checked && sumString(crc) != want {
-		return Damaged("tensor %s is damaged: its CRC32C is %s, not %s", t.Name, sumString(crc), want)
+		return Damaged("tensor %s is damaged: its CRC32C is %s, not %q", t.Name, sumString(crc), want)
 	}
 	return nil
 }

@@ -89,4 +89,5 @@ const (
 	Corrupt     Fault = iota + 1 // bytes that a sound file cannot have
 	OtherFormat                  // it is not a safetensors file
 	OtherType                    // a tensor of numbers that are not floating-point
+	Pointer                      // it stands for another file, which Git LFS has not fetched
 )

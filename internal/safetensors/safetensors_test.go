@@ -2,6 +2,7 @@ package safetensors
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
@@ -10,9 +11,11 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 
@@ -192,7 +195,7 @@ func TestHalfFile(t *testing.T) {
 func TestHalfRefuses(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "f")
 	for dtype, want := range map[string]string{
-		"F16":  "tensor fc8.bias: 70000 is no number that F16 can hold",
+		"F16":  "tensor fc8.bias: 70000 is not a number that F16 can hold",
 		"BF16": "tensor fc8.bias: cannot be written as BF16; F32 and F16 can",
 	} {
 		big := Of("fc8.bias", []int{2}, []float32{1, 70000})
@@ -365,7 +368,7 @@ func TestBadHeaders(t *testing.T) {
 	}
 	long := foreign(`{}`)
 	binary.LittleEndian.PutUint64(long, headerCap+1)
-	if _, _, err := readAll(long); err == nil || !strings.Contains(err.Error(), "a header of 104857601 bytes") {
+	if _, _, err := readAll(long); err == nil || !strings.Contains(err.Error(), "a header of 41943041 bytes") {
 		t.Errorf("long header: %v", err)
 	}
 	binary.LittleEndian.PutUint64(long, 3)
@@ -443,7 +446,7 @@ func TestOpenWhatIsNoFile(t *testing.T) {
 	}
 	f := filestest.New(files.OS)
 	f.Fail("open", 0, syscall.EIO)
-	if _, err := Open(f, dir); !errors.Is(err, syscall.EIO) {
+	if _, err := Open(f, "testdata/golden.safetensors"); !errors.Is(err, syscall.EIO) {
 		t.Errorf("a store that fails: %v", err)
 	}
 }
@@ -506,6 +509,136 @@ func TestLongTensor(t *testing.T) {
 	}
 }
 
+// A tensor of any size is verified in blocks, and no longer than anybody waits for it.
+func TestVerifyInBlocks(t *testing.T) {
+	const bytes = 256 << 20
+	path := filepath.Join(t.TempDir(), "f")
+	head := foreign(fmt.Sprintf(`{"n":{"dtype":"I64","shape":[%d],"data_offsets":[0,%d]}}`, bytes/8, bytes))
+	if err := os.WriteFile(path, head, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Truncate(path, int64(len(head))+bytes); err != nil {
+		t.Skip("no sparse files here: ", err)
+	}
+	r, err := Open(files.OS, path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	err = r.Verify(t.Context(), 0)
+	runtime.ReadMemStats(&after)
+	if asked := after.TotalAlloc - before.TotalAlloc; err != nil || asked > 4*chunk {
+		t.Errorf("%v, with %d KB", err, asked>>10)
+	}
+	ended, end := context.WithCancelCause(t.Context())
+	why := errors.New("enough")
+	end(why)
+	if err := r.Verify(ended, 0); !errors.Is(err, why) {
+		t.Errorf("with an ended context: %v", err)
+	}
+	if err := os.Truncate(path, bytes); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Verify(t.Context(), 0); !errors.As(err, new(*BadFile)) {
+		t.Errorf("cut while it is open: %v", err)
+	}
+}
+
+// What is no file is not opened: a FIFO would wait for a writer.
+func TestOpenPipe(t *testing.T) {
+	pipe := filepath.Join(t.TempDir(), "pipe")
+	if err := syscall.Mkfifo(pipe, 0o666); err != nil {
+		t.Skip("no FIFOs here: ", err)
+	}
+	for _, path := range []string{pipe, os.DevNull, t.TempDir()} {
+		done := make(chan error, 1)
+		go func() {
+			_, err := Open(files.OS, path)
+			done <- err
+		}()
+		select {
+		case err := <-done:
+			var bad *BadFile
+			if !errors.As(err, &bad) || bad.Reason != "not a regular file" || bad.Path != path {
+				t.Errorf("%s: error %v", path, err)
+			}
+		case <-time.After(20 * time.Second):
+			t.Fatalf("%s is still being opened", path)
+		}
+	}
+}
+
+// What is written can be read: the bounds of both are the same.
+func TestBoundsOfWriting(t *testing.T) {
+	long := strings.Repeat("x", maxName+1)
+	many := make([]Tensor, maxTensors+1)
+	for i := range many {
+		many[i] = Of(fmt.Sprint(i), []int{0}, nil)
+	}
+	for want, c := range map[string]struct {
+		meta    map[string]string
+		tensors []Tensor
+	}{
+		"a key of 1025 bytes":  {meta: map[string]string{long: ""}},
+		"a name of 1025 bytes": {tensors: []Tensor{Of(long, []int{0}, nil)}},
+		"9 dimensions":         {tensors: []Tensor{Of("a", []int{0, 1, 1, 1, 1, 1, 1, 1, 1}, nil)}},
+		"metadata of":          {meta: map[string]string{"a": strings.Repeat("x", maxMeta)}},
+		"100001 tensors":       {tensors: many},
+	} {
+		if err := Encode(new(memory), c.meta, c.tensors); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("error %v, want %q", err, want)
+		}
+	}
+	r, _, err := readAll(encoded(t, map[string]string{long[1:]: strings.Repeat("x", maxMeta/2)}, many[1:]))
+	if err != nil || len(r.Tensors) != maxTensors {
+		t.Errorf("as much as is written: %v", err)
+	}
+}
+
+// Blocks gives all numbers of a tensor in pieces, ends with its context, and finds what is damaged.
+func TestBlocks(t *testing.T) {
+	v := make([]float32, chunk/4*2+3)
+	for i := range v {
+		v[i] = float32(i)
+	}
+	path := filepath.Join(t.TempDir(), "f")
+	if err := Write(files.OS, path, nil, []Tensor{Of("a", []int{len(v)}, v)}); err != nil {
+		t.Fatal(err)
+	}
+	blocks := func(ctx context.Context, do func(int, []float32)) error {
+		r, err := Open(files.OS, path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer r.Close()
+		return r.Blocks(ctx, 0, do)
+	}
+	var got []float32
+	size := 0
+	err := blocks(t.Context(), func(n int, v []float32) { got, size = append(got, v...), size+n })
+	if err != nil || !reflect.DeepEqual(got, v) || size != 4*len(v) {
+		t.Errorf("%d values of %d bytes came back (%v), want %d", len(got), size, err, len(v))
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	calls := 0
+	if err := blocks(ctx, func(int, []float32) { calls++; cancel() }); !errors.Is(err, context.Canceled) || calls != 1 {
+		t.Errorf("cancelled in the first block: %v after %d", err, calls)
+	}
+	b, err := os.ReadFile(path)
+	if err == nil {
+		b[len(b)-1] ^= 1
+		err = os.WriteFile(path, b, 0o666)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := blocks(t.Context(), func(int, []float32) {}); !errors.As(err, new(*BadFile)) {
+		t.Errorf("damaged: %v", err)
+	}
+}
+
 // Whatever the bytes: no panic, only *BadFile; and what can be read can be written and read again.
 func FuzzRead(f *testing.F) {
 	f.Add([]byte{})
@@ -522,8 +655,14 @@ func FuzzRead(f *testing.F) {
 			}
 			return
 		}
+		if n := binary.LittleEndian.Uint64(b); !json.Valid(b[lengthSize:][:n]) {
+			t.Errorf("the header is no JSON: %q", b[lengthSize:][:n])
+		}
 		var tensors []Tensor
 		for i, info := range r.Tensors {
+			if err := r.Verify(t.Context(), i); err != nil {
+				t.Errorf("%s was read, and yet: %v", info.Name, err)
+			}
 			tensors = append(tensors, Of(info.Name, info.Shape, values[i]))
 		}
 		if _, err := newLayout(r.Meta, tensors); err != nil {

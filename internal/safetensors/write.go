@@ -92,7 +92,7 @@ var encoders = map[string]func(b []byte, v []float32) error{
 		for i, x := range v {
 			h, ok := toHalf(x)
 			if !ok {
-				return fmt.Errorf("%g is no number that F16 can hold (at most 65504): write it as F32", x)
+				return fmt.Errorf("%g is not a number that F16 can hold (at most 65504): write it as F32", x)
 			}
 			binary.LittleEndian.PutUint16(b[2*i:], h)
 		}

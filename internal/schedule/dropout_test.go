@@ -33,9 +33,9 @@ const (
 	doubledSteps = 6
 )
 
-// TestDropoutThatDoubles: PyTorch and Caffe double the units that dropout keeps, in training, and leave all alone in
-// use. A net of that form, computed here in plain float64, and ours with the pages' keys take the same steps: after
-// each, fc2's weights are twice the other's and all else is equal, and so is what the two say in use.
+// TestDropoutThatDoubles: PyTorch and Caffe double the units that dropout keeps, in training, and change none when
+// predicting. A net of that form, computed here in plain float64, and ours with the pages' keys take the same steps:
+// after each, fc2's weights are twice the other's and all else is equal, and so is what the two predict.
 func TestDropoutThatDoubles(t *testing.T) {
 	cfg, err := config.Parse([]byte(behindDropout), nil)
 	if err != nil {
@@ -100,7 +100,7 @@ func TestDropoutThatDoubles(t *testing.T) {
 		for i := range got {
 			got[i] = float64(probs[4*r+i])
 		}
-		agree(t, "probabilities in use", got, want, 1)
+		agree(t, "probabilities when predicting", got, want, 1)
 	}
 }
 
@@ -167,7 +167,8 @@ type doubling struct {
 	train          config.Train
 }
 
-// forward gives the hidden units after dropout and the probabilities; keep is 2 or 0 for each unit, nil in use.
+// forward gives the hidden units after dropout and the probabilities; keep is 2 or 0 for each unit, nil when
+// predicting.
 func (d *doubling) forward(x, keep []float64) (hidden, prob []float64) {
 	hidden = linear(d.w1.v, d.b1.v, x)
 	for u := range hidden {

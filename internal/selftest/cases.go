@@ -107,8 +107,8 @@ var opCases = []opCase{
 		out: "op",
 	},
 	{
-		name: "dropout in use", layers: []string{front, "{name: op, kind: dropout, rate: 0.5}"}, in: "front", out: "op",
-		use: true,
+		name: "dropout when predicting", layers: []string{front, "{name: op, kind: dropout, rate: 0.5}"}, in: "front",
+		out: "op", use: true,
 	},
 	{name: "softmax and loss", layers: []string{front}, in: "fc", out: "prob"},
 	{name: "crop, flip, colour, mean", layers: []string{front}, in: "input", out: "input", picture: true},

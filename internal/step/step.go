@@ -41,12 +41,17 @@ type Stepper struct {
 	Feed Feeder
 	Pass model.Pass // of the next step: Step, and what stays the same between two drains (Seed, Momentum, LR, Decay)
 	Next uint64     // number of the next sample
+	// Skipped is how many pictures the last call of Step passed over instead of taking a step: a whole batch, of which
+	// none could be read. 0: it took one.
+	Skipped int
+	Passed  uint64 // batches passed over so far in the run
 
-	stats   [2][]float32 // (rows, 3) of the step in flight and the one before
-	flights [2]flight    // the same
-	flight  *flight      // of these; nil: none
-	landed  time.Time    // when the step before was over
-	stall   float64      // seconds without a step for the devices since then
+	stats   [2][]float32  // (rows, 3) of the step in flight and the one before
+	flights [2]flight     // the same
+	flight  *flight       // of these; nil: none
+	landed  time.Time     // when the step before was over
+	stall   float64       // seconds without a step for the devices since then
+	waited  time.Duration // for batches that were passed over, since the last step
 }
 
 // flight is a step whose results are not yet there.
@@ -63,6 +68,7 @@ type Taken struct {
 	Rows    int    // pictures in the batch
 	Good    int    // those among them that could be read
 	Score   Score  // over the good ones
+	Passed  uint64 // batches passed over before it, those before a resume included
 	Seconds float64
 	Stall   float64 // of these, the seconds in which the devices had nothing to do because pictures were missing
 }
@@ -74,7 +80,8 @@ func New(net *model.Net, feed Feeder, rows int) *Stepper {
 
 // Step enqueues one step (the next batch, forward, backward, update) and returns the step before, which the next call
 // overwrites, or nil where there is none in flight. The mean of loss and gradient is over the pictures that could be
-// read.
+// read. Where there are none no step is taken: it would only decay the weights. The samples move on, a step in flight
+// stays there, and Skipped tells.
 func (s *Stepper) Step() (*Taken, error) {
 	if s.landed.IsZero() {
 		s.landed = time.Now()
@@ -83,18 +90,27 @@ func (s *Stepper) Step() (*Taken, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.Pass.First, s.Pass.Rows, s.Pass.Divisor = info.First, info.Rows, float32(max(info.Good, 1))
+	s.Skipped = 0
+	if info.Good == 0 {
+		s.Skipped, s.Next = info.Rows, info.First+uint64(info.Rows)
+		s.Passed++
+		s.waited += info.Wait
+		return nil, nil
+	}
+	s.Pass.First, s.Pass.Rows, s.Pass.Divisor = info.First, info.Rows, float32(info.Good)
 	s.Net.Step(s.Net.Slot(info.Slot), s.Pass)
 	stats := s.stats[s.Pass.Step%2][:3*info.Rows]
 	before := s.flight
 	s.flight = &s.flights[s.Pass.Step%2]
 	*s.flight = flight{
-		result: Taken{Step: s.Pass.Step + 1, Epoch: info.Epoch + 1, Rows: info.Rows, Good: info.Good},
+		result: Taken{Step: s.Pass.Step + 1, Epoch: info.Epoch + 1, Rows: info.Rows, Good: info.Good, Passed: s.Passed},
 		stats:  stats, ticket: s.Net.Stats(stats),
 	}
 	s.Pass.Step++
 	s.Next = info.First + uint64(info.Rows)
-	return s.land(before, info.Wait)
+	wait := s.waited + info.Wait
+	s.waited = 0
+	return s.land(before, wait)
 }
 
 // Drain waits for the step in flight and for all that is enqueued; it returns that step, or nil.

@@ -1,6 +1,8 @@
 package step
 
 import (
+	"reflect"
+	"slices"
 	"testing"
 	"time"
 
@@ -86,6 +88,70 @@ func TestMeanOverGood(t *testing.T) {
 	}
 	if !steptest.Near(losses[0], losses[1]) {
 		t.Errorf("loss %g, want %g", losses[0], losses[1])
+	}
+}
+
+// turns feeds batches with these labels, one after the other.
+type turns struct {
+	slots data.Slots
+	all   [][]int32
+	next  int
+	first uint64
+}
+
+func (f *turns) Next() (data.Info, error) {
+	info, err := rows{f.slots, f.all[f.next%len(f.all)]}.Next()
+	info.First, info.Wait = f.first, time.Second
+	f.next, f.first = f.next+1, f.first+uint64(info.Rows)
+	return info, err
+}
+
+// TestNoStepWithoutPictures: a batch of which nothing can be read is passed over. Steps, weights and momentum are those
+// of a run that never met it; only the samples have moved on.
+func TestNoStepWithoutPictures(t *testing.T) {
+	t.Parallel()
+	none := []int32{-1, -1, -1, -1}
+	var want map[device.Part]map[string][]float32
+	for n, batches := range [][][]int32{
+		{{3, 1, 5, 2}, {2, -1, 4, 0}},
+		{none, {3, 1, 5, 2}, none, none, {2, -1, 4, 0}, none},
+	} {
+		m, s := opened(t, 4, none)
+		s.Feed = &turns{slots: s.Feed.(rows).slots, all: batches}
+		params := len(m.Arch().Params)
+		s.Pass.Momentum = .9
+		s.Pass.LR, s.Pass.Decay = slices.Repeat([]float32{.1}, params), slices.Repeat([]float32{.1}, params)
+		taken, skipped := 0, 0
+		count := func(k *Taken, err error) {
+			t.Helper()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if k != nil {
+				if taken++; k.Step != uint64(taken) || k.Good == 0 {
+					t.Errorf("step %d is %+v", taken, k)
+				}
+			}
+		}
+		for range batches {
+			count(s.Step())
+			skipped += s.Skipped
+		}
+		count(s.Drain())
+		empty := len(batches) - 2
+		if taken != 2 || s.Pass.Step != 2 || s.Passed != uint64(empty) || skipped != 4*empty ||
+			s.Next != uint64(4*len(batches)) {
+			t.Errorf("%d steps, %d pictures passed over, next sample %d", taken, skipped, s.Next)
+		}
+		got := map[device.Part]map[string][]float32{}
+		for _, part := range []device.Part{device.Weight, device.Momentum} {
+			got[part] = steptest.TensorsOf(t, m, part)
+		}
+		if n == 0 {
+			want = got
+		} else if !reflect.DeepEqual(got, want) {
+			t.Error("weights or momentum differ from those of the run that met no such batch")
+		}
 	}
 }
 

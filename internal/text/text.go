@@ -68,6 +68,18 @@ func Clock(d time.Duration) string {
 	return fmt.Sprintf("%02d:%02d", s/60, s%60)
 }
 
+// Duration writes one as time.ParseDuration reads it, without parts that are zero: 5m, 1h30m, 2.5s.
+func Duration(d time.Duration) string {
+	s := d.String()
+	if strings.HasSuffix(s, "m0s") {
+		s = strings.TrimSuffix(s, "0s")
+	}
+	if strings.HasSuffix(s, "h0m") {
+		s = strings.TrimSuffix(s, "0m")
+	}
+	return s
+}
+
 // Speed writes images a second: 9.57, 45.7, 12,345.
 func Speed(f float64) string {
 	switch {
@@ -77,6 +89,15 @@ func Speed(f float64) string {
 		return strconv.FormatFloat(f, 'f', 1, 64) + " images/s"
 	}
 	return strconv.FormatFloat(f, 'f', 2, 64) + " images/s"
+}
+
+// Loss writes a loss in six characters while it is below 1000: 0.0123, 6.9078, 12.345, 123.46.
+func Loss(x float64) string {
+	decimals := 4
+	for limit := 10.; x >= limit && decimals > 1; limit *= 10 {
+		decimals--
+	}
+	return strconv.FormatFloat(x, 'f', decimals, 64)
 }
 
 // Plain writes a number with so many significant digits, and without an exponent where people would not write one
@@ -89,12 +110,12 @@ func Plain(x float64, digits int) string {
 	return strconv.FormatFloat(short, 'f', -1, 64)
 }
 
-// Examples is the beginning of a list of names: "cat, dog, emu, ...".
+// Examples is the beginning of a list of names, each as Name has it: "cat, dog, emu, ...".
 func Examples(names []string) string {
 	if len(names) > 3 {
-		return strings.Join(names[:3], ", ") + ", ..."
+		return strings.Join(Names(names[:3]), ", ") + ", ..."
 	}
-	return strings.Join(names, ", ")
+	return strings.Join(Names(names), ", ")
 }
 
 // Shape is "96x3x11x11"; a single number has the empty shape "()".
@@ -118,16 +139,4 @@ func Shorten(s string, n int) string {
 		return s
 	}
 	return string([]rune(s)[:n-1]) + "…"
-}
-
-// JoinFitting puts parts in a line, two spaces apart, as many as fit into width characters (0: all); the first in any
-// case. A part that does not fit is passed over, so a shorter one after it may still be there.
-func JoinFitting(parts []string, width int) string {
-	line := parts[0]
-	for _, part := range parts[1:] {
-		if longer := line + "  " + part; width <= 0 || utf8.RuneCountInString(longer) <= width {
-			line = longer
-		}
-	}
-	return strings.TrimSpace(line)
 }

@@ -36,6 +36,30 @@ const (
 	deadHigh = 1.02
 )
 
+// A loss far above guessing shows sooner, and at any time, that steps are too long: one above highTimes ln C for
+// highSteps steps in a row. That is told once in a run. A dead start that would say the same again is not told, nor
+// this after one.
+const (
+	highTimes = 2
+	highSteps = 50
+)
+
+// highState counts steps in a row whose loss was that high; highSteps: it was told. It goes into the checkpoint.
+type highState int
+
+// add takes the loss of a step and tells, once, that it has been too high for too long. ln is that of the classes.
+func (h *highState) add(good bool, loss, ln float64) bool {
+	if *h == highSteps || !good {
+		return false
+	}
+	if loss <= highTimes*ln {
+		*h = 0
+		return false
+	}
+	*h++
+	return *h == highSteps
+}
+
 // deadState watches the loss at the start of a run. It goes into the checkpoint, so that a resumed run judges as an
 // undisturbed one.
 type deadState struct {
@@ -72,6 +96,9 @@ func (d *deadState) add(step uint64, good bool, loss, level float64) bool {
 	}
 	return step == d.To && d.Steps > 0 && d.mean() >= deadShare*level
 }
+
+// blown tells that the loss was not only no better than guessing, but worse.
+func (d *deadState) blown(level float64) bool { return d.mean() >= deadHigh*level }
 
 func (d *deadState) mean() float64 { return d.Sum / float64(max(d.Steps, 1)) }
 
@@ -135,13 +162,13 @@ func (t *trainer) findDead() (dead []deadUnits, err error) {
 		return nil, err
 	}
 	o := data.LoaderOptions{Batch: rows, Recipe: t.recipe, Workers: 1, Slots: step.Slots{Net: net}}
-	loader, err := data.NewLoader(t.o.Source.Train, o)
+	loader, err := data.NewLoader(t.ctx, t.o.Source.Train, o)
 	if err != nil {
 		return nil, err
 	}
 	defer loader.Close()
 
-	info, err := loader.Next()
+	info, err := patientFeed{loader, t.dog}.Next()
 	if err != nil {
 		return nil, err
 	}
@@ -181,8 +208,11 @@ func deadShareOf(net *model.Net, l model.Layer, rows int) (float64, error) {
 // the rate: its bias and spread come first, with what Caffe's AlexNet changed in the paper's net against this very
 // trouble, biases of .1 where the paper has 1 and a standard deviation of .005 in the fully connected layers where it
 // has .01. Where units are alive and the loss is flat, steps are too short; where it is above guessing, too long, and
-// that comes first.
-func deadStart(d *deadState, level float64, dead []deadUnits, lr float64) *DeadStart {
+// that comes first. Where steps are too long the loss can be flat as well: 2.33 with the demo net at ten times its
+// page's rate, where guessing has 2.30. So no rate above own, the page's, is ever advised: at it or above it a lower
+// one is, and above it that comes first. Rates are reckoned from lr, train.lr, for that is what another run begins
+// with, and not from the rate now, which the schedule may have lowered; a rate that it has come down to was tried.
+func deadStart(d *deadState, level float64, dead []deadUnits, lr, now, own float64) *DeadStart {
 	out := &DeadStart{Loss: d.mean(), Guessing: level, From: d.From + 1, To: d.To}
 	var first, later []Change
 	off := false
@@ -195,17 +225,19 @@ func deadStart(d *deadState, level float64, dead []deadUnits, lr float64) *DeadS
 			later = append(later, u.revive()...)
 		}
 	}
-	blown := d.mean() >= deadHigh*level
-	rate := lr / 10
-	if !off && !blown {
-		rate = 10 * lr
+	blown := d.blown(level)
+	var rate []Change
+	if lower, try := lowerRate(lr, now, own); !off && !blown && lr < own {
+		rate = []Change{{"train.lr", min(10*lr, own)}}
+	} else if try {
+		rate = []Change{{"train.lr", lower}}
 	}
-	for _, changes := range [][]Change{first, {{"train.lr", rate}}, later} {
+	for _, changes := range [][]Change{first, rate, later} {
 		if len(changes) > 0 {
 			out.Try = append(out.Try, changes)
 		}
 	}
-	if blown && len(first) > 0 { // the rate switched them off
+	if (blown || lr > own) && len(first) > 0 && len(rate) > 0 { // the rate switched them off
 		out.Try[0], out.Try[1] = out.Try[1], out.Try[0]
 	}
 	return out

@@ -9,27 +9,40 @@ import (
 	"math"
 	"path/filepath"
 	"slices"
+	"time"
 
 	"alexnet/internal/checkpoint"
 	"alexnet/internal/config"
 	"alexnet/internal/data"
 	"alexnet/internal/data/picture"
 	"alexnet/internal/device"
+	"alexnet/internal/files"
 	"alexnet/internal/infer"
 	"alexnet/internal/recipe"
 	"alexnet/internal/report"
 	"alexnet/internal/run"
 	"alexnet/internal/schedule"
 	"alexnet/internal/step"
+	"alexnet/internal/text"
 )
 
 // Run trains until the configuration's epochs or Options.Steps are reached.
 //
 // When ctx is cancelled, it finishes the step in flight, writes a checkpoint and returns an *Interrupted. When a device
-// met NaN or Inf it returns a *Stopped and writes nothing more. Unreadable pictures are counted, or with Strict end the
-// run with a *data.BadPicture. Other errors are those of the packages that failed; the last checkpoint stands in every
-// case.
-func Run(ctx context.Context, o Options) (result *Result, err error) {
+// met NaN or Inf it returns a *Stopped and writes nothing more. Unreadable pictures are counted; with Strict they end
+// the run with a *data.BadPicture, and where there are too many of them with a *TooManyBad. Where the source of the
+// pictures fails it is waited for, at most as long as data.retry says; then the run ends with a *DataGone. Other errors
+// are those of the packages that failed; the last checkpoint stands in every case.
+//
+// Files that cannot be written for now do not end a run: it tells of each checkpoint that could not be written, and
+// tries again at the next one; lines of metrics wait until they can be. When the last checkpoint of all, at the end or
+// when ctx is cancelled, cannot be written, the error is an *Unsaved, and at the end an *Unrecorded where lines are
+// still missing.
+//
+// Where the devices do not answer it returns a *Hung, and leaves them and all that is theirs as it is: the process is
+// to end without closing them.
+func Run(ctx context.Context, o Options) (*Result, error) {
+	o.Steps = o.limit()
 	if r, err := finishedBefore(&o); r != nil || err != nil {
 		return r, err
 	}
@@ -37,10 +50,66 @@ func Run(ctx context.Context, o Options) (result *Result, err error) {
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, t.close()) }()
+	watching, stop := context.WithCancel(context.Background())
+	defer stop()
+	ticks := o.ticks
+	if ticks == nil {
+		clock := time.NewTicker(time.Second)
+		defer clock.Stop()
+		ticks = clock.C
+	}
+	go t.dog.run(watching, ctx, ticks)
+	ended := make(chan end, 1)
+	go func() { // it may never come back
+		e := end{err: errors.New("the training loop was left")} // by a test that has failed
+		defer func() { ended <- e }()
+		e.result, e.err = t.run(ctx)
+	}()
+	return t.await(ended)
+}
+
+// end is what became of the loop.
+type end struct {
+	result *Result
+	err    error
+}
+
+// await waits for the end of the loop, or until it is given up; one that comes back then says no more than that.
+func (t *trainer) await(ended <-chan end) (*Result, error) {
+	var hung *Hung
+	select {
+	case e := <-ended:
+		if !errors.Is(e.err, errGivenUp) {
+			return e.result, e.err
+		}
+		hung = <-t.dog.hung
+	case hung = <-t.dog.hung:
+	}
+	hung.Checkpoint = t.lastPath
+	return nil, hung
+}
+
+// run is the loop, and what follows it.
+func (t *trainer) run(ctx context.Context) (result *Result, err error) {
+	defer func() {
+		if errors.Is(err, errGivenUp) {
+			t.closeLoaders()
+			return
+		}
+		err = errors.Join(err, t.close())
+		if result != nil {
+			result.Warnings = t.warnings // closing may have given one
+		}
+	}()
 	t.announce()
 	if err := t.loop(ctx); err != nil {
-		return nil, t.explain(err)
+		err = t.explain(err)
+		if !errors.Is(err, errGivenUp) {
+			if lost := t.writeHeld(); lost != nil {
+				err = errors.Join(err, lost)
+			}
+		}
+		return nil, err
 	}
 	return t.result(), nil
 }
@@ -64,7 +133,15 @@ func endedBy(ctx context.Context, err error) bool {
 	}
 }
 
+// announce tells what is worth knowing before the first step.
 func (t *trainer) announce() {
+	t.foretell()
+	t.tellWeak()
+	t.progress.Start(t.start())
+}
+
+// foretell tells what the run will lack.
+func (t *trainer) foretell() {
 	if k := t.cfg.Train.Schedule; k.Kind == config.Authors2012 && t.cfg.Train.Epochs <= schedule.AuthorsDrop3 {
 		t.progress.Note(remark("schedule authors2012 goes by the authors' own epochs (%d, %d, ..., %d) and is "+
 			"not scaled to %d epochs", schedule.AuthorsDrop1, schedule.AuthorsDrop2, schedule.AuthorsDrop3,
@@ -73,10 +150,14 @@ func (t *trainer) announce() {
 	if t.valNet == nil {
 		t.progress.Note(NoValidation{Resumed: t.o.Resume != nil, Share: t.shareToValidate()})
 	}
-	t.progress.Start(Start{
+}
+
+func (t *trainer) start() Start {
+	return Start{
 		Pictures: t.o.Source.Train.Len(), Batch: t.cfg.Train.Batch, Epochs: t.cfg.Train.Epochs,
-		StepsPerEpoch: t.o.stepsPerEpoch(), Steps: t.o.plannedSteps(), First: t.firstStep,
-	})
+		StepsPerEpoch: t.o.stepsPerEpoch(), Steps: t.o.plannedSteps(t.history.Passed), First: t.firstStep,
+		Skipped: t.history.Passed,
+	}
 }
 
 // shareToValidate is what would give validation pictures: a share of each class that rounds to at least one picture of
@@ -102,9 +183,21 @@ func (o *Options) stepsPerEpoch() uint64 {
 	return (n + b - 1) / b
 }
 
-// plannedSteps is when the run is to end.
-func (o *Options) plannedSteps() uint64 {
-	n := o.stepsPerEpoch() * uint64(o.Config.Train.Epochs)
+// EpochSteps is how many steps all of the epochs are.
+func (o *Options) EpochSteps() uint64 { return o.stepsPerEpoch() * uint64(o.Config.Train.Epochs) }
+
+// limit is Steps where it can end the run before its epochs do, else 0: what has no effect is not kept.
+func (o *Options) limit() int {
+	if uint64(o.Steps) < o.EpochSteps() {
+		return o.Steps
+	}
+	return 0
+}
+
+// plannedSteps is when a run is to end that has passed over so many batches.
+func (o *Options) plannedSteps(passed uint64) uint64 {
+	n := o.EpochSteps()
+	n -= min(n, passed)
 	if o.Steps > 0 {
 		n = min(n, uint64(o.Steps))
 	}
@@ -118,22 +211,27 @@ func finishedBefore(o *Options) (*Result, error) {
 	if c == nil {
 		return nil, nil
 	}
-	h, err := readHistory(c.Schedule)
+	h, err := historyOf(c, o.Source)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", c.Path, err)
+		return nil, err
 	}
-	at := uint64(o.Steps)
-	done := h.Validated >= o.Config.Train.Epochs || o.Steps > 0 &&
-		(c.Step > at || c.Step == at && h.ValidatedAt == at)
-	if !done {
+	if !h.over(c.Step, o.Config.Train.Epochs, o.Steps) {
 		return nil, nil
 	}
 	r := &Result{
-		Finished: true, Steps: c.Step, Epochs: h.Validated, PlannedSteps: o.plannedSteps(),
+		Finished: true, Steps: c.Step, Epochs: h.Validated, PlannedSteps: o.plannedSteps(h.Passed),
 		PlannedEpochs: o.Config.Train.Epochs, Last: h.Last, Best: bestScore(c.Best), LastPath: c.Path,
 	}
-	if c.Best != nil && o.Dir != nil {
-		r.BestPath = o.Dir.Checkpoint(run.Best)
+	if c.Best != nil {
+		r.BestPath = o.standing(o.checkpoint(run.Best))
+	}
+	if o.Dir != nil {
+		if e, _ := o.edited(); e != nil {
+			r.Warnings = append(r.Warnings, e)
+			if o.Progress != nil {
+				o.Progress.Note(e)
+			}
+		}
 	}
 	return r, nil
 }
@@ -170,12 +268,20 @@ func (t *trainer) finished() bool {
 	return t.history.Validated >= t.cfg.Train.Epochs || t.o.Steps > 0 && t.steps.Pass.Step >= uint64(t.o.Steps)
 }
 
-// step takes one training step and tells of the one before.
+// step takes one training step and tells of the one before. A batch of which nothing can be read is none.
 func (t *trainer) step() error {
-	before, err := t.steps.Step()
+	var before *step.Taken
+	err := t.dog.watch("a training step", t.steps.Pass.Step+1, func() (err error) {
+		before, err = t.steps.Step()
+		return err
+	})
 	if err != nil {
 		return err
 	}
+	if n := t.steps.Skipped; n > 0 {
+		return t.passOver(n)
+	}
+	t.dog.stepped()
 	t.stepsSince++
 	if err := t.record(before); err != nil {
 		return err
@@ -186,20 +292,53 @@ func (t *trainer) step() error {
 		}
 		t.o.afterStep(t)
 	}
-	if n := uint64(t.cfg.Train.CheckpointSteps); n > 0 && t.steps.Pass.Step%n == 0 {
+	if t.due() {
 		if err := t.drain(); err != nil {
 			return err
 		}
-		err := t.saveLast()
+		err := t.tryLast()
 		t.steps.Rest()
 		return err
 	}
 	return nil
 }
 
+// passOver counts a batch of so many unreadable pictures, and tells of the first.
+func (t *trainer) passOver(rows int) error {
+	t.history.Passed = t.steps.Passed
+	if !t.passed {
+		t.passed = true
+		t.warn(NoPictures{Epoch: t.history.Validated + 1, Rows: rows})
+	}
+	return t.countBad(rows)
+}
+
+// countBad counts unreadable pictures of the epoch, and ends the run where they are too many.
+func (t *trainer) countBad(n int) error {
+	if n == 0 {
+		return nil
+	}
+	state, set := &t.history, t.o.Source.Train
+	state.EpochBad += n
+	if !tooMany(state.EpochBad, set.Len(), t.cfg.Data.BadShare) {
+		return nil
+	}
+	return &TooManyBad{
+		Epoch: state.Validated + 1, Bad: state.EpochBad, Pictures: set.Len(), Share: t.cfg.Data.BadShare,
+		Names: namesOf(set.Bad()), Data: t.whereData(), Checkpoint: t.lastPath,
+	}
+}
+
+// whereData is where the pictures are, or nothing where they were drawn.
+func (t *trainer) whereData() data.Place { return t.o.Source.Place }
+
 // drain waits for the devices and tells of the step that was in flight.
 func (t *trainer) drain() error {
-	last, err := t.steps.Drain()
+	var last *step.Taken
+	err := t.dog.watch("a training step", t.steps.Pass.Step, func() (err error) {
+		last, err = t.steps.Drain()
+		return err
+	})
 	if err != nil {
 		return err
 	}
@@ -216,6 +355,7 @@ func (t *trainer) record(s *step.Taken) error {
 	speed, stall := float64(s.Rows)/seconds, min(s.Stall/seconds, 1)
 	m := report.Metrics{
 		Step: s.Step, Epoch: s.Epoch, LR: &lr, ImagesPerSecond: &speed, DataStall: &stall, BadPictures: t.bad,
+		SkippedBatches: s.Passed,
 	}
 	if s.Good > 0 {
 		score := s.Score // s is the stepper's
@@ -230,27 +370,50 @@ func (t *trainer) record(s *step.Taken) error {
 	if s.Good > 0 {
 		state.EpochLoss, state.EpochPictures = state.EpochLoss+float64(s.Good)*s.Score.Loss, state.EpochPictures+s.Good
 	}
-	if state.Start.add(s.Step, s.Good > 0, s.Score.Loss, t.guessing) {
-		t.warnDead()
+	if err := t.watchLoss(s); err != nil {
+		return err
 	}
-	return nil
+	return t.countBad(s.Rows - s.Good)
 }
 
-func (r *reported) append(m report.Metrics) error {
-	if r.metrics == nil {
+// watchLoss looks out for a loss that is far too high, and for a dead start.
+func (t *trainer) watchLoss(s *step.Taken) error {
+	state, good := &t.history, s.Good > 0
+	ln := math.Log(float64(t.arch.Classes))
+	if state.High.add(good, s.Score.Loss, ln) {
+		h := HighLoss{Loss: s.Score.Loss, Guessing: ln, From: s.Step - highSteps + 1, To: s.Step, Suits: t.o.Suits}
+		h.LR, h.Lower = lowerRate(t.cfg.Train.LR, t.cfg.Train.LR*t.rates.Weights, ownRate(t.cfg.Model))
+		t.warn(h)
+	}
+	if !state.Start.add(s.Step, good, s.Score.Loss, t.guessing) {
 		return nil
 	}
-	return r.metrics.Append(m)
+	if state.Start.blown(t.guessing) {
+		if state.High == highSteps {
+			return nil
+		}
+		state.High = highSteps
+	}
+	return t.warnDead()
 }
 
 // warnDead looks for dead units and warns. A step may be in flight; it is over before the pictures looked at are. Where
 // there is no memory to look, the warning does without: the run is not to end for it.
-func (t *trainer) warnDead() {
-	dead, err := t.findDead()
-	if err != nil {
+func (t *trainer) warnDead() error {
+	var dead []deadUnits
+	err := t.dog.watch("a look at the units", t.steps.Pass.Step, func() (err error) {
+		dead, err = t.findDead()
+		return err
+	})
+	if errors.Is(err, errGivenUp) {
+		return err
+	}
+	if err != nil && !endedBy(t.ctx, err) {
 		t.progress.Note(remark("the units could not be looked at: %v", err))
 	}
-	t.warn(deadStart(&t.history.Start, t.guessing, dead, t.cfg.Train.LR*t.rates.Weights))
+	lr := t.cfg.Train.LR
+	t.warn(deadStart(&t.history.Start, t.guessing, dead, lr, lr*t.rates.Weights, ownRate(t.cfg.Model)))
+	return nil
 }
 
 // warn tells people at once, and whoever reads the result.
@@ -264,16 +427,23 @@ func (t *trainer) endEpoch(ctx context.Context) error {
 	if err := t.drain(); err != nil {
 		return err
 	}
+	if n := t.o.Source.Train.Len(); t.history.EpochBad >= n {
+		return fmt.Errorf("%w: none of %s could be read in epoch %d", data.ErrNoData, text.Count(n, "training picture"),
+			t.history.Validated+1)
+	}
 	if err := t.validate(ctx, t.history.Validated+1); err != nil {
 		return err
 	}
-	t.history.EpochLoss, t.history.EpochPictures = 0, 0
+	t.history.EpochLoss, t.history.EpochPictures, t.history.EpochBad, t.history.Exchange = 0, 0, 0, exchanged{}
+	t.took = took{}
 	if t.history.Last != nil && t.history.See(t.cfg.Train.Schedule, t.history.Last.Top1Error) {
 		t.progress.Note(remark("validation error stopped improving: lr drops to %.2g",
 			t.cfg.Train.LR*t.ratesNow().Weights))
 	}
 	t.history.Validated++
-	if err := t.saveLast(); err != nil {
+	if t.early() {
+		t.owed = true
+	} else if err := t.tryLast(); err != nil {
 		return err
 	}
 	t.curves()
@@ -282,22 +452,29 @@ func (t *trainer) endEpoch(ctx context.Context) error {
 }
 
 // validate scores the validation pictures, writes the line of the epoch under way or just over, and keeps the best net
-// so far. Best is chosen on these pictures alone. whole counts the epochs that are over. Nothing is in flight.
+// so far. Best is chosen only on these pictures. whole counts the epochs that are over. Nothing is in flight.
 func (t *trainer) validate(ctx context.Context, whole int) error {
 	state := &t.history
-	m := report.Metrics{Step: t.steps.Pass.Step, Epoch: state.Validated + 1, BadPictures: t.bad}
+	m := report.Metrics{
+		Step: t.steps.Pass.Step, Epoch: state.Validated + 1, BadPictures: t.bad, SkippedBatches: state.Passed,
+	}
 	if n := state.EpochPictures; n > 0 {
 		loss := state.EpochLoss / float64(n)
 		m.TrainLoss = &loss
 	}
-	t.countExchange(&m)
+	t.tellExchange(&m)
 	if t.valNet == nil {
 		state.ValidatedAt = m.Step
 		return t.epochLine(m)
 	}
 	t.val.Seek(0)
-	scorer := infer.Scorer{Net: t.valNet, Feed: t.val, Pictures: t.o.Source.Val.Len(), Step: max(m.Step, 1) - 1}
-	s, err := scorer.Centre(ctx)
+	scorer := infer.Scorer{
+		Net: t.valNet, Feed: patientFeed{t.val, t.dog}, Pictures: t.o.Source.Val.Len(), Step: max(m.Step, 1) - 1,
+		Progress: func(done, all int) { t.progress.Phase(Phase{"validating", done, all, "picture"}) },
+	}
+	var s step.Score
+	err := t.dog.watch("the validation", m.Step, func() (err error) { s, err = scorer.Centre(ctx); return err })
+	t.progress.Phase(Phase{})
 	if err != nil {
 		return err
 	}
@@ -312,10 +489,9 @@ func (t *trainer) validate(ctx context.Context, whole int) error {
 	if !better(&s, bestScore(t.best)) {
 		return nil
 	}
-	t.best = &checkpoint.Best{
+	return t.tryBest(&checkpoint.Best{
 		Step: m.Step, Epoch: m.Epoch, Top1Error: s.Top1Error, Top5Error: s.Top5Error, Loss: s.Loss,
-	}
-	return t.saveBest(whole)
+	}, whole)
 }
 
 func (r *reported) epochLine(m report.Metrics) error {
@@ -333,12 +509,11 @@ func bestScore(b *checkpoint.Best) *step.Score {
 	return &step.Score{Top1Error: b.Top1Error, Top5Error: b.Top5Error, Loss: b.Loss}
 }
 
-// countExchange writes the traffic between the devices: that of a step, as the mean of those taken here since the last
-// epoch's line. A smaller batch sends less, so the mean of an epoch that ends in one is below that of whole batches.
-// Nothing may be in flight: only a part of what a step under way sends has been counted.
-func (t *trainer) countExchange(m *report.Metrics) {
+// countExchange adds what the devices have sent each other since it was last called to the epoch's. Nothing may be in
+// flight: only a part of what a step under way sends has been counted.
+func (t *trainer) countExchange() {
 	all := t.net.Exchange()
-	if len(all) == 0 || t.stepsSince == 0 {
+	if len(all) == 0 {
 		return
 	}
 	var now counted
@@ -346,10 +521,26 @@ func (t *trainer) countExchange(m *report.Metrics) {
 		now.bytes += x.Forward + x.Backward
 		now.seconds += x.Time.Seconds()
 	}
-	bytes := float64(now.bytes-t.exchange.bytes) / float64(t.stepsSince)
-	seconds := (now.seconds - t.exchange.seconds) / float64(t.stepsSince)
-	m.ExchangeBytes, m.ExchangeSeconds, m.ExchangeWay = &bytes, &seconds, all[0].Way
+	e := &t.history.Exchange
+	e.Steps, e.Bytes = e.Steps+t.stepsSince, e.Bytes+now.bytes-t.exchange.bytes
+	t.took.steps, t.took.seconds = t.took.steps+t.stepsSince, t.took.seconds+now.seconds-t.exchange.seconds
 	t.exchange, t.stepsSince = now, 0
+}
+
+// tellExchange writes the traffic of a step, as the mean of the epoch's so far. A smaller batch sends less, so the mean
+// of an epoch that ends in one is below that of whole batches. The time is the mean of the epoch's steps taken here.
+func (t *trainer) tellExchange(m *report.Metrics) {
+	t.countExchange()
+	all, e := t.net.Exchange(), t.history.Exchange
+	if len(all) == 0 || e.Steps == 0 {
+		return
+	}
+	bytes := float64(e.Bytes) / float64(e.Steps)
+	m.ExchangeBytes, m.ExchangeWay = &bytes, all[0].Way
+	if t.took.steps > 0 {
+		seconds := t.took.seconds / float64(t.took.steps)
+		m.ExchangeSeconds = &seconds
+	}
 }
 
 // curves begins to draw the run so far, which takes a third of a second, while training goes on.
@@ -359,6 +550,7 @@ func (t *trainer) curves() {
 		return
 	}
 	curves, dir, done := t.metrics.Curves(), t.o.Dir, make(chan error, 1)
+	curves.OnlyTop1 = t.arch.Classes <= step.TopK
 	t.drawing = done
 	go func() { done <- curves.Draw(dir.FS(), dir.Curves(), dir.Path()) }()
 }
@@ -369,8 +561,9 @@ func (t *trainer) awaitCurves() {
 	if t.drawing == nil {
 		return
 	}
-	err := <-t.drawing
-	t.drawing = nil
+	var err error
+	_ = t.during("drawing the curves", func() error { err = <-t.drawing; return nil })
+	t.drawing, t.drawn = nil, err == nil
 	if err != nil && !t.undrawn {
 		t.undrawn = true
 		t.warn(NoCurves{err})
@@ -380,34 +573,51 @@ func (t *trainer) awaitCurves() {
 // saveLast writes the checkpoint to go on from. Nothing is in flight and the devices reported no failure: what is bad
 // is never written.
 func (t *trainer) saveLast() error {
-	state := t.history.marshal()
-	if t.o.Dir == nil || t.lastPath != "" && t.lastAt == t.steps.Pass.Step && bytes.Equal(state, t.lastHistory) {
-		return nil
-	}
-	if err := t.metrics.Sync(); err != nil {
+	if err := t.writeHeld(); err != nil {
 		return err
 	}
+	t.countExchange()
+	state := t.history.marshal()
+	if t.o.Dir == nil || t.standing(t.lastPath) != "" && t.lastAt == t.steps.Pass.Step &&
+		bytes.Equal(state, t.lastHistory) {
+		return nil
+	}
+	defer t.tellWeak()
+	if err := t.keepFolder(); err != nil {
+		return err
+	}
+	t.missBest()
 	c := t.checkpoint(t.history.Validated)
 	c.Momentum = infer.Tensors(t.model, device.Momentum)
 	path := t.o.Dir.Checkpoint(run.Last)
-	if err := checkpoint.Save(t.o.Dir.FS(), path, c); err != nil {
-		return err
+	err := t.write(path, c)
+	if err == nil || written(err) {
+		t.lastPath, t.lastAt, t.lastHistory = path, t.steps.Pass.Step, state
 	}
-	t.lastPath, t.lastAt, t.lastHistory = path, t.steps.Pass.Step, state
-	return nil
+	if err != nil {
+		t.lastHistory = nil // so that the next time writes it in any case
+	}
+	return err
+}
+
+func (t *trainer) write(path string, c *checkpoint.Checkpoint) error {
+	return t.during("writing a checkpoint", func() error { return checkpoint.Save(t.o.Dir.FS(), path, c) })
 }
 
 // saveBest writes the net that did best on the validation pictures, without momentum.
-func (t *trainer) saveBest(epoch int) error {
+func (t *trainer) saveBest(c *checkpoint.Checkpoint) error {
 	if t.o.Dir == nil {
 		return nil
 	}
-	path := t.o.Dir.Checkpoint(run.Best)
-	if err := checkpoint.Save(t.o.Dir.FS(), path, t.checkpoint(epoch)); err != nil {
+	if err := t.keepFolder(); err != nil {
 		return err
 	}
-	t.bestPath = path
-	return nil
+	path := t.o.Dir.Checkpoint(run.Best)
+	err := t.write(path, c)
+	if err == nil || written(err) {
+		t.bestPath = path
+	}
+	return err
 }
 
 // recipeNow is the recipe with what decodes JPEGs here, once a training picture was one; what is only validated changes
@@ -424,11 +634,10 @@ func (t *trainer) recipeNow() recipe.Recipe {
 func (t *trainer) checkpoint(epoch int) *checkpoint.Checkpoint {
 	c := &checkpoint.Checkpoint{
 		Step: t.steps.Pass.Step, Sample: t.steps.Next, Seed: t.cfg.Train.Seed, Epoch: epoch, Config: t.yaml,
-		Classes: t.o.Source.Classes, Data: checkpoint.Data{
-			Path: whereabouts(t.o.Source), Fingerprint: t.o.Source.Fingerprint,
-		},
+		Classes: t.o.Source.Classes, Data: whereabouts(t.o.Source),
 		Device: t.o.Device, Threads: t.o.Threads, Recipe: t.recipeNow(), Dropout: checkpoint.DropoutPaper,
 		Schedule: t.history.marshal(), Best: t.best, Params: infer.Tensors(t.model, device.Weight),
+		Hardware: device.HardwareOf(t.o.Devices),
 	}
 	for _, d := range t.o.Devices {
 		able, ok := d.(device.Chooser)
@@ -436,23 +645,39 @@ func (t *trainer) checkpoint(epoch int) *checkpoint.Checkpoint {
 			continue
 		}
 		if c.Algorithms == nil {
-			c.Algorithms, c.Hardware = map[string]int{}, able.Hardware()
+			c.Algorithms = map[string]int{}
 		}
 		maps.Copy(c.Algorithms, able.Algorithms())
 	}
 	return c
 }
 
-// whereabouts is a path of the pictures that holds from any folder. Generated ones lie in no file, and keep their name
-// even where a folder is called the same.
-func whereabouts(source *data.Source) string {
-	if source.Kind == data.Generated {
-		return source.Path
+// whereabouts says where the pictures are, by paths that hold from any folder. Generated ones lie in no file, and keep
+// their name even where a folder is called the same.
+func whereabouts(source *data.Source) checkpoint.Data {
+	d := checkpoint.Data{
+		Path: source.Path, Labels: source.Place.Labels, Fingerprint: source.Fingerprint, Set: source.Made(),
 	}
-	if full, err := filepath.Abs(source.Path); err == nil {
-		return full
+	full := func(path string) string {
+		if files.Remote(path) {
+			return path
+		}
+		if full, err := filepath.Abs(path); err == nil {
+			return full
+		}
+		return path
 	}
-	return source.Path
+	if source.Place.LabelsFile() {
+		d.Labels = full(d.Labels)
+	}
+	for i, path := range source.Place.Paths {
+		if i == 0 {
+			d.Path = full(path)
+		} else {
+			d.More = append(d.More, full(path))
+		}
+	}
+	return d
 }
 
 // interrupt writes a checkpoint of where the run is.
@@ -460,8 +685,8 @@ func (t *trainer) interrupt() error {
 	if err := t.drain(); err != nil {
 		return err
 	}
-	if err := t.saveLast(); err != nil {
-		return fmt.Errorf("interrupted after step %d, and no checkpoint could be written: %w", t.steps.Pass.Step, err)
+	if err := twice(t.saveLast); err != nil {
+		return t.unsaved(err, true)
 	}
 	return &Interrupted{Step: t.steps.Pass.Step, Checkpoint: t.lastPath}
 }
@@ -481,42 +706,46 @@ func (t *trainer) finish(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := t.saveLast(); err != nil {
-		return err
+	if err := twice(t.saveLast); err != nil {
+		return t.unsaved(err, false)
 	}
 	t.curves()
 	t.awaitCurves()
-	return nil
+	return t.allRecorded()
 }
 
-// explain turns the failure of a device into what users can act on.
+// explain turns the failure of a device, or of what the pictures come from, into what users can act on.
 func (t *trainer) explain(err error) error {
 	var stop *Interrupted
-	if errors.As(err, &stop) {
+	if errors.As(err, &stop) || errors.Is(err, errGivenUp) {
 		return err
 	}
+	var fault *data.SourceFault
+	if errors.As(err, &fault) {
+		return &DataGone{Step: t.steps.Pass.Step, Checkpoint: t.lastPath, Err: err}
+	}
 	// The first device to complain may only have missed data of another one that failed: ask them all.
-	all := errors.Join(err, t.net.Sync())
+	all := errors.Join(err, t.dog.watch("the devices", t.steps.Pass.Step, t.net.Sync))
 	var bad *device.NonFiniteError
 	if !errors.As(all, &bad) {
 		return err
 	}
-	s := &Stopped{
-		Step: bad.Step + 1, Tensors: bad.Tensors, Checkpoint: t.lastPath, LR: t.cfg.Train.LR * t.rates.Weights,
-		Config: t.o.configFile(), err: bad,
+	return &Stopped{
+		Step: bad.Step + 1, Tensors: bad.Tensors, Checkpoint: t.standing(t.lastPath),
+		LR: t.cfg.Train.LR, Now: t.cfg.Train.LR * t.rates.Weights, Own: ownRate(t.cfg.Model),
+		Config: t.o.configFile(), Data: t.whereData(), err: bad,
 	}
-	if t.o.Source.Kind != data.Generated {
-		s.Data = t.o.Source.Path
-	}
-	return s
 }
 
 func (t *trainer) result() *Result {
 	r := &Result{
-		Steps: t.steps.Pass.Step, Epochs: t.history.Validated, PlannedSteps: t.o.plannedSteps(),
+		Steps: t.steps.Pass.Step, Epochs: t.history.Validated, PlannedSteps: t.o.plannedSteps(t.history.Passed),
 		PlannedEpochs: t.cfg.Train.Epochs, Loss: t.loss, Last: t.history.Last, Best: bestScore(t.best),
-		LastPath: t.lastPath, BestPath: t.bestPath, Bad: t.bad, Warnings: t.warnings, Memory: t.memory,
+		LastPath: t.lastPath, BestPath: t.standing(t.bestPath), Bad: t.bad, Warnings: t.warnings, Memory: t.memory,
 		Exchange: t.net.Exchange(),
+	}
+	if t.drawn {
+		r.CurvesPath = t.standing(t.o.Dir.Curves())
 	}
 	if n := r.Steps - t.firstStep; n > 0 {
 		for _, x := range r.Exchange {

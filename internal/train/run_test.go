@@ -1,9 +1,11 @@
 package train
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"math"
 	"os"
 	"path/filepath"
@@ -11,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"alexnet/internal/checkpoint"
 	"alexnet/internal/config"
@@ -190,6 +193,61 @@ func TestResumeBeyondSteps(t *testing.T) {
 	}
 }
 
+// TestGoal: a checkpoint knows the steps that its run was to take, also where it was cut off, and whether it has come
+// to its end, the validation there included.
+func TestGoal(t *testing.T) {
+	t.Parallel()
+	goal := func(path string) Goal {
+		t.Helper()
+		g, err := GoalOf(load(t, path))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return g
+	}
+	o, l := options(t, "train.epochs=2", "train.checkpoint_steps=1")
+	o.Dir, o.Steps = folder(t), tinySteps+2
+	last := o.Dir.Checkpoint(run.Last)
+	ctx, cancel := context.WithCancel(t.Context())
+	l.onStep = func(m report.Metrics) {
+		if m.Step == 3 {
+			cancel()
+		}
+		if m.Step == tinySteps+2 {
+			if g := goal(last); g.Reached {
+				t.Errorf("before the last validation: %+v", g)
+			}
+		}
+	}
+	if _, err := Run(ctx, o); !errors.Is(err, ErrInterrupted) {
+		t.Fatal(err)
+	}
+	if g := goal(last); g != (Goal{Epochs: 2, Steps: tinySteps + 2}) {
+		t.Errorf("cut off: %+v", g)
+	}
+	for _, steps := range []int{tinySteps + 2, 2*tinySteps - 1} {
+		o.Resume, o.Steps = load(t, last), steps
+		mustRun(t, o)
+		if g := goal(last); g != (Goal{2, steps, true}) {
+			t.Errorf("resumed to %d steps: %+v", steps, g)
+		}
+	}
+	o.Resume, o.Steps = load(t, last), 0
+	mustRun(t, o)
+	if g := goal(last); g != (Goal{2, 0, true}) {
+		t.Errorf("resumed to its epochs: %+v", g)
+	}
+
+	for _, steps := range []int{tinySteps, 3 * tinySteps} { // no fewer than the epochs are: no limit
+		o, _ := options(t, "train.epochs=1")
+		o.Dir, o.Steps = folder(t), steps
+		r := mustRun(t, o)
+		if g := goal(o.Dir.Checkpoint(run.Last)); g != (Goal{1, 0, true}) || r.PlannedSteps != tinySteps {
+			t.Errorf("%d steps of %d: %+v, planned %d", steps, tinySteps, g, r.PlannedSteps)
+		}
+	}
+}
+
 // TestCurvesBlocked: where curves.png cannot be written the run goes on, and says so once.
 func TestCurvesBlocked(t *testing.T) {
 	t.Parallel()
@@ -199,7 +257,7 @@ func TestCurvesBlocked(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := mustRun(t, o)
-	if r.Epochs != 2 || r.LastPath == "" || r.BestPath == "" || len(r.Warnings) != 1 ||
+	if r.Epochs != 2 || r.LastPath == "" || r.BestPath == "" || r.CurvesPath != "" || len(r.Warnings) != 1 ||
 		!l.noted("no curves are drawn") {
 		t.Errorf("%+v, notes %q", r, l.notes)
 	}
@@ -251,7 +309,7 @@ func TestFolderNamedAsGenerated(t *testing.T) {
 		o.Resume.Data.Fingerprint, o.Steps = "another", 2
 		var other *OtherData
 		if _, err := Run(t.Context(), o); !errors.As(err, &other) ||
-			other.Generated != (c.source.Kind == data.Generated) {
+			(len(other.Data.Paths) == 0) != (c.source.Kind == data.Generated) {
 			t.Errorf("%s with other pictures: %+v, %v", c.path, other, err)
 		}
 	}
@@ -552,7 +610,7 @@ func TestNonFinite(t *testing.T) {
 	if len(l.steps) != 3 {
 		t.Errorf("%d steps told of, three were good", len(l.steps))
 	}
-	if stop.Config != o.Dir.Config() || stop.Data != "" || stop.LR != .01 {
+	if stop.Config != o.Dir.Config() || len(stop.Data.Paths) > 0 || stop.LR != .01 {
 		t.Errorf("%+v, want the run's configuration, no path of pictures, and its rate", stop)
 	}
 	for _, part := range []string{"step 4", stop.Tensors[0], stop.Checkpoint} {
@@ -627,10 +685,11 @@ func TestDiverges(t *testing.T) {
 	}
 }
 
-// TestCheckpointFails: when a checkpoint cannot be written the run ends with an error, and the one before is intact.
+// TestCheckpointFails: when no checkpoint can be written the run goes on, and ends with an error; the one before is
+// intact.
 func TestCheckpointFails(t *testing.T) {
 	t.Parallel()
-	o, _ := options(t, "train.checkpoint_steps=2")
+	o, l := options(t, "train.checkpoint_steps=2")
 	o.Dir = folder(t)
 	last, good := o.Dir.Checkpoint(run.Last), ""
 	o.afterStep = func(tr *trainer) {
@@ -641,8 +700,11 @@ func TestCheckpointFails(t *testing.T) {
 			}
 		}
 	}
-	if _, err := Run(context.Background(), o); err == nil {
-		t.Fatal("the run went on without its checkpoint")
+	_, err := Run(context.Background(), o)
+	var unsaved *Unsaved
+	if !errors.As(err, &unsaved) || unsaved.Before != 2 || unsaved.Step != uint64(len(l.steps)) ||
+		unsaved.Interrupted || !errors.As(err, new(*files.InTheWay)) {
+		t.Errorf("after %d steps: error %v", len(l.steps), err)
 	}
 	same(t, "checkpoint", state(t, last), good)
 }
@@ -777,12 +839,88 @@ func TestDeadStartResumed(t *testing.T) {
 	}
 }
 
+// TestHighLoss: a loss far above guessing for 50 steps is told once in a run, resumes included, and the dead start that
+// it is as well is not told too. Where that was told first, nothing is told again.
+func TestHighLoss(t *testing.T) {
+	t.Parallel()
+	sets := []string{
+		"train.epochs=20", "model.fc3.init.std=9", "train.lr=0.000001", "train.schedule.kind=constant",
+	}
+	o, _ := options(t, sets...) // 80 steps, of which the last 20 would be judged
+	o.Suits = "small"
+	r := mustRun(t, o)
+	if len(r.Warnings) != 1 {
+		t.Fatalf("warnings %q", r.Warnings)
+	}
+	h, is := r.Warnings[0].(HighLoss)
+	if want := (HighLoss{
+		Loss: h.Loss, Guessing: math.Log(10), From: 1, To: 50, LR: 1e-7, Lower: true, Suits: "small",
+	}); !is || h.Loss < 2*h.Guessing || math.Abs(h.LR-want.LR) > 1e-12 {
+		t.Errorf("warned of %+v, want %+v", h, want)
+	}
+
+	for _, cut := range []uint64{30, 60} {
+		o, l := options(t, sets...)
+		o.Dir = folder(t)
+		ctx, cancel := context.WithCancel(t.Context())
+		l.onStep = func(m report.Metrics) {
+			if m.Step == cut {
+				cancel()
+			}
+		}
+		if _, err := Run(ctx, o); !errors.Is(err, ErrInterrupted) {
+			t.Fatal(err)
+		}
+		cancel()
+		before := l.noted("twice that of guessing")
+		again, _ := options(t, sets...)
+		again.Dir, again.Resume = o.Dir, load(t, o.Dir.Checkpoint(run.Last))
+		if after := len(mustRun(t, again).Warnings); before != (cut > 50) || (after == 1) == before || after > 1 {
+			t.Errorf("cut off after step %d: told before: %v, %d warnings after", cut, before, after)
+		}
+	}
+
+	o, _ = options(t, sets...)
+	o.deadSteps = 40
+	r = mustRun(t, o)
+	if _, is := r.Warnings[0].(*DeadStart); !is || len(r.Warnings) != 1 {
+		t.Errorf("a dead start before: %q", r.Warnings)
+	}
+}
+
+// TestHighSteps: 50 in a row, of those that have a loss.
+func TestHighSteps(t *testing.T) {
+	t.Parallel()
+	var h highState
+	told := 0
+	step := func(n int, good bool, loss float64) {
+		for range n {
+			if h.add(good, loss, 1) {
+				told++
+			}
+		}
+	}
+	step(49, true, 2.1)
+	step(1, true, 2) // twice is not above
+	step(49, true, 9)
+	step(10, false, 0)
+	if told != 0 || h != 49 {
+		t.Errorf("told %d times after %d", told, h)
+	}
+	step(1, true, 9)
+	step(10, true, 1)
+	step(100, true, 9)
+	if told != 1 || h != highSteps {
+		t.Errorf("told %d times, at %d", told, h)
+	}
+}
+
 // TestDeadAdvice: what is off as a whole comes first; where all is alive and nothing moves the rate is too low; numbers
 // are plain.
 func TestDeadAdvice(t *testing.T) {
 	t.Parallel()
 	early := deadState{From: 68, To: 90, Sum: 22, Steps: 22}
-	if text := deadStart(&early, 1, nil, .01).String(); !strings.Contains(text, "(90 steps are few") {
+	if text := deadStart(&early, 1, nil, .01, .01, .01).String(); !strings.Contains(text, "(90 steps are few") {
 		t.Errorf("a short run is told %q", text)
 	}
 	flat := deadState{From: 150, To: 200, Sum: 100 * 50, Steps: 50}
@@ -794,29 +932,46 @@ func TestDeadAdvice(t *testing.T) {
 		dead  []deadUnits
 		lr    float64
 		says  string
-		want  string // the tries
+		want  string  // the tries
+		now   float64 // the rate; 0: lr
+		own   float64 // the page's; 0: far above
 	}{
 		{
 			"alive and flat", 100,
 			[]deadUnits{conv},
 			1e-5,
-			"100 over steps 151 to 200, no better than guessing (100)", "train.lr=0.0001",
+			"100 over steps 151 to 200, no better than guessing (100)", "train.lr=0.0001", 0, 0,
 		},
-		{"above guessing", 50, []deadUnits{conv}, 1000, "conv1 0%", "train.lr=100"},
+		{"alive and flat, lowered", 100, []deadUnits{conv}, 1e-5, "", "train.lr=0.0001", 1e-8, 0},
+		{"above guessing", 50, []deadUnits{conv}, 1000, "conv1 0%", "train.lr=100", 0, 0},
+		{"above guessing, lowered a little", 50, []deadUnits{conv}, 1000, "", "train.lr=100", 500, 0},
+		{"above guessing at a tenth of the rate", 50, []deadUnits{conv}, .1, "", "", .1 * .1, 0},
+		{"alive and flat, near the page's rate", 100, []deadUnits{conv}, .002, "", "train.lr=0.005", 0, .005},
+		{"alive and flat at the page's rate", 100, []deadUnits{conv}, .005, "", "train.lr=0.0005", 0, .005},
+		{"alive and flat above it", 100, []deadUnits{conv}, .02, "", "train.lr=0.002", 0, .005},
+		{"alive and flat far above it", 100, []deadUnits{conv}, .1, "", "train.lr=0.005", 0, .005},
+		{"alive and flat above it, lowered to it", 100, []deadUnits{conv}, .1, "", "", .005, .005},
+		{"above guessing, far above it", 50, []deadUnits{conv}, .1, "", "train.lr=0.005", 0, .005},
 		{
 			"above guessing, a layer off", 50,
 			[]deadUnits{conv, off},
 			50,
-			"fc6 100%", "train.lr=5 | model.fc6.init.bias=0.1 model.fc6.init.std=0.005",
+			"fc6 100%", "train.lr=5 | model.fc6.init.bias=0.1 model.fc6.init.std=0.005", 0, 0,
 		},
 		{
 			"a layer off", 100,
 			[]deadUnits{conv, off},
 			.01,
-			"fc6 100%", "model.fc6.init.bias=0.1 model.fc6.init.std=0.005 | train.lr=0.001",
+			"fc6 100%", "model.fc6.init.bias=0.1 model.fc6.init.std=0.005 | train.lr=0.001", 0, 0,
+		},
+		{
+			"a layer off, lowered", 100,
+			[]deadUnits{conv, off},
+			.01,
+			"fc6 100%", "model.fc6.init.bias=0.1 model.fc6.init.std=0.005", 1e-5, 0,
 		},
 	} {
-		dead := deadStart(&flat, c.level, c.dead, c.lr)
+		dead := deadStart(&flat, c.level, c.dead, c.lr, cmp.Or(c.now, c.lr), cmp.Or(c.own, math.Inf(1)))
 		if text := dead.String(); !strings.Contains(text, c.says) {
 			t.Errorf("%s: %q does not say %q", c.what, text, c.says)
 		}
@@ -1001,5 +1156,63 @@ func TestInterruptedEarly(t *testing.T) {
 	o, _ := options(t)
 	if _, err := Run(ctx, o); !errors.Is(err, ErrInterrupted) {
 		t.Error(err)
+	}
+}
+
+// TestPhases: what may take long is told of before it begins, and when it is over.
+func TestPhases(t *testing.T) {
+	o, l := options(t, "train.epochs=1")
+	o.Dir = folder(t)
+	mustRun(t, o)
+	for _, what := range []string{
+		"mean image", "compiling the net", "drawing the weights", "validating", "writing a checkpoint",
+		"drawing the curves",
+	} {
+		at := slices.Index(l.phases, what)
+		if at < 0 || at+1 >= len(l.phases) || l.phases[at+1] != "" {
+			t.Errorf("%s: not in %q, or without an end", what, l.phases)
+		}
+	}
+}
+
+// TestKeptStatistics: a run that takes mean and colours from an earlier one, and one on a sample that is all of the
+// pictures, are the same to the bit.
+func TestKeptStatistics(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "shapes")
+	if err := demo.Write(t.Context(), files.OS, dir, demo.Options{Train: 3, Val: 1, Size: 16}); err != nil {
+		t.Fatal(err)
+	}
+	keep := &data.StatsFolder{FS: files.OS, Path: t.TempDir()}
+	train := func(keep *data.StatsFolder, sets ...string) (string, *log) {
+		o, l := options(t, append(sets, "train.epochs=1")...)
+		source, err := data.Open(t.Context(), files.OS, data.At(dir), 0, 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer source.Close()
+		o.Dir, o.Source, o.Keep = folder(t), source, keep
+		return state(t, mustRun(t, o).LastPath), l
+	}
+	err := filepath.WalkDir(dir, func(path string, _ fs.DirEntry, err error) error {
+		return cmp.Or(err, os.Chtimes(path, time.Unix(1e9, 0), time.Unix(1e9, 0)))
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, _ := train(nil)
+	for n, c := range []struct{ set, note string }{
+		{"data.mean_pictures=0", ""},
+		{"data.mean_pictures=0", "mean image of 30 training pictures: as an earlier run computed it, kept in "},
+		{"data.mean_pictures=99", "mean image of 30 training pictures: as an earlier run computed it, kept in "},
+	} {
+		got, l := train(keep, c.set)
+		same(t, c.set, got, want)
+		if c.note == "" && l.noted("mean image") || !l.noted(c.note) {
+			t.Errorf("run %d: notes %v", n, l.notes)
+		}
+	}
+	if got, l := train(keep, "data.mean_pictures=10"); got == want ||
+		!l.noted("mean image of 10 training pictures of 30 (data.mean_pictures)") {
+		t.Errorf("a sample: notes %v", l.notes)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"go.uber.org/goleak"
@@ -33,7 +34,9 @@ type log struct {
 	start  []Start
 	steps  []report.Metrics
 	epochs []report.Metrics
+	mu     sync.Mutex // of notes and phases
 	notes  []Note
+	phases []string
 	onStep func(report.Metrics)
 }
 
@@ -45,7 +48,19 @@ func (l *log) Step(m report.Metrics) {
 	}
 }
 func (l *log) Epoch(m report.Metrics) { l.epochs = append(l.epochs, m) }
-func (l *log) Note(n Note)            { l.notes = append(l.notes, n) }
+func (l *log) Note(n Note) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.notes = append(l.notes, n)
+}
+
+func (l *log) Phase(p Phase) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if n := len(l.phases); n == 0 || l.phases[n-1] != p.What {
+		l.phases = append(l.phases, p.What)
+	}
+}
 
 func (l *log) losses() []float64 {
 	var all []float64

@@ -5,11 +5,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
-	"alexnet/internal/atomicfile"
 	"alexnet/internal/checkpoint"
 	"alexnet/internal/config"
 	"alexnet/internal/data"
@@ -30,6 +31,8 @@ type trainer struct {
 	cfg     config.Config // the model's classes resolved
 	yaml    []byte        // the configuration as given, for run folder and checkpoints
 	history history
+	looking bool // Look asks: nothing is kept, and few pictures are read
+	looked  int  // so many of those to train on
 	running
 	reported
 	saved
@@ -37,6 +40,7 @@ type trainer struct {
 
 // running is what computes, and what feeds it.
 type running struct {
+	ctx       context.Context // of the run: its loaders end with it
 	precision device.Precision
 	recipe    recipe.Recipe
 	arch      *model.Arch
@@ -49,21 +53,26 @@ type running struct {
 	rates     schedule.Rates
 	steps     *step.Stepper
 	firstStep uint64 // steps that a resumed run had taken before
+	dog       *watchdog
 }
 
 // reported is what was told, and what is counted for the next telling.
 type reported struct {
+	backlog
 	progress   Progress
 	metrics    *report.Writer // nil: there is no run folder
 	memory     []step.Memory
 	guessing   float64    // loss of a net that only guesses
 	drawing    chan error // the end of the picture that is being drawn; nil: none is
+	passed     bool       // it was said that a batch was passed over
+	drawn      bool       // the last picture could be
 	undrawn    bool       // it was said that there are no curves
 	warnings   []Note
 	bad        int      // unreadable pictures
 	loss       *float64 // of the last step
-	exchange   counted  // until the last epoch's line
-	stepsSince uint64   // taken since that line
+	exchange   counted  // what is in the history of it
+	stepsSince uint64   // taken since that was counted
+	took       took
 }
 
 // saved is what is in files.
@@ -71,8 +80,21 @@ type saved struct {
 	lastPath    string // the last checkpoint; the steps taken and the history in it
 	lastAt      uint64
 	lastHistory []byte
-	best        *checkpoint.Best // of the validations so far
+	lastTried   time.Time              // when it was written, was found, or could not be written
+	owed        bool                   // an epoch has ended without one
+	now         func() time.Time       // the clock for that
+	best        *checkpoint.Best       // of the validations so far
+	bestWritten *checkpoint.Best       // the one in the file
+	held        *checkpoint.Checkpoint // the best, where it is not in the file yet, and its tensors
+	copies      [][]float32
+	roomToHold  bool // no limit on memory is in the way of that
 	bestPath    string
+}
+
+// took is the time that traffic between devices took in the epoch under way, as far as it was taken here.
+type took struct {
+	steps   uint64
+	seconds float64
 }
 
 // counted is traffic between devices.
@@ -83,21 +105,40 @@ type counted struct {
 
 // newTrainer makes everything ready for the first step. What fails leaves nothing behind.
 func newTrainer(ctx context.Context, o Options) (*trainer, error) {
-	t := &trainer{o: o, cfg: *o.Config, reported: reported{progress: o.Progress}}
-	if t.progress == nil {
-		t.progress = silent{}
-	}
+	t := bareTrainer(ctx, o)
 	for _, prepare := range []func(context.Context) error{
-		t.configure, t.chooseRecipe, t.build, t.restore, t.feed, t.open,
+		t.configure, t.chooseRecipe, t.build, t.alloc, t.checkSpace, t.restore, t.feed, t.open,
 	} {
-		if err := prepare(ctx); err != nil {
-			if endedBy(ctx, err) {
-				err = &Interrupted{}
-			}
-			return nil, errors.Join(err, t.close())
+		err := prepare(ctx)
+		if err == nil {
+			err = ctx.Err() // what came before may have taken long, and not looked
+		}
+		if err != nil {
+			return nil, t.abandon(ctx, err)
 		}
 	}
 	return t, nil
+}
+
+// bareTrainer is one of which nothing is ready.
+func bareTrainer(ctx context.Context, o Options) *trainer {
+	t := &trainer{o: o, cfg: *o.Config, running: running{ctx: ctx}, reported: reported{progress: o.Progress}}
+	t.dog = newWatchdog(o.Devices)
+	if t.now = o.now; t.now == nil {
+		t.now = time.Now
+	}
+	if t.progress == nil {
+		t.progress = silent{}
+	}
+	return t
+}
+
+// abandon ends what has not begun.
+func (t *trainer) abandon(ctx context.Context, err error) error {
+	if endedBy(ctx, err) {
+		err = &Interrupted{}
+	}
+	return errors.Join(err, t.close())
 }
 
 // configure checks the options against each other and resolves the net.
@@ -107,6 +148,14 @@ func (t *trainer) configure(context.Context) (err error) {
 	}
 	if t.o.Source.Train.Len() == 0 {
 		return fmt.Errorf("%w: %s has no training pictures", data.ErrNoData, t.o.Source.Path)
+	}
+	t.o.Source.SetPatience(data.Patience{
+		Retry: t.cfg.Data.Retry, Tell: func(o data.Outage) { t.progress.Note(o) },
+	})
+	if t.cfg.Data.Shuffle == config.WindowShuffle { // before anything takes long
+		if err := t.o.Source.Train.Sharded(); err != nil {
+			return err
+		}
 	}
 	if t.yaml, err = t.cfg.YAML(); err != nil {
 		return err
@@ -125,14 +174,18 @@ func (t *trainer) configure(context.Context) (err error) {
 	if err := t.checkResume(); err != nil {
 		return err
 	}
+	t.history.Steps = t.o.Steps
 	if t.arch, err = model.New(t.cfg.Model, t.cfg.Train.Dropout); err != nil {
 		return err
+	}
+	if c := t.o.Resume; c != nil {
+		return c.Fits(infer.SlotsOf(t.arch)) // before memory is taken for what its page says
 	}
 	return t.checkInit()
 }
 
 // checkResume refuses to go on where the result could not be that of an undisturbed run.
-func (t *trainer) checkResume() error {
+func (t *trainer) checkResume() (err error) {
 	c := t.o.Resume
 	if c == nil {
 		return nil
@@ -142,11 +195,12 @@ func (t *trainer) checkResume() error {
 	}
 	if c.Data.Fingerprint != t.o.Source.Fingerprint {
 		return &OtherData{
-			Path: t.o.Source.Path, Generated: t.o.Source.Kind == data.Generated, Began: c.Data.Path,
+			Path: t.o.Source.Path, Data: t.o.Source.Place, Began: data.At(c.Data.Paths()...).String(),
 			Config: t.o.configFile(), Checkpoint: c.Path, Fits: len(t.o.Source.Classes) == len(c.Classes),
 		}
 	}
-	return nil
+	t.history, err = historyOf(c, t.o.Source)
+	return err
 }
 
 // chooseRecipe takes the checkpoint's recipe where there is one, or goes over the training pictures.
@@ -159,38 +213,115 @@ func (t *trainer) chooseRecipe(ctx context.Context) (err error) {
 		t.recipe.Decoder = ""
 		t.progress.Note(remark("preprocessing (size, mean, colour statistics) as in %s", t.o.Init.Path))
 	default:
-		if t.recipe, err = measure(ctx, &t.cfg, t.o.Source.Train, t.o.Strict, t.onBad); err != nil {
+		s, err := t.measure(ctx)
+		if err != nil {
 			return err
 		}
+		t.recipe = s.Recipe
+		t.tellStats(s)
 	}
 	t.recipe, err = t.recipe.For(t.cfg.Model.Input)
+	if c := t.o.Resume; c != nil && err != nil {
+		return &checkpoint.BadPage{Path: c.Path, Err: err}
+	}
 	return err
 }
 
-// build compiles the nets, tells what memory they take, and takes it.
-func (t *trainer) build(context.Context) (err error) {
+// tellStats says what mean and colours are of, where they are not of all pictures, computed just now.
+func (t *trainer) tellStats(s *data.Stats) {
+	what, all := meanOf(&t.cfg), t.o.Source.Train.Len()
+	of := text.Count(s.Pictures, "training picture")
+	if n := t.cfg.Data.MeanPictures; n > 0 && n < all {
+		of += fmt.Sprintf(" of %s (data.mean_pictures)", text.Grouped(int64(all)))
+	}
+	switch {
+	case s.Beside != "":
+		t.progress.Note(remark("%s of %s: from %s", what, of, text.Name(s.Beside)))
+	case s.Kept:
+		t.progress.Note(remark("%s of %s: as an earlier run computed it, kept in %s", what, of,
+			text.Name(t.o.Keep.Path)))
+	case t.cfg.Data.MeanPictures > 0:
+		t.progress.Note(remark("%s of %s", what, of))
+	}
+	if s.Unkept != nil {
+		t.progress.Note(remark("the %s cannot be kept for the next run: %v", what, s.Unkept))
+	}
+}
+
+// during does what may take long, and says so meanwhile.
+func (t *trainer) during(what string, do func() error) error {
+	t.progress.Phase(Phase{What: what})
+	defer t.progress.Phase(Phase{})
+	return do()
+}
+
+// build compiles the nets and tells what memory they take.
+func (t *trainer) build(context.Context) error {
+	return t.during("compiling the net", t.compile)
+}
+
+func (t *trainer) compile() (err error) {
 	if t.model, err = model.Open(t.arch, t.o.Devices); err != nil {
 		return err
 	}
 	o := model.Options{
 		Rows: t.cfg.Train.Batch, Train: true, Precision: t.precision, Input: t.recipe, Slots: data.SlotCount,
 	}
-	if t.net, err = t.model.Compile(o); err != nil {
-		return err
-	}
-	nets := []*model.Net{t.net}
+	all := []model.Options{o}
 	if t.o.Source.Val.Len() > 0 {
 		o.Train = false
-		if t.valNet, err = t.model.Compile(o); err != nil {
+		all = append(all, o)
+	}
+	for i := range all {
+		n, err := t.model.Compile(all[i])
+		if err != nil {
 			return err
 		}
-		nets = append(nets, t.valNet)
+		if i == 0 {
+			t.net = n
+		} else {
+			t.valNet = n
+		}
 	}
-	t.memory = step.MemoryOf(t.o.Devices, nets...)
+	t.memory = step.MemoryOf(t.o.Devices, t.nets()...)
 	for _, m := range t.memory {
-		t.progress.Note(remark("memory on %s: %s", m.Device, text.Bytes(m.Plan.Total())))
+		if !t.looking {
+			t.progress.Note(remark("memory on %s: %s", m.Device, text.Bytes(m.Plan.Total())))
+		}
 	}
-	for _, n := range nets {
+	room, err := step.CheckRoom(t.arch, t.o.Devices, t.nets(), all)
+	if err != nil {
+		return err
+	}
+	if room.Short > 0 {
+		t.progress.Note(remark("warning: that is %s more memory than is free now: other programs have it, or the run "+
+			"will be slow or killed", text.Bytes(room.Short)))
+	}
+	t.roomToHold = true
+	if room.Known {
+		best := t.weightBytes()
+		t.roomToHold = t.o.Dir == nil || room.Left >= best
+		if t.roomToHold && t.o.Dir != nil && t.cfg.Train.CheckpointSteps == nil {
+			room.Left -= best
+		}
+		t.o.Source.LimitCache(room.Left)
+	}
+	return nil
+}
+
+// nets are those that train and validate, as far as there are any.
+func (t *trainer) nets() (all []*model.Net) {
+	for _, n := range []*model.Net{t.net, t.valNet} {
+		if n != nil {
+			all = append(all, n)
+		}
+	}
+	return all
+}
+
+// alloc takes the nets' memory.
+func (t *trainer) alloc(context.Context) error {
+	for _, n := range t.nets() {
 		if err := n.Alloc(); err != nil {
 			return err
 		}
@@ -199,8 +330,15 @@ func (t *trainer) build(context.Context) (err error) {
 }
 
 // restore gives the parameters their values: from the seed, a file, or the checkpoint of the run.
-func (t *trainer) restore(context.Context) (err error) {
-	var state []byte
+func (t *trainer) restore(context.Context) error {
+	what := "drawing the weights"
+	if t.o.Resume != nil || t.o.Init != nil {
+		what = "reading the checkpoint"
+	}
+	return t.during(what, t.setWeights)
+}
+
+func (t *trainer) setWeights() (err error) {
 	switch {
 	case t.o.Resume != nil:
 		c := t.o.Resume
@@ -211,26 +349,21 @@ func (t *trainer) restore(context.Context) (err error) {
 		if err := c.Close(); err != nil {
 			return err
 		}
-		state, t.best, t.firstStep = c.Schedule, c.Best, c.Step
-		t.lastPath, t.lastAt = c.Path, c.Step
-		if bytes.Equal(c.Config, t.yaml) && c.Data.Path == whereabouts(t.o.Source) && c.Device == t.o.Device &&
-			c.Threads == t.o.Threads {
+		t.best, t.bestWritten, t.firstStep = c.Best, c.Best, c.Step
+		t.lastPath, t.lastAt, t.lastTried = c.Path, c.Step, t.now()
+		if bytes.Equal(c.Config, t.yaml) && reflect.DeepEqual(c.Data, whereabouts(t.o.Source)) &&
+			c.Device == t.o.Device && c.Threads == t.o.Threads && c.Hardware == device.HardwareOf(t.o.Devices) {
 			t.lastHistory = c.Schedule // nothing to write before the next step
 		}
-		if t.best != nil && t.o.Dir != nil {
-			t.bestPath = t.o.Dir.Checkpoint(run.Best)
+		if t.best != nil {
+			t.bestPath = t.o.standing(t.o.checkpoint(run.Best))
 		}
 	case t.o.Init != nil:
 		if err := t.o.Init.Restore(infer.Slots(t.model, device.Weight), nil); err != nil {
 			return err
 		}
 	default:
-		if err := t.model.Init(t.cfg.Train.Seed); err != nil {
-			return err
-		}
-	}
-	if t.history, err = readHistory(state); err != nil {
-		return err
+		return t.model.Init(t.cfg.Train.Seed)
 	}
 	return nil
 }
@@ -245,11 +378,7 @@ func (t *trainer) checkInit() error {
 	if err := c.CheckDropout(); err != nil {
 		return err
 	}
-	var params []checkpoint.Slot
-	for _, p := range t.arch.Params {
-		params = append(params, checkpoint.Slot{Name: p.Name, Shape: p.Shape})
-	}
-	err := c.Fits(params)
+	err := c.Fits(infer.SlotsOf(t.arch))
 	last := t.arch.Params[len(t.arch.Params)-1].Layer
 	var other *checkpoint.Mismatch
 	if errors.As(err, &other) && !strings.HasPrefix(other.Tensor, last+".") {
@@ -263,7 +392,7 @@ func (t *trainer) checkInit() error {
 	}
 	if !slices.Equal(c.Classes, t.o.Source.Classes) && !slices.Equal(c.Classes, numbered(len(c.Classes))) {
 		t.progress.Note(remark("the classes of %s have other names (%s) than those of the data (%s): its last "+
-			"layer has to learn anew what is what", c.Path, text.Examples(c.Classes),
+			"layer has to learn anew what is what", text.Name(c.Path), text.Examples(c.Classes),
 			text.Examples(t.o.Source.Classes)))
 	}
 	t.compareDropout(c)
@@ -280,8 +409,8 @@ func numbered(n int) []string {
 }
 
 // compareDropout tells of weights that were trained with dropout and now go on without, or the reverse. In the paper's
-// form outputs are multiplied by 1-rate in use; a net without the layer passes them on whole, twice as large at the
-// rate .5.
+// form outputs are multiplied by 1-rate when predicting; a net without the layer passes them on whole, twice as large
+// at the rate .5.
 func (t *trainer) compareDropout(c *checkpoint.Checkpoint) {
 	file, err := config.Parse(c.Config, nil)
 	if err != nil || file.Train.Dropout == t.cfg.Train.Dropout {
@@ -306,15 +435,15 @@ func (t *trainer) compareDropout(c *checkpoint.Checkpoint) {
 func (t *trainer) feed(context.Context) (err error) {
 	t.steps = step.New(t.net, nil, t.cfg.Train.Batch)
 	t.steps.Pass.Seed, t.steps.Pass.Momentum = t.cfg.Train.Seed, float32(t.cfg.Train.Momentum)
-	t.steps.Pass.Step = t.firstStep
+	t.steps.Pass.Step, t.steps.Passed = t.firstStep, t.history.Passed
 	if c := t.o.Resume; c != nil {
 		t.steps.Next = c.Sample
 	}
 	t.guessing = entropy(t.o.Source.Train, t.arch.Classes)
-	t.history.Start.setWindow(t.o.stepsPerEpoch(), t.firstStep, t.o.plannedSteps(), t.o.deadSteps)
+	t.history.Start.setWindow(t.o.stepsPerEpoch(), t.firstStep, t.o.plannedSteps(0), t.o.deadSteps)
 	if t.valNet != nil {
 		o := t.loaderOptions(t.valNet)
-		if t.val, err = data.NewLoader(t.o.Source.Val, o); err != nil {
+		if t.val, err = data.NewLoader(t.ctx, t.o.Source.Val, o); err != nil {
 			return err
 		}
 	}
@@ -352,14 +481,15 @@ func (t *trainer) openLoader() (err error) {
 	}
 	o := t.loaderOptions(t.net)
 	o.Train, o.Augment = true, t.cfg.Train.Augment
+	o.Shuffle, o.Window = t.cfg.Data.Shuffle, t.cfg.Data.Window
 	if !t.rates.Color {
 		o.Augment.Color = 0
 	}
-	if t.loader, err = data.NewLoader(t.o.Source.Train, o); err != nil {
+	if t.loader, err = data.NewLoader(t.ctx, t.o.Source.Train, o); err != nil {
 		return err
 	}
 	t.loader.Seek(t.steps.Next)
-	t.colored, t.steps.Feed = t.rates.Color, t.loader
+	t.colored, t.steps.Feed = t.rates.Color, patientFeed{t.loader, t.dog}
 	return nil
 }
 
@@ -368,14 +498,16 @@ func (t *trainer) open(context.Context) (err error) {
 	if t.o.Dir == nil {
 		return nil
 	}
-	err = atomicfile.Write(t.o.Dir.FS(), t.o.Dir.Config(), func(f atomicfile.File) error {
-		_, err := f.Write(t.yaml)
-		return err
-	})
-	if err != nil {
+	if err := t.bringConfig(); err != nil {
 		return err
 	}
-	t.metrics, err = report.NewWriter(t.o.Dir.FS(), t.o.Dir.Path(), t.firstStep)
+	t.recorded, t.reopen = t.firstStep, func(step uint64) (*report.Writer, error) {
+		return report.NewWriter(t.o.Dir.FS(), t.o.Dir.Path(), step)
+	}
+	t.metrics, err = t.reopen(t.firstStep)
+	if err == nil && t.metrics.Last() < t.firstStep {
+		t.warn(LostLines{Path: t.o.Dir.Metrics(), From: t.metrics.Last() + 1, To: t.firstStep})
+	}
 	return err
 }
 
@@ -383,22 +515,26 @@ func (t *trainer) open(context.Context) (err error) {
 func (t *trainer) close() (err error) {
 	t.awaitCurves()
 	if t.metrics != nil {
-		err = errors.Join(err, t.metrics.Close())
+		err = t.notDurable(t.recorded, t.metrics.Close()) // all there is to a checkpoint was synced before it
 	}
+	t.closeLoaders()
+	for _, n := range []*model.Net{t.valNet, t.net} {
+		if n != nil {
+			err = errors.Join(err, t.dog.watch("the devices to close", t.firstStep, n.Close))
+		}
+	}
+	if t.model != nil {
+		err = errors.Join(err, t.dog.watch("the devices to close", t.firstStep, t.model.Close))
+	}
+	return err
+}
+
+func (t *trainer) closeLoaders() {
 	for _, l := range []*data.Loader{t.loader, t.val} {
 		if l != nil {
 			l.Close()
 		}
 	}
-	for _, n := range []*model.Net{t.valNet, t.net} {
-		if n != nil {
-			err = errors.Join(err, n.Close())
-		}
-	}
-	if t.model != nil {
-		err = errors.Join(err, t.model.Close())
-	}
-	return err
 }
 
 // onBad is told of each unreadable picture once, while the loop's goroutine waits for pictures.

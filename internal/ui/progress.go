@@ -2,81 +2,69 @@ package ui
 
 import (
 	"fmt"
+	"strconv"
 	"sync"
 	"time"
-
-	"github.com/vbauerster/mpb/v8"
-	"github.com/vbauerster/mpb/v8/decor"
 
 	"alexnet/internal/text"
 )
 
-// Status is what the progress line tells.
+// Status is what the progress line says.
 type Status struct {
 	Label     string  // "epoch 3/30"
-	Done, All int64   // steps, or pictures
+	Done, All int64   // steps, or what Unit names; All is 0 where nobody knows
+	Unit      string  // one of what is counted: "picture"; empty: the numbers say enough
 	Left      int64   // until everything is done, later labels included
 	Rate      float64 // pictures a second; 0: not known
 	Loss      float64 // below 0: none
 	Stall     float64 // share of the time spent waiting for data; below 0: none
 }
 
-// Progress draws a Status on standard error: on a terminal as a bar that is redrawn, elsewhere as a plain line every
-// few seconds. One goroutine calls Update; others may write notes meanwhile.
+// Progress shows on standard error what the program is at, as soon as that has taken two seconds: on a terminal as a
+// line that is redrawn, with a bar where it is known how much there is to do; elsewhere as a plain line every thirty
+// seconds. Where several are under way the one that began last is shown. Goroutines may share it.
 type Progress struct {
 	t     *Terminal
-	every time.Duration // between plain lines
-	mu    sync.Mutex    // of now, start and from, which the bar reads while it is drawn
+	mu    sync.Mutex // of what follows, which the line reads while it is drawn
 	now   Status
 	start time.Time // of the first update
-	from  int64     // left at start
-	last  time.Time // of the last plain line
-
-	draw sync.Mutex // of the bar
-	bars *mpb.Progress
-	bar  *mpb.Bar
+	paced time.Time // of the first with something to count ..
+	from  int64     // .. and what was left then
 }
 
-// NewProgress draws on t. Until Clear, what else is to be written there goes through its Note.
-func NewProgress(t *Terminal) *Progress { return &Progress{t: t, every: 10 * time.Second} }
+// NewProgress makes one that shows nothing before the first Update.
+func NewProgress(t *Terminal) *Progress { return &Progress{t: t} }
+
+// Phase shows what the program is at until Clear.
+func (t *Terminal) Phase(what string) *Progress {
+	p := NewProgress(t)
+	p.Update(Status{Label: what, Loss: -1, Stall: -1})
+	return p
+}
 
 // Update shows s.
 func (p *Progress) Update(s Status) {
 	p.mu.Lock()
 	if p.start.IsZero() {
-		p.start, p.last, p.from = time.Now(), time.Now(), s.Left
+		p.start = time.Now()
 	}
-	fresh := p.now.Label != s.Label
+	if p.paced.IsZero() && s.All > 0 {
+		p.paced, p.from = time.Now(), s.Left
+	}
 	p.now = s
 	p.mu.Unlock()
-	if p.t.ErrWidth == 0 {
-		if time.Since(p.last) >= p.every {
-			p.last = time.Now()
-			p.t.Note("%s", p.line(s))
-		}
-		return
-	}
-	p.draw.Lock()
-	defer p.draw.Unlock()
-	if fresh || p.bar == nil {
-		p.remove()
-		p.bars = mpb.New(mpb.WithOutput(p.t.Err))
-		p.bar = p.bars.New(s.All, mpb.BarStyle().Lbound("").Filler("━").Tip("━").Padding("─").Rbound(""),
-			mpb.BarWidth(30),
-			mpb.PrependDecorators(decor.Any(func(decor.Statistics) string { return "\r" + p.current().Label })),
-			mpb.AppendDecorators(decor.Any(func(st decor.Statistics) string {
-				return p.parts(p.current(), max(1, st.AvailableWidth-12))
-			})))
-	}
-	p.bar.SetTotal(s.All, false)
-	p.bar.SetCurrent(min(s.Done, s.All-1)) // mpb ends a bar that is full; Clear does that here
+	p.t.foot.update(p.t, p)
 }
 
 // Counter is a callback for work that only counts what it has done: it shows that under the label.
-func (p *Progress) Counter(label string) func(done, total int) {
+func (p *Progress) Counter(label string) func(done, total int) { return p.CounterOf("", label) }
+
+// CounterOf is Counter with a word for one of what is counted.
+func (p *Progress) CounterOf(unit, label string) func(done, total int) {
 	return func(done, total int) {
 		p.Update(Status{
-			Label: label, Done: int64(done), All: int64(total), Left: int64(total - done), Loss: -1, Stall: -1,
+			Label: label, Unit: unit, Done: int64(done), All: int64(total), Left: int64(total - done), Loss: -1,
+			Stall: -1,
 		})
 	}
 }
@@ -87,55 +75,61 @@ func (p *Progress) current() Status {
 	return p.now
 }
 
-// Note writes a line above the bar, over what the terminal may have echoed.
+// due is when p may show itself.
+func (p *Progress) due() time.Time {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.start.Add(showAfter)
+}
+
+// Note writes a line above the progress line, over what the terminal may have echoed.
 func (p *Progress) Note(format string, args ...any) {
-	p.draw.Lock()
-	defer p.draw.Unlock()
-	w := p.t.Err
+	styled := ""
 	if p.t.ErrWidth > 0 {
-		format = lineStart + format
+		styled = lineStart
 	}
-	if p.bars != nil {
-		w = p.bars
-	}
-	_, _ = fmt.Fprintf(w, format+"\n", args...) // as Terminal.Note
+	p.t.say(styled, format, args...)
 }
 
-// Clear takes the bar away, so that other text can be written.
-func (p *Progress) Clear() {
-	p.draw.Lock()
-	defer p.draw.Unlock()
-	p.remove()
-}
-
-func (p *Progress) remove() {
-	if p.bar == nil {
-		return
-	}
-	p.bar.Abort(true)
-	p.bars.Wait()
-	p.bar, p.bars = nil, nil
-}
+// Clear ends it, and takes the line away. The next Update begins where this one was.
+func (p *Progress) Clear() { p.t.foot.end(p.t, p) }
 
 // line is the plain form: everything.
-func (p *Progress) line(s Status) string { return s.Label + "  " + p.parts(s, 0) }
+func (p *Progress) line(s Status) string {
+	between := "  "
+	if s.Unit != "" || s.All == 0 {
+		between = ": "
+	}
+	return s.Label + between + p.parts(s, 0)
+}
 
 // parts lists as much as fits into width characters (0: all), the most important first.
 func (p *Progress) parts(s Status, width int) string {
-	all := []string{fmt.Sprintf("%d/%d", s.Done, s.All)}
+	first := Part{Text: fmt.Sprintf("%d/%d", s.Done, s.All), Room: 2*len(strconv.FormatInt(s.All, 10)) + 1}
+	switch {
+	case s.All == 0:
+		p.mu.Lock()
+		first = Part{Text: text.Duration(time.Since(p.start).Truncate(time.Second)) + " so far"}
+		p.mu.Unlock()
+	case s.Unit != "":
+		all := text.Count(int(s.All), s.Unit)
+		first = Part{Text: text.Grouped(s.Done) + " of " + all, Room: len(text.Grouped(s.All)+" of ") + len(all)}
+	}
+	all := []Part{first}
+	add := func(text string, room int) { all = append(all, Part{Text: text, Room: room, Rank: len(all)}) }
 	if s.Rate > 0 {
-		all = append(all, text.Speed(s.Rate))
+		add(text.Speed(s.Rate), len("99,999 images/s"))
 	}
 	if s.Loss >= 0 {
-		all = append(all, fmt.Sprintf("loss %.4f", s.Loss))
+		add("loss "+text.Loss(s.Loss), len("loss 9.9999"))
 	}
 	if eta, ok := p.eta(s); ok {
-		all = append(all, "ETA "+text.Clock(eta))
+		add("ETA "+text.Clock(eta), len("ETA 99:59:59"))
 	}
 	if s.Stall >= 0 {
-		all = append(all, fmt.Sprintf("stall %.0f%%", 100*s.Stall))
+		add(fmt.Sprintf("stall %.0f%%", 100*s.Stall), len("stall 100%"))
 	}
-	return text.JoinFitting(all, width)
+	return Fit(all, width)
 }
 
 // eta is the time to the end of everything, at the pace since the first update.
@@ -146,5 +140,5 @@ func (p *Progress) eta(s Status) (time.Duration, bool) {
 	if moved <= 0 || s.Left <= 0 {
 		return 0, false
 	}
-	return time.Duration(float64(time.Since(p.start)) / float64(moved) * float64(s.Left)), true
+	return time.Duration(float64(time.Since(p.paced)) / float64(moved) * float64(s.Left)), true
 }

@@ -22,8 +22,8 @@ type Table struct {
 	rows    [][]string
 }
 
-// Add adds a row, a cell for each column.
-func (t *Table) Add(cells ...string) { t.rows = append(t.rows, cells) }
+// Add adds a row, a cell for each column. What cells hold may be names: they are written, and measured, as text.Name.
+func (t *Table) Add(cells ...string) { t.rows = append(t.rows, text.Names(cells)) }
 
 const gap = 2 // spaces between columns
 

@@ -88,12 +88,12 @@ func TestErrorsAreColouredOnTerminalsAlone(t *testing.T) {
 func TestProgressParts(t *testing.T) {
 	p := NewProgress(&Terminal{Err: io.Discard})
 	s := Status{Label: "epoch 1/3", Done: 10, All: 40, Left: 110, Rate: 812.4, Loss: 1.25, Stall: .02}
-	p.now, p.start, p.from = s, time.Now().Add(-10*time.Second), 120
+	p.now, p.paced, p.from = s, time.Now().Add(-10*time.Second), 120
 	if got, want := p.line(s), "epoch 1/3  10/40  812 images/s  loss 1.2500  ETA 01:50  stall 2%"; got != want {
 		t.Errorf("line %q, want %q", got, want)
 	}
 	for width, want := range map[int]string{
-		1: "10/40", 21: "10/40  812 images/s", 34: "10/40  812 images/s  loss 1.2500",
+		1: "10/40", 21: "10/40  loss 1.2500", 22: "10/40  812 images/s", 35: "10/40  812 images/s     loss 1.2500",
 	} {
 		if got := p.parts(s, width); got != want {
 			t.Errorf("%d characters: %q, want %q", width, got, want)
@@ -102,6 +102,10 @@ func TestProgressParts(t *testing.T) {
 	bare := Status{Label: "reading", Done: 3, All: 9, Left: 6, Loss: -1, Stall: -1}
 	if got := p.parts(bare, 12); got != "3/9" {
 		t.Errorf("without loss, rate and Stall: %q", got)
+	}
+	mean := Status{Label: "mean image", Done: 12000, All: 45000, Unit: "picture", Loss: -1, Stall: -1}
+	if got, want := p.line(mean), "mean image: 12,000 of 45,000 pictures"; got != want {
+		t.Errorf("line %q, want %q", got, want)
 	}
 }
 
@@ -132,5 +136,72 @@ func TestLastWords(t *testing.T) {
 	const want = "quit at once; last checkpoint: step 7\nquit at once\n" + lineStart + "quit at once\n"
 	if b.String() != want {
 		t.Errorf("%q, want %q", b.String(), want)
+	}
+}
+
+// TestStopping: it is said once, and of work that does not stop what it is.
+func TestStopping(t *testing.T) {
+	for want, say := range map[string]func(*Terminal){
+		"stopping; once more to quit at once\n": (*Terminal).StillAt,
+		"stopping: writing; once more to quit at once\n": func(t *Terminal) {
+			t.Stopping("stopping: writing")
+		},
+		"stopping, still opening the weights; once more to quit at once\n": func(t *Terminal) {
+			defer t.Phase("opening the weights").Clear()
+			t.StillAt()
+		},
+	} {
+		var b bytes.Buffer
+		term := &Terminal{Err: &b}
+		say(term)
+		if term.StillAt(); b.String() != want {
+			t.Errorf("%q, want %q", b.String(), want)
+		}
+	}
+}
+
+// TestNamesAreWrittenOut: of what is told nothing is obeyed, and no end of line in a name begins a message; colours and
+// the start of a line stay. Tables are as wide as what they show.
+func TestNamesAreWrittenOut(t *testing.T) {
+	const name = "a\x1b[2J\nerror: forged\u009b\xff"
+	const shown = `a\x1b[2J` + "\n  error: forged" + `\u009b\xff`
+	var b bytes.Buffer
+	term := &Terminal{Err: &b, Out: &b, Color: true, ErrWidth: 80}
+	for _, c := range []struct {
+		do   func()
+		want string
+	}{
+		{func() { term.Note("of %s", name) }, "of " + shown + "\n"},
+		{func() { term.Warn("of %s", name) }, "\x1b[1;33mwarning:\x1b[0m of " + shown + "\n"},
+		{
+			func() { term.Fail(name, name) },
+			"\x1b[1;31merror:\x1b[0m " + shown + "\n\x1b[1mnext: \x1b[0m " + shown + "\n",
+		},
+		{func() { NewProgress(term).Note("of %s", name) }, lineStart + "of " + shown + "\n"},
+		{
+			func() {
+				tab := &Table{Columns: []Column{{}, {Right: true}}}
+				tab.Add(name, "1")
+				tab.Add("b", "12")
+				if err := term.Result(nil, func(w *bytes.Buffer) { tab.Write(w, 0) }); err != nil {
+					t.Error(err)
+				}
+			},
+			`a\x1b[2J\nerror: forged\u009b\xff   1` + "\n" + `b` + strings.Repeat(" ", 34) + "12\n",
+		},
+		{
+			func() {
+				term.JSON = true
+				if err := term.Result("\x1b\u009b\u202e\x7f", nil); err != nil {
+					t.Error(err)
+				}
+			},
+			`"\u001b\u009b\u202e\u007f"` + "\n",
+		},
+	} {
+		b.Reset()
+		if c.do(); b.String() != c.want {
+			t.Errorf("%q, want %q", b.String(), c.want)
+		}
 	}
 }

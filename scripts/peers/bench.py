@@ -269,7 +269,8 @@ class Bench:
         with tempfile.TemporaryDirectory(dir=self.folder) as out:
             checkpoint, begin = pathlib.Path(out) / "run" / "checkpoints" / "last.safetensors", time.monotonic()
             child = spawn([self.alexnet, "train", "--config", row.config, "--data", data, "--epochs", 2, "--batch", row.batch, "--out", f"{out}/run"],
-                          env=PLAIN, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+                          # no cache folder, whose path would be absolute: each run computes the mean image
+                          env=PLAIN | {"XDG_CACHE_HOME": "none"}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
             try:
                 while child.poll() is None and not checkpoint.exists():
                     time.sleep(0.02)

@@ -12,16 +12,23 @@ var table = []struct{ pkg, imports string }{
 	{"philox", ""},
 	{"text", ""},
 	{"ui", "github.com/vbauerster/mpb/v8 golang.org/x/term text"},
-	{"files", "golang.org/x/sys"},
+	{"files", "golang.org/x/sys text"},
 	{"files/filestest", "files"},
+	{"sharedtest", ""},
 	{"lockfile", "files"},
 	{"atomicfile", "files lockfile"},
-	{"run", "files lockfile"},
+	{"run", "atomicfile files lockfile"},
+	{"s3", "atomicfile files github.com/minio/minio-go/v7 text"},
 
 	// Formats know no checkpoint.
+	{"shards", "files"},
 	{"safetensors", "atomicfile files text"},
-	{"npy", "atomicfile codeberg.org/sbinet/npyio files"},
+	{"npy", ""},
+	{"parquet", "github.com/klauspost/compress text"},
 	{"golden", "philox safetensors"},
+
+	// What strangers could send, for the tests of all others.
+	{"crafted", ""},
 
 	// The contract between nets and processors knows nobody, so that a stranger can implement it; its suite knows what
 	// PyTorch computed.
@@ -34,20 +41,30 @@ var table = []struct{ pkg, imports string }{
 	{"gpu/dynlib/dynlibtest", ""},
 	{"gpu/cuda", "gorgonia.org/cu gpu/dynlib"},
 	{"gpu", "device device/backend gorgonia.org/cu gpu/cuda gpu/dynlib kernels philox"},
-	{"cpu", "device device/backend golang.org/x/sys philox"},
+	{"cpu", "device device/backend golang.org/x/sys machine philox"},
 	{"reference", "device device/backend gonum.org/v1/gonum philox"},
 
 	// The page, and what it says of pictures. config knows device for the names of precisions.
 	{"config", "configs device github.com/goccy/go-yaml text"},
 	{"recipe", "config text"},
 
+	// What is known of ILSVRC2012 before any of it was read.
+	{"imagenet", ""},
+
 	// Pictures: whoever decodes them knows no device and no net.
-	{"data/picture", "golang.org/x/image"},
-	{"data", "config data/picture files gonum.org/v1/gonum machine philox recipe"},
+	{"data/picture", "files golang.org/x/image"},
+	{"data/picture/picturetest", "golang.org/x/image"},
+	{
+		"data",
+		"config data/picture files github.com/klauspost/compress golang.org/x/text gonum.org/v1/gonum imagenet " +
+			"machine parquet philox recipe safetensors shards text",
+	},
 	{"data/demo", "data files philox"},
+	{"fetch", "files lockfile text"},
+	{"prepare", "atomicfile config data data/picture files lockfile recipe shards text"},
 
 	// Checkpoints know neither the net nor what computes it.
-	{"checkpoint", "files recipe safetensors text"},
+	{"checkpoint", "config files recipe safetensors text"},
 	{"builtin", "checkpoint safetensors"},
 
 	// What is computed: devices are met only through the contract, the command picks the backend.
@@ -56,7 +73,7 @@ var table = []struct{ pkg, imports string }{
 	{"schedule", "config model"},
 
 	// A step is the same for a run and for a bench.
-	{"step", "config data device model"},
+	{"step", "config data device machine model"},
 	{"step/steptest", "config data data/demo device files model"},
 
 	// A net in other programs' words, and whether devices compute it right.
@@ -66,16 +83,30 @@ var table = []struct{ pkg, imports string }{
 	// What is written about a run is given numbers and steps.
 	{"report", "atomicfile files golang.org/x/image gonum.org/v1/plot google.golang.org/protobuf"},
 
+	// Whether files are what was written: every format, and what a run's files say of each other.
+	{"verify", "checkpoint config files model npy report safetensors text"},
+
 	// Using nets and measuring them know no training loop.
-	{"bench", "config data device model philox recipe schedule step"},
-	{"infer", "checkpoint config data device files model recipe safetensors step text"},
-	{"train", "atomicfile checkpoint config data data/picture device infer model recipe report run schedule step text"},
+	{"bench", "config data data/picture device model philox recipe schedule step text"},
+	{"infer", "checkpoint config data device files imagenet model recipe safetensors step text"},
+	{
+		"train",
+		"atomicfile checkpoint config data data/picture device files infer model recipe report run schedule step text",
+	},
 
 	// The only place that picks a backend, and that knows flags.
 	{
 		"cmd/alexnet",
-		"bench builtin checkpoint config cpu data data/demo data/picture device files github.com/spf13/cobra " +
-			"github.com/spf13/pflag gpu infer interop machine model npy recipe reference report run safetensors " +
-			"selftest step text train ui",
+		"atomicfile bench builtin checkpoint config cpu data data/demo data/picture device fetch files " +
+			"github.com/spf13/cobra github.com/spf13/pflag gpu imagenet infer interop machine model npy " +
+			"prepare recipe reference report run s3 safetensors selftest shards step text train ui verify",
+	},
+
+	// The campaign of faults drives the program from outside, and its floors from within.
+	{
+		"test/faults",
+		"checkpoint config crafted data data/picture data/picture/picturetest files files/filestest " +
+			"golang.org/x/sys google.golang.org/protobuf interop machine parquet reference report run safetensors " +
+			"step/steptest train verify",
 	},
 }

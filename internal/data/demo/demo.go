@@ -111,7 +111,7 @@ func Write(ctx context.Context, fsys files.FS, dir string, o Options) error {
 }
 
 func writeFile(fsys files.FS, name string, content []byte) error {
-	f, err := fsys.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o666)
+	f, err := files.OpenOwn(fsys, name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
 	if err != nil {
 		return err
 	}

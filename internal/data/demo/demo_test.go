@@ -32,7 +32,7 @@ func decodeAll(t testing.TB, set *data.Set) [][]uint8 {
 		if err != nil {
 			t.Fatal(err)
 		}
-		pic, err := d.Decode(raw, 0, 3, nil)
+		pic, err := d.Decode(t.Context(), raw, picture.Want{Channels: 3}, nil)
 		if err != nil {
 			t.Fatal(set.Name(i), err)
 		}
@@ -46,7 +46,7 @@ func TestDemoFolderEqualsMemory(t *testing.T) {
 	if err := Write(t.Context(), files.OS, dir, smallDemo); err != nil {
 		t.Fatal(err)
 	}
-	disk, err := data.Open(t.Context(), files.OS, dir, .5, 1)
+	disk, err := data.Open(t.Context(), files.OS, data.At(dir), .5, 1)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,6 +2,7 @@ package picture
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"image"
@@ -15,6 +16,8 @@ import (
 	"golang.org/x/image/bmp"
 	"golang.org/x/image/tiff"
 	"golang.org/x/image/webp"
+
+	"alexnet/internal/files"
 )
 
 // Decoder turns files into pictures. It owns what one goroutine reuses from one picture to the next.
@@ -32,47 +35,178 @@ func NewDecoder() *Decoder { return &Decoder{MaxPixels: DefaultMaxPixels, turbo:
 // Close gives back what the decoder holds of libjpeg-turbo.
 func (d *Decoder) Close() { d.turbo.close() }
 
-// Decode makes a picture of a file's contents: its shorter side is made resize long and the centre square cut out, or
-// with 0 it keeps its size; channels is 3 (RGB) or 1 (luma). The pixels lie in dst where they fit, else in a new slice.
-// Alpha is dropped, not blended; 16-bit samples lose their lower half; the orientation in EXIF data is ignored, as the
-// field's pipelines do. Any input is answered by a picture or an error, never by a panic.
-func (d *Decoder) Decode(raw []byte, resize, channels int, dst []uint8) (Picture, error) {
-	if resize < 0 || channels != 1 && channels != 3 {
+// Decode makes a picture of a file's contents. The pixels lie in dst where they fit, else in a new slice. Alpha is
+// dropped, not blended; 16-bit samples lose their lower half; of several frames or pages the first counts. Any input is
+// answered by a picture or an error, never by a panic; what would take more than 512 MB, or some 5 s of a core, is
+// refused before it is decoded. Errors that are data: *Unsupported and files.ErrPointer.
+//
+// When ctx ends Decode gives its error within a fraction of a second. No decoder can be interrupted, so that one at
+// work on a large picture is then left to end by itself; raw must stay as it is for that long.
+func (d *Decoder) Decode(ctx context.Context, raw []byte, want Want, dst []uint8) (Picture, error) {
+	if want.Resize < 0 || want.Channels != 1 && want.Channels != 3 {
 		return Picture{}, errors.New("pictures have 1 or 3 channels, and sizes are not negative")
 	}
-	file, err := d.unpack(raw, d.MaxPixels)
+	if err := ctx.Err(); err != nil {
+		return Picture{}, err
+	}
+	o, err := open(raw, d.MaxPixels)
 	if err != nil {
 		return Picture{}, err
 	}
-	pic := Picture{Height: file.Height, Width: file.Width, Channels: channels, File: file}
-	if resize > 0 {
-		pic.Height, pic.Width = resize, resize
+	if o.ns(d.turbo != nil) < slowNanos {
+		return d.decode(o, want, dst)
 	}
-	pic.Pixels = sized(dst, pic.Height*pic.Width*pic.Channels)
-	if resize > 0 {
-		d.fit.square(d.rgb, file.Height, file.Width, pic.Pixels, resize, channels)
-	} else {
-		copyPixels(pic.Pixels, d.rgb, channels)
+	return d.decodeAside(ctx, o, want, dst)
+}
+
+// decodeAside decodes in a goroutine of its own. When ctx ends that keeps what it was lent, and d takes other memory.
+func (d *Decoder) decodeAside(ctx context.Context, o *opened, want Want, dst []uint8) (Picture, error) {
+	var pic Picture
+	var err error
+	done, aside := make(chan struct{}), *d
+	go func() {
+		defer close(done)
+		pic, err = aside.decode(o, want, nil)
+	}()
+	select {
+	case <-done:
+	case <-ctx.Done():
+		turbo := aside.turbo
+		if *d = (Decoder{MaxPixels: d.MaxPixels}); turbo != nil {
+			d.turbo = openTurbo()
+		}
+		go func() {
+			<-done
+			turbo.close()
+		}()
+		return Picture{}, ctx.Err()
+	}
+	*d = aside
+	if err == nil && cap(dst) >= len(pic.Pixels) {
+		dst = dst[:len(pic.Pixels)]
+		copy(dst, pic.Pixels)
+		pic.Pixels = dst
+	}
+	return pic, err
+}
+
+// decode is Decode, to its end.
+func (d *Decoder) decode(o *opened, want Want, dst []uint8) (pic Picture, err error) {
+	defer func() { // a decoder that trips over its input must not take the training run with it
+		if r := recover(); r != nil {
+			pic, err = Picture{}, fmt.Errorf("%s decoder failed: %v", o.format.name, r)
+		}
+	}()
+	turn := 1
+	if want.Upright {
+		turn = o.orientation()
+	}
+	// nothing is to be done to the RGB
+	asIs := want.Channels == 3 && turn == 1 &&
+		(want.Resize == 0 || want.Resize == o.height && want.Resize == o.width)
+	if asIs {
+		kept := d.rgb
+		defer func() { d.rgb = kept }()
+		d.rgb = dst
+	}
+	file, err := d.unpack(o)
+	if err != nil {
+		return Picture{}, err
+	}
+	all := upright(d.rgb, file.Height, file.Width, turn)
+	file.Height, file.Width, file.Turned = all.height, all.width, turn > 1
+	pic = Picture{Height: all.height, Width: all.width, Channels: want.Channels, Pixels: d.rgb, File: file}
+	switch row := pic.Width * want.Channels; {
+	case asIs:
+	case want.Resize > 0:
+		side := want.Resize
+		if want.Shrink {
+			side = min(side, all.height, all.width)
+		}
+		pic.Height, pic.Width = side, side
+		pic.Pixels = sized(dst, side*side*want.Channels)
+		d.fit.square(&all, pic.Pixels, side, want.Channels, want.Squash)
+	default:
+		pic.Pixels = sized(dst, pic.Height*row)
+		for y := range pic.Height {
+			all.copyRow(pic.Pixels[y*row:][:row], y, 0, want.Channels)
+		}
 	}
 	return pic, nil
+}
+
+// Size is the height and width that Decode would give a file of which the header is sound, by nothing but that. Its
+// errors are Decode's.
+func (d *Decoder) Size(raw []byte, want Want) (height, width int, err error) {
+	o, err := open(raw, d.MaxPixels)
+	if err != nil {
+		return 0, 0, err
+	}
+	if want.Resize > 0 && !want.Shrink {
+		return want.Resize, want.Resize, nil
+	}
+	height, width = o.height, o.width
+	if height == 0 { // a JPEG without a frame
+		return 0, 0, explain(o.format.name, io.ErrUnexpectedEOF)
+	}
+	if want.Upright && o.orientation() >= 5 {
+		height, width = width, height
+	}
+	if want.Resize > 0 {
+		side := min(want.Resize, height, width)
+		return side, side, nil
+	}
+	return height, width, nil
 }
 
 // format is one kind of file, recognised by how it begins.
 type format struct {
 	name   string
 	magic  []string // "?" matches any byte
-	config func(io.Reader) (image.Config, error)
-	decode func(io.Reader) (image.Image, error)
+	config func(raw []byte) (image.Config, error)
+	decode func(raw []byte) (image.Image, error)
+	cost   func(raw []byte, c image.Config) cost // nil: by the JPEG's form
+	unread func(raw []byte) string               // names a form that is not read, "" for others; nil: there is none
 }
 
 // formats lists what can be read. Package image keeps such a list too, but whoever imports a decoder adds to it.
 var formats = []format{
-	{"jpeg", []string{"\xff\xd8\xff"}, jpeg.DecodeConfig, jpeg.Decode},
-	{"png", []string{"\x89PNG\r\n\x1a\n"}, png.DecodeConfig, png.Decode},
-	{"gif", []string{"GIF87a", "GIF89a"}, gif.DecodeConfig, gif.Decode}, // the first frame
-	{"webp", []string{"RIFF????WEBPVP8"}, webp.DecodeConfig, webp.Decode},
-	{"bmp", []string{"BM????\x00\x00\x00\x00"}, bmp.DecodeConfig, bmp.Decode},
-	{"tiff", []string{"II\x2a\x00", "MM\x00\x2a"}, tiff.DecodeConfig, tiff.Decode},
+	{"jpeg", []string{"\xff\xd8\xff"}, from(jpeg.DecodeConfig), from(jpeg.Decode), nil, nil},
+	{"png", []string{"\x89PNG\r\n\x1a\n"}, from(png.DecodeConfig), from(png.Decode), costPNG, nil},
+	{"gif", []string{"GIF87a", "GIF89a"}, from(gif.DecodeConfig), decodeGIF, costGIF, nil}, // the first frame
+	{"webp", []string{"RIFF????WEBPVP8"}, from(webp.DecodeConfig), decodeWebP, costWebP, unreadWebP},
+	{"bmp", []string{"BM????\x00\x00\x00\x00"}, from(bmp.DecodeConfig), from(bmp.Decode), costBMP, unreadBMP},
+	{"tiff", []string{"II\x2a\x00", "MM\x00\x2a"}, from(tiff.DecodeConfig), decodeTIFF, costTIFF, unreadTIFF},
+	{"pbm", netpbmMagic("14"), configNetpbm, decodeNetpbm, costNetpbm, nil},
+	{"pgm", netpbmMagic("25"), configNetpbm, decodeNetpbm, costNetpbm, nil},
+	{"ppm", netpbmMagic("36"), configNetpbm, decodeNetpbm, costNetpbm, nil},
+}
+
+// from gives a decoder that wants a reader the bytes.
+func from[T any](decode func(io.Reader) (T, error)) func([]byte) (T, error) {
+	return func(raw []byte) (T, error) { return decode(bytes.NewReader(raw)) }
+}
+
+// notRead are formats that users meet and that are not read here.
+var notRead = []struct{ name, magic string }{
+	{"AVIF", "????ftypavi"},
+	{"HEIC", "????ftyphe"},
+	{"HEIC", "????ftypmif1"},
+	{"HEIC", "????ftypmsf1"},
+	{"MP4 or another film", "????ftyp"},
+	{"JPEG XL", "\xff\x0a"},
+	{"JPEG XL", "\x00\x00\x00\x0cJXL "},
+	{"JPEG 2000", "\x00\x00\x00\x0cjP  "},
+	{"JPEG 2000", "\xff\x4f\xff\x51"},
+	{"BigTIFF", "II\x2b\x00"},
+	{"BigTIFF", "MM\x00\x2b"},
+	{"Netpbm's PAM", "P7\n"},
+	{"Netpbm's PFM", "PF\n"},
+	{"Netpbm's PFM", "Pf\n"},
+	{"Photoshop's PSD", "8BPS"},
+	{"icon (ICO)", "\x00\x00\x01\x00"},
+	{"SVG", "<svg"},
+	{"PDF", "%PDF-"},
 }
 
 // sniff finds the format by the contents; extensions lie.
@@ -107,58 +241,109 @@ func begins(raw []byte, magic string) bool {
 	return true
 }
 
-// unpack decodes a file into d.rgb (height, width, 3).
-func (d *Decoder) unpack(raw []byte, maxPixels int) (file File, err error) {
+// opened is a file of which the header was looked at.
+type opened struct {
+	raw       []byte
+	format    *format
+	jpeg      jpegForm // of a JPEG
+	height    int      // as they are stored; 0: a JPEG without a frame
+	width     int
+	cost      cost // of the others
+	maxPixels int
+}
+
+// open looks at a file's header, and refuses what is no picture, larger than maxPixels or too costly.
+func open(raw []byte, maxPixels int) (*opened, error) {
 	if len(raw) == 0 {
-		return file, errors.New("empty file")
+		return nil, errors.New("empty file")
 	}
-	f := sniff(raw)
-	if f == nil {
-		return file, fmt.Errorf("no picture in a known format: it begins with %q", raw[:min(len(raw), 8)])
-	}
-	file.Format = f.name
-	defer func() { // a decoder that trips over its input must not take the training run with it
-		if r := recover(); r != nil {
-			err = fmt.Errorf("%s decoder failed: %v", f.name, r)
+	o := &opened{raw: raw, format: sniff(raw), maxPixels: maxPixels}
+	switch {
+	case o.format == nil:
+		return nil, strange(raw)
+	case o.format.cost == nil:
+		o.jpeg = readForm(raw)
+		o.height, o.width = o.jpeg.height, o.jpeg.width
+		if err := o.jpeg.check(); err != nil || o.jpeg.sof == 0 {
+			return o, err
 		}
-	}()
-	if f.name == "jpeg" {
-		if done, err := d.unpackTurbo(raw, &file, maxPixels); done || err != nil {
-			return file, err
+		return o, checkSize(o.jpeg.width, o.jpeg.height, maxPixels)
+	}
+	if unread := o.format.unread; unread != nil {
+		if form := unread(raw); form != "" {
+			return nil, &Unsupported{Form: form}
 		}
 	}
-	return file, d.unpackStandard(f, raw, &file, maxPixels)
-}
-
-// unpackTurbo tries libjpeg-turbo. Whatever it does not decode without complaint (CMYK, damage, oddities) is left to
-// the standard library, so that which pictures count as readable does not depend on the machine.
-func (d *Decoder) unpackTurbo(raw []byte, file *File, maxPixels int) (done bool, err error) {
-	h, w, kind, ok := d.turbo.header(raw)
-	if !ok || kind == "cmyk" {
-		return false, nil
-	}
-	if err := checkSize(w, h, maxPixels); err != nil {
-		return false, err
-	}
-	d.rgb = sized(d.rgb, h*w*3)
-	file.Height, file.Width, file.Color = h, w, kind
-	return d.turbo.decode(raw, d.rgb, h, w), nil
-}
-
-func (d *Decoder) unpackStandard(f *format, raw []byte, file *File, maxPixels int) error {
-	config, err := f.config(bytes.NewReader(raw))
+	config, err := o.config()
 	if err != nil {
-		return explain(f.name, err)
+		return nil, explain(o.format.name, err)
 	}
 	if err := checkSize(config.Width, config.Height, maxPixels); err != nil {
-		return err
+		return nil, err
 	}
-	img, err := f.decode(bytes.NewReader(raw))
+	o.height, o.width = config.Height, config.Width
+	o.cost = o.format.cost(raw, config)
+	return o, o.cost.check(config.Height, config.Width)
+}
+
+// config reads the header by the format's decoder, which may trip over it.
+func (o *opened) config() (c image.Config, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("decoder failed: %v", r)
+		}
+	}()
+	return o.format.config(o.raw)
+}
+
+// strange is the error of a file in no known format.
+func strange(raw []byte) error {
+	if files.IsPointer(raw) {
+		return files.ErrPointer
+	}
+	for _, f := range notRead {
+		if begins(raw, f.magic) {
+			return &Unsupported{Form: f.name}
+		}
+	}
+	return fmt.Errorf("no picture in a known format: it begins with %q", raw[:min(len(raw), 8)])
+}
+
+// ns is about how long decoding takes, with libjpeg-turbo or without. What libjpeg-turbo gives back goes to image/jpeg.
+func (o *opened) ns(turbo bool) float64 {
+	if o.format.cost != nil {
+		return o.cost.ns
+	}
+	if o.jpeg.sof == 0 {
+		return 0
+	}
+	ns := o.jpeg.standardCost(len(o.raw)).ns
+	if turbo {
+		ns += o.jpeg.turboCost(len(o.raw)).ns
+	}
+	return ns
+}
+
+// unpack decodes a file into d.rgb (height, width, 3).
+func (d *Decoder) unpack(o *opened) (file File, err error) {
+	file.Format = o.format.name
+	if o.format.cost == nil {
+		return file, d.unpackJPEG(o, &file)
+	}
+	img, err := o.format.decode(o.raw)
+	return file, d.keep(o, img, err, &file)
+}
+
+// keep packs what one of Go's decoders made of a file into d.rgb.
+func (d *Decoder) keep(o *opened, img image.Image, err error, file *File) error {
+	if form := (*Unsupported)(nil); errors.As(err, &form) {
+		return form
+	}
 	if err != nil {
-		return explain(f.name, err)
+		return explain(o.format.name, err)
 	}
 	size := img.Bounds().Size()
-	if err := checkSize(size.X, size.Y, maxPixels); err != nil { // headers lie as well
+	if err := checkSize(size.X, size.Y, o.maxPixels); err != nil { // headers lie as well
 		return err
 	}
 	file.Height, file.Width, file.Color = size.Y, size.X, colorOf(img)
@@ -208,8 +393,12 @@ func pack(dst []uint8, img image.Image) {
 		switch m := img.(type) {
 		case *image.YCbCr:
 			packYCbCr(row, m, y)
-		case *image.NYCbCrA:
-			packYCbCr(row, &m.YCbCr, y)
+		case limited:
+			m.pack(row, y)
+		case *canvas:
+			m.pack(row, y)
+		case *image.CMYK:
+			packCMYK(row, m.Pix[m.PixOffset(b.Min.X, y):])
 		case *image.Gray:
 			packGrey(row, m.Pix[m.PixOffset(b.Min.X, y):], 1)
 		case *image.Gray16:
@@ -249,7 +438,18 @@ func packRGB(row, pix []uint8, step, wide int) {
 	}
 }
 
-// packAny serves palettes, CMYK and whatever a decoder may bring.
+// packCMYK computes as Pillow does.
+func packCMYK(row, pix []uint8) {
+	for i, k := 0, 0; i < len(row); i, k = i+3, k+4 {
+		white := uint32(255 - pix[k+3])
+		for c := range 3 {
+			t := uint32(pix[k+c])*white + 128
+			row[i+c] = uint8(white - (t>>8+t)>>8)
+		}
+	}
+}
+
+// packAny serves palettes and whatever a decoder may bring.
 func packAny(row []uint8, img image.Image, y int) {
 	for i, x := 0, img.Bounds().Min.X; i < len(row); i, x = i+3, x+1 {
 		switch c := img.At(x, y).(type) {
@@ -257,8 +457,6 @@ func packAny(row []uint8, img image.Image, y int) {
 			row[i], row[i+1], row[i+2] = c.R, c.G, c.B
 		case color.RGBA:
 			row[i], row[i+1], row[i+2] = c.R, c.G, c.B
-		case color.CMYK:
-			row[i], row[i+1], row[i+2] = color.CMYKToRGB(c.C, c.M, c.Y, c.K)
 		default:
 			r, g, b, _ := c.RGBA()
 			row[i], row[i+1], row[i+2] = uint8(r>>8), uint8(g>>8), uint8(b>>8)

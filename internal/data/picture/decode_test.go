@@ -1,20 +1,20 @@
 package picture
 
 import (
-	"archive/tar"
 	"bytes"
-	"cmp"
+	"context"
 	"encoding/binary"
-	"errors"
 	"hash/crc32"
 	"image"
-	"io"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"golang.org/x/image/draw"
+
+	"alexnet/internal/data/picture/picturetest"
+	"alexnet/internal/sharedtest"
 )
 
 // decoders are those that this machine has.
@@ -31,7 +31,13 @@ func decoders(t testing.TB) map[string]*Decoder {
 func decode(raw []byte, resize, channels int, dst []uint8) (Picture, error) {
 	d := NewDecoder()
 	defer d.Close()
-	return d.Decode(raw, resize, channels, dst)
+	return d.Decode(context.Background(), raw, Want{Resize: resize, Channels: channels}, dst)
+}
+
+// straight is RGB (h, w, 3) as it lies.
+func straight(rgb []uint8, h, w int) *plane {
+	p := upright(rgb, h, w, 1)
+	return &p
 }
 
 func testFile(t testing.TB, name string) []byte {
@@ -41,40 +47,6 @@ func testFile(t testing.TB, name string) []byte {
 		t.Fatal(err)
 	}
 	return raw
-}
-
-// photo is a file of photos.tar.
-type photo struct {
-	name string
-	raw  []byte
-}
-
-// photos are the photographs of photos.tar, in the folder that ALEXNET_TEST_DATA names or in shared/data beside the
-// repository; skipped without them.
-func photos(t testing.TB) (all []photo) {
-	t.Helper()
-	f, err := os.Open(filepath.Join(cmp.Or(os.Getenv("ALEXNET_TEST_DATA"), "../../../../shared/data"), "photos.tar"))
-	if err != nil {
-		t.Skip("no photos.tar; set ALEXNET_TEST_DATA to a folder that holds it")
-	}
-	defer f.Close()
-	for r := tar.NewReader(f); ; {
-		h, err := r.Next()
-		if errors.Is(err, io.EOF) {
-			return all
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		if h.Typeflag != tar.TypeReg {
-			continue
-		}
-		raw, err := io.ReadAll(r)
-		if err != nil {
-			t.Fatal(err)
-		}
-		all = append(all, photo{h.Name, raw})
-	}
 }
 
 // scene is the picture in testdata/rgb.*: three slopes, 32x24.
@@ -106,7 +78,7 @@ func TestDecodeFormats(t *testing.T) {
 	} {
 		for name, d := range decoders(t) {
 			t.Run(c.name+" by "+name, func(t *testing.T) {
-				pic, err := d.Decode(testFile(t, c.name), 0, 3, nil)
+				pic, err := d.Decode(t.Context(), testFile(t, c.name), Want{Channels: 3}, nil)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -114,7 +86,8 @@ func TestDecodeFormats(t *testing.T) {
 				if c.name == "grey16.png" {
 					w = 1
 				}
-				if want := (File{c.format, c.color, 24, w}); pic.File != want && c.name != "grey16.png" {
+				want := File{Format: c.format, Color: c.color, Height: 24, Width: w}
+				if pic.File != want && c.name != "grey16.png" {
 					t.Errorf("file %+v, want %+v", pic.File, want)
 				}
 				for i := range pic.Height * pic.Width {
@@ -184,7 +157,7 @@ func TestDecodeRefuses(t *testing.T) {
 	} {
 		for name, d := range decoders(t) {
 			t.Run(c.name+" by "+name, func(t *testing.T) {
-				pic, err := d.Decode(c.raw, 8, 3, nil)
+				pic, err := d.Decode(t.Context(), c.raw, Want{Resize: 8, Channels: 3}, nil)
 				if err == nil {
 					t.Fatalf("decoded to %dx%d", pic.Width, pic.Height)
 				}
@@ -198,10 +171,10 @@ func TestDecodeRefuses(t *testing.T) {
 
 func TestMaxPixels(t *testing.T) {
 	raw := testFile(t, "rgb.png") // 32x24 = 768
-	if _, err := (&Decoder{MaxPixels: 768}).Decode(raw, 0, 3, nil); err != nil {
+	if _, err := (&Decoder{MaxPixels: 768}).Decode(t.Context(), raw, Want{Channels: 3}, nil); err != nil {
 		t.Errorf("limit of exactly its size: %v", err)
 	}
-	if _, err := (&Decoder{MaxPixels: 767}).Decode(raw, 0, 3, nil); err == nil {
+	if _, err := (&Decoder{MaxPixels: 767}).Decode(t.Context(), raw, Want{Channels: 3}, nil); err == nil {
 		t.Error("limit of one pixel less: decoded")
 	}
 }
@@ -211,7 +184,8 @@ func TestDecodeRefusesOptions(t *testing.T) {
 		{-1, 3, DefaultMaxPixels}, {0, 2, DefaultMaxPixels}, {0, 4, DefaultMaxPixels}, {0, 3, -1},
 	} {
 		d := &Decoder{MaxPixels: c.maxPixels}
-		if _, err := d.Decode(testFile(t, "rgb.png"), c.resize, c.channels, nil); err == nil {
+		want := Want{Resize: c.resize, Channels: c.channels}
+		if _, err := d.Decode(t.Context(), testFile(t, "rgb.png"), want, nil); err == nil {
 			t.Errorf("%+v was accepted", c)
 		}
 	}
@@ -232,21 +206,21 @@ func TestDecodersAgree(t *testing.T) {
 	if len(by) < 2 {
 		t.Skip("libjpeg-turbo is not installed")
 	}
-	all := photos(t)
+	all := sharedtest.Photos(t)
 	for i := 0; i < len(all); i += 9 {
 		var got [2]Picture
 		for k, name := range []string{Standard, Turbo} {
-			pic, err := by[name].Decode(all[i].raw, 256, 3, nil)
+			pic, err := by[name].Decode(t.Context(), all[i].Raw, Want{Resize: 256, Channels: 3}, nil)
 			if err != nil {
-				t.Fatal(all[i].name, err)
+				t.Fatal(all[i].Name, err)
 			}
 			got[k] = pic
 		}
 		if got[0].File != got[1].File {
-			t.Errorf("%s: %+v and %+v", all[i].name, got[0].File, got[1].File)
+			t.Errorf("%s: %+v and %+v", all[i].Name, got[0].File, got[1].File)
 		}
 		if mean := meanDiff(got[0].Pixels, got[1].Pixels); mean > 4 {
-			t.Errorf("%s: the decoders differ by %g of 255 on average", all[i].name, mean)
+			t.Errorf("%s: the decoders differ by %g of 255 on average", all[i].Name, mean)
 		}
 	}
 }
@@ -312,7 +286,7 @@ func TestResizeMatchesLibrary(t *testing.T) {
 		want := make([]uint8, full.Rect.Dx()*full.Rect.Dy()*3)
 		pack(want, full)
 		got := make([]uint8, c.size*c.size*3)
-		new(fitter).square(rgb, c.h, c.w, got, c.size, 3)
+		new(fitter).square(straight(rgb, c.h, c.w), got, c.size, 3, false)
 		x, y := (full.Rect.Dx()-c.size)/2, (full.Rect.Dy()-c.size)/2
 		for i := range c.size {
 			if d := maxDiff(got[i*c.size*3:][:c.size*3], want[((y+i)*full.Rect.Dx()+x)*3:]); d > 1 {
@@ -330,7 +304,7 @@ func TestResizeKeepsWhite(t *testing.T) {
 		rgb := bytes.Repeat([]byte{255}, w*3*3)
 		for _, channels := range []int{1, 3} {
 			got := make([]uint8, 5*5*channels)
-			f.square(rgb, 3, w, got, 5, channels)
+			f.square(straight(rgb, 3, w), got, 5, channels, false)
 			if n := bytes.Count(got, []byte{255}); w >= 3 && n != len(got) {
 				t.Errorf("%dx3, %d channels: %d of %d samples stayed white", w, channels, n, len(got))
 			}
@@ -366,6 +340,9 @@ func FuzzDecode(f *testing.F) {
 		f.Add(raw, 5, false)
 	}
 	f.Add(bombPNG(70000, 70000), 0, true)
+	for _, c := range picturetest.Bases() {
+		f.Add(c.Bytes, 5, true)
+	}
 	f.Fuzz(func(t *testing.T, raw []byte, size int, grey bool) {
 		d := NewDecoder()
 		defer d.Close()
@@ -374,7 +351,7 @@ func FuzzDecode(f *testing.F) {
 		if grey {
 			channels = 1
 		}
-		pic, err := d.Decode(raw, size&63, channels, nil)
+		pic, err := d.Decode(t.Context(), raw, Want{Resize: size & 63, Channels: channels}, nil)
 		if err == nil && (pic.Height*pic.Width*channels != len(pic.Pixels) || len(pic.Pixels) == 0) {
 			t.Errorf("picture of %dx%d with %d bytes", pic.Width, pic.Height, len(pic.Pixels))
 		}
@@ -382,7 +359,7 @@ func FuzzDecode(f *testing.F) {
 }
 
 func BenchmarkDecode(b *testing.B) {
-	all := photos(b)
+	all := sharedtest.Photos(b)
 	for name, d := range decoders(b) {
 		for _, p := range []struct {
 			what   string
@@ -391,7 +368,7 @@ func BenchmarkDecode(b *testing.B) {
 			b.Run(name+" "+p.what, func(b *testing.B) {
 				var dst []uint8
 				for i := 0; b.Loop(); i++ {
-					pic, err := d.Decode(all[i%len(all)].raw, p.resize, 3, dst)
+					pic, err := d.Decode(b.Context(), all[i%len(all)].Raw, Want{Resize: p.resize, Channels: 3}, dst)
 					if err != nil {
 						b.Fatal(err)
 					}
@@ -409,7 +386,7 @@ func BenchmarkResize(b *testing.B) {
 		dst := make([]uint8, 256*256*3)
 		var f fitter
 		for b.Loop() {
-			f.square(rgb, 375, 500, dst, 256, 3)
+			f.square(straight(rgb, 375, 500), dst, 256, 3, false)
 		}
 	})
 	b.Run("library", func(b *testing.B) {

@@ -1,14 +1,24 @@
-// Package picture makes pictures of one size out of the files of pictures: it decodes, makes the shorter side as long
-// as asked for and cuts out the centre. JPEG goes through libjpeg-turbo where it is installed, as Pillow and the
-// field's other programs decode it, and through the standard library elsewhere; everything else through Go's own
-// decoders.
+// Package picture makes pictures of one size out of the files of pictures: it decodes, turns as EXIF says, makes the
+// shorter side as long as asked for and cuts out the centre. JPEG goes through libjpeg-turbo where it is installed, as
+// Pillow and the field's other programs decode it, and through the standard library elsewhere; everything else through
+// Go's own decoders. Where these make other pixels than Pillow and browsers, what they give is mended here: the range
+// of lossy WebP, the canvas of GIF, the order of bits in TIFF. A form that they read wrongly is refused by its name.
 //
 // It sees bytes and gives pixels: where files come from, and what becomes of a picture that cannot be decoded, is
-// package data's business. It imports nothing of the program.
+// package data's business. Of the program it imports files, which knows what Git LFS leaves behind.
 package picture
 
 // DefaultMaxPixels is the largest picture that a decoder takes where nothing is said: 100 megapixels, 300 MB of RGB.
 const DefaultMaxPixels = 100_000_000
+
+// Want is what is made of a file.
+type Want struct {
+	Resize   int  // the shorter side is made so long, and the centre square cut out; 0: the picture keeps its size
+	Squash   bool // both sides are made as long as Resize says instead, and nothing is cut off
+	Shrink   bool // Resize makes nothing longer: where the shorter side is shorter, the square has that length
+	Channels int  // 3: RGB, 1: luma
+	Upright  bool // turned as the file's EXIF orientation says; otherwise that is ignored
+}
 
 // Picture is a decoded picture.
 type Picture struct {
@@ -19,7 +29,21 @@ type Picture struct {
 
 // File tells about the file of a picture.
 type File struct {
-	Format        string // by its contents: "jpeg", "png", "gif", "webp", "bmp", "tiff"
+	Format        string // by its contents: "jpeg", "png", "gif", "webp", "bmp", "tiff", "pbm", "pgm", "ppm"
 	Color         string // "rgb", "grey" or "cmyk"
-	Height, Width int    // before it was resized
+	Height, Width int    // before it was resized, and after it was turned
+	Turned        bool   // EXIF said so, and it was asked for
+}
+
+// Unsupported is a picture in a form that is not read here.
+type Unsupported struct {
+	Form       string // "arithmetic-coded JPEG (SOF9)"
+	NeedsTurbo bool   // libjpeg-turbo reads it, and is not there
+}
+
+func (u *Unsupported) Error() string {
+	if u.NeedsTurbo {
+		return u.Form + ": it is read only by libjpeg-turbo, which is not installed"
+	}
+	return u.Form + ": that form is not read"
 }

@@ -65,21 +65,26 @@ func (t *taps) last() int {
 	return t.first[k] + t.begin[k+1] - t.begin[k]
 }
 
-// square writes the centre of rgb (h, w, 3), scaled so that its shorter side is size, to dst (size, size, channels).
-// The longer side is rounded down and the margin to the left or top likewise, as torchvision does.
-func (f *fitter) square(rgb []uint8, h, w int, dst []uint8, size, channels int) {
+// square writes the centre of a plane, scaled so that its shorter side is size, to dst (size, size, channels).
+// The longer side is rounded down and the margin to the left or top likewise, as torchvision does. With squash both
+// sides are scaled to size.
+func (f *fitter) square(p *plane, dst []uint8, size, channels int, squash bool) {
+	h, w := p.height, p.width
 	short := min(h, w)
 	sh, sw := scaled(h, short, size), scaled(w, short, size)
+	if squash {
+		sh, sw = size, size
+	}
 	y, x := (sh-size)/2, (sw-size)/2
 	if sh == h && sw == w {
 		for i := range size {
-			copyPixels(dst[i*size*channels:][:size*channels], rgb[((y+i)*w+x)*3:][:size*3], channels)
+			p.copyRow(dst[i*size*channels:][:size*channels], y+i, x, channels)
 		}
 		return
 	}
 	f.h.layOut(w, sw, x, size)
 	f.v.layOut(h, sh, y, size)
-	f.rows(rgb, w, size)
+	f.rows(p, size)
 	f.sum = sized(f.sum, size)
 	for i := range size {
 		f.column(i, size)
@@ -91,13 +96,13 @@ func (f *fitter) square(rgb []uint8, h, w int, dst []uint8, size, channels int) 
 func scaled(side, short, size int) int { return int(int64(side) * int64(size) / int64(short)) }
 
 // rows scales the source rows that the vertical taps need along x: f.mid (rows, size).
-func (f *fitter) rows(rgb []uint8, w, size int) {
+func (f *fitter) rows(p *plane, size int) {
 	y0, y1 := f.v.first[0], f.v.last()
 	x0, x1 := f.h.first[0], f.h.last()
 	f.mid = sized(f.mid, (y1-y0)*size)
 	f.px = sized(f.px, x1-x0)
 	for y := y0; y < y1; y++ {
-		lane(f.px, rgb[(y*w+x0)*3:])
+		p.lane(f.px, p.from(y, x0))
 		out := f.mid[(y-y0)*size:][:size]
 		for i := range out {
 			weights := f.h.weight[f.h.begin[i]:f.h.begin[i+1]]
@@ -125,12 +130,20 @@ func (f *fitter) column(i, size int) {
 	}
 }
 
-// lane packs RGB pixels into words.
-func lane(px []uint64, rgb []uint8) {
-	rgb = rgb[:3*len(px)]
+// lane packs a row's pixels into words, beginning at the sample at.
+func (p *plane) lane(px []uint64, at int) {
+	if p.straight() {
+		rgb := p.rgb[at:][:3*len(px)]
+		for i := range px {
+			c := rgb[3*i : 3*i+3 : 3*i+3]
+			px[i] = uint64(c[0]) | uint64(c[1])<<laneBits | uint64(c[2])<<(2*laneBits)
+		}
+		return
+	}
 	for i := range px {
-		p := rgb[3*i : 3*i+3 : 3*i+3]
-		px[i] = uint64(p[0]) | uint64(p[1])<<laneBits | uint64(p[2])<<(2*laneBits)
+		c := p.rgb[at : at+3 : at+3]
+		px[i] = uint64(c[0]) | uint64(c[1])<<laneBits | uint64(c[2])<<(2*laneBits)
+		at += p.right
 	}
 }
 

@@ -14,24 +14,32 @@ package picture
 // TurboJPEG API, unchanged since version 2.0), so that neither building nor starting needs it.
 typedef void *tjhandle;
 static tjhandle (*tj_init)(void);
-static int (*tj_header)(tjhandle, const unsigned char *, unsigned long, int *w, int *h, int *subsampling,
-	int *colorspace);
 static int (*tj_decompress)(tjhandle, const unsigned char *, unsigned long, unsigned char *dst, int w, int pitch,
 	int h, int format, int flags);
 static int (*tj_destroy)(tjhandle);
+static char *(*tj_error)(tjhandle);
+static tjhandle (*tj_init_compress)(void);
+static int (*tj_compress)(tjhandle, const unsigned char *src, int w, int pitch, int h, int format,
+	unsigned char **jpeg, unsigned long *size, int sampling, int quality, int flags);
+static unsigned long (*tj_buf_size)(int w, int h, int sampling);
 static char tj_path[PATH_MAX];
 
-enum { TJPF_RGB = 0, TJFLAG_LIMITSCANS = 32768 };
+enum { TJPF_RGB = 0, TJPF_CMYK = 11, TJFLAG_LIMITSCANS = 32768 };
+enum { TJSAMP_420 = 2, TJFLAG_NOREALLOC = 1024, TJFLAG_ACCURATEDCT = 4096 };
 
 // turbo_load returns the library's file, or NULL if it or one of its functions is missing.
 static const char *turbo_load(void) {
 	void *lib = dlopen("libturbojpeg.so.0", RTLD_NOW | RTLD_LOCAL);
 	if (!lib) return NULL;
 	*(void **)&tj_init = dlsym(lib, "tjInitDecompress");
-	*(void **)&tj_header = dlsym(lib, "tjDecompressHeader3");
 	*(void **)&tj_decompress = dlsym(lib, "tjDecompress2");
 	*(void **)&tj_destroy = dlsym(lib, "tjDestroy");
-	if (!tj_init || !tj_header || !tj_decompress || !tj_destroy) return NULL;
+	*(void **)&tj_error = dlsym(lib, "tjGetErrorStr2");
+	*(void **)&tj_init_compress = dlsym(lib, "tjInitCompress");
+	*(void **)&tj_compress = dlsym(lib, "tjCompress2");
+	*(void **)&tj_buf_size = dlsym(lib, "tjBufSize");
+	if (!tj_init || !tj_error || !tj_decompress || !tj_destroy) return NULL;
+	if (!tj_init_compress || !tj_compress || !tj_buf_size) return NULL;
 	Dl_info info;
 	if (!dladdr((void *)tj_init, &info) || !realpath(info.dli_fname, tj_path)) strcpy(tj_path, "libturbojpeg.so.0");
 	return tj_path;
@@ -39,16 +47,23 @@ static const char *turbo_load(void) {
 
 static tjhandle turbo_open(void) { return tj_init(); }
 static void turbo_close(tjhandle h) { tj_destroy(h); }
+static tjhandle turbo_open_encoder(void) { return tj_init_compress(); }
+static unsigned long turbo_room(int w, int h) { return tj_buf_size(w, h, TJSAMP_420); }
 
-static int turbo_header(tjhandle t, const unsigned char *buf, unsigned long n, int *w, int *h, int *colorspace) {
-	int subsampling;
-	return tj_header(t, buf, n, w, h, &subsampling, colorspace);
+// turbo_encode writes a 4:2:0 JPEG of at most *size bytes and sets *size, or says what is wrong.
+static const char *turbo_encode(tjhandle t, const unsigned char *rgb, int w, int h, int quality,
+	unsigned char *jpeg, unsigned long *size) {
+	return tj_compress(t, rgb, w, 3 * w, h, TJPF_RGB, &jpeg, size, TJSAMP_420, quality,
+		TJFLAG_NOREALLOC | TJFLAG_ACCURATEDCT) ? tj_error(t) : NULL;
 }
 
 // turbo_decode fails on warnings too. Defaults: the accurate (islow) inverse DCT and interpolated chroma, as Pillow
 // uses them.
-static int turbo_decode(tjhandle t, const unsigned char *buf, unsigned long n, unsigned char *dst, int w, int h) {
-	return tj_decompress(t, buf, n, dst, w, 3 * w, h, TJPF_RGB, TJFLAG_LIMITSCANS);
+static const char *turbo_decode(tjhandle t, const unsigned char *buf, unsigned long n, unsigned char *dst,
+	int w, int h, int cmyk) {
+	int failed = cmyk ? tj_decompress(t, buf, n, dst, w, 4 * w, h, TJPF_CMYK, TJFLAG_LIMITSCANS) :
+		tj_decompress(t, buf, n, dst, w, 3 * w, h, TJPF_RGB, TJFLAG_LIMITSCANS);
+	return failed ? tj_error(t) : NULL;
 }
 */
 import "C"
@@ -84,29 +99,52 @@ func (t *turbo) close() {
 	}
 }
 
-// header reads size and colours from a JPEG's header.
-func (t *turbo) header(raw []byte) (height, width int, kind string, ok bool) {
-	if t == nil {
-		return 0, 0, "", false
+// decode writes RGB pixels (height, width, 3), or with cmyk the four that are stored, to dst, and gives what there is
+// to complain about: errors and warnings.
+func (t *turbo) decode(raw []byte, dst []uint8, height, width int, cmyk bool) string {
+	samples := 3
+	if cmyk {
+		samples = 4
 	}
-	var w, h, cs C.int
-	if C.turbo_header(t.handle, bytePtr(raw), C.ulong(len(raw)), &w, &h, &cs) != 0 {
-		return 0, 0, "", false
+	if len(dst) < height*width*samples {
+		return "no room"
 	}
-	// enum TJCS: RGB, YCbCr, GRAY, CMYK, YCCK
-	kinds := [...]string{"rgb", "rgb", "grey", "cmyk", "cmyk"}
-	if w < 1 || h < 1 || int(cs) < 0 || int(cs) >= len(kinds) { // a file of three bytes passes with 0x0
-		return 0, 0, "", false
+	said := C.turbo_decode(t.handle, bytePtr(raw), C.ulong(len(raw)), bytePtr(dst), C.int(width), C.int(height),
+		C.int(samples-3))
+	if said == nil {
+		return ""
 	}
-	return int(h), int(w), kinds[cs], true
+	return "libjpeg-turbo: " + C.GoString(said)
 }
 
-// decode writes RGB pixels (height, width, 3) to dst, and tells whether it had nothing to complain about.
-func (t *turbo) decode(raw []byte, dst []uint8, height, width int) bool {
-	if len(dst) < height*width*3 {
-		return false
+// openTurboEncoder is openTurbo for a compressor.
+func openTurboEncoder() *turbo {
+	if turboPath() == "" {
+		return nil
 	}
-	return C.turbo_decode(t.handle, bytePtr(raw), C.ulong(len(raw)), bytePtr(dst), C.int(width), C.int(height)) == 0
+	h := C.turbo_open_encoder()
+	if h == nil {
+		return nil
+	}
+	return &turbo{h}
+}
+
+// encode writes a JPEG of RGB pixels (height, width, 3), in dst where it fits, and gives what there is to complain
+// about.
+func (t *turbo) encode(rgb []uint8, height, width, quality int, dst []byte) ([]byte, string) {
+	room := C.turbo_room(C.int(width), C.int(height))
+	if room == 0 || room > 1<<30 || len(rgb) < height*width*3 {
+		return nil, "libjpeg-turbo: no size for a picture"
+	}
+	if uint64(cap(dst)) < uint64(room) {
+		dst = make([]byte, room)
+	}
+	dst = dst[:room]
+	if said := C.turbo_encode(t.handle, bytePtr(rgb), C.int(width), C.int(height), C.int(quality), bytePtr(dst),
+		&room); said != nil {
+		return nil, "libjpeg-turbo: " + C.GoString(said)
+	}
+	return dst[:room], ""
 }
 
 func bytePtr(b []byte) *C.uchar { return (*C.uchar)(unsafe.Pointer(unsafe.SliceData(b))) }

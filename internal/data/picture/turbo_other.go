@@ -12,6 +12,8 @@ func openTurbo() *turbo { return nil }
 
 func (*turbo) close() {}
 
-func (*turbo) header([]byte) (height, width int, kind string, ok bool) { return 0, 0, "", false }
+func (*turbo) decode([]byte, []uint8, int, int, bool) string { return "no libjpeg-turbo" }
 
-func (*turbo) decode([]byte, []uint8, int, int) bool { return false }
+func openTurboEncoder() *turbo { return nil }
+
+func (*turbo) encode([]uint8, int, int, int, []byte) ([]byte, string) { return nil, "no libjpeg-turbo" }

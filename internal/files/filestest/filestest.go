@@ -22,7 +22,8 @@ type Call struct {
 
 func (c Call) String() string { return c.Op + " " + c.Name }
 
-// FS hands calls on to another file system. One call may be told to fail. What Stat and Lstat give is of a type of its
+// FS hands calls on to another file system. One call may be told to fail, or some to fail or to hang for a while. What
+// Stat and Lstat give is of a type of its
 // own, as another kind of store's would be. Goroutines may share it.
 type FS struct {
 	under files.FS
@@ -32,7 +33,13 @@ type FS struct {
 	op    string // that is to fail; "" any
 	left  int    // calls of op before that
 	err   error  // nil: none is to fail
-	fault *Call  // the one that failed
+	ends  bool   // calls after that fail too
+	fault *Call  // the one that failed, the first of several
+
+	breakage error // nil: nothing is broken
+	broken   func(Call) bool
+	hangs    func(Call) bool // nil: nothing hangs
+	released chan struct{}   // closed when what hangs goes on
 }
 
 // New is a file system that fails nowhere yet.
@@ -44,7 +51,52 @@ func New(under files.FS) *FS { return &FS{under: under} }
 func (f *FS) Fail(op string, n int, err error) {
 	f.guard.Lock()
 	defer f.guard.Unlock()
-	f.op, f.left, f.err, f.fault = op, n, err, nil
+	f.op, f.left, f.err, f.ends, f.fault = op, n, err, false, nil
+}
+
+// ErrKilled is the error of all calls from that on at which a process was killed.
+var ErrKilled = errors.New("the process was killed")
+
+// errDead is that of the calls after the one in which it was killed, which do nothing.
+var errDead = fmt.Errorf("%w before this call", ErrKilled)
+
+// Kill makes the n-th call from now on and all later ones fail with ErrKilled, as if the process had been killed in it:
+// nobody cleans up. That call, where it is a write, has written half.
+func (f *FS) Kill(n int) {
+	f.Fail("", n, ErrKilled)
+	f.guard.Lock()
+	defer f.guard.Unlock()
+	f.ends = true
+}
+
+// Break makes all calls that match takes fail with err from now on, whatever Fail says, until Mend: a disk that is gone
+// for a while. A nil match takes every call.
+func (f *FS) Break(err error, match func(Call) bool) {
+	f.guard.Lock()
+	defer f.guard.Unlock()
+	f.breakage, f.broken = err, match
+}
+
+// Mend ends what Break began.
+func (f *FS) Mend() { f.Break(nil, nil) }
+
+// Hang makes all calls that match takes wait from now on, until release is called: a server that does not answer. They
+// are listed when they begin to wait, and do afterwards what they were asked for. A nil match takes every call. Release
+// may be called again, and before another Hang it must be.
+func (f *FS) Hang(match func(Call) bool) (release func()) {
+	released := make(chan struct{})
+	f.guard.Lock()
+	defer f.guard.Unlock()
+	if match == nil {
+		match = func(Call) bool { return true }
+	}
+	f.hangs, f.released = match, released
+	return sync.OnceFunc(func() {
+		f.guard.Lock()
+		defer f.guard.Unlock()
+		f.hangs = nil
+		close(released)
+	})
 }
 
 // Fault is the call that failed since Fail, or nil.
@@ -79,10 +131,22 @@ func EachCall(t *testing.T, err error, try func(t *testing.T, f *FS)) {
 
 // step notes a call and returns the error that it is to fail with.
 func (f *FS) step(op, name string) error {
+	c := Call{op, name}
+	f.guard.Lock()
+	f.calls = append(f.calls, c)
+	hangs, released := f.hangs != nil && f.hangs(c), f.released
+	f.guard.Unlock()
+	if hangs {
+		<-released
+	}
 	f.guard.Lock()
 	defer f.guard.Unlock()
-	c := Call{op, name}
-	f.calls = append(f.calls, c)
+	if f.breakage != nil && (f.broken == nil || f.broken(c)) {
+		return &fs.PathError{Op: op, Path: name, Err: f.breakage}
+	}
+	if f.ends && f.fault != nil {
+		return &fs.PathError{Op: op, Path: name, Err: errDead}
+	}
 	if f.err == nil || f.fault != nil || f.op != "" && f.op != op {
 		return nil
 	}
@@ -130,6 +194,14 @@ func (f *FS) Lstat(name string) (fs.FileInfo, error) {
 		return nil, err
 	}
 	return wrapInfo(f.under.Lstat(name))
+}
+
+// Readlink tells where a link leads.
+func (f *FS) Readlink(name string) (string, error) {
+	if err := f.step("readlink", name); err != nil {
+		return "", err
+	}
+	return f.under.Readlink(name)
 }
 
 // SameFile cannot fail and is not listed.
@@ -218,7 +290,10 @@ func (f *file) ReadAt(p []byte, off int64) (int, error) {
 
 func (f *file) Write(p []byte) (int, error) {
 	if err := f.step("write"); err != nil {
-		n, _ := f.under.Write(p[:len(p)/2])
+		n := 0
+		if !errors.Is(err, errDead) {
+			n, _ = f.under.Write(p[:len(p)/2])
+		}
 		return n, err
 	}
 	return f.under.Write(p)
@@ -226,7 +301,10 @@ func (f *file) Write(p []byte) (int, error) {
 
 func (f *file) WriteAt(p []byte, off int64) (int, error) {
 	if err := f.step("writeat"); err != nil {
-		n, _ := f.under.WriteAt(p[:len(p)/2], off)
+		n := 0
+		if !errors.Is(err, errDead) {
+			n, _ = f.under.WriteAt(p[:len(p)/2], off)
+		}
 		return n, err
 	}
 	return f.under.WriteAt(p, off)
@@ -259,6 +337,13 @@ func (f *file) Truncate(size int64) error {
 		return err
 	}
 	return f.under.Truncate(size)
+}
+
+func (f *file) Chmod(mode fs.FileMode) error {
+	if err := f.step("chmod"); err != nil {
+		return err
+	}
+	return f.under.Chmod(mode)
 }
 
 func (f *file) Sync() error {

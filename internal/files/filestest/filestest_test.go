@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"syscall"
 	"testing"
+	"time"
 
 	"alexnet/internal/files"
 )
@@ -55,5 +57,81 @@ func TestEachCallIsTried(t *testing.T) {
 	dir := filepath.Dir(path)
 	if want := fmt.Sprintf("[mkdir %s rename %s syncdir %s <nil>]", path, path, dir); fmt.Sprint(failed) != want {
 		t.Errorf("failed: %s, want %s", failed, want)
+	}
+}
+
+func TestBrokenForAWhile(t *testing.T) {
+	dir := t.TempDir()
+	f := New(files.OS)
+	f.Break(syscall.ESTALE, func(c Call) bool { return c.Op == "stat" })
+	for range 2 {
+		if _, err := f.Stat(dir); !errors.Is(err, syscall.ESTALE) {
+			t.Errorf("broken: %v", err)
+		}
+		if _, err := f.Lstat(dir); err != nil {
+			t.Errorf("another call: %v", err)
+		}
+	}
+	f.Mend()
+	if _, err := f.Stat(dir); err != nil {
+		t.Errorf("mended: %v", err)
+	}
+}
+
+func TestHangsUntilReleased(t *testing.T) {
+	dir := t.TempDir()
+	f := New(files.OS)
+	release := f.Hang(func(c Call) bool { return c.Op == "stat" })
+	if _, err := f.Lstat(dir); err != nil {
+		t.Errorf("another call: %v", err)
+	}
+	done := make(chan error, 1)
+	go func() {
+		_, err := f.Stat(dir)
+		done <- err
+	}()
+	for len(f.Calls()) < 2 {
+		runtime.Gosched()
+	}
+	select {
+	case err := <-done:
+		t.Fatalf("did not hang: %v", err)
+	case <-time.After(20 * time.Millisecond):
+	}
+	release()
+	release()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	if _, err := f.Stat(dir); err != nil {
+		t.Error(err)
+	}
+}
+
+// A killed process does nothing more: the write it was in is half done, and neither it nor what would clean up is.
+func TestKill(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "f")
+	f := New(files.OS)
+	w, err := f.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o666)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.Kill(1)
+	for i, want := range []error{nil, ErrKilled, ErrKilled} {
+		if _, err := w.Write([]byte("12345678")); !errors.Is(err, want) {
+			t.Errorf("write %d: %v, want %v", i, err, want)
+		}
+	}
+	if err := w.Truncate(0); !errors.Is(err, ErrKilled) {
+		t.Errorf("truncate: %v", err)
+	}
+	if err := f.Remove(path); !errors.Is(err, ErrKilled) {
+		t.Errorf("remove: %v", err)
+	}
+	if fault := f.Fault(); fault == nil || fault.Op != "write" {
+		t.Errorf("killed in %v", fault)
+	}
+	if b, err := os.ReadFile(path); err != nil || string(b) != "123456781234" {
+		t.Errorf("the file holds %q, %v", b, err)
 	}
 }

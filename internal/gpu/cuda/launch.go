@@ -2,34 +2,48 @@
 
 package cuda
 
+/*
+#include <cuda.h>
+
+// The driver wants the address of each argument. C makes the list of them. gorgonia.org/cu's Function.Launch writes it
+// from Go into memory of malloc's: then Go's write barrier takes what was left there for a pointer of Go's. Where by
+// chance it is one, the program ends with "found pointer to free object" (golang/go#45364).
+static CUresult launch(CUfunction f, unsigned blocks, unsigned threads, CUstream stream, unsigned long long *cells,
+	int n) {
+	void *args[n + 1];
+	for (int i = 0; i < n; i++) args[i] = cells + i;
+	return cuLaunchKernel(f, blocks, 1, 1, threads, 1, 1, 0, stream, args, 0);
+}
+*/
+import "C"
+
 import (
 	"fmt"
 	"math"
 	"unsafe"
 
 	"gorgonia.org/cu"
+
+	"alexnet/internal/gpu/dynlib"
 )
 
-// Launch is a kernel with its arguments, to be launched as often as wanted. Each argument has a cell of 8 bytes, for
-// gorgonia.org/cu reads 8 of each.
+// Launch is a kernel with its arguments, to be launched as often as wanted. Each argument has a cell of 8 bytes.
 type Launch struct {
 	call    string // for errors
 	fn      cu.Function
 	blocks  int
 	threads int
-	cells   []uint64
-	args    []unsafe.Pointer
+	cells   []C.ulonglong
 }
 
 // NewLaunch takes device pointers (cu.DevicePtr), integers and floats, which become doubles.
 func NewLaunch(name string, fn cu.Function, blocks, threads int, args ...any) *Launch {
 	l := &Launch{
 		call: "cuLaunchKernel(" + name + ")", fn: fn, blocks: blocks, threads: threads,
-		cells: make([]uint64, len(args)), args: make([]unsafe.Pointer, len(args)),
+		cells: make([]C.ulonglong, len(args)),
 	}
 	for i, a := range args {
-		l.cells[i] = cell(a)
-		l.args[i] = unsafe.Pointer(&l.cells[i])
+		l.cells[i] = C.ulonglong(cell(a))
 	}
 	return l
 }
@@ -56,5 +70,6 @@ func cell(a any) uint64 {
 
 // Run enqueues the kernel.
 func (l *Launch) Run(s cu.Stream) error {
-	return Wrap(l.call, l.fn.Launch(l.blocks, 1, 1, l.threads, 1, 1, 0, s, l.args))
+	return driver(l.call, C.launch(C.CUfunction(dynlib.Raw(&l.fn)), C.uint(l.blocks), C.uint(l.threads), stream(s),
+		unsafe.SliceData(l.cells), C.int(len(l.cells))))
 }

@@ -4,11 +4,16 @@
 import pathlib
 
 from tensorboard.compat.proto import event_pb2, summary_pb2
+from tensorboard.compat.tensorflow_stub.pywrap_tensorflow import masked_crc32c
 from tensorboard.summary.writer.record_writer import RecordWriter
 
 events = [
-    event_pb2.Event(wall_time=1354528800.5, file_version="brain.Event:2"),
-    event_pb2.Event(wall_time=1354528800.5, step=8, session_log=event_pb2.SessionLog(status=event_pb2.SessionLog.START)),
+    event_pb2.Event(
+        wall_time=1354528800.5,
+        file_version="brain.Event:2",
+        source_metadata=event_pb2.SourceMetadata(writer="alexnet"),
+    ),
+    event_pb2.Event(wall_time=1354528800.5, step=7, session_log=event_pb2.SessionLog(status=event_pb2.SessionLog.START)),
     event_pb2.Event(
         wall_time=1354528800.5,
         step=300,
@@ -25,4 +30,8 @@ events = [
 with pathlib.Path(__file__).with_name("golden.tfevents").open("wb") as f:
     writer = RecordWriter(f)
     for event in events:
-        writer.write(event.SerializeToString(deterministic=True))
+        data = event.SerializeToString(deterministic=True)
+        if event.HasField("summary"):  # field 1001, fixed32: our checksum of the line of metrics
+            crc = masked_crc32c(b"a line") - 0xA282EAD8 & 0xFFFFFFFF
+            data += b"\xcd\x3e" + (crc << 15 & 0xFFFFFFFF | crc >> 17).to_bytes(4, "little")
+        writer.write(data)

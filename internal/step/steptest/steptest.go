@@ -72,7 +72,7 @@ var Pictures = sync.OnceValue(func() *data.Source {
 // OpenFolder opens pictures in class folders; none is held out but what lies in val/.
 func OpenFolder(t testing.TB, dir string) *data.Source {
 	t.Helper()
-	s, err := data.Open(t.Context(), files.OS, dir, 0, 1)
+	s, err := data.Open(t.Context(), files.OS, data.At(dir), 0, 1)
 	if err != nil {
 		t.Fatal(err)
 	}

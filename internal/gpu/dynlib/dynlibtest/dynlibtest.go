@@ -9,6 +9,19 @@ package dynlibtest
 #include <cublasLt.h>
 #include <cublas_v2.h>
 #include <cudnn.h>
+#include <stdlib.h>
+
+// So many freed blocks of one size the C library keeps at hand.
+enum { KEPT = 7 };
+
+static void leave(size_t bytes, unsigned long long word) {
+	unsigned long long *block[KEPT];
+	for (int i = 0; i < KEPT; i++) {
+		volatile unsigned long long *words = block[i] = malloc(bytes);
+		for (size_t k = 0; words && k < bytes / sizeof word; k++) words[k] = word;
+	}
+	for (int i = 0; i < KEPT; i++) free(block[i]);
+}
 
 static unsigned lrn_size(void *lrn) {
 	unsigned n = 0;
@@ -105,3 +118,6 @@ func TensorBytes(tensor unsafe.Pointer) int { return int(C.tensor_bytes(tensor))
 
 // FilterBytes is the size of what a cudnnFilterDescriptor_t describes.
 func FilterBytes(filter unsafe.Pointer) int { return int(C.filter_bytes(filter)) }
+
+// Leave fills freed memory of C, blocks of a size, with a word: what malloc gives next holds it.
+func Leave(bytes int, word uint64) { C.leave(C.size_t(bytes), C.ulonglong(word)) }
