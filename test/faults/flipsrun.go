@@ -112,10 +112,7 @@ func spoilIn(c *testCase, run, name, otherRun string) (mild bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	spoilt := whole
-	for bytes.Equal(spoilt, whole) {
-		spoilt = smallDamages[c.rand.IntN(len(smallDamages))](c.rand, slices.Clone(whole), other)
-	}
+	spoilt := spoil(c.rand, whole, other)
 	longer, shorter := bytes.HasPrefix(spoilt, whole), bytes.HasPrefix(whole, spoilt)
 	mild = again || events && (longer || shorter) || base == "metrics.jsonl" && longer
 	return mild, os.WriteFile(path, spoilt, 0o666)
@@ -131,6 +128,15 @@ func tells(found []verify.Finding, name string, mild bool) bool {
 		about := strings.Contains(said, base) || log && strings.Contains(said, "events")
 		return about && (f.Status == verify.Damaged || f.Status == verify.Remark && mild)
 	})
+}
+
+// spoil is a small file damaged in one of these ways; other is one that its bytes are exchanged with.
+func spoil(r *rand.Rand, file, other []byte) []byte {
+	spoilt := file
+	for bytes.Equal(spoilt, file) { // by chance
+		spoilt = smallDamages[r.IntN(len(smallDamages))](r, slices.Clone(file), other)
+	}
+	return spoilt
 }
 
 // smallDamages are those of damages that small files without a header of safetensors can take.

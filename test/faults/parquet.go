@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"time"
 
 	"alexnet/internal/parquet"
@@ -44,8 +43,7 @@ func openParquet(_ context.Context, s *setup) (caseFunc, error) {
 		c.counts(parquetsAtOnce)
 		var spoilt []byte
 		for range parquetsAtOnce {
-			damage := smallDamages[c.rand.IntN(len(smallDamages))]
-			spoilt = damage(c.rand, slices.Clone(all[c.rand.IntN(len(all))]), all[c.rand.IntN(len(all))])
+			spoilt = spoil(c.rand, all[c.rand.IntN(len(all))], all[c.rand.IntN(len(all))])
 			if err := readParquet(ctx, spoilt); err != nil {
 				return errors.Join(err, c.note("spoilt.parquet", spoilt))
 			}
