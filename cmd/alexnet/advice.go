@@ -281,6 +281,9 @@ func adviseSource(e *data.SourceError, _ string) string {
 	}
 	switch e.Problem {
 	case data.NotFound:
+		if path.Ext(e.Path) != "" { // a file's name, and generated pictures are a folder
+			return "check the path"
+		}
 		return "check the path, or make generated pictures there with: alexnet data demo --out " +
 			text.ShellPath(e.Path)
 	case data.NotOpened:
@@ -291,6 +294,9 @@ func adviseSource(e *data.SourceError, _ string) string {
 	case data.NotListed:
 		return "check its permissions"
 	case data.NoPictures:
+		if path.Ext(e.Path) != "" {
+			return "give a folder of class folders with pictures in them, or a tar of that; alexnet data demo makes one"
+		}
 		return "put pictures into class folders (" + text.ShellPath(path.Join(e.Path, "cat/1.jpg")) +
 			"), or make some: alexnet data demo --out " + text.ShellPath(e.Path)
 	case data.NoClassFolders:
@@ -436,6 +442,37 @@ var foreignForms = map[data.Form]string{
 	data.NumPy:    "give the pictures in their own size: downsampled ones hold too little for these nets",
 	data.Pickle:   "give the pictures themselves; of CIFAR the binary form: alexnet data fetch cifar10",
 	data.HDF5:     "give the pictures that it was made of: a folder of class folders",
+}
+
+// adviseUnreachable goes on where the download was cut off.
+func adviseUnreachable(e *fetch.Unreachable, _ string) string {
+	next := "check the network (a proxy: HTTPS_PROXY), then the same command again"
+	if e.Have > 0 {
+		next += fmt.Sprintf(": it goes on after %.1f MB", float64(e.Have)/1e6)
+	}
+	return next
+}
+
+// adviseFetchInterrupted tells that what was downloaded is not lost.
+func adviseFetchInterrupted(e *fetch.Interrupted, _ string) string {
+	if e.Have == 0 {
+		return ""
+	}
+	return fmt.Sprintf("the same command again goes on after %.1f MB", float64(e.Have)/1e6)
+}
+
+// adviseDiffers is what to do about another set that was begun in the place of this one.
+func adviseDiffers(e *prepare.Differs, _ string) string {
+	return "the command that began it goes on with it; or begin anew: rm -r " + text.ShellPath(e.Partial)
+}
+
+// advisePrepareInterrupted tells that what was done is not lost.
+func advisePrepareInterrupted(e *prepare.Interrupted, _ string) string {
+	if e.Done == 0 {
+		return ""
+	}
+	return fmt.Sprintf("the same command again goes on after %s of %s", text.Grouped(int64(e.Done)),
+		text.Count(e.All, "picture"))
 }
 
 // adviseFault is what to do about data that went away.

@@ -133,7 +133,7 @@ func runBench(ctx context.Context, o benchOptions, t *ui.Terminal) error {
 	}
 	switch {
 	case o.data.given():
-		bo.Source, err = listPictures(ctx, o.data.place(), 0, cfg.Train.Seed, cfg.Data.Cache, t)
+		bo.Source, err = listPictures(ctx, o.data.at, 0, cfg.Train.Seed, cfg.Data.Cache, t)
 	case o.mode == bench.Data:
 		cfg.Model.Classes = 0 // any net's pictures can be made from these
 		bo.Source, err = demo.Open(demo.Options{})

@@ -21,11 +21,15 @@ import (
 	"alexnet/internal/ui"
 )
 
+// dataForms are what --data and its like take.
+const dataForms = `Data is a folder or a tar of class folders, or of train/ and val/ with class folders in them;
+ILSVRC2012's tars as they come; Tiny ImageNet; CIFAR's binary files; shards of a WebDataset; a list
+of pictures and labels, as lines or CSV; or what data prepare makes. s3://BUCKET/PREFIX may hold any
+of these. A .tar.gz, .tgz, .zip or .parquet, or a folder of such, is for data prepare.`
+
 func newDataCommand(t *ui.Terminal) *cobra.Command {
 	return newGroup("data", "Make, fetch, inspect and prepare pictures for training",
-		`Make, fetch, inspect and prepare pictures for training. Data is a folder or a tar of class folders, or of
-train/ and val/ with class folders in them, or shards of a WebDataset, or a list of pictures and labels,
-or what data prepare makes.`,
+		"Make, fetch, inspect and prepare pictures for training.\n\n"+dataForms,
 		newDataDemoCommand(t), newDataFetchCommand(t), newDataInfoCommand(t), newDataPrepareCommand(t),
 		newDataSplitCommand(t))
 }
@@ -95,7 +99,7 @@ func runDataDemo(ctx context.Context, o dataDemoOptions, t *ui.Terminal) error {
 	})
 }
 
-// splitOptions say how the pictures of a folder or tar are split: as training with the same flags does it.
+// splitOptions say how pictures are split: as training with the same flags does it.
 type splitOptions struct {
 	at    data.Place
 	net   netOptions
@@ -144,7 +148,7 @@ const infoSample = 2000
 func newDataInfoCommand(t *ui.Terminal) *cobra.Command {
 	var o infoOptions
 	c := &cobra.Command{
-		Use:   "info DIR|TAR...",
+		Use:   "info PATH...",
 		Short: "Count classes, sizes and kinds of pictures, and name what cannot be read",
 		Long: `Say what is there: how many pictures of each class, in training and validation (where there is no
 val/: with the share that training with the same --config, --set and --seed would hold out), in
@@ -162,7 +166,7 @@ pictures. That folder may be deleted at any time.`,
   alexnet data info train.tar val.tar
   alexnet data info pictures.csv --labels numbers
   alexnet data info cifar10.tar --json | jq '.classes | length'`,
-		Args: wantArgs("a folder or tar, or several", 0),
+		Args: wantArgs("a folder, tar or list of pictures, or several", 0),
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := o.check(c); err != nil {
 				return err

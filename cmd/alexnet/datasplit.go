@@ -36,16 +36,16 @@ type splitPicture struct {
 func newDataSplitCommand(t *ui.Terminal) *cobra.Command {
 	var o dataSplitOptions
 	c := &cobra.Command{
-		Use:   "split DIR|TAR...",
+		Use:   "split PATH...",
 		Short: "List the pictures that are held out for validation",
-		Long: `List the pictures of one part of the data, a path a line, from DIR on: those held out for validation,
+		Long: `List the pictures of one part of the data, a path a line, from PATH on: those held out for validation,
 or with --part those to train on or to test with. It is the split of a training with the same
 --config, --set and --seed; --config runs/train/config.yaml asks for that of a run. No picture is
 read.`,
 		Example: `  alexnet data split photos
   alexnet data split photos --config cifar10 --seed 2 | head
   alexnet data split photos --part train --json | jq -r '.pictures[].class' | sort | uniq -c`,
-		Args: wantArgs("a folder or tar, or several", 0),
+		Args: wantArgs("a folder, tar or list of pictures, or several", 0),
 		RunE: func(c *cobra.Command, args []string) error {
 			if !slices.Contains(partNames, o.part) {
 				return usageError(c.CommandPath()+" --help", "--part %s: want %s", o.part, alternatives(partNames))

@@ -75,11 +75,6 @@ func (o *deviceOptions) check(c *cobra.Command) error {
 	if _, err := device.ParsePrecision(o.precision); o.precision != "" && err != nil {
 		return usageError(help, "--precision %s: want %s", o.precision, alternatives(device.PrecisionNames()))
 	}
-	for _, name := range []string{"device", "gpus"} {
-		if f := c.Flags().Lookup(name); f.Changed && f.Value.String() == "" {
-			return usageError(help, "--%s needs a value", name)
-		}
-	}
 	if o.device != "" && o.gpus != "" {
 		return usageError(help, "--device and --gpus exclude each other")
 	}

@@ -113,8 +113,6 @@ Any failure: exit code 1.`,
 				return err
 			}
 			switch {
-			case c.Flags().Changed("gradients") && o.gradients == "":
-				return usageError(c.CommandPath()+" --help", "--gradients needs a value")
 			case o.gradients == "" && len(o.net.set) > 0:
 				return usageError("alexnet doctor --gradients demo --set "+text.ShellWord(o.net.set[0]),
 					"--set goes with --gradients")

@@ -108,7 +108,7 @@ func runEval(ctx context.Context, o evalOptions, t *ui.Terminal) error {
 	if !o.data.given() && checkpoint.Path == builtin.Name {
 		return o.lacksData()
 	}
-	source, set, err := evalData(ctx, o.data.place(), data.Part(o.part), checkpoint, t)
+	source, set, err := evalData(ctx, o.data.at, data.Part(o.part), checkpoint, t)
 	if err != nil {
 		return err
 	}

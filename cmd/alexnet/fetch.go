@@ -169,20 +169,3 @@ func (p *fetchProgress) show(phase fetch.Phase, done, all int64) {
 func (p *fetchProgress) retry(err *fetch.Unreachable, pause time.Duration) {
 	p.bar.Note("%v; trying again in %v", err, pause)
 }
-
-// adviseUnreachable goes on where the download was cut off.
-func adviseUnreachable(e *fetch.Unreachable, _ string) string {
-	next := "check the network (a proxy: HTTPS_PROXY), then the same command again"
-	if e.Have > 0 {
-		next += fmt.Sprintf(": it goes on after %.1f MB", float64(e.Have)/1e6)
-	}
-	return next
-}
-
-// adviseFetchInterrupted tells that what was downloaded is not lost.
-func adviseFetchInterrupted(e *fetch.Interrupted, _ string) string {
-	if e.Have == 0 {
-		return ""
-	}
-	return fmt.Sprintf("the same command again goes on after %.1f MB", float64(e.Have)/1e6)
-}

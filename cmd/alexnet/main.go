@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -112,6 +113,7 @@ func newRootCommand(t *ui.Terminal) *cobra.Command {
 		newSummaryCommand(t), newConfigCommand(t), newDataCommand(t), newWeightsCommand(t), newRunsCommand(t),
 		newVerifyCommand(t), newBenchCommand(t), newDoctorCommand(t), newVersionCommand(t), newCompletionCommand(t),
 		newManCommand(t))
+	refuseEmpty(root)
 	root.CompletionOptions.DisableDefaultCmd = true // ours keeps the rules of output and exit codes
 	completeAll(root)
 	return root
@@ -219,6 +221,38 @@ func wantArgs(what string, most int) cobra.PositionalArgs {
 		}
 		return nil
 	}
+}
+
+// refuseEmpty has a command, and those below it, refuse words that are empty, as "$DIR" is where DIR is not set: they
+// would be taken for flags that were not given, or for paths.
+func refuseEmpty(c *cobra.Command) {
+	for _, child := range c.Commands() {
+		refuseEmpty(child)
+	}
+	check := c.Args
+	c.Args = func(c *cobra.Command, args []string) error {
+		help, empty := c.CommandPath()+" --help", error(nil)
+		c.Flags().Visit(func(f *pflag.Flag) {
+			if empty == nil && isEmpty(f.Value) {
+				empty = usageError(help, "--%s needs a value", f.Name)
+			}
+		})
+		if i := slices.Index(args, ""); i >= 0 && empty == nil {
+			empty = usageError(help, "%s: argument %d is empty", c.CommandPath(), i+1)
+		}
+		if empty != nil || check == nil {
+			return empty
+		}
+		return check(c, args)
+	}
+}
+
+// isEmpty tells whether a flag was given nothing; of one that may be repeated, once.
+func isEmpty(v pflag.Value) bool {
+	if several, is := v.(pflag.SliceValue); is {
+		return slices.Contains(several.GetSlice(), "")
+	}
+	return v.String() == ""
 }
 
 // flagError adds the nearest flag to the parser's message.

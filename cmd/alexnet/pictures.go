@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -40,9 +41,6 @@ func (o *picturesOption) addFlags(c *cobra.Command) {
 // args refuses a command line without pictures, or one that reads standard input twice or from a terminal.
 func (o *picturesOption) args(c *cobra.Command, args []string) error {
 	help := c.CommandPath() + " --help"
-	if c.Flags().Changed("list") && o.list == "" {
-		return usageError(help, "--list needs a value")
-	}
 	if o.list == "" && len(args) == 0 {
 		return usageError(help, "%s needs a picture or several", c.CommandPath())
 	}
@@ -235,10 +233,22 @@ func isFolder(bad *data.BadPicture) bool {
 	return errors.As(bad, &other) && other.Mode.IsDir()
 }
 
+// unpackTar is how the pictures in a tar are named.
+const unpackTar = "unpack it and give its folder with -r"
+
+// isTar tells whether a path is that of a file that its name calls a tar.
+func isTar(p string) bool {
+	info, err := os.Stat(p)
+	return err == nil && info.Mode().IsRegular() && strings.EqualFold(filepath.Ext(p), ".tar")
+}
+
 // explainUnread says why a picture is left out, and of a folder how its pictures are named.
 func explainUnread(bad *data.BadPicture, command string) string {
 	if isFolder(bad) {
 		return fmt.Sprintf("%v; its pictures: %s %s", bad, command, text.ShellWord(bad.Name))
+	}
+	if isTar(bad.Name) {
+		return bad.Error() + "; " + unpackTar
 	}
 	return bad.Error() + hintOf(bad)
 }

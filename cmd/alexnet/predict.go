@@ -6,11 +6,8 @@ import (
 	"context"
 	"encoding/csv"
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -91,8 +88,8 @@ knows ten classes, those of CIFAR-10.`,
 				return runSubmission(c.Context(), o, args, t)
 			}
 			if len(args) > 0 && !slices.ContainsFunc(args, func(p string) bool { return !isTar(p) }) {
-				return usageError("unpack it and give its folder with -r; or --submission FILE, for ILSVRC's server",
-					"%s: predict takes pictures and folders, and tars with --submission", text.Name(args[0]))
+				return usageError(unpackTar+"; or --submission FILE, for ILSVRC's server",
+					"%s is a tar, and predict takes pictures and folders", text.Name(args[0]))
 			}
 			return runPredict(c.Context(), o, args, t)
 		},
@@ -108,12 +105,6 @@ knows ten classes, those of CIFAR-10.`,
 	f.BoolVar(&o.strict, "strict", false,
 		"stop at the first picture that cannot be read, and refuse another JPEG decoder than the net was trained with")
 	return c
-}
-
-// isTar tells whether a path is that of a file that its name calls a tar.
-func isTar(p string) bool {
-	info, err := os.Stat(p)
-	return err == nil && info.Mode().IsRegular() && strings.EqualFold(filepath.Ext(p), ".tar")
 }
 
 // predictBatch is how many pictures are computed at a time.

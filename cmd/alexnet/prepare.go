@@ -21,8 +21,8 @@ import (
 // prepareOptions are what data prepare was asked to do.
 type prepareOptions struct {
 	prepare.Making
-	sources []string
-	out     string
+	at  data.Place
+	out string
 }
 
 // prepareResult is the document of data prepare --json.
@@ -78,8 +78,8 @@ exit code is 3.`,
 			if len(args) < 2 {
 				return usageError(c.CommandPath()+" --help", "%s needs pictures and a new folder", c.CommandPath())
 			}
-			o.sources, o.out = args[:len(args)-1], args[len(args)-1]
-			if err := cmp.Or(o.check(c), checkOut(c.CommandPath(), o.sources, o.out)); err != nil {
+			o.at.Paths, o.out = args[:len(args)-1], args[len(args)-1]
+			if err := cmp.Or(o.check(c), checkOut(c.CommandPath(), o.at, o.out)); err != nil {
 				return err
 			}
 			return runDataPrepare(c.Context(), o, t)
@@ -87,11 +87,12 @@ exit code is 3.`,
 	}
 	f := c.Flags()
 	f.IntVar(&o.Resize, "resize", 256, "`N`, width and height of the pictures in pixels; smaller ones stay smaller")
-	f.StringVar(&o.Fit, "fit", prepare.Crop, "how they become square: crop, which cuts the longer side, or squash")
+	f.StringVar(&o.Fit, "fit", prepare.Crop,
+		"the `WAY` in which they become square: crop, which cuts the longer side, or squash")
 	f.BoolVar(&o.Keep, "keep", false, "keep the bytes of every picture, whatever its size and kind")
-	f.IntVar(&o.Shards, "shards", 0, fmt.Sprintf("`N` tars to train on, 1 to %d (one for each 128 MiB of SRC)",
+	f.IntVar(&o.Shards, "shards", 0, fmt.Sprintf("`N` tars to train on, 1 to %d (default: one for each 128 MiB of SRC)",
 		prepare.MaxShards))
-	addLabels(c, (*string)(&o.Labels))
+	addLabels(c, &o.at.Labels)
 	return c
 }
 
@@ -112,12 +113,12 @@ func (o *prepareOptions) check(c *cobra.Command) error {
 }
 
 func runDataPrepare(ctx context.Context, o prepareOptions, t *ui.Terminal) error {
-	at := data.Place{Paths: o.sources, Labels: string(o.Labels)}
+	o.Labels = text.Raw(o.at.Labels)
 	making := prepare.Options{Making: o.Making, Files: files.OS, Out: o.out}
-	if err := prepare.Check(making, at.Paths); err != nil {
+	if err := prepare.Check(making, o.at.Paths); err != nil {
 		return err
 	}
-	source, err := listWith(ctx, data.OpenThrough, at, 0, 0, config.DataCache, t)
+	source, err := listWith(ctx, data.OpenThrough, o.at, 0, 0, config.DataCache, t)
 	if err != nil {
 		return err
 	}
@@ -178,18 +179,4 @@ func printPrepared(w *bytes.Buffer, r *prepareResult, width int) {
 		return
 	}
 	fmt.Fprintf(w, "alexnet train --data %s trains on it\n", text.ShellPath(string(r.Out)))
-}
-
-// adviseDiffers is what to do about another set that was begun in the place of this one.
-func adviseDiffers(e *prepare.Differs, _ string) string {
-	return "the command that began it goes on with it; or begin anew: rm -r " + text.ShellPath(e.Partial)
-}
-
-// advisePrepareInterrupted tells that what was done is not lost.
-func advisePrepareInterrupted(e *prepare.Interrupted, _ string) string {
-	if e.Done == 0 {
-		return ""
-	}
-	return fmt.Sprintf("the same command again goes on after %s of %s", text.Grouped(int64(e.Done)),
-		text.Count(e.All, "picture"))
 }

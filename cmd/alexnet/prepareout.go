@@ -16,21 +16,22 @@ import (
 )
 
 // checkOut refuses what can be no new folder for a prepared set, before anything is read. What it cannot tell, and a
-// set that is there already, is for prepare.Run to say. command is what sources and out were given to.
-func checkOut(command string, sources []string, out string) error {
-	refuse := func(sources []string, format string, args ...any) error {
-		return usageError(withOut(command, sources), format, args...)
+// set that is there already, is for prepare.Run to say. command is what pictures and out were given to.
+func checkOut(command string, at data.Place, out string) error {
+	refuse := func(paths []string, format string, args ...any) error {
+		return usageError(withOut(command, data.Place{Paths: paths, Labels: at.Labels}), format, args...)
 	}
-	all := append(slices.Clone(sources), out) // where OUT was forgotten
+	all := append(slices.Clone(at.Paths), out) // where OUT was forgotten
+	if slices.ContainsFunc(at.Paths, func(path string) bool { return filepath.Clean(path) == filepath.Clean(out) }) {
+		all = at.Paths
+	}
 	info, err := os.Stat(out)
 	base := filepath.Base(filepath.Clean(out))
 	switch {
-	case out == "":
-		return refuse(sources, "OUT is empty: it is the new folder for the set")
 	case base == "." || base == ".." || base == string(filepath.Separator):
-		return refuse(sources, "%s: OUT is a new folder, and this one is there already", text.Name(out))
+		return refuse(at.Paths, "%s: OUT is a new folder, and this one is there already", text.Name(out))
 	case madeUp(out) && !strings.HasPrefix(filepath.Clean(out), "/dev/shm/"):
-		return refuse(sources, "%s: is not a place for pictures", text.Name(out))
+		return refuse(at.Paths, "%s: is not a place for pictures", text.Name(out))
 	case err == nil && !info.IsDir():
 		return refuse(all, "%s is a file: OUT, a new folder, comes last", text.Name(out))
 	case err == nil && holdsOther(out):
@@ -54,17 +55,23 @@ func holdsOther(dir string) bool {
 	return errors.Is(err, fs.ErrNotExist)
 }
 
-// withOut is the command with a name for the set.
-func withOut(command string, sources []string) string {
-	for _, s := range sources {
-		command += " " + text.ShellPath(s)
-	}
-	first := filepath.Base(filepath.Clean(sources[0]))
+// withOut is the command with a name for the set that nothing has.
+func withOut(command string, at data.Place) string {
+	first := filepath.Base(filepath.Clean(at.Paths[0]))
 	stem := strings.TrimSuffix(first, filepath.Ext(first))
 	if stem == "" || stem == "." || stem == ".." || stem == string(filepath.Separator) {
 		stem = "pictures"
 	}
-	return command + " " + text.ShellPath(stem+".set")
+	out := stem + ".set"
+	for n := 2; isThere(out); n++ {
+		out = fmt.Sprintf("%s%d.set", stem, n)
+	}
+	return command + " " + dataArgs(at) + " " + text.ShellPath(out)
+}
+
+func isThere(path string) bool {
+	_, err := os.Lstat(path)
+	return err == nil
 }
 
 // prepareFailed adds what goes on with a set, or begins it anew: that of pictures that have changed since is of others.

@@ -7,7 +7,9 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
+	"testing/fstest"
 
 	"github.com/johannesboyne/gofakes3"
 	"github.com/johannesboyne/gofakes3/backend/s3mem"
@@ -52,6 +54,7 @@ func TestRemoteData(t *testing.T) {
 	}
 	defer closeQuietly(local)
 	var labels bytes.Buffer
+	loose := fstest.MapFS{}
 	for _, set := range []*data.Set{local.Train, local.Val} {
 		for i := range set.Len() {
 			raw, err := set.Read(t.Context(), i, nil)
@@ -62,6 +65,7 @@ func TestRemoteData(t *testing.T) {
 			if set == local.Val {
 				base := string(rune('a'+i)) + ".png"
 				put("loose/val/"+base, raw)
+				loose[base] = &fstest.MapFile{Data: raw, Mode: 0o600}
 				labels.WriteString(base + " " + local.Classes[set.Label(i)] + "\n")
 			}
 		}
@@ -101,6 +105,25 @@ func TestRemoteData(t *testing.T) {
 			}
 		}
 		closeQuietly(src)
+	}
+	if err := os.CopyFS(filepath.Join(dir, "loose", "val"), loose); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("XDG_CACHE_HOME", labelled) // a file: nothing can be kept
+	var said bytes.Buffer
+	src, err := listPictures(t.Context(), data.Place{
+		Paths: []string{train, filepath.Join(dir, "loose", "val")}, Labels: "s3://pictures/labels",
+	}, 0, 1, 0.1, &ui.Terminal{Err: &said})
+	if err != nil || src.Val.Len() != local.Val.Len() ||
+		!strings.Contains(said.String(), "s3://pictures/labels is not kept") {
+		t.Fatalf("only the labels in the store, no cache: %v; said %q", err, &said)
+	}
+	closeQuietly(src)
+	for _, at := range []data.Place{data.At("s3://"), data.At("s3:/"), {Paths: []string{train}, Labels: "s3://"}} {
+		_, err := listPictures(t.Context(), at, 0, 1, 0.01, &ui.Terminal{Err: io.Discard})
+		if exitCode(err) != exitUsage || !strings.Contains(err.Error(), "names no bucket") {
+			t.Errorf("%v: %v", at, err)
+		}
 	}
 	if _, err := listPictures(t.Context(), data.Place{Paths: []string{train}, Labels: "s3://pictures/none"}, 0, 1, 0.01,
 		&ui.Terminal{Err: io.Discard}); err == nil {

@@ -25,15 +25,12 @@ import (
 )
 
 // dataOption is the flag of the commands that take labelled pictures.
-type dataOption struct {
-	paths  []string
-	labels string
-}
+type dataOption struct{ at data.Place }
 
 func (o *dataOption) addFlag(c *cobra.Command, pictures, otherwise string) {
-	c.Flags().StringArrayVar(&o.paths, "data", nil, "`PATH` of a folder or tar of "+pictures+
-		"; may be repeated: train.tar, then val.tar (default: "+otherwise+")")
-	addLabels(c, &o.labels)
+	c.Flags().StringArrayVar(&o.at.Paths, "data", nil, "`PATH` of a folder, tar or list of "+pictures+
+		", or s3://BUCKET/PREFIX; may be repeated: train.tar, then val.tar (default: "+otherwise+")")
+	addLabels(c, &o.at.Labels)
 }
 
 // labelWords are what --labels takes beside a file.
@@ -45,21 +42,15 @@ func addLabels(c *cobra.Command, labels *string) {
 			"is found out)")
 }
 
-// check refuses labels of no data, and data without a name.
+// check refuses labels of no data.
 func (o *dataOption) check(c *cobra.Command) error {
-	if slices.Contains(o.paths, "") { // as of a variable that is not set; generated pictures are not what was meant
-		return usageError(c.CommandPath()+" --data DIR, or omit --data", "--data needs a value")
-	}
-	if o.labels != "" && !o.given() {
+	if o.at.Labels != "" && !o.given() {
 		return usageError(c.CommandPath()+" --help", "--labels goes with --data: it says what the labels there mean")
 	}
 	return nil
 }
 
-// place is what was given.
-func (o *dataOption) place() data.Place { return data.Place{Paths: o.paths, Labels: o.labels} }
-
-func (o *dataOption) given() bool { return len(o.paths) > 0 }
+func (o *dataOption) given() bool { return len(o.at.Paths) > 0 }
 
 // generatedSize is the side of these pictures.
 const generatedSize = 32
@@ -101,18 +92,18 @@ func listWith(
 // are kept on the disk.
 func readerFor(ctx context.Context, at data.Place, cache float64, t *ui.Terminal) (files.Reader, error) {
 	all := append(slices.Clone(at.Paths), at.Labels) // which may be a file's
-	i := slices.IndexFunc(all, isRemote)
+	i := slices.IndexFunc(all, files.Remote)
 	if i < 0 {
 		return files.OS, nil
 	}
-	for _, path := range at.Paths {
-		if files.Remote(path) && strings.Trim(path[len("s3://"):], "/") == "" {
+	for _, path := range all {
+		if files.Remote(path) && strings.Trim(path[len("s3:"):], "/") == "" {
 			return nil, usageError("give s3://BUCKET/PREFIX", "%s: names no bucket", text.Name(path))
 		}
 	}
 	silent := files.Tolerant(files.OS, func(files.Weakness) {}) // what is lost in a power failure is fetched again
 	o := s3.Options{FS: silent, Bytes: int64(cache * 1e9), Warn: func(err error) {
-		t.Warn("what comes from %s is not kept (%v): each picture is a request of its own", text.Name(at.Paths[i]), err)
+		t.Warn("what comes from %s is not kept (%v): each picture is a request of its own", text.Name(all[i]), err)
 	}}
 	if dir, err := os.UserCacheDir(); err == nil {
 		o.Dir = filepath.Join(dir, "alexnet", "s3")
@@ -124,12 +115,6 @@ func readerFor(ctx context.Context, at data.Place, cache float64, t *ui.Terminal
 	return &byScheme{files.OS, remote}, nil
 }
 
-// isRemote is files.Remote, also of what filepath.Join makes of such a path.
-func isRemote(name string) bool {
-	const joined = "s3:/"
-	return files.Remote(name) || len(name) >= len(joined) && strings.EqualFold(name[:len(joined)], joined)
-}
-
 // byScheme reads from the disk, and what has the scheme of a store from that.
 type byScheme struct {
 	files.Reader
@@ -137,7 +122,7 @@ type byScheme struct {
 }
 
 func (r *byScheme) of(name string) files.Reader {
-	if isRemote(name) {
+	if files.Remote(name) {
 		return r.remote
 	}
 	return r.Reader
@@ -216,7 +201,7 @@ func reopenData(
 	ctx context.Context, c *checkpoint.Checkpoint, cfg *config.Config, command string, t *ui.Terminal,
 ) (*data.Source, error) {
 	refuse := func(path, why string) error {
-		return advise(exitNoData, command+" --data DIR, the folder or tar where the pictures are now",
+		return advise(exitNoData, command+" --data DIR, where the pictures are now",
 			fmt.Errorf("data %s: %s; this path comes from %s", text.Name(shortenPath(path)), why, text.Name(c.Path)))
 	}
 	switch c.Data.Path {
@@ -454,23 +439,18 @@ func evalData(
 	return source, set, nil
 }
 
-// noteClasses says which classes of a net a set has no pictures of, and which pictures are of others. Where all are,
-// nothing is measured, and the error says why.
+// noteClasses says which classes of a net a set has no pictures of. Which pictures are of others stands in the result;
+// where all are, nothing is measured, and the error says why.
 func noteClasses(c *checkpoint.Checkpoint, source *data.Source, set *data.Set, t *ui.Terminal) {
 	known := data.Numbers(c.Classes)
-	var others []string
 	left := 0
 	for i, n := range set.Counts(len(source.Classes)) {
 		if _, there := known(source.Classes[i]); !there && n > 0 {
-			others, left = append(others, source.Classes[i]), left+n
+			left += n
 		}
 	}
 	if left == set.Len() {
 		return
-	}
-	if left > 0 {
-		t.Warn("left out: %s of %s that the net lacks (%s)", text.Count(left, "picture"), text.Classes(len(others)),
-			text.Examples(shown(others)))
 	}
 	if absent := absentClasses(c, source, set); len(absent) > 0 {
 		t.Note("no picture of these is of %s that the net knows (%s)", text.Classes(len(absent)),

@@ -40,8 +40,6 @@ func (o *predictOptions) checkSubmission(c *cobra.Command, args []string) error 
 	help := c.CommandPath() + " --help"
 	f := c.Flags()
 	switch {
-	case o.submission == "" && f.Changed("submission"):
-		return usageError(help, "--submission needs a value")
 	case o.submission == "" && f.Changed("force"):
 		return usageError(help, "--force goes with --submission")
 	case o.submission == "":

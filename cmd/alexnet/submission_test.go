@@ -120,7 +120,8 @@ func TestSubmission(t *testing.T) {
 	refused(t, exitFailed, "again.txt is there already", "folder", "--submission", "again.txt")
 	refused(t, exitUnreadable, "1 picture could not be read; 1 2 3 4 5", "folder", "--submission", "again.txt",
 		"--force")
-	refused(t, exitUsage, "test.tar: predict takes pictures and folders, and tars with --submission", "test.tar")
+	refused(t, exitUsage, "test.tar is a tar, and predict takes pictures and folders", "test.tar")
+	refused(t, exitUnreadable, "; "+unpackTar, "folder/test/ILSVRC2012_test_00000001.JPEG", "test.tar")
 	refused(t, exitUsage, "exclude each other", "folder", "--submission", "x.txt", "--top", "5")
 	refused(t, exitUsage, "exclude each other", "folder", "--submission", "x.txt", "--csv")
 	refused(t, exitUsage, "has no file name", "-", "one", "--submission", "x.txt")

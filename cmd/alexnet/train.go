@@ -69,7 +69,7 @@ func newTrainCommand(t *ui.Terminal) *cobra.Command {
 		Short: "Train a net, or go on with a run",
 		Long: `Train a net. Without arguments: the small two-column demo net on pictures that the program draws
 itself. --data without --config trains the paper's net. --data is a folder or tar of class folders,
-or of train/ and val/ with class folders in them.
+or another form that alexnet data --help lists.
 
 --dry-run shows what the run would be, and finds what would keep it from its first step; of the
 training pictures it reads 256 at most, and it writes nothing.
@@ -147,15 +147,12 @@ func (o *trainOptions) check(c *cobra.Command) error {
 		if c.Flags().Changed("out") {
 			return usageError(help, "--out and --name exclude each other: both name the run folder")
 		}
-		if o.name == "" || o.name == "." || o.name == ".." || strings.ContainsAny(o.name, "/\\") {
+		if o.name == "." || o.name == ".." || strings.ContainsAny(o.name, "/\\") {
 			return usageError("--out takes a path", "--name %s: want the name of a folder in runs", o.name)
 		}
 		o.out = run.Named(o.name)
 	}
 	if c.Flags().Changed("resume") {
-		if o.resume == "" {
-			return usageError(help, "--resume needs a run folder, or last")
-		}
 		for _, name := range []string{"config", "set", "batch", "seed", "precision", "init", "out", "name", "lr"} {
 			if c.Flags().Changed(name) && (name != "set" || !onlyReading(o.net.set)) {
 				return usageError("omit --"+name+" to go on with the run as it is, or start a new run "+
@@ -287,7 +284,7 @@ func (o *trainOptions) prepareNew(ctx context.Context, to *train.Options, t *ui.
 	if err := o.openDevices(to, t); err != nil {
 		return err
 	}
-	if to.Source, err = openData(ctx, o.data.place(), to.Config, t); err != nil {
+	if to.Source, err = openData(ctx, o.data.at, to.Config, t); err != nil {
 		return err
 	}
 	create := run.Create
@@ -356,7 +353,7 @@ func (o *trainOptions) prepareResumed(ctx context.Context, to *train.Options, t 
 		return err
 	}
 	if o.data.given() {
-		to.Source, _, err = asTrained(o.data.place(), c, func(at data.Place) (*data.Source, error) {
+		to.Source, _, err = asTrained(o.data.at, c, func(at data.Place) (*data.Source, error) {
 			return openData(ctx, at, to.Config, t)
 		})
 	} else {
@@ -480,7 +477,7 @@ func (o *trainOptions) adviseFailure(err error, dir *run.Dir) error {
 		again += " --device " + o.device.device
 	}
 	if o.resume != "" {
-		again += dataFlags(o.data.place())
+		again += dataFlags(o.data.at)
 	}
 	if o.resume != "" && o.epochs > 0 {
 		again += fmt.Sprintf(" --epochs %d", o.epochs)

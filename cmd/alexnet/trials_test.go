@@ -540,7 +540,7 @@ func TestTrialsOfEval(t *testing.T) {
 			nil,
 			exitOK,
 			[]string{
-				"warning: left out: 2 pictures of 1 class that the net lacks (狗)", "1 picture: errors",
+				"left out, of classes that the net lacks: 2 pictures", "  狗: 2", "1 picture: errors",
 				`1 class that the net knows (\xb9\xb7)`,
 			},
 		},
@@ -557,7 +557,7 @@ func TestTrialsOfEval(t *testing.T) {
 			[]string{"cat/*2", "dog/*2"},
 			[]string{"Cat/*2", "dog/*2"},
 			nil, exitOK,
-			[]string{"left out: 2 pictures of 1 class that the net lacks (Cat)", "  Cat: 2", "2 pictures: errors"},
+			[]string{"left out, of classes that the net lacks: 2 pictures", "  Cat: 2", "2 pictures: errors"},
 		},
 		{
 			"no class of the net's",

@@ -115,8 +115,9 @@ type Foreteller interface {
 var ErrChanged = errors.New("it has changed since it was opened")
 
 // Remote tells whether a path is that of an object in a store, and no path of a file system: it holds from any folder.
+// It may be one that was joined, as filepath.Join makes s3:/a/b of s3://a and b.
 func Remote(path string) bool {
-	const scheme = "s3://" // or S3://, as schemes go
+	const scheme = "s3:/" // or S3:/, as schemes go
 	return len(path) >= len(scheme) && strings.EqualFold(path[:len(scheme)], scheme)
 }
 
