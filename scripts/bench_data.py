@@ -5,9 +5,10 @@ usage: bench_data.py [--photos photos.tar] [--pictures 3000] [--rounds 7] [--ste
                      [--write]
 
 Photographs (a tar of class folders) are cut at random places, made 256x256 and written as JPEGs of quality 95, 4:2:0.
-Then, round after round, each side reads them with the paper's augmentation, in batches of 128: alexnet from a tar and
-from the folder (`bench --mode data`, which in turn with the loader lets libjpeg-turbo decode the same bytes from
-memory), torchvision from the folder (ImageFolder, RandomCrop 224, flip, ToTensor, Normalize; as many workers as cores).
+Then, round after round, each side reads them in batches of 128: alexnet from a tar and from the folder (`bench --mode
+data`, which in turn with the loader lets libjpeg-turbo decode the same bytes from memory), torchvision from the folder
+(ImageFolder, RandomCrop 224, flip, ToTensor, Normalize; as many workers as cores). alexnet's loader decodes, and draws
+crop, flip and colour noise; that these are applied is the device's work, in the step, and not measured here.
 `make bench-data` installs what it needs and writes the table into docs/results.md.
 """
 import argparse
