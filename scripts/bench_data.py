@@ -84,12 +84,6 @@ def spread(values, form="{:,.0f}"):
     return form.format(middle) + " (" + form.format(low) + " to " + form.format(high) + ")"
 
 
-def commit():
-    git = lambda *a: subprocess.run(["git", *a], capture_output=True, text=True, cwd=ROOT).stdout.strip()
-    changed = git("status", "--porcelain", "--", "cmd", "internal", "configs", "go.mod")
-    return git("rev-parse", "--short", "HEAD") + ("-dirty" if changed else "")
-
-
 def report(a, rounds, cores, size):
     import PIL
     import table
@@ -116,7 +110,7 @@ def report(a, rounds, cores, size):
         f"Medians of {len(rounds)} rounds in turn, and least and most; a round is {a.steps} batches of {BATCH} of each "
         f"side, {a.pictures} pictures of {size / a.pictures / 1000:.1f} KB, all in the page cache. A share is itself "
         "the median of some turns of the loader and of decoding.",
-        f"Commit {commit()}, {table.machine(cores)}; PyTorch {torch.__version__}, torchvision {tv.__version__}, Pillow "
+        f"Commit {table.commit()}, {table.machine(cores)}; PyTorch {torch.__version__}, torchvision {tv.__version__}, Pillow "
         f"{PIL.__version__}. Load average of the machine at the rounds' beginnings: {min(load):.0f} to "
         f"{max(load):.0f}.",
     ]

@@ -16,8 +16,9 @@ import os
 import pathlib
 import subprocess
 import sys
-import tarfile
 import tempfile
+
+import prepared
 
 PARTS = {"train": "train", "validation": "val", "test": "test"}
 
@@ -30,14 +31,9 @@ def listed(alexnet, out, part):
 
 
 def in_tars(out, part):
-    """What the tars of a part hold, by Python's own tarfile: key -> (label, picture, path in the source)."""
-    found = {}
-    for name in sorted(glob.glob(f"{out}/{part}-*.tar")):
-        with tarfile.open(name) as tar:
-            for entry in tar:
-                key, ending = entry.name.rsplit(".", 1)
-                found.setdefault(key, {})[ending] = tar.extractfile(entry).read()
-    return {key: (int(f["cls"]), f["jpg"], json.loads(f["json"])["path"]) for key, f in found.items()}
+    """What the tars of a part hold: key -> (label, picture, path in the source)."""
+    return {key: (int(f["cls"]), f["jpg"], json.loads(f["json"])["path"])
+            for key, f in prepared.samples(out, part).items()}
 
 
 def check_tars(alexnet, out):

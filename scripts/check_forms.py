@@ -30,6 +30,8 @@ import pyarrow
 import pyarrow.parquet
 import webdataset
 
+import prepared
+
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 BUILT_IN = ROOT / "internal" / "imagenet"
 
@@ -82,8 +84,8 @@ def official(root, train, val):
 
 
 def tree(train, val):
-    return {f"{part}/{wnid}/{base}": raw for part, all in (("train", train), ("val", val))
-            for (wnid, base), raw in all.items()}
+    return {f"{part}/{wnid}/{base}": raw for part, files in (("train", train), ("val", val))
+            for (wnid, base), raw in files.items()}
 
 
 def folders(root, train, val):
@@ -126,8 +128,8 @@ def zipped(root, train, val):
 
 
 def hugging_tars(root, train, val):
-    def flat(all):
-        return {f"{base[:-5]}_{wnid}.JPEG": raw for (wnid, base), raw in all.items()}
+    def flat(files):
+        return {f"{base[:-5]}_{wnid}.JPEG": raw for (wnid, base), raw in files.items()}
 
     keys = sorted(train)
     for k in range(3):
@@ -143,20 +145,20 @@ def parquet(how):
             "image": datasets.Image(), "label": datasets.ClassLabel(names=[f"class of {w}" for w in wnids]),
         })
         (root / "data").mkdir(parents=True)
-        for split, all in (("train", train), ("validation", val)):
-            keys = sorted(all)
+        for split, files in (("train", train), ("validation", val)):
+            keys = sorted(files)
             random.Random(2).shuffle(keys)
-            set = datasets.Dataset.from_dict({
-                "image": [{"bytes": all[w, b], "path": f"{b[:-5]}_{w}.JPEG"} for w, b in keys],
+            rows = datasets.Dataset.from_dict({
+                "image": [{"bytes": files[w, b], "path": f"{b[:-5]}_{w}.JPEG"} for w, b in keys],
                 "label": [wnids.index(w) for w, _ in keys],
             }, features=kind)
             path = root / "data" / f"{split}-00000-of-00001.parquet"
             if how == "hub":  # what push_to_hub writes: row groups of about a hundred
-                set.to_parquet(str(path), batch_size=100)
+                rows.to_parquet(str(path), batch_size=100)
             elif how == "default":
-                set.to_parquet(str(path))
+                rows.to_parquet(str(path))
             else:
-                pyarrow.parquet.write_table(set.data.table, path, compression=how)
+                pyarrow.parquet.write_table(rows.data.table, path, compression=how)
         return [root]
 
     return form
@@ -165,10 +167,10 @@ def parquet(how):
 def shards(root, train, val):
     wnids = sorted({w for w, _ in train})
     root.mkdir(parents=True)
-    for split, all in (("train", train), ("val", val)):
+    for split, files in (("train", train), ("val", val)):
         with webdataset.ShardWriter(str(root / f"{split}-%06d.tar"), maxcount=50, verbose=0) as w:
-            for wnid, base in sorted(all, key=lambda k: zlib.crc32(k[1].encode())):
-                w.write({"__key__": f"{wnid}/{base[:-5]}", "cls": wnids.index(wnid), "jpg": all[wnid, base]})
+            for wnid, base in sorted(files, key=lambda k: zlib.crc32(k[1].encode())):
+                w.write({"__key__": f"{wnid}/{base[:-5]}", "cls": wnids.index(wnid), "jpg": files[wnid, base]})
     (root / "classes.txt").write_text("".join(w + "\n" for w in wnids))
     return [root]
 
@@ -181,18 +183,11 @@ FORMS = {
 }
 
 
-def prepared(out):
+def pictures(out):
     """(part, WNID, CRC-32 of the picture) of everything in a prepared set, sorted; and nothing of its order."""
     classes = json.loads((out / "classes.json").read_text())
-    found = []
-    for path in sorted(out.glob("*.tar")):
-        with tarfile.open(path) as t:
-            files = {m.name: t.extractfile(m).read() for m in t if m.isfile()}
-        for name, raw in files.items():
-            key, ext = name.split(".", 1)
-            if ext not in ("cls", "json"):
-                found.append((path.name.split("-")[0], classes[int(files[key + ".cls"])], zlib.crc32(raw)))
-    return sorted(found)
+    return sorted((part, classes[int(files["cls"])], zlib.crc32(files["jpg"]))
+                  for part in ("train", "validation", "test") for files in prepared.samples(out, part).values())
 
 
 def main():
@@ -206,9 +201,9 @@ def main():
         print(f"skipped: {source} is not there")
         return
     datasets.disable_progress_bars()
-    all, numbers = photos(source), validation_numbers()
-    val = {(w, f"ILSVRC2012_val_{numbers[w]:08d}.JPEG"): raw for w, raw in all.items()}
-    train = {(w, f"{w}_{n}.JPEG"): raw for w, raw in all.items() for n in (10026, 9)}
+    pictured, numbers = photos(source), validation_numbers()
+    val = {(w, f"ILSVRC2012_val_{numbers[w]:08d}.JPEG"): raw for w, raw in pictured.items()}
+    train = {(w, f"{w}_{n}.JPEG"): raw for w, raw in pictured.items() for n in (10026, 9)}
     want = sorted([("train", w, zlib.crc32(raw)) for (w, _), raw in train.items()]
                   + [("validation", w, zlib.crc32(raw)) for (w, _), raw in val.items()])
     losses, failed = {}, 0
@@ -224,7 +219,7 @@ def main():
                 print(f"{name}: {run.stderr.strip()}")
                 failed += 1
                 continue
-            got = prepared(out)
+            got = pictures(out)
             losses[name] = loss(alexnet, [str(out)], tmp)
             print(f"{name}: {len(got)} pictures, {'the same' if got == want else 'OTHERS'}, losses {losses[name]}")
             failed += got != want

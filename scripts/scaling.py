@@ -15,6 +15,10 @@ import statistics
 import subprocess
 import sys
 import tempfile
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent / "peers"))
+import table
 
 MIB = 1 << 20
 
@@ -29,11 +33,6 @@ def run(command):
             sys.exit(f"{' '.join(command)} failed with {child.returncode}")
         out.seek(0)
         return json.load(out), usage.ru_maxrss * 1024  # Linux counts in KiB
-
-
-def commit():
-    git = subprocess.run(["git", "describe", "--always", "--dirty"], capture_output=True, text=True)
-    return f"commit {git.stdout.strip()}" if git.returncode == 0 else "no commit known"
 
 
 def available():
@@ -88,7 +87,7 @@ def main():
     p.add_argument("--least", type=int, default=3, help=".. but there are so many at least")
     args = p.parse_args()
     version, _ = run([args.alexnet, "version", "--json"])
-    print(f"{args.config}, training, {args.rounds} rounds, {os.cpu_count()} cores, {version['backends'][0]}, {commit()}\n")
+    print(f"{args.config}, training, {args.rounds} rounds, {os.cpu_count()} cores, {version['backends'][0]}, commit {table.commit()}\n")
     print("| precision | batch | images/s, one device | two devices | ratio (least to most) | peak memory, MiB | MiB an image more | planned, MiB | MiB an image more |")
     print("|---|---|---|---|---|---|---|---|---|", flush=True)
     for precision in args.precision:

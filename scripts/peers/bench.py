@@ -33,7 +33,6 @@ import rows
 from sides import FRAMEWORKS, HERE, PLAIN, Failed, Peer, parse, python, run, spawn, split, worker
 
 ROOT = pathlib.Path(HERE).parent.parent
-PROGRAM = ("cmd", "internal", "configs", "go.mod", "go.sum")  # what alexnet is made of
 STEPS = 4  # that show equal updates: from the third on momentum is of more than one gradient
 
 
@@ -146,7 +145,7 @@ class Bench:
         """Measures what is missing of a row."""
         entry = self.results["rows"].get(row.name)
         if entry is None or self.o.redo or entry.get("key") != self.key:
-            entry = {"kind": row.kind, "key": self.key, "commit": commit(), "modes": {}, "rounds": []}
+            entry = {"kind": row.kind, "key": self.key, "commit": table.commit(), "modes": {}, "rounds": []}
         if entry.get("done"):
             return
         for part in (entry, entry.get("logits", {"modes": {}})):
@@ -355,16 +354,10 @@ def show(value):
     return ", ".join(f"{v:.4g}" for v in (value if isinstance(value, list) else [value]))
 
 
-def commit():
-    """The commit, with a mark where what alexnet is made of differs from it."""
-    git = lambda *a: subprocess.run(["git", *a], capture_output=True, text=True, cwd=ROOT).stdout.strip()
-    return git("rev-parse", "--short", "HEAD") + ("-dirty" if git("status", "--porcelain", "--", *PROGRAM) else "")
-
-
 def key(program, machine, cache):
     """A hash of all that a number depends on: alexnet's sources (the program itself has the commit in it), how it was built, these scripts, the peers'
     packages, the machine."""
-    files = [p for part in PROGRAM for p in (ROOT / part, *(ROOT / part).rglob("*")) if not p.name.endswith("_test.go") and "testdata" not in p.parts]
+    files = [p for part in table.PROGRAM for p in (ROOT / part, *(ROOT / part).rglob("*")) if not p.name.endswith("_test.go") and "testdata" not in p.parts]
     files += [p for p in pathlib.Path(HERE).glob("*.py") if p.name != "table.py"]
     packages = [p.name for venv, _ in FRAMEWORKS.values() for p in pathlib.Path(cache).glob(f"{venv}/lib/python*/site-packages/*.dist-info")]
     built = {k: v for k, v in program.items() if k not in ("version", "revision")}

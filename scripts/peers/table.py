@@ -1,14 +1,26 @@
 """The results as Markdown, and their place in docs/results.md."""
 import os
+import pathlib
 import statistics
+import subprocess
 
 import rows
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+PROGRAM = ("cmd", "internal", "configs", "go.mod", "go.sum")  # what alexnet is made of
 
 BEGIN, END = "<!-- bench-peers: written by `make bench-peers` -->", "<!-- bench-peers: end -->"
 
 
 def number(v):
     return f"{v:,.0f}" if v >= 1000 else f"{v:.3g}" if v < 100 else f"{v:.0f}"
+
+
+def commit():
+    """The commit, with a mark where what alexnet is made of differs from it."""
+    git = lambda *a: subprocess.run(["git", *a], capture_output=True, text=True, cwd=ROOT).stdout.strip()
+    changed = git("status", "--porcelain", "--", *PROGRAM)
+    return (git("rev-parse", "--short", "HEAD") or "unknown") + ("-dirty" if changed else "")
 
 
 def machine(cores):
