@@ -127,7 +127,7 @@ def of_pyarrow():
     write("swapped.parquet", table(12, struct=swapped, image="photo"), image="photo")
 
 
-def refused():
+def write_refused():
     for codec in "lz4", "brotli":
         write(f"{codec}.parquet", table(9), True, compression=codec)
     write("delta.parquet", table(9), True, use_dictionary=False, column_encoding={
@@ -168,6 +168,6 @@ if __name__ == "__main__":
     OUT.mkdir(parents=True, exist_ok=True)
     of_datasets()
     of_pyarrow()
-    refused()
+    write_refused()
     lines = [f"{json.dumps(name)}: {json.dumps(of)}" for name, of in sorted(want.items())]
     (OUT / "want.json").write_text("{\n" + ",\n".join(lines) + "\n}\n")
