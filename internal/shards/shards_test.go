@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"hash/crc32"
 	"runtime"
 	"slices"
 	"strings"
@@ -74,7 +73,7 @@ func resealed(raw []byte) []byte {
 		return raw
 	}
 	raw = slices.Clone(raw)
-	binary.LittleEndian.PutUint32(raw[len(raw)-sumSize:], crc32.Checksum(raw[:len(raw)-sumSize], Castagnoli))
+	binary.LittleEndian.PutUint32(raw[len(raw)-sumSize:], Checksum(raw[:len(raw)-sumSize]))
 	return raw
 }
 
