@@ -463,7 +463,11 @@ func adviseFetchInterrupted(e *fetch.Interrupted, _ string) string {
 
 // adviseDiffers is what to do about another set that was begun in the place of this one.
 func adviseDiffers(e *prepare.Differs, _ string) string {
-	return "the command that began it goes on with it; or begin anew: rm -r " + text.ShellPath(e.Partial)
+	anew := "begin anew: rm -r " + text.ShellPath(e.Partial)
+	if len(e.What) == 0 {
+		return anew
+	}
+	return "the command that began it goes on with it; or " + anew
 }
 
 // advisePrepareInterrupted tells that what was done is not lost.

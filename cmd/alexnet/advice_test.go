@@ -105,7 +105,11 @@ func tellingsOfPreparing() []told {
 		{&prepare.Exists{Out: "set"}, exitFailed, []string{"alexnet data info set shows"}},
 		{&prepare.Inside{Out: "a/b", Source: "a"}, exitFailed, []string{"name a folder elsewhere"}},
 		{&prepare.Busy{Out: "set"}, exitLocked, []string{"wait until it ends"}},
-		{&prepare.Differs{Partial: "set.partial"}, exitFailed, []string{"or begin anew: rm -r set.partial"}},
+		{
+			&prepare.Differs{Partial: "set.partial", What: []string{"by crop"}}, exitFailed,
+			[]string{"the command that began it goes on with it; or begin anew: rm -r set.partial"},
+		},
+		{&prepare.Differs{Partial: "set.partial"}, exitFailed, []string{"begin anew: rm -r set.partial"}},
 		{
 			&prepare.Interrupted{Done: 1200, All: 5000, Err: &interrupted{syscall.SIGINT}}, exitFailed,
 			[]string{"the same command again goes on after 1,200 of 5,000 pictures"},

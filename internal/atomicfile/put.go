@@ -26,43 +26,26 @@ type Place struct {
 // Look follows the links from a name that somebody gave. What can be no output is a *files.InTheWay: a folder, a
 // socket, a disk.
 func Look(fsys files.Reader, name string) (*Place, error) {
-	const most = 40 // links on the way, as Linux has it
-	at := name
-	for range most {
-		// Links as /dev/stdout lead to open files, and what these say need not be a name.
-		number := descriptor(at)
-		look := fsys.Lstat
-		if number >= 0 {
-			look = fsys.Stat
-		}
-		info, err := look(at)
-		switch {
-		case errors.Is(err, fs.ErrNotExist) && number < 0:
-			return &Place{Path: at, Descriptor: -1}, nil
-		case err != nil:
-			return nil, err
-		}
-		const device = fs.ModeDevice | fs.ModeCharDevice
-		switch kind := info.Mode().Type(); {
-		case kind == fs.ModeSymlink:
-			to, err := fsys.Readlink(at)
-			if err != nil {
-				return nil, err
-			}
-			if !filepath.IsAbs(to) {
-				dir, _ := filepath.Split(at)
-				to = dir + to // not cleaned: dir may be a link, and then .. is not what it looks like
-			}
-			at = to
-		case kind == 0 && number < 0:
-			return &Place{Path: at, Old: info, Descriptor: -1}, nil
-		case kind == 0, kind == fs.ModeNamedPipe, kind == device:
-			return &Place{Path: at, Through: true, Descriptor: number}, nil
-		default:
-			return nil, files.NewInTheWay(fsys, at, info)
-		}
+	// Links as /dev/stdout lead to open files, and what these say need not be a name.
+	number := -1
+	at, info, err := files.Follow(fsys, name, func(at string) bool {
+		number = descriptor(at)
+		return number >= 0
+	})
+	switch {
+	case err != nil:
+		return nil, err
+	case info == nil:
+		return &Place{Path: at, Descriptor: -1}, nil
 	}
-	return nil, &fs.PathError{Op: "open for writing", Path: name, Err: syscall.ELOOP}
+	const device = fs.ModeDevice | fs.ModeCharDevice
+	switch kind := info.Mode().Type(); {
+	case kind == 0 && number < 0:
+		return &Place{Path: at, Old: info, Descriptor: -1}, nil
+	case kind == 0, kind == fs.ModeNamedPipe, kind == device:
+		return &Place{Path: at, Through: true, Descriptor: number}, nil
+	}
+	return nil, files.NewInTheWay(fsys, at, info)
 }
 
 // descriptor is the number of the open file that a path names, or -1.

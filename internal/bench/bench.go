@@ -276,7 +276,7 @@ func (b *measurement) data(ctx context.Context) error {
 	rounds := min(dataRounds, max(b.Steps/dataSteps, 1))
 	b.Warmup = max(b.Warmup, dataWarmup)
 	b.total = b.Steps + rounds*b.Warmup
-	alone, err := newDecoding(ctx, b.Source.Train, &by, b.cfg.Data.Workers)
+	bare, err := newDecoding(ctx, b.Source.Train, &by, b.cfg.Data.Workers)
 	if err != nil {
 		return err
 	}
@@ -287,10 +287,10 @@ func (b *measurement) data(ctx context.Context) error {
 		if next, seconds, err = b.load(ctx, &by, next, steps); err != nil {
 			return err
 		}
-		if alone == nil {
+		if bare == nil {
 			continue
 		}
-		rate, err := alone.run(ctx, b.rows-rows)
+		rate, err := bare.run(ctx, b.rows-rows)
 		if err != nil {
 			return err
 		}

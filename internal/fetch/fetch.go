@@ -163,18 +163,11 @@ func vacant(fsys files.FS, dir string) error {
 
 // inFolder tells whether what is there of the way to path are folders.
 func inFolder(fsys files.FS, path string) error {
-	for above := filepath.Dir(path); ; above = filepath.Dir(above) {
-		info, err := fsys.Stat(above)
-		switch missing := errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR); {
-		case missing && above != filepath.Dir(above):
-		case err != nil:
-			return err
-		case !info.IsDir():
-			return &NotFolder{Path: above, Mode: info.Mode()}
-		default:
-			return nil
-		}
+	above, info, err := files.Standing(fsys, filepath.Dir(path))
+	if err == nil && !info.IsDir() {
+		return &NotFolder{Path: above, Mode: info.Mode()}
 	}
+	return err
 }
 
 // check takes the checksum of the archive and compares it with the published one.

@@ -51,7 +51,8 @@ type FS interface {
 	SyncDir(name string) error // makes durable which names are in the folder
 }
 
-// MkdirAll is os.MkdirAll, and tells which folders it made, outermost first. On an error it removes them.
+// MkdirAll is os.MkdirAll, and tells which folders it made, outermost first. On an error it removes them. A power
+// failure may take the folders with all that is in them until [SyncParents].
 func MkdirAll(fsys FS, path string) (made []string, err error) {
 	var missing []string
 	for p := path; ; p = filepath.Dir(p) {
@@ -84,6 +85,16 @@ func MkdirAll(fsys FS, path string) (made []string, err error) {
 		}
 	}
 	return made, nil
+}
+
+// SyncParents makes it durable that folders are there: what SyncDir of a folder makes so is only what is in it.
+func SyncParents(fsys FS, folders []string) error {
+	for _, folder := range folders {
+		if err := fsys.SyncDir(filepath.Dir(folder)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // File is an open file. Read and Write move its place, ReadAt and WriteAt do not.

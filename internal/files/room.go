@@ -1,11 +1,5 @@
 package files
 
-import (
-	"errors"
-	"io/fs"
-	"path/filepath"
-)
-
 // NoInodes tells whether the disk that the folder dir lies in has room, but next to no inodes left for other files:
 // whoever failed to make one may have removed some of its own since, and the folder too.
 func NoInodes(dir string) bool {
@@ -13,10 +7,11 @@ func NoInodes(dir string) bool {
 	if !ok {
 		return false
 	}
-	s, err := meter.Space(dir)
-	for ; errors.Is(err, fs.ErrNotExist) && dir != filepath.Dir(dir); s, err = meter.Space(dir) {
-		dir = filepath.Dir(dir)
+	at, _, err := Standing(OS, dir)
+	if err != nil {
+		return false
 	}
+	s, err := meter.Space(at)
 	return err == nil && s.noInodes()
 }
 

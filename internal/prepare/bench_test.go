@@ -64,7 +64,7 @@ func inMemory(b *testing.B, all [][]byte, copies int, o *Making, statistics bool
 	var workers sync.WaitGroup
 	for range runtime.GOMAXPROCS(0) {
 		workers.Go(func() {
-			d, e := picture.NewDecoder(), picture.NewEncoder(Quality)
+			d, e := picture.NewDecoder(), picture.NewEncoder(quality)
 			defer d.Close()
 			defer e.Close()
 			sums := data.NewSums(o.Resize * o.Resize * 3)

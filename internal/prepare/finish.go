@@ -52,6 +52,12 @@ func (m *maker) finish() (*Result, error) {
 	if err := m.close(); err != nil {
 		return nil, err
 	}
+	// The index is read back, by the rules of those who will read it: one that they refuse is found here, and not after
+	// the set is in its place. Of 1.3 million pictures that takes some 0.2 s.
+	r, err := m.result(m.set)
+	if err != nil {
+		return nil, err
+	}
 	_ = m.o.Files.Remove(m.out) // an empty folder; anything else is in the way of the next call
 	if err := m.o.Files.Rename(m.set, m.out); err != nil {
 		return nil, err
@@ -60,7 +66,7 @@ func (m *maker) finish() (*Result, error) {
 		return nil, err
 	}
 	tidy(m.o.Files, m.dir)
-	return m.result()
+	return r, nil
 }
 
 // beside writes the small files, and what the index says of them. Entries are sorted as the index has them.

@@ -5,14 +5,10 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
-	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 
 	"alexnet/internal/data"
-	"alexnet/internal/data/picture"
 	"alexnet/internal/files"
 	"alexnet/internal/shards"
 	"alexnet/internal/text"
@@ -52,11 +48,11 @@ func (m *maker) run(ctx context.Context) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
+	defer m.close() //nolint:errcheck // what counts was synced
 	resumed, err := m.begin(id, sizes)
 	if err != nil {
 		return nil, err
 	}
-	defer m.close() //nolint:errcheck // what counts was synced
 	if m.o.Progress != nil {
 		m.o.Progress(m.now.Done, m.all())
 	}
@@ -79,144 +75,6 @@ func (m *maker) run(ctx context.Context) (*Result, error) {
 		r.Resumed = resumed
 	}
 	return r, err
-}
-
-// begin takes up what is there, or begins.
-func (m *maker) begin(id string, sizes map[data.Part]int64) (resumed int, err error) {
-	var pictures [3]int
-	var bytes [3]int64
-	for i, p := range parts {
-		pictures[i], bytes[i] = m.src.Part(p).Len(), sizes[p]
-		if bytes[i] == 0 {
-			bytes[i] = int64(pictures[i]) * aPicture
-		}
-	}
-	making := m.o.Making
-	m.now = state{Form: stateForm, Source: id, Pictures: m.all(), Making: making, Decoder: picture.JPEGDecoder()}
-	m.sums = data.NewSums(m.pixels())
-	m.counts = shardCounts(making.Shards, pictures, bytes)
-	before, sums, err := readState(m.o.Files, filepath.Join(m.dir, stateName), m.pixels())
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-	case err != nil:
-		return 0, &Differs{Partial: m.dir}
-	default:
-		if err := m.compare(before); err != nil {
-			return 0, err
-		}
-		m.now, m.sums, m.counts = *before, sums, before.Counts
-	}
-	m.now.Counts = m.counts
-	all := 0
-	for i, n := range m.counts {
-		m.first[i] = all
-		all += n
-	}
-	m.dirty = make([]bool, all)
-	if m.now.Lengths == nil {
-		m.now.Lengths = make([]int64, all)
-	}
-	if err := m.room(pictures, bytes); err != nil {
-		return 0, err
-	}
-	if _, err := files.MkdirAll(m.o.Files, m.set); err != nil {
-		return 0, err
-	}
-	m.noted = m.now.Done
-	return m.now.Done, m.cut()
-}
-
-// compare holds what was begun to what is to be gone on with. The number of shards that was asked for counts, not the
-// one that came of it.
-func (m *maker) compare(before *state) error {
-	d := &Differs{Partial: m.dir, What: m.o.differences(&before.Making)}
-	if before.Source != m.now.Source {
-		d.Source = true
-		d.What = append(d.What, fmt.Sprintf("of other pictures, or some have changed since (%s then, %s now)",
-			text.Count(before.Pictures, "picture"), text.Grouped(int64(m.now.Pictures))))
-	}
-	if before.Decoder != m.now.Decoder {
-		d.What = append(d.What, fmt.Sprintf("with %s, not %s", before.Decoder, m.now.Decoder))
-	}
-	if len(d.What) > 0 {
-		return d
-	}
-	return nil
-}
-
-// room refuses a set that will not fit. JPEGs of quality 95 take some .46 bytes a pixel of photographs; more is
-// possible, and is met as any full disk is.
-func (m *maker) room(pictures [3]int, bytes [3]int64) error {
-	const perPixel = .5
-	need := int64(0)
-	for i, n := range pictures {
-		of := bytes[i]
-		if !m.o.Keep {
-			of = min(of, int64(perPixel*float64(m.o.Resize*m.o.Resize))*int64(n))
-		}
-		need += of + int64(n)*shards.Taken(0)
-	}
-	left := float64(m.all()-m.now.Done) / float64(max(m.all(), 1))
-	return files.Room(m.o.Files, m.dir, m.o.Out, "the prepared set needs", int64(left*float64(need)),
-		int64(len(m.dirty)+newFiles))
-}
-
-// newFiles is how many files there are besides shards, at most.
-const newFiles = 10
-
-// open opens a file of the set, or of the folder around it, to be written anywhere.
-func (m *maker) open(name string) (files.File, error) {
-	return files.OpenOwn(m.o.Files, name, os.O_RDWR|os.O_CREATE, 0o666)
-}
-
-func (m *maker) shardPath(i int) string {
-	part := len(m.first) - 1
-	for m.first[part] > i || m.counts[part] == 0 {
-		part--
-	}
-	return filepath.Join(m.set, shards.Name(part, i-m.first[part]))
-}
-
-// cut opens what is written to and cuts it to what was noted: what comes after may be torn.
-func (m *maker) cut() (err error) {
-	m.pool = shards.NewPool(func(i int) (files.File, error) { return m.open(m.shardPath(i)) })
-	for i, size := range m.now.Lengths {
-		err := m.pool.Use(i, func(f files.File) error { return cutTo(f, size) })
-		if err != nil {
-			return err
-		}
-	}
-	if m.report, err = m.open(filepath.Join(m.set, shards.ReportName)); err != nil {
-		return err
-	}
-	if err := cutTo(m.report, m.now.Report); err != nil {
-		return err
-	}
-	if m.notes, err = m.open(filepath.Join(m.dir, entriesName)); err != nil {
-		return err
-	}
-	if err := cutTo(m.notes, int64(m.now.Entries)*entrySize); err != nil {
-		return err
-	}
-	if m.entries, err = readEntries(m.notes, m.now.Entries); err != nil {
-		return err
-	}
-	return m.o.Files.SyncDir(m.set)
-}
-
-// cutTo cuts a file to a size that it had once.
-func cutTo(f files.File, size int64) error {
-	info, err := f.Stat()
-	switch {
-	case err != nil:
-		return err
-	case info.Size() < size:
-		err := fmt.Errorf("it has %d bytes and had %d", info.Size(), size)
-		return &fs.PathError{Op: "read", Path: f.Name(), Err: err}
-	case info.Size() > size:
-		return f.Truncate(size)
-	}
-	return nil
 }
 
 // names gives the names of all pictures.
@@ -255,7 +113,8 @@ func (m *maker) write(j *job) error {
 	shard := m.first[part] + shards.Choose(j.key, m.counts[part])
 	m.buf.Reset()
 	set := m.src.Part(j.part)
-	off, err := shards.Append(&m.buf, j.key, int(set.Label(j.index)), origin{text.Raw(set.File(j.index))}, j.out)
+	out := j.out()
+	off, err := shards.Append(&m.buf, j.key, int(set.Label(j.index)), origin{text.Raw(set.File(j.index))}, out)
 	if err != nil {
 		return err
 	}
@@ -271,7 +130,7 @@ func (m *maker) write(j *job) error {
 	m.dirty[shard] = true
 	m.entries = append(m.entries, entry{
 		part: uint32(part), index: uint32(j.index), shard: uint32(shard), off: at + int64(off),
-		length: uint32(len(j.out)), sum: j.sum,
+		length: uint32(len(out)), sum: j.sum,
 	})
 	if j.kept {
 		m.now.Kept++
@@ -325,7 +184,7 @@ func (m *maker) note() <-chan noted {
 		}
 	}
 	clear(m.dirty)
-	first, entries := m.now.Entries, slices.Clip(m.entries)
+	first, entries := m.now.Entries, m.entries
 	m.now.Entries = len(entries)
 	now := m.now
 	now.Lengths = slices.Clone(m.now.Lengths)

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"io/fs"
 	"path/filepath"
-	"syscall"
 
 	"alexnet/internal/data/picture"
 	"alexnet/internal/files"
@@ -14,7 +13,7 @@ import (
 // Check refuses what Run would refuse whatever is in the sources: to list these may take hours. Its errors are Run's.
 // sources are the paths that they are opened by.
 func Check(o Options, sources []string) error {
-	place, err := resolved(o.Files, o.Out)
+	place, _, err := files.Follow(o.Files, filepath.Clean(o.Out), nil)
 	if err != nil {
 		return err
 	}
@@ -36,9 +35,12 @@ func Check(o Options, sources []string) error {
 	begun, _, err := readState(o.Files, filepath.Join(partial, stateName), m.pixels())
 	switch {
 	case errors.Is(err, fs.ErrNotExist): // how large the set will be is not known; there must be room for some files
-		return files.Room(o.Files, standing(o.Files, filepath.Dir(place)), o.Out, "the prepared set needs", 0, newFiles)
-	case err != nil:
+		at, _, _ := files.Standing(o.Files, filepath.Dir(place)) // an error of it comes back in the making
+		return files.Room(o.Files, at, o.Out, "the prepared set needs", 0, newFiles)
+	case errors.Is(err, errState):
 		return &Differs{Partial: partial}
+	case err != nil:
+		return err
 	}
 	m.now.Source, m.now.Decoder = begun.Source, picture.JPEGDecoder()
 	if err := m.compare(begun); err != nil {
@@ -79,35 +81,6 @@ func occupied(fsys files.FS, place string) (bool, error) {
 	return len(items) > 0, err
 }
 
-// maxLinks is how many links may lead from one to the next, as on Linux.
-const maxLinks = 40
-
-// resolved is where a path leads that may be a link: what is made is made there, beside what is there on its disk.
-func resolved(fsys files.Reader, out string) (string, error) {
-	at := filepath.Clean(out)
-	for range maxLinks {
-		info, err := fsys.Lstat(at)
-		switch {
-		case errors.Is(err, fs.ErrNotExist):
-			return at, nil
-		case err != nil:
-			return "", err
-		case info.Mode()&fs.ModeSymlink == 0:
-			return at, nil
-		}
-		to, err := fsys.Readlink(at)
-		if err != nil {
-			return "", err
-		}
-		if !filepath.IsAbs(to) {
-			dir, _ := filepath.Split(at)
-			to = dir + to // not cleaned: dir may be a link, and then .. is not what it looks like
-		}
-		at = to
-	}
-	return "", &fs.PathError{Op: "open", Path: out, Err: syscall.ELOOP}
-}
-
 // apart refuses a set inside its own source: the next look at that would find the set's tars.
 func apart(fsys files.FS, sources []string, out, place string) error {
 	for _, source := range sources {
@@ -115,7 +88,7 @@ func apart(fsys files.FS, sources []string, out, place string) error {
 		if err != nil || !from.IsDir() {
 			continue // a single file, or what is elsewhere: there is nothing to be inside of
 		}
-		if inside(fsys, standing(fsys, place), from) {
+		if at, _, _ := files.Standing(fsys, place); inside(fsys, at, from) {
 			return &Inside{Out: out, Source: source}
 		}
 	}
@@ -138,14 +111,4 @@ func inside(fsys files.FS, at string, from fs.FileInfo) bool {
 		before, at = info, at+string(filepath.Separator)+".."
 	}
 	return false
-}
-
-// standing is the folder nearest to a path that is there: it, or one that it is to lie in.
-func standing(fsys files.Reader, path string) string {
-	for {
-		if _, err := fsys.Stat(path); err == nil || path == filepath.Dir(path) {
-			return path
-		}
-		path = filepath.Dir(path)
-	}
 }

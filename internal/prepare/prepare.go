@@ -20,6 +20,7 @@ import (
 	"io/fs"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"alexnet/internal/config"
 	"alexnet/internal/data"
@@ -37,8 +38,8 @@ const (
 	Squash = "squash" // both sides are scaled
 )
 
-// Quality is that of the JPEGs.
-const Quality = 95
+// quality is that of the JPEGs.
+const quality = 95
 
 // Making is what is made of the pictures: it decides, with the source, what the set's bytes are.
 type Making struct {
@@ -102,7 +103,7 @@ func Run(ctx context.Context, src *data.Source, o Options) (r *Result, err error
 		return nil, fmt.Errorf("prepare: pictures of %d, %q, %d shards", o.Resize, o.Fit, o.Shards)
 	}
 	o.Labels = text.Raw(src.Place.Labels)
-	place, err := resolved(o.Files, o.Out)
+	place, _, err := files.Follow(o.Files, filepath.Clean(o.Out), nil) // beside what is there on its disk
 	if err != nil {
 		return nil, err
 	}
@@ -120,7 +121,8 @@ func Run(ctx context.Context, src *data.Source, o Options) (r *Result, err error
 	if err := apart(o.Files, src.Place.Paths, o.Out, place); err != nil {
 		return nil, err
 	}
-	if _, err := files.MkdirAll(o.Files, partial); err != nil {
+	made, err := files.MkdirAll(o.Files, partial)
+	if err != nil {
 		return nil, err
 	}
 	release, err := lockfile.Hold(o.Files, filepath.Join(partial, lockName))
@@ -131,6 +133,16 @@ func Run(ctx context.Context, src *data.Source, o Options) (r *Result, err error
 		return nil, err
 	}
 	defer release()
+	r, err = m.finished(ctx) // by another process, before this one had the lock
+	if err != nil && len(made) > 0 {
+		tidy(o.Files, partial)
+	}
+	if r != nil || err != nil {
+		return r, err
+	}
+	if err := files.SyncParents(o.Files, slices.Compact(append(made, partial))); err != nil {
+		return nil, err
+	}
 	return m.run(ctx)
 }
 
@@ -151,7 +163,7 @@ func (m *maker) finished(ctx context.Context) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	r, err := m.result()
+	r, err := m.result(m.out)
 	if err != nil || begun.Source != id || !r.of(begun) {
 		return nil, inTheWay
 	}
@@ -181,9 +193,9 @@ func (r *Result) of(s *state) bool {
 		r.Unreadable == s.Unreadable && r.Resize == s.Making.Resize
 }
 
-// result is what was made, as the set's index has it.
-func (m *maker) result() (*Result, error) {
-	r, err := resultOf(m.o.Files, m.out)
+// result is what was made, as the index in a folder has it.
+func (m *maker) result(set string) (*Result, error) {
+	r, err := resultOf(m.o.Files, set)
 	if err != nil {
 		return nil, err
 	}
@@ -289,19 +301,15 @@ func (e *Busy) Error() string { return "another process is making " + text.Name(
 // Differs says that what was begun is not what is to be gone on with.
 type Differs struct {
 	Partial string   // the folder
-	What    []string // "pictures of 256, not 128"
+	What    []string // "pictures of 256, not 128"; empty: it is damaged
 	Source  bool     // it is of other pictures, whatever the options
 }
 
 func (e *Differs) Error() string {
-	what := "it cannot be read"
-	if len(e.What) > 0 {
-		what = e.What[0]
-		for _, w := range e.What[1:] {
-			what += "; " + w
-		}
+	if len(e.What) == 0 {
+		return text.Name(e.Partial) + " is damaged: its file " + stateName + " is not as it was written"
 	}
-	return fmt.Sprintf("%s was begun otherwise: %s", text.Name(e.Partial), what)
+	return fmt.Sprintf("%s was begun otherwise: %s", text.Name(e.Partial), strings.Join(e.What, "; "))
 }
 
 // Interrupted says that the context ended. Done pictures of All need not be done again.

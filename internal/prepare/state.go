@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 
 	"alexnet/internal/atomicfile"
 	"alexnet/internal/data"
@@ -36,6 +37,7 @@ type state struct {
 	Unreadable int `json:"unreadable"`
 }
 
+// errState is that of a state which is damaged, or of another form.
 var errState = errors.New("not a state")
 
 // writeState puts a state in the place of the one before: a line of JSON, the sums, and the CRC32C of both.
@@ -52,8 +54,15 @@ func writeState(fsys files.FS, path string, s *state, sums []byte) error {
 	})
 }
 
-// readState reads one that is sound, with sums of pictures of so many values.
+// readState reads one that is sound, with sums of pictures of so many values. Other errors than errState say nothing of
+// what is in the file: that it is not there, or that it cannot be read.
 func readState(fsys files.Reader, path string, pixels int) (*state, *data.Sums, error) {
+	switch there, err := files.Own(fsys, path); {
+	case err != nil:
+		return nil, nil, err
+	case there == nil:
+		return nil, nil, &fs.PathError{Op: "open", Path: path, Err: fs.ErrNotExist}
+	}
 	all, err := files.ReadFile(fsys, path)
 	if err != nil {
 		return nil, nil, err
@@ -64,10 +73,7 @@ func readState(fsys files.Reader, path string, pixels int) (*state, *data.Sums, 
 		return nil, nil, errState
 	}
 	s := &state{}
-	if err := json.Unmarshal(page, s); err != nil {
-		return nil, nil, err
-	}
-	if s.Form != stateForm {
+	if err := json.Unmarshal(page, s); err != nil || s.Form != stateForm {
 		return nil, nil, errState
 	}
 	sums := data.NewSums(pixels)
@@ -81,7 +87,10 @@ func readState(fsys files.Reader, path string, pixels int) (*state, *data.Sums, 
 	if n != len(s.Lengths) || s.Entries < 0 || s.Done < s.Entries {
 		return nil, nil, errState
 	}
-	return s, sums, sums.SetBinary(rest)
+	if sums.SetBinary(rest) != nil {
+		return nil, nil, errState
+	}
+	return s, sums, nil
 }
 
 // entry is where a picture is, in the order in which they were written.

@@ -17,13 +17,20 @@ type job struct {
 	index int
 	key   string
 	raw   []byte // the file
-	out   []byte // what is written: raw, or jpeg
 	jpeg  []byte // what was encoded
-	sum   uint32 // CRC32C of out
-	kept  bool
+	kept  bool   // raw is written, not jpeg
+	sum   uint32 // CRC32C of what is written
 	bad   *data.BadPicture
 	err   error // that ends everything
 	done  chan struct{}
+}
+
+// out is what is written.
+func (j *job) out() []byte {
+	if j.kept {
+		return j.raw
+	}
+	return j.jpeg
 }
 
 // worker is what one goroutine reuses from one picture to the next.
@@ -65,7 +72,7 @@ func (m *maker) start(ctx context.Context, cancel context.CancelCauseFunc) *line
 	}
 	for range count {
 		w := &worker{
-			m: m, decoder: picture.NewDecoder(), encoder: picture.NewEncoder(Quality),
+			m: m, decoder: picture.NewDecoder(), encoder: picture.NewEncoder(quality),
 			sums: data.NewSums(m.o.Resize * m.o.Resize * 3),
 		}
 		l.workers = append(l.workers, w)
@@ -207,7 +214,7 @@ func (w *worker) do(ctx context.Context, j *job) {
 		j.bad = &data.BadPicture{Name: set.File(j.index), Err: err}
 		return
 	}
-	j.sum = shards.Checksum(j.out)
+	j.sum = shards.Checksum(j.out())
 }
 
 // make sets what is to be written of a picture. A JPEG that has the size already keeps its bytes; so does every picture
@@ -223,7 +230,7 @@ func (w *worker) make(ctx context.Context, j *job) error {
 			return err
 		}
 		w.pixels = pic.Pixels
-		if j.out, j.kept = j.raw, true; training {
+		if j.kept = true; training {
 			w.sums.Add(pic.Pixels, pic.Channels)
 		}
 		return nil
@@ -234,12 +241,10 @@ func (w *worker) make(ctx context.Context, j *job) error {
 	}
 	w.pixels = pic.Pixels
 	j.kept = pic.File.Format == "jpeg" && pic.File.Height == pic.Height && pic.File.Width == pic.Width
-	j.out = j.raw
 	if !j.kept {
 		if j.jpeg, err = w.encoder.Encode(&pic, j.jpeg); err != nil {
 			return err
 		}
-		j.out = j.jpeg
 	}
 	if !training {
 		return nil
@@ -248,7 +253,7 @@ func (w *worker) make(ctx context.Context, j *job) error {
 		if !j.kept && pic.Height == how.Height { // nothing is to be done to it: a copy less
 			seen = picture.Want{Channels: how.Channels}
 		}
-		if pic, err = w.decoder.Decode(ctx, j.out, seen, w.again); err != nil {
+		if pic, err = w.decoder.Decode(ctx, j.out(), seen, w.again); err != nil {
 			return err
 		}
 		w.again = pic.Pixels

@@ -220,22 +220,17 @@ func WouldCreate(fsys files.FS, out string) (*Dir, error) {
 // mayMake tells what speaks against making the folder: the nearest one above it that is there is a file, or may not be
 // written to.
 func (d *Dir) mayMake() error {
-	for above := filepath.Dir(d.path); ; above = filepath.Dir(above) {
-		info, err := d.fsys.Stat(above)
-		if errors.Is(err, fs.ErrNotExist) && above != filepath.Dir(above) {
-			continue
-		}
-		if err == nil && !info.IsDir() {
-			err = &fs.PathError{Op: "mkdir", Path: above, Err: errors.New("a file is in the way")}
-		}
-		if asker, ok := d.fsys.(files.Asker); ok && err == nil {
-			err = asker.CanWrite(above)
-		}
-		if err != nil {
-			return &FolderError{Path: d.path, Err: err}
-		}
-		return nil
+	above, info, err := files.Standing(d.fsys, filepath.Dir(d.path))
+	if err == nil && !info.IsDir() {
+		err = &fs.PathError{Op: "mkdir", Path: above, Err: errors.New("a file is in the way")}
 	}
+	if asker, ok := d.fsys.(files.Asker); ok && err == nil {
+		err = asker.CanWrite(above)
+	}
+	if err != nil {
+		return &FolderError{Path: d.path, Err: err}
+	}
+	return nil
 }
 
 // mayWrite tells what speaks against writing to folders of the run that are there.
@@ -279,6 +274,9 @@ func hold(d *Dir) (*Dir, error) {
 	left, err := d.wantEmpty()
 	if err == nil && left {
 		err = d.prepare()
+	}
+	if err == nil {
+		err = files.SyncParents(d.fsys, d.made)
 	}
 	if err == nil {
 		err = d.fsys.Mkdir(filepath.Join(d.path, checkpoints), 0o777)
@@ -606,7 +604,11 @@ func (d *Dir) Keep() (made []string, err error) {
 		}
 	}
 	if !folder {
-		if _, err := files.MkdirAll(d.fsys, d.path); err != nil {
+		again, err := files.MkdirAll(d.fsys, d.path)
+		if err == nil {
+			err = files.SyncParents(d.fsys, again)
+		}
+		if err != nil {
 			return nil, &FolderError{Path: d.path, Err: err}
 		}
 		made = append(made, d.path)

@@ -99,6 +99,41 @@ func TestNumbers(t *testing.T) {
 	}
 }
 
+// A new run's folder survives a power failure, and so do those above that were made for it; so does one made again.
+func TestFoldersAreSynced(t *testing.T) {
+	synced := func(f *filestest.FS) (all []string) {
+		for _, c := range f.Calls() {
+			if c.Op == "syncdir" {
+				all = append(all, c.Name)
+			}
+		}
+		return all
+	}
+	for out, want := range map[string][]string{"": {".", "runs"}, "a/b": {".", "a"}} {
+		t.Chdir(t.TempDir())
+		f := filestest.New(files.OS)
+		d, err := Create(f, out)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := synced(f); !slices.Equal(got, want) {
+			t.Errorf("%q: synced %v, want %v", out, got, want)
+		}
+		if err := os.RemoveAll(want[1]); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := d.Keep(); err != nil {
+			t.Fatal(err)
+		}
+		if got := synced(f)[2:]; !slices.Equal(got, want) {
+			t.Errorf("%q: made again: synced %v, want %v", out, got, want)
+		}
+		if err := d.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 func TestManyAtOnceGetNumbersOfTheirOwn(t *testing.T) {
 	t.Chdir(t.TempDir())
 	var all sync.WaitGroup

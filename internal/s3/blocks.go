@@ -52,7 +52,10 @@ func (o *object) read(dst []byte, off int64) error {
 		if o.r.keep.read(name, o.sizeOf(n), dst, off%o.r.block) {
 			return nil
 		}
-		f = o.fetch(n, name)
+		var toSave bool
+		if f, toSave = o.fetch(n, name); toSave {
+			o.r.saveSoon(name, f)
+		}
 	}
 	select {
 	case <-f.done:
@@ -66,30 +69,57 @@ func (o *object) read(dst []byte, off int64) error {
 	return nil
 }
 
-// fetch brings a block, and keeps it, where nobody else does yet. It returns when the block is there.
-func (o *object) fetch(n int64, name string) *flight {
+// fetch brings a block where nobody else does yet, and returns when it is there, which is then the caller's to save, or
+// could not be brought. Where somebody else does, that flight is returned, which may still be under way.
+func (o *object) fetch(n int64, name string) (f *flight, toSave bool) {
 	r := o.r
 	r.mu.Lock()
 	if f := r.flights[name]; f != nil {
 		r.mu.Unlock()
-		return f
+		return f, false
 	}
-	f := &flight{done: make(chan struct{})}
+	f = &flight{done: make(chan struct{})}
 	r.flights[name] = f
 	r.mu.Unlock()
 	f.raw = make([]byte, o.sizeOf(n))
 	f.err = o.get(f.raw, n*o.r.block)
-	close(f.done)
-	if f.err == nil {
-		r.keep.write(name, f.raw)
+	if f.err != nil { // the next one tries again
+		r.land(name)
 	}
+	close(f.done)
+	return f, f.err == nil
+}
+
+// land ends a flight.
+func (r *Reader) land(name string) {
 	r.mu.Lock()
+	defer r.mu.Unlock()
 	delete(r.flights, name)
-	r.mu.Unlock()
-	return f
+}
+
+// save keeps a block that was fetched. Until then whoever needs it has it from its flight.
+func (r *Reader) save(name string, f *flight) {
+	r.keep.write(name, f.raw)
+	r.land(name)
+}
+
+// saveSoon is save, and does not wait for it: a disk may take as long to make a block durable as the network took to
+// bring it. Where it cannot keep up the caller waits after all, or blocks would fill the memory.
+func (r *Reader) saveSoon(name string, f *flight) {
+	select {
+	case r.saving <- struct{}{}:
+		go func() {
+			r.save(name, f)
+			<-r.saving
+		}()
+	default:
+		r.save(name, f)
+	}
 }
 
 const (
+	// savers is how many blocks are saved at once that somebody has read already.
+	savers = 4
 	// fetchers is how many blocks that are needed soon are fetched at once; 64 MB/s each is much for one connection.
 	fetchers = 4
 	// wishes is how many wait for that: 16 shards of 128 MB are 256.
@@ -131,7 +161,9 @@ func (r *Reader) fetchComing() {
 		r.coming = r.coming[1:]
 		r.mu.Unlock()
 		if name := w.of.block(w.block); !w.of.closed.Load() && !r.keep.on(name, w.of.sizeOf(w.block)) {
-			w.of.fetch(w.block, name)
+			if f, toSave := w.of.fetch(w.block, name); toSave {
+				r.save(name, f)
+			}
 		}
 	}
 }

@@ -64,11 +64,29 @@ func meaning(err error) (told error, again bool) {
 	return f, of.StatusCode >= 500 || of.StatusCode == http.StatusTooManyRequests || of.StatusCode == 0
 }
 
+// request is one try. It ends with ctx, and calls came when anything comes.
+type request func(ctx context.Context, came func()) error
+
+// once makes a request, which ends where nothing comes.
+func (r *Reader) once(ask request) error {
+	ctx, cancel := context.WithCancelCause(r.ctx)
+	defer cancel(nil)
+	clock := time.AfterFunc(r.silence, func() { cancel(errSilent) })
+	defer clock.Stop()
+	err := ask(ctx, func() { clock.Reset(r.silence) })
+	if err != nil && errors.Is(context.Cause(ctx), errSilent) {
+		return errSilent
+	}
+	return err
+}
+
+var errSilent = fmt.Errorf("nothing came for %v", silence)
+
 // again makes a request until it goes through, for some seconds.
-func (r *Reader) again(op, name string, request func(context.Context) error) error {
+func (r *Reader) again(op, name string, ask request) error {
 	pause := r.first
 	for n := 1; ; n++ {
-		err := request(r.ctx)
+		err := r.once(ask)
 		if err == nil {
 			return nil
 		}
@@ -92,22 +110,12 @@ func (r *Reader) again(op, name string, request func(context.Context) error) err
 
 // get reads len(dst) bytes of the object at off, all of them within it, in one request.
 func (o *object) get(dst []byte, off int64) error {
-	err := o.r.again("read", o.Name(), func(ctx context.Context) error {
-		ctx, cancel := context.WithCancelCause(ctx)
-		defer cancel(nil)
-		clock := time.AfterFunc(silence, func() { cancel(errSilent) })
-		defer clock.Stop()
-		err := o.request(ctx, dst, off, func() { clock.Reset(silence) })
-		if err != nil && errors.Is(context.Cause(ctx), errSilent) {
-			return errSilent
-		}
-		return err
+	err := o.r.again("read", o.Name(), func(ctx context.Context, came func()) error {
+		return o.request(ctx, dst, off, came)
 	})
 	o.doubtful.Store(err != nil)
 	return err
 }
-
-var errSilent = fmt.Errorf("nothing came for %v", silence)
 
 func (o *object) request(ctx context.Context, dst []byte, off int64, came func()) error {
 	var opts minio.GetObjectOptions

@@ -53,8 +53,12 @@ type Reader struct {
 	client *minio.Core
 	host   string // to tell stores apart
 	keep   *cache // nil: nothing is kept
-	block  int64  // blockSize, but for tests
-	first  time.Duration
+
+	// blockSize, silence and firstPause, but for tests
+	block          int64
+	silence, first time.Duration
+
+	saving chan struct{} // a place for each block that is saved while its reader has gone on
 
 	mu      sync.Mutex
 	flights map[string]*flight // blocks on their way, by name
@@ -77,7 +81,6 @@ func New(ctx context.Context, o Options) (*Reader, error) {
 	if err != nil {
 		return nil, err
 	}
-	transport.ResponseHeaderTimeout = silence
 	lookup := minio.BucketLookupAuto
 	if at != "" {
 		lookup = minio.BucketLookupPath // NAME.localhost leads nowhere
@@ -90,7 +93,8 @@ func New(ctx context.Context, o Options) (*Reader, error) {
 		return nil, err
 	}
 	r := &Reader{
-		ctx: ctx, client: client, host: where.Host, block: blockSize, first: firstPause, flights: map[string]*flight{},
+		ctx: ctx, client: client, host: where.Host, block: blockSize, silence: silence, first: firstPause,
+		saving: make(chan struct{}, savers), flights: map[string]*flight{},
 	}
 	if o.Dir != "" {
 		r.keep = &cache{fsys: o.FS, dir: o.Dir, bytes: o.Bytes, warn: o.Warn, sound: map[string]bool{}}
@@ -210,9 +214,7 @@ func (r *Reader) stat(op, name string) (i *info, err error) {
 func (r *Reader) head(op, name string) (*info, error) {
 	bucket, key := split(name)
 	var of minio.ObjectInfo
-	err := r.again(op, name, func(ctx context.Context) (err error) {
-		ctx, cancel := context.WithTimeout(ctx, silence)
-		defer cancel()
+	err := r.again(op, name, func(ctx context.Context, _ func()) (err error) {
 		of, err = r.client.StatObject(ctx, bucket, key, minio.StatObjectOptions{})
 		return err
 	})
@@ -233,7 +235,7 @@ func (r *Reader) list(op, name string, most int) (all []*info, err error) {
 	if key != "" {
 		prefix = key + "/"
 	}
-	err = r.again(op, name, func(ctx context.Context) error {
+	err = r.again(op, name, func(ctx context.Context, came func()) error {
 		ctx, cancel := context.WithCancel(ctx)
 		defer cancel() // also where the rest is not listed
 		all = nil
@@ -241,6 +243,7 @@ func (r *Reader) list(op, name string, most int) (all []*info, err error) {
 			if of.Err != nil {
 				return of.Err
 			}
+			came()
 			rest, folder := strings.CutSuffix(strings.TrimPrefix(of.Key, prefix), "/")
 			if rest == "" && most == 1 { // the folder's own mark
 				all = append(all, &info{folder: true})

@@ -25,6 +25,7 @@ import (
 	"go.uber.org/goleak"
 
 	"alexnet/internal/files"
+	"alexnet/internal/files/filestest"
 )
 
 const child = "ALEXNET_TEST_S3_CHILD"
@@ -38,6 +39,7 @@ func TestMain(m *testing.M) {
 		}
 		r.block = testBlock
 		fmt.Println(hashOf(r, name, 5))
+		r.settle()
 		return
 	}
 	goleak.VerifyTestMain(m)
@@ -142,17 +144,22 @@ func newReader(t testing.TB, dir string, size int64) *Reader {
 	r.block, r.first = testBlock, time.Millisecond
 	t.Cleanup(func() {
 		cancel()
-		for r.busy() {
-			time.Sleep(time.Millisecond)
-		}
+		r.settle()
 	})
 	return r
+}
+
+// settle waits until nothing is fetched or saved that nobody waits for.
+func (r *Reader) settle() {
+	for r.busy() {
+		time.Sleep(time.Millisecond)
+	}
 }
 
 func (r *Reader) busy() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.fetches > 0
+	return r.fetches > 0 || len(r.saving) > 0
 }
 
 func noise(n int) []byte {
@@ -225,7 +232,8 @@ func TestReadAt(t *testing.T) {
 		size int64
 		gets int64
 	}{{"empty", 1 << 20, 4}, {"full", 1 << 20, 0}, {"none", 0, 6}, {"tiny", testBlock, 6}} {
-		f, err := newReader(t, dir, c.size).Open("s3://pictures/a")
+		r := newReader(t, dir, c.size)
+		f, err := r.Open("s3://pictures/a")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -248,6 +256,7 @@ func TestReadAt(t *testing.T) {
 		if rest, err := io.ReadAll(f); err != nil || !bytes.Equal(rest, raw[35_000:]) {
 			t.Errorf("%s: the rest is %d bytes (%v)", c.what, len(rest), err)
 		}
+		r.settle()
 		if err := f.Close(); err != nil {
 			t.Error(err)
 		}
@@ -428,6 +437,7 @@ func TestCacheBound(t *testing.T) {
 		if _, err := f.ReadAt(got, int64(at)); err != nil || !bytes.Equal(got, raw[at:][:100]) {
 			t.Fatalf("block %d: %v", block, err)
 		}
+		r.settle()
 		if size, names := folderSize(t, dir); size > small {
 			t.Fatalf("%d bytes in %v", size, names)
 		}
@@ -478,6 +488,7 @@ func TestNoRoom(t *testing.T) {
 		if got := read(t, r, "s3://pictures/a"); !bytes.Equal(got, raw) {
 			t.Error("read something else")
 		}
+		r.settle()
 	}
 	if told != 1 {
 		t.Errorf("told %d times", told)
@@ -525,9 +536,7 @@ func TestWillNeed(t *testing.T) {
 	for _, at := range [][2]int64{{15_000, 10_000}, {15_000, 1}, {94_999, 50}, {-1, 5}, {95_000, 1}, {1, 0}} {
 		soon.WillNeed(at[0], at[1])
 	}
-	for r.busy() {
-		time.Sleep(time.Millisecond)
-	}
+	r.settle()
 	if n := s.gets.Load(); n != 3 {
 		t.Errorf("%d requests, want 3", n)
 	}
@@ -546,9 +555,7 @@ func TestWillNeed(t *testing.T) {
 		t.Error(err)
 	}
 	close(release)
-	for r.busy() {
-		time.Sleep(time.Millisecond)
-	}
+	r.settle()
 	if n := s.gets.Load(); n > 3+fetchers {
 		t.Errorf("%d requests though the file was closed", n)
 	}
@@ -619,6 +626,134 @@ func TestEnvironment(t *testing.T) {
 		t.Setenv("AWS_ENDPOINT_URL", at)
 		if _, err := New(t.Context(), Options{}); err == nil {
 			t.Errorf("%s is taken for a URL", at)
+		}
+	}
+}
+
+// patience is how long a test waits for what takes milliseconds, before it says that it never comes.
+const patience = time.Minute
+
+// within waits for what a goroutine does, and gives its error.
+func within(t *testing.T, what string, do func() error) {
+	t.Helper()
+	done := make(chan error, 1)
+	go func() { done <- do() }()
+	select {
+	case err := <-done:
+		if err != nil {
+			t.Errorf("%s: %v", what, err)
+		}
+	case <-time.After(patience):
+		t.Fatalf("%s: it waits", what)
+	}
+}
+
+// Who reads does not wait until what was fetched is durable, as long as not too much of it waits for the disk.
+func TestReadBeforeSaved(t *testing.T) {
+	s := newStore(t)
+	raw := noise(testBlock * (savers + 2))
+	s.put(t, "a", raw)
+	disk := filestest.New(files.OS)
+	release := disk.Hang(func(c filestest.Call) bool { return c.Op == "sync" })
+	r := newReader(t, t.TempDir(), 1<<20)
+	t.Cleanup(release) // before the reader waits for the disk
+	r.keep.fsys = disk
+	f, err := r.Open("s3://pictures/a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	block := func(n int) func() error {
+		return func() error {
+			got := make([]byte, testBlock)
+			if _, err := f.ReadAt(got, int64(n*testBlock)); err != nil {
+				return err
+			}
+			if !bytes.Equal(got, raw[n*testBlock:][:testBlock]) {
+				return errors.New("other bytes")
+			}
+			return nil
+		}
+	}
+	for n := range savers {
+		within(t, fmt.Sprint("block ", n), block(n))
+	}
+	for n := range savers { // not on the disk yet
+		within(t, fmt.Sprint("again block ", n), block(n))
+	}
+	if n := s.gets.Load(); n != savers {
+		t.Errorf("%d requests, want %d", n, savers)
+	}
+	waits := make(chan error, 1)
+	go func() { waits <- block(savers)() }()
+	syncs := func() (n int) {
+		for _, c := range disk.Calls() {
+			if c.Op == "sync" {
+				n++
+			}
+		}
+		return n
+	}
+	for syncs() <= savers {
+		time.Sleep(time.Millisecond)
+	}
+	select {
+	case err := <-waits:
+		t.Errorf("there is no end to what waits for the disk (%v)", err)
+	default:
+	}
+	release()
+	within(t, "when the disk answers", func() error { return <-waits })
+	r.settle()
+	s.gets.Store(0)
+	for n := range savers + 1 {
+		within(t, fmt.Sprint("kept block ", n), block(n))
+	}
+	if n := s.gets.Load(); n != 0 {
+		t.Errorf("%d requests for what is kept", n)
+	}
+}
+
+// Whatever is asked for, a server that says nothing, or no more, is given up, again and again, and said to be silent.
+func TestSilence(t *testing.T) {
+	s := newStore(t)
+	s.put(t, "a/b", noise(5_000))
+	release := make(chan struct{})
+	defer close(release)
+	hang := func(w http.ResponseWriter, r *http.Request) bool {
+		<-release
+		return true
+	}
+	stops := func(w http.ResponseWriter, r *http.Request) bool {
+		w.Header().Set("Content-Length", "100000")
+		w.WriteHeader(http.StatusOK)
+		_, _ = w.Write([]byte("<"))
+		_ = http.NewResponseController(w).Flush()
+		<-release
+		return true
+	}
+	for what, mood := range map[string]func(http.ResponseWriter, *http.Request) bool{"nothing": hang, "a byte": stops} {
+		s.feel(nil)
+		r := newReader(t, "", 0)
+		f, err := r.Open("s3://pictures/a/b")
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.silence = 20 * time.Millisecond
+		s.feel(mood)
+		for name, ask := range map[string]func() error{
+			"read": func() error { _, err := f.ReadAt(make([]byte, 100), 0); return err },
+			"head": func() error { _, err := r.head("stat", "s3://pictures/a/b"); return err },
+			"list": func() error { _, err := r.ReadDir("s3://pictures/a"); return err },
+		} {
+			if what == "a byte" && name == "head" {
+				continue // it has no more than headers
+			}
+			within(t, what+" of "+name, func() error {
+				if err := ask(); !errors.Is(err, errSilent) || !errors.As(err, new(*fs.PathError)) {
+					return fmt.Errorf("error %w", err)
+				}
+				return nil
+			})
 		}
 	}
 }

@@ -81,20 +81,6 @@ func (e *BadIndex) Error() string { return e.Why }
 
 func bad(format string, args ...any) error { return &BadIndex{fmt.Sprintf(format, args...)} }
 
-// summed writes or reads, and sums what goes through.
-type summed struct {
-	sum hash.Hash32
-	w   *bufio.Writer
-	err error
-}
-
-func (s *summed) bytes(b []byte) {
-	_, _ = s.sum.Write(b) // never fails
-	if _, err := s.w.Write(b); s.err == nil {
-		s.err = err
-	}
-}
-
 // Write writes an index with its pictures, which come as Picture has it, and sets x.Sum.
 func (x *Index) Write(to io.Writer, picture func(i int) Picture) error {
 	le := binary.LittleEndian
@@ -127,31 +113,36 @@ func (x *Index) Write(to io.Writer, picture func(i int) Picture) error {
 	}
 	le.PutUint64(h[64:], uint64(classes))
 	le.PutUint64(h[72:], names)
-	s := &summed{sum: crc32.New(Castagnoli), w: bufio.NewWriterSize(to, 1<<20)}
-	s.bytes(h)
+	sum := crc32.New(castagnoli)
+	w := bufio.NewWriterSize(io.MultiWriter(to, sum), 1<<20)
+	put := func(b []byte) { _, _ = w.Write(b) } // Flush tells of an error
+	put(h)
 	b := make([]byte, 0, recordSize)
 	for _, n := range x.Lengths {
-		s.bytes(le.AppendUint64(b, uint64(n)))
+		put(le.AppendUint64(b, uint64(n)))
 	}
 	for _, c := range x.Classes {
-		s.bytes(le.AppendUint32(b, uint32(len(c))))
+		put(le.AppendUint32(b, uint32(len(c))))
 	}
 	for _, c := range x.Classes {
-		s.bytes([]byte(c))
+		_, _ = w.WriteString(c)
 	}
-	s.bytes(x.Manifest)
+	put(x.Manifest)
 	for i := range x.All() {
-		s.bytes([]byte(picture(i).Name))
+		_, _ = w.WriteString(picture(i).Name)
 	}
 	for i := range x.All() {
 		p := picture(i)
 		r := le.AppendUint32(le.AppendUint64(b, uint64(p.Off)), uint32(p.Shard))
 		r = le.AppendUint32(le.AppendUint32(r, p.Length), uint32(p.Label))
-		s.bytes(le.AppendUint32(le.AppendUint32(r, p.Sum), uint32(len(p.Name))))
+		put(le.AppendUint32(le.AppendUint32(r, p.Sum), uint32(len(p.Name))))
 	}
-	x.Sum = s.sum.Sum32()
-	s.bytes(le.AppendUint32(nil, x.Sum))
-	return errors.Join(s.err, s.w.Flush())
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	x.Sum = sum.Sum32()
+	_, err := to.Write(le.AppendUint32(nil, x.Sum))
+	return err
 }
 
 // indexReader reads an index from its beginning to its end.
@@ -191,7 +182,7 @@ func (r *indexReader) text(n uint64) (string, error) {
 // says what cannot be, is a *BadIndex. begin is told how many pictures will come at most, before the first.
 func ReadIndex(from io.Reader, size int64, begin func(x *Index), each func(i int, p Picture)) (*Index, error) {
 	r := &indexReader{
-		r: bufio.NewReaderSize(from, int(min(max(size, 0), 1<<20))), sum: crc32.New(Castagnoli),
+		r: bufio.NewReaderSize(from, int(min(max(size, 0), 1<<20))), sum: crc32.New(castagnoli),
 	}
 	x, names, err := r.header(size)
 	if err != nil {

@@ -57,14 +57,14 @@ func Choose(key string, count int) int {
 	return int(h.Sum64() % uint64(count))
 }
 
-// Castagnoli is the polynomial of every checksum here.
-var Castagnoli = crc32.MakeTable(crc32.Castagnoli)
+// castagnoli is the polynomial of every checksum here.
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // Checksum is the CRC32C of b.
-func Checksum(b []byte) uint32 { return crc32.Checksum(b, Castagnoli) }
+func Checksum(b []byte) uint32 { return crc32.Checksum(b, castagnoli) }
 
-// maxKey is how long a key may be: ustar has 100 bytes for the last part of a name and 155 for its folders, and the
-// longest ending is .json.
+// How long a key may be, its last part and its folders: ustar has 100 bytes for the last part of a name and 155 for its
+// folders, and the longest ending is .json.
 const (
 	maxBase   = 95
 	maxFolder = 150

@@ -5,14 +5,10 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"hash/crc32"
 	"runtime"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
-
-	"alexnet/internal/files"
 )
 
 // small is an index of some pictures in three parts.
@@ -77,7 +73,7 @@ func resealed(raw []byte) []byte {
 		return raw
 	}
 	raw = slices.Clone(raw)
-	binary.LittleEndian.PutUint32(raw[len(raw)-sumSize:], crc32.Checksum(raw[:len(raw)-sumSize], Castagnoli))
+	binary.LittleEndian.PutUint32(raw[len(raw)-sumSize:], Checksum(raw[:len(raw)-sumSize]))
 	return raw
 }
 
@@ -164,61 +160,5 @@ func TestKeys(t *testing.T) {
 		if _, err := Append(&bytes.Buffer{}, key, 3, "x", nil); err != nil {
 			t.Errorf("%q cannot be in a tar: %v", key, err)
 		}
-	}
-}
-
-// counted is a file that is counted while it is open.
-type counted struct {
-	files.File
-	open *int
-	mu   *sync.Mutex
-}
-
-func (c counted) Close() error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	*c.open--
-	return nil
-}
-
-// TestPool: no more files are open than may be, whoever asks for them.
-func TestPool(t *testing.T) {
-	var mu sync.Mutex
-	open, most, opened := 0, 0, 0
-	p := NewPool(func(int) (files.File, error) {
-		mu.Lock()
-		defer mu.Unlock()
-		open++
-		opened++
-		most = max(most, open)
-		return counted{open: &open, mu: &mu}, nil
-	})
-	p.most = 4
-	var all sync.WaitGroup
-	broken := errors.New("broken")
-	for g := range 16 {
-		all.Go(func() {
-			for n := range 50 {
-				err := p.Use((g*7+n)%20, func(files.File) error {
-					if n%10 == 3 {
-						return broken
-					}
-					return nil
-				})
-				if err != nil && !errors.Is(err, broken) {
-					t.Error(err)
-				}
-			}
-		})
-	}
-	all.Wait()
-	if most > 4 || opened < 20 {
-		t.Errorf("%d files were open at once, %d openings", most, opened)
-	}
-	if err := p.Close(); err != nil || open != 0 {
-		t.Errorf("%d files are still open (%v)", open, err)
-	}
-	if err := p.Use(0, nil); err == nil {
-		t.Error("a closed pool was used")
 	}
 }

@@ -329,7 +329,7 @@ func (t *trainer) countBad(n int) error {
 	}
 }
 
-// whereData is where the pictures are, or nothing where they were drawn.
+// whereData is where the pictures are; of generated pictures, nothing.
 func (t *trainer) whereData() data.Place { return t.o.Source.Place }
 
 // drain waits for the devices and tells of the step that was in flight.

@@ -28,12 +28,8 @@ func (t *trainer) checkSpace(context.Context) error {
 	if t.o.Dir == nil {
 		return nil
 	}
-	dir := filepath.Dir(t.o.Dir.Checkpoint(run.Last)) // may be a link to another disk
-	for above := filepath.Dir(dir); above != dir; dir, above = above, filepath.Dir(above) {
-		if _, err := t.o.Dir.FS().Stat(dir); err == nil { // else nothing of the run is made yet
-			break
-		}
-	}
+	// The folder may be a link to another disk, and perhaps nothing of the run is made yet.
+	dir, _, _ := files.Standing(t.o.Dir.FS(), filepath.Dir(t.o.Dir.Checkpoint(run.Last)))
 	weights := besides + t.weightBytes()
 	need := 2 * weights // written beside the file that it replaces
 	for _, file := range []struct {
