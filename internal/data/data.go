@@ -218,9 +218,10 @@ func (p Place) String() string { return strings.Join(p.Paths, ", ") }
 // there. Their pictures have the names that they would have in class folders; [Set.File] is where each lies.
 //
 // Several paths count as if each were unpacked into a folder of its name beside the others, where that says what it is
-// for (train.tar, photos-val); without its name where its folders say that themselves, or where no name does: then all
-// have class folders of one set. Prepared sets with only training pictures, whose names tell no part, are like that;
-// others have folders for parts. Classes of several sets are joined by name. [Set.File] begins with the path.
+// for (train.tar, photos-val), or where a folder does that not all of them lie in; without its name where its folders
+// say that themselves, or where no name does: then all have class folders of one set. Prepared sets with only training
+// pictures, whose names tell no part, are like that; others have folders for parts. Classes of several sets are joined
+// by name. [Set.File] begins with the path.
 //
 // What can only be read through is a *SourceError here (OnlyThrough), and for OpenThrough to open.
 //

@@ -36,26 +36,16 @@ func (l *listing) withArchives(root string, open func(name string) (*listing, er
 // join is the listing with these archives in it, but for those that can only be read through where that was not asked
 // for: they are named as not used, or are an error where there is nothing else of what they hold.
 func (l *listing) join(root string, names []string, open func(name string) (*listing, error)) (*listing, error) {
-	parts, err := l.wdsParts(root, names)
+	notes, parts, err := l.shardsOf(root, names)
 	if err != nil {
-		return nil, errors.Join(err, l.store.Close())
-	}
-	if err := missingShard(root, names); err != nil {
-		return nil, errors.Join(err, l.store.Close())
-	}
-	written, err := l.splits(root)
-	if err != nil {
-		return nil, errors.Join(err, l.store.Close())
-	}
-	if err := written.missing(root, names); err != nil {
 		return nil, errors.Join(err, l.store.Close())
 	}
 	counts := map[string]int{} // pictures, by shard
-	j, parted, unparted, passed := newJoin(l.kind), false, "", []string(nil)
+	j, unparted, passed := newJoin(l.kind), "", []string(nil)
 	j.add(l, "", "", "")
 	j.odd = l.odd
 	j.form = "tars in a folder"
-	if slices.ContainsFunc(names, func(name string) bool { return !strings.EqualFold(path.Ext(name), ".tar") }) {
+	if slices.ContainsFunc(names, func(name string) bool { return !isTar(name) }) {
 		j.form = "archives in a folder"
 	}
 	for _, name := range names {
@@ -74,24 +64,26 @@ func (l *listing) join(root string, names []string, open func(name string) (*lis
 			continue
 		}
 		around := inner.unwrap()
-		prefix := inner.under(name)
-		if inner.webdataset {
-			if part := parts[name]; part != "" {
-				prefix, parted = string(part)+"/", true
-			} else {
-				prefix, unparted = "", name
-			}
+		prefix := inner.under(name, parts)
+		switch {
+		case !inner.webdataset || inner.apart == nil && inner.saysItself():
+		case prefix == "":
+			unparted = name
+		default:
+			parts.parted = true
 		}
 		j.add(inner, prefix, name+"/", around)
 	}
-	if err := written.compare(root, counts); err != nil {
-		return nil, errors.Join(err, j.store.Close())
+	for _, n := range notes {
+		if err := n.compare(root, counts); err != nil {
+			return nil, errors.Join(err, j.store.Close())
+		}
 	}
-	if parted && unparted != "" {
+	if parts.parted && unparted != "" {
 		return nil, errors.Join(&SourceError{Path: filepath.Join(root, unparted), Problem: NoPart}, j.store.Close())
 	}
 	for _, name := range passed {
-		if !j.spares(name) {
+		if !j.spares(parts.of[name]) {
 			e := &SourceError{Path: root, Problem: OnlyThrough, Err: errors.New(text.Name(name))}
 			return nil, errors.Join(e, j.store.Close())
 		}
@@ -100,22 +92,34 @@ func (l *listing) join(root string, names []string, open func(name string) (*lis
 	return j.whole(), nil
 }
 
-// spares tells whether there is something else than an archive that can only be read through: pictures, and of the part
-// that its name tells, where it tells one. Without these a share of others would be held out, and nobody would know.
-func (l *listing) spares(name string) bool {
-	dir, base := path.Split(name)
-	base, _ = stem(base)
-	wanted, named := partNamed(base)
-	if inside, is := partOf(strings.TrimSuffix(dir, "/")); is && !named {
-		wanted, named = inside, true
+// shardsOf is what is written of archives beside them, and their parts. One that is missing is an error.
+func (l *listing) shardsOf(root string, names []string) ([]*shardNotes, *shardParts, error) {
+	notes, err := l.notesOnShards(root, names)
+	if err != nil {
+		return nil, nil, err
 	}
+	parts, err := partsOf(root, names, notes)
+	if err == nil {
+		err = missingShard(root, names)
+	}
+	for _, n := range notes {
+		if err == nil {
+			err = n.missing(root)
+		}
+	}
+	return notes, parts, err
+}
+
+// spares tells whether there is something else than an archive of a part that can only be read through: pictures, and
+// of that part, where it is of one. Without these a share of others would be held out, and nobody would know.
+func (l *listing) spares(wanted Part) bool {
 	return slices.ContainsFunc(l.files, func(f Record) bool {
 		first, _, inside := strings.Cut(f.Name, "/")
 		part, is := partOf(first)
 		if _, loose := imagenet.Validation(first); loose && !inside {
 			part, is = ValPart, true
 		}
-		return !named || is && part == wanted || !is && wanted == TrainPart
+		return wanted == "" || is && part == wanted || !is && wanted == TrainPart
 	})
 }
 
@@ -136,7 +140,7 @@ func listAll(ctx context.Context, fsys files.Reader, paths []string, through boo
 		itself bool
 	}
 	pieces, parted := make([]piece, len(paths)), false
-	var found []string // what they are
+	var found, wds []string // what they are; which are shards
 	for i, name := range paths {
 		if slices.ContainsFunc(paths[:i], func(p string) bool { return filepath.Clean(p) == filepath.Clean(name) }) {
 			return fail(&SourceError{Path: name, Problem: PathTwice})
@@ -150,12 +154,24 @@ func listAll(ctx context.Context, fsys files.Reader, paths []string, through boo
 		}
 		j.store.add(l)
 		p := piece{of: l, around: l.unwrap()}
-		p.itself = l.saysItself() || l.hasParts()
-		if !p.itself {
-			p.part = partFolder(name)
+		if p.itself = l.saysItself() || l.hasParts(); !p.itself {
+			p.part = partFolder(paths, i)
+		}
+		if pieces[i] = p; l.webdataset && !p.itself {
+			wds = append(wds, cleanSlash(name))
+		}
+	}
+	written, err := partsBeside(fsys, At(paths...).String(), wds)
+	if err != nil {
+		return fail(err)
+	}
+	parted = written.parted
+	for i := range pieces {
+		p := &pieces[i]
+		if name := cleanSlash(paths[i]); written.said[name] {
+			p.part = string(written.of[name])
 		}
 		parted = parted || p.itself || p.part != ""
-		pieces[i] = p
 	}
 	for i, p := range pieces {
 		switch {
@@ -186,15 +202,59 @@ func listAll(ctx context.Context, fsys files.Reader, paths []string, through boo
 	return j.whole(), nil
 }
 
-// partFolder is the folder of a part that a path's name stands for, or "": its name without an extension, where
-// folders of a part are called so, else the part that one of its words is.
-func partFolder(name string) string {
-	base, _ := stem(filepath.Base(name))
-	if _, is := partOf(base); is {
+// partFolder is the folder of a part that path i stands for, or "": its name without an extension, where folders of a
+// part are called so, else the part that one of its words is, or that a folder says which not all paths lie in.
+func partFolder(paths []string, i int) string {
+	own := strings.Split(cleanSlash(paths[i]), "/")
+	alike := len(own) - 1
+	for _, other := range paths {
+		folders := strings.Split(cleanSlash(other), "/")
+		alike = min(alike, len(folders)-1)
+		for k := range alike {
+			if own[k] != folders[k] {
+				alike = k
+				break
+			}
+		}
+	}
+	part, _ := partAt(path.Join(own[alike:]...))
+	base, _ := stem(own[len(own)-1])
+	if exact, _ := partOf(base); exact == part && part != "" {
 		return base
 	}
-	part, _ := partNamed(base)
 	return string(part)
+}
+
+// cleanSlash is a path in the one way of writing it.
+func cleanSlash(name string) string { return filepath.ToSlash(filepath.Clean(name)) }
+
+// partsBeside are the parts of shards that are given one by one, by the _info.json in their folders.
+func partsBeside(fsys files.Reader, root string, shards []string) (*shardParts, error) {
+	var notes []*shardNotes
+	seen := map[string]bool{}
+	for _, shard := range shards {
+		name := path.Join(path.Dir(shard), wdsInfo)
+		if seen[name] {
+			continue
+		}
+		seen[name] = true
+		raw, err := readFile(fsys, filepath.FromSlash(name), nil)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return nil, &SourceError{Path: root, Problem: BadNotes, Detail: name, Err: err}
+		}
+		n, err := readShardNotes(root, name, raw)
+		if err == nil {
+			err = n.place(root, shards)
+		}
+		if err != nil {
+			return nil, err
+		}
+		notes = append(notes, n)
+	}
+	return partsOf(root, shards, notes)
 }
 
 // join makes one listing of several.
@@ -368,33 +428,63 @@ func (l *listing) unread() string {
 
 // under is the folder that an archive of that name counts as if it were unpacked into, with a slash at its end: one of
 // its name, unless it says itself what it is, as it has folders for parts, or is one of ILSVRC2012's, or has each
-// picture's class in its name. Then its name tells at most the part.
-func (l *listing) under(name string) string {
+// picture's class in its name. Then its name tells at most the part. In which part it is, is said by what is written
+// beside it, or else by a folder that it lies in.
+func (l *listing) under(name string, parts *shardParts) string {
+	part := parts.of[name]
+	switch {
+	case l.webdataset && l.apart == nil && l.saysItself(): // shards in an archive
+		return ""
+	case l.webdataset, l.apart != nil: // datasets has train-00000-of-00294.parquet, its server train/0000.parquet
+		return folderFor(part)
+	}
 	dir, base := path.Split(name)
 	base, _ = stem(base)
-	if l.apart != nil && !l.webdataset { // datasets has train-00000-of-00294.parquet, its server train/0000.parquet
-		if part, is := partNamed(dir + base); is {
-			return string(part) + "/"
+	if parts.said[name] {
+		switch dir = folderFor(part); {
+		case l.saysItself() && !slices.ContainsFunc(l.files, func(f Record) bool { return !f.in(part) }):
+			return ""
+		case l.flat(), l.inFolders():
+			return dir
 		}
-		return ""
+		return dir + base + "/"
 	}
 	if _, is := partOf(strings.TrimSuffix(dir, "/")); !is {
-		dir = ""
+		inside, _ := partIn(dir)
+		dir = folderFor(inside)
 	}
-	part, named := partNamed(base)
+	_, named := partNamed(base)
 	_, exact := partOf(base)
 	switch {
 	case dir == "" && l.saysItself():
 		return ""
 	case l.flat():
 		if dir == "" && named {
-			dir = string(part) + "/"
+			dir = folderFor(part)
 		}
 		return dir
 	case dir == "" && !exact && named && l.inFolders():
-		return string(part) + "/"
+		return folderFor(part)
 	}
 	return dir + base + "/"
+}
+
+// folderFor is the folder of a part, with a slash at its end; of none, nothing.
+func folderFor(part Part) string {
+	if part == "" {
+		return ""
+	}
+	return string(part) + "/"
+}
+
+// in tells whether a picture of a listing that says itself what it is is of a part.
+func (r *Record) in(part Part) bool {
+	first, _, inside := strings.Cut(r.Name, "/")
+	if !inside {
+		return part == ValPart // one of ILSVRC2012's
+	}
+	own, _ := partOf(first)
+	return own == part
 }
 
 // flatNames are names of pictures that need no folder of their class, or have none.
@@ -418,6 +508,32 @@ func partNamed(base string) (part Part, is bool) {
 		if p, known := partOf(word); known {
 			part, is = p, true
 		}
+	}
+	return part, is
+}
+
+// partIn is the part that a folder says, or the innermost of those that it lies in which says one.
+func partIn(dir string) (part Part, is bool) {
+	for dir = path.Clean(dir); dir != "." && dir != "/" && !is; dir = path.Dir(dir) {
+		part, is = partNamed(path.Base(dir))
+	}
+	return part, is
+}
+
+// partAt is the part that the path of an archive says: its name, else the innermost folder that says one. What lies in
+// a folder that is called as one for validation or test is that, whatever its name: it is not to be trained on.
+func partAt(name string) (part Part, is bool) {
+	base, _ := stem(path.Base(name))
+	part, is = partNamed(base)
+	for dir := path.Dir(name); dir != "." && dir != "/"; dir = path.Dir(dir) {
+		inside, in := partNamed(path.Base(dir))
+		if !in {
+			continue
+		}
+		if _, exact := partOf(path.Base(dir)); !is || exact && inside != TrainPart {
+			return inside, true
+		}
+		break
 	}
 	return part, is
 }
