@@ -64,10 +64,9 @@ func ByFileName(ctx context.Context, fsys files.Reader, paths []string) (*Pictur
 		inner, err := unlabelled(ctx, fsys, p)
 		switch {
 		case ctx.Err() != nil:
-			if inner != nil {
+			if err = ctx.Err(); inner != nil {
 				_ = inner.store.Close() // only read
 			}
-			err = ctx.Err()
 		case err == nil && inner == nil:
 			single = append(single, p)
 		case err == nil && len(inner.files) == 0:
@@ -105,7 +104,10 @@ func unlabelled(ctx context.Context, fsys files.Reader, p string) (*listing, err
 		return nil, nil //nolint:nilnil // as documented
 	case isPrepared(fsys, p):
 		c, store, err := openPrepared(fsys, p)
-		return &listing{files: slices.Concat(c.Train, c.Val, c.Test), store: store}, err
+		if err != nil {
+			return nil, err
+		}
+		return &listing{files: slices.Concat(c.Train, c.Val, c.Test), store: store}, nil
 	}
 	l, err := walkFolder(ctx, fsys, p)
 	if err != nil || len(l.files) > 0 {
