@@ -560,7 +560,8 @@ func (x *tarIndex) settle(ctx context.Context) error {
 	return x.finish(ctx)
 }
 
-// flatten takes what another index has, under names with a prefix.
+// flatten takes what another index has, under names with a prefix. Where a link leads to a name from the root of its
+// tar on, as each hard link does, that root is a folder now.
 func (x *tarIndex) flatten(prefix string, of *tarIndex) {
 	for _, m := range of.files {
 		x.files = append(x.files, member{prefix + m.name, m.span})
@@ -569,6 +570,9 @@ func (x *tarIndex) flatten(prefix string, of *tarIndex) {
 		x.aside = append(x.aside, member{prefix + m.name, m.span})
 	}
 	for _, l := range of.links {
+		if strings.HasPrefix(l.target, "/") {
+			l.target = "/" + prefix + strings.TrimLeft(l.target, "/")
+		}
 		x.links = append(x.links, tarLink{prefix + l.name, l.target, l.off})
 	}
 	x.dirs = append(x.dirs, prefixed(prefix, of.dirs)...)
