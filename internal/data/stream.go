@@ -368,6 +368,9 @@ func (s *stream) list(ctx context.Context) (*listing, error) {
 	l, spans, err := x.listing(s.path, s, func(m member) ([]byte, error) {
 		raw, kept := x.notes[m.span.off]
 		if !kept {
+			raw, kept = x.told.notes[m.span.off]
+		}
+		if !kept {
 			return nil, fmt.Errorf("is larger than %s", text.Bytes(maxNote))
 		}
 		return raw, nil
@@ -382,6 +385,7 @@ type streamIndex struct {
 	in    *counted
 	room  int64            // bytes that the index may still take
 	notes map[int64][]byte // noteworthy files by their places
+	told  sampleNotesRead
 
 	seen int // files so far
 	last string
@@ -405,7 +409,8 @@ func (x *streamIndex) read(ctx context.Context, from *watched, unpack func(*watc
 	}
 	defer in.Close() //nolint:errcheck // only read
 	x.in = &counted{in: in}
-	x.meet = x.meeting(ctx, &x.tarIndex, "", tarsDeep)
+	samples := newStreamSamples()
+	x.meet = x.meeting(ctx, &x.tarIndex, samples, "", tarsDeep)
 	last, err := x.headers(ctx, x.in, "", math.MaxInt64, x.in.at)
 	if err == nil {
 		_, err = io.Copy(io.Discard, x.in)
@@ -423,6 +428,7 @@ func (x *streamIndex) read(ctx context.Context, from *watched, unpack func(*watc
 	if err != nil {
 		return err
 	}
+	samples.end(&x.told, &x.tarIndex)
 	return x.settle(ctx)
 }
 
@@ -437,10 +443,10 @@ func (x *streamIndex) take(h *tar.Header, within string, m member) error {
 	return nil
 }
 
-// meeting reads what is in an entry where that may be wanted. The entry is one of a tar of that name, with an index of
-// its own; tars in it are read so deep.
+// meeting reads what is in an entry where that may be wanted. The entry is one of a tar of that name, with an index and
+// samples of its own; tars in it are read so deep.
 func (x *streamIndex) meeting(
-	ctx context.Context, of *tarIndex, within string, deep int,
+	ctx context.Context, of *tarIndex, samples *streamSamples, within string, deep int,
 ) func(h *tar.Header, m member, content io.Reader) error {
 	return func(h *tar.Header, m member, content io.Reader) error {
 		if err := x.take(h, within, m); err != nil {
@@ -452,16 +458,29 @@ func (x *streamIndex) meeting(
 			if deep > 0 {
 				return x.tar(ctx, of, m, content, deep-1)
 			}
-		case noteworthy(m.name) && !isArchive(m.name) && m.span.size <= min(maxNote, x.room):
-			raw, err := io.ReadAll(content)
-			if err != nil {
-				return err
+		case noteworthy(m.name):
+			if !isArchive(m.name) {
+				return x.note(m, content)
 			}
-			x.notes[m.span.off] = raw
-			x.room -= int64(len(raw))
+		default:
+			return samples.meet(&x.told, of, m, content)
 		}
 		return nil
 	}
+}
+
+// note reads a file that is wanted later, where it is not too long and there is room.
+func (x *streamIndex) note(m member, content io.Reader) error {
+	if m.span.size > min(maxNote, x.room) {
+		return nil
+	}
+	raw, err := io.ReadAll(content)
+	if err != nil {
+		return err
+	}
+	x.notes[m.span.off] = raw
+	x.room -= int64(len(raw))
+	return nil
 }
 
 // tar goes over a tar in the stream, as readInner does. Where there are pictures beside it nobody wants it.
@@ -473,11 +492,13 @@ func (x *streamIndex) tar(ctx context.Context, outer *tarIndex, m member, conten
 		return errManyEntries
 	}
 	in, end := innerTar{name: m.name, index: &tarIndex{}}, m.span.off+m.span.size
-	in.index.meet = x.meeting(ctx, in.index, classOfTar(m.name)+"/", deep)
+	samples := newStreamSamples()
+	in.index.meet = x.meeting(ctx, in.index, samples, classOfTar(m.name)+"/", deep)
 	last, err := in.index.headers(ctx, content, "", end, x.in.at)
 	if err == nil {
 		err = ends(max(last, m.span.off), end)
 	}
+	samples.end(&x.told, in.index)
 	in.err = err
 	outer.inner = append(outer.inner, in)
 	return nil

@@ -41,8 +41,10 @@ func TestOneLinkInTar(t *testing.T) {
 // that tar.
 func TestLinksInClassTars(t *testing.T) {
 	one := tarOf(t, []tarFile{
-		{name: "n01440764_1.JPEG", raw: pngOf(t, 8, 8, 1)}, {name: "n01440764_2.JPEG", link: "n01440764_1.JPEG"},
-		{name: "n01440764_3.JPEG", sym: "/n01440764_1.JPEG"}, {name: "n01440764_4.JPEG", sym: "n01440764_2.JPEG"},
+		{name: "n01440764_1.JPEG", raw: pngOf(t, 8, 8, 1)},
+		{name: "n01440764_2.JPEG", link: "n01440764_1.JPEG"},
+		{name: "n01440764_3.JPEG", sym: "/n01440764_1.JPEG"},
+		{name: "n01440764_4.JPEG", sym: "n01440764_2.JPEG"},
 		{name: "n01440764_5.JPEG", sym: "../n01443537/n01443537_1.JPEG"}, // as unpacked into folders of their names
 	})
 	two := tarOf(t, []tarFile{{name: "n01443537_1.JPEG", raw: pngOf(t, 8, 8, 2)}})

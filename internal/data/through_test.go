@@ -799,6 +799,14 @@ func FuzzTarInGzip(f *testing.F) {
 		{name: "n01440764.tar", raw: tarOf(f, []tarFile{{name: "1.png", raw: anyFile}})},
 		{name: "n01443537.tar", raw: tarOf(f, []tarFile{{name: "2.png", raw: anyFile}})},
 	}))
+	f.Add(tarOf(f, []tarFile{
+		{name: "a.json", raw: []byte(`{"class": "cat"}`)},
+		{name: "a.png", raw: anyFile},
+		{name: "a.cls", raw: []byte("7")},
+		{name: "b.json", raw: []byte(`{"class": "dog"}`)},
+		{name: "b.cls", raw: []byte("3")},
+		{name: "b.png", raw: anyFile},
+	}))
 	dir := f.TempDir()
 	plain, packed := filepath.Join(dir, "fuzz.tar"), filepath.Join(dir, "fuzz.tar.gz")
 	f.Fuzz(func(t *testing.T, b []byte) {
