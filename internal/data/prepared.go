@@ -12,6 +12,7 @@ import (
 	"io/fs"
 	"math"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"golang.org/x/text/unicode/norm"
@@ -290,13 +291,33 @@ func (s *preparedStore) soon(i int) {
 // place is the set by its index, which has the checksums of all pictures.
 func (s *preparedStore) place() string { return fmt.Sprintf("prepared %08x", s.index.Sum) }
 
+// made is a store of which some or all is prepared sets.
+type made interface {
+	// sums are the checksums of the indexes of these.
+	sums() []uint32
+	// prepared tells whether picture i lies in one: it is called .jpg whatever it is, as WebDataset's readers want it.
+	prepared(i int) bool
+}
+
+func (s *preparedStore) sums() []uint32    { return []uint32{s.index.Sum} }
+func (s *preparedStore) prepared(int) bool { return true }
+
 // Made is the checksum of a prepared set's index, which has those of all pictures: two sets of one Fingerprint may be
-// made in different ways. It is empty of other sources.
+// made in different ways. Of several sets it is that of these checksums, in whatever order they were given; of other
+// sources it is empty.
 func (s *Source) Made() string {
-	if p, is := s.store.(*preparedStore); is {
-		return fmt.Sprintf("%08x", p.index.Sum)
+	m, able := s.store.(made)
+	if !able {
+		return ""
 	}
-	return ""
+	sums := m.sums()
+	switch slices.Sort(sums); len(sums) {
+	case 0:
+		return ""
+	case 1:
+		return fmt.Sprintf("%08x", sums[0])
+	}
+	return fmt.Sprintf("%08x", shards.Checksum(fmt.Appendf(nil, "%08x", sums)))
 }
 
 // stamp is length and checksum of picture i.

@@ -33,7 +33,7 @@ func TestNotesOfSamplesInGzip(t *testing.T) {
 		"notes before":        {before, "[cat dog]"},
 		"notes at the end":    {slices.Concat(labels, pictures, notes), "[cat dog]"},
 		"notes at the front":  {slices.Concat(notes, pictures, labels), "[cat dog]"},
-		"a note without more": {append([]tarFile{{name: "x.json", raw: []byte(`{"class": "x"}`)}}, sorted...), "[cat dog]"},
+		"a note of no sample": {append([]tarFile{{name: "x.json", raw: notes[0].raw}}, sorted...), "[cat dog]"},
 		"too long":            {long, "[0 1]"},
 		"none":                {slices.Concat(labels, pictures), "[0 1]"},
 	} {
@@ -47,7 +47,7 @@ func TestNotesOfSamplesInGzip(t *testing.T) {
 			got := openThrough(t, path)
 			if got.Fingerprint != want.Fingerprint || fmt.Sprint(got.Classes) != c.want ||
 				!maps.Equal(passed(t, got), content(t, want)) {
-				t.Errorf("%s in %s: classes %v, and of the tar %v; want %s", name, form, got.Classes, want.Classes, c.want)
+				t.Errorf("%s in %s: classes %v, of the tar %v; want %s", name, form, got.Classes, want.Classes, c.want)
 			}
 		}
 	}

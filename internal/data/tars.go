@@ -676,6 +676,22 @@ func (s *stores) shard(i int) int32 {
 	return shard*int32(len(s.all)) + int32(k)
 }
 
+// sums are those of all sets among the stores.
+func (s *stores) sums() (all []uint32) {
+	for _, store := range s.all {
+		if m, able := store.(made); able {
+			all = append(all, m.sums()...)
+		}
+	}
+	return all
+}
+
+func (s *stores) prepared(i int) bool {
+	store, i := s.of(i)
+	m, able := store.(made)
+	return able && m.prepared(i)
+}
+
 func (s *stores) soon(i int) {
 	store, i := s.of(i)
 	if told, able := store.(forewarned); able {
