@@ -287,11 +287,11 @@ func openPlace(
 		return New(contents, store, valShare, seed), nil
 	}
 	found, err := listAll(ctx, fsys, at.Paths, through)
-	if err == nil && ctx.Err() != nil {
-		_ = found.store.Close() // only read
-	}
-	if ctx.Err() != nil {
-		return nil, ctx.Err()
+	if ended := ctx.Err(); ended != nil { // asked once: it may end at any time
+		if err == nil {
+			_ = found.store.Close() // only read
+		}
+		return nil, ended
 	}
 	if e := (*SourceError)(nil); errors.As(err, &e) {
 		e.Paths = at.Paths

@@ -127,9 +127,9 @@ func (r *reader) file(d *fileDecoder, i int, dst []uint8) (picture.Picture, erro
 	if ended := r.crew.ctx.Err(); ended != nil {
 		return picture.Picture{}, ended
 	}
-	if c, able := store.(checker); able && err != nil {
-		if fault := c.check(); fault != nil {
-			return picture.Picture{}, fault
+	if err != nil {
+		if other := r.changed(store); other != nil {
+			return picture.Picture{}, other
 		}
 	}
 	if err == nil && (pic.Height != d.by.Height || pic.Width != d.by.Width) {

@@ -108,39 +108,11 @@ func (s *packed) watch(ctx context.Context) *watched {
 }
 
 func (w *watched) ReadAt(p []byte, off int64) (int, error) {
-	t := w.begin()
-	for pause := firstPause; ; pause = min(2*pause, maxPause) {
-		if err := w.ctx.Err(); err != nil {
-			t.end(false)
-			return 0, err
-		}
-		if !w.enter(t) {
-			return 0, w.ctx.Err()
-		}
-		n, err := w.readOnce(p, off)
-		if !w.leave() {
-			return 0, w.ctx.Err()
-		}
-		if err == nil {
-			t.end(true)
-			return n, nil
-		}
-		var fault *SourceFault
-		if !errors.As(err, &fault) {
-			t.end(true)
-			return n, err
-		}
-		if fault = t.fault(fault); fault.Changed || t.tried >= t.retry {
-			t.end(false)
-			w.failed = fault
-			return 0, fault
-		}
-		t.begin(fault)
-		pause = min(pause, t.retry-t.tried)
-		if sleep(w.ctx, pause) {
-			t.tried += pause
-		}
+	n, err := insist(w.ctx, w, w.begin(), func() (int, error) { return w.readOnce(p, off) })
+	if fault := (*SourceFault)(nil); errors.As(err, &fault) {
+		w.failed = fault
 	}
+	return n, err
 }
 
 // readOnce is ReadAt without patience; a failure is a *SourceFault.
@@ -169,17 +141,16 @@ func (w *watched) begin() *trial {
 	return &w.last
 }
 
-// enter notes that system calls begin; not after the end of ctx, which ends the trial too.
+// enter notes that system calls begin; not after the end of ctx.
 func (w *watched) enter(t *trial) bool {
-	if w.by != nil && !w.by.crew.enter(w.by, t) {
-		t.end(false)
-		return false
+	if w.by == nil {
+		return w.ctx.Err() == nil
 	}
-	return true
+	return w.by.enter(t)
 }
 
 // leave notes that they have come back, and tells whether somebody waits for what they bring.
-func (w *watched) leave() bool { return w.by == nil || w.by.crew.leave(w.by) }
+func (w *watched) leave() bool { return w.by == nil || w.by.leave() }
 
 // check looks whether the file has changed.
 func (w *watched) check() *SourceFault {
