@@ -55,7 +55,7 @@ var packers = []struct{ magic, name string }{
 // compressed tells by its first bytes whether a file is compressed.
 func compressed(head []byte) bool {
 	begins := func(magic string) bool { return bytes.HasPrefix(head, []byte(magic)) }
-	return begins(gzipMagic) || begins(zipMagic) ||
+	return begins(gzipMagic) || begins(zipMagic) || begins(parquetMagic) ||
 		slices.ContainsFunc(packers, func(p struct{ magic, name string }) bool { return begins(p.magic) })
 }
 

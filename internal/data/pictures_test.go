@@ -38,6 +38,20 @@ func TestByFileNameNotes(t *testing.T) {
 	}
 }
 
+// TestByFileNamePacked: what is compressed is refused as that, whatever it is called, and not taken for a picture.
+func TestByFileNamePacked(t *testing.T) {
+	for name, raw := range map[string][]byte{
+		"a table": parquetFile(t, "pages.parquet"),
+		"gzip":    gzipOf(t, tarOf(t, []tarFile{{name: "a.png", raw: anyFile}})),
+		"a zip":   zipOf(t, []tarFile{{name: "a.png", raw: anyFile}}),
+	} {
+		_, err := ByFileName(t.Context(), files.OS, []string{write(t, "x.bin", raw)})
+		if e := (*SourceError)(nil); !errors.As(err, &e) || e.Problem != OnlyThrough {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 // TestByFileNameDamaged: a damaged set after the end of ctx is the end of ctx, and before that what is wrong with it.
 func TestByFileNameDamaged(t *testing.T) {
 	dir := t.TempDir()

@@ -166,7 +166,7 @@ func (s *Source) Identity(ctx context.Context, workers int) (id string, bytes ma
 
 // knownStamps looks at all files of a set. What the store does not know of one is left out.
 func (s *Set) knownStamps(ctx context.Context, store stamped, workers int) ([]stamp, error) {
-	all, _, err := s.stamps(ctx, s.Len(), func(k int) int { return k }, workers, func(r *reader, of *Record) (stamp, bool) {
+	each := func(r *reader, of *Record) (stamp, bool) {
 		st, err := persist(r, of.Name, func() (stamp, error) {
 			st, err := store.stamp(int(of.Number))
 			if err != nil && !errors.Is(err, errors.ErrUnsupported) {
@@ -175,7 +175,8 @@ func (s *Set) knownStamps(ctx context.Context, store stamped, workers int) ([]st
 			return st, err
 		})
 		return st, !r.crew.ended(err)
-	})
+	}
+	all, _, err := s.stamps(ctx, s.Len(), func(k int) int { return k }, workers, each)
 	return all, err
 }
 

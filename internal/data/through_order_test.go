@@ -353,8 +353,8 @@ func TestThroughHangs(t *testing.T) {
 	}
 }
 
-// TestIdentityHangs: a look at the source that does not come back holds nobody up after the end of ctx, whichever it is,
-// and neither does one after a picture that cannot be decoded.
+// TestIdentityHangs: a look at the source that does not come back holds nobody up after the end of ctx: neither that of
+// Identity nor one after a picture that cannot be decoded.
 func TestIdentityHangs(t *testing.T) {
 	path := write(t, "x.tar", tarOf(t, []tarFile{
 		{name: "a/1.png", raw: []byte("no picture")}, {name: "b/1.png", raw: pngOf(t, 8, 8, 1)},
