@@ -131,7 +131,15 @@ func compareRecords(a, b Record) int {
 
 // Part is the set of a part.
 func (s *Source) Part(p Part) *Set {
-	return map[Part]*Set{TrainPart: s.Train, ValPart: s.Val, TestPart: s.Test}[p]
+	switch p {
+	case TrainPart:
+		return s.Train
+	case ValPart:
+		return s.Val
+	case TestPart:
+		return s.Test
+	}
+	return nil
 }
 
 // Trainable says what keeps the source from being trained on: a class folder without pictures. As no class it would
@@ -347,7 +355,7 @@ func list(ctx context.Context, fsys files.Reader, path string, through bool) (*l
 // listFile lists what is in a file, by how that begins.
 func listFile(ctx context.Context, fsys files.Reader, path string, through bool) (*listing, error) {
 	var l *listing
-	head, err := headOf(fsys, path)
+	head, err := headOf(fsys, path, foreignHead)
 	begins := func(magic string) bool { return err == nil && strings.HasPrefix(string(head), magic) }
 	switch {
 	case begins(gzipMagic):

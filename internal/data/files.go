@@ -6,15 +6,8 @@ import (
 	"iter"
 
 	"alexnet/internal/data/picture"
-	"alexnet/internal/files"
 	"alexnet/internal/recipe"
 )
-
-// DecodeFiles is [Pictures.Decode] of files by their paths.
-func DecodeFiles(ctx context.Context, fsys files.Reader, paths []string, by *recipe.Recipe, ahead int, p Patience,
-) iter.Seq2[picture.Picture, error] {
-	return Files(fsys, paths).Decode(ctx, by, ahead, p)
-}
 
 // Decode reads pictures and decodes them by a recipe that knows the size of its pictures. They come in their order,
 // each picture or its error: a *BadPicture, after which the next follows; or, as the last, a *SourceFault after as much

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"hash/crc32"
 	"maps"
 	"path"
 	"slices"
@@ -13,6 +12,7 @@ import (
 	"sync/atomic"
 
 	"alexnet/internal/data/picture"
+	"alexnet/internal/shards"
 	"alexnet/internal/text"
 )
 
@@ -173,8 +173,6 @@ type sum struct {
 	picture     int32
 }
 
-var castagnoli = crc32.MakeTable(crc32.Castagnoli)
-
 // examine decodes the pictures.
 func (s *survey) examine(ctx context.Context, o InspectOptions) error {
 	total := len(s.pictures)
@@ -205,7 +203,7 @@ func (s *survey) examine(ctx context.Context, o InspectOptions) error {
 			var file sum
 			if !errors.As(err, &bad) {
 				pixels = pic.Pixels
-				file = sum{crc32.Checksum(r.raw, castagnoli), uint32(len(r.raw)), int32(i)}
+				file = sum{shards.Checksum(r.raw), uint32(len(r.raw)), int32(i)}
 			}
 			s.mu.Lock()
 			s.add(i, set, number, pic.File, file, bad)

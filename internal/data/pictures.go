@@ -8,7 +8,6 @@ import (
 	"path"
 	"path/filepath"
 	"slices"
-	"strings"
 
 	"alexnet/internal/data/picture"
 	"alexnet/internal/files"
@@ -119,17 +118,11 @@ func unlabelled(ctx context.Context, fsys files.Reader, p string) (*listing, err
 // holdsTar tells whether a file is to be opened up: a tar, by its content or its name, or what is compressed, which is
 // refused as that.
 func holdsTar(fsys files.Reader, p string) bool {
-	if strings.ToLower(filepath.Ext(p)) == ".tar" {
+	if isTar(filepath.Base(p)) {
 		return true
 	}
-	f, err := fsys.Open(p)
-	if err != nil {
-		return false
-	}
-	defer f.Close() //nolint:errcheck // only read
-	head := make([]byte, tarBlock)
-	n, _ := f.ReadAt(head, 0) // what cannot be read is no tar
-	if head = head[:n]; picture.Format(head) != "" {
+	head, err := headOf(fsys, p, tarBlock)
+	if err != nil || picture.Format(head) != "" { // what cannot be read is no tar
 		return false
 	}
 	return len(head) == tarBlock && string(head[257:262]) == "ustar" || compressed(head)

@@ -65,14 +65,8 @@ func isPrepared(fsys files.Reader, root string) bool {
 
 // isIndex tells whether a regular file begins as the index of a prepared set.
 func isIndex(fsys files.Reader, name string) bool {
-	f, err := fsys.Open(name)
-	if err != nil {
-		return false
-	}
-	defer f.Close() //nolint:errcheck // only read
-	head := make([]byte, len(shards.Magic))
-	n, _ := f.ReadAt(head, 0) // what cannot be read is none
-	return string(head[:n]) == shards.Magic
+	head, err := headOf(fsys, name, len(shards.Magic))
+	return err == nil && string(head) == shards.Magic // what cannot be read is none
 }
 
 // openPrepared opens a prepared set by its index: its pictures have the names that the source had, so that one seed

@@ -145,19 +145,18 @@ func listTar(ctx context.Context, fsys files.Reader, name string) (*listing, err
 	}
 	var index tarIndex
 	if err := index.read(ctx, f); err != nil {
-		head := make([]byte, 64)
-		n, _ := f.ReadAt(head, 0) // what cannot be read is not a picture either
-		f.Close()                 //nolint:errcheck // only read
-		if files.IsPointer(head[:n]) {
+		head, _ := headIn(f, foreignHead) // what cannot be read is not a picture either
+		f.Close()                         //nolint:errcheck // only read
+		if files.IsPointer(head) {
 			return nil, &SourceError{Path: name, Problem: Pointer}
 		}
-		if format := picture.Format(head[:n]); format != "" {
+		if format := picture.Format(head); format != "" {
 			return nil, &SourceError{Path: name, Problem: OnePicture, Detail: format}
 		}
-		if other := foreignError(name, head[:n]); other != nil {
+		if other := foreignError(name, head); other != nil {
 			return nil, other
 		}
-		if isText(head[:n]) {
+		if isText(head) {
 			return nil, &SourceError{Path: name, Problem: NoTar}
 		}
 		return nil, tarError(name, ofPublished(name, index.size, err))
@@ -619,8 +618,8 @@ func (noStore) Close() error                                      { return nil }
 
 // classOfTar is the class that a tar for one class has the name of.
 func classOfTar(name string) string {
-	base := path.Base(name)
-	return strings.TrimSuffix(base, path.Ext(base))
+	class, _ := stem(path.Base(name))
+	return class
 }
 
 // sparse tells whether the entry's contents have holes, so that they do not lie in the tar as one piece.

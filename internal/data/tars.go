@@ -308,7 +308,7 @@ func (j *join) take(k int, l *listing, prefix, at, around string) {
 		j.readers[inside] = func() ([]byte, error) { return l.aside(n) }
 	}
 	j.named, j.webdataset = j.named || l.named, j.webdataset || l.webdataset
-	if first, end, before := j.store.from[k], j.store.from[k]+l.numbers(), j.where; l.where != nil {
+	if first, end, before := j.store.from[k], j.store.end(k), j.where; l.where != nil {
 		j.where = func(number int32) string {
 			if number >= first && number < end {
 				return l.where(number - first)
@@ -390,7 +390,7 @@ func (l *listing) archives() (names []string) {
 		if !isArchive(name) || noPictures.MatchString(path.Base(name)) {
 			continue
 		}
-		dir, plain := path.Dir(name), strings.EqualFold(path.Ext(name), ".tar")
+		dir, plain := path.Dir(name), isTar(name)
 		part, is := partOf(dir)
 		switch {
 		case dir == ".":
@@ -487,13 +487,23 @@ func (r *Record) in(part Part) bool {
 	return own == part
 }
 
-// flatNames are names of pictures that need no folder of their class, or have none.
-var flatNames = regexp.MustCompile(`^(.+_n[0-9]{8}|ILSVRC2012_(val|test)_[0-9]{8})\.[A-Za-z]+$`)
+// isFlatName tells whether a picture of a name needs no folder of its class, or has none.
+func isFlatName(base string) bool {
+	if _, _, is := endsInWNID(base); is {
+		return true
+	}
+	key, ext, _ := cutLast(base, '.')
+	number, val := strings.CutPrefix(key, "ILSVRC2012_val_")
+	if !val {
+		number, val = strings.CutPrefix(key, "ILSVRC2012_test_")
+	}
+	return val && len(number) == 8 && digits(number) && letters(ext)
+}
 
 // flat tells whether all pictures lie in no folders and have such names.
 func (l *listing) flat() bool {
 	return !slices.ContainsFunc(l.files, func(f Record) bool {
-		return strings.Contains(f.Name, "/") || !flatNames.MatchString(f.Name)
+		return strings.Contains(f.Name, "/") || !isFlatName(f.Name)
 	})
 }
 
@@ -598,6 +608,14 @@ func (s *stores) add(l *listing) int32 {
 	return first
 }
 
+// end is one more than the last number of store k.
+func (s *stores) end(k int) int32 {
+	if k+1 < len(s.from) {
+		return s.from[k+1]
+	}
+	return s.next
+}
+
 // inOrder is the store as one that can only be read in order, where one of them is.
 func (s *stores) inOrder() Store {
 	if !slices.ContainsFunc(s.all, isSequential) {
@@ -611,10 +629,7 @@ type storesInOrder struct{ *stores }
 
 func (s *storesInOrder) through(r *reader, each func(number int, raw []byte) error) error {
 	for k, store := range s.all {
-		first, end := int(s.from[k]), int(s.next)
-		if k+1 < len(s.from) {
-			end = int(s.from[k+1])
-		}
+		first, end := int(s.from[k]), int(s.end(k))
 		if only, is := store.(sequential); is {
 			err := only.through(r, func(number int, raw []byte) error { return each(first+number, raw) })
 			if err != nil {

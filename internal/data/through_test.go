@@ -784,11 +784,7 @@ func TestForeign(t *testing.T) {
 
 // Whatever the bytes of a tar: in gzip it is listed as it is by itself, or refused as it is, and gives the same files.
 func FuzzTarInGzip(f *testing.F) {
-	for _, c := range crafted.Tars() {
-		if b := c.Bytes(); len(b) < 10_000 {
-			f.Add(b)
-		}
-	}
+	seed(f, crafted.Tars())
 	f.Add(tarOf(f, []tarFile{
 		{name: "a/1.png", raw: anyFile},
 		{name: "a/2.png", sym: "../b/1.png"},
@@ -842,11 +838,7 @@ func FuzzTarInGzip(f *testing.F) {
 
 // Whatever the bytes of a zip: a *SourceError, or every picture once.
 func FuzzZip(f *testing.F) {
-	for _, c := range crafted.Zips() {
-		if b := c.Bytes(); len(b) < 10_000 {
-			f.Add(b)
-		}
-	}
+	seed(f, crafted.Zips())
 	f.Add(zipOf(f, []tarFile{
 		{name: "a/1.png", raw: anyFile}, {name: "b/1.png", raw: anyFile}, {name: "a/2.png", sym: "../b/1.png"},
 	}))
