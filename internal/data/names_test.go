@@ -16,12 +16,14 @@ func TestFormsOfNames(t *testing.T) {
 	flat := regexp.MustCompile(`^(.+_n[0-9]{8}|ILSVRC2012_(val|test)_[0-9]{8})\.[A-Za-z]+$`)
 	other := regexp.MustCompile(`-[0-9]{5}-of-[0-9]{5}$|^(train_data|val_data)(_batch_[0-9]+)?$`)
 	pieces := []string{
-		"n01440764", "n00000000", "N01440764", "n0144076", "_", "_", ".", ".", "JPEG", "jpg", "1", "10026", "x", "\u00e9", "\n",
+		"n01440764", "n00000000", "N01440764", "n0144076", "_", "_", ".", ".", "JPEG", "jpg", "1", "10026", "x",
+		"\u00e9", "\n",
 		"\xff", "ILSVRC2012_val_", "ILSVRC2012_test_", "00000001", "-00001", "-of", "-00002", "train_data", "val_data",
 		"_batch_", " ", "[", "\u212a", "_n01440764", ".JPEG", "ILSVRC2012_test_00000001", "n01440764_1",
 	}
 	names := []string{
-		"", "_n01440764.JPEG", "n01440764_10026.JPEG", "n01440764_10026_n01440764.JPEG", "a.b_n01440764.c", "a_n01440764.",
+		"", "_n01440764.JPEG", "n01440764_10026.JPEG", "n01440764_10026_n01440764.JPEG", "a.b_n01440764.c",
+		"a_n01440764.",
 		"n01440764_1", "n01440764_", "ILSVRC2012_test_00000001.JPEG", "ILSVRC2012_val_00000001.", "x-00001-of-00002",
 		"train_data_batch_1", "val_data", "val_data_batch_", "train_data.png",
 	}

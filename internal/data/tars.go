@@ -10,7 +10,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"unicode"
 
 	"alexnet/internal/files"
 	"alexnet/internal/imagenet"
@@ -90,24 +89,6 @@ func (l *listing) join(root string, names []string, open func(name string) (*lis
 		j.unused = append(j.unused, Unused{Why: InOrderOnly, Name: name})
 	}
 	return j.whole(), nil
-}
-
-// shardsOf is what is written of archives beside them, and their parts. One that is missing is an error.
-func (l *listing) shardsOf(root string, names []string) ([]*shardNotes, *shardParts, error) {
-	notes, err := l.notesOnShards(root, names)
-	if err != nil {
-		return nil, nil, err
-	}
-	parts, err := partsOf(root, names, notes)
-	if err == nil {
-		err = missingShard(root, names)
-	}
-	for _, n := range notes {
-		if err == nil {
-			err = n.missing(root)
-		}
-	}
-	return notes, parts, err
 }
 
 // spares tells whether there is something else than an archive of a part that can only be read through: pictures, and
@@ -200,61 +181,6 @@ func listAll(ctx context.Context, fsys files.Reader, paths []string, through boo
 		}
 	}
 	return j.whole(), nil
-}
-
-// partFolder is the folder of a part that path i stands for, or "": its name without an extension, where folders of a
-// part are called so, else the part that one of its words is, or that a folder says which not all paths lie in.
-func partFolder(paths []string, i int) string {
-	own := strings.Split(cleanSlash(paths[i]), "/")
-	alike := len(own) - 1
-	for _, other := range paths {
-		folders := strings.Split(cleanSlash(other), "/")
-		alike = min(alike, len(folders)-1)
-		for k := range alike {
-			if own[k] != folders[k] {
-				alike = k
-				break
-			}
-		}
-	}
-	part, _ := partAt(path.Join(own[alike:]...))
-	base, _ := stem(own[len(own)-1])
-	if exact, _ := partOf(base); exact == part && part != "" {
-		return base
-	}
-	return string(part)
-}
-
-// cleanSlash is a path in the one way of writing it.
-func cleanSlash(name string) string { return filepath.ToSlash(filepath.Clean(name)) }
-
-// partsBeside are the parts of shards that are given one by one, by the _info.json in their folders.
-func partsBeside(fsys files.Reader, root string, shards []string) (*shardParts, error) {
-	var notes []*shardNotes
-	seen := map[string]bool{}
-	for _, shard := range shards {
-		name := path.Join(path.Dir(shard), wdsInfo)
-		if seen[name] {
-			continue
-		}
-		seen[name] = true
-		raw, err := readFile(fsys, filepath.FromSlash(name), nil)
-		if errors.Is(err, fs.ErrNotExist) {
-			continue
-		}
-		if err != nil {
-			return nil, &SourceError{Path: root, Problem: BadNotes, Detail: name, Err: err}
-		}
-		n, err := readShardNotes(root, name, raw)
-		if err == nil {
-			err = n.place(root, shards)
-		}
-		if err != nil {
-			return nil, err
-		}
-		notes = append(notes, n)
-	}
-	return partsOf(root, shards, notes)
 }
 
 // join makes one listing of several.
@@ -469,14 +395,6 @@ func (l *listing) under(name string, parts *shardParts) string {
 	return dir + base + "/"
 }
 
-// folderFor is the folder of a part, with a slash at its end; of none, nothing.
-func folderFor(part Part) string {
-	if part == "" {
-		return ""
-	}
-	return string(part) + "/"
-}
-
 // in tells whether a picture of a listing that says itself what it is is of a part.
 func (r *Record) in(part Part) bool {
 	first, _, inside := strings.Cut(r.Name, "/")
@@ -510,42 +428,6 @@ func (l *listing) flat() bool {
 // inFolders tells whether every picture lies in a folder.
 func (l *listing) inFolders() bool {
 	return !slices.ContainsFunc(l.files, func(f Record) bool { return !strings.Contains(f.Name, "/") })
-}
-
-// partNamed is the part that a word of a name is, letters between other signs; of several, the last.
-func partNamed(base string) (part Part, is bool) {
-	for _, word := range strings.FieldsFunc(base, func(r rune) bool { return !unicode.IsLetter(r) }) {
-		if p, known := partOf(word); known {
-			part, is = p, true
-		}
-	}
-	return part, is
-}
-
-// partIn is the part that a folder says, or the innermost of those that it lies in which says one.
-func partIn(dir string) (part Part, is bool) {
-	for dir = path.Clean(dir); dir != "." && dir != "/" && !is; dir = path.Dir(dir) {
-		part, is = partNamed(path.Base(dir))
-	}
-	return part, is
-}
-
-// partAt is the part that the path of an archive says: its name, else the innermost folder that says one. What lies in
-// a folder that is called as one for validation or test is that, whatever its name: it is not to be trained on.
-func partAt(name string) (part Part, is bool) {
-	base, _ := stem(path.Base(name))
-	part, is = partNamed(base)
-	for dir := path.Dir(name); dir != "." && dir != "/"; dir = path.Dir(dir) {
-		inside, in := partNamed(path.Base(dir))
-		if !in {
-			continue
-		}
-		if _, exact := partOf(path.Base(dir)); !is || exact && inside != TrainPart {
-			return inside, true
-		}
-		break
-	}
-	return part, is
 }
 
 // saysItself tells whether every picture lies in a folder of a part, or has the name of one of ILSVRC2012's for

@@ -403,7 +403,7 @@ func TestIdentityHangs(t *testing.T) {
 		case <-time.After(20 * time.Second):
 			t.Errorf("%s waits for the look", name)
 			release()
-			<-done
+			_ = <-done
 		}
 	}
 }
