@@ -401,9 +401,8 @@ func TestIdentityHangs(t *testing.T) {
 			}
 			release()
 		case <-time.After(20 * time.Second):
-			t.Errorf("%s waits for the look", name)
 			release()
-			_ = <-done
+			t.Errorf("%s waits for the look: %v", name, <-done)
 		}
 	}
 }
