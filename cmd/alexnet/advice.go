@@ -485,6 +485,8 @@ func adviseFault(e *data.SourceFault, again string) string {
 	switch {
 	case e.Changed:
 		do = "put the file back as it was"
+	case e.Damaged:
+		do = "copy or download it again"
 	case errors.Is(e, syscall.EMFILE):
 		do = "raise the limit of open files (ulimit -n)"
 	case errors.Is(e, syscall.ENFILE):

@@ -219,6 +219,7 @@ func tellingsOfData() []told {
 		{fault(syscall.ENOMEM), exitNoData, []string{"memory"}},
 		{fault(syscall.EACCES), exitNoData, []string{"permissions of its folders"}},
 		{&data.SourceFault{Err: errors.New("cut"), Changed: true}, exitNoData, []string{"put the file back as it was"}},
+		{&data.SourceFault{Err: errors.New("page"), Damaged: true}, exitNoData, []string{"download it again"}},
 		{&data.SizeError{}, exitUnreadable, []string{"data.resize", "--strict"}},
 		{
 			&data.BadPicture{Name: "p", Err: &data.SizeError{WantHeight: 5, WantWidth: 6, Alone: true}}, exitUnreadable,

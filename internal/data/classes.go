@@ -38,7 +38,7 @@ func orderOf(classes []string) ClassOrder {
 	return ByName
 }
 
-// isWNID tells whether a class has the form of a WordNet synset: n and 8 digits.
+// isWNID tells whether a class has the form of a WordNet synset, of whatever part of ImageNet: n and 8 digits.
 func isWNID(class string) bool {
 	rest, is := strings.CutPrefix(class, "n")
 	return is && len(rest) == 8 && digits(rest)

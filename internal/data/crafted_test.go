@@ -68,13 +68,19 @@ func TestSpecialSource(t *testing.T) {
 	}
 }
 
-// Whatever the bytes of a tar: a *SourceError, or places that lie in the file.
-func FuzzTar(f *testing.F) {
-	for _, c := range crafted.Tars() {
+// seed adds the small ones of crafted files.
+func seed(f *testing.F, all []crafted.File) {
+	f.Helper()
+	for _, c := range all {
 		if b := c.Bytes(); len(b) < 10_000 {
 			f.Add(b)
 		}
 	}
+}
+
+// Whatever the bytes of a tar: a *SourceError, or places that lie in the file.
+func FuzzTar(f *testing.F) {
+	seed(f, crafted.Tars())
 	f.Add(tarOf(f, []tarFile{
 		{name: "a/1.png", raw: anyFile},
 		{name: "a/2.png", sym: "../b/1.png"},

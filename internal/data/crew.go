@@ -182,16 +182,49 @@ func (r *reader) fetch(store Store, number int, name string) ([]byte, error) {
 
 // persist makes a system call for a picture again and again where it fails with a *SourceFault, as the patience has it.
 // Errors: the call's own, and ctx's once that has ended.
-func persist[T any](r *reader, name string, call func() (T, error)) (none T, err error) {
+func persist[T any](r *reader, name string, call func() (T, error)) (T, error) {
 	t := &trial{of: r.crew.of, picture: name, retry: r.crew.of.retry()}
+	return insist(r.crew.ctx, r, t, call)
+}
+
+// changed is what happened to a store since it was opened, a *SourceFault; nil where nothing did, or it cannot tell. It
+// may take as long as a system call: after the end of ctx the error is ctx's.
+func (r *reader) changed(store Store) error {
+	c, able := store.(checker)
+	if !able {
+		return nil
+	}
+	_, err := ask(r, "", func() (none struct{}, err error) {
+		if fault := c.check(); fault != nil {
+			err = fault
+		}
+		return none, err
+	})
+	return err
+}
+
+func (r *reader) enter(t *trial) bool { return r.crew.enter(r, t) }
+func (r *reader) leave() bool         { return r.crew.leave(r) }
+
+// passage is how system calls are made known to whoever waits for them.
+type passage interface {
+	// enter notes that one begins; not after the end of ctx.
+	enter(t *trial) bool
+	// leave notes that it has come back, and tells whether somebody still waits for what it brings.
+	leave() bool
+}
+
+// insist makes a system call again and again where it fails with a *SourceFault, as its trial's patience has it.
+// Errors: the call's own, which comes with what it gives, and ctx's once that has ended.
+func insist[T any](ctx context.Context, by passage, t *trial, call func() (T, error)) (none T, err error) {
 	for pause := firstPause; ; pause = min(2*pause, maxPause) {
-		if !r.crew.enter(r, t) {
+		if !by.enter(t) {
 			t.end(false)
-			return none, r.crew.ctx.Err()
+			return none, ctx.Err()
 		}
 		got, err := call()
-		if !r.crew.leave(r) {
-			return none, r.crew.ctx.Err()
+		if !by.leave() {
+			return none, ctx.Err()
 		}
 		if err == nil {
 			t.end(true)
@@ -199,8 +232,8 @@ func persist[T any](r *reader, name string, call func() (T, error)) (none T, err
 		}
 		var fault *SourceFault
 		if !errors.As(err, &fault) {
-			t.end(r.crew.ctx.Err() == nil) // the picture's own failure, or ctx has ended
-			return none, err
+			t.end(ctx.Err() == nil) // the picture's own failure, or ctx has ended
+			return got, err
 		}
 		if fault = t.fault(fault); fault.Changed || t.tried >= t.retry {
 			t.end(false)
@@ -208,9 +241,9 @@ func persist[T any](r *reader, name string, call func() (T, error)) (none T, err
 		}
 		t.begin(fault)
 		pause = min(pause, t.retry-t.tried)
-		if !sleep(r.crew.ctx, pause) {
+		if !sleep(ctx, pause) {
 			t.end(false)
-			return none, r.crew.ctx.Err()
+			return none, ctx.Err()
 		}
 		t.tried += pause
 	}

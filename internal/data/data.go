@@ -131,7 +131,15 @@ func compareRecords(a, b Record) int {
 
 // Part is the set of a part.
 func (s *Source) Part(p Part) *Set {
-	return map[Part]*Set{TrainPart: s.Train, ValPart: s.Val, TestPart: s.Test}[p]
+	switch p {
+	case TrainPart:
+		return s.Train
+	case ValPart:
+		return s.Val
+	case TestPart:
+		return s.Test
+	}
+	return nil
 }
 
 // Trainable says what keeps the source from being trained on: a class folder without pictures. As no class it would
@@ -218,9 +226,10 @@ func (p Place) String() string { return strings.Join(p.Paths, ", ") }
 // there. Their pictures have the names that they would have in class folders; [Set.File] is where each lies.
 //
 // Several paths count as if each were unpacked into a folder of its name beside the others, where that says what it is
-// for (train.tar, photos-val); without its name where its folders say that themselves, or where no name does: then all
-// have class folders of one set. Prepared sets with only training pictures, whose names tell no part, are like that;
-// others have folders for parts. Classes of several sets are joined by name. [Set.File] begins with the path.
+// for (train.tar, photos-val), or where a folder does that not all of them lie in; without its name where its folders
+// say that themselves, or where no name does: then all have class folders of one set. Prepared sets with only training
+// pictures, whose names tell no part, are like that; others have folders for parts. Classes of several sets are joined
+// by name. [Set.File] begins with the path.
 //
 // What can only be read through is a *SourceError here (OnlyThrough), and for OpenThrough to open.
 //
@@ -286,11 +295,11 @@ func openPlace(
 		return New(contents, store, valShare, seed), nil
 	}
 	found, err := listAll(ctx, fsys, at.Paths, through)
-	if err == nil && ctx.Err() != nil {
-		_ = found.store.Close() // only read
-	}
-	if ctx.Err() != nil {
-		return nil, ctx.Err()
+	if ended := ctx.Err(); ended != nil { // asked once: it may end at any time
+		if err == nil {
+			_ = found.store.Close() // only read
+		}
+		return nil, ended
 	}
 	if e := (*SourceError)(nil); errors.As(err, &e) {
 		e.Paths = at.Paths
@@ -346,7 +355,7 @@ func list(ctx context.Context, fsys files.Reader, path string, through bool) (*l
 // listFile lists what is in a file, by how that begins.
 func listFile(ctx context.Context, fsys files.Reader, path string, through bool) (*listing, error) {
 	var l *listing
-	head, err := headOf(fsys, path)
+	head, err := headOf(fsys, path, foreignHead)
 	begins := func(magic string) bool { return err == nil && strings.HasPrefix(string(head), magic) }
 	switch {
 	case begins(gzipMagic):

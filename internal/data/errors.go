@@ -135,6 +135,8 @@ type SourceFault struct {
 	Tried   time.Duration // how long it was tried again
 	// Changed says that the source is not what it was when it was opened. Waiting does not bring that back.
 	Changed bool
+	// Damaged says that what it holds is spoilt, though it is the file that was opened. Another copy is needed.
+	Damaged bool
 }
 
 func (f *SourceFault) Error() string {

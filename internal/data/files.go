@@ -6,15 +6,8 @@ import (
 	"iter"
 
 	"alexnet/internal/data/picture"
-	"alexnet/internal/files"
 	"alexnet/internal/recipe"
 )
-
-// DecodeFiles is [Pictures.Decode] of files by their paths.
-func DecodeFiles(ctx context.Context, fsys files.Reader, paths []string, by *recipe.Recipe, ahead int, p Patience,
-) iter.Seq2[picture.Picture, error] {
-	return Files(fsys, paths).Decode(ctx, by, ahead, p)
-}
 
 // Decode reads pictures and decodes them by a recipe that knows the size of its pictures. They come in their order,
 // each picture or its error: a *BadPicture, after which the next follows; or, as the last, a *SourceFault after as much
@@ -127,9 +120,9 @@ func (r *reader) file(d *fileDecoder, i int, dst []uint8) (picture.Picture, erro
 	if ended := r.crew.ctx.Err(); ended != nil {
 		return picture.Picture{}, ended
 	}
-	if c, able := store.(checker); able && err != nil {
-		if fault := c.check(); fault != nil {
-			return picture.Picture{}, fault
+	if err != nil {
+		if other := r.changed(store); other != nil {
+			return picture.Picture{}, other
 		}
 	}
 	if err == nil && (pic.Height != d.by.Height || pic.Width != d.by.Width) {

@@ -23,10 +23,10 @@ import (
 	"alexnet/internal/recipe"
 )
 
-// decodeFile is DecodeFiles of one file.
+// decodeFile is decodeFiles of one file.
 func decodeFile(t *testing.T, path string, by recipe.Recipe) (pic picture.Picture, err error) {
 	t.Helper()
-	for pic, err = range DecodeFiles(t.Context(), files.OS, []string{path}, &by, 1, Patience{}) {
+	for pic, err = range decodeFiles(t.Context(), files.OS, []string{path}, &by, 1, Patience{}) {
 		break
 	}
 	return pic, err
@@ -65,7 +65,7 @@ func TestDecodePipe(t *testing.T) {
 			wrote <- errors.Join(err, more, f.Close())
 		}()
 		i := 0
-		for pic, err := range DecodeFiles(t.Context(), files.OS, paths, &by, 2, Patience{}) {
+		for pic, err := range decodeFiles(t.Context(), files.OS, paths, &by, 2, Patience{}) {
 			switch bad := (*BadPicture)(nil); {
 			case i == 1 && c.says != "":
 				if !errors.As(err, &bad) || bad.Name != path || !strings.Contains(err.Error(), c.says) {
@@ -115,7 +115,7 @@ func TestPipeInterrupted(t *testing.T) {
 		ctx, stop := context.WithCancel(t.Context())
 		time.AfterFunc(20*time.Millisecond, stop)
 		by := recipe.Recipe{Height: 6, Width: 7, Channels: 3}
-		for _, err := range DecodeFiles(ctx, files.OS, []string{path, path}, &by, 1, Patience{}) {
+		for _, err := range decodeFiles(ctx, files.OS, []string{path, path}, &by, 1, Patience{}) {
 			if !errors.Is(err, context.Canceled) {
 				t.Errorf("opened %v: error %v", opened, err)
 			}
@@ -244,7 +244,7 @@ func TestDecodeFilesMemory(t *testing.T) {
 	took := func(paths []string) uint64 {
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
-		for _, err := range DecodeFiles(t.Context(), files.OS, paths, &by, 2, Patience{}) {
+		for _, err := range decodeFiles(t.Context(), files.OS, paths, &by, 2, Patience{}) {
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -276,7 +276,7 @@ func TestDecodeFilesAhead(t *testing.T) {
 	}
 	ahead, next := runtime.GOMAXPROCS(0)+3, 0
 	by := recipe.Recipe{Resize: 8, Height: 8, Width: 8, Channels: 3}
-	for _, err := range DecodeFiles(t.Context(), fsys, paths, &by, ahead, Patience{}) {
+	for _, err := range decodeFiles(t.Context(), fsys, paths, &by, ahead, Patience{}) {
 		var bad *BadPicture
 		if !errors.As(err, &bad) || bad.Name != paths[next] || !errors.Is(err, fs.ErrNotExist) {
 			t.Fatalf("picture %d: %v", next, err)

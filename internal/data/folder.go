@@ -177,7 +177,6 @@ func listFolder(ctx context.Context, fsys files.Reader, root string, through boo
 	if len(l.sets) > 0 {
 		return nil, &SourceError{Path: root, Problem: HoldsSets, Detail: l.sets[0]}
 	}
-	l.aside = func(name string) ([]byte, error) { return readFile(fsys, place(name), nil) }
 	whole := func(name string) cifarPlace { return cifarPlace{path: place(name)} }
 	if of, err := l.cifar(root, fsys, whole); of != nil || err != nil {
 		return of, err
@@ -197,6 +196,7 @@ func (l *listing) archivesIn(ctx context.Context, fsys files.Reader, root string
 func walkFolder(ctx context.Context, fsys files.Reader, root string) (*listing, error) {
 	store := &folderStore{fsys: fsys, root: root, folders: map[string]fs.FileInfo{}}
 	l := &listing{kind: Folder, store: store}
+	l.aside = func(name string) ([]byte, error) { return readFile(fsys, store.path(name), nil) }
 	if err := l.walk(ctx, store, "", 0); err != nil {
 		return nil, &SourceError{Path: root, Problem: NotListed, Err: err}
 	}

@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
-	"hash/crc32"
 	"path"
 	"path/filepath"
 	"regexp"
@@ -13,6 +12,7 @@ import (
 	"strings"
 
 	"alexnet/internal/files"
+	"alexnet/internal/shards"
 	"alexnet/internal/text"
 )
 
@@ -55,7 +55,7 @@ var packers = []struct{ magic, name string }{
 // compressed tells by its first bytes whether a file is compressed.
 func compressed(head []byte) bool {
 	begins := func(magic string) bool { return bytes.HasPrefix(head, []byte(magic)) }
-	return begins(gzipMagic) || begins(zipMagic) ||
+	return begins(gzipMagic) || begins(zipMagic) || begins(parquetMagic) ||
 		slices.ContainsFunc(packers, func(p struct{ magic, name string }) bool { return begins(p.magic) })
 }
 
@@ -105,7 +105,7 @@ var opcodes = []byte("}]()c\x95")
 
 // masked is the checksum that TFRecord gives (https://www.tensorflow.org/tutorials/load_data/tfrecord).
 func masked(b []byte) uint32 {
-	sum := crc32.Checksum(b, crc32.MakeTable(crc32.Castagnoli))
+	sum := shards.Checksum(b)
 	return (sum>>15 | sum<<17) + 0xa282ead8
 }
 
@@ -115,11 +115,15 @@ var (
 		".tfrecord", ".tfrecords", ".mdb", ".rec", ".idx", ".lst", ".beton", ".arrow", ".h5", ".hdf5", ".npz", ".npy",
 		".pkl", ".pickle", ".7z", ".rar", ".bz2", ".tbz2", ".xz", ".txz", ".zst", ".tzst", ".lz4", ".lz", ".lzma", ".z",
 	}
-	foreignNames = regexp.MustCompile(`-[0-9]{5}-of-[0-9]{5}$|^(train_data|val_data)(_batch_[0-9]+)?$`)
+	foreignShard = regexp.MustCompile(`-[0-9]{5}-of-[0-9]{5}$`)                  // of TFRecord
+	foreignArray = regexp.MustCompile(`^(train_data|val_data)(_batch_[0-9]+)?$`) // of downsampled ImageNet
 )
 
+// foreignName is asked of every file: few are held to a pattern.
 func foreignName(base string) bool {
-	return slices.Contains(foreignExts, strings.ToLower(path.Ext(base))) || foreignNames.MatchString(base)
+	return slices.Contains(foreignExts, strings.ToLower(path.Ext(base))) ||
+		strings.Contains(base, "-of-") && foreignShard.MatchString(base) ||
+		(strings.HasPrefix(base, "train_data") || strings.HasPrefix(base, "val_data")) && foreignArray.MatchString(base)
 }
 
 // foreignLooks is how many files of a folder are looked into: those of such names, and those that may be pictures.
@@ -150,7 +154,7 @@ func orForeign(ctx context.Context, fsys files.Reader, root string, l *listing, 
 
 // lookInto is foreignError of a file; nil also where it cannot be read.
 func lookInto(fsys files.Reader, name string) error {
-	head, err := headOf(fsys, name)
+	head, err := headOf(fsys, name, foreignHead)
 	if err != nil {
 		return nil //nolint:nilerr // as documented
 	}
@@ -160,14 +164,19 @@ func lookInto(fsys files.Reader, name string) error {
 	return foreignError(name, head)
 }
 
-// headOf is how a file begins.
-func headOf(fsys files.Reader, name string) ([]byte, error) {
+// headOf is how a file begins: so many bytes, or as many as it has.
+func headOf(fsys files.Reader, name string, most int) ([]byte, error) {
 	f, err := fsys.Open(name)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close() //nolint:errcheck // only read
-	head := make([]byte, foreignHead)
+	return headIn(f, most)
+}
+
+// headIn is headOf an open file.
+func headIn(f files.File, most int) ([]byte, error) {
+	head := make([]byte, most)
 	n, err := uncut(func() (int, error) { return f.ReadAt(head, 0) })
 	if n == 0 && err != nil {
 		return nil, err

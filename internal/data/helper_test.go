@@ -3,10 +3,12 @@ package data
 import (
 	"archive/tar"
 	"bytes"
+	"context"
 	"fmt"
 	"image"
 	"image/color"
 	"image/png"
+	"iter"
 	"os"
 	"path/filepath"
 	"slices"
@@ -14,7 +16,9 @@ import (
 
 	"go.uber.org/goleak"
 
+	"alexnet/internal/data/picture"
 	"alexnet/internal/files"
+	"alexnet/internal/recipe"
 )
 
 // Every test must leave no goroutine behind.
@@ -149,6 +153,12 @@ func numbered(t testing.TB, n int, bad ...int) *Set {
 		records[i] = Record{Name: fmt.Sprintf("%04d", i+1), Label: int32(i % 3), Number: int32(i)}
 	}
 	return newSet(records, store, &cache{left: 1 << 20, kept: map[viewKey][]*Set{}})
+}
+
+// decodeFiles is [Pictures.Decode] of files by their paths.
+func decodeFiles(ctx context.Context, fsys files.Reader, paths []string, by *recipe.Recipe, ahead int, p Patience,
+) iter.Seq2[picture.Picture, error] {
+	return Files(fsys, paths).Decode(ctx, by, ahead, p)
 }
 
 func writeTo(t testing.TB, path string, raw []byte) {

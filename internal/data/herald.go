@@ -20,6 +20,9 @@ type herald struct {
 	ends    []int   // of its windows, if there are any
 	ordered uint64
 	told    uint64 // the sample after the last that was told of
+
+	since, until uint64 // a sample and the end of its window
+	after        uint64 // the end of the window after that, perhaps in another epoch
 }
 
 // newHerald is nil where nobody listens.
@@ -36,7 +39,7 @@ func (h *herald) run(r *reader) {
 	for first := range h.l.heard {
 		from, limit := first, first+uint64(h.l.ahead*h.l.batch)
 		if h.l.orders.shards != nil {
-			limit = h.end(h.end(first))
+			limit = h.nextEnd(first)
 		}
 		if n := uint64(len(h.order)); !h.l.o.Train { // the next epoch may never come
 			limit = min(limit, (first-1)/n*n+n)
@@ -72,6 +75,16 @@ func (h *herald) end(sample uint64) uint64 {
 	begin := h.of(sample)
 	k := sort.SearchInts(h.ends, int(sample-begin)+1)
 	return begin + uint64(h.ends[k])
+}
+
+// nextEnd is the end of the window after that of a sample. It is found once a window: in the last of an epoch, the one
+// after it is drawn with another epoch's order.
+func (h *herald) nextEnd(sample uint64) uint64 {
+	if sample < h.since || sample >= h.until {
+		h.since, h.until = sample, h.end(sample)
+		h.after = h.end(h.until)
+	}
+	return h.after
 }
 
 // tell tells of samples, and whether there is anybody left to be told.

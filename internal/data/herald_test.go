@@ -108,6 +108,32 @@ func TestHeraldOfWindows(t *testing.T) {
 	}
 }
 
+// In the last window of an epoch the next epoch's order is drawn once, and not this one's and that with each batch.
+func TestHeraldDrawsOnce(t *testing.T) {
+	set, _ := listening(t, 60, 9)
+	o := trainOptions(4)
+	o.NoCache, o.Shuffle, o.Window = true, config.WindowShuffle, 3
+	h := newHerald(newLoader(t, set, o))
+	ends := h.l.orders.fill(make([]int32, 60), 0)
+	last := uint64(ends[len(ends)-2])
+	next := h.l.orders.fill(make([]int32, 60), 1)
+	for first := last; first < 60; first++ {
+		if got := h.nextEnd(first); got != 60+uint64(next[0]) {
+			t.Errorf("from %d on told of up to %d", first, got)
+		}
+		if first > last && h.order[0] != -1 {
+			t.Fatalf("an order was drawn again at %d", first)
+		}
+		h.order[0] = -1 // what another order would be written over
+	}
+	if got := h.nextEnd(60); got != 60+uint64(next[1]) {
+		t.Errorf("in the next epoch told of up to %d", got)
+	}
+	if got := h.nextEnd(1); got != uint64(ends[1]) { // back
+		t.Errorf("from 1 on told of up to %d, want %d", got, ends[1])
+	}
+}
+
 // Nobody is told of pictures that are in memory.
 func TestHeraldIsSilent(t *testing.T) {
 	set, store := listening(t, 20, 2)

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"hash/crc32"
 	"maps"
 	"path"
 	"slices"
@@ -13,6 +12,7 @@ import (
 	"sync/atomic"
 
 	"alexnet/internal/data/picture"
+	"alexnet/internal/shards"
 	"alexnet/internal/text"
 )
 
@@ -173,8 +173,6 @@ type sum struct {
 	picture     int32
 }
 
-var castagnoli = crc32.MakeTable(crc32.Castagnoli)
-
 // examine decodes the pictures.
 func (s *survey) examine(ctx context.Context, o InspectOptions) error {
 	total := len(s.pictures)
@@ -205,10 +203,10 @@ func (s *survey) examine(ctx context.Context, o InspectOptions) error {
 			var file sum
 			if !errors.As(err, &bad) {
 				pixels = pic.Pixels
-				file = sum{crc32.Checksum(r.raw, castagnoli), uint32(len(r.raw)), int32(i)}
+				file = sum{shards.Checksum(r.raw), uint32(len(r.raw)), int32(i)}
 			}
 			s.mu.Lock()
-			s.add(i, set.File(number), pic.File, file, bad)
+			s.add(i, set, number, pic.File, file, bad)
 			done++
 			if o.Progress != nil && (done%100 == 0 || done == total) {
 				o.Progress(done, total)
@@ -220,8 +218,8 @@ func (s *survey) examine(ctx context.Context, o InspectOptions) error {
 	return c.wait()
 }
 
-// add takes picture i.
-func (s *survey) add(i int, name string, f picture.File, file sum, bad *BadPicture) {
+// add takes picture i, which is picture k of a set.
+func (s *survey) add(i int, set *Set, k int, f picture.File, file sum, bad *BadPicture) {
 	if bad != nil {
 		s.bad[i] = bad
 		return
@@ -238,9 +236,10 @@ func (s *survey) add(i int, name string, f picture.File, file sum, bad *BadPictu
 	if max(f.Width, f.Height) > HugeSide {
 		s.huge = append(s.huge, int32(i))
 	}
-	_, prepared := s.src.store.(*preparedStore) // whose pictures are all called .jpg, as WebDataset's readers want it
-	if says := formatOf[strings.ToLower(path.Ext(name))]; says != "" && says != f.Format && !prepared {
-		s.misnamed = append(s.misnamed, int32(i))
+	if says := formatOf[strings.ToLower(path.Ext(set.File(k)))]; says != "" && says != f.Format {
+		if m, able := set.store.(made); !able || !m.prepared(int(set.records[k].Number)) {
+			s.misnamed = append(s.misnamed, int32(i))
+		}
 	}
 	if s.pictures == nil {
 		s.sums = append(s.sums, file)

@@ -83,27 +83,13 @@ func (s *Set) identity(ctx context.Context, by *recipe.Recipe, pictures []int, w
 		return "", nil
 	}
 	now := time.Now()
-	stamps := make([]stamp, len(pictures))
-	var next atomic.Int64
-	var failed atomic.Bool
-	c := newCrew(ctx, s.outages)
-	c.work(min(workerCount(workers), len(pictures)), func(r *reader) {
-		for k := int(next.Add(1)) - 1; k < len(pictures) && !failed.Load(); k = int(next.Add(1)) - 1 {
-			record := s.records[pictures[k]]
-			st, err := ask(r, record.Name, func() (stamp, error) { return store.stamp(int(record.Number)) })
-			if r.crew.ended(nil) {
-				return
-			}
-			if stamps[k] = st; err != nil || st.time > now.Add(-fresh).UnixNano() {
-				failed.Store(true)
-			}
-		}
-	})
-	if err := c.wait(); err != nil {
+	stamps, whole, err := s.stamps(ctx, len(pictures), func(k int) int { return pictures[k] }, workers,
+		func(r *reader, of *Record) (stamp, bool) {
+			st, err := ask(r, of.Name, func() (stamp, error) { return store.stamp(int(of.Number)) })
+			return st, err == nil && st.time <= now.Add(-fresh).UnixNano()
+		})
+	if err != nil || !whole {
 		return "", err
-	}
-	if failed.Load() {
-		return "", nil
 	}
 	h := sha256.New()
 	_, _ = fmt.Fprintf(h, "%s\n%s\n%s\n%s\n%q\n", keptForm, program(), picture.JPEGLibrary(), upToStats(by),

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"path"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -100,16 +99,32 @@ func (l *listing) label(root, around string, t *truth) error {
 	return nil
 }
 
-// wnidAtEnd is how the names of pictures end that carry their WNID.
-var wnidAtEnd = regexp.MustCompile(`^(.+)_(n[0-9]{8})(\.[A-Za-z]+)$`)
-
-// endsInWNID takes n01440764_10026_n01440764.JPEG apart: the name without the WNID at its end, and that.
+// endsInWNID takes n01440764_10026_n01440764.JPEG apart: the name without the WNID at its end, and that. What follows
+// the last dot are letters. It is asked of every picture.
 func endsInWNID(base string) (rest, wnid string, is bool) {
-	m := wnidAtEnd.FindStringSubmatch(base)
-	if m == nil {
+	key, ext, dotted := cutLast(base, '.')
+	if !dotted || !letters(ext) || strings.Contains(base, "\n") {
 		return "", "", false
 	}
-	return m[1] + m[3], m[2], true
+	before, wnid, _ := cutLast(key, '_')
+	if before == "" || !isWNID(wnid) {
+		return "", "", false
+	}
+	return before + "." + ext, wnid, true
+}
+
+// cutLast cuts a text at the last of a sign in it.
+func cutLast(s string, sign byte) (before, after string, found bool) {
+	i := strings.LastIndexByte(s, sign)
+	if i < 0 {
+		return s, "", false
+	}
+	return s[:i], s[i+1:], true
+}
+
+// letters tells whether a text is of these, from A to Z, large or small.
+func letters(s string) bool {
+	return s != "" && !strings.ContainsFunc(s, func(r rune) bool { return (r|0x20) < 'a' || (r|0x20) > 'z' })
 }
 
 // wnids tells whether pictures lie in folders of WNIDs, or of numbers that the pictures' names tell those of, or all

@@ -162,7 +162,7 @@ func arrange(root string, l *listing, labels string, truth *truth) (Contents, er
 			continue
 		}
 		for _, f := range unknown { // a class that training lacks may be left out, what is none may not
-			if p == all.val && l.stands(f) && !wnidForm.MatchString(p.class(f.Name)) {
+			if p == all.val && l.stands(f) && !isWNID(p.class(f.Name)) {
 				return Contents{}, l.unknown(root, p, f, all)
 			}
 		}

@@ -66,7 +66,7 @@ func TestLongPicture(t *testing.T) {
 		},
 		"files": func(ctx context.Context, _ *Source) (last error) {
 			paths := []string{filepath.Join(dir, "a/1.png")}
-			for _, last = range DecodeFiles(ctx, files.OS, paths, &by, 1, Patience{}) {
+			for _, last = range decodeFiles(ctx, files.OS, paths, &by, 1, Patience{}) {
 				continue
 			}
 			return last

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"path"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -72,26 +71,30 @@ func sortNumbers(names []string) {
 	})
 }
 
-// Names of files that tell the class: those of ILSVRC2012's training pictures begin with the WNID, those of Hugging
-// Face's end with it.
-var (
-	trainName = regexp.MustCompile(`^(n[0-9]{8})_[0-9]+`)
-	endName   = regexp.MustCompile(`_(n[0-9]{8})\.[A-Za-z]+$`)
-)
+// beginsWithWNID is the WNID that the names of ILSVRC2012's training pictures begin with, before a number.
+func beginsWithWNID(base string) (wnid string, is bool) {
+	wnid, rest, _ := strings.Cut(base, "_")
+	return wnid, isWNID(wnid) && rest != "" && rest[0] >= '0' && rest[0] <= '9'
+}
 
-// proven is the WNID that the name of a picture's file tells.
+// proven is the WNID that the name of a picture's file tells: ILSVRC2012's for training begin with it, Hugging Face's
+// end with it. It is asked of every picture.
 func proven(base string) (wnid string, ok bool) {
 	if place, is := imagenet.Validation(base); is {
 		return imagenet.At(place).WNID, true
 	}
-	for _, form := range []*regexp.Regexp{trainName, endName} {
-		if m := form.FindStringSubmatch(base); m != nil {
-			if _, known := imagenet.Place(m[1]); known {
-				return m[1], true
-			}
+	if wnid, ok = beginsWithWNID(base); ok {
+		_, ok = imagenet.Place(wnid)
+	}
+	if !ok {
+		if _, wnid, ok = endsInWNID(base); ok {
+			_, ok = imagenet.Place(wnid)
 		}
 	}
-	return "", false
+	if !ok {
+		return "", false
+	}
+	return wnid, true
 }
 
 // numbering is a part whose classes are numbers, and what is found out about these.
@@ -154,18 +157,14 @@ func (n *numbering) span() string {
 	return fmt.Sprintf("%d to %d", n.numbers[0], n.numbers[len(n.numbers)-1])
 }
 
-// outside is the first number without a name, and a picture of it.
-func (n *numbering) outside(names map[int]string) (number int, file string, is bool) {
+// outside is the first number without a name.
+func (n *numbering) outside(names map[int]string) (number int, is bool) {
 	for _, k := range n.numbers {
 		if names[k] == "" {
-			for _, f := range n.files {
-				if is, _ := numberOf(n.class(f.Name)); is == k {
-					return k, cmp.Or(f.File, f.Name), true
-				}
-			}
+			return k, true
 		}
 	}
-	return 0, "", false
+	return 0, false
 }
 
 // prove finds what the numbers stand for by the names of the files, of this part and of others that are numbered too.
@@ -242,7 +241,7 @@ func (n *numbering) agrees(o *order) bool {
 // tellAll tells whether the files' names tell every number, also those of the other parts, if these do not themselves.
 func (n *numbering) tellAll(some []*numbering) bool {
 	for _, of := range some {
-		if _, _, lacks := of.outside(n.tells); lacks && (of == n || len(of.tells) < len(of.numbers)) {
+		if _, lacks := of.outside(n.tells); lacks && (of == n || len(of.tells) < len(of.numbers)) {
 			return false
 		}
 	}
@@ -307,7 +306,7 @@ func (l *listing) renumber(root string, all *parts, labels string) (decided stri
 		if n.names == nil {
 			continue
 		}
-		if number, _, is := n.outside(n.names); is {
+		if number, is := n.outside(n.names); is {
 			return "", l.labelError(root, BadLabel, n.first(number), "label %d is none of %s", number, how)
 		}
 		n.rename(n.names)
@@ -336,7 +335,7 @@ func (n *numbering) settle(root string, some []*numbering, l *listing) (how stri
 		if other.names == nil {
 			continue
 		}
-		if _, _, lacks := n.outside(other.names); !lacks {
+		if _, lacks := n.outside(other.names); !lacks {
 			n.names, n.order = other.names, other.order
 			if n.order != nil {
 				return n.order.says, nil

@@ -24,23 +24,23 @@ type orders struct {
 
 // Sharded tells whether the pictures can be mixed some shards at a time: where they lie in none it is a *SourceError.
 func (s *Set) Sharded() error {
-	_, err := s.shards()
-	return err
+	return s.eachShard(func(int, int32) {})
 }
 
-// shards are the numbers of those that the pictures lie in.
-func (s *Set) shards() ([]int32, error) {
+// eachShard gives the number of the shard that each picture lies in.
+func (s *Set) eachShard(do func(i int, shard int32)) error {
 	by, able := s.store.(sharded)
-	where := make([]int32, s.Len())
 	for i, r := range s.records {
-		if where[i] = -1; able {
-			where[i] = by.shard(int(r.Number))
+		shard := int32(-1)
+		if able {
+			shard = by.shard(int(r.Number))
 		}
-		if where[i] < 0 {
-			return nil, &SourceError{Path: s.outages.path, Problem: NoShards, Paths: s.outages.paths}
+		if shard < 0 {
+			return &SourceError{Path: s.outages.path, Problem: NoShards, Paths: s.outages.paths}
 		}
+		do(i, shard)
 	}
-	return where, nil
+	return nil
 }
 
 // newOrders refuses windows where there are no shards, as Sharded does.
@@ -49,8 +49,8 @@ func newOrders(s *Set, o *LoaderOptions) (orders, error) {
 	if !o.Train || o.Shuffle != config.WindowShuffle {
 		return all, nil
 	}
-	where, err := s.shards()
-	if err != nil {
+	where := make([]int32, s.Len())
+	if err := s.eachShard(func(i int, shard int32) { where[i] = shard }); err != nil {
 		return all, err
 	}
 	sorted := make([]int32, s.Len())

@@ -149,7 +149,7 @@ func TestOutageStays(t *testing.T) {
 			var last error
 			n := 0
 			by := recipe.Recipe{Height: 5, Width: 6, Channels: 3}
-			for _, err := range DecodeFiles(t.Context(), disk, []string{
+			for _, err := range decodeFiles(t.Context(), disk, []string{
 				filepath.Join(dir, "a/1.png"), filepath.Join(dir, "a/2.png"),
 			}, &by, 1, src.outages.patience) {
 				last, n = err, n+1
@@ -455,7 +455,7 @@ func TestHangingReads(t *testing.T) {
 			return err
 		},
 		"files": func(ctx context.Context, _ *Source, disk *filestest.FS) (last error) {
-			for _, last = range DecodeFiles(ctx, disk, []string{filepath.Join(dir, "a/1.png")}, &by, 1, Patience{}) {
+			for _, last = range decodeFiles(ctx, disk, []string{filepath.Join(dir, "a/1.png")}, &by, 1, Patience{}) {
 				continue
 			}
 			return last

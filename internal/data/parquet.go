@@ -48,15 +48,20 @@ func (s *rows) through(r *reader, each func(number int, raw []byte) error) error
 			return own
 		})
 	}
-	switch damaged := (*parquet.Error)(nil); {
+	switch {
 	case own != nil:
 		return own
-	case err == nil && from.check() == nil:
-		return ctx.Err()
-	case ctx.Err() == nil && from.failed == nil && from.check() == nil && errors.As(err, &damaged):
-		return &SourceError{Path: s.path, Problem: Damaged, Err: err}
+	case err != nil:
+		err = s.fault(from, err)
+		if fault := (*SourceFault)(nil); errors.As(err, &fault) && errors.As(err, new(*parquet.Error)) {
+			fault.Damaged = from.failed == nil // of pages nothing is known before they are read
+		}
+		return err
 	}
-	return s.fault(from, err)
+	if fault := from.check(); fault != nil {
+		return fault
+	}
+	return ctx.Err()
 }
 
 // listParquet lists the rows of a Parquet file as if each were a picture in the folder of its class; those without a

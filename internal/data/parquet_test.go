@@ -265,7 +265,7 @@ func TestThroughParquetDamaged(t *testing.T) {
 	flipped[bytes.LastIndex(flipped[:len(raw)/2], []byte("IDAT"))] ^= 1
 	src := openThrough(t, write(t, "x", flipped))
 	err := inOrder(t.Context(), src, func(int, []byte) error { return nil })
-	if e := (*SourceError)(nil); !errors.As(err, &e) || e.Problem != Damaged {
+	if f := (*SourceFault)(nil); !errors.As(err, &f) || f.Changed || !f.Damaged {
 		t.Errorf("a flipped bit: %v", err)
 	}
 	path := write(t, "x", raw)

@@ -8,7 +8,6 @@ import (
 	"path"
 	"path/filepath"
 	"slices"
-	"strings"
 
 	"alexnet/internal/data/picture"
 	"alexnet/internal/files"
@@ -64,10 +63,9 @@ func ByFileName(ctx context.Context, fsys files.Reader, paths []string) (*Pictur
 		inner, err := unlabelled(ctx, fsys, p)
 		switch {
 		case ctx.Err() != nil:
-			if inner != nil {
+			if err = ctx.Err(); inner != nil {
 				_ = inner.store.Close() // only read
 			}
-			err = ctx.Err()
 		case err == nil && inner == nil:
 			single = append(single, p)
 		case err == nil && len(inner.files) == 0:
@@ -105,7 +103,10 @@ func unlabelled(ctx context.Context, fsys files.Reader, p string) (*listing, err
 		return nil, nil //nolint:nilnil // as documented
 	case isPrepared(fsys, p):
 		c, store, err := openPrepared(fsys, p)
-		return &listing{files: slices.Concat(c.Train, c.Val, c.Test), store: store}, err
+		if err != nil {
+			return nil, err
+		}
+		return &listing{files: slices.Concat(c.Train, c.Val, c.Test), store: store}, nil
 	}
 	l, err := walkFolder(ctx, fsys, p)
 	if err != nil || len(l.files) > 0 {
@@ -117,17 +118,11 @@ func unlabelled(ctx context.Context, fsys files.Reader, p string) (*listing, err
 // holdsTar tells whether a file is to be opened up: a tar, by its content or its name, or what is compressed, which is
 // refused as that.
 func holdsTar(fsys files.Reader, p string) bool {
-	if strings.ToLower(filepath.Ext(p)) == ".tar" {
+	if isTar(filepath.Base(p)) {
 		return true
 	}
-	f, err := fsys.Open(p)
-	if err != nil {
-		return false
-	}
-	defer f.Close() //nolint:errcheck // only read
-	head := make([]byte, tarBlock)
-	n, _ := f.ReadAt(head, 0) // what cannot be read is no tar
-	if head = head[:n]; picture.Format(head) != "" {
+	head, err := headOf(fsys, p, tarBlock)
+	if err != nil || picture.Format(head) != "" { // what cannot be read is no tar
 		return false
 	}
 	return len(head) == tarBlock && string(head[257:262]) == "ustar" || compressed(head)

@@ -12,6 +12,7 @@ import (
 	"io/fs"
 	"math"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"golang.org/x/text/unicode/norm"
@@ -64,14 +65,8 @@ func isPrepared(fsys files.Reader, root string) bool {
 
 // isIndex tells whether a regular file begins as the index of a prepared set.
 func isIndex(fsys files.Reader, name string) bool {
-	f, err := fsys.Open(name)
-	if err != nil {
-		return false
-	}
-	defer f.Close() //nolint:errcheck // only read
-	head := make([]byte, len(shards.Magic))
-	n, _ := f.ReadAt(head, 0) // what cannot be read is none
-	return string(head[:n]) == shards.Magic
+	head, err := headOf(fsys, name, len(shards.Magic))
+	return err == nil && string(head) == shards.Magic // what cannot be read is none
 }
 
 // openPrepared opens a prepared set by its index: its pictures have the names that the source had, so that one seed
@@ -290,13 +285,33 @@ func (s *preparedStore) soon(i int) {
 // place is the set by its index, which has the checksums of all pictures.
 func (s *preparedStore) place() string { return fmt.Sprintf("prepared %08x", s.index.Sum) }
 
+// made is a store of which some or all is prepared sets.
+type made interface {
+	// sums are the checksums of the indexes of these.
+	sums() []uint32
+	// prepared tells whether picture i lies in one: it is called .jpg whatever it is, as WebDataset's readers want it.
+	prepared(i int) bool
+}
+
+func (s *preparedStore) sums() []uint32    { return []uint32{s.index.Sum} }
+func (s *preparedStore) prepared(int) bool { return true }
+
 // Made is the checksum of a prepared set's index, which has those of all pictures: two sets of one Fingerprint may be
-// made in different ways. It is empty of other sources.
+// made in different ways. Of several sets it is that of these checksums, in whatever order they were given; of other
+// sources it is empty.
 func (s *Source) Made() string {
-	if p, is := s.store.(*preparedStore); is {
-		return fmt.Sprintf("%08x", p.index.Sum)
+	m, able := s.store.(made)
+	if !able {
+		return ""
 	}
-	return ""
+	sums := m.sums()
+	switch slices.Sort(sums); len(sums) {
+	case 0:
+		return ""
+	case 1:
+		return fmt.Sprintf("%08x", sums[0])
+	}
+	return fmt.Sprintf("%08x", shards.Checksum(fmt.Appendf(nil, "%08x", sums)))
 }
 
 // stamp is length and checksum of picture i.

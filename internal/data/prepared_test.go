@@ -22,11 +22,23 @@ import (
 // writeSet makes a prepared set of pictures that are no pictures: picture i of a part has i bytes and some.
 func writeSet(t *testing.T, dir string, perPart [3]int) [][]byte {
 	t.Helper()
+	r := rand.New(rand.NewPCG(7, 7))
+	return writeSetOf(t, dir, perPart, func(_, i int) []byte {
+		raw := make([]byte, 20+i)
+		for k := range raw {
+			raw[k] = byte(r.Uint32())
+		}
+		return raw
+	})
+}
+
+// writeSetOf makes a prepared set of these files, and gives them.
+func writeSetOf(t *testing.T, dir string, perPart [3]int, file func(part, i int) []byte) [][]byte {
+	t.Helper()
 	const count = 2 // shards of a part
 	x := &shards.Index{Classes: []string{"cat", "dog"}, Pictures: perPart}
 	var raws [][]byte
 	var all []shards.Picture
-	r := rand.New(rand.NewPCG(7, 7))
 	var pictures [3][]int
 	for part, n := range perPart {
 		if n == 0 {
@@ -35,10 +47,7 @@ func writeSet(t *testing.T, dir string, perPart [3]int) [][]byte {
 		var bufs [count]bytes.Buffer
 		x.Shards[part], pictures[part] = count, make([]int, count)
 		for i := range n {
-			raw := make([]byte, 20+i)
-			for k := range raw {
-				raw[k] = byte(r.Uint32())
-			}
+			raw := file(part, i)
 			raws = append(raws, raw)
 			label := int32(2 * i / n)
 			name := fmt.Sprintf("%s/%s/%03d.jpg", shards.Parts[part], x.Classes[label], i)

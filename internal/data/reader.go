@@ -36,8 +36,8 @@ func (r *reader) load(set *Set, i int, want picture.Want, dst []uint8) (picture.
 		if ended := r.crew.ctx.Err(); ended != nil { // the decoder may have been left
 			return picture.Picture{}, ended
 		}
-		if fault := set.changed(); fault != nil {
-			return picture.Picture{}, fault
+		if other := r.changed(set.store); other != nil {
+			return picture.Picture{}, other
 		}
 		return picture.Picture{}, set.badPicture(i, err)
 	}
@@ -138,8 +138,8 @@ func (r *reader) size(set *Set, i int, want picture.Want) (size [2]int, err erro
 		return size, set.failure(r.crew.ctx, i, err)
 	}
 	if size[0], size[1], err = r.decoder.Size(raw, want); err != nil {
-		if fault := set.changed(); fault != nil {
-			return size, fault
+		if other := r.changed(set.store); other != nil {
+			return size, other
 		}
 		return size, set.badPicture(i, err)
 	}

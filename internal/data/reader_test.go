@@ -92,7 +92,7 @@ func TestExif(t *testing.T) {
 			t.Errorf("%q: %dx%d", exif, by.Width, by.Height)
 		}
 		paths := []string{dir + "/a/1.jpg"}
-		for pic, err := range DecodeFiles(t.Context(), files.OS, paths, &by.Recipe, 1, Patience{}) {
+		for pic, err := range decodeFiles(t.Context(), files.OS, paths, &by.Recipe, 1, Patience{}) {
 			if err != nil {
 				t.Fatal(err)
 			}

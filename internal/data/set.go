@@ -127,14 +127,6 @@ type checker interface {
 	check() *SourceFault // nil: nothing has changed
 }
 
-// changed is what happened to the source, or nil.
-func (s *Set) changed() *SourceFault {
-	if c, able := s.store.(checker); able {
-		return c.check()
-	}
-	return nil
-}
-
 // badPicture is err as that of picture i.
 func (s *Set) badPicture(i int, err error) *BadPicture {
 	var bad *BadPicture

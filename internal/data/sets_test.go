@@ -93,6 +93,65 @@ func TestSeveralSets(t *testing.T) {
 	fails(t, At(set("a"), set("both")), Twice, "train/cat/000.jpg")
 }
 
+// TestMadeOfSeveral: how several sets were made is told, in whatever order they are given, and their pictures are
+// called .jpg whatever they are, which those of other places beside them may not be.
+func TestMadeOfSeveral(t *testing.T) {
+	dir := t.TempDir()
+	in := func(name string) string { return filepath.Join(dir, name) }
+	for k, name := range []string{"a-train", "b-val", "c-val"} {
+		if err := os.Mkdir(in(name), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		writeSetOf(t, in(name), [3][3]int{{4, 0, 0}, {0, 4, 0}, {0, 4, 0}}[k], func(part, i int) []byte {
+			return pngOf(t, 8, 8, uint8(k*100+part*10+i))
+		})
+	}
+	png := pngOf(t, 8, 8, 99)
+	tared := write(t, "photos-val.tar", tarOf(t, []tarFile{
+		{name: "dog/x.jpg", raw: png}, {name: "cat/x.png", raw: png},
+	}))
+	packed := write(t, "photos-val.tgz", gzipOf(t, tarOf(t, []tarFile{{name: "dog/x.png", raw: png}})))
+	made := map[string]string{}
+	for name, c := range map[string]struct {
+		at       Place
+		misnamed int
+	}{
+		"one":   {At(in("a-train")), 0},
+		"a, b":  {At(in("a-train"), in("b-val")), 0},
+		"b, a":  {At(in("b-val"), in("a-train")), 0},
+		"a, c":  {At(in("a-train"), in("c-val")), 0},
+		"a, x":  {At(in("a-train"), tared), 1},
+		"x":     {At(tared), 1},
+		"a, gz": {At(in("a-train"), packed), 0},
+	} {
+		src, err := OpenThrough(t.Context(), files.OS, c.at, 0, 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		made[name] = src.Made()
+		if !src.Sequential() {
+			info, err := Inspect(t.Context(), src, InspectOptions{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := 0
+			if info.Misnamed != nil {
+				got = info.Misnamed.Count
+			}
+			if got != c.misnamed || len(info.Unreadable) > 0 {
+				t.Errorf("%s: %+v are misnamed, unreadable %v", name, info.Misnamed, info.Unreadable)
+			}
+		}
+		if err := src.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	if made["one"] == "" || made["a, b"] == "" || made["a, b"] != made["b, a"] || made["a, b"] == made["a, c"] ||
+		made["a, b"] == made["one"] || made["a, x"] != made["one"] || made["a, gz"] != made["one"] || made["x"] != "" {
+		t.Error(made)
+	}
+}
+
 // sameBytes holds pictures of one set to those of another.
 func sameBytes(t *testing.T, got, want *Set) {
 	t.Helper()

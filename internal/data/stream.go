@@ -108,39 +108,11 @@ func (s *packed) watch(ctx context.Context) *watched {
 }
 
 func (w *watched) ReadAt(p []byte, off int64) (int, error) {
-	t := w.begin()
-	for pause := firstPause; ; pause = min(2*pause, maxPause) {
-		if err := w.ctx.Err(); err != nil {
-			t.end(false)
-			return 0, err
-		}
-		if !w.enter(t) {
-			return 0, w.ctx.Err()
-		}
-		n, err := w.readOnce(p, off)
-		if !w.leave() {
-			return 0, w.ctx.Err()
-		}
-		if err == nil {
-			t.end(true)
-			return n, nil
-		}
-		var fault *SourceFault
-		if !errors.As(err, &fault) {
-			t.end(true)
-			return n, err
-		}
-		if fault = t.fault(fault); fault.Changed || t.tried >= t.retry {
-			t.end(false)
-			w.failed = fault
-			return 0, fault
-		}
-		t.begin(fault)
-		pause = min(pause, t.retry-t.tried)
-		if sleep(w.ctx, pause) {
-			t.tried += pause
-		}
+	n, err := insist(w.ctx, w, w.begin(), func() (int, error) { return w.readOnce(p, off) })
+	if fault := (*SourceFault)(nil); errors.As(err, &fault) {
+		w.failed = fault
 	}
+	return n, err
 }
 
 // readOnce is ReadAt without patience; a failure is a *SourceFault.
@@ -169,17 +141,16 @@ func (w *watched) begin() *trial {
 	return &w.last
 }
 
-// enter notes that system calls begin; not after the end of ctx, which ends the trial too.
+// enter notes that system calls begin; not after the end of ctx.
 func (w *watched) enter(t *trial) bool {
-	if w.by != nil && !w.by.crew.enter(w.by, t) {
-		t.end(false)
-		return false
+	if w.by == nil {
+		return w.ctx.Err() == nil
 	}
-	return true
+	return w.by.enter(t)
 }
 
 // leave notes that they have come back, and tells whether somebody waits for what they bring.
-func (w *watched) leave() bool { return w.by == nil || w.by.crew.leave(w.by) }
+func (w *watched) leave() bool { return w.by == nil || w.by.leave() }
 
 // check looks whether the file has changed.
 func (w *watched) check() *SourceFault {
@@ -368,6 +339,9 @@ func (s *stream) list(ctx context.Context) (*listing, error) {
 	l, spans, err := x.listing(s.path, s, func(m member) ([]byte, error) {
 		raw, kept := x.notes[m.span.off]
 		if !kept {
+			raw, kept = x.told.notes[m.span.off]
+		}
+		if !kept {
 			return nil, fmt.Errorf("is larger than %s", text.Bytes(maxNote))
 		}
 		return raw, nil
@@ -382,6 +356,7 @@ type streamIndex struct {
 	in    *counted
 	room  int64            // bytes that the index may still take
 	notes map[int64][]byte // noteworthy files by their places
+	told  sampleNotesRead
 
 	seen int // files so far
 	last string
@@ -405,7 +380,8 @@ func (x *streamIndex) read(ctx context.Context, from *watched, unpack func(*watc
 	}
 	defer in.Close() //nolint:errcheck // only read
 	x.in = &counted{in: in}
-	x.meet = x.meeting(ctx, &x.tarIndex, "", tarsDeep)
+	samples := newStreamSamples()
+	x.meet = x.meeting(ctx, &x.tarIndex, samples, "", tarsDeep)
 	last, err := x.headers(ctx, x.in, "", math.MaxInt64, x.in.at)
 	if err == nil {
 		_, err = io.Copy(io.Discard, x.in)
@@ -423,6 +399,7 @@ func (x *streamIndex) read(ctx context.Context, from *watched, unpack func(*watc
 	if err != nil {
 		return err
 	}
+	samples.end(&x.told, &x.tarIndex)
 	return x.settle(ctx)
 }
 
@@ -437,10 +414,10 @@ func (x *streamIndex) take(h *tar.Header, within string, m member) error {
 	return nil
 }
 
-// meeting reads what is in an entry where that may be wanted. The entry is one of a tar of that name, with an index of
-// its own; tars in it are read so deep.
+// meeting reads what is in an entry where that may be wanted. The entry is one of a tar of that name, with an index and
+// samples of its own; tars in it are read so deep.
 func (x *streamIndex) meeting(
-	ctx context.Context, of *tarIndex, within string, deep int,
+	ctx context.Context, of *tarIndex, samples *streamSamples, within string, deep int,
 ) func(h *tar.Header, m member, content io.Reader) error {
 	return func(h *tar.Header, m member, content io.Reader) error {
 		if err := x.take(h, within, m); err != nil {
@@ -452,16 +429,29 @@ func (x *streamIndex) meeting(
 			if deep > 0 {
 				return x.tar(ctx, of, m, content, deep-1)
 			}
-		case noteworthy(m.name) && !isArchive(m.name) && m.span.size <= min(maxNote, x.room):
-			raw, err := io.ReadAll(content)
-			if err != nil {
-				return err
+		case noteworthy(m.name):
+			if !isArchive(m.name) {
+				return x.note(m, content)
 			}
-			x.notes[m.span.off] = raw
-			x.room -= int64(len(raw))
+		default:
+			return samples.meet(&x.told, of, m, content)
 		}
 		return nil
 	}
+}
+
+// note reads a file that is wanted later, where it is not too long and there is room.
+func (x *streamIndex) note(m member, content io.Reader) error {
+	if m.span.size > min(maxNote, x.room) {
+		return nil
+	}
+	raw, err := io.ReadAll(content)
+	if err != nil {
+		return err
+	}
+	x.notes[m.span.off] = raw
+	x.room -= int64(len(raw))
+	return nil
 }
 
 // tar goes over a tar in the stream, as readInner does. Where there are pictures beside it nobody wants it.
@@ -473,11 +463,13 @@ func (x *streamIndex) tar(ctx context.Context, outer *tarIndex, m member, conten
 		return errManyEntries
 	}
 	in, end := innerTar{name: m.name, index: &tarIndex{}}, m.span.off+m.span.size
-	in.index.meet = x.meeting(ctx, in.index, classOfTar(m.name)+"/", deep)
+	samples := newStreamSamples()
+	in.index.meet = x.meeting(ctx, in.index, samples, classOfTar(m.name)+"/", deep)
 	last, err := in.index.headers(ctx, content, "", end, x.in.at)
 	if err == nil {
 		err = ends(max(last, m.span.off), end)
 	}
+	samples.end(&x.told, in.index)
 	in.err = err
 	outer.inner = append(outer.inner, in)
 	return nil

@@ -145,19 +145,18 @@ func listTar(ctx context.Context, fsys files.Reader, name string) (*listing, err
 	}
 	var index tarIndex
 	if err := index.read(ctx, f); err != nil {
-		head := make([]byte, 64)
-		n, _ := f.ReadAt(head, 0) // what cannot be read is not a picture either
-		f.Close()                 //nolint:errcheck // only read
-		if files.IsPointer(head[:n]) {
+		head, _ := headIn(f, foreignHead) // what cannot be read is not a picture either
+		f.Close()                         //nolint:errcheck // only read
+		if files.IsPointer(head) {
 			return nil, &SourceError{Path: name, Problem: Pointer}
 		}
-		if format := picture.Format(head[:n]); format != "" {
+		if format := picture.Format(head); format != "" {
 			return nil, &SourceError{Path: name, Problem: OnePicture, Detail: format}
 		}
-		if other := foreignError(name, head[:n]); other != nil {
+		if other := foreignError(name, head); other != nil {
 			return nil, other
 		}
-		if isText(head[:n]) {
+		if isText(head) {
 			return nil, &SourceError{Path: name, Problem: NoTar}
 		}
 		return nil, tarError(name, ofPublished(name, index.size, err))
@@ -560,7 +559,8 @@ func (x *tarIndex) settle(ctx context.Context) error {
 	return x.finish(ctx)
 }
 
-// flatten takes what another index has, under names with a prefix.
+// flatten takes what another index has, under names with a prefix. Where a link leads to a name from the root of its
+// tar on, as each hard link does, that root is a folder now.
 func (x *tarIndex) flatten(prefix string, of *tarIndex) {
 	for _, m := range of.files {
 		x.files = append(x.files, member{prefix + m.name, m.span})
@@ -569,6 +569,9 @@ func (x *tarIndex) flatten(prefix string, of *tarIndex) {
 		x.aside = append(x.aside, member{prefix + m.name, m.span})
 	}
 	for _, l := range of.links {
+		if strings.HasPrefix(l.target, "/") {
+			l.target = "/" + prefix + strings.TrimLeft(l.target, "/")
+		}
 		x.links = append(x.links, tarLink{prefix + l.name, l.target, l.off})
 	}
 	x.dirs = append(x.dirs, prefixed(prefix, of.dirs)...)
@@ -615,8 +618,8 @@ func (noStore) Close() error                                      { return nil }
 
 // classOfTar is the class that a tar for one class has the name of.
 func classOfTar(name string) string {
-	base := path.Base(name)
-	return strings.TrimSuffix(base, path.Ext(base))
+	class, _ := stem(path.Base(name))
+	return class
 }
 
 // sparse tells whether the entry's contents have holes, so that they do not lie in the tar as one piece.

@@ -47,7 +47,8 @@ const (
 	anyLinked = 1 << 16
 )
 
-// follow lists the tar anew, with the links that lead to something in it.
+// follow lists the tar anew, with the links that lead to something in it. What is known of the tar besides its entries
+// stays.
 func (x *tarIndex) follow(ctx context.Context) error {
 	entries := len(x.files) + len(x.aside) + len(x.dirs) + len(x.links)
 	t := &tarTree{found: &tarIndex{}, most: anyLinked + maxLinked*entries}
@@ -65,8 +66,8 @@ func (x *tarIndex) follow(ctx context.Context) error {
 		t.at(d).folder = true
 	}
 	err := t.list(ctx, &t.root, "", map[*tarNode]bool{}, false)
-	t.found.labels = x.labels
-	*x = *t.found
+	x.files, x.aside, x.dirs, x.links = t.found.files, t.found.aside, t.found.dirs, nil
+	x.nowhere, x.circles = t.found.nowhere, t.found.circles
 	return err
 }
 

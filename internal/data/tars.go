@@ -10,7 +10,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"unicode"
 
 	"alexnet/internal/files"
 	"alexnet/internal/imagenet"
@@ -36,26 +35,16 @@ func (l *listing) withArchives(root string, open func(name string) (*listing, er
 // join is the listing with these archives in it, but for those that can only be read through where that was not asked
 // for: they are named as not used, or are an error where there is nothing else of what they hold.
 func (l *listing) join(root string, names []string, open func(name string) (*listing, error)) (*listing, error) {
-	parts, err := l.wdsParts(root, names)
+	notes, parts, err := l.shardsOf(root, names)
 	if err != nil {
-		return nil, errors.Join(err, l.store.Close())
-	}
-	if err := missingShard(root, names); err != nil {
-		return nil, errors.Join(err, l.store.Close())
-	}
-	written, err := l.splits(root)
-	if err != nil {
-		return nil, errors.Join(err, l.store.Close())
-	}
-	if err := written.missing(root, names); err != nil {
 		return nil, errors.Join(err, l.store.Close())
 	}
 	counts := map[string]int{} // pictures, by shard
-	j, parted, unparted, passed := newJoin(l.kind), false, "", []string(nil)
+	j, unparted, passed := newJoin(l.kind), "", []string(nil)
 	j.add(l, "", "", "")
 	j.odd = l.odd
 	j.form = "tars in a folder"
-	if slices.ContainsFunc(names, func(name string) bool { return !strings.EqualFold(path.Ext(name), ".tar") }) {
+	if slices.ContainsFunc(names, func(name string) bool { return !isTar(name) }) {
 		j.form = "archives in a folder"
 	}
 	for _, name := range names {
@@ -74,24 +63,26 @@ func (l *listing) join(root string, names []string, open func(name string) (*lis
 			continue
 		}
 		around := inner.unwrap()
-		prefix := inner.under(name)
-		if inner.webdataset {
-			if part := parts[name]; part != "" {
-				prefix, parted = string(part)+"/", true
-			} else {
-				prefix, unparted = "", name
-			}
+		prefix := inner.under(name, parts)
+		switch {
+		case !inner.webdataset || inner.apart == nil && inner.saysItself():
+		case prefix == "":
+			unparted = name
+		default:
+			parts.parted = true
 		}
 		j.add(inner, prefix, name+"/", around)
 	}
-	if err := written.compare(root, counts); err != nil {
-		return nil, errors.Join(err, j.store.Close())
+	for _, n := range notes {
+		if err := n.compare(root, counts); err != nil {
+			return nil, errors.Join(err, j.store.Close())
+		}
 	}
-	if parted && unparted != "" {
+	if parts.parted && unparted != "" {
 		return nil, errors.Join(&SourceError{Path: filepath.Join(root, unparted), Problem: NoPart}, j.store.Close())
 	}
 	for _, name := range passed {
-		if !j.spares(name) {
+		if !j.spares(parts.of[name]) {
 			e := &SourceError{Path: root, Problem: OnlyThrough, Err: errors.New(text.Name(name))}
 			return nil, errors.Join(e, j.store.Close())
 		}
@@ -100,22 +91,16 @@ func (l *listing) join(root string, names []string, open func(name string) (*lis
 	return j.whole(), nil
 }
 
-// spares tells whether there is something else than an archive that can only be read through: pictures, and of the part
-// that its name tells, where it tells one. Without these a share of others would be held out, and nobody would know.
-func (l *listing) spares(name string) bool {
-	dir, base := path.Split(name)
-	base, _ = stem(base)
-	wanted, named := partNamed(base)
-	if inside, is := partOf(strings.TrimSuffix(dir, "/")); is && !named {
-		wanted, named = inside, true
-	}
+// spares tells whether there is something else than an archive of a part that can only be read through: pictures, and
+// of that part, where it is of one. Without these a share of others would be held out, and nobody would know.
+func (l *listing) spares(wanted Part) bool {
 	return slices.ContainsFunc(l.files, func(f Record) bool {
 		first, _, inside := strings.Cut(f.Name, "/")
 		part, is := partOf(first)
 		if _, loose := imagenet.Validation(first); loose && !inside {
 			part, is = ValPart, true
 		}
-		return !named || is && part == wanted || !is && wanted == TrainPart
+		return wanted == "" || is && part == wanted || !is && wanted == TrainPart
 	})
 }
 
@@ -136,7 +121,7 @@ func listAll(ctx context.Context, fsys files.Reader, paths []string, through boo
 		itself bool
 	}
 	pieces, parted := make([]piece, len(paths)), false
-	var found []string // what they are
+	var found, wds []string // what they are; which are shards
 	for i, name := range paths {
 		if slices.ContainsFunc(paths[:i], func(p string) bool { return filepath.Clean(p) == filepath.Clean(name) }) {
 			return fail(&SourceError{Path: name, Problem: PathTwice})
@@ -150,12 +135,24 @@ func listAll(ctx context.Context, fsys files.Reader, paths []string, through boo
 		}
 		j.store.add(l)
 		p := piece{of: l, around: l.unwrap()}
-		p.itself = l.saysItself() || l.hasParts()
-		if !p.itself {
-			p.part = partFolder(name)
+		if p.itself = l.saysItself() || l.hasParts(); !p.itself {
+			p.part = partFolder(paths, i)
+		}
+		if pieces[i] = p; l.webdataset && !p.itself {
+			wds = append(wds, cleanSlash(name))
+		}
+	}
+	written, err := partsBeside(fsys, At(paths...).String(), wds)
+	if err != nil {
+		return fail(err)
+	}
+	parted = written.parted
+	for i := range pieces {
+		p := &pieces[i]
+		if name := cleanSlash(paths[i]); written.said[name] {
+			p.part = string(written.of[name])
 		}
 		parted = parted || p.itself || p.part != ""
-		pieces[i] = p
 	}
 	for i, p := range pieces {
 		switch {
@@ -184,17 +181,6 @@ func listAll(ctx context.Context, fsys files.Reader, paths []string, through boo
 		}
 	}
 	return j.whole(), nil
-}
-
-// partFolder is the folder of a part that a path's name stands for, or "": its name without an extension, where
-// folders of a part are called so, else the part that one of its words is.
-func partFolder(name string) string {
-	base, _ := stem(filepath.Base(name))
-	if _, is := partOf(base); is {
-		return base
-	}
-	part, _ := partNamed(base)
-	return string(part)
 }
 
 // join makes one listing of several.
@@ -248,7 +234,7 @@ func (j *join) take(k int, l *listing, prefix, at, around string) {
 		j.readers[inside] = func() ([]byte, error) { return l.aside(n) }
 	}
 	j.named, j.webdataset = j.named || l.named, j.webdataset || l.webdataset
-	if first, end, before := j.store.from[k], j.store.from[k]+l.numbers(), j.where; l.where != nil {
+	if first, end, before := j.store.from[k], j.store.end(k), j.where; l.where != nil {
 		j.where = func(number int32) string {
 			if number >= first && number < end {
 				return l.where(number - first)
@@ -330,7 +316,7 @@ func (l *listing) archives() (names []string) {
 		if !isArchive(name) || noPictures.MatchString(path.Base(name)) {
 			continue
 		}
-		dir, plain := path.Dir(name), strings.EqualFold(path.Ext(name), ".tar")
+		dir, plain := path.Dir(name), isTar(name)
 		part, is := partOf(dir)
 		switch {
 		case dir == ".":
@@ -368,58 +354,80 @@ func (l *listing) unread() string {
 
 // under is the folder that an archive of that name counts as if it were unpacked into, with a slash at its end: one of
 // its name, unless it says itself what it is, as it has folders for parts, or is one of ILSVRC2012's, or has each
-// picture's class in its name. Then its name tells at most the part.
-func (l *listing) under(name string) string {
+// picture's class in its name. Then its name tells at most the part. In which part it is, is said by what is written
+// beside it, or else by a folder that it lies in.
+func (l *listing) under(name string, parts *shardParts) string {
+	part := parts.of[name]
+	switch {
+	case l.webdataset && l.apart == nil && l.saysItself(): // shards in an archive
+		return ""
+	case l.webdataset, l.apart != nil: // datasets has train-00000-of-00294.parquet, its server train/0000.parquet
+		return folderFor(part)
+	}
 	dir, base := path.Split(name)
 	base, _ = stem(base)
-	if l.apart != nil && !l.webdataset { // datasets has train-00000-of-00294.parquet, its server train/0000.parquet
-		if part, is := partNamed(dir + base); is {
-			return string(part) + "/"
+	if parts.said[name] {
+		switch dir = folderFor(part); {
+		case l.saysItself() && !slices.ContainsFunc(l.files, func(f Record) bool { return !f.in(part) }):
+			return ""
+		case l.flat(), l.inFolders():
+			return dir
 		}
-		return ""
+		return dir + base + "/"
 	}
 	if _, is := partOf(strings.TrimSuffix(dir, "/")); !is {
-		dir = ""
+		inside, _ := partIn(dir)
+		dir = folderFor(inside)
 	}
-	part, named := partNamed(base)
+	_, named := partNamed(base)
 	_, exact := partOf(base)
 	switch {
 	case dir == "" && l.saysItself():
 		return ""
 	case l.flat():
 		if dir == "" && named {
-			dir = string(part) + "/"
+			dir = folderFor(part)
 		}
 		return dir
 	case dir == "" && !exact && named && l.inFolders():
-		return string(part) + "/"
+		return folderFor(part)
 	}
 	return dir + base + "/"
 }
 
-// flatNames are names of pictures that need no folder of their class, or have none.
-var flatNames = regexp.MustCompile(`^(.+_n[0-9]{8}|ILSVRC2012_(val|test)_[0-9]{8})\.[A-Za-z]+$`)
+// in tells whether a picture of a listing that says itself what it is is of a part.
+func (r *Record) in(part Part) bool {
+	first, _, inside := strings.Cut(r.Name, "/")
+	if !inside {
+		return part == ValPart // one of ILSVRC2012's
+	}
+	own, _ := partOf(first)
+	return own == part
+}
+
+// isFlatName tells whether a picture of a name needs no folder of its class, or has none.
+func isFlatName(base string) bool {
+	if _, _, is := endsInWNID(base); is {
+		return true
+	}
+	key, ext, _ := cutLast(base, '.')
+	number, val := strings.CutPrefix(key, "ILSVRC2012_val_")
+	if !val {
+		number, val = strings.CutPrefix(key, "ILSVRC2012_test_")
+	}
+	return val && len(number) == 8 && digits(number) && letters(ext)
+}
 
 // flat tells whether all pictures lie in no folders and have such names.
 func (l *listing) flat() bool {
 	return !slices.ContainsFunc(l.files, func(f Record) bool {
-		return strings.Contains(f.Name, "/") || !flatNames.MatchString(f.Name)
+		return strings.Contains(f.Name, "/") || !isFlatName(f.Name)
 	})
 }
 
 // inFolders tells whether every picture lies in a folder.
 func (l *listing) inFolders() bool {
 	return !slices.ContainsFunc(l.files, func(f Record) bool { return !strings.Contains(f.Name, "/") })
-}
-
-// partNamed is the part that a word of a name is, letters between other signs; of several, the last.
-func partNamed(base string) (part Part, is bool) {
-	for _, word := range strings.FieldsFunc(base, func(r rune) bool { return !unicode.IsLetter(r) }) {
-		if p, known := partOf(word); known {
-			part, is = p, true
-		}
-	}
-	return part, is
 }
 
 // saysItself tells whether every picture lies in a folder of a part, or has the name of one of ILSVRC2012's for
@@ -482,6 +490,14 @@ func (s *stores) add(l *listing) int32 {
 	return first
 }
 
+// end is one more than the last number of store k.
+func (s *stores) end(k int) int32 {
+	if k+1 < len(s.from) {
+		return s.from[k+1]
+	}
+	return s.next
+}
+
 // inOrder is the store as one that can only be read in order, where one of them is.
 func (s *stores) inOrder() Store {
 	if !slices.ContainsFunc(s.all, isSequential) {
@@ -495,10 +511,7 @@ type storesInOrder struct{ *stores }
 
 func (s *storesInOrder) through(r *reader, each func(number int, raw []byte) error) error {
 	for k, store := range s.all {
-		first, end := int(s.from[k]), int(s.next)
-		if k+1 < len(s.from) {
-			end = int(s.from[k+1])
-		}
+		first, end := int(s.from[k]), int(s.end(k))
 		if only, is := store.(sequential); is {
 			err := only.through(r, func(number int, raw []byte) error { return each(first+number, raw) })
 			if err != nil {
@@ -558,6 +571,22 @@ func (s *stores) shard(i int) int32 {
 		return -1
 	}
 	return shard*int32(len(s.all)) + int32(k)
+}
+
+// sums are those of all sets among the stores.
+func (s *stores) sums() (all []uint32) {
+	for _, store := range s.all {
+		if m, able := store.(made); able {
+			all = append(all, m.sums()...)
+		}
+	}
+	return all
+}
+
+func (s *stores) prepared(i int) bool {
+	store, i := s.of(i)
+	m, able := store.(made)
+	return able && m.prepared(i)
 }
 
 func (s *stores) soon(i int) {

@@ -147,7 +147,7 @@ func (s *Source) Identity(ctx context.Context, workers int) (id string, bytes ma
 		set := s.Part(part)
 		stamps := make([]stamp, set.Len())
 		if timed {
-			if err := set.stamps(ctx, known, stamps, workers); err != nil {
+			if stamps, err = set.knownStamps(ctx, known, workers); err != nil {
 				return "", nil, err
 			}
 		}
@@ -157,31 +157,49 @@ func (s *Source) Identity(ctx context.Context, workers int) (id string, bytes ma
 			bytes[part] += max(0, stamps[i].size)
 		}
 	}
-	if fault := s.Train.changed(); fault != nil { // or stamps are of what it was
-		return "", nil, fault
+	err = inCrew(ctx, s.outages, func(r *reader) error { return r.changed(s.store) }) // or stamps are of what it was
+	if err != nil {
+		return "", nil, err
 	}
 	return hex.EncodeToString(h.Sum(nil)[:16]), bytes, nil
 }
 
-// stamps looks at all files of a set. What the store does not know of one is left out.
-func (s *Set) stamps(ctx context.Context, store stamped, stamps []stamp, workers int) error {
+// knownStamps looks at all files of a set. What the store does not know of one is left out.
+func (s *Set) knownStamps(ctx context.Context, store stamped, workers int) ([]stamp, error) {
+	each := func(r *reader, of *Record) (stamp, bool) {
+		st, err := persist(r, of.Name, func() (stamp, error) {
+			st, err := store.stamp(int(of.Number))
+			if err != nil && !errors.Is(err, errors.ErrUnsupported) {
+				err = &SourceFault{Path: s.outages.path, Err: reason(err)}
+			}
+			return st, err
+		})
+		return st, !r.crew.ended(err)
+	}
+	all, _, err := s.stamps(ctx, s.Len(), func(k int) int { return k }, workers, each)
+	return all, err
+}
+
+// stamps looks at n files of a set, the k-th of which is that of picture which(k), with so many workers. They end where
+// look does not go on; whole tells that none did not. Errors are a *SourceFault that look told the crew of, and ctx's.
+func (s *Set) stamps(
+	ctx context.Context, n int, which func(k int) int, workers int, look func(*reader, *Record) (stamp, bool),
+) (all []stamp, whole bool, err error) {
+	all = make([]stamp, n)
 	var next atomic.Int64
+	var ended atomic.Bool
 	c := newCrew(ctx, s.outages)
-	c.work(min(workerCount(workers), len(stamps)), func(r *reader) {
-		for i := int(next.Add(1)) - 1; i < len(stamps); i = int(next.Add(1)) - 1 {
-			record := s.records[i]
-			st, err := persist(r, record.Name, func() (stamp, error) {
-				st, err := store.stamp(int(record.Number))
-				if err != nil && !errors.Is(err, errors.ErrUnsupported) {
-					err = &SourceFault{Path: s.outages.path, Err: reason(err)}
-				}
-				return st, err
-			})
-			if c.ended(err) {
+	c.work(min(workerCount(workers), n), func(r *reader) {
+		for k := int(next.Add(1)) - 1; k < n && !ended.Load(); k = int(next.Add(1)) - 1 {
+			st, more := look(r, &s.records[which(k)])
+			if c.ended(nil) {
 				return
 			}
-			stamps[i] = st
+			if all[k] = st; !more {
+				ended.Store(true)
+			}
 		}
 	})
-	return c.wait()
+	err = c.wait()
+	return all, !ended.Load(), err
 }

@@ -17,6 +17,7 @@ import (
 
 	"alexnet/internal/files"
 	"alexnet/internal/files/filestest"
+	"alexnet/internal/recipe"
 	"alexnet/internal/shards"
 )
 
@@ -349,6 +350,103 @@ func TestThroughHangs(t *testing.T) {
 			t.Errorf("%s: without an answer: %v", name, err)
 		}
 		release()
+	}
+}
+
+// TestIdentityHangs: a look at the source that does not come back holds nobody up after the end of ctx: neither that of
+// Identity nor one after a picture that cannot be decoded.
+func TestIdentityHangs(t *testing.T) {
+	path := write(t, "x.tar", tarOf(t, []tarFile{
+		{name: "a/1.png", raw: []byte("no picture")}, {name: "b/1.png", raw: pngOf(t, 8, 8, 1)},
+	}))
+	for name, do := range map[string]func(context.Context, *Source) error{
+		"identity": func(ctx context.Context, src *Source) error {
+			_, _, err := src.Identity(ctx, 1)
+			return err
+		},
+		"inspect": func(ctx context.Context, src *Source) error {
+			_, err := Inspect(ctx, src, InspectOptions{})
+			return err
+		},
+		"size": func(ctx context.Context, src *Source) error {
+			_, _, err := src.Train.PictureSize(ctx, &recipe.Recipe{Channels: 3})
+			return err
+		},
+		"by name": func(ctx context.Context, src *Source) error {
+			all := &Pictures{records: src.Train.records, store: src.store}
+			by := recipe.Recipe{Resize: 8, Height: 8, Width: 8, Channels: 3}
+			for _, err := range all.Decode(ctx, &by, 1, Patience{}) {
+				if !errors.As(err, new(*BadPicture)) {
+					return err
+				}
+			}
+			return nil
+		},
+	} {
+		src, disk := throughDisk(t, path)
+		ctx, stop := context.WithCancel(t.Context())
+		release := disk.Hang(func(c filestest.Call) bool {
+			if c.Op == "fstat" {
+				stop()
+			}
+			return c.Op == "fstat"
+		})
+		done := make(chan error, 1)
+		go func() { done <- do(ctx, src) }()
+		<-ctx.Done()
+		select {
+		case err := <-done:
+			if !errors.Is(err, context.Canceled) {
+				t.Errorf("%s: %v", name, err)
+			}
+			release()
+		case <-time.After(20 * time.Second):
+			release()
+			t.Errorf("%s waits for the look: %v", name, <-done)
+		}
+	}
+}
+
+// endsAt is a ctx that ends when its error is asked for the n-th time.
+type endsAt struct {
+	context.Context
+	mu   sync.Mutex
+	left int
+	stop context.CancelFunc
+}
+
+func (c *endsAt) Err() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.left--; c.left < 0 {
+		c.stop()
+	}
+	return c.Context.Err()
+}
+
+// TestOpenEnds: whenever ctx ends, what was opened is closed.
+func TestOpenEnds(t *testing.T) {
+	tar := tarOf(t, []tarFile{{name: "cat/1.png", raw: anyFile}})
+	for name, path := range map[string]string{
+		"tar": write(t, "x.tar", tar), "folder": folder(t, map[string][]byte{"train.tar": tar, "val.tar": tar}),
+		"gzip": write(t, "x.tgz", gzipOf(t, tar)),
+	} {
+		ended := true
+		for n := 0; ended; n++ {
+			disk := &handles{FS: files.OS}
+			ctx, stop := context.WithCancel(t.Context())
+			src, err := openPlace(&endsAt{Context: ctx, left: n, stop: stop}, disk, At(path), 0, 1, true)
+			if ended = err != nil; ended && !errors.Is(err, context.Canceled) {
+				t.Errorf("%s, ended at look %d: %v", name, n, err)
+			}
+			if !ended {
+				err = src.Close()
+			}
+			stop()
+			if disk.once(t, fmt.Sprintf("%s, ended at look %d: %v", name, n, err)); t.Failed() {
+				return
+			}
+		}
 	}
 }
 

@@ -784,11 +784,7 @@ func TestForeign(t *testing.T) {
 
 // Whatever the bytes of a tar: in gzip it is listed as it is by itself, or refused as it is, and gives the same files.
 func FuzzTarInGzip(f *testing.F) {
-	for _, c := range crafted.Tars() {
-		if b := c.Bytes(); len(b) < 10_000 {
-			f.Add(b)
-		}
-	}
+	seed(f, crafted.Tars())
 	f.Add(tarOf(f, []tarFile{
 		{name: "a/1.png", raw: anyFile},
 		{name: "a/2.png", sym: "../b/1.png"},
@@ -798,6 +794,14 @@ func FuzzTarInGzip(f *testing.F) {
 	f.Add(tarOf(f, []tarFile{
 		{name: "n01440764.tar", raw: tarOf(f, []tarFile{{name: "1.png", raw: anyFile}})},
 		{name: "n01443537.tar", raw: tarOf(f, []tarFile{{name: "2.png", raw: anyFile}})},
+	}))
+	f.Add(tarOf(f, []tarFile{
+		{name: "a.json", raw: []byte(`{"class": "cat"}`)},
+		{name: "a.png", raw: anyFile},
+		{name: "a.cls", raw: []byte("7")},
+		{name: "b.json", raw: []byte(`{"class": "dog"}`)},
+		{name: "b.cls", raw: []byte("3")},
+		{name: "b.png", raw: anyFile},
 	}))
 	dir := f.TempDir()
 	plain, packed := filepath.Join(dir, "fuzz.tar"), filepath.Join(dir, "fuzz.tar.gz")
@@ -834,11 +838,7 @@ func FuzzTarInGzip(f *testing.F) {
 
 // Whatever the bytes of a zip: a *SourceError, or every picture once.
 func FuzzZip(f *testing.F) {
-	for _, c := range crafted.Zips() {
-		if b := c.Bytes(); len(b) < 10_000 {
-			f.Add(b)
-		}
-	}
+	seed(f, crafted.Zips())
 	f.Add(zipOf(f, []tarFile{
 		{name: "a/1.png", raw: anyFile}, {name: "b/1.png", raw: anyFile}, {name: "a/2.png", sym: "../b/1.png"},
 	}))

@@ -127,7 +127,6 @@ type truth struct {
 	path   string
 	labels []string          // one a line; nil: they are by picture
 	byName map[string]string // the labels of pictures
-	first  string            // the first of these
 	lines  []int             // of labels
 	line   map[string]int    // of byName
 }
@@ -169,9 +168,9 @@ func (t *truth) read(raw []byte) error {
 		case cut < 0 && t.byName == nil:
 			t.labels, t.lines = append(t.labels, label), append(t.lines, n)
 		case cut > 0 && t.labels == nil:
-			name := strings.TrimRight(one[:cut], " \t,")
+			name := filepath.ToSlash(strings.TrimRight(one[:cut], " \t,")) // as it is in a listing
 			if t.byName == nil {
-				t.byName, t.line, t.first = map[string]string{}, map[string]int{}, name
+				t.byName, t.line = map[string]string{}, map[string]int{}
 			}
 			if _, there := t.byName[name]; there {
 				return fmt.Errorf("line %d: %s is there twice", n, text.Name(name))
@@ -206,7 +205,9 @@ func (l *listing) apply(root, around string, t *truth) error {
 				text.Count(len(t.labels), "label"), text.Count(len(loose), "picture")),
 		}
 	}
-	slices.SortFunc(loose, func(a, b *Record) int { return cmp.Compare(path.Base(a.Name), path.Base(b.Name)) })
+	slices.SortFunc(loose, func(a, b *Record) int {
+		return cmp.Or(cmp.Compare(path.Base(a.Name), path.Base(b.Name)), cmp.Compare(a.Name, b.Name))
+	})
 	lines := map[int32]int{}
 	for i, f := range loose {
 		f.relabel(ValPart, t.labels[i])
@@ -224,8 +225,8 @@ func (l *listing) applyNames(root, around string, t *truth) error {
 		f := &l.files[i]
 		label, there := "", false
 		for _, name := range []string{around + f.Name, f.Name, path.Base(f.Name)} {
-			if label, there = t.byName[filepath.ToSlash(name)]; there {
-				lines[f.Number] = t.line[filepath.ToSlash(name)]
+			if label, there = t.byName[name]; there {
+				lines[f.Number] = t.line[name]
 				break
 			}
 		}

@@ -111,35 +111,6 @@ func inClass(class, name string) string {
 	return class + "/" + strings.TrimPrefix(name, class+"/")
 }
 
-// wdsParts finds the parts of tars by their names, or by _info.json where that has them. "" is none.
-func (l *listing) wdsParts(root string, tars []string) (map[string]Part, error) {
-	found := map[string]Part{}
-	for _, name := range tars {
-		dir, base := path.Split(name)
-		part, is := partNamed(strings.TrimSuffix(base, path.Ext(base)))
-		if inside, in := partOf(strings.TrimSuffix(dir, "/")); !is && in {
-			part = inside
-		}
-		found[name] = part
-	}
-	written, err := l.splits(root)
-	if err != nil {
-		return nil, err
-	}
-	for split, of := range written {
-		part, is := partNamed(split)
-		if !is {
-			continue
-		}
-		for _, name := range of.names() {
-			if _, there := found[name]; there {
-				found[name] = part
-			}
-		}
-	}
-	return found, nil
-}
-
 // Files that name classes, a line each, or as Hugging Face's datasets do.
 var classFiles = []string{
 	"classes.txt", "classes.json", "synsets.txt", "synset_words.txt", "LOC_synset_mapping.txt", datasetInfo,

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
-	"regexp"
 	"slices"
 
 	"alexnet/internal/imagenet"
@@ -41,9 +40,6 @@ func (l *listing) stand(lines map[int32]int, file string) {
 func (l *listing) stands(f Record) bool {
 	return l.webdataset || l.where != nil && l.where(f.Number) != ""
 }
-
-// wnidForm is what a WNID looks like, of whatever part of ImageNet.
-var wnidForm = regexp.MustCompile(`^n[0-9]{8}$`)
 
 // unknown is the error of a picture of a class that training lacks.
 func (l *listing) unknown(root string, p *part, f Record, all *parts) error {

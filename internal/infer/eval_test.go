@@ -484,7 +484,7 @@ func TestFeatures(t *testing.T) {
 	}
 	in, _ := read(5, "input")
 	i, by := 0, &recipe.Recipe{Resize: 16, Height: 16, Width: 16, Channels: 3}
-	for pic, err := range data.DecodeFiles(t.Context(), files.OS, images[:5], by, 1, data.Patience{}) {
+	for pic, err := range data.Files(files.OS, images[:5]).Decode(t.Context(), by, 1, data.Patience{}) {
 		if err != nil {
 			t.Fatal(err)
 		}
