@@ -25,7 +25,7 @@ import (
 	"alexnet/internal/prepare"
 	"alexnet/internal/report"
 	"alexnet/internal/run"
-	"alexnet/internal/safetensors"
+	"alexnet/internal/tensor"
 	"alexnet/internal/text"
 	"alexnet/internal/train"
 	"alexnet/internal/ui"
@@ -481,13 +481,13 @@ func adviseSize(e *data.SizeError, _ string) string {
 	return mend + ", or omit --strict to go past this one"
 }
 
-func adviseBadFile(e *safetensors.BadFile, _ string) string {
+func adviseBadFile(e *tensor.BadFile, _ string) string {
 	switch e.Fault {
-	case safetensors.OtherFormat:
+	case tensor.OtherFormat:
 		return "a safetensors file is needed, such as checkpoints/best.safetensors in a run folder"
-	case safetensors.OtherType:
+	case tensor.OtherType:
 		return "floating-point tensors are needed: F32, F64, F16 or BF16"
-	case safetensors.Pointer:
+	case tensor.Pointer:
 		return fetchPointer
 	default:
 		return "take another copy of it, or the run's other checkpoint"

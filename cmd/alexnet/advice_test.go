@@ -35,7 +35,7 @@ import (
 	"alexnet/internal/prepare"
 	"alexnet/internal/report"
 	"alexnet/internal/run"
-	"alexnet/internal/safetensors"
+	"alexnet/internal/tensor"
 	"alexnet/internal/train"
 	"alexnet/internal/ui"
 )
@@ -235,14 +235,14 @@ func tellingsOfData() []told {
 }
 
 func tellingsOfFiles() []told {
-	taken := func(f safetensors.Fault) error { return &safetensors.BadFile{Path: "f", Fault: f, Reason: "is bad"} }
+	taken := func(f tensor.Fault) error { return &tensor.BadFile{Path: "f", Fault: f, Reason: "is bad"} }
 	other := func(k checkpoint.Difference) error {
 		return &checkpoint.Mismatch{Path: "my net", Tensor: "fc8.bias", File: []int{3}, Net: []int{10}, Kind: k}
 	}
 	return []told{
-		{taken(safetensors.Corrupt), exitCheckpoint, []string{"another copy"}},
-		{taken(safetensors.OtherFormat), exitCheckpoint, []string{"best.safetensors"}},
-		{taken(safetensors.OtherType), exitCheckpoint, []string{"BF16"}},
+		{taken(tensor.Corrupt), exitCheckpoint, []string{"another copy"}},
+		{taken(tensor.OtherFormat), exitCheckpoint, []string{"best.safetensors"}},
+		{taken(tensor.OtherType), exitCheckpoint, []string{"BF16"}},
 		{&checkpoint.Foreign{Path: "f"}, exitCheckpoint, []string{"imported first"}},
 		{&checkpoint.Foreign{Path: "f", Version: "2"}, exitCheckpoint, []string{"use the version"}},
 		{

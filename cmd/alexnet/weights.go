@@ -17,7 +17,7 @@ import (
 	"alexnet/internal/checkpoint"
 	"alexnet/internal/model"
 	"alexnet/internal/recipe"
-	"alexnet/internal/safetensors"
+	"alexnet/internal/tensor"
 	"alexnet/internal/text"
 	"alexnet/internal/ui"
 )
@@ -112,7 +112,7 @@ func runWeightsInit(ctx context.Context, o weightsInitOptions, t *ui.Terminal) e
 	r := weightsInitResult{Out: text.Raw(o.out), Seed: cfg.Train.Seed}
 	for i := range arch.Params {
 		p := &arch.Params[i]
-		c.Params = append(c.Params, safetensors.Tensor{Name: p.Name, Shape: p.Shape, Fill: func(dst []float32) error {
+		c.Params = append(c.Params, tensor.Tensor{Name: p.Name, Shape: p.Shape, Fill: func(dst []float32) error {
 			if ctx.Err() != nil {
 				return ctx.Err()
 			}

@@ -15,6 +15,7 @@ import (
 	"alexnet/internal/files"
 	"alexnet/internal/model"
 	"alexnet/internal/safetensors"
+	"alexnet/internal/tensor"
 	"alexnet/internal/text"
 )
 
@@ -48,7 +49,7 @@ type Export struct {
 	Bytes      int64  // of the weights, once they are written
 
 	meta      map[string]string
-	tensors   []safetensors.Tensor
+	tensors   []tensor.Tensor
 	mean      []float32
 	meanShape []int
 }
@@ -72,10 +73,10 @@ func NewExport(c *checkpoint.Checkpoint, o Options) (*Export, error) {
 		return nil, err
 	}
 	for _, p := range params {
-		from := c.Params[slices.IndexFunc(c.Params, func(t safetensors.Tensor) bool {
+		from := c.Params[slices.IndexFunc(c.Params, func(t tensor.Tensor) bool {
 			return t.Name == arch.Params[p.Index].Name
 		})]
-		e.tensors = append(e.tensors, safetensors.Tensor{
+		e.tensors = append(e.tensors, tensor.Tensor{
 			Name: p.Name, Shape: from.Shape, DType: o.DType, Fill: times(p.Factor, from.Fill),
 		})
 		e.Parameters += int64(from.Len())
@@ -89,7 +90,7 @@ func NewExport(c *checkpoint.Checkpoint, o Options) (*Export, error) {
 // cannot change in one step, though. The mean image goes first, so that no file of weights names a mean that is not
 // there: a process that is killed at that moment leaves the new mean image beside the old weights.
 func (e *Export) Write(ctx context.Context, fsys files.FS) error {
-	var tensors []safetensors.Tensor
+	var tensors []tensor.Tensor
 	for _, t := range e.tensors {
 		tensors = append(tensors, t.WithContext(ctx))
 	}
