@@ -94,6 +94,18 @@ var rules = []rule{
 	on(exitCheckpoint, adviseExported),
 	on(exitCheckpoint, adviseMismatch),
 	on(exitCheckpoint, adviseRefused),
+	on(exitCheckpoint, adviseUnfit),
+	on(exitUsage, func(e *interop.Ambiguous, _ string) string {
+		return "--config " + strings.Join(e.Nets, ", or --config ")
+	}),
+	on(exitCheckpoint, func(e *interop.OtherForm, _ string) string { return otherForms[e.Form] }),
+	say[*interop.NotFinite](exitCheckpoint, "take another copy, or weights from before training went wrong"),
+	say[*interop.BadExport](exitCheckpoint, "export it again; or say what the net is: --config NAME"),
+	say[*interop.ClassCount](exitUsage, "give a file with the name of a class a line, in the order of the outputs"),
+	say[*interop.MeanSize](exitUsage, "give the mean that the net was trained with, or omit it"),
+	on(exitUsage, func(e *interop.Ours, _ string) string {
+		return "use it as it is: alexnet predict --weights " + text.ShellPath(e.Path)
+	}),
 	say[*infer.OtherClasses](exitCheckpoint, "give data of the classes that it was trained on, or another checkpoint"),
 	say[*train.OtherClasses](exitCheckpoint, "give data with the classes of the file, or begin without --init"),
 	on(exitFailed, adviseNotEmpty),
@@ -526,6 +538,31 @@ func adviseRefused(e *interop.Refused, _ string) string {
 	}
 	return "export it under its own names: --to plain; the net that torchvision has is trained by " +
 		"alexnet train --config torchvision"
+}
+
+// otherForms say what to do about weights in forms that are not read.
+var otherForms = map[interop.Form]string{
+	interop.HDF5: "in Python: numpy.savez of the arrays, named conv1.weight, conv1.bias and so on, (out, in, height, " +
+		"width) and (out, in), and give that .npz",
+	interop.Matlab: "MatConvNet's nets are Caffe's, converted: give the .caffemodel that it was made of",
+	interop.Darknet: "darknet's alexnet has neither normalisation nor groups, and is none of the nets here; give " +
+		"torchvision's or Caffe's weights",
+	interop.Prototxt: "give the .caffemodel that belongs to it",
+	interop.Packed:   "unpack it, and give the file in it",
+	interop.Archive: "unpack it and give the file in it; what PyTorch saved in 2016 has to be loaded and saved anew " +
+		"there: torch.save(torch.load(FILE), NEW)",
+	interop.NoForm: "alexnet weights import --help says what is read",
+}
+
+func adviseUnfit(e *interop.Unfit, _ string) string {
+	switch {
+	case len(e.Rows) == 0:
+		return "give a file of weights of an AlexNet, such as a state dict"
+	case e.Asked:
+		return "omit --config to have the net recognised, or name another: " + strings.Join(config.Names(), ", ")
+	}
+	return "--config FILE with a page of this net; the nearest to begin with: alexnet config --config " +
+		text.ShellWord(e.Net) + " --yaml"
 }
 
 func adviseNotEmpty(e *run.NotEmptyError, _ string) string {

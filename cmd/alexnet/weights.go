@@ -23,11 +23,12 @@ import (
 )
 
 func newWeightsCommand(t *ui.Terminal) *cobra.Command {
-	return newGroup("weights", "Make, inspect and export files of weights",
-		`Make, inspect and export checkpoints. A checkpoint is one safetensors file: weights under the
+	return newGroup("weights", "Make, inspect, import and export files of weights",
+		`Make, inspect, import and export checkpoints. A checkpoint is one safetensors file: weights under the
 paper's names (conv1.weight .. fc8.bias), and in its metadata the configuration, the class names and
 how pictures are prepared, with a CRC32C of each tensor.`,
-		newWeightsInitCommand(t), newWeightsShowCommand(t), newWeightsExportCommand(t))
+		newWeightsInitCommand(t), newWeightsShowCommand(t), newWeightsImportCommand(t),
+		newWeightsExportCommand(t))
 }
 
 // weightsInitOptions are what weights init was asked to do.

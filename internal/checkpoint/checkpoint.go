@@ -43,6 +43,7 @@ type Checkpoint struct {
 	Dropout    string          // DropoutPaper
 	Schedule   json.RawMessage // what the schedule remembers; nil: nothing
 	Best       *Best           // of the run so far; nil: not validated yet
+	Origin     *Origin         // of weights that another program trained; nil: they were trained here
 	Params     []tensor.Tensor // conv1.weight .. fc8.bias, in the net's order
 	Momentum   []tensor.Tensor // under the parameters' names; empty in best.safetensors
 
@@ -105,6 +106,24 @@ type Best struct {
 	Top1Error float64 `json:"top1_error"` // 0..1
 	Top5Error float64 `json:"top5_error"`
 	Loss      float64 `json:"loss"`
+}
+
+// Origin is where weights came from that another program trained, or that were exported for others and came back.
+type Origin struct {
+	File      string `json:"file"` // its name, without where it lay
+	Form      string `json:"form"` // "safetensors"
+	SHA256    string `json:"sha256"`
+	Net       string `json:"net,omitempty"`       // the page that it was recognised as
+	Published string `json:"published,omitempty"` // the name under which this very file was published
+	Licence   string `json:"licence,omitempty"`   // as the file has it
+}
+
+// texts are what may be any bytes.
+func (o *Origin) texts() []*string {
+	if o == nil {
+		return nil
+	}
+	return []*string{&o.File, &o.Form, &o.Net, &o.Published, &o.Licence}
 }
 
 // Names in the file.
@@ -195,6 +214,12 @@ func (c *Checkpoint) addParts(meta map[string]string) error {
 	for i := range classes {
 		names = append(names, &classes[i])
 	}
+	origin := c.Origin
+	if origin != nil {
+		written := *origin
+		origin = &written
+	}
+	names = append(names, origin.texts()...)
 	for _, name := range names {
 		written := text.UTF8(*name)
 		if written != *name {
@@ -212,6 +237,7 @@ func (c *Checkpoint) addParts(meta map[string]string) error {
 		{"preprocess", true, c.Recipe},
 		{"schedule", c.Schedule != nil, c.Schedule},
 		{"best", c.Best != nil, c.Best},
+		{"origin", origin != nil, origin},
 		{"algorithms", len(c.Algorithms) > 0, c.Algorithms},
 	} {
 		if !part.there {
@@ -354,6 +380,11 @@ func (c *Checkpoint) unescape() (err error) {
 			return tensor.Damaged("metadata classes[%d]: %v", i, err)
 		}
 	}
+	for _, name := range c.Origin.texts() {
+		if *name, err = text.Unescape(*name); err != nil {
+			return tensor.Damaged("metadata origin: %v", err)
+		}
+	}
 	return nil
 }
 
@@ -369,6 +400,7 @@ func (c *Checkpoint) setParts(meta map[string]string) error {
 		{"preprocess", false, &c.Recipe},
 		{"schedule", true, &c.Schedule},
 		{"best", true, &c.Best},
+		{"origin", true, &c.Origin},
 		{"algorithms", true, &c.Algorithms},
 	} {
 		document, there := meta[part.name]

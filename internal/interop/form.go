@@ -1,0 +1,102 @@
+package interop
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"alexnet/internal/files"
+	"alexnet/internal/tensor"
+)
+
+// Form is what kind of file holds weights, as its first bytes tell; what it is called does not matter.
+type Form string
+
+// The forms that Open reads.
+const (
+	Safetensors Form = "safetensors"
+)
+
+// The forms that are known and not read.
+const (
+	HDF5       Form = "HDF5 (Keras)"
+	Matlab     Form = "MATLAB (MatConvNet)"
+	Darknet    Form = "darknet's weights"
+	Prototxt   Form = "a description in text, without weights"
+	Packed     Form = "a compressed file"
+	Archive    Form = "a tar"
+	NoForm     Form = "no file of weights that is known"
+	sniffBytes      = 512
+)
+
+// OtherForm is a file whose weights cannot be read, because of what kind of file it is.
+type OtherForm struct {
+	Path string
+	Form Form
+}
+
+func (e *OtherForm) Error() string {
+	if e.Form == NoForm {
+		return e.Path + ": not a file of weights in a form that is known"
+	}
+	return fmt.Sprintf("%s: %s, which is not read", e.Path, e.Form)
+}
+
+// formOf tells what kind of file it is. A path that is not a regular file is never opened, for a FIFO would wait.
+func formOf(fsys files.Reader, path string) (form Form, err error) {
+	info, err := fsys.Stat(path)
+	if err != nil {
+		return "", err
+	}
+	if !info.Mode().IsRegular() {
+		return "", &tensor.BadFile{Path: path, Fault: tensor.OtherFormat, Reason: "not a regular file"}
+	}
+	f, err := fsys.Open(path)
+	if err != nil {
+		return "", err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	head := make([]byte, sniffBytes)
+	n, err := f.ReadAt(head, 0)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return "", err
+	}
+	if head = head[:n]; files.IsPointer(head) {
+		return "", &tensor.BadFile{Path: path, Fault: tensor.Pointer, Reason: files.ErrPointer.Error()}
+	}
+	return sniff(head, info.Size()), nil
+}
+
+// sniff is the form of a file of size bytes that begins so.
+func sniff(head []byte, size int64) Form {
+	begins := func(s string) bool { return bytes.HasPrefix(head, []byte(s)) }
+	switch {
+	case begins("\x89HDF\r\n\x1a\n"):
+		return HDF5
+	case begins("MATLAB "):
+		return Matlab
+	case begins("\x1f\x8b"), begins("BZh"), begins("\xfd7zXZ\x00"), begins("\x28\xb5\x2f\xfd"):
+		return Packed
+	case len(head) >= 262 && string(head[257:262]) == "ustar":
+		return Archive
+	case len(head) > 9 && binary.LittleEndian.Uint64(head) < uint64(size) && head[8] == '{':
+		return Safetensors
+	case darknet(head):
+		return Darknet
+	case begins("name:"), begins("layer"), begins("input"):
+		return Prototxt
+	}
+	return NoForm
+}
+
+// darknet is a header of three int32, version 0.1 or 0.2 and a revision of 0, before counts and numbers.
+func darknet(head []byte) bool {
+	if len(head) < 20 {
+		return false
+	}
+	minor := binary.LittleEndian.Uint32(head[4:])
+	return strings.Trim(string(head[:4])+string(head[8:12]), "\x00") == "" && (minor == 1 || minor == 2)
+}

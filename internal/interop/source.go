@@ -1,0 +1,87 @@
+package interop
+
+import (
+	"maps"
+
+	"alexnet/internal/files"
+	"alexnet/internal/safetensors"
+	"alexnet/internal/tensor"
+)
+
+// Source is an open file of weights, of whatever program.
+type Source struct {
+	Path string
+	Form Form
+	// Tensors are as the file has them: names, order, layout. DType is that of the file.
+	Tensors []tensor.Tensor
+	Meta    map[string]string // what else the file says, by key
+	Checked bool              // reading a tensor holds it to a checksum
+
+	layout    layout
+	bgr       bool       // the first layer's channels are blue, green and red
+	caffe     bool       // weights of Caffe's, or made of such: pictures are prepared as there
+	steps     []step     // its layers, where the file knows them
+	sets      []string   // what a page must say otherwise to be the file's net
+	published *Published // nil: not one that is known
+	close     func() error
+}
+
+// layout is how a file orders the numbers of weights.
+type layout int
+
+const (
+	outIn layout = iota // (out, in, height, width) and (out, in), as here and in PyTorch, Caffe and ONNX
+	inOut               // (height, width, in, out) and (in, out), where a map is read as rows, columns, channels
+)
+
+// Open opens a file of weights, whatever its form, which its content tells. It reads no weights. What is not read
+// because of its form is an *OtherForm, a damaged file a *tensor.BadFile.
+func Open(fsys files.Reader, path string) (*Source, error) {
+	form, err := formOf(fsys, path)
+	if err != nil {
+		return nil, err
+	}
+	open, read := openers[form]
+	if !read {
+		return nil, &OtherForm{path, form}
+	}
+	s, err := open(fsys, path)
+	if err != nil {
+		return nil, err
+	}
+	s.Path, s.Form = path, form
+	return s, nil
+}
+
+// openers open the forms that are read.
+var openers = map[Form]func(files.Reader, string) (*Source, error){Safetensors: openSafetensors}
+
+// Close closes the file; the tensors' Fill fail from then on.
+func (s *Source) Close() error { return s.close() }
+
+func openSafetensors(fsys files.Reader, path string) (*Source, error) {
+	r, err := safetensors.Open(fsys, path)
+	if err != nil {
+		return nil, err
+	}
+	s := &Source{Meta: maps.Clone(r.Meta), Checked: r.Checked(), close: r.Close}
+	for i, info := range r.Tensors {
+		t := r.Tensor(i)
+		t.DType = info.DType
+		s.Tensors = append(s.Tensors, t)
+	}
+	return s, nil
+}
+
+// pairs are the layers among the tensors, their weights in our order but for what only the net tells, and the tensors
+// that are of none.
+func (s *Source) pairs() (pairs []pair, rest []tensor.Tensor) {
+	pairs, rest = pairUp(s.Tensors)
+	for i, p := range pairs {
+		if p.weight != nil {
+			t := s.layout.ordered(*p.weight)
+			pairs[i].weight = &t
+		}
+	}
+	return pairs, rest
+}
