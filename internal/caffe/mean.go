@@ -11,8 +11,9 @@ import (
 
 // Mean is a .binaryproto, open: the mean of pictures, or of their pixels.
 type Mean struct {
-	tensor.Tensor // "mean": (3, H, W), or (3) where H and W are 1; planes in the file's order, which Caffe's tools make BGR
-	file          *wire.File
+	// "mean": (3, H, W), or (3) where H and W are 1; planes in the file's order, which Caffe's tools make BGR.
+	tensor.Tensor
+	file *wire.File
 }
 
 // OpenMean opens a .binaryproto. One that is damaged, or another kind of file, is a *tensor.BadFile.

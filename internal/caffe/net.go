@@ -20,7 +20,8 @@ const (
 	maxSize   = 1 << 30 // of a kernel, a stride, a number of outputs
 )
 
-// reader reads a net. names and blobs are counted over all layers; seen is which parameters a layer has, a bit for each.
+// reader reads a net. names and blobs are counted over all layers; seen is which parameters a layer has, a bit for
+// each.
 type reader struct {
 	*wire.Walker
 	net          *Net

@@ -27,8 +27,9 @@ func (r *reader) v1Field(l *Layer, f wire.Field) (protowire.Number, error) {
 	switch f.Num {
 	case 1: // a V0LayerParameter
 		return 0, &tensor.BadFile{
-			Fault:  tensor.OtherFormat,
-			Reason: "a net of Caffe's first format (V0, 2013), which is not read: its tool upgrade_net_proto_binary does",
+			Fault: tensor.OtherFormat,
+			Reason: "a net of Caffe's first format (V0, 2013), which is not read; " +
+				"Caffe's upgrade_net_proto_binary makes a newer one of it",
 		}
 	case 5:
 		t, err := f.Int(len(v1Types) - 1)

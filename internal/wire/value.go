@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"encoding/binary"
 	"fmt"
 	"io"
 	"math"
@@ -94,6 +95,28 @@ func (w *Walker) Ints(list []int64, f Field, most int) ([]int64, error) {
 	return list, err
 }
 
+// Floats appends the numbers of a repeated field, of 32 bits, to list, which may come to hold so many.
+func (w *Walker) Floats(list []float32, f Field, most int) ([]float32, error) {
+	n, err := f.Count(4)
+	if err != nil {
+		return nil, err
+	}
+	if n > int64(most-len(list)) {
+		return nil, tensor.Damaged("byte %d: field %d has more than %d numbers", f.At, f.Num, most)
+	}
+	if f.Type == protowire.Fixed32Type {
+		return append(list, math.Float32frombits(uint32(f.Bits))), nil
+	}
+	for at := f.In.Off; at < f.In.End; at += 4 {
+		b, err := w.look(at, f.In.End)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, math.Float32frombits(binary.LittleEndian.Uint32(b)))
+	}
+	return list, nil
+}
+
 // Count is how many numbers of so many bytes each, 4 or 8, a repeated field holds: one, or those packed in it.
 func (f Field) Count(width int64) (int64, error) {
 	fixed := protowire.Fixed32Type
@@ -119,8 +142,8 @@ const chunk = 256 << 10
 // Numbers is where floating-point numbers lie: in the fields of one number, packed or one by one, of a message.
 type Numbers struct {
 	In    Range
-	Num   protowire.Number
-	DType string // of tensor.Decoders; of 4 or 8 bytes, but for bytes that are not packed numbers
+	Num   protowire.Number // 0: In is no message, but the numbers themselves
+	DType string           // of tensor.Decoders; where they stand one by one, of 4 or 8 bytes
 }
 
 // Fill reads exactly len(dst) numbers.
@@ -138,15 +161,21 @@ func (f *File) Fill(dst []float32, from Numbers) error {
 		dst = dst[n:]
 		return nil
 	}
+	blocks := func(in Range) error {
+		if buf == nil {
+			buf = make([]byte, min(chunk, (from.In.Len()+7)&^7))
+		}
+		return f.Blocks(in, buf, put)
+	}
+	if from.Num == 0 {
+		return blocks(from.In)
+	}
 	err := w.Fields(from.In, func(field Field) error {
 		switch {
 		case field.Num != from.Num:
 			return nil
 		case field.Type == protowire.BytesType:
-			if buf == nil {
-				buf = make([]byte, min(chunk, (from.In.Len()+7)&^7))
-			}
-			return f.Blocks(field.In, buf, put)
+			return blocks(field.In)
 		}
 		for i := range one {
 			one[i] = byte(field.Bits >> (8 * i))

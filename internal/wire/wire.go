@@ -96,7 +96,9 @@ func (f *File) At(err error) error {
 	case !errors.As(err, &bad):
 		return fmt.Errorf("%s: %w", f.path, err)
 	}
-	bad.Path = f.path
+	if bad.Path == "" { // it may be of another file, which this one names
+		bad.Path = f.path
+	}
 	return bad
 }
 
@@ -174,8 +176,8 @@ func (w *Walker) Fields(in Range, do func(Field) error) error {
 	return nil
 }
 
-// field decodes the field that head begins with, which lies in a file of so many bytes at a place and must not go beyond
-// end, and tells how long it is.
+// field decodes the field that head begins with, which lies at a place in a file of so many bytes and must not go
+// beyond end, and tells how long it is.
 func field(head []byte, at, end, file int64) (f Field, size int64, err error) {
 	num, typ, n := protowire.ConsumeTag(head)
 	if n < 0 {
