@@ -25,6 +25,10 @@ var table = []struct{ pkg, imports string }{
 	{"tensor", "text"},
 	{"safetensors", "atomicfile files tensor text"},
 	{"npy", ""},
+	{"wire", "files google.golang.org/protobuf tensor"},
+	{"wire/wiretest", "google.golang.org/protobuf"},
+	{"caffe", "files google.golang.org/protobuf tensor text wire"},
+	{"onnx", "files google.golang.org/protobuf tensor text wire"},
 	{"parquet", "github.com/klauspost/compress text"},
 	{"golden", "philox safetensors"},
 
