@@ -105,6 +105,7 @@ var completers = map[string]completer{
 	"out":     completeFiles,
 	"list":    completeFiles,
 	"classes": completeFiles,
+	"mean":    completeFiles,
 
 	"submission": completeFiles,
 }

@@ -22,8 +22,8 @@ import (
 
 // importOptions are what weights import was asked to do.
 type importOptions struct {
-	config, classes, out string
-	bgr, force           bool
+	config, mean, classes, out string
+	bgr, force                 bool
 }
 
 // importResult is the document of weights import --json.
@@ -32,6 +32,7 @@ type importResult struct {
 	File       text.Raw `json:"file"`
 	Form       string   `json:"form"`
 	Net        text.Raw `json:"net"`        // the page, by name or path; empty: the file's own
+	Changed    []string `json:"changed"`    // what is otherwise on the page, as overrides
 	Recognised string   `json:"recognised"` // by what
 	Parameters int64    `json:"parameters"`
 	Classes    int      `json:"classes"`
@@ -101,6 +102,7 @@ docs/import.md.
 	f := c.Flags()
 	f.StringVar(&o.config, "config", "", "the net, by `NAME` ("+strings.Join(config.Names(), ", ")+
 		") or file of its page (default: recognised)")
+	f.StringVar(&o.mean, "mean", "", "`FILE` of the mean that the net was trained with: .binaryproto of Caffe")
 	f.StringVar(&o.classes, "classes", "", "`FILE` of the classes' names, a line each in the order of the outputs")
 	f.BoolVar(&o.bgr, "bgr", false, "the file's net takes colours as blue, green, red, which a state dict does not say")
 	f.StringVar(&o.out, "out", "", "the `FILE` to write, new")
@@ -109,7 +111,7 @@ docs/import.md.
 }
 
 // importForms are the forms of files that are read, in words.
-const importForms = "safetensors"
+const importForms = "safetensors, Caffe's .caffemodel, .onnx"
 
 func runWeightsImport(ctx context.Context, o importOptions, path string, t *ui.Terminal) error {
 	if _, err := newFile(o.out, o.force, t); err != nil {
@@ -126,7 +128,13 @@ func runWeightsImport(ctx context.Context, o importOptions, path string, t *ui.T
 		return explainNoFile(path, err)
 	}
 	defer closeQuietly(s)
-	made, err := interop.NewImport(ctx, files.OS, s, interop.ImportOptions{Net: o.config, Classes: classes, BGR: o.bgr})
+	options := interop.ImportOptions{Net: o.config, Classes: classes, BGR: o.bgr}
+	if o.mean != "" {
+		if options.Mean, err = s.OpenMean(files.OS, o.mean); err != nil {
+			return explainNoFile(o.mean, err)
+		}
+	}
+	made, err := interop.NewImport(ctx, files.OS, s, options)
 	if err != nil {
 		reading.Clear()
 		showUnfit(err, t)
@@ -156,6 +164,7 @@ func newImportResult(made *interop.Import, o importOptions) *importResult {
 	}
 	r := &importResult{
 		Out: text.Raw(o.out), File: text.Raw(c.Path), Form: c.Origin.Form, Net: text.Raw(made.Net),
+		Changed:    append([]string{}, made.Changed...),
 		Recognised: string(made.How), Classes: len(c.Classes), SHA256: c.Origin.SHA256, BGR: made.BGR,
 		Preprocess: made.Prep, InWords: public.Words(), Licence: text.Raw(made.Licence), meanImage: made.MeanImage,
 		classesFrom: "as the file names them",
@@ -187,6 +196,9 @@ func printImport(w *bytes.Buffer, r *importResult, width int) {
 	if net == "" {
 		net = "a net of its own"
 	}
+	if len(r.Changed) > 0 {
+		net += " with " + strings.Join(r.Changed, ", ")
+	}
 	fmt.Fprintf(w, "%s: %s, recognised %s\n\n", text.Name(r.File), net, r.Recognised)
 	var rows []interop.Row
 	for _, t := range r.Tensors {
@@ -199,7 +211,8 @@ func printImport(w *bytes.Buffer, r *importResult, width int) {
 		fmt.Fprintln(w, "colours: the file's are blue, green, red; turned round")
 	}
 	if r.meanImage != "" {
-		fmt.Fprintf(w, "its mean image is a file of its own, %s; its mean colour is taken\n", text.Name(r.meanImage))
+		fmt.Fprintf(w, "its mean image is a file of its own, %s; its mean colour is taken; --mean takes it\n",
+			text.Name(r.meanImage))
 	}
 	if p := r.Published; p != nil {
 		fmt.Fprintf(w, "published: %s, errors %s top-1, %s top-5 (%s; %s)\n", p.Name, text.Percent(p.Top1),

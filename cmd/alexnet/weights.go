@@ -14,7 +14,10 @@ import (
 	"github.com/spf13/cobra"
 
 	"alexnet/internal/atomicfile"
+	"alexnet/internal/builtin"
 	"alexnet/internal/checkpoint"
+	"alexnet/internal/files"
+	"alexnet/internal/interop"
 	"alexnet/internal/model"
 	"alexnet/internal/recipe"
 	"alexnet/internal/tensor"
@@ -135,6 +138,7 @@ func runWeightsInit(ctx context.Context, o weightsInitOptions, t *ui.Terminal) e
 // weightsShowResult is the document of weights show --json.
 type weightsShowResult struct {
 	File       text.Raw       `json:"file"`
+	Form       string         `json:"form"`       // "safetensors", or what another program's file is
 	Parameters int64          `json:"parameters"` // numbers in them; those of momentum and mean are not counted
 	Tensors    []tensorResult `json:"tensors"`
 	Metadata   map[string]any `json:"metadata"`
@@ -151,22 +155,31 @@ func newWeightsShowCommand(t *ui.Terminal) *cobra.Command {
 	return &cobra.Command{
 		Use:   "show FILE|RUN",
 		Short: "List a file's tensors and metadata, and verify its checksums",
+		Long: `List what is in a file of weights: names, types and shapes of its tensors, and what else it says. Where
+it has checksums, all of it is read and held to them. Of other programs' files the forms are shown
+that alexnet weights import reads: ` + importForms + `.`,
 		Example: `  alexnet weights show runs/train/checkpoints/best.safetensors
+  alexnet weights show alexnet.pth
   alexnet weights show alexnet.safetensors --json | jq .metadata`,
-		Args: wantArgs("a safetensors file", 1),
+		Args: wantArgs("a file of weights", 1),
 		RunE: func(c *cobra.Command, args []string) error { return runWeightsShow(c.Context(), args[0], t) },
 	}
 }
 
 func runWeightsShow(ctx context.Context, path string, t *ui.Terminal) error {
 	path = findCheckpoint(path, t)
+	if form, err := interop.FormOf(files.OS, path); path != builtin.Name && err == nil &&
+		form != interop.Safetensors && form != interop.NoForm {
+		return showForeign(ctx, path, t)
+	}
 	r, err := openWeights(path)
 	if err != nil {
 		return err
 	}
 	defer closeQuietly(r)
 	out := weightsShowResult{
-		File: text.Raw(path), Tensors: []tensorResult{}, Metadata: map[string]any{}, Checksums: r.Checked(),
+		File: text.Raw(path), Form: string(interop.Safetensors), Tensors: []tensorResult{}, Metadata: map[string]any{},
+		Checksums: r.Checked(),
 	}
 	for i, info := range r.Tensors {
 		if r.Checked() { // without a checksum there is nothing that reading could tell
@@ -179,12 +192,39 @@ func runWeightsShow(ctx context.Context, path string, t *ui.Terminal) error {
 			out.Parameters += int64(info.Len())
 		}
 	}
+	return showWeights(&out, r.Meta, t)
+}
+
+func showWeights(out *weightsShowResult, meta map[string]string, t *ui.Terminal) error {
 	left := decodedMeta
-	for _, k := range slices.Sorted(maps.Keys(r.Meta)) {
-		out.Metadata[k] = decodeMeta(r.Meta[k], left)
-		left -= len(r.Meta[k])
+	for _, k := range slices.Sorted(maps.Keys(meta)) {
+		out.Metadata[k] = decodeMeta(meta[k], left)
+		left -= len(meta[k])
 	}
-	return t.Result(out, func(w *bytes.Buffer) { printWeights(w, out, r.Meta, t.OutWidth) })
+	return t.Result(out, func(w *bytes.Buffer) { printWeights(w, *out, meta, t.OutWidth) })
+}
+
+// showForeign lists a file of another form than ours.
+func showForeign(ctx context.Context, path string, t *ui.Terminal) error {
+	s, err := interop.Open(files.OS, path)
+	if err != nil {
+		return err
+	}
+	defer closeQuietly(s)
+	out := &weightsShowResult{
+		File: text.Raw(path), Form: string(s.Form), Tensors: []tensorResult{}, Metadata: map[string]any{},
+		Checksums: s.Checked,
+	}
+	for _, tensor := range s.Tensors {
+		if s.Checked {
+			if err := s.Verify(ctx, tensor); err != nil {
+				return err
+			}
+		}
+		out.Tensors = append(out.Tensors, tensorResult{tensor.Name, tensor.DType, append([]int{}, tensor.Shape...)})
+		out.Parameters += int64(tensor.Len())
+	}
+	return showWeights(out, s.Meta, t)
 }
 
 // decodedMeta is how many bytes of metadata are decoded: as values they take fifty times as much memory.

@@ -18,6 +18,8 @@ type Form string
 // The forms that Open reads.
 const (
 	Safetensors Form = "safetensors"
+	Caffe       Form = "Caffe"
+	ONNX        Form = "ONNX"
 )
 
 // The forms that are known and not read.
@@ -45,8 +47,8 @@ func (e *OtherForm) Error() string {
 	return fmt.Sprintf("%s: %s, which is not read", e.Path, e.Form)
 }
 
-// formOf tells what kind of file it is. A path that is not a regular file is never opened, for a FIFO would wait.
-func formOf(fsys files.Reader, path string) (form Form, err error) {
+// FormOf tells what kind of file it is. A path that is not a regular file is never opened, for a FIFO would wait.
+func FormOf(fsys files.Reader, path string) (form Form, err error) {
 	info, err := fsys.Stat(path)
 	if err != nil {
 		return "", err
@@ -88,6 +90,11 @@ func sniff(head []byte, size int64) Form {
 		return Darknet
 	case begins("name:"), begins("layer"), begins("input"):
 		return Prototxt
+	// Messages of protobuf have no mark. ONNX begins with its version, field 1; Caffe with a name, field 1, or layers.
+	case begins("\x08"):
+		return ONNX
+	case begins("\x0a"), begins("\x12"), begins("\xa2\x06"):
+		return Caffe
 	}
 	return NoForm
 }

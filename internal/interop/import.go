@@ -22,13 +22,14 @@ type ImportOptions struct {
 	Net     string   // a page's name or path; empty: the net is recognised
 	Mean    *Mean    // nil: what the file says, or is used with such weights
 	Classes []string // in the order of the net's outputs; nil: what the file says, or ILSVRC2012's where they are 1000
-	BGR     bool     // the first layer's channels are blue, green and red, which no file says; Caffe's are taken so anyway
+	BGR     bool     // the first layer's channels are blue, green and red; Caffe's are taken so anyway
 }
 
 // Import is another program's net as a checkpoint, to be written.
 type Import struct {
 	Checkpoint *checkpoint.Checkpoint
 	Net        string   // the page
+	Changed    []string // what is otherwise on it, as overrides: "model.input.size=224"
 	How        Evidence // what told that it is this net
 	Rows       []Row    // the file's tensors and the net's parameters
 	BGR        bool     // channels of the first layer, and of a mean, changed places
@@ -71,7 +72,7 @@ func NewImport(ctx context.Context, fsys files.Reader, s *Source, o ImportOption
 	if err != nil {
 		return nil, err
 	}
-	i := &Import{Net: m.net, How: m.how, Rows: m.rows, Published: s.published, Licence: s.licence()}
+	i := &Import{Net: m.net, Changed: m.changed, How: m.how, Rows: m.rows, Published: s.published, Licence: s.licence()}
 	i.BGR = (o.BGR || s.bgr) && m.arch.Input.C == 3
 	c := &checkpoint.Checkpoint{Path: s.Path, Dropout: checkpoint.DropoutPaper}
 	if c.Recipe, i.Prep, err = s.prepare(m, o.Mean); err != nil {
@@ -82,7 +83,9 @@ func NewImport(ctx context.Context, fsys files.Reader, s *Source, o ImportOption
 		if err != nil {
 			return nil, err
 		}
-		i.MeanImage = p.MeanImage
+		if i.MeanImage = p.MeanImage; s.meanInside() != nil {
+			i.MeanImage = ""
+		}
 	}
 	if c.Classes, err = s.classes(m.arch.Classes, o.Classes); err != nil {
 		return nil, err

@@ -137,11 +137,11 @@ func (p *pair) dims() int {
 	return len(shape)
 }
 
-var number = regexp.MustCompile(`[0-9]+|[^0-9]+`)
+var digits = regexp.MustCompile(`[0-9]+|[^0-9]+`)
 
 // natural compares names so that features.6 stands before features.10.
 func natural(a, b string) int {
-	x, y := number.FindAllString(a, -1), number.FindAllString(b, -1)
+	x, y := digits.FindAllString(a, -1), digits.FindAllString(b, -1)
 	for i := range min(len(x), len(y)) {
 		if x[i][0] <= '9' && y[i][0] <= '9' && x[i][0] >= '0' && y[i][0] >= '0' {
 			n, m := strings.TrimLeft(x[i], "0"), strings.TrimLeft(y[i], "0")

@@ -60,6 +60,12 @@ func (s *Source) prepare(m *match, mean *Mean) (r recipe.Recipe, from PrepFrom, 
 		}
 	case from == PrepPublished && s.caffe:
 		public.Mean = caffeMean
+		if s.mean != nil {
+			public.Mean = s.mean
+		}
+		if s.scale > 0 && s.scale != 1 {
+			m.page.Data.Std = []float64{1 / float64(s.scale)}
+		}
 	case from == PrepPublished:
 		public.Mean = torchMean
 		m.page.Data.Std = torchStd
@@ -71,6 +77,9 @@ func (s *Source) prepare(m *match, mean *Mean) (r recipe.Recipe, from PrepFrom, 
 	}
 	if from == PrepFile {
 		r.Scale = inverse(public.Std)
+	}
+	if mean == nil && public.MeanImage == meanTensor { // in the file
+		mean = s.meanInside()
 	}
 	if mean != nil {
 		err = s.setMean(&r, m.page, mean)
@@ -99,6 +108,16 @@ func (s *Source) public() (p recipe.Public, err error) {
 		return p, &BadExport{s.Path, fmt.Errorf("preprocess: %w", err)}
 	}
 	return p, nil
+}
+
+// meanInside is the mean image among the tensors of an exported file, nil where there is none.
+func (s *Source) meanInside() *Mean {
+	for _, t := range s.Tensors {
+		if t.Name == meanTensor {
+			return &Mean{Path: s.Path, Tensor: t}
+		}
+	}
+	return nil
 }
 
 // inverse is the scale for standard deviations; nil where all are 1.

@@ -68,10 +68,11 @@ type match struct {
 	page *config.Config
 	arch *model.Arch
 	// params are of the file, their shapes those of the net, the numbers in the file's order; names the file's.
-	params []tensor.Tensor
-	rows   []Row
-	layer  string // what is different in a layer, where the file knows its layers
-	how    Evidence
+	params  []tensor.Tensor
+	rows    []Row
+	changed []string // what was set otherwise on the page
+	layer   string   // what is different in a layer, where the file knows its layers
+	how     Evidence
 }
 
 // Evidence says what told which net a file holds.
@@ -234,7 +235,7 @@ func netOfNames(pairs []pair) string {
 
 // matchPage holds the file to a page, by its name or path.
 func (s *Source) matchPage(name string, pairs []pair) (*match, error) {
-	page, err := config.Load(name, s.sets)
+	page, err := config.Load(name, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -243,11 +244,16 @@ func (s *Source) matchPage(name string, pairs []pair) (*match, error) {
 
 // match holds the file's layers to those of a page with as many classes as the file's last layer has outputs.
 func (s *Source) match(name string, page *config.Config, pairs []pair) (*match, error) {
-	arch, err := model.Of(page, outputs(pairs[len(pairs)-1].weight))
+	classes := outputs(pairs[len(pairs)-1].weight)
+	changed, err := s.adopt(page, classes)
 	if err != nil {
 		return nil, err
 	}
-	m := &match{net: name, page: page, arch: arch}
+	arch, err := model.Of(page, classes)
+	if err != nil {
+		return nil, err
+	}
+	m := &match{net: name, page: page, arch: arch, changed: changed}
 	m.layer = differsInSteps(s.steps, arch)
 	var layers []*model.Layer
 	for i := range arch.Layers {

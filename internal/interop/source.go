@@ -1,6 +1,8 @@
 package interop
 
 import (
+	"context"
+	"errors"
 	"maps"
 
 	"alexnet/internal/files"
@@ -20,8 +22,11 @@ type Source struct {
 	layout    layout
 	bgr       bool       // the first layer's channels are blue, green and red
 	caffe     bool       // weights of Caffe's, or made of such: pictures are prepared as there
-	steps     []step     // its layers, where the file knows them
-	sets      []string   // what a page must say otherwise to be the file's net
+	steps     []step     // what it computes, where the file knows that
+	layers    []pair     // and the layers with weights, in that order
+	side      int        // of what it reads; 0: the file does not say
+	mean      []float32  // of the channels, RGB, where the file has one
+	scale     float32    // what is left after the mean is multiplied by it; 0: the file does not say
 	published *Published // nil: not one that is known
 	close     func() error
 }
@@ -37,7 +42,7 @@ const (
 // Open opens a file of weights, whatever its form, which its content tells. It reads no weights. What is not read
 // because of its form is an *OtherForm, a damaged file a *tensor.BadFile.
 func Open(fsys files.Reader, path string) (*Source, error) {
-	form, err := formOf(fsys, path)
+	form, err := FormOf(fsys, path)
 	if err != nil {
 		return nil, err
 	}
@@ -54,10 +59,25 @@ func Open(fsys files.Reader, path string) (*Source, error) {
 }
 
 // openers open the forms that are read.
-var openers = map[Form]func(files.Reader, string) (*Source, error){Safetensors: openSafetensors}
+var openers = map[Form]func(files.Reader, string) (*Source, error){
+	Safetensors: openSafetensors, Caffe: openCaffe, ONNX: openONNX,
+}
 
 // Close closes the file; the tensors' Fill fail from then on.
 func (s *Source) Close() error { return s.close() }
+
+// Verify reads a tensor of the source, whatever its numbers, and holds it to its checksum.
+func (s *Source) Verify(ctx context.Context, t tensor.Tensor) error {
+	if err := context.Cause(ctx); err != nil {
+		return err
+	}
+	_, err := t.Values()
+	var bad *tensor.BadFile
+	if errors.As(err, &bad) && bad.Fault == tensor.OtherType {
+		return nil
+	}
+	return err
+}
 
 func openSafetensors(fsys files.Reader, path string) (*Source, error) {
 	r, err := safetensors.Open(fsys, path)
@@ -76,6 +96,9 @@ func openSafetensors(fsys files.Reader, path string) (*Source, error) {
 // pairs are the layers among the tensors, their weights in our order but for what only the net tells, and the tensors
 // that are of none.
 func (s *Source) pairs() (pairs []pair, rest []tensor.Tensor) {
+	if len(s.layers) > 0 {
+		return s.layers, nil
+	}
 	pairs, rest = pairUp(s.Tensors)
 	for i, p := range pairs {
 		if p.weight != nil {

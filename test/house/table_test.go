@@ -82,7 +82,10 @@ var table = []struct{ pkg, imports string }{
 	{"step/steptest", "config data data/demo device files model"},
 
 	// A net in other programs' words, and whether devices compute it right.
-	{"interop", "atomicfile checkpoint config device files imagenet model npy recipe safetensors tensor text"},
+	{
+		"interop",
+		"atomicfile caffe checkpoint config device files imagenet model npy onnx recipe safetensors tensor text",
+	},
 	{"selftest", "config device model philox recipe"},
 
 	// What is written about a run is given numbers and steps.
