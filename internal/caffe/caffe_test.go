@@ -93,7 +93,7 @@ func TestLayers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer n.Close() //nolint:errcheck // only read
+	defer n.Close()
 	var types []string
 	shapes := map[string][]int{}
 	layers := map[string]Layer{}

@@ -3,6 +3,7 @@ package onnx
 import (
 	"bytes"
 	"cmp"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -40,9 +41,10 @@ func FuzzONNX(f *testing.F) {
 			if w.Len() > len(file) { // that ConstantOfShape makes
 				continue
 			}
+			var bad *tensor.BadFile
 			if _, err := w.Values(); err == nil {
 				kept = append(kept, w)
-			} else if bad, ok := err.(*tensor.BadFile); !ok || bad.Fault != tensor.OtherType {
+			} else if !errors.As(err, &bad) || bad.Fault != tensor.OtherType {
 				t.Errorf("weight %q: %v", w.Name, err)
 			}
 		}
