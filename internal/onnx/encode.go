@@ -71,11 +71,15 @@ func (g *Graph) parts() ([]part, error) {
 		nodes = appendMessage(nodes, 1, b)
 	}
 	nodes = appendText(nodes, 2, g.Name)
-	for _, v := range g.Inputs {
-		ends = appendMessage(ends, 11, v.encode())
-	}
-	for _, v := range g.Outputs {
-		ends = appendMessage(ends, 12, v.encode())
+	for i, v := range slices.Concat(g.Inputs, g.Outputs) {
+		if _, can := tensor.Encoders[cmp.Or(v.DType, "F32")]; !can {
+			return nil, fmt.Errorf("%s: cannot be of %s", v.Name, v.DType)
+		}
+		num := protowire.Number(11)
+		if i >= len(g.Inputs) {
+			num = 12
+		}
+		ends = appendMessage(ends, num, v.encode())
 	}
 	for _, name := range slices.Sorted(maps.Keys(g.Ints)) {
 		nodes = appendMessage(nodes, 5, encodeInts(name, g.Ints[name]))

@@ -225,6 +225,7 @@ func (r *reader) attr(n *Node, value **stored, f wire.Field) error {
 	}
 	var a Attr
 	var t *stored
+	kind := 0
 	err = r.Fields(in, func(f wire.Field) (err error) {
 		switch f.Num {
 		case 1:
@@ -254,9 +255,14 @@ func (r *reader) attr(n *Node, value **stored, f wire.Field) error {
 		case 8:
 			a.Kind = Ints
 			a.Ints, err = r.Ints(a.Ints, f, maxList)
+		case 20:
+			kind, err = f.Int(maxSize)
 		}
 		return err
 	})
+	if err == nil {
+		err = a.settle(Kind(kind))
+	}
 	switch {
 	case err != nil:
 		return within(fmt.Sprintf("attribute %.64q", a.Name), err)
@@ -264,6 +270,19 @@ func (r *reader) attr(n *Node, value **stored, f wire.Field) error {
 		*value = t
 	case a.Kind != 0:
 		n.Attrs = append(n.Attrs, a)
+	}
+	return nil
+}
+
+// settle holds the attribute to the kind that the file says it is of; 0: it does not say. Without a value it is 0, or
+// empty: writers leave these out.
+func (a *Attr) settle(kind Kind) error {
+	switch kind {
+	case Float, Int, Text, Floats, Ints:
+		if a.Kind != 0 && a.Kind != kind {
+			return tensor.Damaged("one of kind %d has a value of kind %d", kind, a.Kind)
+		}
+		a.Kind = kind
 	}
 	return nil
 }

@@ -3,6 +3,7 @@ package onnx
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io/fs"
 	"math"
 	"os"
@@ -40,7 +41,8 @@ func beside(words ...string) []byte {
 
 // constant is a node that gives a weight.
 func constant(op, out string, attr ...[]byte) []byte {
-	return pb.Message(1, pb.Text(1, "shape"), pb.Text(2, out), pb.Text(4, op), pb.Message(5, append(attr, pb.Text(1, "value"))...))
+	value := pb.Message(5, append(attr, pb.Text(1, "value"))...)
+	return pb.Message(1, pb.Text(1, "shape"), pb.Text(2, out), pb.Text(4, op), value)
 }
 
 // list is whole numbers, called shape.
@@ -102,6 +104,10 @@ var hostile = map[string]struct {
 		graph(list(1<<20, 1<<20), constant("ConstantOfShape", "w")), "more than 134217728",
 	},
 	"of less than none": {graph(list(-5), constant("ConstantOfShape", "w")), "dimension -5"},
+	"an attribute of two kinds": {
+		graph(pb.Message(1, pb.Message(5, pb.Number(3, 1), pb.Number(20, 1)))),
+		"of kind 1 has a value of kind 2",
+	},
 	"a text where a number is": {
 		graph(pb.Message(1, pb.Message(5, pb.Text(3, "x")))), "field 3 is of type 2, not 0",
 	},
@@ -152,12 +158,15 @@ func TestHostile(t *testing.T) {
 // What is read of a crafted file takes twice the file and 16 MB at most, those that are read to their end among them.
 func TestHostileAllocation(t *testing.T) {
 	attr := pb.Message(5, pb.Text(1, "a"), pb.Varints(8, make([]int64, maxList)...))
+	relu := pb.Message(1, pb.Text(4, "Relu"), pb.Text(1, "x"), pb.Text(2, "y"), attr)
 	var weights, ints, words []byte
 	for i := range maxWeights {
-		name := pb.Text(8, strings.Repeat("n", 8)+string(rune('a'+i%26))+string(rune('a'+i/26%26))+string(rune('a'+i/676)))
+		name := pb.Text(8, fmt.Sprintf("weight%d", i))
 		weights = append(weights, pb.Message(5, name, pb.Number(2, 1), pb.Number(1, 0))...)
-		ints = append(ints, pb.Message(5, name, pb.Number(2, 7), pb.Number(1, maxInts), pb.Varints(7, make([]int64, maxInts)...))...)
+		list := pb.Varints(7, make([]int64, maxInts)...)
+		ints = append(ints, pb.Message(5, name, pb.Number(2, 7), pb.Number(1, maxInts), list)...)
 	}
+	input := pb.Message(11, pb.Message(2, pb.Message(1, pb.Message(2, bytes.Repeat(pb.Message(1), 8)))))
 	for i := range maxMeta {
 		words = append(words, pb.Message(14, pb.Text(1, string(rune(i))), pb.Text(2, "x"))...)
 	}
@@ -165,13 +174,13 @@ func TestHostileAllocation(t *testing.T) {
 		"nested graphs":        graph(pb.Nested(7, 20_000)),
 		"nested in all":        pb.Nested(7, 20_000),
 		"graphs in attributes": graph(pb.Message(1, pb.Message(5, pb.Nested(6, 20_000)))),
-		"many nodes":           graph(bytes.Repeat(pb.Message(1, pb.Text(4, "Relu"), pb.Text(1, "x"), pb.Text(2, "y"), attr), maxNodes)),
+		"many nodes":           graph(bytes.Repeat(relu, maxNodes)),
 		"many attributes":      graph(pb.Message(1, bytes.Repeat(attr, maxAttrs))),
 		"many tensors":         graph(pb.Message(1, bytes.Repeat(pb.Message(5, pb.Message(5)), maxAttrs))),
 		"many weights":         graph(weights),
 		"many lists":           graph(ints),
 		"many words":           append(graph(), words...),
-		"many inputs":          graph(bytes.Repeat(pb.Message(11, pb.Message(2, pb.Message(1, pb.Message(2, bytes.Repeat(pb.Message(1), 8))))), 2*maxWeights)),
+		"many inputs":          graph(bytes.Repeat(input, 2*maxWeights)),
 		"one by one":           weight(1, pb.Number(1, 1_000_000), bytes.Repeat(pb.Float(4, 1), 1_000_000)),
 		"halves":               weight(10, pb.Number(1, 1_000_000), bytes.Repeat(pb.Varints(5, 1), 1_000_000)),
 	}
@@ -209,7 +218,8 @@ func TestBeside(t *testing.T) {
 	var bad *tensor.BadFile
 	for _, offset := range []string{"9", "16", "17", "9223372036854775807"} {
 		put("net.onnx", beside("location", "w", "offset", offset))
-		if _, err := Open(files.OS, net); !errors.As(err, &bad) || !strings.Contains(bad.Reason, `of "w", which has 16`) {
+		_, err := Open(files.OS, net)
+		if !errors.As(err, &bad) || !strings.Contains(bad.Reason, `of "w", which has 16`) {
 			t.Errorf("offset %s: %v", offset, err)
 		}
 	}
@@ -231,6 +241,10 @@ func TestBeside(t *testing.T) {
 // Whatever the type, numbers come back; whole numbers say that they are none.
 func TestTypes(t *testing.T) {
 	raw := func(b ...byte) []byte { return pb.Message(9, b) }
+	number := [][]byte{pb.Number(1, 2), pb.Number(2, 1), pb.Floats(4, 1, -2)}
+	doubles := pb.Message(10, []byte{0, 0, 0, 0, 0, 0, 0xf0, 0x3f, 0, 0, 0, 0, 0, 0, 0, 0xc0})
+	attribute := pb.Message(1, pb.Text(2, "w"), pb.Text(4, "Constant"),
+		pb.Message(5, pb.Text(1, "value_floats"), pb.Floats(7, 1, -2)))
 	for name, file := range map[string][]byte{
 		"floats":        weight(1, pb.Number(1, 2), pb.Floats(4, 1, -2)),
 		"one by one":    weight(1, pb.Number(1, 2), pb.Float(4, 1), pb.Float(4, -2)),
@@ -239,11 +253,11 @@ func TestTypes(t *testing.T) {
 		"a half each":   weight(10, pb.Number(1, 2), pb.Number(5, 0x3c00), pb.Number(5, 0xc000)),
 		"raw halves":    weight(10, pb.Number(1, 2), raw(0, 0x3c, 0, 0xc0)),
 		"bfloat16":      weight(16, pb.Number(1, 2), raw(0x80, 0x3f, 0, 0xc0)),
-		"doubles":       weight(11, pb.Number(1, 2), pb.Message(10, []byte{0, 0, 0, 0, 0, 0, 0xf0, 0x3f, 0, 0, 0, 0, 0, 0, 0, 0xc0})),
-		"of attributes": graph(pb.Message(1, pb.Text(2, "w"), pb.Text(4, "Constant"), pb.Message(5, pb.Text(1, "value_floats"), pb.Floats(7, 1, -2)))),
-		"of a constant": graph(constant("Constant", "w", pb.Message(5, pb.Number(1, 2), pb.Number(2, 1), pb.Floats(4, 1, -2)))),
+		"doubles":       weight(11, pb.Number(1, 2), doubles),
+		"of attributes": graph(attribute),
+		"of a constant": graph(constant("Constant", "w", pb.Message(5, number...))),
 		"by another name": graph(pb.Message(1, pb.Text(1, "v"), pb.Text(2, "w"), pb.Text(4, "Identity")),
-			pb.Message(5, pb.Text(8, "v"), pb.Number(1, 2), pb.Number(2, 1), pb.Floats(4, 1, -2))),
+			pb.Message(5, append(number, pb.Text(8, "v"))...)),
 	} {
 		m, err := open(file)
 		if err != nil {

@@ -203,6 +203,8 @@ func (r *reader) make(s stored) (t tensor.Tensor, err error) {
 			return t, within(fmt.Sprintf("tensor %.64q", s.name), err)
 		}
 		from.Num, got = 0, size
+	case s.field == 0:
+		from.In = wire.Range{} // there are none
 	case s.field != rawData:
 		got *= width
 	}

@@ -20,14 +20,20 @@ func (f Field) must(typ protowire.Type) error {
 }
 
 // Varint is the field's number, as it is or negative.
-func (f Field) Varint() (int64, error) { return int64(f.Bits), f.must(protowire.VarintType) }
+func (f Field) Varint() (int64, error) {
+	if err := f.must(protowire.VarintType); err != nil {
+		return 0, err
+	}
+	return int64(f.Bits), nil
+}
 
 // Int is Varint of what is a size or a count: an error where it is negative or more than most.
 func (f Field) Int(most int) (int, error) {
-	if f.Bits > uint64(most) && f.Type == protowire.VarintType {
-		return 0, tensor.Damaged("byte %d: field %d is %d, not 0 to %d", f.At, f.Num, int64(f.Bits), most)
+	n, err := f.Varint()
+	if err == nil && (n < 0 || n > int64(most)) {
+		return 0, tensor.Damaged("byte %d: field %d is %d, not 0 to %d", f.At, f.Num, n, most)
 	}
-	return int(f.Bits), f.must(protowire.VarintType)
+	return int(n), err
 }
 
 // Bool is the field's truth.

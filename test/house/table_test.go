@@ -15,6 +15,7 @@ var table = []struct{ pkg, imports string }{
 	{"files", "golang.org/x/sys text"},
 	{"files/filestest", "files"},
 	{"sharedtest", ""},
+	{"nettest", ""},
 	{"lockfile", "files"},
 	{"atomicfile", "files lockfile"},
 	{"run", "atomicfile files lockfile"},
