@@ -24,7 +24,10 @@ var table = []struct{ pkg, imports string }{
 	{"shards", "files"},
 	{"tensor", "text"},
 	{"safetensors", "atomicfile files tensor text"},
-	{"npy", ""},
+	{"pickle", "tensor text"}, // Python's, as data; of PyTorch and NumPy
+	{"zipped", "tensor"},
+	{"pth", "files pickle tensor text zipped"},
+	{"npy", "files pickle tensor zipped"},
 	{"parquet", "github.com/klauspost/compress text"},
 	{"golden", "philox safetensors"},
 
