@@ -57,6 +57,8 @@ to be loaded strictly:
 
 In other forms:
 
+  npz          arrays of NumPy's, shaped as PyTorch has them, conv1.weight .. fc8.bias, with the mean
+               image and the metadata (metadata.json) inside
   onnx         the net itself, to be computed by ONNX Runtime and others: opset 13, any number of
                pictures at a time; --with-preprocess takes pictures of 0..255, cropped, and does the
                rest of what comes before the net
@@ -70,6 +72,7 @@ alexnet weights import takes these files back. See docs/export.md.
 ` + outHelp,
 		Example: `  alexnet weights export runs/train --out net.safetensors
   alexnet weights export alexnet.safetensors --to checkpoint --dtype f16 --out half.safetensors
+  alexnet weights export runs/train --to npz --out net.npz
   alexnet weights export runs/train --to onnx --with-preprocess --out net.onnx
   alexnet weights show net.onnx`,
 		Args: wantArgs("a checkpoint or a run", 1),

@@ -84,8 +84,8 @@ that 1000 outputs are ILSVRC2012's classes in order of WNID. The command says wh
 docs/import.md.
 
 ` + outHelp,
-		Example: `  alexnet weights import other.safetensors --out imported.safetensors
-  alexnet weights import other.safetensors --classes plants.txt --out plants.safetensors
+		Example: `  alexnet weights import alexnet.pth --out imported.safetensors
+  alexnet weights import plants.pth --classes plants.txt --out plants.safetensors
   alexnet predict cat.jpg --weights imported.safetensors`,
 		Args: wantArgs("a file of weights", 1),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -102,7 +102,7 @@ docs/import.md.
 	f := c.Flags()
 	f.StringVar(&o.config, "config", "", "the net, by `NAME` ("+strings.Join(config.Names(), ", ")+
 		") or file of its page (default: recognised)")
-	f.StringVar(&o.mean, "mean", "", "`FILE` of the mean that the net was trained with: .binaryproto of Caffe")
+	f.StringVar(&o.mean, "mean", "", "`FILE` of the mean that the net was trained with: .binaryproto or .npy")
 	f.StringVar(&o.classes, "classes", "", "`FILE` of the classes' names, a line each in the order of the outputs")
 	f.BoolVar(&o.bgr, "bgr", false, "the file's net takes colours as blue, green, red, which a state dict does not say")
 	f.StringVar(&o.out, "out", "", "the `FILE` to write, new")
@@ -111,7 +111,8 @@ docs/import.md.
 }
 
 // importForms are the forms of files that are read, in words.
-const importForms = "safetensors, Caffe's .caffemodel, .onnx"
+const importForms = `PyTorch's .pth, .pt and .tar,
+safetensors, Caffe's .caffemodel, NumPy's .npz and kaffe's .npy, and .onnx`
 
 func runWeightsImport(ctx context.Context, o importOptions, path string, t *ui.Terminal) error {
 	if _, err := newFile(o.out, o.force, t); err != nil {
@@ -128,6 +129,7 @@ func runWeightsImport(ctx context.Context, o importOptions, path string, t *ui.T
 		return explainNoFile(path, err)
 	}
 	defer closeQuietly(s)
+	warnUnchecked(s, t)
 	options := interop.ImportOptions{Net: o.config, Classes: classes, BGR: o.bgr}
 	if o.mean != "" {
 		if options.Mean, err = s.OpenMean(files.OS, o.mean); err != nil {
@@ -146,6 +148,14 @@ func runWeightsImport(ctx context.Context, o importOptions, path string, t *ui.T
 	}
 	reading.Clear()
 	return t.Result(r, func(w *bytes.Buffer) { printImport(w, r, t.OutWidth) })
+}
+
+// warnUnchecked says that no damage would be found.
+func warnUnchecked(s *interop.Source, t *ui.Terminal) {
+	if s.Unchecked {
+		t.Warn("%s: every checksum in it is 0, as PyTorch writes them where it is told to: damage would not be found",
+			text.Name(s.Path))
+	}
 }
 
 // explainNoFile words the error of a file that is not there.

@@ -211,6 +211,7 @@ func showForeign(ctx context.Context, path string, t *ui.Terminal) error {
 		return err
 	}
 	defer closeQuietly(s)
+	warnUnchecked(s, t)
 	out := &weightsShowResult{
 		File: text.Raw(path), Form: string(s.Form), Tensors: []tensorResult{}, Metadata: map[string]any{},
 		Checksums: s.Checked,
@@ -222,7 +223,9 @@ func showForeign(ctx context.Context, path string, t *ui.Terminal) error {
 			}
 		}
 		out.Tensors = append(out.Tensors, tensorResult{tensor.Name, tensor.DType, append([]int{}, tensor.Shape...)})
-		out.Parameters += int64(tensor.Len())
+		if !strings.HasPrefix(tensor.Name, "optimizer.") {
+			out.Parameters += int64(tensor.Len())
+		}
 	}
 	return showWeights(out, s.Meta, t)
 }

@@ -14,6 +14,7 @@ import (
 	"alexnet/internal/checkpoint"
 	"alexnet/internal/files"
 	"alexnet/internal/model"
+	"alexnet/internal/npy"
 	"alexnet/internal/onnx"
 	"alexnet/internal/safetensors"
 	"alexnet/internal/tensor"
@@ -39,8 +40,11 @@ type form struct {
 // onnxForm is the form whose file holds what is computed as well.
 const onnxForm = "onnx"
 
+// npzForm is the form whose file holds the mean image as well.
+const npzForm = "npz"
+
 var forms = map[string]form{
-	"plain": {Plain, ".safetensors"}, "torchvision": {Torchvision, ".safetensors"}, onnxForm: {Plain, ".onnx"},
+	"plain": {Plain, ".safetensors"}, npzForm: {Plain, ".npz"}, "torchvision": {Torchvision, ".safetensors"}, onnxForm: {Plain, ".onnx"},
 }
 
 // Forms are the forms that Export knows, sorted.
@@ -65,6 +69,7 @@ type Export struct {
 	Parameters int64  // numbers in all tensors
 	Bytes      int64  // of the weights, once they are written
 
+	form      string
 	meta      map[string]string
 	tensors   []tensor.Tensor
 	onnx      *onnx.Graph // nil: another form
@@ -85,7 +90,7 @@ func NewExport(c *checkpoint.Checkpoint, o Options) (*Export, error) {
 	}
 	e := &Export{Path: o.Path, mean: c.Recipe.Mean, meanShape: c.Recipe.MeanShape}
 	inside := ""
-	if c.Recipe.HasMeanImage() && o.Prepared {
+	if c.Recipe.HasMeanImage() && (o.Prepared || o.Form == npzForm) {
 		inside = meanTensor
 	} else if c.Recipe.HasMeanImage() {
 		e.MeanImage = strings.TrimSuffix(o.Path, Ending(o.Form)) + ".mean.npy"
@@ -106,9 +111,13 @@ func NewExport(c *checkpoint.Checkpoint, o Options) (*Export, error) {
 		})
 		e.Parameters += int64(from.Len())
 	}
-	if o.Form == onnxForm {
+	switch {
+	case o.Form == onnxForm:
 		e.onnx, err = e.graph(arch, c, o.Prepared)
+	case o.Form == npzForm && c.Recipe.HasMeanImage():
+		e.tensors = append(e.tensors, tensor.Of(meanTensor, c.Recipe.MeanShape, c.Recipe.Mean))
 	}
+	e.form = o.Form
 	return e, err
 }
 
@@ -120,7 +129,15 @@ func (e *Export) encode(ctx context.Context, f atomicfile.File) error {
 		}
 		return all
 	}
-	if e.onnx == nil {
+	switch e.form {
+	case onnxForm: // below
+	case npzForm:
+		meta, err := json.MarshalIndent(e.meta, "", " ")
+		if err != nil {
+			return err
+		}
+		return npy.EncodeArchive(f, meta, stoppable(e.tensors))
+	default:
 		return safetensors.Encode(f, e.meta, stoppable(e.tensors))
 	}
 	g := *e.onnx

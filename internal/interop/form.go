@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"alexnet/internal/files"
+	"alexnet/internal/npy"
 	"alexnet/internal/tensor"
 )
 
@@ -20,6 +21,9 @@ const (
 	Safetensors Form = "safetensors"
 	Caffe       Form = "Caffe"
 	ONNX        Form = "ONNX"
+	PyTorch     Form = "PyTorch"
+	NPZ         Form = "NumPy's npz"
+	NPY         Form = "NumPy's npy" // a dict of arrays, as kaffe makes them; or one array, which is no net
 )
 
 // The forms that are known and not read.
@@ -80,6 +84,12 @@ func sniff(head []byte, size int64) Form {
 		return HDF5
 	case begins("MATLAB "):
 		return Matlab
+	case begins("\x93NUMPY"):
+		return NPY
+	case begins("PK\x03\x04"):
+		return zipOf(head)
+	case begins("\x80") && len(head) > 1 && head[1] >= 2 && head[1] <= 5: // a pickle
+		return PyTorch
 	case begins("\x1f\x8b"), begins("BZh"), begins("\xfd7zXZ\x00"), begins("\x28\xb5\x2f\xfd"):
 		return Packed
 	case len(head) >= 262 && string(head[257:262]) == "ustar":
@@ -106,4 +116,16 @@ func darknet(head []byte) bool {
 	}
 	minor := binary.LittleEndian.Uint32(head[4:])
 	return strings.Trim(string(head[:4])+string(head[8:12]), "\x00") == "" && (minor == 1 || minor == 2)
+}
+
+// zipOf tells the two kinds of zips by the name of what is first in one: NumPy's arrays are not in a folder.
+func zipOf(head []byte) Form {
+	if len(head) < 30 {
+		return PyTorch
+	}
+	name := head[30:min(len(head), 30+int(binary.LittleEndian.Uint16(head[26:])))]
+	if bytes.HasSuffix(name, []byte(".npy")) || string(name) == npy.Metadata {
+		return NPZ
+	}
+	return PyTorch
 }

@@ -7,6 +7,7 @@ import (
 	"alexnet/internal/caffe"
 	"alexnet/internal/config"
 	"alexnet/internal/files"
+	"alexnet/internal/npy"
 	"alexnet/internal/tensor"
 )
 
@@ -124,15 +125,46 @@ func (s *step) window(size, stride, pad [2]int) {
 	}
 }
 
-// OpenMean reads the mean that the source's net was trained with: a .binaryproto of Caffe's, in which colours are BGR.
+// OpenMean reads the mean that the source's net was trained with: a .binaryproto of Caffe's, in which colours are BGR, or
+// an array of NumPy's, whose colours are in the order of the source's.
 func (s *Source) OpenMean(fsys files.Reader, path string) (*Mean, error) {
-	return openBinaryproto(fsys, path)
+	form, err := FormOf(fsys, path)
+	switch {
+	case err != nil:
+		return nil, err
+	case form != NPY:
+		return openBinaryproto(fsys, path)
+	}
+	a, err := npy.Open(fsys, path)
+	if err != nil {
+		return nil, err
+	}
+	defer a.Close() //nolint:errcheck // only read
+	if a.Dict || len(a.Tensors) != 1 {
+		return nil, &tensor.BadFile{Path: path, Fault: tensor.OtherFormat, Reason: "a dict of arrays, not a mean"}
+	}
+	t := a.Tensors[0]
+	if t.Len() > maxMean {
+		return nil, &MeanSize{Path: path, Shape: t.Shape, Channels: 3}
+	}
+	v, err := t.Values()
+	if err != nil {
+		return nil, err
+	}
+	return &Mean{Path: path, Tensor: tensor.Of("mean", t.Shape, v), BGR: s.bgr}, nil
 }
+
+// maxMean is the most numbers of a mean: no picture has more pixels.
+const maxMean = 3 * 100_000_000
 
 func openBinaryproto(fsys files.Reader, path string) (*Mean, error) {
 	m, err := caffe.OpenMean(fsys, path)
 	if err != nil {
 		return nil, err
+	}
+	if m.Len() > maxMean {
+		m.Close() //nolint:errcheck,gosec // only read
+		return nil, &MeanSize{Path: path, Shape: m.Shape, Channels: 3}
 	}
 	v, err := m.Values()
 	if err != nil {

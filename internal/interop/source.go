@@ -2,10 +2,13 @@ package interop
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"maps"
 
 	"alexnet/internal/files"
+	"alexnet/internal/npy"
+	"alexnet/internal/pth"
 	"alexnet/internal/safetensors"
 	"alexnet/internal/tensor"
 )
@@ -18,6 +21,8 @@ type Source struct {
 	Tensors []tensor.Tensor
 	Meta    map[string]string // what else the file says, by key
 	Checked bool              // reading a tensor holds it to a checksum
+	// Unchecked is a zip whose checksums are all 0: it could have some, and whoever wrote it left them away.
+	Unchecked bool
 
 	layout    layout
 	bgr       bool       // the first layer's channels are blue, green and red
@@ -55,12 +60,14 @@ func Open(fsys files.Reader, path string) (*Source, error) {
 		return nil, err
 	}
 	s.Path, s.Form = path, form
+	s.Checked = s.Checked && form != NPY
 	return s, nil
 }
 
 // openers open the forms that are read.
 var openers = map[Form]func(files.Reader, string) (*Source, error){
-	Safetensors: openSafetensors, Caffe: openCaffe, ONNX: openONNX,
+	Safetensors: openSafetensors, Caffe: openCaffe, ONNX: openONNX, PyTorch: openPyTorch,
+	NPZ: openNumPy, NPY: openNumPy,
 }
 
 // Close closes the file; the tensors' Fill fail from then on.
@@ -107,4 +114,37 @@ func (s *Source) pairs() (pairs []pair, rest []tensor.Tensor) {
 		}
 	}
 	return pairs, rest
+}
+
+func openPyTorch(fsys files.Reader, path string) (*Source, error) {
+	f, err := pth.Open(fsys, path)
+	if err != nil {
+		return nil, err
+	}
+	return &Source{
+		Tensors: f.Tensors, Meta: f.Scalars, Checked: f.Form == pth.Zip && !f.Unchecked, Unchecked: f.Unchecked,
+		close: f.Close,
+	}, nil
+}
+
+// openNumPy opens a zip of arrays or a dict of them. What the latter were made of is Caffe's: (height, width, in, out),
+// and blue before red.
+func openNumPy(fsys files.Reader, path string) (*Source, error) {
+	a, err := npy.Open(fsys, path)
+	if err != nil {
+		return nil, err
+	}
+	s := &Source{Tensors: a.Tensors, Meta: map[string]string{}, Checked: true, close: a.Close}
+	if a.Dict {
+		s.layout, s.bgr, s.caffe = inOut, true, true
+	}
+	for name, said := range a.Meta {
+		s.Meta[name] = said
+		var ours map[string]string
+		if name == npy.Metadata && json.Unmarshal([]byte(said), &ours) == nil {
+			maps.Copy(s.Meta, ours)
+			delete(s.Meta, name)
+		}
+	}
+	return s, nil
 }

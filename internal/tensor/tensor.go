@@ -16,7 +16,9 @@ import (
 type Tensor struct {
 	Name  string // "conv1.weight"
 	Shape []int  // (96, 3, 11, 11); empty for a single number
-	DType string // of the file that Write makes: F32, also where it is empty, or F16; of no meaning in what was read
+	// DType is the type in the file: of one that is written F32, also where it is empty, or F16; of one that was read
+	// whatever it was, where the reader tells it.
+	DType string
 	// Fill writes the values to dst, which has Len elements, in row-major order. Of a tensor of a file it fails with a
 	// *BadFile where the bytes are damaged.
 	Fill func(dst []float32) error

@@ -25,7 +25,10 @@ var table = []struct{ pkg, imports string }{
 	{"shards", "files"},
 	{"tensor", "text"},
 	{"safetensors", "atomicfile files tensor text"},
-	{"npy", ""},
+	{"pickle", "tensor text"}, // Python's, as data; of PyTorch and NumPy
+	{"zipped", "tensor"},
+	{"pth", "files pickle tensor text zipped"},
+	{"npy", "files pickle tensor zipped"},
 	{"wire", "files google.golang.org/protobuf tensor"},
 	{"wire/wiretest", "google.golang.org/protobuf"},
 	{"caffe", "files google.golang.org/protobuf tensor text wire"},
@@ -85,7 +88,7 @@ var table = []struct{ pkg, imports string }{
 	// A net in other programs' words, and whether devices compute it right.
 	{
 		"interop",
-		"atomicfile caffe checkpoint config device files imagenet model npy onnx recipe safetensors tensor text",
+		"atomicfile caffe checkpoint config device files imagenet model npy onnx pth recipe safetensors tensor text",
 	},
 	{"selftest", "config device model philox recipe"},
 

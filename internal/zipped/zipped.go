@@ -1,0 +1,217 @@
+// Package zipped reads the files in a zip that hold weights: PyTorch's .pth and NumPy's .npz. A stored one can be read
+// anywhere, and of whatever was read whole the CRC-32 was held to what the zip says. archive/zip reads the zip; what is
+// added is that a zip's list is no longer than fits its size, and that a checksum is looked at for stored files read in
+// parts too. It imports tensor, for its errors, and nothing else of the program.
+package zipped
+
+import (
+	"archive/zip"
+	"compress/flate"
+	"errors"
+	"hash/crc32"
+	"io"
+	"sync"
+
+	"alexnet/internal/tensor"
+)
+
+// Archive is an open zip.
+type Archive struct {
+	Members []*Member // in the order of the zip's list, without folders
+	// Unchecked tells that the zip has no checksums: all of them are 0, as PyTorch writes them where it is told to.
+	Unchecked bool
+
+	byName map[string]*Member
+}
+
+// Member is a file in a zip. Goroutines may read it at once.
+type Member struct {
+	Name   string
+	Size   int64 // unpacked
+	Stored bool  // not compressed
+
+	zip       *zip.File
+	r         io.ReaderAt
+	fileSize  int64
+	unchecked bool
+
+	once sync.Once
+	sum  error // that Verify found
+}
+
+// listed is how many bytes of a zip's list are read at least: that of 10,000 tensors. archive/zip keeps an entry in some
+// seven times its bytes.
+const listed = 1 << 20
+
+// inflates is how many bytes deflate makes of one at most.
+const inflates = 1032
+
+// Open reads the list of a zip of size bytes. What is wrong with it is a *tensor.BadFile, without a path.
+func Open(r io.ReaderAt, size int64) (*Archive, error) {
+	list := &bounded{r: r, left: listed + size/16}
+	z, err := zip.NewReader(list, size)
+	list.opened = true
+	switch {
+	case errors.Is(err, errLongList):
+		return nil, tensor.Damaged("its list of files is longer than %d bytes", listed+size/16)
+	case errors.Is(err, zip.ErrInsecurePath): // names lead nowhere, because nothing is unpacked
+	case errors.Is(err, zip.ErrFormat), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF):
+		return nil, tensor.Damaged("cut short or damaged: a zip without its list of files")
+	case err != nil:
+		return nil, err
+	}
+	a := &Archive{Unchecked: true, byName: map[string]*Member{}}
+	for _, f := range z.File {
+		if f.FileInfo().IsDir() {
+			continue
+		}
+		m := &Member{
+			Name: f.Name, Size: int64(f.UncompressedSize64), Stored: f.Method == zip.Store, zip: f, r: r, fileSize: size,
+		}
+		if err := m.check(); err != nil {
+			return nil, err
+		}
+		if a.byName[m.Name] != nil {
+			return nil, tensor.Damaged("%s is in the zip twice", m.Name)
+		}
+		a.byName[m.Name] = m
+		a.Members = append(a.Members, m)
+		a.Unchecked = a.Unchecked && f.CRC32 == 0
+	}
+	for _, m := range a.Members {
+		m.unchecked = a.Unchecked
+	}
+	return a, nil
+}
+
+// check holds what the list says of a file to the zip's size.
+func (m *Member) check() error {
+	packed := m.zip.CompressedSize64
+	switch {
+	case m.zip.Flags&1 != 0:
+		return tensor.Damaged("%s is encrypted", m.Name)
+	case !m.Stored && m.zip.Method != zip.Deflate:
+		return tensor.Damaged("%s is compressed by method %d, which is not read", m.Name, m.zip.Method)
+	case packed > uint64(m.fileSize), m.Stored && m.zip.UncompressedSize64 != packed,
+		m.zip.UncompressedSize64/inflates > packed:
+		return tensor.Damaged("%s of %d bytes, packed %d, in a zip of %d", m.Name, m.zip.UncompressedSize64, packed,
+			m.fileSize)
+	}
+	return nil
+}
+
+// Member is the file of a name: nil where there is none.
+func (a *Archive) Member(name string) *Member { return a.byName[name] }
+
+// Section is where a stored file lies, unchecked: see Verify.
+func (m *Member) Section() (*io.SectionReader, error) {
+	off, err := m.zip.DataOffset()
+	if errors.Is(err, zip.ErrFormat) || errors.Is(err, io.EOF) {
+		return nil, tensor.Damaged("%s does not lie where the zip's list says", m.Name)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if off > m.fileSize-int64(m.zip.CompressedSize64) {
+		return nil, tensor.Damaged("cut short: %s ends after the zip", m.Name)
+	}
+	return io.NewSectionReader(m.r, off, int64(m.zip.CompressedSize64)), nil
+}
+
+// Verify reads a file for its checksum, the first time that it is asked.
+func (m *Member) Verify() error {
+	m.once.Do(func() { m.sum = m.Read(func(io.Reader) error { return nil }) })
+	return m.sum
+}
+
+// Begin gives a file's bytes to do, and looks at no checksum.
+func (m *Member) Begin(do func(io.Reader) error) error {
+	raw, err := m.unpacked()
+	if err != nil {
+		return err
+	}
+	return m.inflate(do(io.LimitReader(raw, m.Size)))
+}
+
+// unpacked is a file from its beginning.
+func (m *Member) unpacked() (io.Reader, error) {
+	section, err := m.Section()
+	if err != nil || m.Stored {
+		return section, err
+	}
+	return flate.NewReader(section), nil
+}
+
+// Read gives a file's bytes to do, reads what that leaves, and fails where the whole is not what the zip says.
+func (m *Member) Read(do func(io.Reader) error) error {
+	raw, err := m.unpacked()
+	if err != nil {
+		return err
+	}
+	sum := &summed{r: io.LimitReader(raw, m.Size+1)}
+	if err := m.inflate(do(sum)); err != nil {
+		return err
+	}
+	if _, err := io.CopyBuffer(struct{ io.Writer }{io.Discard}, sum, make([]byte, 64<<10)); err != nil {
+		return m.inflate(err)
+	}
+	if sum.n != m.Size {
+		return tensor.Damaged("%s has %d bytes, not %d", m.Name, sum.n, m.Size)
+	}
+	if sum.crc != m.zip.CRC32 && !m.unchecked {
+		return tensor.Damaged("%s is damaged: its CRC-32 is %08x, not %08x", m.Name, sum.crc, m.zip.CRC32)
+	}
+	return nil
+}
+
+// inflate says that what fails to unpack is damaged.
+func (m *Member) inflate(err error) error {
+	if errors.As(err, new(flate.CorruptInputError)) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) {
+		return tensor.Damaged("%s is damaged: %v", m.Name, err)
+	}
+	return err
+}
+
+// Bytes is a whole file of at most so many bytes.
+func (m *Member) Bytes(most int64) (b []byte, err error) {
+	if m.Size > most {
+		return nil, tensor.Damaged("%s of %d bytes, more than %d", m.Name, m.Size, most)
+	}
+	err = m.Read(func(r io.Reader) error {
+		b = make([]byte, m.Size)
+		_, err := io.ReadFull(r, b)
+		return err
+	})
+	return b, err
+}
+
+// summed counts what is read and sums it up.
+type summed struct {
+	r   io.Reader
+	n   int64
+	crc uint32
+}
+
+func (s *summed) Read(p []byte) (int, error) {
+	n, err := s.r.Read(p)
+	s.n, s.crc = s.n+int64(n), crc32.Update(s.crc, crc32.IEEETable, p[:n])
+	return n, err
+}
+
+// bounded is a file of which only so much is read until it is opened.
+type bounded struct {
+	r      io.ReaderAt
+	left   int64
+	opened bool
+}
+
+var errLongList = errors.New("long list")
+
+func (b *bounded) ReadAt(p []byte, off int64) (int, error) {
+	if !b.opened {
+		if b.left -= int64(len(p)); b.left < 0 {
+			return 0, errLongList
+		}
+	}
+	return b.r.ReadAt(p, off)
+}
