@@ -6,6 +6,8 @@ usage: caffe_onnx.py [--out DIR]     DIR: where internal/ is; the repository
     internal/caffe/testdata   .caffemodel files as Caffe wrote them (V1 with old dimensions, V1 and V2 with shapes, with
                               diffs), in both orders of layers, written by the few lines of protobuf below; and the
                               logits that OpenCV computes, which reads the same files with a prototxt
+    internal/interop/testdata state dicts as PyTorch saves them, and the dict of arrays that kaffe makes of Caffe's
+                              alexnet-v1-old; and the logits that PyTorch computes
     internal/onnx/testdata    .onnx files as the model zoo has them, by onnx, and as torch.onnx exports them; and the
                               logits that onnxruntime computes
 
@@ -13,6 +15,7 @@ All nets are AlexNet's 8 layers in small, with random weights: they are there to
 are of a formula that tests know too: see pictures(). `make foreign-nets` installs what this needs and runs it.
 """
 import argparse
+import copy
 import json
 import logging
 import math
@@ -355,6 +358,42 @@ def write_onnx(to):
     (to / "expected.json").write_text(json.dumps(expected, indent=1) + "\n")
 
 
+# State dicts and kaffe's arrays.
+
+def write_interop(to):
+    to.mkdir(parents=True, exist_ok=True)
+    torch.manual_seed(3)
+    net = TorchVision().eval()
+    with torch.no_grad():
+        net.features[0].weight /= 20
+    x, expected = torch.from_numpy(pictures(2, 95)), {}
+
+    def write(name, what, like, **more):
+        torch.save(what, to / name, **more)
+        with torch.no_grad():
+            expected[name] = {"size": 95, "logits": like(x).tolist()}
+
+    write("zip.pth", net.state_dict(), net)
+    parallel = copy.deepcopy(net)
+    parallel.features = nn.DataParallel(parallel.features)
+    optimizer = torch.optim.SGD(parallel.parameters(), 0.01, momentum=0.9)
+    checkpoint = {"epoch": 90, "arch": "alexnet", "state_dict": parallel.state_dict(), "best_acc1": torch.tensor(56.5),
+                  "optimizer": optimizer.state_dict()}
+    write("model_best.pth.tar", checkpoint, net, _use_new_zipfile_serialization=False)
+    for kind in torch.float16, torch.bfloat16:
+        rounded = copy.deepcopy(net).to(kind)
+        write(str(kind).split(".")[1] + ".pth", rounded.state_dict(), copy.deepcopy(rounded).float())
+    kaffe = {name: {"weights": w.transpose(2, 3, 1, 0) if w.ndim == 4 else w.T, "biases": b}
+             for name, (w, b) in weights(0).items()}  # those of alexnet-v1-old
+    fc6 = weights(0)["fc6"][0].reshape(16, 8, 3, 3)
+    kaffe["fc6"]["weights"] = np.ascontiguousarray(fc6.transpose(2, 3, 1, 0).reshape(72, 16))
+    np.save(to / "kaffe.npy", np.array({k: {n: np.ascontiguousarray(v) for n, v in d.items()} for k, d in kaffe.items()}),
+            allow_pickle=True)
+    for path in sorted(to.iterdir()):
+        print(f"{path.name}: {path.stat().st_size} bytes")
+    (to / "expected.json").write_text(json.dumps(expected, indent=1) + "\n")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=pathlib.Path, default=ROOT)
@@ -362,6 +401,7 @@ def main():
     logging.disable(logging.WARNING)
     write_caffe(out / "internal/caffe/testdata")
     write_onnx(out / "internal/onnx/testdata")
+    write_interop(out / "internal/interop/testdata")
 
 
 if __name__ == "__main__":

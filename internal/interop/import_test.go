@@ -14,6 +14,7 @@ import (
 	"alexnet/internal/checkpoint"
 	"alexnet/internal/device"
 	"alexnet/internal/files"
+	"alexnet/internal/recipe"
 	"alexnet/internal/safetensors"
 	"alexnet/internal/tensor"
 )
@@ -416,5 +417,104 @@ func TestImportRefuses(t *testing.T) {
 		if _, err := Open(files.OS, path); !errors.As(err, &other) || other.Form != form {
 			t.Errorf("%q: %v, want %s", content, err, form)
 		}
+	}
+}
+
+// Every form comes back as it went out; npz, and a graph that prepares pictures itself, with the mean image inside.
+func TestRoundTrip(t *testing.T) {
+	from := counting(t)
+	for _, c := range []struct {
+		Options
+		meanInside bool
+	}{
+		{Options{Form: "plain", DType: "F16"}, false},
+		{Options{Form: "npz", DType: "F32"}, true},
+		{Options{Form: "npz", DType: "F16"}, true},
+		{Options{Form: "onnx", DType: "F32"}, false},
+		{Options{Form: "onnx", DType: "F16", Prepared: true}, true},
+		{Options{Form: "onnx", DType: "F32", Prepared: true}, true},
+	} {
+		t.Run(c.Form+" "+c.DType, func(t *testing.T) {
+			c.Path = filepath.Join(t.TempDir(), "net"+Ending(c.Form))
+			e := exported(t, from, c.Options)
+			if info, err := os.Stat(c.Path); err != nil || info.Size() != e.Bytes {
+				t.Errorf("%d bytes said: %v, %v", e.Bytes, info.Size(), err)
+			}
+			if (e.MeanImage == "") != c.meanInside {
+				t.Errorf("mean image %q", e.MeanImage)
+			}
+			s, err := Open(files.OS, c.Path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer s.Close()
+			o := ImportOptions{}
+			if !c.meanInside {
+				if o.Mean, err = s.OpenMean(files.OS, e.MeanImage); err != nil {
+					t.Fatal(err)
+				}
+			}
+			i, got := imported(t, s, o)
+			for _, p := range from.Params {
+				want, err := p.Values()
+				if err != nil {
+					t.Fatal(err)
+				}
+				if v := valuesOf(t, got, p.Name); !slices.Equal(v, want) {
+					t.Errorf("%s is %v, want %v", p.Name, v, want)
+				}
+			}
+			if !slices.Equal(got.Recipe.Mean, from.Recipe.Mean) || !slices.Equal(got.Recipe.Scale, from.Recipe.Scale) ||
+				!slices.Equal(got.Classes, from.Classes) || i.How != ByItself || i.MeanImage != "" {
+				t.Errorf("%+v, %+v", i, got.Recipe)
+			}
+		})
+	}
+}
+
+// The graph that is written is the net's: read again as one of another program, without what the metadata say, its
+// layers are those of the page, and not those of another with the same shapes.
+func TestGraphSaysLayers(t *testing.T) {
+	dir := t.TempDir()
+	for page, other := range map[string]string{
+		small: strings.Replace(small, "size: 2, stride: 4", "size: 2, stride: 4, pool: avg", 1),
+		strings.Replace(small, "stride: 4}", "stride: 4, round: up}\n    - {name: lrn1, kind: lrn, k: 1}", 1):    small,
+		strings.Replace(small, "pad: 1, act: relu", "pad: 1, act: tanh", 1):                                      small,
+		strings.Replace(small, "kernels: 4, size: 3, stride: 1", "kernels: 4, size: 3, stride: 1, round: up", 1): "",
+	} {
+		path := filepath.Join(dir, "page.yaml")
+		from := &checkpoint.Checkpoint{
+			Config: []byte(page), Dropout: checkpoint.DropoutPaper, Classes: []string{"a", "b", "c"},
+			Recipe: recipe.Recipe{Resize: 8, Height: 8, Width: 8, Crop: 8, Channels: 3},
+		}
+		for _, p := range arch(t, page, "model.classes=3").Params {
+			from.Params = append(from.Params, tensor.Of(p.Name, p.Shape, counted32(p.Len())))
+		}
+		e, err := NewExport(from, Options{Form: "onnx", DType: "F32", Path: filepath.Join(dir, "net.onnx")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		e.onnx.Meta = nil
+		if err := e.Write(t.Context(), files.OS); err != nil {
+			t.Fatal(err)
+		}
+		s, err := Open(files.OS, e.Path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for config, fits := range map[string]bool{page: true, other: false} {
+			if config == "" {
+				continue
+			}
+			if err := os.WriteFile(path, []byte(config), 0o666); err != nil {
+				t.Fatal(err)
+			}
+			_, err := recognise(s, path)
+			var unfit *Unfit
+			if fits && err != nil || !fits && (!errors.As(err, &unfit) || unfit.Layer == "") {
+				t.Errorf("%s\nas\n%s: %v", page, config, err)
+			}
+		}
+		s.Close()
 	}
 }
