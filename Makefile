@@ -27,7 +27,8 @@ SETUP     = eval "$$(scripts/cuda.sh env 2>/dev/null)"; tags="$(TAGS)"; \
 .PHONY: cuda kernels softgpu test-cuda gpu-check
 .PHONY: install uninstall
 .PHONY: build deps demo man test test-onednn3 test-race faults fuzz portable lint
-.PHONY: bench-data bench-peers bench-scaling builtin check-data check-export check-imagenet foreign-nets clean
+.PHONY: bench-data bench-peers bench-scaling builtin check-data check-export check-import check-imagenet
+.PHONY: foreign-nets clean
 
 build: deps
 	@$(SETUP) && set -x && $(GO) build -trimpath -tags "$$tags" -o bin/alexnet ./cmd/alexnet
@@ -211,6 +212,11 @@ $(FOREIGN): $(TORCH)
 
 foreign-nets: $(FOREIGN)
 	$(VENV)/bin/python scripts/caffe_onnx.py
+
+# Imported and exported nets of full size against PyTorch, OpenCV and ONNX Runtime: some GB of memory, some minutes.
+# IMPORT="--only torch" is a part.
+check-import: build $(FOREIGN)
+	$(VENV)/bin/python scripts/check_import.py $(IMPORT)
 
 # The built-in classes and labels of ILSVRC2012, made again from four packages and compared. scripts/imagenet.py on its
 # own writes them.
