@@ -25,10 +25,10 @@ import (
 // Graph is a net: what it is given, what is done with it, in order, and what comes out.
 type Graph struct {
 	Name     string
-	Producer string // "pytorch"
-	Version  string // of the producer
-	Opset    int    // the version of the operations; 0: 13, where it is to be written
-	Inputs   []Value
+	Producer string  // "pytorch"
+	Version  string  // of the producer
+	Opset    int     // the version of the operations; 0: 13, where it is to be written
+	Inputs   []Value // that nodes read and that are no weights
 	Outputs  []Value
 	Nodes    []Node
 	// Weights are floating-point numbers under the names that nodes know them by, and whatever else is not among Ints.
