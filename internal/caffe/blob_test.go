@@ -56,8 +56,7 @@ func TestV1Types(t *testing.T) {
 	want := map[string]int64{
 		"": 0, "AbsVal": 35, "Accuracy": 1, "ArgMax": 30, "BNLL": 2, "Concat": 3, "ContrastiveLoss": 37,
 		"Convolution": 4, "Data": 5, "Deconvolution": 39, "Dropout": 6, "DummyData": 32, "EuclideanLoss": 7,
-		"Eltwise": 25,
-		"Exp":     38,
+		"Eltwise": 25, "Exp": 38,
 		"Flatten": 8, "HDF5Data": 9, "HDF5Output": 10, "HingeLoss": 28, "Im2col": 11, "ImageData": 12,
 		"InfogainLoss": 13, "InnerProduct": 14, "LRN": 15, "MemoryData": 29, "MultinomialLogisticLoss": 16, "MVN": 34,
 		"Pooling": 17, "Power": 26, "ReLU": 18, "Sigmoid": 19, "SigmoidCrossEntropyLoss": 27, "Silence": 36,
