@@ -1,13 +1,18 @@
 package caffe
 
 import (
+	"errors"
 	"math"
+	"os"
 	"path/filepath"
 	"slices"
+	"syscall"
 	"testing"
 
 	"alexnet/internal/files"
+	"alexnet/internal/files/filestest"
 	"alexnet/internal/nettest"
+	"alexnet/internal/tensor"
 )
 
 // compute computes a net by what its file says, up to a layer.
@@ -106,8 +111,8 @@ func TestLayers(t *testing.T) {
 	}
 	want := []string{
 		"Data", "Convolution", "ReLU", "LRN", "Pooling", "Convolution", "ReLU", "LRN", "Pooling", "Convolution", "ReLU",
-		"Convolution", "ReLU", "Convolution", "ReLU", "Pooling", "InnerProduct", "ReLU", "Dropout", "InnerProduct", "ReLU",
-		"Dropout", "InnerProduct", "Softmax",
+		"Convolution", "ReLU", "Convolution", "ReLU", "Pooling", "InnerProduct", "ReLU", "Dropout",
+		"InnerProduct", "ReLU", "Dropout", "InnerProduct", "Softmax",
 	}
 	if n.Name != "AlexNet" || !slices.Equal(types, want) {
 		t.Errorf("%s: %v", n.Name, types)
@@ -121,18 +126,20 @@ func TestLayers(t *testing.T) {
 		}
 	}
 	conv := layers["conv2"].Convolution
-	if conv == nil || *conv != (Convolution{12, 2, true, [2]int{5, 5}, [2]int{1, 1}, [2]int{2, 2}, [2]int{1, 1}}) {
+	same := func(n int) [2]int { return [2]int{n, n} }
+	if conv == nil || *conv != (Convolution{12, 2, true, same(5), same(1), same(2), same(1)}) {
 		t.Errorf("conv2: %+v", conv)
 	}
 	if lrn := layers["norm1"].LRN; lrn == nil || *lrn != (LRN{5, 0.5, 0.75, 1, false}) {
 		t.Errorf("norm1: %+v", lrn)
 	}
 	pool := layers["pool1"].Pooling
-	if pool == nil || *pool != (Pooling{"max", [2]int{3, 3}, [2]int{2, 2}, [2]int{}, false}) {
+	if pool == nil || *pool != (Pooling{"max", same(3), same(2), same(0), false}) {
 		t.Errorf("pool1: %+v", pool)
 	}
-	if d := layers["drop6"]; d.Dropout == nil || d.Dropout.Ratio != 0.5 || d.Bottoms[0] != "fc6" || d.Tops[0] != "fc6" {
-		t.Errorf("drop6: %+v", d)
+	drop := layers["drop6"]
+	if drop.Dropout == nil || drop.Dropout.Ratio != 0.5 || drop.Bottoms[0] != "fc6" || drop.Tops[0] != "fc6" {
+		t.Errorf("drop6: %+v", drop)
 	}
 	if d := layers["data"].Transform; d == nil || d.Crop != 65 || d.Scale != 1 {
 		t.Errorf("data: %+v", d)
@@ -140,6 +147,45 @@ func TestLayers(t *testing.T) {
 	if p := layers["fc6"].InnerProduct; p == nil || p.Outputs != 16 || !p.Bias || p.Transpose {
 		t.Errorf("fc6: %+v", p)
 	}
+}
+
+// The end of a file is cut off at many places: it is refused, or, where a layer ends there, the layers before are read.
+func TestCut(t *testing.T) {
+	b, err := os.ReadFile("testdata/alexnet-v1-old.caffemodel")
+	if err != nil {
+		t.Fatal(err)
+	}
+	whole, err := open(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n := 0; n < len(b); n += 97 {
+		var bad *tensor.BadFile
+		got, err := open(b[:n])
+		if err == nil && len(got.Layers) >= len(whole.Layers) || err != nil && !errors.As(err, &bad) {
+			t.Errorf("%d bytes: %v", n, err)
+		}
+	}
+}
+
+// Whichever call fails, of opening or reading, the error is told, and is not taken for damage.
+func TestFailureAtEveryCall(t *testing.T) {
+	filestest.EachCall(t, syscall.EIO, func(t *testing.T, fsys *filestest.FS) {
+		n, err := Open(fsys, "testdata/alexnet-v2.caffemodel")
+		if err == nil {
+			for _, l := range n.Layers {
+				for _, b := range l.Blobs {
+					_, e := b.Values()
+					err = errors.Join(err, e)
+				}
+			}
+			err = errors.Join(err, n.Close())
+		}
+		var bad *tensor.BadFile
+		if fault := fsys.Fault(); (fault != nil) != errors.Is(err, syscall.EIO) || errors.As(err, &bad) {
+			t.Errorf("%v: %v", fault, err)
+		}
+	})
 }
 
 func TestMean(t *testing.T) {

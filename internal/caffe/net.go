@@ -33,6 +33,16 @@ type reader struct {
 // read reads the net that the whole file is.
 func read(f *wire.File) (*Net, error) {
 	r := &reader{Walker: f.Walk(), net: &Net{file: f}}
+	head, err := f.Head(8)
+	if err != nil {
+		return nil, err
+	}
+	if string(head) == "\x89HDF\r\n\x1a\n" {
+		return nil, &tensor.BadFile{
+			Fault:  tensor.OtherFormat,
+			Reason: "an HDF5 file (.caffemodel.h5), which is not read; what Caffe writes as BINARYPROTO is",
+		}
+	}
 	if err := r.Fields(f.All(), r.field); err != nil {
 		var bad *tensor.BadFile
 		if len(r.net.Layers) == 0 && errors.As(err, &bad) && bad.Fault == tensor.Corrupt {
@@ -44,7 +54,6 @@ func read(f *wire.File) (*Net, error) {
 		return nil, &tensor.BadFile{Fault: tensor.OtherFormat, Reason: "not a .caffemodel: there is no layer in it"}
 	}
 	if r.input != nil {
-		var err error
 		if r.net.Input, err = wire.Shape(r.input); err != nil {
 			return nil, tensor.Damaged("the net's input: %v", err)
 		}

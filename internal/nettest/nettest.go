@@ -148,7 +148,7 @@ func Linear(x, weight, bias Map) Map {
 // Expected is what another program computed, by the file's name, of Pictures(2, Size).
 type Expected map[string]struct {
 	Size   int                `json:"size"`
-	Order  string             `json:"order"` // of Caffe's layers: "alexnet" normalises before it pools, "caffenet" after
+	Order  string             `json:"order"` // of Caffe's layers: "alexnet" normalises, then pools; "caffenet" not
 	V1     bool               `json:"v1"`
 	Output string             `json:"output"`
 	Logits [][]float64        `json:"logits"`

@@ -14,7 +14,7 @@ import (
 	"alexnet/internal/tensor"
 )
 
-// The versions that Encode writes. Opset 13 is of 2020: whatever reads ONNX today reads it.
+// The versions that Encode writes, if not another opset. 13 is of 2020: whatever reads ONNX today reads it.
 const (
 	writtenIR    = 8
 	writtenOpset = 13
@@ -40,7 +40,7 @@ func Encode(w io.Writer, g *Graph) error {
 	head = appendText(head, 3, g.Version)
 	head = protowire.AppendTag(head, 7, protowire.BytesType)
 	head = protowire.AppendVarint(head, uint64(graph))
-	tail := appendMessage(nil, 8, appendVarint(nil, 2, writtenOpset))
+	tail := appendMessage(nil, 8, appendVarint(nil, 2, int64(cmp.Or(g.Opset, writtenOpset))))
 	for _, k := range slices.Sorted(maps.Keys(g.Meta)) {
 		tail = appendMessage(tail, 14, appendText(appendText(nil, 1, k), 2, g.Meta[k]))
 	}

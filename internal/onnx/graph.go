@@ -374,7 +374,7 @@ func typeName(n int) string {
 }
 
 // fold turns what computes no more than weights into weights, and leaves out of the inputs those that are weights, as
-// IR versions before 4 list them.
+// IR versions before 4 list them, or that no node reads.
 func (r *reader) fold() error {
 	m := r.m
 	nodes := m.Nodes[:0]
@@ -388,9 +388,15 @@ func (r *reader) fold() error {
 		}
 	}
 	m.Nodes = nodes
+	read := map[string]bool{}
+	for _, n := range nodes {
+		for _, name := range n.Inputs {
+			read[name] = true
+		}
+	}
 	inputs := m.Inputs[:0]
 	for _, v := range m.Inputs {
-		if !r.known(v.Name) {
+		if read[v.Name] && !r.known(v.Name) {
 			inputs = append(inputs, v)
 		}
 	}

@@ -238,6 +238,16 @@ func TestBeside(t *testing.T) {
 	}
 }
 
+// Among the inputs are neither weights nor what no node reads.
+func TestInputs(t *testing.T) {
+	m, err := open(graph(pb.Message(1, pb.Text(1, "x"), pb.Text(1, "shape"), pb.Text(2, "y"), pb.Text(4, "Reshape")),
+		list(1), pb.Message(11, pb.Text(1, "left")), pb.Message(11, pb.Text(1, "x")),
+		pb.Message(11, pb.Text(1, "shape"))))
+	if err != nil || len(m.Inputs) != 1 || m.Inputs[0].Name != "x" {
+		t.Errorf("%v, %v", m.Inputs, err)
+	}
+}
+
 // Whatever the type, numbers come back; whole numbers say that they are none.
 func TestTypes(t *testing.T) {
 	raw := func(b ...byte) []byte { return pb.Message(9, b) }

@@ -5,7 +5,8 @@
 // of weights become weights. Numbers are streamed when they are asked for, from the file itself or from one beside it
 // (.onnx.data), which must lie in the same folder. Graphs within graphs (If, Loop) are passed over, and there is
 // nothing that computes: which net it is, is the caller's business. So is which graph a net becomes: written is what
-// the caller gives, in opset 13 and IR version 8 (2021), streamed too, for all lengths are known before.
+// the caller gives, in opset 13 unless it says another, and IR version 8 (2021), streamed too, for all lengths are
+// known before.
 //
 // Numbers of fields are those of onnx/onnx.proto of https://github.com/onnx/onnx, operations those of its
 // docs/Operators.md. Of the program the package imports files, tensor, text and wire.
@@ -24,10 +25,10 @@ import (
 // Graph is a net: what it is given, what is done with it, in order, and what comes out.
 type Graph struct {
 	Name     string
-	Producer string // "pytorch"
-	Version  string // of the producer
-	Opset    int    // the version of the operations; Encode writes 13
-	Inputs   []Value
+	Producer string  // "pytorch"
+	Version  string  // of the producer
+	Opset    int     // the version of the operations; 0: 13, where it is to be written
+	Inputs   []Value // that nodes read and that are no weights
 	Outputs  []Value
 	Nodes    []Node
 	// Weights are floating-point numbers under the names that nodes know them by, and whatever else is not among Ints.

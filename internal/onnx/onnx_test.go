@@ -2,14 +2,17 @@ package onnx
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"maps"
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
 	"alexnet/internal/files"
+	"alexnet/internal/files/filestest"
 	"alexnet/internal/nettest"
 	"alexnet/internal/tensor"
 	"alexnet/internal/wire"
@@ -124,7 +127,11 @@ func TestAsRuntime(t *testing.T) {
 		}
 		x := nettest.Pictures(2, want.Size)
 		nettest.Near(t, name, compute(t, &m.Graph, x, want.Output), want.Logits)
-		nettest.Near(t, name+" again", compute(t, &again(t, &m.Graph).Graph, x, want.Output), want.Logits)
+		back := again(t, &m.Graph)
+		nettest.Near(t, name+" again", compute(t, &back.Graph, x, want.Output), want.Logits)
+		if back.Opset != m.Opset {
+			t.Errorf("%s: opset %d became %d", name, m.Opset, back.Opset)
+		}
 		if err := m.Close(); err != nil {
 			t.Error(err)
 		}
@@ -143,6 +150,53 @@ func again(t *testing.T, g *Graph) *Model {
 		t.Fatal(err)
 	}
 	return m
+}
+
+// Whichever call fails, of opening or reading, also of the file beside, the error is told, and is not taken for damage.
+func TestFailureAtEveryCall(t *testing.T) {
+	filestest.EachCall(t, syscall.EIO, func(t *testing.T, fsys *filestest.FS) {
+		m, err := Open(fsys, "testdata/torch-beside.onnx")
+		if err == nil {
+			for _, w := range m.Weights {
+				_, e := w.Values()
+				err = errors.Join(err, e)
+			}
+			err = errors.Join(err, m.Close())
+		}
+		var bad *tensor.BadFile
+		if fault := fsys.Fault(); (fault != nil) != errors.Is(err, syscall.EIO) || errors.As(err, &bad) {
+			t.Errorf("%v: %v", fault, err)
+		}
+	})
+}
+
+// failing fails after so many bytes.
+type failing struct{ left int }
+
+func (f *failing) Write(p []byte) (int, error) {
+	if f.left -= len(p); f.left < 0 {
+		return 0, syscall.ENOSPC
+	}
+	return len(p), nil
+}
+
+// A full disk is told, wherever it fills up, and so is a weight that cannot be read.
+func TestEncodeFails(t *testing.T) {
+	unread := tensor.Tensor{Name: "w", Shape: []int{2}, Fill: func([]float32) error { return syscall.EIO }}
+	g := &Graph{Weights: []tensor.Tensor{tensor.Of("v", []int{1000}, make([]float32, 1000)), unread}}
+	if err := Encode(&bytes.Buffer{}, g); !errors.Is(err, syscall.EIO) || !strings.Contains(err.Error(), "weight w") {
+		t.Error(err)
+	}
+	g.Weights = g.Weights[:1]
+	var whole bytes.Buffer
+	if err := Encode(&whole, g); err != nil {
+		t.Fatal(err)
+	}
+	for n := range whole.Len() {
+		if err := Encode(&failing{n}, g); !errors.Is(err, syscall.ENOSPC) {
+			t.Fatalf("%d bytes of %d: %v", n, whole.Len(), err)
+		}
+	}
 }
 
 // What is written comes back.

@@ -55,14 +55,18 @@ func Open(fsys files.Reader, path string) (*File, error) {
 
 // begins refuses what stands for another file.
 func (f *File) begins() error {
-	head := make([]byte, min(f.size, 64))
-	if _, err := io.ReadFull(io.NewSectionReader(f.r, 0, f.size), head); err != nil {
-		return err
+	head, err := f.Head(64)
+	if err == nil && files.IsPointer(head) {
+		err = &tensor.BadFile{Fault: tensor.Pointer, Reason: files.ErrPointer.Error()}
 	}
-	if files.IsPointer(head) {
-		return &tensor.BadFile{Fault: tensor.Pointer, Reason: files.ErrPointer.Error()}
-	}
-	return nil
+	return err
+}
+
+// Head is what the file begins with: so many bytes, or all.
+func (f *File) Head(size int64) ([]byte, error) {
+	b := make([]byte, min(f.size, size))
+	_, err := io.ReadFull(io.NewSectionReader(f.r, 0, f.size), b)
+	return b, err
 }
 
 // New is Open for size bytes that are at hand otherwise; path is what errors call them. Close does not close r.
