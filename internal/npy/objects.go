@@ -1,6 +1,7 @@
 package npy
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -217,7 +218,7 @@ func (a *ndarray) fill(dst []float32, file io.ReaderAt) error {
 		if err := a.view.Fill(dst, r, a.dtype); err != nil {
 			return err
 		}
-		if _, err := r.Read(make([]byte, 1)); err != io.EOF {
+		if _, err := r.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
 			return tensor.Damaged("its bytes are more than its shape's")
 		}
 	}

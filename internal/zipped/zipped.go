@@ -11,6 +11,7 @@ import (
 	"errors"
 	"hash/crc32"
 	"io"
+	"strings"
 	"sync"
 
 	"alexnet/internal/tensor"
@@ -64,7 +65,7 @@ func Open(r io.ReaderAt, size int64) (*Archive, error) {
 	a := &Archive{Unchecked: true, byName: map[string]*Member{}}
 	left := uint64(size)
 	for _, f := range z.File {
-		if f.FileInfo().IsDir() {
+		if strings.HasSuffix(f.Name, "/") { // a folder
 			continue
 		}
 		m := &Member{
@@ -229,6 +230,9 @@ func (b *bounded) ReadAt(p []byte, off int64) (int, error) {
 		if b.left -= int64(len(p)); b.left < 0 {
 			return 0, errLongList
 		}
+	}
+	if off < 0 { // as a list that lies says
+		return 0, io.EOF
 	}
 	return b.r.ReadAt(p, off)
 }
