@@ -113,7 +113,7 @@ func TestEncodeArchive(t *testing.T) {
 		t.Fatal(err)
 	}
 	if *update {
-		if err := os.WriteFile("testdata/encoded.npz", b.Bytes(), 0o644); err != nil { //nolint:gosec // to be read by all
+		if err := os.WriteFile("testdata/encoded.npz", b.Bytes(), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -12,6 +12,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"alexnet/internal/crafted"
@@ -119,7 +120,7 @@ func TestFlips(t *testing.T) {
 				data[at+int64(i)] = true
 			}
 		}
-		step := 5 // in eight bytes every bit of a byte has its turn
+		step := 11 // in eight bytes every bit of a byte has its turn
 		if testing.Short() {
 			step = 43
 		}
@@ -209,6 +210,45 @@ func TestLarge(t *testing.T) {
 			t.Errorf("%s: %d MB asked for", name, asked>>20)
 		}
 	}
+}
+
+// TestPython2: what only old files have. An OrderedDict is called with its pairs, strings have no code, two storages
+// are parts of one, and whether a tensor learns is not told.
+func TestPython2(t *testing.T) {
+	part := func(offset, count string) string {
+		return "ctorch._utils\n_rebuild_tensor\n((U\x07storagectorch\nFloatStorage\nU\x01aU\x06cuda:0K\x05" +
+			"(U\x01bK" + offset + "K" + count + "ttQK\x00K" + count + "\x85K\x01\x85tR"
+	}
+	b := crafted.LegacyPth("\x80\x02ccollections\nOrderedDict\n](](U\x04biasq\x01"+part("\x01", "\x02")+"e"+
+		"](U\x04moreU\x01\xe9e](U\x04lastq\x02"+part("\x02", "\x03")+"ee\x85R.",
+		[]string{"a"}, []byte("\x00\x00\x00\x00\x00\x00\x80?\x00\x00\x00@\x00\x00@@\x00\x00\x80@"))
+	f, values, err := readAll(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if f.Tensors[0].Name != "bias" || f.Tensors[1].Name != "last" || f.Scalars["more"] != "\xe9" ||
+		!slices.Equal(values[0], []float32{1, 2}) || !slices.Equal(values[1], []float32{2, 3, 4}) {
+		t.Errorf("%+v %v", f, values)
+	}
+}
+
+// TestAtOnce: goroutines may read the tensors of a file at once.
+func TestAtOnce(t *testing.T) {
+	f, want, err := readAll(readTestdata(t, "views.pth"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all sync.WaitGroup
+	for range 4 {
+		all.Go(func() {
+			for i, x := range f.Tensors {
+				if v, err := x.Values(); err != nil || !slices.Equal(v, want[i]) {
+					t.Errorf("%s: %v", x.Name, err)
+				}
+			}
+		})
+	}
+	all.Wait()
 }
 
 // FuzzPth: whatever the bytes are, there is an error of those that are promised or tensors that can be read, in little

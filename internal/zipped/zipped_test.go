@@ -112,12 +112,16 @@ func TestRefuses(t *testing.T) {
 		"encrypted":      {[]entry{changed(func(h *zip.FileHeader) { h.Flags = 1 })}, "is encrypted"},
 		"another method": {[]entry{changed(func(h *zip.FileHeader) { h.Method = 12 })}, "by method 12"},
 		"no deflate":     {[]entry{changed(func(h *zip.FileHeader) { h.Method = zip.Deflate })}, "a is damaged"},
-		"another size":   {[]entry{changed(func(h *zip.FileHeader) { h.UncompressedSize64 = 6 })}, "a of 6 bytes, packed 7"},
+		"another size": {
+			[]entry{changed(func(h *zip.FileHeader) { h.UncompressedSize64 = 6 })}, "a of 6 bytes, packed 7",
+		},
 		"more than deflate can": {
-			[]entry{changed(func(h *zip.FileHeader) { h.Method, h.UncompressedSize64 = zip.Deflate, 9000 })}, "packed 7",
+			[]entry{changed(func(h *zip.FileHeader) { h.Method, h.UncompressedSize64 = zip.Deflate, 9000 })},
+			"packed 7",
 		},
 		"longer than the zip": {
-			[]entry{changed(func(h *zip.FileHeader) { h.UncompressedSize64, h.CompressedSize64 = 1<<40, 1<<40 })}, "in a zip of",
+			[]entry{changed(func(h *zip.FileHeader) { h.UncompressedSize64, h.CompressedSize64 = 1<<40, 1<<40 })},
+			"in a zip of",
 		},
 		"twice": {[]entry{stored("a", "1"), stored("a", "2")}, "twice"},
 	} {
