@@ -28,7 +28,7 @@ SETUP     = eval "$$(scripts/cuda.sh env 2>/dev/null)"; tags="$(TAGS)"; \
 .PHONY: install uninstall
 .PHONY: build deps demo man test test-onednn3 test-race faults fuzz portable lint
 .PHONY: bench-data bench-peers bench-scaling builtin check-data check-export check-import check-imagenet
-.PHONY: foreign-nets clean
+.PHONY: check-weights foreign-nets clean
 
 build: deps
 	@$(SETUP) && set -x && $(GO) build -trimpath -tags "$$tags" -o bin/alexnet ./cmd/alexnet
@@ -192,6 +192,11 @@ builtin: build
 # Exported weights against PyTorch and torchvision, which load them.
 check-export: build $(TORCH)
 	$(VENV)/bin/python scripts/check_export.py
+
+# The small files of weights that the tests read, against PyTorch, NumPy and the wheel of lpips, which wrote them.
+# scripts/weights.py on its own writes them anew.
+check-weights: $(TORCH)
+	$(VENV)/bin/python -W ignore scripts/weights.py --check
 
 # Prepared sets read by webdataset, timm and Python's own tarfile; and one set of pictures in all forms, as these
 # programs and datasets write them.

@@ -1,19 +1,20 @@
 #!/usr/bin/env python3
 """Writes small files of weights, as PyTorch and NumPy make them, to internal/pth/testdata and internal/npy/testdata, and what is in them.
 
-usage: weights.py
+usage: weights.py [--check]     --check writes nothing, and holds the committed files and what is known of them to
+                                PyTorch, NumPy and the wheel of lpips again
 
 want.json has, of each file, the tensors by name: type, shape, and the bits of their values as float32, as PyTorch and NumPy themselves read
 them back; and of files that are to be refused, why. lpips-*.pth are files of 2018 from the wheel of lpips, with their licence beside them.
-`make check-weights` installs what it needs (torch==2.15.0, torchvision==0.29.2, numpy==2.4.6; pip fetches lpips==0.1.4) and holds the
-committed files to it: PyTorch writes ids of its own and dates into zips, so that these are never the same bytes twice.
+encoded.npz is
+our own (go test ./internal/npy -run TestEncodeArchive -update), read by NumPy. `make check-weights` installs what is needed (torch==2.15.0,
+numpy==2.4.6; pip fetches lpips==0.1.4). PyTorch and zips have ids and dates in them, so files that are written anew differ.
 """
 import argparse
 import copy
 import io
 import json
 import pickle
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -31,6 +32,7 @@ PTH, NPY = ROOT / "internal" / "pth" / "testdata", ROOT / "internal" / "npy" / "
 DTYPES = {torch.float32: "F32", torch.float64: "F64", torch.float16: "F16", torch.bfloat16: "BF16", torch.int64: "I64", torch.int32: "I32",
           torch.int16: "I16", torch.int8: "I8", torch.uint8: "U8", torch.bool: "BOOL"}
 want = {}
+checking = False  # nothing is written
 
 
 class Net(nn.Module):
@@ -66,7 +68,7 @@ def leaves(x, path=()):
 def pth(name, obj=None, refused=None, form="zip", unchecked=False, **how):
     """Saves an object, and takes down what torch.load makes of the file."""
     path = PTH / name
-    if obj is not None:
+    if obj is not None and not checking:
         torch.save(obj, path, _use_new_zipfile_serialization=form == "zip", **how)
     if refused:
         want[name] = {"refused": refused}
@@ -112,6 +114,7 @@ def views():
 
 def torches():
     from torch.serialization import set_crc32_options
+    torch.manual_seed(17)
     net = Net()
     pth("zip.pth", state())
     pth("legacy.pth", state(), form="legacy")
@@ -140,24 +143,29 @@ def torches():
     pth("namespace.pth", {"args": argparse.Namespace(lr=0.1), "state_dict": state()}, {"kind": "global", "name": "argparse.Namespace"})
     pth("dtype.pth", {"dtype": torch.float16}, {"kind": "global", "name": "torch.float16"})
     pth("float8.pth", {"w": torch.ones(4).to(torch.float8_e4m3fn)}, {"kind": "global", "name": "torch._utils._rebuild_tensor_v3"})
-    torch.jit.save(torch.jit.script(net), PTH / "script.pt")
+    if not checking:
+        torch.jit.save(torch.jit.script(net), PTH / "script.pt")
     pth("script.pt", refused={"kind": "torchscript", "name": ""})
     with tempfile.TemporaryDirectory() as folder:
         subprocess.run([sys.executable, "-m", "pip", "download", "-q", "--no-deps", "lpips==0.1.4", "-d", folder], check=True)
         with zipfile.ZipFile(next(Path(folder).glob("*.whl"))) as wheel:
-            for version in "v0.0", "v0.1":
-                (PTH / f"lpips-{version}-alex.pth").write_bytes(wheel.read(f"lpips/weights/{version}/alex.pth"))
-                pth(f"lpips-{version}-alex.pth", form="legacy")
-            licence = next(n for n in wheel.namelist() if n.endswith("LICENSE"))
-            (PTH / "lpips-LICENSE").write_bytes(wheel.read(licence))
+            kept = {"lpips-v0.0-alex.pth": "lpips/weights/v0.0/alex.pth", "lpips-v0.1-alex.pth": "lpips/weights/v0.1/alex.pth",
+                    "lpips-LICENSE": next(n for n in wheel.namelist() if n.endswith("LICENSE"))}
+            for name, inside in kept.items():
+                if not checking:
+                    (PTH / name).write_bytes(wheel.read(inside))
+                elif (PTH / name).read_bytes() != wheel.read(inside):
+                    sys.exit(f"{name} is not that of lpips 0.1.4")
+    for version in "v0.0", "v0.1":
+        pth(f"lpips-{version}-alex.pth", form="legacy")
 
 
 def npy(name, array=None, refused=None, make=None, names=None, dict_=False, **how):
     """Saves arrays, and takes down what numpy.load makes of the file."""
     path = NPY / name
-    if make:
+    if make and not checking:
         make(path)
-    else:
+    elif not checking:
         np.save(path, array, **how)
     if refused:
         want[name] = {"refused": refused}
@@ -247,20 +255,29 @@ def numpies():
     npy("kaffe-named.npy", np.array(kaffe(named=True), dtype=object), dict_=True, names=short)
     npy("kaffe-protocol2.npy", make=pickled(2), dict_=True, names=short)
     npy("kaffe-python2.npy", make=pickled(2, Python2, named=True), dict_=True, names=short)
+    npy("encoded.npz", make=lambda path: None)
     npy("namespace.npy", np.array({"a": argparse.Namespace(b=1)}, dtype=object), refused="argparse.Namespace")
 
 
 def main():
+    global checking
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.parse_args()
+    parser.add_argument("--check", action="store_true", help="write nothing")
+    checking = parser.parse_args().check
     for folder, write in (PTH, torches), (NPY, numpies):
         want.clear()
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
+        folder.mkdir(parents=True, exist_ok=True)
+        for f in folder.iterdir():
+            if f.is_file() and f.name != "encoded.npz" and not checking:
+                f.unlink()
         write()
-        (folder / "want.json").write_text(
-            "{\n" + ",\n".join(f"{json.dumps(k)}: {json.dumps(v)}" for k, v in sorted(want.items())) + "\n}\n")
-        size = sum(f.stat().st_size for f in folder.iterdir())
+        text = "{\n" + ",\n".join(f"{json.dumps(k)}: {json.dumps(v)}" for k, v in sorted(want.items())) + "\n}\n"
+        if not checking:
+            (folder / "want.json").write_text(text)
+        elif (folder / "want.json").read_text() != text:
+            was = json.loads((folder / "want.json").read_text())
+            sys.exit(f"{folder.relative_to(ROOT)}: not what want.json says: {[k for k in was | want if was.get(k) != want.get(k)]}")
+        size = sum(f.stat().st_size for f in folder.iterdir() if f.is_file())
         print(f"{folder.relative_to(ROOT)}: {len(want)} files, {size:,} bytes")
 
 

@@ -23,6 +23,7 @@ import (
 	"alexnet/internal/interop"
 	"alexnet/internal/model"
 	"alexnet/internal/prepare"
+	"alexnet/internal/pth"
 	"alexnet/internal/report"
 	"alexnet/internal/run"
 	"alexnet/internal/tensor"
@@ -95,6 +96,7 @@ var rules = []rule{
 	on(exitCheckpoint, adviseMismatch),
 	on(exitCheckpoint, adviseRefused),
 	on(exitCheckpoint, adviseUnfit),
+	on(exitCheckpoint, func(e *pth.Refused, _ string) string { return refusedPickles[e.Kind] }),
 	on(exitUsage, func(e *interop.Ambiguous, _ string) string {
 		return "--config " + strings.Join(e.Nets, ", or --config ")
 	}),
@@ -496,7 +498,8 @@ func adviseSize(e *data.SizeError, _ string) string {
 func adviseBadFile(e *tensor.BadFile, _ string) string {
 	switch e.Fault {
 	case tensor.OtherFormat:
-		return "a safetensors file is needed, such as checkpoints/best.safetensors in a run folder"
+		return "a checkpoint is needed, such as checkpoints/best.safetensors in a run folder; of other programs' weights " +
+			"alexnet weights import makes one"
 	case tensor.OtherType:
 		return "floating-point tensors are needed: F32, F64, F16 or BF16"
 	case tensor.Pointer:
@@ -508,16 +511,17 @@ func adviseBadFile(e *tensor.BadFile, _ string) string {
 
 func adviseForeign(e *checkpoint.Foreign, _ string) string {
 	if e.Version == "" {
-		return "files of other programs have to be imported first"
+		return "make a checkpoint of it: alexnet weights import " + text.ShellPath(e.Path) + " --out NEW"
 	}
 	return "use the version of alexnet that wrote it, or a newer one"
 }
 
 func adviseExported(e *interop.Exported, _ string) string {
+	back := "; or make a checkpoint of it: alexnet weights import " + text.ShellPath(e.Path) + " --out NEW"
 	if e.Source == "" {
-		return "use the checkpoint that it was made from"
+		return "use the checkpoint that it was made from" + back
 	}
-	return "use the checkpoint that it was made from: " + text.ShellPath(e.Source)
+	return "use the checkpoint that it was made from: " + text.ShellPath(e.Source) + back
 }
 
 func adviseMismatch(e *checkpoint.Mismatch, _ string) string {
@@ -552,6 +556,17 @@ var otherForms = map[interop.Form]string{
 	interop.Archive: "unpack it and give the file in it; what PyTorch saved in 2016 has to be loaded and saved anew " +
 		"there: torch.save(torch.load(FILE), NEW)",
 	interop.NoForm: "alexnet weights import --help says what is read",
+}
+
+// refusedPickles say how to get the weights out of a file of PyTorch's that holds more than these.
+var refusedPickles = map[pth.Kind]string{
+	pth.WholeModel: "in Python, where its class is at hand: torch.save(torch.load(FILE, weights_only=False)" +
+		".state_dict(), NEW)",
+	pth.TorchScript: "in Python: torch.save(torch.jit.load(FILE).state_dict(), NEW)",
+	pth.Tar: "in Python, with an old PyTorch that still reads it: torch.save(torch.load(FILE), NEW), and give the new " +
+		"one",
+	pth.OtherGlobal: `in Python, of its part with the weights only: torch.save(torch.load(FILE, ` +
+		`weights_only=False)["state_dict"], NEW)`,
 }
 
 func adviseUnfit(e *interop.Unfit, _ string) string {

@@ -33,6 +33,7 @@ import (
 	"alexnet/internal/interop"
 	"alexnet/internal/model"
 	"alexnet/internal/prepare"
+	"alexnet/internal/pth"
 	"alexnet/internal/report"
 	"alexnet/internal/run"
 	"alexnet/internal/tensor"
@@ -243,7 +244,7 @@ func tellingsOfFiles() []told {
 		{taken(tensor.Corrupt), exitCheckpoint, []string{"another copy"}},
 		{taken(tensor.OtherFormat), exitCheckpoint, []string{"best.safetensors"}},
 		{taken(tensor.OtherType), exitCheckpoint, []string{"BF16"}},
-		{&checkpoint.Foreign{Path: "f"}, exitCheckpoint, []string{"imported first"}},
+		{&checkpoint.Foreign{Path: "f"}, exitCheckpoint, []string{"alexnet weights import f"}},
 		{&checkpoint.Foreign{Path: "f", Version: "2"}, exitCheckpoint, []string{"use the version"}},
 		{
 			&checkpoint.BadPage{Path: "f", Err: &config.Error{Key: "train.lr", Msg: "is 0"}}, exitCheckpoint,
@@ -261,6 +262,9 @@ func tellingsOfFiles() []told {
 		{other(checkpoint.NoMomentum), exitCheckpoint, []string{"last.safetensors", "--init"}},
 		{&interop.Refused{Target: "x"}, exitCheckpoint, []string{"--to plain", "--config torchvision"}},
 		{&interop.Refused{Target: "x", Dropout: "drop1"}, exitCheckpoint, []string{"--set model.drop1=off"}},
+		{&pth.Refused{Path: "f", Kind: pth.WholeModel}, exitCheckpoint, []string{"state_dict()"}},
+		{&pth.Refused{Path: "f", Kind: pth.TorchScript}, exitCheckpoint, []string{"torch.jit.load"}},
+		{&pth.Refused{Path: "f", Kind: pth.OtherGlobal}, exitCheckpoint, []string{"state_dict"}},
 		{&interop.Unfit{Path: "f"}, exitCheckpoint, []string{"state dict"}},
 		{
 			&interop.Unfit{Path: "f", Net: "demo", Rows: []interop.Row{{}}}, exitCheckpoint,
@@ -576,6 +580,7 @@ func TestAdviceCanBePasted(t *testing.T) {
 
 // plainErrors are the types of errors for which there is no rule, and why.
 var plainErrors = map[string]string{
+	"pickle.fault":          "is the reason of a tensor.BadFile",
 	"shards.BadIndex":       "is the reason of a data.SourceError",
 	"cpu.Fewer":             "a note, unless OpenMP gives fewer threads than it just did: it names the cause",
 	"cuda.Error":            "a call that failed: what to do depends on the call",

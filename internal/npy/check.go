@@ -47,12 +47,17 @@ func Check(r io.Reader, size int64) (shape []int64, err error) {
 	return h.shape, h.check(size)
 }
 
-var errNoType = errors.New("its header names no type or no shape")
+// badHeader is what is wrong with a header.
+type badHeader string
+
+func (e badHeader) Error() string { return string(e) }
+
+const errNoType = badHeader("its header names no type or no shape")
 
 // check holds the numbers to what is there for them.
 func (h *heading) check(size int64) error {
 	if want := uint64(h.length) + h.size; uint64(size) != want {
-		return fmt.Errorf("it is %d bytes long, its header says %d", size, want)
+		return badHeader(fmt.Sprintf("it is %d bytes long, its header says %d", size, want))
 	}
 	return nil
 }
@@ -64,7 +69,7 @@ func readHeader(r io.Reader) (*heading, error) {
 		return nil, short(err)
 	}
 	if !bytes.HasPrefix(head, []byte(Magic)) {
-		return nil, errors.New("it does not begin as an array of NumPy")
+		return nil, badHeader("it does not begin as an array of NumPy")
 	}
 	wide := 2 // bytes of the header's length
 	switch head[6] {
@@ -72,7 +77,7 @@ func readHeader(r io.Reader) (*heading, error) {
 	case 2, 3:
 		wide = 4
 	default:
-		return nil, fmt.Errorf("version %d of the format is not known", head[6])
+		return nil, badHeader(fmt.Sprintf("version %d of the format is not known", head[6]))
 	}
 	length := make([]byte, 4)
 	if _, err := io.ReadFull(r, length[:wide]); err != nil {
@@ -80,7 +85,7 @@ func readHeader(r io.Reader) (*heading, error) {
 	}
 	n := int64(binary.LittleEndian.Uint32(length))
 	if n > longestHeader {
-		return nil, fmt.Errorf("a header of %d bytes", n)
+		return nil, badHeader(fmt.Sprintf("a header of %d bytes", n))
 	}
 	text := make([]byte, n)
 	if _, err := io.ReadFull(r, text); err != nil {
@@ -98,7 +103,7 @@ func readHeader(r io.Reader) (*heading, error) {
 func parseHeader(text string) (*heading, error) {
 	order := fortran.FindStringSubmatch(text)
 	if !strings.HasPrefix(text, "{") || !strings.HasSuffix(strings.TrimRight(text, " \n"), "}") || order == nil {
-		return nil, errors.New("its header is none")
+		return nil, badHeader("its header is none")
 	}
 	kind, dims := descr.FindStringSubmatch(text), shapes.FindStringSubmatch(text)
 	if kind == nil || dims == nil || kind[3] == "" && kind[2] != "O" {
@@ -111,7 +116,7 @@ func parseHeader(text string) (*heading, error) {
 		n, bad := strconv.ParseUint(d, 10, 63)
 		hi, lo := bits.Mul64(h.size, n)
 		if bad != nil || hi != 0 || lo > 1<<62 {
-			return nil, errors.New("its shape is too large for any file")
+			return nil, badHeader("its shape is too large for any file")
 		}
 		h.size, h.shape = lo, append(h.shape, int64(n))
 	}
@@ -121,7 +126,7 @@ func parseHeader(text string) (*heading, error) {
 // short says that the file ends in its header.
 func short(err error) error {
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-		return errors.New("cut short: it ends in its header")
+		return badHeader("cut short: it ends in its header")
 	}
 	return err
 }

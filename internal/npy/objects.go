@@ -1,6 +1,7 @@
 package npy
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -30,6 +31,9 @@ type latin1 struct{ *pickle.Raw }
 
 // Names that a pickle may use without calling them.
 type name string
+
+// perTensor is what a tensor.Tensor is reckoned at, in bytes.
+const perTensor = 700
 
 // readObjects reads an array of Python's objects, of which one is usual: a dict of layers.
 func readObjects(r io.ReaderAt, size int64, h *heading) (*Archive, error) {
@@ -61,6 +65,7 @@ func readObjects(r io.ReaderAt, size int64, h *heading) (*Archive, error) {
 			return tensor.Damaged("%s is there twice", path)
 		}
 		seen[path] = true
+		machine.Left -= perTensor // Walk looks at it
 		a.Tensors = append(a.Tensors, tensor.Tensor{
 			Name: path, Shape: x.view.Shape, DType: x.dtype, Fill: func(dst []float32) error { return x.fill(dst, r) },
 		})
@@ -150,7 +155,7 @@ func (a *ndarray) Build(state any) error {
 		if len(list.Items) != a.view.Len() {
 			return tensor.Damaged("an array of %d objects with %d", a.view.Len(), len(list.Items))
 		}
-		a.objects = append([]any{}, list.Items...)
+		a.objects = list.Items
 		return nil
 	}
 	if a.dtype, err = typeOf(d.order, d.kind, d.width); err != nil {
@@ -213,7 +218,7 @@ func (a *ndarray) fill(dst []float32, file io.ReaderAt) error {
 		if err := a.view.Fill(dst, r, a.dtype); err != nil {
 			return err
 		}
-		if _, err := r.Read(make([]byte, 1)); err != io.EOF {
+		if _, err := r.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
 			return tensor.Damaged("its bytes are more than its shape's")
 		}
 	}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"path"
 	"strings"
 
 	"alexnet/internal/files"
@@ -19,7 +18,7 @@ type Archive struct {
 	// Tensors are in the order of the file. That of a .npy is called "". DType is that of the file; Fill reads arrays
 	// in Fortran's order too, and fails with a *tensor.BadFile where they are not floating-point.
 	Tensors []tensor.Tensor
-	// Meta are the texts in an .npz beside the arrays, by name: "metadata.json".
+	// Meta is the text in an .npz beside the arrays, by name: Metadata.
 	Meta map[string]string
 	// Dict tells that it is a dict of layers: "conv1.weight", "conv1.bias", laid out as the file has them, which in
 	// TensorFlow's programs is (height, width, in, out).
@@ -128,8 +127,9 @@ func readZip(r io.ReaderAt, size int64) (*Archive, error) {
 		return nil, err
 	}
 	a := &Archive{Meta: map[string]string{}}
+	headers := 1<<20 + size/8 // bytes that they may take: deflate makes long ones of short ones
 	for _, m := range z.Members {
-		if path.Ext(m.Name) == ".json" {
+		if m.Name == Metadata {
 			b, err := m.Bytes(maxText)
 			if err != nil {
 				return nil, err
@@ -143,7 +143,10 @@ func readZip(r io.ReaderAt, size int64) (*Archive, error) {
 				Fault: tensor.OtherFormat, Reason: fmt.Sprintf("a zip that NumPy did not make: %s is no array", m.Name),
 			}
 		}
-		t, err := member(name, m)
+		t, header, err := member(name, m)
+		if headers -= header; headers < 0 {
+			return nil, tensor.Damaged("longer headers than a file of its size has")
+		}
 		if err != nil {
 			return nil, tensor.In("array "+name, err)
 		}
@@ -152,23 +155,22 @@ func readZip(r io.ReaderAt, size int64) (*Archive, error) {
 	return a, nil
 }
 
-// member is an array in an .npz.
-func member(name string, m *zipped.Member) (tensor.Tensor, error) {
-	none := tensor.Tensor{}
+// member is an array in an .npz, and how long its header is.
+func member(name string, m *zipped.Member) (t tensor.Tensor, header int64, err error) {
 	var h *heading
-	err := m.Begin(func(r io.Reader) (err error) {
+	err = m.Begin(func(r io.Reader) (err error) {
 		h, err = readHeader(r)
 		return err
 	})
 	if err != nil {
-		return none, damaged(err)
+		return t, 0, damaged(err)
 	}
 	if h.kind == "O" {
-		return none, &tensor.BadFile{Fault: tensor.OtherFormat, Reason: "an array of Python's objects in a zip"}
+		return t, 0, &tensor.BadFile{Fault: tensor.OtherFormat, Reason: "an array of Python's objects in a zip"}
 	}
 	view, dtype, err := h.view(m.Size)
 	if err != nil {
-		return none, err
+		return t, 0, err
 	}
 	return tensor.Tensor{Name: name, Shape: view.Shape, DType: dtype, Fill: func(dst []float32) error {
 		return m.Read(func(r io.Reader) error {
@@ -177,7 +179,7 @@ func member(name string, m *zipped.Member) (tensor.Tensor, error) {
 			}
 			return view.Fill(dst, r, dtype)
 		})
-	}}, nil
+	}}, h.length, nil
 }
 
 // view is how the numbers of an array of size bytes, header included, lie, and of what type they are.
@@ -219,7 +221,8 @@ func typeOf(order, kind string, width uint64) (string, error) {
 	}
 	if _, known := tensor.Widths[name]; !known {
 		return "", &tensor.BadFile{
-			Fault: tensor.OtherType, Reason: fmt.Sprintf("numbers of type '%s%s%d', which are not read", order, kind, width),
+			Fault:  tensor.OtherType,
+			Reason: fmt.Sprintf("numbers of type '%s%s%d', which are not read", order, kind, width),
 		}
 	}
 	if order == ">" && width > 1 {
@@ -232,8 +235,9 @@ func typeOf(order, kind string, width uint64) (string, error) {
 
 // damaged makes what is wrong with a header a *tensor.BadFile.
 func damaged(err error) error {
-	if errors.As(err, new(*tensor.BadFile)) {
-		return err
+	var bad badHeader
+	if errors.As(err, &bad) {
+		return tensor.Damaged("%s", string(bad))
 	}
-	return tensor.Damaged("%v", err)
+	return err
 }

@@ -4,6 +4,8 @@ import (
 	"math"
 	"math/big"
 	"strings"
+
+	"alexnet/internal/text"
 )
 
 // ops are the opcodes that are known, by their names in pickletools.
@@ -78,7 +80,7 @@ func (l *load) frame() error {
 
 func (l *load) stop() error {
 	if len(l.marks) > 0 || len(l.stack) != 1 {
-		return faultf("%d values at its end", len(l.stack))
+		return faultf("%s at its end, and %s", text.Count(len(l.stack), "value"), text.Count(len(l.marks), "mark"))
 	}
 	l.done = true
 	return nil
@@ -141,7 +143,7 @@ func (l *load) extend(values []any) error {
 	list, is := v.(*List)
 	switch {
 	case !is:
-		return faultf("something is appended to a %T", v)
+		return faultf("something is appended to %s", kind(v))
 	case !l.take(perItem * int64(len(values))):
 		return errMemory
 	}
@@ -178,7 +180,7 @@ func (l *load) update(values []any) error {
 	dict, is := v.(*Dict)
 	switch {
 	case !is:
-		return faultf("an item is set of a %T", v)
+		return faultf("an item is set of %s", kind(v))
 	case len(values)%2 != 0:
 		return fault("a key without a value")
 	case !l.take(perPair * int64(len(values)/2)):
@@ -384,9 +386,9 @@ func (l *load) reduce() error {
 	call, is := f.(Func)
 	with, too := args.(Tuple)
 	if !is || !too {
-		return faultf("a %T is called with a %T", f, args)
+		return faultf("%s is called with %s", kind(f), kind(args))
 	}
-	if !l.take(perCall) {
+	if !l.take(perCall + cost(with)) {
 		return errMemory
 	}
 	v, err := call(with)
@@ -394,6 +396,19 @@ func (l *load) reduce() error {
 		return err
 	}
 	return l.push(v)
+}
+
+// cost is what a function may make of its arguments: a dict of a list of pairs, bytes of a text.
+func cost(args Tuple) (n int64) {
+	for _, a := range args {
+		switch a := a.(type) {
+		case string:
+			n += 2 * int64(len(a))
+		case *List:
+			n += perPair * int64(len(a.Items))
+		}
+	}
+	return n
 }
 
 func (l *load) build() error {
@@ -407,7 +422,10 @@ func (l *load) build() error {
 	}
 	b, is := v.(Builder)
 	if !is {
-		return faultf("a %T is given a state", v)
+		return faultf("%s is given a state", kind(v))
+	}
+	if !l.take(perCall) {
+		return errMemory
 	}
 	return b.Build(state)
 }
@@ -418,4 +436,25 @@ func or(a, b error) error {
 		return a
 	}
 	return b
+}
+
+// kind is what a value is, in words.
+func kind(v any) string {
+	switch v.(type) {
+	case nil:
+		return "None"
+	case bool, int64, float64, *big.Int:
+		return "a number"
+	case string, *Raw:
+		return "a text"
+	case Tuple:
+		return "a tuple"
+	case *List:
+		return "a list"
+	case *Dict:
+		return "a dict"
+	case Func:
+		return "a function"
+	}
+	return "an object"
 }

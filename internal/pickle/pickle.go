@@ -38,11 +38,13 @@ func (m *Machine) take(n int64) bool {
 
 // What values are reckoned at, garbage of growing slices and maps included. TestMemory holds it to what Go takes.
 const (
-	perObject = 64
+	perPlace  = 48  // of the stack, at its highest
+	perPlain  = 16  // value
+	perObject = 64  // that holds others
 	perItem   = 100 // of a list or tuple
 	perPair   = 200 // of a dict
 	perMemo   = 160
-	perCall   = 512 // what a Func makes
+	perCall   = 1500 // what a function of the caller's makes
 )
 
 // Load reads the pickle that begins at off, and tells where it ends. What is wrong with it is a *tensor.BadFile without
@@ -77,10 +79,11 @@ type load struct {
 	buf      *bufio.Reader
 	pos, end int64 // of what buf gives next
 
-	stack []any
-	marks []int // how high the stack was at each MARK
-	memo  map[uint32]any
-	done  bool
+	stack   []any
+	highest int   // that the stack was
+	marks   []int // how high the stack was at each MARK
+	memo    map[uint32]any
+	done    bool
 }
 
 // fault is what is wrong with an opcode.
@@ -138,7 +141,7 @@ func (l *load) text(n uint64) (any, error) {
 	if n > uint64(l.end-l.pos) {
 		return nil, faultf("%d bytes of text, of which %d are there", n, l.end-l.pos)
 	}
-	if !l.take(int64(min(n, kept)) + perObject) {
+	if !l.take(2*int64(min(n, kept)) + perObject) {
 		return nil, errMemory
 	}
 	if n > kept {
@@ -163,10 +166,17 @@ func (l *load) push(v any) error {
 	if len(l.stack) >= maxStack {
 		return faultf("more than %d values at once", maxStack)
 	}
-	if !l.take(perObject) {
-		return errMemory
+	cost := int64(perPlain)
+	if holds(v) {
+		cost = perObject
 	}
 	l.stack = append(l.stack, v)
+	if len(l.stack) > l.highest {
+		l.highest, cost = len(l.stack), cost+perPlace
+	}
+	if !l.take(cost) {
+		return errMemory
+	}
 	return nil
 }
 

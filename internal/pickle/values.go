@@ -1,6 +1,7 @@
 package pickle
 
 import (
+	"math/big"
 	"slices"
 	"strconv"
 
@@ -26,6 +27,9 @@ type (
 	// Raw is a string or bytes that are too long to be kept: where they lie.
 	Raw struct{ Off, Len int64 }
 
+	// Row stands in a walk for a list or tuple of plain values, more than LongestRow: how many.
+	Row int
+
 	// Func is a function that a pickle may call.
 	Func func(args Tuple) (any, error)
 
@@ -40,7 +44,10 @@ func (*Dict) Build(any) error { return nil }
 const (
 	maxDepth = 64   // lists in lists
 	maxKey   = 1024 // bytes
-	perNode  = 700  // bytes that a visit is reckoned at, with what the caller makes of it
+	perNode  = 250  // bytes that a visit is reckoned at, with what the caller makes of a plain value
+
+	// LongestRow is how many plain values in a list are visited: a history of losses is of no use here.
+	LongestRow = 100
 )
 
 // Walk gives every value that holds no others to visit, with the way to it: keys and indices with dots between. A value
@@ -53,7 +60,7 @@ func (m *Machine) walk(above []any, path string, v any, visit func(string, any) 
 	if !m.take(int64(len(path)) + perNode) {
 		return tensor.Damaged("pickle: %s: more values than a file of its size has", shorten(path))
 	}
-	if len(above) > maxDepth {
+	if len(above) >= maxDepth {
 		return tensor.Damaged("pickle: %s: more than %d values in each other", shorten(path), maxDepth)
 	}
 	var items []any
@@ -70,12 +77,24 @@ func (m *Machine) walk(above []any, path string, v any, visit func(string, any) 
 	default:
 		return visit(path, v)
 	}
+	if m.take(int64(len(items))); len(items) > LongestRow && !slices.ContainsFunc(items, holds) {
+		return visit(path, Row(len(items)))
+	}
 	for i, v := range items {
 		if err := m.walk(above, join(path, strconv.Itoa(i)), v, visit); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// holds tells whether a value is more than a plain one.
+func holds(v any) bool {
+	switch v.(type) {
+	case nil, bool, int64, float64, string, *big.Int, *Raw:
+		return false
+	}
+	return true
 }
 
 func (m *Machine) walkDict(above []any, path string, d *Dict, visit func(string, any) error) error {

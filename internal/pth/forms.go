@@ -1,7 +1,6 @@
 package pth
 
 import (
-	"bytes"
 	"encoding/binary"
 	"io"
 	"math/big"
@@ -49,7 +48,7 @@ func readZip(r io.ReaderAt, size int64) (*File, error) {
 	if next != section.Size() {
 		return nil, tensor.Damaged("%d bytes after the end of %s", section.Size()-next, pkl.Name)
 	}
-	f := &File{Form: Zip, Unchecked: z.Unchecked}
+	f := &File{Form: Zip, Unchecked: z.Unchecked, zip: z}
 	return f, o.collect(f, v)
 }
 
@@ -72,26 +71,32 @@ func folderOf(z *zipped.Archive) (string, error) {
 		}
 	}
 	if !found {
-		return "", &tensor.BadFile{Fault: tensor.OtherFormat, Reason: "a zip that torch.save did not make: no " + dataPickle}
+		return "", &tensor.BadFile{
+			Fault: tensor.OtherFormat, Reason: "a zip that torch.save did not make: no " + dataPickle,
+		}
 	}
 	return folder, nil
 }
 
-// checkSmall reads what stands beside the tensors: the order of bytes is what matters of it.
+// checkSmall looks at what stands beside the tensors: the order of bytes is what matters of it.
 func checkSmall(z *zipped.Archive, folder string) error {
 	for _, m := range z.Members {
-		if m.Size > small || m.Name == folder+dataPickle || strings.HasPrefix(m.Name, folder+"data/") {
+		if m.Size > small || strings.HasPrefix(m.Name, folder+"data/") {
 			continue
 		}
-		b, err := m.Bytes(small)
-		if err != nil {
+		if err := m.Verify(); err != nil {
 			return err
 		}
-		if order := string(bytes.TrimSpace(b)); m.Name == folder+"byteorder" && order != "little" {
-			return tensor.Damaged("the order of bytes is %.20q: only \"little\" is read", order)
-		}
 	}
-	return nil
+	m := z.Member(folder + "byteorder")
+	if m == nil { // before PyTorch 2.1
+		return nil
+	}
+	order, err := m.Bytes(16)
+	if err == nil && string(order) != "little" {
+		err = tensor.Damaged("the order of bytes is %q: only \"little\" is read", order)
+	}
+	return err
 }
 
 // inZip finds a storage.

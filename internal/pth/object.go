@@ -103,7 +103,8 @@ func orderedDict(args pickle.Tuple) (any, error) {
 	return d, nil
 }
 
-// rebuildTensor makes a tensor: (storage, offset, shape, strides) and, since 0.4, whether it learns and what hooks it has.
+// rebuildTensor makes a tensor: (storage, offset, shape, strides) and, since 0.4, whether it learns and what hooks it
+// has.
 func rebuildTensor(args pickle.Tuple) (any, error) {
 	if len(args) < 4 || len(args) > 7 {
 		return nil, tensor.Damaged("a tensor of %d parts", len(args))
@@ -115,9 +116,9 @@ func rebuildTensor(args pickle.Tuple) (any, error) {
 	if !is || !at || !sized || !strided {
 		return nil, tensor.Damaged("a tensor without a storage, an offset, a shape or strides")
 	}
-	a := array{slot: s, view: tensor.View{Offset: offset, Stride: strides}}
-	for _, d := range shape {
-		a.view.Shape = append(a.view.Shape, int(d))
+	a := array{slot: s, view: tensor.View{Offset: offset, Shape: make([]int, len(shape)), Stride: strides}}
+	for i, d := range shape {
+		a.view.Shape[i] = int(d)
 	}
 	if err := a.view.Check(s.count); err != nil {
 		return nil, tensor.In("a tensor in storage "+s.key, err)
@@ -208,6 +209,9 @@ func (a array) fill(dst []float32) error {
 	return a.read(int64(v.Len()) >= a.storage.count/2, func(r io.Reader) error { return v.Fill(dst, r, a.dtype) })
 }
 
+// perTensor is what a tensor.Tensor is reckoned at, in bytes.
+const perTensor = 700
+
 // collect takes the tensors and the plain values out of the object.
 func (o *object) collect(f *File, v any) error {
 	f.Scalars = map[string]string{}
@@ -221,6 +225,7 @@ func (o *object) collect(f *File, v any) error {
 			leaf = array{slot: s, view: tensor.RowMajor([]int{int(s.count)})}
 		}
 		if a, is := leaf.(array); is {
+			o.Left -= perTensor // Walk looks at it
 			f.Tensors = append(f.Tensors, tensor.Tensor{
 				Name: path, Shape: a.view.Shape, DType: a.dtype,
 				Fill: func(dst []float32) error { return tensor.In("tensor "+path, a.fill(dst)) },
@@ -251,6 +256,8 @@ func scalar(v any) (string, bool) {
 		return strconv.FormatFloat(v, 'g', -1, 64), true
 	case string:
 		return v, true
+	case pickle.Row:
+		return fmt.Sprintf("(%d values)", int(v)), true
 	case *pickle.Raw:
 		return fmt.Sprintf("(%d bytes)", v.Len), true
 	}

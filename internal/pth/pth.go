@@ -11,6 +11,7 @@ package pth
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -18,6 +19,7 @@ import (
 	"alexnet/internal/files"
 	"alexnet/internal/tensor"
 	"alexnet/internal/text"
+	"alexnet/internal/zipped"
 )
 
 // File is an open file of PyTorch's. Its tensors can be read until it is closed, by goroutines at once.
@@ -27,7 +29,7 @@ type File struct {
 	// resolves strides; of a type that is not floating-point it fails with a *tensor.BadFile.
 	Tensors []tensor.Tensor
 	// Scalars are what else the object holds, by the way to it: "epoch" is "90", "arch" is "alexnet". Truth and None
-	// are in Python's words.
+	// are in Python's words; of a list of more than pickle.LongestRow plain values only their number is told.
 	Scalars map[string]string
 	Form    string // Zip or Legacy
 	// Unchecked tells that a zip has no checksums: torch.serialization.set_crc32_options(False) makes those.
@@ -35,6 +37,7 @@ type File struct {
 
 	path string
 	file io.Closer
+	zip  *zipped.Archive // nil: the older form
 }
 
 // The forms of files.
@@ -58,7 +61,8 @@ const (
 type Refused struct {
 	Path string
 	Kind Kind
-	Name string // of the class or function that it names, "torchvision.models.alexnet.AlexNet"; empty where it names none
+	// Name is that of the class or function in it, "torchvision.models.alexnet.AlexNet"; empty where none is named.
+	Name string
 }
 
 func (e *Refused) Error() string {
@@ -123,6 +127,23 @@ func at(path string, err error) error {
 
 // Path is what errors call the file.
 func (f *File) Path() string { return f.path }
+
+// Verify reads what a zip holds, tensors that are not floating-point included, and holds it to the checksums: a
+// *tensor.BadFile where it is damaged. Of a file without checksums nothing is read. It ends with ctx.
+func (f *File) Verify(ctx context.Context) error {
+	if f.zip == nil || f.Unchecked {
+		return nil
+	}
+	for _, m := range f.zip.Members {
+		if err := context.Cause(ctx); err != nil {
+			return err
+		}
+		if err := m.Verify(); err != nil {
+			return at(f.path, err)
+		}
+	}
+	return nil
+}
 
 // Close closes the file that Open opened.
 func (f *File) Close() error {

@@ -1,7 +1,6 @@
 package pth
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"maps"
@@ -41,7 +40,8 @@ func readWanted(t testing.TB) map[string]wanted {
 	return all
 }
 
-// TestWanted: of PyTorch's own files every tensor has the name, the type, the shape and the very bits that PyTorch says.
+// TestWanted: of PyTorch's own files every tensor has the name, the type, the shape and the very bits that PyTorch
+// says.
 func TestWanted(t *testing.T) {
 	kinds := map[string]Kind{"model": WholeModel, "torchscript": TorchScript, "global": OtherGlobal}
 	for name, want := range readWanted(t) {
@@ -49,7 +49,8 @@ func TestWanted(t *testing.T) {
 		f, err := Open(files.OS, path)
 		if want.Refused != nil {
 			var refused *Refused
-			if !errors.As(err, &refused) || *refused != (Refused{path, kinds[want.Refused.Kind], want.Refused.Name}) {
+			why := Refused{path, kinds[want.Refused.Kind], want.Refused.Name}
+			if !errors.As(err, &refused) || *refused != why {
 				t.Errorf("%s: %v, want %+v", name, err, *want.Refused)
 			}
 			continue
@@ -69,7 +70,8 @@ func TestWanted(t *testing.T) {
 		for i, w := range want.Tensors {
 			got := f.Tensors[i]
 			if got.Name != w.Name || got.DType != w.DType || !slices.Equal(got.Shape, w.Shape) {
-				t.Errorf("%s: %s of %s %v, want %s of %s %v", name, got.Name, got.DType, got.Shape, w.Name, w.DType, w.Shape)
+				t.Errorf("%s: %s of %s %v, want %s of %s %v", name, got.Name, got.DType, got.Shape, w.Name, w.DType,
+					w.Shape)
 			}
 			checkBits(t, path, got, w.Bits)
 		}
@@ -99,5 +101,3 @@ func checkBits(t *testing.T, path string, got tensor.Tensor, want []uint32) {
 		}
 	}
 }
-
-func open(b []byte) (*File, error) { return NewFile("f", bytes.NewReader(b), int64(len(b))) }

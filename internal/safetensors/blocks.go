@@ -24,5 +24,5 @@ func (r *Reader) Blocks(ctx context.Context, i int, do func(bytes int, v []float
 	if ended := context.Cause(ctx); ended != nil {
 		return ended
 	}
-	return at(r.path, err)
+	return tensor.At(r.path, err)
 }

@@ -49,7 +49,7 @@ func Open(fsys files.Reader, path string) (*Reader, error) {
 func NewReader(path string, r io.ReaderAt, size int64) (*Reader, error) {
 	h, err := parse(r, size)
 	if err != nil {
-		return nil, at(path, err)
+		return nil, tensor.At(path, err)
 	}
 	return &Reader{Header: *h, path: path, r: r}, nil
 }
@@ -69,23 +69,9 @@ func (r *Reader) Close() error {
 func (r *Reader) Tensor(i int) tensor.Tensor {
 	info := r.Tensors[i]
 	return tensor.Tensor{
-		Name: info.Name, Shape: info.Shape, Fill: func(dst []float32) error { return at(r.path, r.read(info, dst)) },
+		Name: info.Name, Shape: info.Shape,
+		Fill: func(dst []float32) error { return tensor.At(r.path, r.read(info, dst)) },
 	}
-}
-
-// at tells the path where the error does not. A file that ends early was cut by somebody after its size was read.
-func at(path string, err error) error {
-	var bad *tensor.BadFile
-	switch {
-	case err == nil:
-		return nil
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
-		bad = tensor.Damaged("cut short while it was read")
-	case !errors.As(err, &bad):
-		return fmt.Errorf("%s: %w", path, err)
-	}
-	bad.Path = path
-	return bad
 }
 
 // read reads a tensor as float32 and checks its bytes.
@@ -116,7 +102,7 @@ func (r *Reader) Verify(ctx context.Context, i int) error {
 	if ended := context.Cause(ctx); ended != nil {
 		return ended
 	}
-	return at(r.path, err)
+	return tensor.At(r.path, err)
 }
 
 // scan gives a tensor's bytes to do, a block of whole numbers at a time, and checks them.

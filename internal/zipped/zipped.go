@@ -6,10 +6,12 @@ package zipped
 
 import (
 	"archive/zip"
+	"bufio"
 	"compress/flate"
 	"errors"
 	"hash/crc32"
 	"io"
+	"strings"
 	"sync"
 
 	"alexnet/internal/tensor"
@@ -39,21 +41,21 @@ type Member struct {
 	sum  error // that Verify found
 }
 
-// listed is how many bytes of a zip's list are read at least: that of 10,000 tensors. archive/zip keeps an entry in some
-// seven times its bytes.
-const listed = 1 << 20
+// longest is how many bytes a zip's list may have: that of 2,000 tensors, and of more in a large zip. An entry of 46
+// bytes is kept in some 600, here and in archive/zip.
+func longest(size int64) int64 { return 256<<10 + size/20 }
 
 // inflates is how many bytes deflate makes of one at most.
 const inflates = 1032
 
 // Open reads the list of a zip of size bytes. What is wrong with it is a *tensor.BadFile, without a path.
 func Open(r io.ReaderAt, size int64) (*Archive, error) {
-	list := &bounded{r: r, left: listed + size/16}
+	list := &bounded{r: r, left: longest(size)}
 	z, err := zip.NewReader(list, size)
 	list.opened = true
 	switch {
 	case errors.Is(err, errLongList):
-		return nil, tensor.Damaged("its list of files is longer than %d bytes", listed+size/16)
+		return nil, tensor.Damaged("its list of files is longer than %d bytes", longest(size))
 	case errors.Is(err, zip.ErrInsecurePath): // names lead nowhere, because nothing is unpacked
 	case errors.Is(err, zip.ErrFormat), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF):
 		return nil, tensor.Damaged("cut short or damaged: a zip without its list of files")
@@ -61,16 +63,22 @@ func Open(r io.ReaderAt, size int64) (*Archive, error) {
 		return nil, err
 	}
 	a := &Archive{Unchecked: true, byName: map[string]*Member{}}
+	left := uint64(size)
 	for _, f := range z.File {
-		if f.FileInfo().IsDir() {
+		if strings.HasSuffix(f.Name, "/") { // a folder
 			continue
 		}
 		m := &Member{
-			Name: f.Name, Size: int64(f.UncompressedSize64), Stored: f.Method == zip.Store, zip: f, r: r, fileSize: size,
+			Name: f.Name, Size: int64(f.UncompressedSize64), Stored: f.Method == zip.Store,
+			zip: f, r: r, fileSize: size,
 		}
 		if err := m.check(); err != nil {
 			return nil, err
 		}
+		if f.CompressedSize64 > left { // or one could be read again and again under many names
+			return nil, tensor.Damaged("the files in the zip are longer than it is")
+		}
+		left -= f.CompressedSize64
 		if a.byName[m.Name] != nil {
 			return nil, tensor.Damaged("%s is in the zip twice", m.Name)
 		}
@@ -126,46 +134,56 @@ func (m *Member) Verify() error {
 
 // Begin gives a file's bytes to do, and looks at no checksum.
 func (m *Member) Begin(do func(io.Reader) error) error {
-	raw, err := m.unpacked()
+	return m.unpack(func(raw io.Reader) error { return do(io.LimitReader(raw, m.Size)) })
+}
+
+// inflaters are kept, because one takes 40 KB and a zip may have thousands of files.
+var inflaters = sync.Pool{New: func() any { return flate.NewReader(nil) }}
+
+// unpack gives a file's bytes to do, however many they are.
+func (m *Member) unpack(do func(io.Reader) error) error {
+	section, err := m.Section()
 	if err != nil {
 		return err
 	}
-	return m.inflate(do(io.LimitReader(raw, m.Size)))
+	if m.Stored {
+		return m.fault(do(section))
+	}
+	r := inflaters.Get().(io.Reader)
+	defer inflaters.Put(r)
+	if err := r.(flate.Resetter).Reset(bufio.NewReader(section), nil); err != nil {
+		return err
+	}
+	return m.fault(do(r))
 }
 
-// unpacked is a file from its beginning.
-func (m *Member) unpacked() (io.Reader, error) {
-	section, err := m.Section()
-	if err != nil || m.Stored {
-		return section, err
-	}
-	return flate.NewReader(section), nil
-}
+// buffers are for what is read for its checksum only.
+var buffers = sync.Pool{New: func() any { return new([64 << 10]byte) }}
 
 // Read gives a file's bytes to do, reads what that leaves, and fails where the whole is not what the zip says.
 func (m *Member) Read(do func(io.Reader) error) error {
-	raw, err := m.unpacked()
-	if err != nil {
-		return err
-	}
-	sum := &summed{r: io.LimitReader(raw, m.Size+1)}
-	if err := m.inflate(do(sum)); err != nil {
-		return err
-	}
-	if _, err := io.CopyBuffer(struct{ io.Writer }{io.Discard}, sum, make([]byte, 64<<10)); err != nil {
-		return m.inflate(err)
-	}
-	if sum.n != m.Size {
-		return tensor.Damaged("%s has %d bytes, not %d", m.Name, sum.n, m.Size)
-	}
-	if sum.crc != m.zip.CRC32 && !m.unchecked {
-		return tensor.Damaged("%s is damaged: its CRC-32 is %08x, not %08x", m.Name, sum.crc, m.zip.CRC32)
-	}
-	return nil
+	return m.unpack(func(raw io.Reader) error {
+		sum := &summed{r: io.LimitReader(raw, m.Size+1)}
+		if err := do(sum); err != nil {
+			return err
+		}
+		buf := buffers.Get().(*[64 << 10]byte)
+		defer buffers.Put(buf)
+		if _, err := io.CopyBuffer(struct{ io.Writer }{io.Discard}, sum, buf[:]); err != nil {
+			return err
+		}
+		if sum.n != m.Size {
+			return tensor.Damaged("%s has %d bytes, not %d", m.Name, sum.n, m.Size)
+		}
+		if sum.crc != m.zip.CRC32 && !m.unchecked {
+			return tensor.Damaged("%s is damaged: its CRC-32 is %08x, not %08x", m.Name, sum.crc, m.zip.CRC32)
+		}
+		return nil
+	})
 }
 
-// inflate says that what fails to unpack is damaged.
-func (m *Member) inflate(err error) error {
+// fault says that what fails to unpack is damaged.
+func (m *Member) fault(err error) error {
 	if errors.As(err, new(flate.CorruptInputError)) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) {
 		return tensor.Damaged("%s is damaged: %v", m.Name, err)
 	}
@@ -212,6 +230,9 @@ func (b *bounded) ReadAt(p []byte, off int64) (int, error) {
 		if b.left -= int64(len(p)); b.left < 0 {
 			return 0, errLongList
 		}
+	}
+	if off < 0 { // as a list that lies says
+		return 0, io.EOF
 	}
 	return b.r.ReadAt(p, off)
 }
