@@ -52,28 +52,6 @@ data: {resize: 0}
 `
 }
 
-// torchPage is torchvision's net in small.
-const torchPage = `
-model:
-  input: {channels: 3, size: 95}
-  layers:
-    - {name: conv1, kind: conv, kernels: 6, size: 11, stride: 4, pad: 2, act: relu}
-    - {name: pool1, kind: pool, size: 3, stride: 2}
-    - {name: conv2, kind: conv, kernels: 12, size: 5, pad: 2, act: relu}
-    - {name: pool2, kind: pool, size: 3, stride: 2}
-    - {name: conv3, kind: conv, kernels: 12, size: 3, pad: 1, act: relu}
-    - {name: conv4, kind: conv, kernels: 8, size: 3, pad: 1, act: relu}
-    - {name: conv5, kind: conv, kernels: 8, size: 3, pad: 1, act: relu}
-    - {name: pool5, kind: pool, size: 3, stride: 2}
-    - {name: drop5, kind: dropout, rate: 0.5}
-    - {name: fc6, kind: fc, units: 16, act: relu}
-    - {name: drop6, kind: dropout, rate: 0.5}
-    - {name: fc7, kind: fc, units: 16, act: relu}
-    - {name: fc8, kind: fc}
-    - {name: prob, kind: softmax}
-data: {resize: 0}
-`
-
 // program is a file that another program wrote, and the logits that it computes with it.
 type program struct {
 	path, page string
@@ -85,6 +63,11 @@ type program struct {
 // programs are all there are, in folders of those who read them.
 func programs(t *testing.T) (all []program) {
 	t.Helper()
+	content, err := os.ReadFile("testdata/torchvision.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	torchPage := string(content)
 	of := nettest.Expect(t, "../caffe/testdata/expected.json")
 	for name, e := range of {
 		all = append(all, program{
