@@ -50,21 +50,13 @@ const inflates = 1032
 
 // Open reads the list of a zip of size bytes. What is wrong with it is a *tensor.BadFile, without a path.
 func Open(r io.ReaderAt, size int64) (*Archive, error) {
-	list := &bounded{r: r, left: longest(size)}
-	z, err := zip.NewReader(list, size)
-	list.opened = true
-	switch {
-	case errors.Is(err, errLongList):
-		return nil, tensor.Damaged("its list of files is longer than %d bytes", longest(size))
-	case errors.Is(err, zip.ErrInsecurePath): // names lead nowhere, because nothing is unpacked
-	case errors.Is(err, zip.ErrFormat), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF):
-		return nil, tensor.Damaged("cut short or damaged: a zip without its list of files")
-	case err != nil:
+	entries, err := list(r, size)
+	if err != nil {
 		return nil, err
 	}
 	a := &Archive{Unchecked: true, byName: map[string]*Member{}}
 	left := uint64(size)
-	for _, f := range z.File {
+	for _, f := range entries {
 		if strings.HasSuffix(f.Name, "/") { // a folder
 			continue
 		}
@@ -90,6 +82,22 @@ func Open(r io.ReaderAt, size int64) (*Archive, error) {
 		m.unchecked = a.Unchecked
 	}
 	return a, nil
+}
+
+// list is what the zip says of its files.
+func list(r io.ReaderAt, size int64) ([]*zip.File, error) {
+	b := &bounded{r: r, left: longest(size)}
+	z, err := zip.NewReader(b, size)
+	b.opened = true
+	switch {
+	case err == nil, errors.Is(err, zip.ErrInsecurePath): // names lead nowhere, because nothing is unpacked
+		return z.File, nil
+	case errors.Is(err, errLongList):
+		return nil, tensor.Damaged("its list of files is longer than %d bytes", longest(size))
+	case errors.Is(err, zip.ErrFormat), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF):
+		return nil, tensor.Damaged("cut short or damaged: a zip without its list of files")
+	}
+	return nil, err
 }
 
 // check holds what the list says of a file to the zip's size.
