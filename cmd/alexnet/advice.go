@@ -104,6 +104,7 @@ var rules = []rule{
 	say[*interop.NotFinite](exitCheckpoint, "take another copy, or weights from before training went wrong"),
 	say[*interop.BadExport](exitCheckpoint, "export it again; or say what the net is: --config NAME"),
 	say[*interop.ClassCount](exitUsage, "give a file with the name of a class a line, in the order of the outputs"),
+	say[*interop.NoMean](exitUsage, "--mean takes a .binaryproto of Caffe's or an .npy; or omit it"),
 	say[*interop.MeanSize](exitUsage, "give the mean that the net was trained with, or omit it"),
 	on(exitUsage, func(e *interop.Ours, _ string) string {
 		return "use it as it is: alexnet predict --weights " + text.ShellPath(e.Path)

@@ -280,6 +280,7 @@ func tellingsOfFiles() []told {
 		{&interop.NotFinite{Path: "f", Tensor: "fc8.bias"}, exitCheckpoint, []string{"another copy"}},
 		{&interop.BadExport{Path: "f", Err: errors.New("x")}, exitCheckpoint, []string{"--config NAME"}},
 		{&interop.ClassCount{Path: "f", Have: 2, Want: 3}, exitUsage, []string{"a line"}},
+		{&interop.NoMean{Path: "f"}, exitUsage, []string{".binaryproto"}},
 		{&interop.MeanSize{Path: "f"}, exitUsage, []string{"omit it"}},
 		{&interop.Ours{Path: "my net"}, exitUsage, []string{"alexnet predict --weights 'my net'"}},
 		{&data.InShards{Path: "a set"}, exitNoData, []string{"made of", "alexnet eval --data 'a set'"}},

@@ -1,6 +1,7 @@
 package interop
 
 import (
+	"errors"
 	"slices"
 	"strings"
 
@@ -133,7 +134,11 @@ func (s *Source) OpenMean(fsys files.Reader, path string) (*Mean, error) {
 	case err != nil:
 		return nil, err
 	case form != NPY:
-		return openBinaryproto(fsys, path)
+		m, err := openBinaryproto(fsys, path)
+		if bad := (*tensor.BadFile)(nil); errors.As(err, &bad) && bad.Fault != tensor.Pointer {
+			err = &NoMean{path, bad.Reason}
+		}
+		return m, err
 	}
 	a, err := npy.Open(fsys, path)
 	if err != nil {
@@ -141,7 +146,7 @@ func (s *Source) OpenMean(fsys files.Reader, path string) (*Mean, error) {
 	}
 	defer a.Close() //nolint:errcheck // only read
 	if a.Dict || len(a.Tensors) != 1 {
-		return nil, &tensor.BadFile{Path: path, Fault: tensor.OtherFormat, Reason: "a dict of arrays, not a mean"}
+		return nil, &NoMean{path, "a dict of arrays, not a mean"}
 	}
 	t := a.Tensors[0]
 	if t.Len() > maxMean {
@@ -153,6 +158,14 @@ func (s *Source) OpenMean(fsys files.Reader, path string) (*Mean, error) {
 	}
 	return &Mean{Path: path, Tensor: tensor.Of("mean", t.Shape, v), BGR: s.bgr}, nil
 }
+
+// NoMean is a file that holds no mean.
+type NoMean struct {
+	Path   string
+	Reason string
+}
+
+func (e *NoMean) Error() string { return e.Path + ": " + e.Reason }
 
 // maxMean is the most numbers of a mean: no picture has more pixels.
 const maxMean = 3 * 100_000_000

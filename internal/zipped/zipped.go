@@ -1,13 +1,14 @@
 // Package zipped reads the files in a zip that hold weights: PyTorch's .pth and NumPy's .npz. A stored one can be read
 // anywhere, and of whatever was read whole the CRC-32 was held to what the zip says. archive/zip reads the zip; what is
 // added is that a zip's list is no longer than fits its size, and that a checksum is looked at for stored files read in
-// parts too. It imports tensor, for its errors, and nothing else of the program.
+// parts too. It imports tensor, for its errors, and text, to word them.
 package zipped
 
 import (
 	"archive/zip"
 	"bufio"
 	"compress/flate"
+	"encoding/binary"
 	"errors"
 	"hash/crc32"
 	"io"
@@ -15,6 +16,7 @@ import (
 	"sync"
 
 	"alexnet/internal/tensor"
+	"alexnet/internal/text"
 )
 
 // Archive is an open zip.
@@ -78,6 +80,9 @@ func Open(r io.ReaderAt, size int64) (*Archive, error) {
 		a.Members = append(a.Members, m)
 		a.Unchecked = a.Unchecked && f.CRC32 == 0
 	}
+	if len(a.Members) == 0 {
+		return nil, tensor.Damaged("cut short or damaged: a zip without files")
+	}
 	for _, m := range a.Members {
 		m.unchecked = a.Unchecked
 	}
@@ -131,7 +136,35 @@ func (m *Member) Section() (*io.SectionReader, error) {
 	if off > m.fileSize-int64(m.zip.CompressedSize64) {
 		return nil, tensor.Damaged("cut short: %s ends after the zip", m.Name)
 	}
+	if err := m.named(off); err != nil {
+		return nil, err
+	}
 	return io.NewSectionReader(m.r, off, int64(m.zip.CompressedSize64)), nil
+}
+
+// named holds the name in the zip's list, which no checksum covers, to the one before the file, which begins at off:
+// signature, 22 bytes, the lengths of name and of what else there is, and these two (APPNOTE.TXT, 4.3.7). How long the
+// last is the list does not say, and PyTorch fills it up, so that the header is looked for from off back.
+func (m *Member) named(off int64) error {
+	const fixed, most = 30, 1<<16 - 1
+	n := int64(len(m.Name))
+	for _, extra := range []int64{256, most} {
+		head := make([]byte, min(off, fixed+n+extra))
+		if _, err := m.r.ReadAt(head, off-int64(len(head))); err != nil {
+			return err
+		}
+		for more := int64(0); int64(len(head)) >= fixed+n+more; more++ {
+			h := head[int64(len(head))-fixed-n-more:]
+			if string(h[:4]) == "PK\x03\x04" && int64(binary.LittleEndian.Uint16(h[26:])) == n &&
+				int64(binary.LittleEndian.Uint16(h[28:])) == more {
+				if string(h[fixed:fixed+n]) == m.Name {
+					return nil
+				}
+				return tensor.Damaged("%s has another name in the zip's list", text.Name(string(h[fixed:fixed+n])))
+			}
+		}
+	}
+	return tensor.Damaged("%s does not lie where the zip's list says", m.Name)
 }
 
 // Verify reads a file for its checksum, the first time that it is asked.

@@ -140,6 +140,25 @@ func TestRefuses(t *testing.T) {
 	}
 }
 
+// TestNamed: a name in the zip's list, which no checksum covers, is held to the one before the file; so is a list that
+// somebody wiped.
+func TestNamed(t *testing.T) {
+	b := archive(t, stored("conv1.weight.npy", "content"))
+	at := bytes.LastIndex(b, []byte("conv1.weight.npy"))
+	b[at+4] ^= 1
+	a, err := open(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := a.Members[0].Verify(); !errors.As(err, new(*tensor.BadFile)) || !strings.Contains(err.Error(), "another name") {
+		t.Errorf("conv0.weight for conv1.weight: %v", err)
+	}
+	b = archive(t)
+	if _, err := open(b); !errors.As(err, new(*tensor.BadFile)) {
+		t.Errorf("an empty list: %v", err)
+	}
+}
+
 // TestUnchecked: where all checksums are 0, as PyTorch writes them on demand, none is looked at.
 func TestUnchecked(t *testing.T) {
 	var entries []entry

@@ -26,7 +26,7 @@ var table = []struct{ pkg, imports string }{
 	{"tensor", "text"},
 	{"safetensors", "atomicfile files tensor text"},
 	{"pickle", "tensor text"}, // Python's, as data; of PyTorch and NumPy
-	{"zipped", "tensor"},
+	{"zipped", "tensor text"},
 	{"pth", "files pickle tensor text zipped"},
 	{"npy", "files pickle tensor zipped"},
 	{"wire", "files google.golang.org/protobuf tensor"},
