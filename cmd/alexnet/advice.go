@@ -499,8 +499,8 @@ func adviseSize(e *data.SizeError, _ string) string {
 func adviseBadFile(e *tensor.BadFile, _ string) string {
 	switch e.Fault {
 	case tensor.OtherFormat:
-		return "a checkpoint is needed, such as checkpoints/best.safetensors in a run folder; of other programs' weights " +
-			"alexnet weights import makes one"
+		return "a checkpoint is needed, such as checkpoints/best.safetensors in a run folder; of other programs' " +
+			"weights alexnet weights import makes one"
 	case tensor.OtherType:
 		return "floating-point tensors are needed: F32, F64, F16 or BF16"
 	case tensor.Pointer:
@@ -564,8 +564,8 @@ var refusedPickles = map[pth.Kind]string{
 	pth.WholeModel: "in Python, where its class is at hand: torch.save(torch.load(FILE, weights_only=False)" +
 		".state_dict(), NEW)",
 	pth.TorchScript: "in Python: torch.save(torch.jit.load(FILE).state_dict(), NEW)",
-	pth.Tar: "in Python, with an old PyTorch that still reads it: torch.save(torch.load(FILE), NEW), and give the new " +
-		"one",
+	pth.Tar: "in Python, with an old PyTorch that still reads it: torch.save(torch.load(FILE), NEW), and give the " +
+		"new one",
 	pth.OtherGlobal: `in Python, of its part with the weights only: torch.save(torch.load(FILE, ` +
 		`weights_only=False)["state_dict"], NEW)`,
 }

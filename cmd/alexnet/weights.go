@@ -138,8 +138,8 @@ func runWeightsInit(ctx context.Context, o weightsInitOptions, t *ui.Terminal) e
 // weightsShowResult is the document of weights show --json.
 type weightsShowResult struct {
 	File       text.Raw       `json:"file"`
-	Form       string         `json:"form"`       // "safetensors", or what another program's file is
-	Parameters int64          `json:"parameters"` // numbers in them; those of momentum and mean are not counted
+	Form       string         `json:"form,omitempty"` // of another program's file; none: safetensors
+	Parameters int64          `json:"parameters"`     // numbers in them; those of momentum and mean are not counted
 	Tensors    []tensorResult `json:"tensors"`
 	Metadata   map[string]any `json:"metadata"`
 	Checksums  bool           `json:"checksums"` // the file has some, and every one agrees
@@ -178,8 +178,7 @@ func runWeightsShow(ctx context.Context, path string, t *ui.Terminal) error {
 	}
 	defer closeQuietly(r)
 	out := weightsShowResult{
-		File: text.Raw(path), Form: string(interop.Safetensors), Tensors: []tensorResult{}, Metadata: map[string]any{},
-		Checksums: r.Checked(),
+		File: text.Raw(path), Tensors: []tensorResult{}, Metadata: map[string]any{}, Checksums: r.Checked(),
 	}
 	for i, info := range r.Tensors {
 		if r.Checked() { // without a checksum there is nothing that reading could tell

@@ -44,7 +44,8 @@ const onnxForm = "onnx"
 const npzForm = "npz"
 
 var forms = map[string]form{
-	"plain": {Plain, ".safetensors"}, npzForm: {Plain, ".npz"}, "torchvision": {Torchvision, ".safetensors"}, onnxForm: {Plain, ".onnx"},
+	"plain": {Plain, ".safetensors"}, "torchvision": {Torchvision, ".safetensors"}, npzForm: {Plain, ".npz"},
+	onnxForm: {Plain, ".onnx"},
 }
 
 // Forms are the forms that Export knows, sorted.

@@ -10,8 +10,8 @@ import (
 	"alexnet/internal/tensor"
 )
 
-// openONNX opens an .onnx file. Its graph is understood where it is a chain; a graph of another kind is listed, and fits
-// no page.
+// openONNX opens an .onnx file. Its graph is understood where it is a chain; a graph of another kind is listed, and
+// fits no page.
 func openONNX(fsys files.Reader, path string) (*Source, error) {
 	m, err := onnx.Open(fsys, path)
 	if err != nil {
@@ -42,7 +42,8 @@ func (s *Source) chain(g *onnx.Graph) {
 		n := &g.Nodes[i]
 		if len(n.Inputs) == 0 || len(n.Outputs) == 0 || at != "" && n.Inputs[0] != at {
 			if n.Op != "Shape" && n.Op != "Constant" {
-				s.steps = append(s.steps, step{name: cmp.Or(n.Name, n.Op), kind: config.Kind(n.Op + ", not in a chain")})
+				aside := config.Kind(n.Op + ", not in a chain")
+				s.steps = append(s.steps, step{name: cmp.Or(n.Name, n.Op), kind: aside})
 			}
 			continue
 		}

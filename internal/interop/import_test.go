@@ -1,6 +1,7 @@
 package interop
 
 import (
+	"context"
 	"errors"
 	"maps"
 	"math"
@@ -516,5 +517,40 @@ func TestGraphSaysLayers(t *testing.T) {
 			}
 		}
 		s.Close()
+	}
+}
+
+// An import that fails leaves what was there.
+func TestImportFails(t *testing.T) {
+	interrupted, interrupt := context.WithCancel(t.Context())
+	interrupt()
+	i, err := NewImport(t.Context(), files.OS, sourceOf(t, same1(""), nil), ImportOptions{Net: smallPage(t)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		ctx   context.Context
+		spoil func(path string)
+	}{
+		"interrupted":             {interrupted, func(string) {}},
+		"being written elsewhere": {t.Context(), func(path string) { lock(t, path) }},
+		"a folder in the way":     {t.Context(), func(path string) { block(t, path) }},
+	} {
+		for _, there := range []bool{false, true} {
+			path := filepath.Join(t.TempDir(), "own.safetensors")
+			if there {
+				if err := os.WriteFile(path, []byte("before"), 0o666); err != nil {
+					t.Fatal(err)
+				}
+			}
+			c.spoil(path)
+			before := filesIn(t, filepath.Dir(path))
+			if _, err := i.Write(c.ctx, files.OS, path); err == nil {
+				t.Errorf("%s: no error", name)
+			}
+			if after := filesIn(t, filepath.Dir(path)); !maps.Equal(before, after) {
+				t.Errorf("%s: %v became %v", name, before, after)
+			}
+		}
 	}
 }

@@ -92,7 +92,8 @@ func (b *graphBuilder) centre(r *recipe.Recipe) string {
 	b.Ints["crop.to"] = []int64{y + int64(r.Crop), x + int64(r.Crop)}
 	const out = meanTensor + ".crop"
 	b.Nodes = append(b.Nodes, onnx.Node{
-		Op: "Slice", Name: out, Inputs: []string{meanTensor, "crop.from", "crop.to", "crop.axes"}, Outputs: []string{out},
+		Op: "Slice", Name: out, Inputs: []string{meanTensor, "crop.from", "crop.to", "crop.axes"},
+		Outputs: []string{out},
 	})
 	return out
 }

@@ -150,7 +150,8 @@ func TestNamed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := a.Members[0].Verify(); !errors.As(err, new(*tensor.BadFile)) || !strings.Contains(err.Error(), "another name") {
+	err = a.Members[0].Verify()
+	if !errors.As(err, new(*tensor.BadFile)) || !strings.Contains(err.Error(), "another name") {
 		t.Errorf("conv0.weight for conv1.weight: %v", err)
 	}
 	b = archive(t)

@@ -118,7 +118,7 @@ var table = []struct{ pkg, imports string }{
 	{
 		"test/faults",
 		"checkpoint config crafted data data/picture data/picture/picturetest files files/filestest " +
-			"golang.org/x/sys google.golang.org/protobuf interop machine parquet pth reference report run safetensors " +
-			"step/steptest tensor train verify",
+			"golang.org/x/sys google.golang.org/protobuf interop machine parquet pth reference report run " +
+			"safetensors step/steptest tensor train verify",
 	},
 }
