@@ -27,7 +27,8 @@ SETUP     = eval "$$(scripts/cuda.sh env 2>/dev/null)"; tags="$(TAGS)"; \
 .PHONY: cuda kernels softgpu test-cuda gpu-check
 .PHONY: install uninstall
 .PHONY: build deps demo man test test-onednn3 test-race faults fuzz portable lint
-.PHONY: bench-data bench-peers bench-scaling builtin check-data check-export check-imagenet clean
+.PHONY: bench-data bench-peers bench-scaling builtin check-data check-export check-import check-imagenet
+.PHONY: check-weights foreign-nets clean
 
 build: deps
 	@$(SETUP) && set -x && $(GO) build -trimpath -tags "$$tags" -o bin/alexnet ./cmd/alexnet
@@ -192,6 +193,11 @@ builtin: build
 check-export: build $(TORCH)
 	$(VENV)/bin/python scripts/check_export.py
 
+# The small files of weights that the tests read, against PyTorch, NumPy and the wheel of lpips, which wrote them.
+# scripts/weights.py on its own writes them anew.
+check-weights: $(TORCH)
+	$(VENV)/bin/python -W ignore scripts/weights.py --check
+
 # Prepared sets read by webdataset, timm and Python's own tarfile; and one set of pictures in all forms, as these
 # programs and datasets write them.
 READERS = $(VENV)/webdataset-1.0.2-timm-1.0.31-datasets-5.2.0
@@ -202,6 +208,20 @@ $(READERS): $(TORCH)
 check-data: build $(READERS)
 	$(VENV)/bin/python scripts/check_data.py
 	$(VENV)/bin/python scripts/check_forms.py
+
+# The small nets of Caffe and ONNX that tests read, made again, and what OpenCV and onnxruntime compute with them.
+FOREIGN = $(VENV)/onnx-1.23.2-onnxscript-0.7.2-onnxruntime-1.32.0-opencv-4.14.0.94
+$(FOREIGN): $(TORCH)
+	$(VENV)/bin/pip install -q onnx==1.23.2 onnxscript==0.7.2 onnxruntime==1.32.0 \
+		opencv-python-headless==4.14.0.94 numpy==2.4.6 && touch $@
+
+foreign-nets: $(FOREIGN)
+	$(VENV)/bin/python scripts/caffe_onnx.py
+
+# Imported and exported nets of full size against PyTorch, OpenCV and ONNX Runtime: some GB of memory, some minutes.
+# IMPORT="--only torch" is a part.
+check-import: build $(FOREIGN)
+	$(VENV)/bin/python scripts/check_import.py $(IMPORT)
 
 # The built-in classes and labels of ILSVRC2012, made again from four packages and compared. scripts/imagenet.py on its
 # own writes them.

@@ -23,9 +23,10 @@ import (
 	"alexnet/internal/interop"
 	"alexnet/internal/model"
 	"alexnet/internal/prepare"
+	"alexnet/internal/pth"
 	"alexnet/internal/report"
 	"alexnet/internal/run"
-	"alexnet/internal/safetensors"
+	"alexnet/internal/tensor"
 	"alexnet/internal/text"
 	"alexnet/internal/train"
 	"alexnet/internal/ui"
@@ -94,6 +95,20 @@ var rules = []rule{
 	on(exitCheckpoint, adviseExported),
 	on(exitCheckpoint, adviseMismatch),
 	on(exitCheckpoint, adviseRefused),
+	on(exitCheckpoint, adviseUnfit),
+	on(exitCheckpoint, func(e *pth.Refused, _ string) string { return refusedPickles[e.Kind] }),
+	on(exitUsage, func(e *interop.Ambiguous, _ string) string {
+		return "--config " + strings.Join(e.Nets, ", or --config ")
+	}),
+	on(exitCheckpoint, func(e *interop.OtherForm, _ string) string { return otherForms[e.Form] }),
+	say[*interop.NotFinite](exitCheckpoint, "take another copy, or weights from before training went wrong"),
+	say[*interop.BadExport](exitCheckpoint, "export it again; or say what the net is: --config NAME"),
+	say[*interop.ClassCount](exitUsage, "give a file with the name of a class a line, in the order of the outputs"),
+	say[*interop.NoMean](exitUsage, "--mean takes a .binaryproto of Caffe's or an .npy; or omit it"),
+	say[*interop.MeanSize](exitUsage, "give the mean that the net was trained with, or omit it"),
+	on(exitUsage, func(e *interop.Ours, _ string) string {
+		return "use it as it is: alexnet predict --weights " + text.ShellPath(e.Path)
+	}),
 	say[*infer.OtherClasses](exitCheckpoint, "give data of the classes that it was trained on, or another checkpoint"),
 	say[*train.OtherClasses](exitCheckpoint, "give data with the classes of the file, or begin without --init"),
 	on(exitFailed, adviseNotEmpty),
@@ -524,13 +539,14 @@ func adviseSize(e *data.SizeError, _ string) string {
 	return mend + ", or omit --strict to go past this one"
 }
 
-func adviseBadFile(e *safetensors.BadFile, _ string) string {
+func adviseBadFile(e *tensor.BadFile, _ string) string {
 	switch e.Fault {
-	case safetensors.OtherFormat:
-		return "a safetensors file is needed, such as checkpoints/best.safetensors in a run folder"
-	case safetensors.OtherType:
+	case tensor.OtherFormat:
+		return "a checkpoint is needed, such as checkpoints/best.safetensors in a run folder; of other programs' " +
+			"weights alexnet weights import makes one"
+	case tensor.OtherType:
 		return "floating-point tensors are needed: F32, F64, F16 or BF16"
-	case safetensors.Pointer:
+	case tensor.Pointer:
 		return fetchPointer
 	default:
 		return "take another copy of it, or the run's other checkpoint"
@@ -539,16 +555,17 @@ func adviseBadFile(e *safetensors.BadFile, _ string) string {
 
 func adviseForeign(e *checkpoint.Foreign, _ string) string {
 	if e.Version == "" {
-		return "files of other programs have to be imported first"
+		return "make a checkpoint of it: alexnet weights import " + text.ShellPath(e.Path) + " --out NEW"
 	}
 	return "use the version of alexnet that wrote it, or a newer one"
 }
 
 func adviseExported(e *interop.Exported, _ string) string {
+	back := "; or make a checkpoint of it: alexnet weights import " + text.ShellPath(e.Path) + " --out NEW"
 	if e.Source == "" {
-		return "use the checkpoint that it was made from"
+		return "use the checkpoint that it was made from" + back
 	}
-	return "use the checkpoint that it was made from: " + text.ShellPath(e.Source)
+	return "use the checkpoint that it was made from: " + text.ShellPath(e.Source) + back
 }
 
 func adviseMismatch(e *checkpoint.Mismatch, _ string) string {
@@ -569,6 +586,42 @@ func adviseRefused(e *interop.Refused, _ string) string {
 	}
 	return "export it under its own names: --to plain; the net that torchvision has is trained by " +
 		"alexnet train --config torchvision"
+}
+
+// otherForms say what to do about weights in forms that are not read.
+var otherForms = map[interop.Form]string{
+	interop.HDF5: "in Python: numpy.savez of the arrays, named conv1.weight, conv1.bias and so on, (out, in, height, " +
+		"width) and (out, in), and give that .npz",
+	interop.Matlab: "MatConvNet's nets are Caffe's, converted: give the .caffemodel that it was made of",
+	interop.Darknet: "darknet's alexnet has neither normalisation nor groups, and is none of the nets here; give " +
+		"torchvision's or Caffe's weights",
+	interop.Prototxt: "give the .caffemodel that belongs to it",
+	interop.Packed:   "unpack it, and give the file in it",
+	interop.Archive: "unpack it and give the file in it; what PyTorch saved in 2016 has to be loaded and saved anew " +
+		"there: torch.save(torch.load(FILE), NEW)",
+	interop.NoForm: "alexnet weights import --help says what is read",
+}
+
+// refusedPickles say how to get the weights out of a file of PyTorch's that holds more than these.
+var refusedPickles = map[pth.Kind]string{
+	pth.WholeModel: "in Python, where its class is at hand: torch.save(torch.load(FILE, weights_only=False)" +
+		".state_dict(), NEW)",
+	pth.TorchScript: "in Python: torch.save(torch.jit.load(FILE).state_dict(), NEW)",
+	pth.Tar: "in Python, with an old PyTorch that still reads it: torch.save(torch.load(FILE), NEW), and give the " +
+		"new one",
+	pth.OtherGlobal: `in Python, of its part with the weights only: torch.save(torch.load(FILE, ` +
+		`weights_only=False)["state_dict"], NEW)`,
+}
+
+func adviseUnfit(e *interop.Unfit, _ string) string {
+	switch {
+	case len(e.Rows) == 0:
+		return "give a file of weights of an AlexNet, such as a state dict"
+	case e.Asked:
+		return "omit --config to have the net recognised, or name another: " + strings.Join(config.Names(), ", ")
+	}
+	return "--config FILE with a page of this net; the nearest to begin with: alexnet config --config " +
+		text.ShellWord(e.Net) + " --yaml"
 }
 
 func adviseNotEmpty(e *run.NotEmptyError, _ string) string {

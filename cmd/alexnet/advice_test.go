@@ -33,9 +33,10 @@ import (
 	"alexnet/internal/interop"
 	"alexnet/internal/model"
 	"alexnet/internal/prepare"
+	"alexnet/internal/pth"
 	"alexnet/internal/report"
 	"alexnet/internal/run"
-	"alexnet/internal/safetensors"
+	"alexnet/internal/tensor"
 	"alexnet/internal/train"
 	"alexnet/internal/ui"
 )
@@ -240,15 +241,15 @@ func tellingsOfData() []told {
 }
 
 func tellingsOfFiles() []told {
-	taken := func(f safetensors.Fault) error { return &safetensors.BadFile{Path: "f", Fault: f, Reason: "is bad"} }
+	taken := func(f tensor.Fault) error { return &tensor.BadFile{Path: "f", Fault: f, Reason: "is bad"} }
 	other := func(k checkpoint.Difference) error {
 		return &checkpoint.Mismatch{Path: "my net", Tensor: "fc8.bias", File: []int{3}, Net: []int{10}, Kind: k}
 	}
 	return []told{
-		{taken(safetensors.Corrupt), exitCheckpoint, []string{"another copy"}},
-		{taken(safetensors.OtherFormat), exitCheckpoint, []string{"best.safetensors"}},
-		{taken(safetensors.OtherType), exitCheckpoint, []string{"BF16"}},
-		{&checkpoint.Foreign{Path: "f"}, exitCheckpoint, []string{"imported first"}},
+		{taken(tensor.Corrupt), exitCheckpoint, []string{"another copy"}},
+		{taken(tensor.OtherFormat), exitCheckpoint, []string{"best.safetensors"}},
+		{taken(tensor.OtherType), exitCheckpoint, []string{"BF16"}},
+		{&checkpoint.Foreign{Path: "f"}, exitCheckpoint, []string{"alexnet weights import f"}},
 		{&checkpoint.Foreign{Path: "f", Version: "2"}, exitCheckpoint, []string{"use the version"}},
 		{
 			&checkpoint.BadPage{Path: "f", Err: &config.Error{Key: "train.lr", Msg: "is 0"}}, exitCheckpoint,
@@ -266,6 +267,27 @@ func tellingsOfFiles() []told {
 		{other(checkpoint.NoMomentum), exitCheckpoint, []string{"last.safetensors", "--init"}},
 		{&interop.Refused{Target: "x"}, exitCheckpoint, []string{"--to plain", "--config torchvision"}},
 		{&interop.Refused{Target: "x", Dropout: "drop1"}, exitCheckpoint, []string{"--set model.drop1=off"}},
+		{&pth.Refused{Path: "f", Kind: pth.WholeModel}, exitCheckpoint, []string{"state_dict()"}},
+		{&pth.Refused{Path: "f", Kind: pth.TorchScript}, exitCheckpoint, []string{"torch.jit.load"}},
+		{&pth.Refused{Path: "f", Kind: pth.OtherGlobal}, exitCheckpoint, []string{"state_dict"}},
+		{&interop.Unfit{Path: "f"}, exitCheckpoint, []string{"state dict"}},
+		{
+			&interop.Unfit{Path: "f", Net: "demo", Rows: []interop.Row{{}}}, exitCheckpoint,
+			[]string{"alexnet config --config demo --yaml", "--config FILE"},
+		},
+		{
+			&interop.Unfit{Path: "f", Net: "demo", Rows: []interop.Row{{}}, Asked: true}, exitCheckpoint,
+			[]string{"omit --config", "torchvision"},
+		},
+		{&interop.Ambiguous{Nets: []string{"alexnet", "caffenet"}}, exitUsage, []string{"--config caffenet"}},
+		{&interop.OtherForm{Path: "f", Form: interop.HDF5}, exitCheckpoint, []string{"savez"}},
+		{&interop.OtherForm{Path: "f", Form: interop.NoForm}, exitCheckpoint, []string{"--help"}},
+		{&interop.NotFinite{Path: "f", Tensor: "fc8.bias"}, exitCheckpoint, []string{"another copy"}},
+		{&interop.BadExport{Path: "f", Err: errors.New("x")}, exitCheckpoint, []string{"--config NAME"}},
+		{&interop.ClassCount{Path: "f", Have: 2, Want: 3}, exitUsage, []string{"a line"}},
+		{&interop.NoMean{Path: "f"}, exitUsage, []string{".binaryproto"}},
+		{&interop.MeanSize{Path: "f"}, exitUsage, []string{"omit it"}},
+		{&interop.Ours{Path: "my net"}, exitUsage, []string{"alexnet predict --weights 'my net'"}},
 		{&data.InShards{Path: "a set"}, exitNoData, []string{"made of", "alexnet eval --data 'a set'"}},
 		{&data.SameName{First: "a/1.png", Second: "b/1.png"}, exitUsage, []string{"only one"}},
 		{&infer.OtherClasses{Path: "f"}, exitCheckpoint, []string{"another checkpoint"}},
@@ -564,6 +586,8 @@ func TestAdviceCanBePasted(t *testing.T) {
 
 // plainErrors are the types of errors for which there is no rule, and why.
 var plainErrors = map[string]string{
+	"pickle.fault":          "is the reason of a tensor.BadFile",
+	"npy.badHeader":         "is the reason of a tensor.BadFile",
 	"shards.BadIndex":       "is the reason of a data.SourceError",
 	"cpu.Fewer":             "a note, unless OpenMP gives fewer threads than it just did: it names the cause",
 	"cuda.Error":            "a call that failed: what to do depends on the call",

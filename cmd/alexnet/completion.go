@@ -102,8 +102,10 @@ var completers = map[string]completer{
 	"labels": func(_ *cobra.Command, typed string) ([]string, cobra.ShellCompDirective) {
 		return completeWordsOrFiles(labelWords, typed)
 	},
-	"out":  completeFiles,
-	"list": completeFiles,
+	"out":     completeFiles,
+	"list":    completeFiles,
+	"classes": completeFiles,
+	"mean":    completeFiles,
 
 	"submission": completeFiles,
 }

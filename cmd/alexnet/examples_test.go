@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"image"
 	"image/color"
 	"image/jpeg"
@@ -16,6 +17,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"alexnet/internal/config"
+	"alexnet/internal/files"
+	"alexnet/internal/safetensors"
 	"alexnet/internal/text"
 	"alexnet/internal/ui"
 )
@@ -88,7 +91,31 @@ func exampleFolder(t *testing.T) string {
 	if err := os.WriteFile(filepath.Join(dir, "alexnet.safetensors"), best, 0o666); err != nil {
 		t.Fatal(err)
 	}
+	otherPrograms(t, dir)
 	return dir
+}
+
+// otherPrograms makes the weights that examples import, whatever their names promise, and the names of their classes.
+func otherPrograms(t *testing.T, dir string) {
+	t.Helper()
+	finish(t, dir, "weights", "export", "runs/train", "--out", "other.safetensors")
+	weights, err := os.ReadFile(filepath.Join(dir, "other.safetensors"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"alexnet.pth", "plants.pth", "caffe.caffemodel"} {
+		keep(t, filepath.Join(dir, name), weights)
+	}
+	r, err := safetensors.Open(files.OS, filepath.Join(dir, "other.safetensors"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	var classes []string
+	if err := json.Unmarshal([]byte(r.Meta["classes"]), &classes); err != nil {
+		t.Fatal(err)
+	}
+	keep(t, filepath.Join(dir, "plants.txt"), []byte(strings.Join(classes, "\n")+"\n"))
 }
 
 func writeJPEG(t *testing.T, path string) {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -20,6 +21,7 @@ import (
 // exportOptions are what weights export was asked to do.
 type exportOptions struct {
 	to, dtype, out string
+	prepared       bool // --with-preprocess
 	force          bool
 }
 
@@ -44,7 +46,7 @@ func newWeightsExportCommand(t *ui.Terminal) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "export FILE|RUN --out FILE",
 		Short: "Write a net's weights for PyTorch and other programs",
-		Long: `Write the weights of a checkpoint, or of a run's best one, as a safetensors file for other programs,
+		Long: `Write the weights of a checkpoint, or of a run's best one, for other programs. As a safetensors file,
 to be loaded strictly:
 
   plain        every parameter under its own name, conv1.weight .. fc8.bias, and nothing else
@@ -53,16 +55,26 @@ to be loaded strictly:
   checkpoint   a checkpoint of this program without what only training needs: momentum, and where
                the data lie
 
+In other forms:
+
+  npz          arrays of NumPy's, shaped as PyTorch has them, conv1.weight .. fc8.bias, with the mean
+               image and the metadata (metadata.json) inside
+  onnx         the net itself, to be computed by ONNX Runtime and others: opset 13, any number of
+               pictures at a time; --with-preprocess takes pictures of 0..255, cropped, and does the
+               rest of what comes before the net
+
 Dropout becomes the inverted form of PyTorch and others, which does nothing when predicting: the
 weights of a layer after a dropout layer are multiplied by 1-rate. Two columns stay side by side
 along the first dimension, as a grouped convolution has them (groups=2). The metadata hold the
 classes and how pictures are prepared; a mean image is written beside the file, as NAME.mean.npy.
-See docs/export.md.
+alexnet weights import takes these files back. See docs/export.md.
 
 ` + outHelp,
 		Example: `  alexnet weights export runs/train --out net.safetensors
   alexnet weights export alexnet.safetensors --to checkpoint --dtype f16 --out half.safetensors
-  alexnet weights show net.safetensors`,
+  alexnet weights export runs/train --to npz --out net.npz
+  alexnet weights export runs/train --to onnx --with-preprocess --out net.onnx
+  alexnet weights show net.onnx`,
 		Args: wantArgs("a checkpoint or a run", 1),
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := o.check(c); err != nil {
@@ -75,6 +87,7 @@ See docs/export.md.
 	f.StringVar(&o.to, "to", "plain", "the `FORM`: "+strings.Join(targetNames(), ", "))
 	f.StringVar(&o.dtype, "dtype", "f32", "the `TYPE` of the numbers: f32, or f16, half the size")
 	f.StringVar(&o.out, "out", "", "the `FILE` to write, new")
+	f.BoolVar(&o.prepared, "with-preprocess", false, "with --to onnx: subtract the mean and scale in the graph")
 	f.BoolVar(&o.force, "force", false, "overwrite FILE")
 	return c
 }
@@ -93,7 +106,10 @@ func (o *exportOptions) check(c *cobra.Command) error {
 	if o.dtype != "f32" && o.dtype != "f16" {
 		return usageError(help, "--dtype %s: want f32 or f16", o.dtype)
 	}
-	return promised(o.out, ".safetensors")
+	if o.prepared && o.to != "onnx" {
+		return usageError(help, "--with-preprocess goes with --to onnx: only there the file says what is computed")
+	}
+	return promised(o.out, cmp.Or(interop.Ending(o.to), ".safetensors"))
 }
 
 func runWeightsExport(ctx context.Context, o exportOptions, path string, t *ui.Terminal) error {
@@ -145,7 +161,9 @@ func exportCheckpoint(ctx context.Context, c *checkpoint.Checkpoint, r *exportRe
 func exportForeign(ctx context.Context, c *checkpoint.Checkpoint, o exportOptions, place *atomicfile.Place,
 	r *exportResult, t *ui.Terminal,
 ) error {
-	e, err := interop.NewExport(c, interop.Options{Form: o.to, DType: r.DType, Path: o.out})
+	e, err := interop.NewExport(c, interop.Options{
+		Form: o.to, DType: r.DType, Path: o.out, Prepared: o.prepared,
+	})
 	if err != nil {
 		return err
 	}

@@ -18,7 +18,7 @@ import (
 	"alexnet/internal/cpu"
 	"alexnet/internal/files"
 	"alexnet/internal/report"
-	"alexnet/internal/safetensors"
+	"alexnet/internal/tensor"
 )
 
 // killedRun is the run that is killed: checkpoints after every second step, of hundreds of kB each, so that a good part
@@ -200,7 +200,7 @@ func tensors(t *testing.T, run string) map[string][]float32 {
 		t.Fatalf("%s ended at step %d, want %d", run, c.Step, killSteps)
 	}
 	all := map[string][]float32{}
-	for prefix, list := range map[string][]safetensors.Tensor{"": c.Params, "optim.": c.Momentum} {
+	for prefix, list := range map[string][]tensor.Tensor{"": c.Params, "optim.": c.Momentum} {
 		for _, tensor := range list {
 			if all[prefix+tensor.Name], err = tensor.Values(); err != nil {
 				t.Fatal(err)

@@ -14,20 +14,24 @@ import (
 	"github.com/spf13/cobra"
 
 	"alexnet/internal/atomicfile"
+	"alexnet/internal/builtin"
 	"alexnet/internal/checkpoint"
+	"alexnet/internal/files"
+	"alexnet/internal/interop"
 	"alexnet/internal/model"
 	"alexnet/internal/recipe"
-	"alexnet/internal/safetensors"
+	"alexnet/internal/tensor"
 	"alexnet/internal/text"
 	"alexnet/internal/ui"
 )
 
 func newWeightsCommand(t *ui.Terminal) *cobra.Command {
-	return newGroup("weights", "Make, inspect and export files of weights",
-		`Make, inspect and export checkpoints. A checkpoint is one safetensors file: weights under the
+	return newGroup("weights", "Make, inspect, import and export files of weights",
+		`Make, inspect, import and export checkpoints. A checkpoint is one safetensors file: weights under the
 paper's names (conv1.weight .. fc8.bias), and in its metadata the configuration, the class names and
 how pictures are prepared, with a CRC32C of each tensor.`,
-		newWeightsInitCommand(t), newWeightsShowCommand(t), newWeightsExportCommand(t))
+		newWeightsInitCommand(t), newWeightsShowCommand(t), newWeightsImportCommand(t),
+		newWeightsExportCommand(t))
 }
 
 // weightsInitOptions are what weights init was asked to do.
@@ -112,7 +116,7 @@ func runWeightsInit(ctx context.Context, o weightsInitOptions, t *ui.Terminal) e
 	r := weightsInitResult{Out: text.Raw(o.out), Seed: cfg.Train.Seed}
 	for i := range arch.Params {
 		p := &arch.Params[i]
-		c.Params = append(c.Params, safetensors.Tensor{Name: p.Name, Shape: p.Shape, Fill: func(dst []float32) error {
+		c.Params = append(c.Params, tensor.Tensor{Name: p.Name, Shape: p.Shape, Fill: func(dst []float32) error {
 			if ctx.Err() != nil {
 				return ctx.Err()
 			}
@@ -134,7 +138,8 @@ func runWeightsInit(ctx context.Context, o weightsInitOptions, t *ui.Terminal) e
 // weightsShowResult is the document of weights show --json.
 type weightsShowResult struct {
 	File       text.Raw       `json:"file"`
-	Parameters int64          `json:"parameters"` // numbers in them; those of momentum and mean are not counted
+	Form       string         `json:"form,omitempty"` // of another program's file; none: safetensors
+	Parameters int64          `json:"parameters"`     // numbers in them; those of momentum and mean are not counted
 	Tensors    []tensorResult `json:"tensors"`
 	Metadata   map[string]any `json:"metadata"`
 	Checksums  bool           `json:"checksums"` // the file has some, and every one agrees
@@ -150,15 +155,23 @@ func newWeightsShowCommand(t *ui.Terminal) *cobra.Command {
 	return &cobra.Command{
 		Use:   "show FILE|RUN",
 		Short: "List a file's tensors and metadata, and verify its checksums",
+		Long: `List what is in a file of weights: names, types and shapes of its tensors, and what else it says. Where
+it has checksums, all of it is read and held to them. Of other programs' files the forms are shown
+that alexnet weights import reads: ` + importForms + `.`,
 		Example: `  alexnet weights show runs/train/checkpoints/best.safetensors
+  alexnet weights show alexnet.pth
   alexnet weights show alexnet.safetensors --json | jq .metadata`,
-		Args: wantArgs("a safetensors file", 1),
+		Args: wantArgs("a file of weights", 1),
 		RunE: func(c *cobra.Command, args []string) error { return runWeightsShow(c.Context(), args[0], t) },
 	}
 }
 
 func runWeightsShow(ctx context.Context, path string, t *ui.Terminal) error {
 	path = findCheckpoint(path, t)
+	if form, err := interop.FormOf(files.OS, path); path != builtin.Name && err == nil &&
+		form != interop.Safetensors && form != interop.NoForm {
+		return showForeign(ctx, path, t)
+	}
 	r, err := openWeights(path)
 	if err != nil {
 		return err
@@ -178,12 +191,42 @@ func runWeightsShow(ctx context.Context, path string, t *ui.Terminal) error {
 			out.Parameters += int64(info.Len())
 		}
 	}
+	return showWeights(&out, r.Meta, t)
+}
+
+func showWeights(out *weightsShowResult, meta map[string]string, t *ui.Terminal) error {
 	left := decodedMeta
-	for _, k := range slices.Sorted(maps.Keys(r.Meta)) {
-		out.Metadata[k] = decodeMeta(r.Meta[k], left)
-		left -= len(r.Meta[k])
+	for _, k := range slices.Sorted(maps.Keys(meta)) {
+		out.Metadata[k] = decodeMeta(meta[k], left)
+		left -= len(meta[k])
 	}
-	return t.Result(out, func(w *bytes.Buffer) { printWeights(w, out, r.Meta, t.OutWidth) })
+	return t.Result(out, func(w *bytes.Buffer) { printWeights(w, *out, meta, t.OutWidth) })
+}
+
+// showForeign lists a file of another form than ours.
+func showForeign(ctx context.Context, path string, t *ui.Terminal) error {
+	s, err := interop.Open(files.OS, path)
+	if err != nil {
+		return err
+	}
+	defer closeQuietly(s)
+	warnUnchecked(s, t)
+	out := &weightsShowResult{
+		File: text.Raw(path), Form: string(s.Form), Tensors: []tensorResult{}, Metadata: map[string]any{},
+		Checksums: s.Checked,
+	}
+	for _, tensor := range s.Tensors {
+		if s.Checked {
+			if err := s.Verify(ctx, tensor); err != nil {
+				return err
+			}
+		}
+		out.Tensors = append(out.Tensors, tensorResult{tensor.Name, tensor.DType, append([]int{}, tensor.Shape...)})
+		if !strings.HasPrefix(tensor.Name, "optimizer.") {
+			out.Parameters += int64(tensor.Len())
+		}
+	}
+	return showWeights(out, s.Meta, t)
 }
 
 // decodedMeta is how many bytes of metadata are decoded: as values they take fifty times as much memory.

@@ -18,6 +18,7 @@ import (
 	"alexnet/internal/files"
 	"alexnet/internal/recipe"
 	"alexnet/internal/safetensors"
+	"alexnet/internal/tensor"
 	"alexnet/internal/text"
 )
 
@@ -37,13 +38,14 @@ type Checkpoint struct {
 	Threads int // and their threads; 0: unknown
 	// processor and library ("NVIDIA H100 80GB HBM3, cuDNN 9.27.0"); empty: unknown, in older files
 	Hardware   string
-	Algorithms map[string]int       // that they chose where several differ in the last bits; see device.Chooser
-	Recipe     recipe.Recipe        // how pictures become the net's input; its mean is a tensor in the file
-	Dropout    string               // DropoutPaper
-	Schedule   json.RawMessage      // what the schedule remembers; nil: nothing
-	Best       *Best                // of the run so far; nil: not validated yet
-	Params     []safetensors.Tensor // conv1.weight .. fc8.bias, in the net's order
-	Momentum   []safetensors.Tensor // under the parameters' names; empty in best.safetensors
+	Algorithms map[string]int  // that they chose where several differ in the last bits; see device.Chooser
+	Recipe     recipe.Recipe   // how pictures become the net's input; its mean is a tensor in the file
+	Dropout    string          // DropoutPaper
+	Schedule   json.RawMessage // what the schedule remembers; nil: nothing
+	Best       *Best           // of the run so far; nil: not validated yet
+	Origin     *Origin         // of weights that another program trained; nil: they were trained here
+	Params     []tensor.Tensor // conv1.weight .. fc8.bias, in the net's order
+	Momentum   []tensor.Tensor // under the parameters' names; empty in best.safetensors
 
 	file *safetensors.Reader
 }
@@ -106,6 +108,24 @@ type Best struct {
 	Loss      float64 `json:"loss"`
 }
 
+// Origin is where weights came from that another program trained, or that were exported for others and came back.
+type Origin struct {
+	File      string `json:"file"` // its name, without where it lay
+	Form      string `json:"form"` // "safetensors"
+	SHA256    string `json:"sha256"`
+	Net       string `json:"net,omitempty"`       // the page that it was recognised as
+	Published string `json:"published,omitempty"` // the name under which this very file was published
+	Licence   string `json:"licence,omitempty"`   // as the file has it
+}
+
+// texts are what may be any bytes.
+func (o *Origin) texts() []*string {
+	if o == nil {
+		return nil
+	}
+	return []*string{&o.File, &o.Form, &o.Net, &o.Published, &o.Licence}
+}
+
 // Names in the file.
 const (
 	formatName    = "alexnet"
@@ -141,12 +161,12 @@ func Encode(w io.WriterAt, c *Checkpoint) error {
 }
 
 // content is what the file holds.
-func (c *Checkpoint) content() (meta map[string]string, all []safetensors.Tensor, err error) {
+func (c *Checkpoint) content() (meta map[string]string, all []tensor.Tensor, err error) {
 	if meta, err = c.meta(); err != nil {
 		return nil, nil, err
 	}
 	if len(c.Recipe.MeanShape) > 0 {
-		all = append(all, safetensors.Of(meanTensor, c.Recipe.MeanShape, c.Recipe.Mean))
+		all = append(all, tensor.Of(meanTensor, c.Recipe.MeanShape, c.Recipe.Mean))
 	}
 	for _, t := range c.Params {
 		if !IsParameter(t.Name) {
@@ -155,7 +175,7 @@ func (c *Checkpoint) content() (meta map[string]string, all []safetensors.Tensor
 	}
 	all = append(all, c.Params...)
 	for _, t := range c.Momentum {
-		all = append(all, safetensors.Tensor{Name: momentumOf + t.Name, Shape: t.Shape, Fill: t.Fill})
+		all = append(all, tensor.Tensor{Name: momentumOf + t.Name, Shape: t.Shape, Fill: t.Fill})
 	}
 	return meta, all, nil
 }
@@ -194,6 +214,12 @@ func (c *Checkpoint) addParts(meta map[string]string) error {
 	for i := range classes {
 		names = append(names, &classes[i])
 	}
+	origin := c.Origin
+	if origin != nil {
+		written := *origin
+		origin = &written
+	}
+	names = append(names, origin.texts()...)
 	for _, name := range names {
 		written := text.UTF8(*name)
 		if written != *name {
@@ -211,6 +237,7 @@ func (c *Checkpoint) addParts(meta map[string]string) error {
 		{"preprocess", true, c.Recipe},
 		{"schedule", c.Schedule != nil, c.Schedule},
 		{"best", c.Best != nil, c.Best},
+		{"origin", origin != nil, origin},
 		{"algorithms", len(c.Algorithms) > 0, c.Algorithms},
 	} {
 		if !part.there {
@@ -240,7 +267,7 @@ func (e *Foreign) Error() string {
 }
 
 // Load opens a checkpoint and reads all but the tensors of the net, which stay in the file: their Fill reads them, one
-// at a time and checked against its CRC32C, until Close. A file that is no sound checkpoint is a *safetensors.BadFile,
+// at a time and checked against its CRC32C, until Close. A file that is no sound checkpoint is a *tensor.BadFile,
 // a sound file of something else a *Foreign. The file may be replaced meanwhile; what is read is what was there.
 func Load(fsys files.Reader, path string) (*Checkpoint, error) {
 	r, err := safetensors.Open(fsys, path)
@@ -258,7 +285,7 @@ func Load(fsys files.Reader, path string) (*Checkpoint, error) {
 func LoadFrom(r *safetensors.Reader) (*Checkpoint, error) {
 	c := &Checkpoint{Path: r.Path(), file: r}
 	if err := c.read(r); err != nil {
-		var bad *safetensors.BadFile
+		var bad *tensor.BadFile
 		if errors.As(err, &bad) {
 			bad.Path = c.Path
 		}
@@ -278,7 +305,7 @@ func (c *Checkpoint) read(r *safetensors.Reader) error {
 		return err
 	}
 	if err := c.checkMeta(); err != nil {
-		return safetensors.Damaged("%v", err)
+		return tensor.Damaged("%v", err)
 	}
 	for i, info := range r.Tensors {
 		t := r.Tensor(i)
@@ -286,7 +313,7 @@ func (c *Checkpoint) read(r *safetensors.Reader) error {
 		switch {
 		case info.Name == meanTensor:
 			if err := c.Recipe.CheckMean(t.Shape); err != nil { // before room is made for it
-				return safetensors.Damaged("preprocessing: %v", err)
+				return tensor.Damaged("preprocessing: %v", err)
 			}
 			v, err := t.Values()
 			if err != nil {
@@ -301,7 +328,7 @@ func (c *Checkpoint) read(r *safetensors.Reader) error {
 		}
 	}
 	if err := c.Recipe.Check(); err != nil {
-		return safetensors.Damaged("preprocessing: %v", err)
+		return tensor.Damaged("preprocessing: %v", err)
 	}
 	return nil
 }
@@ -317,16 +344,16 @@ func (c *Checkpoint) setMeta(meta map[string]string) error {
 	}{{"step", &c.Step}, {"sample", &c.Sample}, {"seed", &c.Seed}} {
 		var err error
 		if *n.into, err = strconv.ParseUint(meta[n.name], 10, 64); err != nil {
-			return safetensors.Damaged("metadata %s is %q", n.name, meta[n.name])
+			return tensor.Damaged("metadata %s is %q", n.name, meta[n.name])
 		}
 	}
 	var err error
 	if c.Epoch, err = strconv.Atoi(meta["epoch"]); err != nil {
-		return safetensors.Damaged("metadata epoch is %q", meta["epoch"])
+		return tensor.Damaged("metadata epoch is %q", meta["epoch"])
 	}
 	if threads, there := meta["threads"]; there {
 		if c.Threads, err = strconv.Atoi(threads); err != nil {
-			return safetensors.Damaged("metadata threads is %q", threads)
+			return tensor.Damaged("metadata threads is %q", threads)
 		}
 	}
 	if err := c.setParts(meta); err != nil {
@@ -336,7 +363,7 @@ func (c *Checkpoint) setMeta(meta map[string]string) error {
 	case !there:
 		return nil
 	case form != namesEscaped:
-		return safetensors.Damaged("metadata %s is %q, want %s", namesKey, form, namesEscaped)
+		return tensor.Damaged("metadata %s is %q, want %s", namesKey, form, namesEscaped)
 	}
 	return c.unescape()
 }
@@ -345,12 +372,17 @@ func (c *Checkpoint) setMeta(meta map[string]string) error {
 func (c *Checkpoint) unescape() (err error) {
 	for _, name := range c.Data.names() {
 		if *name, err = text.Unescape(*name); err != nil {
-			return safetensors.Damaged("metadata data: %v", err)
+			return tensor.Damaged("metadata data: %v", err)
 		}
 	}
 	for i, written := range c.Classes {
 		if c.Classes[i], err = text.Unescape(written); err != nil {
-			return safetensors.Damaged("metadata classes[%d]: %v", i, err)
+			return tensor.Damaged("metadata classes[%d]: %v", i, err)
+		}
+	}
+	for _, name := range c.Origin.texts() {
+		if *name, err = text.Unescape(*name); err != nil {
+			return tensor.Damaged("metadata origin: %v", err)
 		}
 	}
 	return nil
@@ -368,6 +400,7 @@ func (c *Checkpoint) setParts(meta map[string]string) error {
 		{"preprocess", false, &c.Recipe},
 		{"schedule", true, &c.Schedule},
 		{"best", true, &c.Best},
+		{"origin", true, &c.Origin},
 		{"algorithms", true, &c.Algorithms},
 	} {
 		document, there := meta[part.name]
@@ -375,10 +408,10 @@ func (c *Checkpoint) setParts(meta map[string]string) error {
 			continue
 		}
 		if len(document) > maxPart && part.name != "classes" {
-			return safetensors.Damaged("metadata %s is %d bytes, want at most %d", part.name, len(document), maxPart)
+			return tensor.Damaged("metadata %s is %d bytes, want at most %d", part.name, len(document), maxPart)
 		}
 		if err := json.Unmarshal([]byte(document), part.into); err != nil {
-			return safetensors.Damaged("metadata %s: %v", part.name, err)
+			return tensor.Damaged("metadata %s: %v", part.name, err)
 		}
 	}
 	return nil

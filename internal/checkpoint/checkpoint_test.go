@@ -18,6 +18,7 @@ import (
 	"alexnet/internal/files"
 	"alexnet/internal/recipe"
 	"alexnet/internal/safetensors"
+	"alexnet/internal/tensor"
 )
 
 // example is a checkpoint with something in every field. scale tells the values of two checkpoints apart.
@@ -50,16 +51,16 @@ func example(scale float32) *Checkpoint {
 		Dropout:  DropoutPaper,
 		Schedule: json.RawMessage(`{"drops":1,"best":0.25}`),
 		Best:     &Best{Step: 77, Epoch: 2, Top1Error: 1.0 / 3, Top5Error: 0.125, Loss: 1.75},
-		Params: []safetensors.Tensor{
-			safetensors.Of("conv1.weight", []int{2, 3, 1, 1}, times(1, 2, 3, 4, 5, 6)),
-			safetensors.Of("conv1.bias", []int{2}, times(7, 8)),
-			safetensors.Of("fc8.weight", []int{3, 2}, times(9, 10, 11, 12, 13, 14)),
-			safetensors.Of("fc8.bias", []int{3}, times(15, 16, 17)),
+		Params: []tensor.Tensor{
+			tensor.Of("conv1.weight", []int{2, 3, 1, 1}, times(1, 2, 3, 4, 5, 6)),
+			tensor.Of("conv1.bias", []int{2}, times(7, 8)),
+			tensor.Of("fc8.weight", []int{3, 2}, times(9, 10, 11, 12, 13, 14)),
+			tensor.Of("fc8.bias", []int{3}, times(15, 16, 17)),
 		},
-		Momentum: []safetensors.Tensor{
-			safetensors.Of("conv1.weight", []int{2, 3, 1, 1}, times(-1, -2, -3, -4, -5, -6)),
-			safetensors.Of("conv1.bias", []int{2}, times(-7, -8)), safetensors.Of("fc8.weight", []int{3, 2},
-				times(-9, -10, -11, -12, -13, -14)), safetensors.Of("fc8.bias", []int{3}, times(-15, -16, -17)),
+		Momentum: []tensor.Tensor{
+			tensor.Of("conv1.weight", []int{2, 3, 1, 1}, times(-1, -2, -3, -4, -5, -6)),
+			tensor.Of("conv1.bias", []int{2}, times(-7, -8)), tensor.Of("fc8.weight", []int{3, 2},
+				times(-9, -10, -11, -12, -13, -14)), tensor.Of("fc8.bias", []int{3}, times(-15, -16, -17)),
 		},
 	}
 }
@@ -67,22 +68,22 @@ func example(scale float32) *Checkpoint {
 // plain is a checkpoint in a form that can be compared: tensors by name, as values.
 func plain(t *testing.T, c *Checkpoint) any {
 	t.Helper()
-	type tensor struct {
+	type named struct {
 		Name   string
 		Shape  []int
 		Values []float32
 	}
-	values := func(ts []safetensors.Tensor) (out []tensor) {
+	values := func(ts []tensor.Tensor) (out []named) {
 		for _, x := range ts {
 			v, err := x.Values()
 			if err != nil {
 				t.Fatal(err)
 			}
-			out = append(out, tensor{x.Name, x.Shape, v})
+			out = append(out, named{x.Name, x.Shape, v})
 		}
 		return out
 	}
-	type tensors struct{ Params, Momentum []tensor }
+	type tensors struct{ Params, Momentum []named }
 	fields := *c
 	fields.Path, fields.Params, fields.Momentum, fields.file = "", nil, nil, nil
 	return struct {
@@ -149,7 +150,7 @@ func TestCompact(t *testing.T) {
 		for j := range v {
 			v[j] = rounded(v[j])
 		}
-		want.Params[i] = safetensors.Of(want.Params[i].Name, want.Params[i].Shape, v)
+		want.Params[i] = tensor.Of(want.Params[i].Name, want.Params[i].Shape, v)
 	}
 	if diff := cmp.Diff(plain(t, want), plain(t, got), unexported); diff != "" {
 		t.Errorf("came back differently (-want +loaded):\n%s", diff)
@@ -187,7 +188,7 @@ func TestLoadFrom(t *testing.T) {
 	if c, err = from(b); err == nil {
 		_, err = c.Momentum[3].Values()
 	}
-	var bad *safetensors.BadFile
+	var bad *tensor.BadFile
 	if !errors.As(err, &bad) || bad.Path != "built in" {
 		t.Errorf("error %v", err)
 	}
@@ -336,7 +337,7 @@ func TestLoadRefuses(t *testing.T) {
 		}
 		return meta
 	}
-	mean := safetensors.Of(meanTensor, []int{3, 2, 2}, example(1).Recipe.Mean)
+	mean := tensor.Of(meanTensor, []int{3, 2, 2}, example(1).Recipe.Mean)
 	for want, change := range map[string]func(map[string]string){
 		"not a checkpoint of this program": func(m map[string]string) { delete(m, "format") },
 		"format version 2; this program reads": func(m map[string]string) {
@@ -366,14 +367,14 @@ func TestLoadRefuses(t *testing.T) {
 		meta := good()
 		change(meta)
 		path := filepath.Join(t.TempDir(), "f.safetensors")
-		if err := safetensors.Write(files.OS, path, meta, []safetensors.Tensor{mean}); err != nil {
+		if err := safetensors.Write(files.OS, path, meta, []tensor.Tensor{mean}); err != nil {
 			t.Fatal(err)
 		}
 		_, err := Load(files.OS, path)
-		var bad *safetensors.BadFile
+		var bad *tensor.BadFile
 		var foreign *Foreign
 		known := errors.As(err, &foreign) && foreign.Path == path ||
-			errors.As(err, &bad) && bad.Path == path && bad.Fault == safetensors.Corrupt
+			errors.As(err, &bad) && bad.Path == path && bad.Fault == tensor.Corrupt
 		if !known || !strings.Contains(err.Error(), want) || (foreign == nil) == (strings.HasSuffix(want, " program") ||
 			strings.HasSuffix(want, " reads")) {
 			t.Errorf("error %v, want %q", err, want)
@@ -383,7 +384,7 @@ func TestLoadRefuses(t *testing.T) {
 
 // Of several mistakes it is always the same that is told: the first in the order of the fields, not of a map.
 func TestErrorsInOrder(t *testing.T) {
-	mean := safetensors.Of(meanTensor, []int{3, 2, 2}, example(1).Recipe.Mean)
+	mean := tensor.Of(meanTensor, []int{3, 2, 2}, example(1).Recipe.Mean)
 	fields := strings.Fields("step sample seed epoch threads classes data preprocess schedule best algorithms")
 	for i, first := range fields {
 		meta, err := example(1).meta()
@@ -394,7 +395,7 @@ func TestErrorsInOrder(t *testing.T) {
 			meta[wrong] = "?"
 		}
 		path := filepath.Join(t.TempDir(), "f.safetensors")
-		if err := safetensors.Write(files.OS, path, meta, []safetensors.Tensor{mean}); err != nil {
+		if err := safetensors.Write(files.OS, path, meta, []tensor.Tensor{mean}); err != nil {
 			t.Fatal(err)
 		}
 		for range 20 {
@@ -415,7 +416,7 @@ func TestErrorsInOrder(t *testing.T) {
 // net collects what Restore stores.
 type net map[string][]float32
 
-func (n net) slots(prefix string, of []safetensors.Tensor) (s []Slot) {
+func (n net) slots(prefix string, of []tensor.Tensor) (s []Slot) {
 	for _, t := range of {
 		s = append(s, Slot{Name: t.Name, Shape: t.Shape, Store: func(src []float32) error {
 			n[prefix+t.Name] = append([]float32{}, src...)
@@ -547,7 +548,7 @@ func TestDamagedTensorIsFoundByRestore(t *testing.T) {
 	}
 	c := loaded(t, path)
 	n := net{}
-	var bad *safetensors.BadFile
+	var bad *tensor.BadFile
 	err = c.Restore(n.slots("", c.Params), n.slots("v ", c.Momentum))
 	if !errors.As(err, &bad) || bad.Path != path || !strings.Contains(err.Error(), "tensor optim.fc8.bias is damaged") {
 		t.Errorf("error %v", err)
@@ -564,7 +565,7 @@ func (m *memory) WriteAt(p []byte, off int64) (int, error) {
 	return copy((*m)[off:], p), nil
 }
 
-// Whatever stands in the metadata of a file with right checksums: no panic, only *safetensors.BadFile and *Foreign.
+// Whatever stands in the metadata of a file with right checksums: no panic, only *tensor.BadFile and *Foreign.
 func FuzzLoad(f *testing.F) {
 	meta, err := example(1).meta()
 	if err != nil {
@@ -574,7 +575,7 @@ func FuzzLoad(f *testing.F) {
 		meta["best"])
 	f.Add("1", "0", "-1", "null", `{"channels":3,"height":2,"width":2}`, "null", "null")
 	f.Add("2", "", "x", "[1]", "{", "", "[]")
-	mean := safetensors.Of(meanTensor, []int{3, 2, 2}, example(1).Recipe.Mean)
+	mean := tensor.Of(meanTensor, []int{3, 2, 2}, example(1).Recipe.Mean)
 	f.Fuzz(func(t *testing.T, version, step, epoch, classes, preprocess, schedule, best string) {
 		for k, v := range map[string]string{
 			"format_version": version, "step": step, "epoch": epoch, "classes": classes,
@@ -585,7 +586,7 @@ func FuzzLoad(f *testing.F) {
 			}
 		}
 		var b memory
-		if err := safetensors.Encode(&b, meta, []safetensors.Tensor{mean}); err != nil {
+		if err := safetensors.Encode(&b, meta, []tensor.Tensor{mean}); err != nil {
 			t.Fatal(err)
 		}
 		r, err := safetensors.NewReader("f", bytes.NewReader(b), int64(len(b)))
@@ -594,7 +595,7 @@ func FuzzLoad(f *testing.F) {
 		}
 		c, err := LoadFrom(r)
 		if err != nil {
-			if !errors.As(err, new(*safetensors.BadFile)) && !errors.As(err, new(*Foreign)) {
+			if !errors.As(err, new(*tensor.BadFile)) && !errors.As(err, new(*Foreign)) {
 				t.Fatalf("error %T %v", err, err)
 			}
 			return

@@ -17,7 +17,7 @@ import (
 	"time"
 
 	"alexnet/internal/files"
-	"alexnet/internal/safetensors"
+	"alexnet/internal/tensor"
 )
 
 // The test binary runs itself as a child that saves and is killed. A child's orders are in these variables.
@@ -43,7 +43,7 @@ func big(v float32) *Checkpoint {
 	c := &Checkpoint{Step: uint64(v), Sample: uint64(v), Dropout: DropoutPaper}
 	for i := range 6 {
 		shape := []int{i + 1, 10_000}
-		t := safetensors.Tensor{Name: fmt.Sprintf("layer%d.weight", i), Shape: shape, Fill: func(dst []float32) error {
+		t := tensor.Tensor{Name: fmt.Sprintf("layer%d.weight", i), Shape: shape, Fill: func(dst []float32) error {
 			for j := range dst {
 				dst[j] = v
 			}

@@ -4,7 +4,7 @@ import (
 	"fmt"
 
 	"alexnet/internal/config"
-	"alexnet/internal/safetensors"
+	"alexnet/internal/tensor"
 )
 
 // What the metadata of a checkpoint may say. Steps, samples and the seed are any number of 64 bits: what a run makes of
@@ -41,7 +41,7 @@ func (c *Checkpoint) Page(sets []string) (*config.Config, error) {
 
 // Damaged is the error of something in the file that a sound checkpoint cannot have.
 func (c *Checkpoint) Damaged(format string, a ...any) error {
-	bad := safetensors.Damaged(format, a...)
+	bad := tensor.Damaged(format, a...)
 	bad.Path = c.Path
 	return bad
 }

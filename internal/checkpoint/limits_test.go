@@ -13,6 +13,7 @@ import (
 	"alexnet/internal/crafted"
 	"alexnet/internal/files"
 	"alexnet/internal/safetensors"
+	"alexnet/internal/tensor"
 )
 
 // open is LoadFrom of bytes, with the time that it took and the memory that it asked for.
@@ -47,7 +48,7 @@ func TestCrafted(t *testing.T) {
 			}
 			continue
 		}
-		var bad *safetensors.BadFile
+		var bad *tensor.BadFile
 		if !errors.As(err, &bad) && !errors.As(err, new(*Foreign)) || !strings.Contains(err.Error(), f.Want) {
 			t.Errorf("%s: error %v, want %q", f.Name, err, f.Want)
 		} else if bad != nil && (bad.Path != "f" || len(bad.Error()) > 1000) {

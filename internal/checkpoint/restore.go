@@ -5,7 +5,7 @@ import (
 	"slices"
 	"strings"
 
-	"alexnet/internal/safetensors"
+	"alexnet/internal/tensor"
 	"alexnet/internal/text"
 )
 
@@ -80,7 +80,7 @@ func (c *Checkpoint) Restore(params, momentum []Slot) error {
 	}
 	longest := 0
 	for _, s := range slices.Concat(params, momentum) {
-		longest = max(longest, safetensors.Tensor{Shape: s.Shape}.Len())
+		longest = max(longest, tensor.Tensor{Shape: s.Shape}.Len())
 	}
 	buf := make([]float32, longest)
 	if err := copyAll(c.Params, params, buf); err != nil {
@@ -93,7 +93,7 @@ func (c *Checkpoint) Restore(params, momentum []Slot) error {
 // net's. The slots need no Store.
 func (c *Checkpoint) Fits(params []Slot) error { return c.compare(c.Params, params, "") }
 
-func copyAll(from []safetensors.Tensor, to []Slot, buf []float32) error {
+func copyAll(from []tensor.Tensor, to []Slot, buf []float32) error {
 	for _, s := range to {
 		t := from[find(from, s.Name)]
 		v := buf[:t.Len()]
@@ -107,12 +107,12 @@ func copyAll(from []safetensors.Tensor, to []Slot, buf []float32) error {
 	return nil
 }
 
-func find(in []safetensors.Tensor, name string) int {
-	return slices.IndexFunc(in, func(t safetensors.Tensor) bool { return t.Name == name })
+func find(in []tensor.Tensor, name string) int {
+	return slices.IndexFunc(in, func(t tensor.Tensor) bool { return t.Name == name })
 }
 
 // compare finds the first difference between the tensors of a file and those of a net.
-func (c *Checkpoint) compare(file []safetensors.Tensor, net []Slot, prefix string) error {
+func (c *Checkpoint) compare(file []tensor.Tensor, net []Slot, prefix string) error {
 	for _, s := range net {
 		i := find(file, s.Name)
 		if i < 0 {
@@ -140,7 +140,7 @@ func (c *Checkpoint) compare(file []safetensors.Tensor, net []Slot, prefix strin
 
 // differInClasses tells a different number of classes, the usual case of a run that starts from a file, from a
 // different net: tensor i is of the last layer, and only its first dimension is another.
-func differInClasses(file []safetensors.Tensor, i int, s Slot) bool {
+func differInClasses(file []tensor.Tensor, i int, s Slot) bool {
 	t, last := file[i], file[len(file)-1]
 	return layerOf(t.Name) == layerOf(last.Name) && len(t.Shape) > 0 && len(s.Shape) > 0 &&
 		slices.Equal(t.Shape[1:], s.Shape[1:])

@@ -18,7 +18,7 @@ func Zips() []File {
 	add("a zip whose list is said to lie elsewhere", func() []byte { return zipEnd(1, 46, math.MaxUint32-1) })
 	add("a zip whose list is said to be long", func() []byte { return zipEnd(1, math.MaxUint32-1, 0) })
 	add("a zip that has only a list", func() []byte {
-		entry := zipEntry("a/1.png")
+		entry := zipEntry("a/1.png", 0)
 		list := bytes.Repeat(entry, 400_000)
 		return append(list, zipEnd(uint16(400_000&math.MaxUint16), uint32(len(list)), 0)...)
 	})
@@ -42,10 +42,12 @@ func zipOf(name string) []byte {
 	return b.Bytes()
 }
 
-// zipEntry is an entry of a zip's list, of an empty file at its beginning.
-func zipEntry(name string) []byte {
+// zipEntry is an entry of a zip's list, of a stored file of so many bytes at the zip's beginning.
+func zipEntry(name string, size uint32) []byte {
 	e := make([]byte, 46, 46+len(name))
 	copy(e, "PK\x01\x02")
+	binary.LittleEndian.PutUint32(e[20:], size)
+	binary.LittleEndian.PutUint32(e[24:], size)
 	binary.LittleEndian.PutUint16(e[28:], uint16(len(name)))
 	return append(e, name...)
 }

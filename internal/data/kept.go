@@ -20,6 +20,7 @@ import (
 	"alexnet/internal/files"
 	"alexnet/internal/recipe"
 	"alexnet/internal/safetensors"
+	"alexnet/internal/tensor"
 )
 
 // StatsFolder is a folder that keeps the statistics of training sets, a file each, so that the next run on the same
@@ -205,7 +206,7 @@ func (f *StatsFolder) save(key string, set *Set, s *Stats, bad []int) error {
 		return err
 	}
 	err = safetensors.Write(f.FS, f.path(key), map[string]string{"statistics": string(text)},
-		[]safetensors.Tensor{safetensors.Of("mean", s.MeanShape, s.Mean)})
+		[]tensor.Tensor{tensor.Of("mean", s.MeanShape, s.Mean)})
 	if errors.Is(err, files.ErrLocked) {
 		return nil
 	}

@@ -22,6 +22,7 @@ import (
 	"alexnet/internal/recipe"
 	"alexnet/internal/safetensors"
 	"alexnet/internal/shards"
+	"alexnet/internal/tensor"
 	"alexnet/internal/text"
 )
 
@@ -381,7 +382,7 @@ func EncodeStatistics(by recipe.Recipe, sums *Sums) ([]byte, error) {
 	}
 	var out memory
 	err = safetensors.Encode(&out, map[string]string{"statistics": string(page)},
-		[]safetensors.Tensor{safetensors.Of("mean", by.MeanShape, by.Mean)})
+		[]tensor.Tensor{tensor.Of("mean", by.MeanShape, by.Mean)})
 	return out, err
 }
 

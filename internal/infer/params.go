@@ -4,7 +4,7 @@ import (
 	"alexnet/internal/checkpoint"
 	"alexnet/internal/device"
 	"alexnet/internal/model"
-	"alexnet/internal/safetensors"
+	"alexnet/internal/tensor"
 )
 
 // SlotsOf are the names and shapes of a net's parameters, for checkpoint.Fits.
@@ -26,10 +26,10 @@ func Slots(m *model.Model, part device.Part) []checkpoint.Slot {
 }
 
 // Tensors are the model's parameters, for checkpoint.Save.
-func Tensors(m *model.Model, part device.Part) []safetensors.Tensor {
-	var all []safetensors.Tensor
+func Tensors(m *model.Model, part device.Part) []tensor.Tensor {
+	var all []tensor.Tensor
 	for i, p := range m.Arch().Params {
-		all = append(all, safetensors.Tensor{
+		all = append(all, tensor.Tensor{
 			Name: p.Name, Shape: p.Shape, Fill: func(dst []float32) error { return m.Fetch(i, part, dst) },
 		})
 	}

@@ -14,7 +14,10 @@ import (
 	"alexnet/internal/checkpoint"
 	"alexnet/internal/files"
 	"alexnet/internal/model"
+	"alexnet/internal/npy"
+	"alexnet/internal/onnx"
 	"alexnet/internal/safetensors"
+	"alexnet/internal/tensor"
 	"alexnet/internal/text"
 )
 
@@ -22,22 +25,42 @@ import (
 const (
 	formKey   = "alexnet_export" // one of Forms
 	sourceKey = "source"         // the checkpoint that it was made from
+	insideKey = "preprocess_in_graph"
 )
 
 // dropoutInverted is the form of dropout in exported files: see checkpoint.DropoutPaper.
 const dropoutInverted = "inverted"
 
-// forms name a net's parameters as other programs do.
-var forms = map[string]func(*model.Arch) ([]Param, error){"plain": Plain, "torchvision": Torchvision}
+// form is how a net goes out.
+type form struct {
+	params func(*model.Arch) ([]Param, error) // names a net's parameters as other programs do
+	end    string                             // of the file's name
+}
+
+// onnxForm is the form whose file holds what is computed as well.
+const onnxForm = "onnx"
+
+// npzForm is the form whose file holds the mean image as well.
+const npzForm = "npz"
+
+var forms = map[string]form{
+	"plain": {Plain, ".safetensors"}, "torchvision": {Torchvision, ".safetensors"}, npzForm: {Plain, ".npz"},
+	onnxForm: {Plain, ".onnx"},
+}
 
 // Forms are the forms that Export knows, sorted.
 func Forms() []string { return slices.Sorted(maps.Keys(forms)) }
+
+// Ending is the end of the name of a file of one of Forms.
+func Ending(name string) string { return forms[name].end }
 
 // Options say what a checkpoint is to become.
 type Options struct {
 	Form  string // one of Forms
 	DType string // of the numbers: F32 or F16
 	Path  string // of the file of weights
+	// Prepared puts the mean and the scale into the graph of ONNX: it is given pictures of 0..255, cropped.
+	Prepared bool
 }
 
 // Export is a checkpoint made ready for another program, to be written.
@@ -47,8 +70,10 @@ type Export struct {
 	Parameters int64  // numbers in all tensors
 	Bytes      int64  // of the weights, once they are written
 
+	form      string
 	meta      map[string]string
-	tensors   []safetensors.Tensor
+	tensors   []tensor.Tensor
+	onnx      *onnx.Graph // nil: another form
 	mean      []float32
 	meanShape []int
 }
@@ -60,27 +85,65 @@ func NewExport(c *checkpoint.Checkpoint, o Options) (*Export, error) {
 	if err != nil {
 		return nil, err
 	}
-	params, err := forms[o.Form](arch)
+	params, err := forms[o.Form].params(arch)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", c.Path, err)
 	}
 	e := &Export{Path: o.Path, mean: c.Recipe.Mean, meanShape: c.Recipe.MeanShape}
-	if c.Recipe.HasMeanImage() {
-		e.MeanImage = strings.TrimSuffix(o.Path, ".safetensors") + ".mean.npy"
+	inside := ""
+	if c.Recipe.HasMeanImage() && (o.Prepared || o.Form == npzForm) {
+		inside = meanTensor
+	} else if c.Recipe.HasMeanImage() {
+		e.MeanImage = strings.TrimSuffix(o.Path, Ending(o.Form)) + ".mean.npy"
+		inside = filepath.Base(e.MeanImage)
 	}
-	if e.meta, err = metadata(c, o.Form, filepath.Base(e.MeanImage)); err != nil {
+	if e.meta, err = metadata(c, o.Form, inside); err != nil {
 		return nil, err
 	}
+	if o.Prepared {
+		e.meta[insideKey] = "minus mean; divided by std"
+	}
 	for _, p := range params {
-		from := c.Params[slices.IndexFunc(c.Params, func(t safetensors.Tensor) bool {
+		from := c.Params[slices.IndexFunc(c.Params, func(t tensor.Tensor) bool {
 			return t.Name == arch.Params[p.Index].Name
 		})]
-		e.tensors = append(e.tensors, safetensors.Tensor{
+		e.tensors = append(e.tensors, tensor.Tensor{
 			Name: p.Name, Shape: from.Shape, DType: o.DType, Fill: times(p.Factor, from.Fill),
 		})
 		e.Parameters += int64(from.Len())
 	}
-	return e, nil
+	switch {
+	case o.Form == onnxForm:
+		e.onnx, err = e.graph(arch, c, o.Prepared)
+	case o.Form == npzForm && c.Recipe.HasMeanImage():
+		e.tensors = append(e.tensors, tensor.Of(meanTensor, c.Recipe.MeanShape, c.Recipe.Mean))
+	}
+	e.form = o.Form
+	return e, err
+}
+
+// encode writes the file of weights.
+func (e *Export) encode(ctx context.Context, f atomicfile.File) error {
+	stoppable := func(tensors []tensor.Tensor) (all []tensor.Tensor) {
+		for _, t := range tensors {
+			all = append(all, t.WithContext(ctx))
+		}
+		return all
+	}
+	switch e.form {
+	case onnxForm: // below
+	case npzForm:
+		meta, err := json.MarshalIndent(e.meta, "", " ")
+		if err != nil {
+			return err
+		}
+		return npy.EncodeArchive(f, meta, stoppable(e.tensors))
+	default:
+		return safetensors.Encode(f, e.meta, stoppable(e.tensors))
+	}
+	g := *e.onnx
+	g.Weights = stoppable(g.Weights)
+	return onnx.Encode(f, &g)
 }
 
 // Write writes the weights and, where there is one, the mean image. It stops when ctx ends.
@@ -89,18 +152,12 @@ func NewExport(c *checkpoint.Checkpoint, o Options) (*Export, error) {
 // cannot change in one step, though. The mean image goes first, so that no file of weights names a mean that is not
 // there: a process that is killed at that moment leaves the new mean image beside the old weights.
 func (e *Export) Write(ctx context.Context, fsys files.FS) error {
-	var tensors []safetensors.Tensor
-	for _, t := range e.tensors {
-		tensors = append(tensors, t.WithContext(ctx))
-	}
 	if e.MeanImage == "" {
 		var err error
-		e.Bytes, err = atomicfile.Put(ctx, fsys, e.Path, func(f atomicfile.File) error {
-			return safetensors.Encode(f, e.meta, tensors)
-		})
+		e.Bytes, err = atomicfile.Put(ctx, fsys, e.Path, func(f atomicfile.File) error { return e.encode(ctx, f) })
 		return err
 	}
-	return e.writePair(ctx, fsys, tensors)
+	return e.writePair(ctx, fsys)
 }
 
 // Exported is a file made by Export, where a checkpoint is wanted.

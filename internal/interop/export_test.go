@@ -21,6 +21,7 @@ import (
 	"alexnet/internal/lockfile"
 	"alexnet/internal/recipe"
 	"alexnet/internal/safetensors"
+	"alexnet/internal/tensor"
 )
 
 const tiny = `
@@ -51,7 +52,7 @@ func counting(t *testing.T) *checkpoint.Checkpoint {
 	}
 	for i := range net.Params {
 		p := &net.Params[i]
-		c.Params = append(c.Params, safetensors.Of(p.Name, p.Shape, counted32(p.Len())))
+		c.Params = append(c.Params, tensor.Of(p.Name, p.Shape, counted32(p.Len())))
 	}
 	c.Momentum = c.Params
 	path := filepath.Join(t.TempDir(), "c.safetensors")
@@ -165,7 +166,7 @@ func TestExportFails(t *testing.T) {
 		"interrupted": {ctx: interrupted, want: "context canceled"},
 		"a number too large": {
 			spoil: func(_ *testing.T, e *Export) {
-				e.tensors[5] = safetensors.Of("fc3.bias", []int{1}, []float32{float32(math.Inf(1))})
+				e.tensors[5] = tensor.Of("fc3.bias", []int{1}, []float32{float32(math.Inf(1))})
 				e.tensors[5].DType = "F16"
 			},
 			want: "not a number that F16 can hold",

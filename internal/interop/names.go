@@ -7,9 +7,13 @@
 // reads after a dropout layer are multiplied by 1-rate, and the net predicts the same; the bias stays. That is exact
 // for a rate of 0.5.
 //
-// It stands on the net (model, config, and device for the sizes of what layers give), on checkpoint, on the formats
-// (safetensors, npy), and on files, atomicfile and text to write and to word them; it may import no backend and nothing
-// that trains.
+// What comes in goes the other way ([NewImport]): a file's content tells its form ([Open]), its names, shapes and, where
+// it has them, layers tell which page's net it is, and the numbers are put into our order: (out, in, height, width),
+// maps as channels, rows, columns, colours as red, green, blue, the paper's dropout.
+//
+// It stands on the net (model, config, recipe, and device for the sizes of what layers give), on checkpoint, on the
+// formats (safetensors, npy, pth, caffe, onnx), on imagenet for names of classes, and on files, atomicfile, tensor and
+// text to read, to write and to word them; it may import no backend and nothing that trains.
 package interop
 
 import (

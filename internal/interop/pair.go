@@ -10,12 +10,11 @@ import (
 	"alexnet/internal/atomicfile"
 	"alexnet/internal/files"
 	"alexnet/internal/npy"
-	"alexnet/internal/safetensors"
 )
 
 // writePair puts the weights and the mean image into their places: both, or on an error neither. The mean image goes
 // first, when the weights are complete under their temporary name; what fails after that is undone from memory.
-func (e *Export) writePair(ctx context.Context, fsys files.FS, tensors []safetensors.Tensor) error {
+func (e *Export) writePair(ctx context.Context, fsys files.FS) error {
 	mean, err := keep(fsys, e.MeanImage)
 	if err != nil { // it is not replaced either: what fails later could not be undone
 		return fmt.Errorf("cannot write %s: %w (nothing was changed)", e.MeanImage, err)
@@ -23,7 +22,7 @@ func (e *Export) writePair(ctx context.Context, fsys files.FS, tensors []safeten
 	weights, _ := fsys.Stat(e.Path) // nil where there is none: what else is wrong with it shows below
 	var inMean error
 	e.Bytes, err = atomicfile.Put(ctx, fsys, e.Path, func(f atomicfile.File) error {
-		if err := safetensors.Encode(f, e.meta, tensors); err != nil {
+		if err := e.encode(ctx, f); err != nil {
 			return err
 		}
 		_, inMean = atomicfile.Put(ctx, fsys, e.MeanImage, func(f atomicfile.File) error {

@@ -193,6 +193,9 @@ func (a *Arch) fc(l *Layer) error {
 // own tells that the layer reads its own column alone: what one device does as a grouped convolution.
 func (l *Layer) own() bool { return l.from == columns && l.Inputs != config.Both }
 
+// Columns tells whether the layer's input lies in columns that do not see each other, as far as the net has several.
+func (l *Layer) Columns() bool { return l.from == columns }
+
 // shares is the number of equal parts that the layer's output has.
 func (a *Arch) shares(l *Layer) int {
 	if l.to == columns {

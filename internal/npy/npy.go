@@ -1,6 +1,9 @@
-// Package npy writes arrays as NumPy keeps them (numpy.lib.format, version 1.0): a header with type and shape, and the
+// Package npy writes and reads arrays as NumPy keeps them (numpy.lib.format): a header with type and shape, and the
 // numbers. Go's libraries take an array whole, from memory, and give its header no room to grow; here rows are written
-// as they come. It imports nothing of the program.
+// as they come, and a zip of arrays tensor by tensor.
+//
+// What is read comes from strangers: arrays (.npy), zips of them (.npz), and the dicts of arrays that kaffe made of
+// Caffe's nets, pickles in which nothing is run. Of the program the package imports files, pickle, tensor and zipped.
 package npy
 
 import (
@@ -15,7 +18,7 @@ import (
 
 // Encode writes data as an array of the given shape, in C order.
 func Encode(w io.Writer, data []float32, shape []int) error {
-	if _, err := w.Write(header(shape)); err != nil {
+	if _, err := w.Write(header(float32s, shape)); err != nil {
 		return err
 	}
 	_, err := writeNumbers(w, nil, data)
@@ -39,7 +42,7 @@ type Writer struct {
 // NewWriter begins an array of float32 in an empty file. row is the shape of one of its rows: (C, H, W) or (units).
 func NewWriter(f File, row ...int) (*Writer, error) {
 	w := &Writer{f: f, shape: append([]int{0}, row...)}
-	_, err := f.Write(header(w.shape)) // Close writes it again, which is as long whatever the rows
+	_, err := f.Write(header(float32s, w.shape)) // Close writes it again, which is as long whatever the rows
 	return w, err
 }
 
@@ -61,7 +64,7 @@ func (w *Writer) Close() error {
 	if _, err := writeNumbers(w.f, w.buf, w.rest); err != nil {
 		return err
 	}
-	_, err := w.f.WriteAt(header(w.shape), 0)
+	_, err := w.f.WriteAt(header(float32s, w.shape), 0)
 	return err
 }
 
@@ -83,14 +86,16 @@ func writeNumbers(w io.Writer, buf []byte, data []float32) ([]byte, error) {
 }
 
 const (
+	float32s = "<f4"
+
 	align = 64 // of the numbers, so that they can be mapped into memory
 	// growth is how many characters there are for the first dimension, as in NumPy: a header has the same length
 	// whatever that is.
 	growth = 21
 )
 
-// header is what stands before the numbers of a float32 array.
-func header(shape []int) []byte {
+// header is what stands before the numbers of an array of a type, in NumPy's words.
+func header(descr string, shape []int) []byte {
 	dims := make([]string, len(shape))
 	for i, n := range shape {
 		dims[i] = strconv.Itoa(n)
@@ -99,7 +104,7 @@ func header(shape []int) []byte {
 	if len(dims) == 1 {
 		tuple += ","
 	}
-	text := fmt.Sprintf("{'descr': '<f4', 'fortran_order': False, 'shape': (%s), }", tuple)
+	text := fmt.Sprintf("{'descr': '%s', 'fortran_order': False, 'shape': (%s), }", descr, tuple)
 	if len(dims) > 0 {
 		text += strings.Repeat(" ", growth-len(dims[0]))
 	}

@@ -63,7 +63,7 @@ func TestHeader(t *testing.T) {
 				strings.Repeat(" ", 55) + "\n",
 		},
 	} {
-		if got := header(c.shape); string(got) != c.want {
+		if got := header("<f4", c.shape); string(got) != c.want {
 			t.Errorf("%v: %q, want %q", c.shape, got, c.want)
 		}
 	}

@@ -1,12 +1,16 @@
 package safetensors
 
-import "context"
+import (
+	"context"
+
+	"alexnet/internal/tensor"
+)
 
 // Blocks is Verify, and gives what it reads to do, a block at a time: how many bytes these are and, of floating-point
 // tensors, the numbers, which are do's until it returns.
 func (r *Reader) Blocks(ctx context.Context, i int, do func(bytes int, v []float32)) error {
 	info := r.Tensors[i]
-	decode, width := decoders[info.DType], int(widths[info.DType])
+	decode, width := tensor.Decoders[info.DType], int(tensor.Widths[info.DType])
 	buf := make([]float32, chunk)
 	err := r.scan(info, func(b []byte) error {
 		var v []float32
@@ -20,5 +24,5 @@ func (r *Reader) Blocks(ctx context.Context, i int, do func(bytes int, v []float
 	if ended := context.Cause(ctx); ended != nil {
 		return ended
 	}
-	return at(r.path, err)
+	return tensor.At(r.path, err)
 }

@@ -9,13 +9,12 @@ import (
 	"hash/crc32"
 	"io"
 	"maps"
-	"math"
-	"math/bits"
 	"slices"
 	"strings"
 	"unicode/utf8"
 
 	"alexnet/internal/files"
+	"alexnet/internal/tensor"
 	"alexnet/internal/text"
 )
 
@@ -40,7 +39,7 @@ type Info struct {
 }
 
 // Len is the number of elements.
-func (i Info) Len() int { return Tensor{Shape: i.Shape}.Len() }
+func (i Info) Len() int { return tensor.Tensor{Shape: i.Shape}.Len() }
 
 // Keys of the checksums in the header's metadata. The header's own stands first, at a fixed place, and covers the
 // length before the header and the whole header with these eight digits as zeros.
@@ -78,7 +77,7 @@ type layout struct {
 	at   []int // of each tensor's checksum in text
 }
 
-func newLayout(meta map[string]string, tensors []Tensor) (*layout, error) {
+func newLayout(meta map[string]string, tensors []tensor.Tensor) (*layout, error) {
 	if err := checkNames(meta, tensors); err != nil {
 		return nil, err
 	}
@@ -98,12 +97,12 @@ func newLayout(meta map[string]string, tensors []Tensor) (*layout, error) {
 	}
 	offset := int64(0)
 	for _, t := range tensors {
-		end := offset + widths[t.dtype()]*int64(t.Len())
+		end := offset + tensor.Widths[dtype(t)]*int64(t.Len())
 		shape, err := json.Marshal(append([]int{}, t.Shape...)) // [] where the shape is nil
 		if err != nil {
 			return nil, err
 		}
-		l.add(fmt.Sprintf(`,%s:{"dtype":"%s","shape":%s,"data_offsets":[%d,%d]}`, quote(t.Name), t.dtype(), shape,
+		l.add(fmt.Sprintf(`,%s:{"dtype":"%s","shape":%s,"data_offsets":[%d,%d]}`, quote(t.Name), dtype(t), shape,
 			offset, end))
 		offset = end
 	}
@@ -139,7 +138,7 @@ func quote(s string) string {
 }
 
 // checkNames refuses what could not be read back.
-func checkNames(meta map[string]string, tensors []Tensor) error {
+func checkNames(meta map[string]string, tensors []tensor.Tensor) error {
 	for _, k := range slices.Sorted(maps.Keys(meta)) { // of several mistakes always the same is told
 		if len(k) > maxName {
 			return fmt.Errorf("metadata %.32q: a key of %d bytes, more than are read", k, len(k))
@@ -164,10 +163,10 @@ func checkNames(meta map[string]string, tensors []Tensor) error {
 			return fmt.Errorf("tensor name %q is empty, not UTF-8, or used twice", t.Name)
 		}
 		seen[t.Name] = true
-		if _, can := encoders[t.dtype()]; !can {
+		if _, can := tensor.Encoders[dtype(t)]; !can {
 			return fmt.Errorf("tensor %s: cannot be written as %s; F32 and F16 can", t.Name, t.DType)
 		}
-		if _, err := sizeOf(t.Shape, widths[t.dtype()]); err != nil {
+		if _, err := tensor.Size(t.Shape, tensor.Widths[dtype(t)]); err != nil {
 			return fmt.Errorf("tensor %s: %w", t.Name, err)
 		}
 	}
@@ -178,39 +177,12 @@ func reserved(key string) bool {
 	return key == sumHeader || key == sumExplain || strings.HasPrefix(key, sumPrefix)
 }
 
-// sizeOf is the bytes of a tensor with elements of width bytes.
-func sizeOf(shape []int, width int64) (int64, error) {
-	n := uint64(width)
-	for _, d := range shape {
-		if d < 0 {
-			return 0, fmt.Errorf("negative dimension in shape %v", shape)
-		}
-		hi, lo := bits.Mul64(n, uint64(d))
-		if hi != 0 || lo > math.MaxInt64 {
-			return 0, fmt.Errorf("shape %v is too large for any file", shape)
-		}
-		n = lo
-	}
-	return int64(n), nil
-}
-
-// widths are the element sizes of the format's types.
-var widths = map[string]int64{
-	"BOOL": 1, "U8": 1, "I8": 1, "F8_E5M2": 1, "F8_E4M3": 1, "I16": 2, "U16": 2, "F16": 2, "BF16": 2,
-	"I32": 4, "U32": 4, "F32": 4, "F64": 8, "I64": 8, "U64": 8,
-}
-
-// Damaged is the BadFile of content that a sound file of ours cannot have. Its path is the caller's to fill in.
-func Damaged(format string, a ...any) *BadFile {
-	return &BadFile{Fault: Corrupt, Reason: fmt.Sprintf(format, a...)}
-}
-
 // parse reads and checks the header of a file of size bytes.
 func parse(r io.ReaderAt, size int64) (*Header, error) {
 	var prefix [lengthSize]byte
 	if size < lengthSize+2 {
-		return nil, &BadFile{
-			Fault: OtherFormat, Reason: fmt.Sprintf("%d bytes are too few for a safetensors file", size),
+		return nil, &tensor.BadFile{
+			Fault: tensor.OtherFormat, Reason: fmt.Sprintf("%d bytes are too few for a safetensors file", size),
 		}
 	}
 	if _, err := r.ReadAt(prefix[:], 0); err != nil {
@@ -220,15 +192,15 @@ func parse(r io.ReaderAt, size int64) (*Header, error) {
 	if n > headerCap {
 		head := make([]byte, min(size, 64))
 		if _, err := r.ReadAt(head, 0); err == nil && files.IsPointer(head) {
-			return nil, &BadFile{Fault: Pointer, Reason: files.ErrPointer.Error()}
+			return nil, &tensor.BadFile{Fault: tensor.Pointer, Reason: files.ErrPointer.Error()}
 		}
-		return nil, &BadFile{
-			Fault:  OtherFormat,
+		return nil, &tensor.BadFile{
+			Fault:  tensor.OtherFormat,
 			Reason: fmt.Sprintf("not a safetensors file: a header of %d bytes, more than %d", n, headerCap),
 		}
 	}
 	if int64(n) > size-lengthSize {
-		return nil, Damaged("cut short: %d bytes of a header of %d", size-lengthSize, n)
+		return nil, tensor.Damaged("cut short: %d bytes of a header of %d", size-lengthSize, n)
 	}
 	text := make([]byte, lengthSize+n)
 	copy(text, prefix[:])
@@ -257,7 +229,7 @@ type entry struct {
 // parseText decodes the JSON; offsets stay relative to the end of the header.
 func parseText(text []byte) (*Header, error) {
 	bad := func(err error) error {
-		return &BadFile{Fault: OtherFormat, Reason: fmt.Sprintf("no safetensors header: %v", err)}
+		return &tensor.BadFile{Fault: tensor.OtherFormat, Reason: fmt.Sprintf("no safetensors header: %v", err)}
 	}
 	h := &Header{Meta: map[string]string{}, sums: map[string]string{}}
 	seen := map[string]bool{}
@@ -303,11 +275,11 @@ func (h *Header) decode(name string, value []byte) error {
 	if n := len(*e.Shape); n > maxDims {
 		return fmt.Errorf("%d dimensions, more than %d", n, maxDims)
 	}
-	width, known := widths[*e.DType]
+	width, known := tensor.Widths[*e.DType]
 	if !known {
 		return fmt.Errorf("unknown type %q", *e.DType)
 	}
-	bytes, err := sizeOf(*e.Shape, width)
+	bytes, err := tensor.Size(*e.Shape, width)
 	if err != nil {
 		return err
 	}
@@ -362,16 +334,16 @@ func (h *Header) decodeMeta(value []byte) error {
 func (h *Header) checkSums(text []byte) error {
 	at := lengthSize + len(opening)
 	if !bytes.HasPrefix(text[lengthSize:], []byte(opening)) || len(text) < at+len(zeroSum) {
-		return Damaged("the header is damaged: its checksum is not in its place")
+		return tensor.Damaged("the header is damaged: its checksum is not in its place")
 	}
 	got := string(text[at : at+len(zeroSum)])
 	copy(text[at:], zeroSum)
 	if want := sumString(crc32.Checksum(text, castagnoli)); got != want {
-		return Damaged("the header is damaged: its CRC32C is %s, not %q", want, got)
+		return tensor.Damaged("the header is damaged: its CRC32C is %s, not %q", want, got)
 	}
 	for _, t := range h.Tensors {
 		if h.sums[t.Name] == "" {
-			return Damaged("tensor %s has no checksum", t.Name)
+			return tensor.Damaged("tensor %s has no checksum", t.Name)
 		}
 	}
 	return nil
@@ -390,16 +362,17 @@ func (h *Header) checkPlaces(start, size int64) error {
 	end := int64(0)
 	for _, t := range order {
 		if t.Offset != end {
-			return Damaged("tensor %s begins at byte %d, not %d", t.Name, t.Offset, end)
+			return tensor.Damaged("tensor %s begins at byte %d, not %d", t.Name, t.Offset, end)
 		}
 		if t.Bytes > size-start-end {
-			return Damaged("cut short: tensor %s ends at byte %d of a file of %d", t.Name, start+end+t.Bytes, size)
+			return tensor.Damaged("cut short: tensor %s ends at byte %d of a file of %d", t.Name, start+end+t.Bytes,
+				size)
 		}
 		end += t.Bytes
 		t.Offset += start
 	}
 	if start+end != size {
-		return Damaged("%d bytes after the last tensor", size-start-end)
+		return tensor.Damaged("%d bytes after the last tensor", size-start-end)
 	}
 	return nil
 }

@@ -21,6 +21,7 @@ import (
 
 	"alexnet/internal/files"
 	"alexnet/internal/files/filestest"
+	"alexnet/internal/tensor"
 )
 
 // memory is a file in memory.
@@ -33,7 +34,7 @@ func (m *memory) WriteAt(p []byte, off int64) (int, error) {
 	return copy((*m)[off:], p), nil
 }
 
-func encoded(t interface{ Fatal(...any) }, meta map[string]string, tensors []Tensor) []byte {
+func encoded(t interface{ Fatal(...any) }, meta map[string]string, tensors []tensor.Tensor) []byte {
 	var m memory
 	if err := Encode(&m, meta, tensors); err != nil {
 		t.Fatal(err)
@@ -59,10 +60,10 @@ func readAll(b []byte) (*Reader, [][]float32, error) {
 // The bytes on disk are a promise to every reader of the format and to our own later versions; testdata/golden.py wrote
 // the file, from the description alone.
 func TestGoldenBytes(t *testing.T) {
-	got := encoded(t, map[string]string{"step": "7", "classes": `["<cat>"]`}, []Tensor{
-		Of("conv1.weight", []int{2, 1}, []float32{1, -0.5}),
-		Of("empty", []int{0, 3}, nil),
-		Of("scalar", nil, []float32{float32(math.Inf(1))}),
+	got := encoded(t, map[string]string{"step": "7", "classes": `["<cat>"]`}, []tensor.Tensor{
+		tensor.Of("conv1.weight", []int{2, 1}, []float32{1, -0.5}),
+		tensor.Of("empty", []int{0, 3}, nil),
+		tensor.Of("scalar", nil, []float32{float32(math.Inf(1))}),
 	})
 	want, err := os.ReadFile("testdata/golden.safetensors")
 	if err != nil {
@@ -81,15 +82,15 @@ func TestGoldenBytes(t *testing.T) {
 
 func TestRoundTrip(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		var tensors []Tensor
+		var tensors []tensor.Tensor
 		var want [][]float32
 		for i := range rapid.IntRange(0, 5).Draw(t, "tensors") {
 			shape := rapid.SliceOfN(rapid.IntRange(0, 5), 0, 4).Draw(t, "shape")
-			v := make([]float32, Tensor{Shape: shape}.Len())
+			v := make([]float32, tensor.Tensor{Shape: shape}.Len())
 			for j := range v {
 				v[j] = math.Float32frombits(rapid.Uint32().Draw(t, "bits"))
 			}
-			tensors = append(tensors, Of(fmt.Sprint(rapid.String().Draw(t, "name"), i), shape, v))
+			tensors = append(tensors, tensor.Of(fmt.Sprint(rapid.String().Draw(t, "name"), i), shape, v))
 			want = append(want, v)
 		}
 		meta := rapid.MapOf(rapid.String(), rapid.String()).Draw(t, "meta")
@@ -117,63 +118,15 @@ func TestRoundTrip(t *testing.T) {
 	})
 }
 
-// Every binary16 but infinities and NaN comes back as it was.
-func TestHalfRoundTrip(t *testing.T) {
-	for h := range 1 << 16 {
-		x := half(uint16(h))
-		back, ok := toHalf(x)
-		if special := h&0x7c00 == 0x7c00; ok == special || !special && back != uint16(h) {
-			t.Errorf("%04x is %g and comes back as %04x, %v", h, x, back, ok)
-		}
-	}
-}
-
-// Rounding is to the nearest, of two to the even one: held to a search among all binary16.
-func TestHalfRounds(t *testing.T) {
-	nearest := func(x float32) uint16 {
-		best, least := 0, math.Inf(1)
-		for h := range 0x7c00 { // the positive ones
-			d := math.Abs(float64(half(uint16(h))) - float64(x))
-			if d < least || d == least && h%2 == 0 {
-				best, least = h, d
-			}
-		}
-		return uint16(best)
-	}
-	for _, x := range []float32{
-		0, 1, 1 + 1./2048, 1 + 3./2048, math.Nextafter32(1+1./2048, 2), 0.1, 1. / 3, 65504, 65519.99,
-		6.103515625e-5, 6.1e-5, 6.1020255e-5 /* to the smallest normal */, 5.9604645e-8,
-		2.9802322e-8 /* half of that: to 0 */, 2.9802326e-8, 8.940697e-8, 1e-40,
-	} {
-		want := nearest(x)
-		if got, ok := toHalf(x); !ok || got != want {
-			t.Errorf("%g: %04x, %v, want %04x", x, got, ok, want)
-		}
-		if got, ok := toHalf(-x); !ok || got != want|1<<15 && x != 0 {
-			t.Errorf("%g: %04x, %v, want %04x", -x, got, ok, want|1<<15)
-		}
-	}
-	rapid.Check(t, func(t *rapid.T) {
-		x := rapid.Float32Range(0, 65519).Draw(t, "x")
-		if got, ok := toHalf(x); !ok || got != nearest(x) {
-			t.Errorf("%g: %04x, %v, want %04x", x, got, ok, nearest(x))
-		}
-	})
-	for _, x := range []float32{65520, 1e30, float32(math.Inf(1)), float32(math.Inf(-1)), float32(math.NaN())} {
-		if got, ok := toHalf(x); ok {
-			t.Errorf("%g became %04x", x, got)
-		}
-	}
-}
-
 func TestHalfFile(t *testing.T) {
 	long := make([]float32, chunk) // more than fits into the buffer at once
 	for i := range long {
 		long[i] = float32(i%2048) / 8
 	}
-	tensors := []Tensor{
-		Of("mean", []int{3}, []float32{1, 2, 1e9}), Of("w", []int{2, 3}, []float32{1, -2, 0.5, 1e-7, -65504, 0.1}),
-		Of("long", []int{chunk}, long),
+	tensors := []tensor.Tensor{
+		tensor.Of("mean", []int{3}, []float32{1, 2, 1e9}),
+		tensor.Of("w", []int{2, 3}, []float32{1, -2, 0.5, 1e-7, -65504, 0.1}),
+		tensor.Of("long", []int{chunk}, long),
 	}
 	tensors[1].DType, tensors[2].DType = "F16", "F16"
 	r, got, err := readAll(encoded(t, nil, tensors))
@@ -198,9 +151,9 @@ func TestHalfRefuses(t *testing.T) {
 		"F16":  "tensor fc8.bias: 70000 is not a number that F16 can hold",
 		"BF16": "tensor fc8.bias: cannot be written as BF16; F32 and F16 can",
 	} {
-		big := Of("fc8.bias", []int{2}, []float32{1, 70000})
+		big := tensor.Of("fc8.bias", []int{2}, []float32{1, 70000})
 		big.DType = dtype
-		if err := Write(files.OS, path, nil, []Tensor{big}); err == nil || !strings.Contains(err.Error(), want) {
+		if err := Write(files.OS, path, nil, []tensor.Tensor{big}); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("error %v, want %q", err, want)
 		}
 		if _, err := os.Stat(path); err == nil {
@@ -211,9 +164,9 @@ func TestHalfRefuses(t *testing.T) {
 
 // small is a file with something of everything.
 func small(t *testing.T) []byte {
-	return encoded(t, map[string]string{"step": "7", "config": "model:\n  columns: 2\n"}, []Tensor{
-		Of("conv1.weight", []int{2, 3}, []float32{1, -0.5, 0, 3e-30, 7, 9}),
-		Of("conv1.bias", []int{2}, []float32{1, 2}),
+	return encoded(t, map[string]string{"step": "7", "config": "model:\n  columns: 2\n"}, []tensor.Tensor{
+		tensor.Of("conv1.weight", []int{2, 3}, []float32{1, -0.5, 0, 3e-30, 7, 9}),
+		tensor.Of("conv1.bias", []int{2}, []float32{1, 2}),
 	})
 }
 
@@ -241,7 +194,7 @@ func TestEveryFlippedBitAndTruncationIsFound(t *testing.T) {
 
 func wantBad(t *testing.T, what string, b []byte) {
 	t.Helper()
-	var bad *BadFile
+	var bad *tensor.BadFile
 	if _, _, err := readAll(b); !errors.As(err, &bad) || bad.Path != "f" || bad.Reason == "" || bad.Fault == 0 {
 		t.Errorf("%s: error %v", what, err)
 	}
@@ -258,7 +211,7 @@ func TestBytesChangedAnyhowAreFound(t *testing.T) {
 		if bytes.Equal(b, whole) {
 			t.Skip("nothing changed")
 		}
-		var bad *BadFile
+		var bad *tensor.BadFile
 		if _, _, err := readAll(b); !errors.As(err, &bad) {
 			t.Errorf("error %v", err)
 		}
@@ -293,26 +246,6 @@ func TestForeignFiles(t *testing.T) {
 	ints := foreign(`{"n":{"dtype":"I64","shape":[],"data_offsets":[0,8]}}`, 1, 0, 0, 0, 0, 0, 0, 0)
 	if _, _, err := readAll(ints); err == nil || !strings.Contains(err.Error(), "of type I64") {
 		t.Errorf("integers: %v", err)
-	}
-}
-
-// All binary16 numbers, against arithmetic in float64.
-func TestHalf(t *testing.T) {
-	for h := range 1 << 16 {
-		sign, exp, frac := 1-2*float64(h>>15), float64(h>>10&31), float64(h&1023)
-		want := sign * math.Pow(2, exp-15) * (1 + frac/1024)
-		switch {
-		case exp == 0:
-			want = math.Copysign(math.Pow(2, -14)*frac/1024, sign)
-		case exp == 31 && frac == 0:
-			want = math.Inf(int(sign))
-		case exp == 31:
-			want = math.NaN()
-		}
-		got := float64(half(uint16(h)))
-		if math.IsNaN(want) != math.IsNaN(got) || !math.IsNaN(want) && math.Float64bits(got) != math.Float64bits(want) {
-			t.Errorf("half %04x = %g, want %g", h, got, want)
-		}
 	}
 }
 
@@ -361,7 +294,7 @@ func TestBadHeaders(t *testing.T) {
 		if header == "" {
 			b = b[:9]
 		}
-		var bad *BadFile
+		var bad *tensor.BadFile
 		if _, _, err := readAll(b); !errors.As(err, &bad) || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: error %v, want %q", header, err, want)
 		}
@@ -379,7 +312,7 @@ func TestBadHeaders(t *testing.T) {
 
 // A tensor that the header's checksum covers must have a checksum of its own.
 func TestTensorWithoutChecksum(t *testing.T) {
-	tensors := []Tensor{Of("a", []int{1}, []float32{1})}
+	tensors := []tensor.Tensor{tensor.Of("a", []int{1}, []float32{1})}
 	l, err := newLayout(nil, tensors)
 	if err != nil {
 		t.Fatal(err)
@@ -398,16 +331,18 @@ func TestWriteRefuses(t *testing.T) {
 	one := []float32{1}
 	for want, c := range map[string]struct {
 		meta    map[string]string
-		tensors []Tensor
+		tensors []tensor.Tensor
 	}{
-		"taken by the checksums":    {meta: map[string]string{"crc32c.x": ""}},
-		"metadata \"x\" is not":     {meta: map[string]string{"x": "\xff"}},
-		"\"a\" is empty, not UTF-8": {tensors: []Tensor{Of("a", []int{1}, one), Of("a", []int{1}, one)}},
-		"__metadata__":              {tensors: []Tensor{Of("__metadata__", []int{1}, one)}},
-		"\"\" is empty":             {tensors: []Tensor{Of("", []int{1}, one)}},
-		"negative":                  {tensors: []Tensor{Of("a", []int{-1}, one)}},
-		"1 values for shape 2":      {tensors: []Tensor{Of("a", []int{2}, one)}},
-		"device on fire": {tensors: []Tensor{{
+		"taken by the checksums": {meta: map[string]string{"crc32c.x": ""}},
+		"metadata \"x\" is not":  {meta: map[string]string{"x": "\xff"}},
+		"\"a\" is empty, not UTF-8": {
+			tensors: []tensor.Tensor{tensor.Of("a", []int{1}, one), tensor.Of("a", []int{1}, one)},
+		},
+		"__metadata__":         {tensors: []tensor.Tensor{tensor.Of("__metadata__", []int{1}, one)}},
+		"\"\" is empty":        {tensors: []tensor.Tensor{tensor.Of("", []int{1}, one)}},
+		"negative":             {tensors: []tensor.Tensor{tensor.Of("a", []int{-1}, one)}},
+		"1 values for shape 2": {tensors: []tensor.Tensor{tensor.Of("a", []int{2}, one)}},
+		"device on fire": {tensors: []tensor.Tensor{{
 			Name: "a", Shape: []int{1}, Fill: func([]float32) error { return errors.New("device on fire") },
 		}}},
 	} {
@@ -434,7 +369,7 @@ func TestErrorsInOrder(t *testing.T) {
 
 func TestOpenWhatIsNoFile(t *testing.T) {
 	dir := t.TempDir()
-	var bad *BadFile
+	var bad *tensor.BadFile
 	if _, err := Open(files.OS, dir); !errors.As(err, &bad) || bad.Path != dir {
 		t.Errorf("a folder: %v", err)
 	}
@@ -465,7 +400,7 @@ func TestCutWhileOpen(t *testing.T) {
 	if err := os.Truncate(path, r.Tensors[1].Offset+2); err != nil {
 		t.Fatal(err)
 	}
-	var bad *BadFile
+	var bad *tensor.BadFile
 	if _, err := r.Tensor(1).Values(); !errors.As(err, &bad) || !strings.Contains(err.Error(), path+": cut short") {
 		t.Errorf("error %v", err)
 	}
@@ -473,8 +408,8 @@ func TestCutWhileOpen(t *testing.T) {
 
 func TestHeader(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "f")
-	a := Of("a", []int{2, 2}, make([]float32, 4))
-	if err := Write(files.OS, path, map[string]string{"step": "3"}, []Tensor{a}); err != nil {
+	a := tensor.Of("a", []int{2, 2}, make([]float32, 4))
+	if err := Write(files.OS, path, map[string]string{"step": "3"}, []tensor.Tensor{a}); err != nil {
 		t.Fatal(err)
 	}
 	h, err := Open(files.OS, path)
@@ -495,7 +430,8 @@ func TestLongTensor(t *testing.T) {
 		v[i] = float32(i)
 	}
 	path := filepath.Join(t.TempDir(), "f")
-	if err := Write(files.OS, path, nil, []Tensor{Of("a", []int{1}, v[:1]), Of("b", []int{len(v)}, v)}); err != nil {
+	two := []tensor.Tensor{tensor.Of("a", []int{1}, v[:1]), tensor.Of("b", []int{len(v)}, v)}
+	if err := Write(files.OS, path, nil, two); err != nil {
 		t.Fatal(err)
 	}
 	r, err := Open(files.OS, path)
@@ -541,7 +477,7 @@ func TestVerifyInBlocks(t *testing.T) {
 	if err := os.Truncate(path, bytes); err != nil {
 		t.Fatal(err)
 	}
-	if err := r.Verify(t.Context(), 0); !errors.As(err, new(*BadFile)) {
+	if err := r.Verify(t.Context(), 0); !errors.As(err, new(*tensor.BadFile)) {
 		t.Errorf("cut while it is open: %v", err)
 	}
 }
@@ -560,7 +496,7 @@ func TestOpenPipe(t *testing.T) {
 		}()
 		select {
 		case err := <-done:
-			var bad *BadFile
+			var bad *tensor.BadFile
 			if !errors.As(err, &bad) || bad.Reason != "not a regular file" || bad.Path != path {
 				t.Errorf("%s: error %v", path, err)
 			}
@@ -573,17 +509,17 @@ func TestOpenPipe(t *testing.T) {
 // What is written can be read: the bounds of both are the same.
 func TestBoundsOfWriting(t *testing.T) {
 	long := strings.Repeat("x", maxName+1)
-	many := make([]Tensor, maxTensors+1)
+	many := make([]tensor.Tensor, maxTensors+1)
 	for i := range many {
-		many[i] = Of(fmt.Sprint(i), []int{0}, nil)
+		many[i] = tensor.Of(fmt.Sprint(i), []int{0}, nil)
 	}
 	for want, c := range map[string]struct {
 		meta    map[string]string
-		tensors []Tensor
+		tensors []tensor.Tensor
 	}{
 		"a key of 1025 bytes":  {meta: map[string]string{long: ""}},
-		"a name of 1025 bytes": {tensors: []Tensor{Of(long, []int{0}, nil)}},
-		"9 dimensions":         {tensors: []Tensor{Of("a", []int{0, 1, 1, 1, 1, 1, 1, 1, 1}, nil)}},
+		"a name of 1025 bytes": {tensors: []tensor.Tensor{tensor.Of(long, []int{0}, nil)}},
+		"9 dimensions":         {tensors: []tensor.Tensor{tensor.Of("a", []int{0, 1, 1, 1, 1, 1, 1, 1, 1}, nil)}},
 		"metadata of":          {meta: map[string]string{"a": strings.Repeat("x", maxMeta)}},
 		"100001 tensors":       {tensors: many},
 	} {
@@ -604,7 +540,7 @@ func TestBlocks(t *testing.T) {
 		v[i] = float32(i)
 	}
 	path := filepath.Join(t.TempDir(), "f")
-	if err := Write(files.OS, path, nil, []Tensor{Of("a", []int{len(v)}, v)}); err != nil {
+	if err := Write(files.OS, path, nil, []tensor.Tensor{tensor.Of("a", []int{len(v)}, v)}); err != nil {
 		t.Fatal(err)
 	}
 	blocks := func(ctx context.Context, do func(int, []float32)) error {
@@ -634,21 +570,22 @@ func TestBlocks(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := blocks(t.Context(), func(int, []float32) {}); !errors.As(err, new(*BadFile)) {
+	if err := blocks(t.Context(), func(int, []float32) {}); !errors.As(err, new(*tensor.BadFile)) {
 		t.Errorf("damaged: %v", err)
 	}
 }
 
-// Whatever the bytes: no panic, only *BadFile; and what can be read can be written and read again.
+// Whatever the bytes: no panic, only *tensor.BadFile; and what can be read can be written and read again.
 func FuzzRead(f *testing.F) {
 	f.Add([]byte{})
 	f.Add(foreign(`{"a":{"dtype":"F16","shape":[2],"data_offsets":[0,4]}}`, 1, 2, 3, 4))
 	f.Add(foreign(`{"__metadata__":{"a":"b"},"a":{"dtype":"F64","shape":[],"data_offsets":[0,8]}}`, 1, 2, 3, 4, 5, 6, 7,
 		8))
-	f.Add(encoded(f, map[string]string{"step": "1"}, []Tensor{Of("conv1.bias", []int{2}, []float32{1, 2})}))
+	bias := tensor.Of("conv1.bias", []int{2}, []float32{1, 2})
+	f.Add(encoded(f, map[string]string{"step": "1"}, []tensor.Tensor{bias}))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		r, values, err := readAll(b)
-		var bad *BadFile
+		var bad *tensor.BadFile
 		if err != nil {
 			if !errors.As(err, &bad) {
 				t.Fatalf("error %T %v", err, err)
@@ -658,12 +595,12 @@ func FuzzRead(f *testing.F) {
 		if n := binary.LittleEndian.Uint64(b); !json.Valid(b[lengthSize:][:n]) {
 			t.Errorf("the header is no JSON: %q", b[lengthSize:][:n])
 		}
-		var tensors []Tensor
+		var tensors []tensor.Tensor
 		for i, info := range r.Tensors {
 			if err := r.Verify(t.Context(), i); err != nil {
 				t.Errorf("%s was read, and yet: %v", info.Name, err)
 			}
-			tensors = append(tensors, Of(info.Name, info.Shape, values[i]))
+			tensors = append(tensors, tensor.Of(info.Name, info.Shape, values[i]))
 		}
 		if _, err := newLayout(r.Meta, tensors); err != nil {
 			return // names that others allow and we do not write

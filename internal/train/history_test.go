@@ -14,6 +14,7 @@ import (
 	"alexnet/internal/safetensors"
 	"alexnet/internal/schedule"
 	"alexnet/internal/step"
+	"alexnet/internal/tensor"
 )
 
 func crafty(t testing.TB, b []byte) *checkpoint.Checkpoint {
@@ -54,7 +55,7 @@ func TestCraftedHistory(t *testing.T) {
 		}
 		n++
 		_, err := historyOf(crafty(t, f.Bytes()), source)
-		var bad *safetensors.BadFile
+		var bad *tensor.BadFile
 		if !errors.As(err, &bad) || bad.Path != "f" || !strings.Contains(err.Error(), f.Want) {
 			t.Errorf("%s: error %v", f.Name, err)
 		}
@@ -64,7 +65,7 @@ func TestCraftedHistory(t *testing.T) {
 	}
 	// Of other pictures there are other numbers: that they are others is told elsewhere.
 	sound.Sample = 33
-	if _, err := historyOf(sound, source); !errors.As(err, new(*safetensors.BadFile)) {
+	if _, err := historyOf(sound, source); !errors.As(err, new(*tensor.BadFile)) {
 		t.Errorf("a sample of the third epoch after one: %v", err)
 	}
 	if _, err := historyOf(sound, sixteen("others")); err != nil {
@@ -87,7 +88,7 @@ func FuzzHistory(f *testing.F) {
 		c.Sample, c.Schedule = sample, state
 		h, err := historyOf(&c, source)
 		if err != nil {
-			if !errors.As(err, new(*safetensors.BadFile)) {
+			if !errors.As(err, new(*tensor.BadFile)) {
 				t.Fatalf("%T: %v", err, err)
 			}
 			return

@@ -16,8 +16,8 @@ import (
 	"alexnet/internal/reference"
 	"alexnet/internal/report"
 	"alexnet/internal/run"
-	"alexnet/internal/safetensors"
 	"alexnet/internal/step/steptest"
+	"alexnet/internal/tensor"
 )
 
 // TestMain looks for goroutines that are left: loaders have workers.
@@ -120,7 +120,7 @@ func state(t testing.TB, path string) string {
 	if c.Best != nil {
 		s += fmt.Sprintf(" best %v", *c.Best)
 	}
-	for _, part := range [][]safetensors.Tensor{c.Params, c.Momentum} {
+	for _, part := range [][]tensor.Tensor{c.Params, c.Momentum} {
 		for _, p := range part {
 			v, err := p.Values()
 			if err != nil {

@@ -18,6 +18,7 @@ import (
 	"alexnet/internal/npy"
 	"alexnet/internal/report"
 	"alexnet/internal/safetensors"
+	"alexnet/internal/tensor"
 	"alexnet/internal/text"
 )
 
@@ -96,7 +97,7 @@ const infinite = 0x7f800000
 // are those of its net.
 func weights(c *checker, f *opened, into *facts) error {
 	r, err := safetensors.NewReader(c.path, f.file, f.size)
-	var bad *safetensors.BadFile
+	var bad *tensor.BadFile
 	if errors.As(err, &bad) {
 		c.damaged("header", "%s", bad.Reason)
 		return nil
@@ -142,7 +143,7 @@ func weights(c *checker, f *opened, into *facts) error {
 // ownWeights verifies what a file with checksums says of itself. seen is the damage that was told.
 func ownWeights(c *checker, r *safetensors.Reader, seen map[string]bool, into *facts) (what string, err error) {
 	ck, err := checkpoint.LoadFrom(r)
-	var bad *safetensors.BadFile
+	var bad *tensor.BadFile
 	var foreign *checkpoint.Foreign
 	switch {
 	case errors.As(err, &foreign):

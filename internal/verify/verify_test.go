@@ -22,6 +22,7 @@ import (
 	"alexnet/internal/run"
 	"alexnet/internal/safetensors"
 	"alexnet/internal/step/steptest"
+	"alexnet/internal/tensor"
 	"alexnet/internal/train"
 )
 
@@ -362,7 +363,7 @@ func TestFiles(t *testing.T) {
 	keep(t, at("nothing.safetensors"), nil)
 	header := `{"a":{"dtype":"I64","shape":[1],"data_offsets":[0,8]}}`
 	keep(t, at("theirs.safetensors"), append([]byte{byte(len(header)), 0, 0, 0, 0, 0, 0, 0}, header+"12345678"...))
-	own := []safetensors.Tensor{safetensors.Of("w", []int{2}, []float32{1, float32(zero / zero)})}
+	own := []tensor.Tensor{tensor.Of("w", []int{2}, []float32{1, float32(zero / zero)})}
 	if err := safetensors.Write(files.OS, at("own.safetensors"), nil, own); err != nil {
 		t.Fatal(err)
 	}

@@ -17,7 +17,7 @@ import (
 	"alexnet/internal/checkpoint"
 	"alexnet/internal/files"
 	"alexnet/internal/report"
-	"alexnet/internal/safetensors"
+	"alexnet/internal/tensor"
 )
 
 // cuts are the rows of power cuts.
@@ -303,7 +303,7 @@ func stepsBefore(path string, step uint64) ([]uint64, error) {
 func numbered(n int) *checkpoint.Checkpoint {
 	c := &checkpoint.Checkpoint{Step: uint64(n), Sample: uint64(n), Dropout: checkpoint.DropoutPaper}
 	for i := range 6 {
-		c.Params = append(c.Params, safetensors.Tensor{
+		c.Params = append(c.Params, tensor.Tensor{
 			Name: fmt.Sprintf("layer%d.weight", i), Shape: []int{i + 1, 5000}, Fill: func(dst []float32) error {
 				for j := range dst {
 					dst[j] = float32(n)

@@ -22,8 +22,8 @@ import (
 	"alexnet/internal/reference"
 	"alexnet/internal/report"
 	folder "alexnet/internal/run"
-	"alexnet/internal/safetensors"
 	"alexnet/internal/step/steptest"
+	"alexnet/internal/tensor"
 	"alexnet/internal/train"
 )
 
@@ -260,7 +260,7 @@ func sumsOf(path string) (step uint64, sums tensorSums, err error) {
 	return c.Step, sums, err
 }
 
-func sumOf(tensors []safetensors.Tensor) (sum [sha256.Size]byte, err error) {
+func sumOf(tensors []tensor.Tensor) (sum [sha256.Size]byte, err error) {
 	h := sha256.New()
 	for _, t := range tensors {
 		v, err := t.Values()

@@ -15,6 +15,7 @@ import (
 
 	"alexnet/internal/checkpoint"
 	"alexnet/internal/safetensors"
+	"alexnet/internal/tensor"
 )
 
 var flips = row{
@@ -54,7 +55,7 @@ func openFlips(_ context.Context, s *setup) (caseFunc, error) {
 			spoilt = damage(c.rand, slices.Clone(whole), other)
 		}
 		err := readWhole(spoilt)
-		var bad *safetensors.BadFile
+		var bad *tensor.BadFile
 		switch {
 		case errors.As(err, &bad):
 			if c.number%250 == 0 {

@@ -17,6 +17,7 @@ import (
 
 	"alexnet/internal/files"
 	"alexnet/internal/safetensors"
+	"alexnet/internal/tensor"
 )
 
 var foreign = row{
@@ -255,7 +256,7 @@ func (f *forger) forge(dir string, change func(meta map[string]string)) error {
 	}
 	defer r.Close() //nolint:errcheck // only read
 	change(r.Meta)
-	var tensors []safetensors.Tensor
+	var tensors []tensor.Tensor
 	for i := range r.Tensors {
 		tensors = append(tensors, r.Tensor(i))
 	}

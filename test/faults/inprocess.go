@@ -5,7 +5,8 @@ import "slices"
 // inProcessRows is what is done below a process: to its calls, its disk and the files that it reads.
 func inProcessRows() []row {
 	return slices.Concat([]row{failingCalls, realCalls}, cuts(), []row{
-		fullDisk, flips, runFlips, spoiltParquet, craftedPictures, mutatedPictures, foreign, fuzz,
+		fullDisk, flips, runFlips, spoiltParquet, spoiltZips, spoiltWeights, craftedPictures,
+		mutatedPictures, foreign, fuzz,
 		shardFlips, indexFlips,
 	})
 }

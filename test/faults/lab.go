@@ -21,7 +21,7 @@ import (
 
 	"alexnet/internal/checkpoint"
 	"alexnet/internal/files"
-	"alexnet/internal/safetensors"
+	"alexnet/internal/tensor"
 )
 
 //go:embed tiny.yaml
@@ -271,7 +271,7 @@ func tensorsOf(path string) (map[string][]float32, uint64, error) {
 	}
 	defer c.Close() //nolint:errcheck // only read
 	all := map[string][]float32{}
-	for prefix, list := range map[string][]safetensors.Tensor{"": c.Params, "optim.": c.Momentum} {
+	for prefix, list := range map[string][]tensor.Tensor{"": c.Params, "optim.": c.Momentum} {
 		if len(list) == 0 {
 			return nil, 0, fmt.Errorf("%s lacks weights or momentum", path)
 		}

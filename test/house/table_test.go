@@ -15,6 +15,7 @@ var table = []struct{ pkg, imports string }{
 	{"files", "golang.org/x/sys text"},
 	{"files/filestest", "files"},
 	{"sharedtest", ""},
+	{"nettest", ""},
 	{"lockfile", "files"},
 	{"atomicfile", "files lockfile"},
 	{"run", "atomicfile files lockfile"},
@@ -22,8 +23,16 @@ var table = []struct{ pkg, imports string }{
 
 	// Formats know no checkpoint.
 	{"shards", "files"},
-	{"safetensors", "atomicfile files text"},
-	{"npy", ""},
+	{"tensor", "text"},
+	{"safetensors", "atomicfile files tensor text"},
+	{"pickle", "tensor text"}, // Python's, as data; of PyTorch and NumPy
+	{"zipped", "tensor text"},
+	{"pth", "files pickle tensor text zipped"},
+	{"npy", "files pickle tensor zipped"},
+	{"wire", "files google.golang.org/protobuf tensor"},
+	{"wire/wiretest", "google.golang.org/protobuf"},
+	{"caffe", "files google.golang.org/protobuf tensor text wire"},
+	{"onnx", "files google.golang.org/protobuf tensor text wire"},
 	{"parquet", "github.com/klauspost/compress text"},
 	{"golden", "philox safetensors"},
 
@@ -57,14 +66,14 @@ var table = []struct{ pkg, imports string }{
 	{
 		"data",
 		"config data/picture files github.com/klauspost/compress golang.org/x/text gonum.org/v1/gonum imagenet " +
-			"machine parquet philox recipe safetensors shards text",
+			"machine parquet philox recipe safetensors shards tensor text",
 	},
 	{"data/demo", "data files philox"},
 	{"fetch", "files lockfile text"},
 	{"prepare", "atomicfile config data data/picture files lockfile recipe shards text"},
 
 	// Checkpoints know neither the net nor what computes it.
-	{"checkpoint", "config files recipe safetensors text"},
+	{"checkpoint", "config files recipe safetensors tensor text"},
 	{"builtin", "checkpoint safetensors"},
 
 	// What is computed: devices are met only through the contract, the command picks the backend.
@@ -77,18 +86,21 @@ var table = []struct{ pkg, imports string }{
 	{"step/steptest", "config data data/demo device files model"},
 
 	// A net in other programs' words, and whether devices compute it right.
-	{"interop", "atomicfile checkpoint config device files model npy safetensors text"},
+	{
+		"interop",
+		"atomicfile caffe checkpoint config device files imagenet model npy onnx pth recipe safetensors tensor text",
+	},
 	{"selftest", "config device model philox recipe"},
 
 	// What is written about a run is given numbers and steps.
 	{"report", "atomicfile files golang.org/x/image gonum.org/v1/plot google.golang.org/protobuf"},
 
 	// Whether files are what was written: every format, and what a run's files say of each other.
-	{"verify", "checkpoint config files model npy report safetensors text"},
+	{"verify", "checkpoint config files model npy report safetensors tensor text"},
 
 	// Using nets and measuring them know no training loop.
 	{"bench", "config data data/picture device model philox recipe schedule step text"},
-	{"infer", "checkpoint config data device files imagenet model recipe safetensors step text"},
+	{"infer", "checkpoint config data device files imagenet model recipe step tensor text"},
 	{
 		"train",
 		"atomicfile checkpoint config data data/picture device files infer model recipe report run schedule step text",
@@ -99,14 +111,14 @@ var table = []struct{ pkg, imports string }{
 		"cmd/alexnet",
 		"atomicfile bench builtin checkpoint config cpu data data/demo data/picture device fetch files " +
 			"github.com/spf13/cobra github.com/spf13/pflag gpu imagenet infer interop machine model npy " +
-			"prepare recipe reference report run s3 safetensors selftest shards step text train ui verify",
+			"prepare pth recipe reference report run s3 safetensors selftest shards step tensor text train ui verify",
 	},
 
 	// The campaign of faults drives the program from outside, and its floors from within.
 	{
 		"test/faults",
 		"checkpoint config crafted data data/picture data/picture/picturetest files files/filestest " +
-			"golang.org/x/sys google.golang.org/protobuf interop machine parquet reference report run safetensors " +
-			"step/steptest train verify",
+			"golang.org/x/sys google.golang.org/protobuf interop machine parquet pth reference report run " +
+			"safetensors step/steptest tensor train verify",
 	},
 }

@@ -1,0 +1,157 @@
+package interop
+
+import (
+	"cmp"
+	"regexp"
+	"slices"
+	"strings"
+
+	"alexnet/internal/tensor"
+)
+
+// pair is the weight and the bias of a layer, as a file has them.
+type pair struct {
+	name         string // what the two have in common: "features.0"
+	weight, bias *tensor.Tensor
+}
+
+// wrappers are the keys under which programs keep the weights among other things: epochs, the optimizer's state.
+var wrappers = []string{"state_dict", "model_state_dict", "model_state", "model", "net", "network", "weights", "params"}
+
+// suffixes tell weight and bias by the last part of a name.
+var suffixes = map[string]bool{ // is it the bias?
+	"weight": false, "weights": false, "w": false, "W": false, "kernel": false,
+	"bias": true, "biases": true, "b": true,
+}
+
+// caffe2 are names of the ONNX model zoo: conv1_w_0, conv1_b_0.
+var caffe2 = regexp.MustCompile(`^(.+)_([wb])_0$`)
+
+// pairUp finds the layers among a file's tensors, and the tensors that are of none: those of other kinds and those
+// that lie beside the dict of weights. Parts "module" of a name, which DataParallel puts there, are dropped.
+func pairUp(tensors []tensor.Tensor) (pairs []pair, rest []tensor.Tensor) {
+	names := make([][]string, len(tensors))
+	for i, t := range tensors {
+		names[i] = slices.DeleteFunc(strings.Split(t.Name, "."), func(part string) bool { return part == "module" })
+	}
+	inside := unwrap(names)
+	for i := range tensors {
+		t := &tensors[i]
+		name, isBias, ok := split(names[i])
+		if !inside[i] || !ok {
+			rest = append(rest, *t)
+			continue
+		}
+		at := slices.IndexFunc(pairs, func(p pair) bool { return p.name == name })
+		if at < 0 {
+			at = len(pairs)
+			pairs = append(pairs, pair{name: name})
+		}
+		if isBias {
+			pairs[at].bias = t
+		} else {
+			pairs[at].weight = t
+		}
+	}
+	slices.SortStableFunc(pairs, before)
+	return pairs, rest
+}
+
+// split is the layer's name and whether the tensor is its bias.
+func split(name []string) (layer string, isBias, ok bool) {
+	if len(name) == 0 {
+		return "", false, false
+	}
+	last := name[len(name)-1]
+	if m := caffe2.FindStringSubmatch(last); m != nil {
+		return m[1], m[2] == "b", true
+	}
+	isBias, ok = suffixes[last]
+	return strings.Join(name[:len(name)-1], "."), isBias, ok && len(name) > 1
+}
+
+// unwrap drops the keys around the dict of weights, whatever there are, and tells which tensors lie in it.
+func unwrap(names [][]string) (inside []bool) {
+	inside = make([]bool, len(names))
+	for i := range inside {
+		inside[i] = true
+	}
+	for key := outermost(names, inside); key != ""; key = outermost(names, inside) {
+		for i, name := range names {
+			if inside[i] = inside[i] && len(name) > 1 && name[0] == key; inside[i] {
+				names[i] = name[1:]
+			}
+		}
+	}
+	return inside
+}
+
+// outermost is the key around the dict of weights: one that is used for such, or that all have in common, where layer
+// and weight follow.
+func outermost(names [][]string, inside []bool) string {
+	for _, key := range wrappers {
+		for i, name := range names {
+			if inside[i] && len(name) > 2 && name[0] == key {
+				return key
+			}
+		}
+	}
+	first := ""
+	for i, name := range names {
+		if !inside[i] {
+			continue
+		}
+		if len(name) < 3 || first != "" && name[0] != first {
+			return ""
+		}
+		first = name[0]
+	}
+	return alone(first, names, inside)
+}
+
+// alone is a key that all names have in common if all begin with it for another reason than that there are only
+// convolutions: layers below it are in parts of their own.
+func alone(key string, names [][]string, inside []bool) string {
+	for i, name := range names {
+		if inside[i] && len(name) > 3 {
+			return key
+		}
+	}
+	return ""
+}
+
+// before orders layers: convolutions before fully connected ones, and those by name, whose numbers count as numbers.
+func before(a, b pair) int {
+	return cmp.Or(cmp.Compare(b.dims(), a.dims()), natural(a.name, b.name))
+}
+
+// dims is 4 for a convolution, 2 for what is fully connected.
+func (p *pair) dims() int {
+	if p.weight == nil {
+		return 0
+	}
+	shape := p.weight.Shape
+	for len(shape) > 2 && shape[0] == 1 { // old Caffe's 1x1x4096x9216
+		shape = shape[1:]
+	}
+	return len(shape)
+}
+
+var digits = regexp.MustCompile(`[0-9]+|[^0-9]+`)
+
+// natural compares names so that features.6 stands before features.10.
+func natural(a, b string) int {
+	x, y := digits.FindAllString(a, -1), digits.FindAllString(b, -1)
+	for i := range min(len(x), len(y)) {
+		if x[i][0] <= '9' && y[i][0] <= '9' && x[i][0] >= '0' && y[i][0] >= '0' {
+			n, m := strings.TrimLeft(x[i], "0"), strings.TrimLeft(y[i], "0")
+			if c := cmp.Or(cmp.Compare(len(n), len(m)), strings.Compare(n, m)); c != 0 {
+				return c
+			}
+		}
+		if c := strings.Compare(x[i], y[i]); c != 0 {
+			return c
+		}
+	}
+	return cmp.Compare(len(x), len(y))
+}

@@ -1,0 +1,95 @@
+package interop
+
+import (
+	"context"
+	"crypto/sha1"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"io"
+	"strings"
+
+	"alexnet/internal/files"
+)
+
+// Published are weights that somebody published with their accuracy on the 50,000 validation pictures of ILSVRC2012.
+type Published struct {
+	Name string // of the file, as it is published
+	Net  string // the page
+	// Top1 and Top5 are the shares of pictures that it gets right.
+	Top1, Top5 float64
+	How        string // they were measured
+	Source     string // who says so
+
+	sha1   string // of the file, in hexadecimal
+	sha256 string // the same, or its beginning, where no more is published
+}
+
+// published are the files whose checksums are known. The figures are those of their makers.
+var published = []Published{
+	{
+		Name: "alexnet-owt-7be5be79.pth", Net: "torchvision", Top1: .56522, Top5: .79066,
+		How:    "shorter side to 256, centre crop of 224",
+		Source: "torchvision, AlexNet_Weights.IMAGENET1K_V1", sha256: "7be5be79",
+	},
+	{
+		Name: "alexnet-owt-4df8aa71.pth", Net: "torchvision", Top1: .56522, Top5: .79066,
+		How:    "shorter side to 256, centre crop of 224",
+		Source: "torchvision, AlexNet_Weights.IMAGENET1K_V1, before it was saved anew", sha256: "4df8aa71",
+	},
+	{
+		Name: "bvlc_alexnet.caffemodel", Net: "bvlc-alexnet", Top1: .571, Top5: .802,
+		How:    "squashed to 256x256, the mean image subtracted, centre crop of 227",
+		Source: "Caffe, models/bvlc_alexnet/readme.md", sha1: "9116a64c0fbe4459d18f4bb6b56d647b63920377",
+	},
+	{
+		Name: "bvlc_reference_caffenet.caffemodel", Net: "caffenet", Top1: .574, Top5: .804,
+		How:    "squashed to 256x256, the mean image subtracted, centre crop of 227",
+		Source: "Caffe, models/bvlc_reference_caffenet/readme.md", sha1: "4c8d77deb20ea792f84eb5e6d0a11ca0a8660a46",
+	},
+	{
+		Name: "bvlcalexnet-12.onnx", Net: "bvlc-alexnet", Top1: .5480, Top5: .7823,
+		How:    "centre crop of 224, without padding",
+		Source: "ONNX model zoo, vision/classification/alexnet", sha256: "6b0da951",
+	},
+}
+
+// Sums are a file's checksums in hexadecimal.
+type Sums struct{ SHA1, SHA256 string }
+
+// SumsOf reads a file once.
+func SumsOf(ctx context.Context, fsys files.Reader, path string) (sums Sums, err error) {
+	f, err := fsys.Open(path)
+	if err != nil {
+		return Sums{}, err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	info, err := f.Stat()
+	if err != nil {
+		return Sums{}, err
+	}
+	one, two := sha1.New(), sha256.New()
+	in := io.NewSectionReader(f, 0, info.Size())
+	for {
+		if err := context.Cause(ctx); err != nil {
+			return Sums{}, err
+		}
+		if _, err := io.CopyN(io.MultiWriter(one, two), in, 1<<20); errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			return Sums{}, err
+		}
+	}
+	return Sums{hex.EncodeToString(one.Sum(nil)), hex.EncodeToString(two.Sum(nil))}, nil
+}
+
+// publishedAs is the published file with these checksums, nil where there is none.
+func publishedAs(sums Sums) *Published {
+	for i := range published {
+		p := &published[i]
+		if p.sha1 != "" && p.sha1 == sums.SHA1 || p.sha256 != "" && strings.HasPrefix(sums.SHA256, p.sha256) {
+			return p
+		}
+	}
+	return nil
+}

@@ -1,0 +1,150 @@
+package interop
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"maps"
+
+	"alexnet/internal/files"
+	"alexnet/internal/npy"
+	"alexnet/internal/pth"
+	"alexnet/internal/safetensors"
+	"alexnet/internal/tensor"
+)
+
+// Source is an open file of weights, of whatever program.
+type Source struct {
+	Path string
+	Form Form
+	// Tensors are as the file has them: names, order, layout. DType is that of the file.
+	Tensors []tensor.Tensor
+	Meta    map[string]string // what else the file says, by key
+	Checked bool              // reading a tensor holds it to a checksum
+	// Unchecked is a zip whose checksums are all 0: it could have some, and whoever wrote it left them away.
+	Unchecked bool
+
+	layout    layout
+	bgr       bool       // the first layer's channels are blue, green and red
+	caffe     bool       // weights of Caffe's, or made of such: pictures are prepared as there
+	steps     []step     // what it computes, where the file knows that
+	layers    []pair     // and the layers with weights, in that order
+	side      int        // of what it reads; 0: the file does not say
+	mean      []float32  // of the channels, RGB, where the file has one
+	scale     float32    // what is left after the mean is multiplied by it; 0: the file does not say
+	published *Published // nil: not one that is known
+	close     func() error
+}
+
+// layout is how a file orders the numbers of weights.
+type layout int
+
+const (
+	outIn layout = iota // (out, in, height, width) and (out, in), as here and in PyTorch, Caffe and ONNX
+	inOut               // (height, width, in, out) and (in, out), where a map is read as rows, columns, channels
+)
+
+// Open opens a file of weights, whatever its form, which its content tells. It reads no weights. What is not read
+// because of its form is an *OtherForm, a damaged file a *tensor.BadFile.
+func Open(fsys files.Reader, path string) (*Source, error) {
+	form, err := FormOf(fsys, path)
+	if err != nil {
+		return nil, err
+	}
+	open, read := openers[form]
+	if !read {
+		return nil, &OtherForm{path, form}
+	}
+	s, err := open(fsys, path)
+	if err != nil {
+		return nil, err
+	}
+	s.Path, s.Form = path, form
+	s.Checked = s.Checked && form != NPY
+	return s, nil
+}
+
+// openers open the forms that are read.
+var openers = map[Form]func(files.Reader, string) (*Source, error){
+	Safetensors: openSafetensors, Caffe: openCaffe, ONNX: openONNX, PyTorch: openPyTorch,
+	NPZ: openNumPy, NPY: openNumPy,
+}
+
+// Close closes the file; the tensors' Fill fail from then on.
+func (s *Source) Close() error { return s.close() }
+
+// Verify reads a tensor of the source, whatever its numbers, and holds it to its checksum.
+func (s *Source) Verify(ctx context.Context, t tensor.Tensor) error {
+	if err := context.Cause(ctx); err != nil {
+		return err
+	}
+	_, err := t.Values()
+	var bad *tensor.BadFile
+	if errors.As(err, &bad) && bad.Fault == tensor.OtherType {
+		return nil
+	}
+	return err
+}
+
+func openSafetensors(fsys files.Reader, path string) (*Source, error) {
+	r, err := safetensors.Open(fsys, path)
+	if err != nil {
+		return nil, err
+	}
+	s := &Source{Meta: maps.Clone(r.Meta), Checked: r.Checked(), close: r.Close}
+	for i, info := range r.Tensors {
+		t := r.Tensor(i)
+		t.DType = info.DType
+		s.Tensors = append(s.Tensors, t)
+	}
+	return s, nil
+}
+
+// pairs are the layers among the tensors, their weights in our order but for what only the net tells, and the tensors
+// that are of none.
+func (s *Source) pairs() (pairs []pair, rest []tensor.Tensor) {
+	if len(s.layers) > 0 {
+		return s.layers, nil
+	}
+	pairs, rest = pairUp(s.Tensors)
+	for i, p := range pairs {
+		if p.weight != nil {
+			t := s.layout.ordered(*p.weight)
+			pairs[i].weight = &t
+		}
+	}
+	return pairs, rest
+}
+
+func openPyTorch(fsys files.Reader, path string) (*Source, error) {
+	f, err := pth.Open(fsys, path)
+	if err != nil {
+		return nil, err
+	}
+	return &Source{
+		Tensors: f.Tensors, Meta: f.Scalars, Checked: f.Form == pth.Zip && !f.Unchecked, Unchecked: f.Unchecked,
+		close: f.Close,
+	}, nil
+}
+
+// openNumPy opens a zip of arrays or a dict of them. What the latter were made of is Caffe's: (height, width, in, out),
+// and blue before red.
+func openNumPy(fsys files.Reader, path string) (*Source, error) {
+	a, err := npy.Open(fsys, path)
+	if err != nil {
+		return nil, err
+	}
+	s := &Source{Tensors: a.Tensors, Meta: map[string]string{}, Checked: true, close: a.Close}
+	if a.Dict {
+		s.layout, s.bgr, s.caffe = inOut, true, true
+	}
+	for name, said := range a.Meta {
+		s.Meta[name] = said
+		var ours map[string]string
+		if name == npy.Metadata && json.Unmarshal([]byte(said), &ours) == nil {
+			maps.Copy(s.Meta, ours)
+			delete(s.Meta, name)
+		}
+	}
+	return s, nil
+}
