@@ -186,7 +186,8 @@ func runWeightsShow(ctx context.Context, path string, t *ui.Terminal) error {
 				return err
 			}
 		}
-		out.Tensors = append(out.Tensors, tensorResult{text.Raw(info.Name), info.DType, append([]int{}, info.Shape...)})
+		shape := append([]int{}, info.Shape...)
+		out.Tensors = append(out.Tensors, tensorResult{text.Raw(info.Name), info.DType, shape})
 		if checkpoint.IsParameter(info.Name) {
 			out.Parameters += int64(info.Len())
 		}
@@ -221,7 +222,8 @@ func showForeign(ctx context.Context, path string, t *ui.Terminal) error {
 				return err
 			}
 		}
-		out.Tensors = append(out.Tensors, tensorResult{text.Raw(tensor.Name), tensor.DType, append([]int{}, tensor.Shape...)})
+		shape := append([]int{}, tensor.Shape...)
+		out.Tensors = append(out.Tensors, tensorResult{text.Raw(tensor.Name), tensor.DType, shape})
 		if !strings.HasPrefix(tensor.Name, "optimizer.") {
 			out.Parameters += int64(tensor.Len())
 		}
