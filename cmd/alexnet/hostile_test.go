@@ -12,6 +12,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/spf13/cobra"
+	"google.golang.org/protobuf/encoding/protowire"
 
 	"alexnet/internal/data/picture/picturetest"
 	"alexnet/internal/text"
@@ -86,6 +87,7 @@ func TestHostileNames(t *testing.T) {
 		{"runs", noUTF8},
 		{"weights", "init", "--config", bad, "--out", hostile + ".init.safetensors", "--force"},
 		{"weights", "show", hostile + ".safetensors"},
+		{"weights", "show", hostileModel(t)},
 		{"weights", "show", run},
 		{"weights", "export", run, "--to", "plain", "--out", hostile + ".plain.safetensors", "--force"},
 		{"weights", "import", hostile + ".plain.safetensors", "--out", hostile + ".own.safetensors", "--force"},
@@ -138,6 +140,7 @@ func TestHostileNames(t *testing.T) {
 		{"weights", "show", hostile},
 		{"weights", "import", hostile + "/no", "--out", "z.safetensors"},
 		{"weights", "import", hostile + ".list", "--out", "z.safetensors"},
+		{"weights", "import", hostileModel(t), "--out", "z.safetensors"},
 		{"weights", "import", hostile + ".safetensors", "--out", "z.safetensors"},
 		{"weights", "import", hostile + ".plain.safetensors", "--config", "torchvision", "--out", "z.safetensors"},
 		{"weights", "import", hostile + ".plain.safetensors", "--config", hostile, "--out", "z.safetensors"},
@@ -187,6 +190,22 @@ func TestHostileNames(t *testing.T) {
 			t.Errorf("%s is not tried", c.CommandPath())
 		}
 	})
+}
+
+// hostileModel is a net of Caffe's whose names are hostile.
+func hostileModel(t *testing.T) string {
+	t.Helper()
+	field := func(to []byte, number protowire.Number, content string) []byte {
+		return protowire.AppendString(protowire.AppendTag(to, number, protowire.BytesType), content)
+	}
+	blob := field(nil, 7, string(field(nil, 1, "\x01\x01"))) // shape 1x1
+	blob = field(blob, 5, "\x00\x00\x80\x3f")                // 1
+	layer := field(field(nil, 1, noUTF8), 2, "InnerProduct") // name, type
+	layer = field(field(layer, 3, hostile), 4, noUTF8)       // bottom, top
+	layer = field(layer, 7, string(blob))
+	path := hostile + ".caffemodel"
+	keep(t, path, field(field(nil, 1, noUTF8), 100, string(layer)))
+	return path
 }
 
 func eachLeaf(c *cobra.Command, do func(*cobra.Command)) {

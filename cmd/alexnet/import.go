@@ -188,7 +188,7 @@ func newImportResult(made *interop.Import, o importOptions) *importResult {
 		r.classesFrom = "without names: --classes FILE gives some"
 	}
 	if p := made.Published; p != nil {
-		r.Published = &publishedResult{p.Name, 1 - p.Top1, 1 - p.Top5, p.How, p.Source}
+		r.Published = &publishedResult{p.Name, p.Top1Error, p.Top5Error, p.How, p.Source}
 	}
 	for _, row := range made.Rows {
 		r.Tensors = append(r.Tensors, importedResult{

@@ -146,9 +146,9 @@ type weightsShowResult struct {
 }
 
 type tensorResult struct {
-	Name  string `json:"name"`
-	DType string `json:"dtype"`
-	Shape []int  `json:"shape"`
+	Name  text.Raw `json:"name"`
+	DType string   `json:"dtype"`
+	Shape []int    `json:"shape"`
 }
 
 func newWeightsShowCommand(t *ui.Terminal) *cobra.Command {
@@ -186,7 +186,8 @@ func runWeightsShow(ctx context.Context, path string, t *ui.Terminal) error {
 				return err
 			}
 		}
-		out.Tensors = append(out.Tensors, tensorResult{info.Name, info.DType, append([]int{}, info.Shape...)})
+		shape := append([]int{}, info.Shape...)
+		out.Tensors = append(out.Tensors, tensorResult{text.Raw(info.Name), info.DType, shape})
 		if checkpoint.IsParameter(info.Name) {
 			out.Parameters += int64(info.Len())
 		}
@@ -221,12 +222,17 @@ func showForeign(ctx context.Context, path string, t *ui.Terminal) error {
 				return err
 			}
 		}
-		out.Tensors = append(out.Tensors, tensorResult{tensor.Name, tensor.DType, append([]int{}, tensor.Shape...)})
+		shape := append([]int{}, tensor.Shape...)
+		out.Tensors = append(out.Tensors, tensorResult{text.Raw(tensor.Name), tensor.DType, shape})
 		if !strings.HasPrefix(tensor.Name, "optimizer.") {
 			out.Parameters += int64(tensor.Len())
 		}
 	}
-	return showWeights(out, s.Meta, t)
+	meta := map[string]string{} // of any bytes
+	for key, value := range s.Meta {
+		meta[text.UTF8(key)] = text.UTF8(value)
+	}
+	return showWeights(out, meta, t)
 }
 
 // decodedMeta is how many bytes of metadata are decoded: as values they take fifty times as much memory.
@@ -257,7 +263,7 @@ func printWeights(w *bytes.Buffer, r weightsShowResult, meta map[string]string, 
 		for _, d := range tensor.Shape {
 			values *= int64(d)
 		}
-		tab.Add(tensor.Name, tensor.DType, strings.Trim(strings.Join(strings.Fields(fmt.Sprint(tensor.Shape)), "x"),
+		tab.Add(string(tensor.Name), tensor.DType, strings.Trim(strings.Join(strings.Fields(fmt.Sprint(tensor.Shape)), "x"),
 			"[]"), text.Grouped(values))
 	}
 	tab.Write(w, width)

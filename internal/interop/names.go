@@ -7,9 +7,9 @@
 // reads after a dropout layer are multiplied by 1-rate, and the net predicts the same; the bias stays. That is exact
 // for a rate of 0.5.
 //
-// What comes in goes the other way ([NewImport]): a file's content tells its form ([Open]), its names, shapes and, where
-// it has them, layers tell which page's net it is, and the numbers are put into our order: (out, in, height, width),
-// maps as channels, rows, columns, colours as red, green, blue, the paper's dropout.
+// What comes in goes the other way ([NewImport]): a file's content tells its form ([Open]), its names, shapes and,
+// where it has them, layers tell which page's net it is, and the numbers are put into our order: (out, in, height,
+// width), maps as channels, rows, columns, colours as red, green, blue, the paper's dropout.
 //
 // It stands on the net (model, config, recipe, and device for the sizes of what layers give), on checkpoint, on the
 // formats (safetensors, npy, pth, caffe, onnx), on imagenet for names of classes, and on files, atomicfile, tensor and
