@@ -554,3 +554,29 @@ func TestImportFails(t *testing.T) {
 		}
 	}
 }
+
+// A flipped bit in a zip is found whatever it is of; what has no checksums is not read.
+func TestVerify(t *testing.T) {
+	whole, err := os.ReadFile("testdata/zip.pth")
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "w.pth")
+	for at, want := range map[int]bool{-1: true, len(whole) / 2: false} {
+		b := slices.Clone(whole)
+		if at >= 0 {
+			b[at] ^= 1
+		}
+		if err := os.WriteFile(path, b, 0o666); err != nil {
+			t.Fatal(err)
+		}
+		s, err := Open(files.OS, path)
+		if err == nil {
+			err = errors.Join(s.Verify(t.Context(), files.OS), s.Close())
+		}
+		var bad *tensor.BadFile
+		if want && err != nil || !want && (!errors.As(err, &bad) || bad.Path != path) {
+			t.Errorf("with byte %d spoilt: %v", at, err)
+		}
+	}
+}
