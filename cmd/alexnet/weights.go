@@ -261,8 +261,8 @@ func printWeights(w *bytes.Buffer, r weightsShowResult, meta map[string]string, 
 		for _, d := range tensor.Shape {
 			values *= int64(d)
 		}
-		tab.Add(string(tensor.Name), tensor.DType, strings.Trim(strings.Join(strings.Fields(fmt.Sprint(tensor.Shape)), "x"),
-			"[]"), text.Grouped(values))
+		shape := strings.Trim(strings.Join(strings.Fields(fmt.Sprint(tensor.Shape)), "x"), "[]")
+		tab.Add(string(tensor.Name), tensor.DType, shape, text.Grouped(values))
 	}
 	tab.Write(w, width)
 	sums := "every checksum agrees"
