@@ -60,6 +60,21 @@ type trainResult struct {
 	Warnings             []string       `json:"warnings"`
 	ExchangeBytesPerStep float64        `json:"exchange_bytes_per_step"`
 	Devices              []deviceMemory `json:"devices"`
+	Init                 *initResult    `json:"init,omitempty"`
+}
+
+// initResult is what became of a file that a run starts from.
+type initResult struct {
+	File      text.Raw        `json:"file"`
+	LastLayer string          `json:"last_layer"`
+	Start     train.HeadStart `json:"start"` // of that layer; the others start with the file's weights
+}
+
+func initOf(c *checkpoint.Checkpoint, h *train.Head) *initResult {
+	if c == nil || h == nil {
+		return nil
+	}
+	return &initResult{File: text.Raw(c.Path), LastLayer: h.Layer, Start: h.Start}
 }
 
 func newTrainCommand(t *ui.Terminal) *cobra.Command {
@@ -74,9 +89,10 @@ or of train/ and val/ with class folders in them.
 --dry-run shows what the run would be, and finds what would keep it from its first step; of the
 training pictures it reads 256 at most, and it writes nothing.
 
---init starts from another net's weights, of the same layers and the same number of classes: to
-train on with other pictures of as many classes, or with another rate. Without --config the new run
-takes the configuration that these weights were trained with; --set changes it.
+--init starts from another net's weights: to train on with other pictures, or with another rate.
+Only the last layer may differ: it starts anew where the classes are others than the file's, and
+goes on where they are the same, in whatever order. Without --config the new run takes the
+configuration that these weights were trained with; --set changes it.
 
 A run is a numbered folder (runs/train, runs/train2, ...; --out names another): config.yaml,
 metrics.jsonl, curves.png, a TensorBoard event file and checkpoints/{last,best}.safetensors. Ctrl-C
@@ -511,7 +527,7 @@ func reportTraining(r *train.Result, to *train.Options, t *ui.Terminal) error {
 	out := trainResult{
 		Run: text.Raw(folder), Steps: r.Steps, Epochs: r.Epochs, Loss: r.Loss,
 		Last: text.Raw(r.LastPath), Best: text.Raw(r.BestPath), Unreadable: r.Bad, Warnings: []string{},
-		ExchangeBytesPerStep: r.ExchangeBytesPerStep, Devices: memoryOf(r.Memory),
+		ExchangeBytesPerStep: r.ExchangeBytesPerStep, Devices: memoryOf(r.Memory), Init: initOf(to.Init, r.Head),
 	}
 	for _, n := range r.Warnings {
 		out.Warnings = append(out.Warnings, text.Escape(wordNote(n)))
