@@ -38,6 +38,7 @@ type trainOptions struct {
 	lr            float64
 	workers       int
 	init, out     string
+	freeze        string
 	name          string
 	resume        string
 	strict        bool
@@ -94,6 +95,10 @@ Only the last layer may differ: it starts anew where the classes are others than
 goes on where they are the same, in whatever order. Without --config the new run takes the
 configuration that these weights were trained with; --set changes it.
 
+--freeze conv1-conv5,fc6 keeps layers as they are: their rates become 0 in the run's page, so that
+--resume keeps them too. No gradient is computed below the lowest layer that learns, which makes
+steps shorter: with the last layer alone learning, to less than half.
+
 A run is a numbered folder (runs/train, runs/train2, ...; --out names another): config.yaml,
 metrics.jsonl, curves.png, a TensorBoard event file and checkpoints/{last,best}.safetensors. Ctrl-C
 writes a checkpoint and ends; a second one ends at once. --resume reaches exactly the weights of
@@ -108,6 +113,7 @@ An epoch's line ends with stall: the share of the time in which the device waite
   alexnet train --data train.tar --data val.tar
   alexnet train --config fig1 --data cifar10 --set train.lr=0.001 --set model.classes=10
   alexnet train --data photos --init runs/train --set train.lr=0.001 --out runs/tuned
+  alexnet train --data photos --init runs/train --freeze conv1-fc7 --lr 0.001
   alexnet train --data photos --dry-run
   alexnet train --resume last --epochs 40`,
 		Args: noArgs,
@@ -132,6 +138,8 @@ An epoch's line ends with stall: the share of the time in which the device waite
 	f.IntVar(&o.workers, "workers", 0, "`N` goroutines that decode pictures, 0 for one a core (data.workers)")
 	f.StringVar(&o.init, "init", "",
 		"start from the weights and the preprocessing of this checkpoint `FILE`, of a run folder, or of "+builtin.Name)
+	f.StringVar(&o.freeze, "freeze", "",
+		"keep these `LAYERS` with weights as they are, ranges in the page's order: conv1-conv5,fc6")
 	f.StringVar(&o.out, "out", "", "run folder `DIR`, new or empty (default: runs/train, runs/train2, ...)")
 	f.StringVar(&o.name, "name", "", "`NAME` of the run: its folder is runs/NAME, new or empty")
 	f.StringVar(&o.resume, "resume", "", "go on with this `RUN`: its folder, or last")
@@ -172,7 +180,7 @@ func (o *trainOptions) check(c *cobra.Command) error {
 		if o.resume == "" {
 			return usageError(help, "--resume needs a run folder, or last")
 		}
-		for _, name := range []string{"config", "set", "batch", "seed", "precision", "init", "out", "name", "lr"} {
+		for _, name := range []string{"config", "set", "batch", "seed", "precision", "init", "out", "name", "lr", "freeze"} {
 			if c.Flags().Changed(name) && (name != "set" || !onlyReading(o.net.set)) {
 				return usageError("omit --"+name+" to go on with the run as it is, or start a new run "+
 					"without --resume",
@@ -295,6 +303,9 @@ func (o *trainOptions) prepareNew(ctx context.Context, to *train.Options, t *ui.
 		to.OwnRecipe = setsRecipe(o.net.set) || to.Init.Recipe.MeanKind == "" // weights init computes none
 	}
 	if to.Config, err = o.newConfig(ctx, to.Init, t); err != nil {
+		return err
+	}
+	if err = o.freezeLayers(to.Config, t); err != nil {
 		return err
 	}
 	if o.device.device == "" && o.device.gpus == "" && gpu.Count() > 0 {

@@ -109,7 +109,7 @@ func shapeOrNone(shape []int) string {
 }
 
 // Restore copies the checkpoint into a net: params from Params and, where momentum is not nil, momentum from Momentum,
-// by name. Before it stores anything it compares all names and shapes, and fails with a *Mismatch where file and net
+// by name. Momentum of parameters that are not among the slots is left alone. Before it stores anything it compares all names and shapes, and fails with a *Mismatch where file and net
 // are not the same.
 func (c *Checkpoint) Restore(params, momentum []Slot) error {
 	if err := c.compare(c.Params, params, ""); err != nil {
@@ -134,6 +134,11 @@ func (c *Checkpoint) Restore(params, momentum []Slot) error {
 // Fits compares only names and shapes: a *Mismatch tells the first difference between the file's parameters and a
 // net's. The slots need no Store.
 func (c *Checkpoint) Fits(params []Slot) error { return c.compare(c.Params, params, "") }
+
+// FitsMomentum is Fits of the momentum, and of the slots that have any.
+func (c *Checkpoint) FitsMomentum(momentum []Slot) error {
+	return c.compare(c.Momentum, momentum, momentumOf)
+}
 
 func copyAll(from []tensor.Tensor, to []Slot, buf []float32) error {
 	for _, s := range to {
@@ -174,7 +179,7 @@ func (c *Checkpoint) compare(file []tensor.Tensor, net []Slot, prefix string) er
 		}
 	}
 	for _, t := range file {
-		if !wanted[t.Name] {
+		if !wanted[t.Name] && !(prefix == momentumOf && c.idle(t)) {
 			classes = false
 			m.All = append(m.All, Pair{prefix + t.Name, t.Shape, nil})
 		}
@@ -186,6 +191,13 @@ func (c *Checkpoint) compare(file []tensor.Tensor, net []Slot, prefix string) er
 		m.Kind, m.Names = OtherClasses, c.Classes
 	}
 	return m
+}
+
+// idle tells of momentum that a net may leave alone: of a parameter that does not learn, for which older versions wrote
+// zeros.
+func (c *Checkpoint) idle(momentum tensor.Tensor) bool {
+	i := find(c.Params, momentum.Name)
+	return i >= 0 && slices.Equal(c.Params[i].Shape, momentum.Shape)
 }
 
 // Without is the checkpoint without a layer's parameters and their momentum. It reads c's file, which stays c's to

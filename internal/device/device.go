@@ -56,7 +56,7 @@ type Net interface {
 	Await(b *Batch)
 	// Forward runs op number op of the program.
 	Forward(op int)
-	// Backward runs its gradient. Gradients of parameters and values are written (=), with one exception: the Backward
+	// Backward runs its gradient; there is none of frozen ops. Gradients of parameters and values are written (=), with one exception: the Backward
 	// of a Send adds (+=) what came home to the gradient that the value's local consumer, or a later Send, wrote
 	// before; where neither is, it writes.
 	Backward(op int)
@@ -109,7 +109,8 @@ type Param int
 // Part says which of a parameter's tensors is meant.
 type Part int
 
-// Parts of a parameter. Momentum and Gradient exist once a Train program was compiled on the Params.
+// Parts of a parameter. Momentum and Gradient exist once a Train program was compiled on the Params, of
+// those that learn in it.
 const (
 	Weight   Part = iota // the fp32 master weights, or biases
 	Momentum             // v of the update rule

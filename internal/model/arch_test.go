@@ -131,14 +131,72 @@ func TestShapes(t *testing.T) {
 	}
 }
 
+// Below the lowest layer that learns there are no gradients: on one device and on two its programs begin to learn with
+// its op, and nothing crosses back before.
+func TestFrozen(t *testing.T) {
+	for _, k := range []struct {
+		still    string // layers of lr 0
+		frozen   int    // of them, those of which no gradient is computed
+		backward int64  // bytes a batch of one picture
+	}{
+		{"", 0, 234_496},
+		{"conv2", 0, 234_496},
+		{"conv1", 1, 234_496},
+		{"conv1 conv2", 2, 234_496 - 173_056},
+		{"conv1 conv2 conv3 conv4 conv5 fc6", 6, 8_192},
+		{"conv1 conv2 conv3 conv4 conv5 fc6 fc7", 7, 0},
+		{"conv1 conv2 conv3 conv4 conv5 fc6 fc7 fc8", 0, 234_496}, // nothing learns: as if all did
+	} {
+		var sets []string
+		for _, name := range strings.Fields(k.still) {
+			sets = append(sets, "model."+name+".lr=0")
+		}
+		a := load(t, "alexnet", sets...)
+		if n := len(a.Frozen()); n != k.frozen {
+			t.Errorf("%q: %d layers are frozen, want %d", k.still, n, k.frozen)
+		}
+		for i := range a.Params {
+			if a.Learns(i) != (i >= 2*k.frozen) {
+				t.Errorf("%q: %s learns: %v", k.still, a.Params[i].Name, a.Learns(i))
+			}
+		}
+		for devices := 1; devices <= 2; devices++ {
+			plan, err := newPlan(a, devices, Options{Rows: 1, Train: true})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for d, prog := range plan.Programs {
+				switch first := prog.Ops[min(prog.Frozen, len(prog.Ops)-1)].Base().Name; {
+				case k.frozen == 0 && prog.Frozen != 0, k.frozen > 0 && prog.Frozen == 0:
+					t.Errorf("%q: %d ops of device %d of %d are frozen", k.still, prog.Frozen, d, devices)
+				case k.frozen > 0 && prog.Frozen < len(prog.Ops) && first != a.Params[2*k.frozen].Layer:
+					t.Errorf("%q: device %d of %d begins to learn with %s", k.still, d, devices, first)
+				}
+			}
+			for _, o := range []Options{{Rows: 1}, {Rows: 1, InputGrad: true}, {Rows: 1, Train: true, InputGrad: true}} {
+				if plan, err = newPlan(a, devices, o); err != nil || plan.Programs[0].Frozen != 0 {
+					t.Errorf("%q, %+v: %d ops are frozen, %v", k.still, o, plan.Programs[0].Frozen, err)
+				}
+			}
+		}
+		s, err := a.Summary(2, 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if s.BackwardBytes != k.backward || s.ForwardBytes != 234_496 || s.BytesPerStep != 234_496+k.backward {
+			t.Errorf("%q: %d bytes cross back, want %d", k.still, s.BackwardBytes, k.backward)
+		}
+	}
+}
+
 // What crosses between two devices in a step of the paper's net at batch 128; 30,015,488 bytes each way.
 func TestExchangeOfThePaper(t *testing.T) {
 	s := summary(t, load(t, "alexnet"), 2, 128)
 	want := []ExchangeRow{
-		{"pool2", "conv3", 173_056, 22_151_168},
-		{"pool5", "fc6", 36_864, 4_718_592},
-		{"fc6", "fc7", 16_384, 2_097_152},
-		{"fc7", "fc8", 8_192, 1_048_576}, // to device 0 alone
+		{"pool2", "conv3", 173_056, 22_151_168, true},
+		{"pool5", "fc6", 36_864, 4_718_592, true},
+		{"fc6", "fc7", 16_384, 2_097_152, true},
+		{"fc7", "fc8", 8_192, 1_048_576, true}, // to device 0 alone
 	}
 	if diff := cmp.Diff(want, s.Exchange); diff != "" {
 		t.Error(diff)

@@ -77,7 +77,11 @@ func (t *trainer) readAll(ctx context.Context) error {
 	switch {
 	case t.o.Resume != nil:
 		t.firstStep = t.o.Resume.Step
-		return t.o.Resume.Restore(slots, slots)
+		momentum := infer.MomentumOf(t.arch)
+		for i := range momentum {
+			momentum[i].Store = slots[0].Store
+		}
+		return t.o.Resume.Restore(slots, momentum)
 	case t.o.Init != nil:
 		return t.head.restore(t.o.Init, slots)
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+	"strings"
 	"time"
 
 	"alexnet/internal/checkpoint"
@@ -176,6 +177,9 @@ func (t *trainer) configure(context.Context) (err error) {
 	t.history.Steps = t.o.Steps
 	if t.arch, err = model.New(t.cfg.Model, t.cfg.Train.Dropout); err != nil {
 		return err
+	}
+	if frozen := t.arch.Frozen(); len(frozen) > 0 {
+		t.progress.Note(remark("frozen: %s; no gradients are computed for them", strings.Join(frozen, ", ")))
 	}
 	if c := t.o.Resume; c != nil {
 		return c.Fits(infer.SlotsOf(t.arch)) // before memory is taken for what its page says
