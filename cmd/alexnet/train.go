@@ -21,6 +21,7 @@ import (
 	"alexnet/internal/files"
 	"alexnet/internal/gpu"
 	"alexnet/internal/model"
+	"alexnet/internal/recipe"
 	"alexnet/internal/run"
 	"alexnet/internal/safetensors"
 	"alexnet/internal/step"
@@ -180,7 +181,9 @@ func (o *trainOptions) check(c *cobra.Command) error {
 		if o.resume == "" {
 			return usageError(help, "--resume needs a run folder, or last")
 		}
-		for _, name := range []string{"config", "set", "batch", "seed", "precision", "init", "out", "name", "lr", "freeze"} {
+		for _, name := range []string{
+			"config", "set", "batch", "seed", "precision", "init", "out", "name", "lr", "freeze",
+		} {
 			if c.Flags().Changed(name) && (name != "set" || !onlyReading(o.net.set)) {
 				return usageError("omit --"+name+" to go on with the run as it is, or start a new run "+
 					"without --resume",
@@ -222,6 +225,11 @@ func runTrain(ctx context.Context, o trainOptions, t *ui.Terminal) error {
 		t.Note("%s", dataLine(to.Source, to.Config.Data.ValShare))
 	}
 	noteRest(to.Source, t)
+	by := recipe.New(to.Config)
+	if c := cmp.Or(to.Resume, to.Init); c != nil && !to.OwnRecipe {
+		by = c.Recipe
+	}
+	noteFit(to.Source, &by, t)
 	if u := unsuitedTo(ctx, to.Config, to.Source); u != nil && to.Init == nil {
 		to.Suits = smallPage
 		if to.Resume == nil {
@@ -461,7 +469,8 @@ func onlyReading(sets []string) bool {
 
 // setsRecipe tells whether --set chose how pictures are prepared; otherwise --init keeps the file's way.
 func setsRecipe(sets []string) bool {
-	return setsAny(sets, "data.mean", "data.mean_pictures", "data.std", "data.resize", "data.exif")
+	return setsAny(sets, "data.mean", "data.mean_pictures", "data.std", "data.resize", "data.fit",
+		"data.interpolation", "data.exif")
 }
 
 // setsAny tells whether any of the keys is overridden.

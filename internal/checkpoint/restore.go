@@ -109,8 +109,8 @@ func shapeOrNone(shape []int) string {
 }
 
 // Restore copies the checkpoint into a net: params from Params and, where momentum is not nil, momentum from Momentum,
-// by name. Momentum of parameters that are not among the slots is left alone. Before it stores anything it compares all names and shapes, and fails with a *Mismatch where file and net
-// are not the same.
+// by name. Momentum of parameters that are not among the slots is left alone. Before it stores anything it compares all
+// names and shapes, and fails with a *Mismatch where file and net are not the same.
 func (c *Checkpoint) Restore(params, momentum []Slot) error {
 	if err := c.compare(c.Params, params, ""); err != nil {
 		return err

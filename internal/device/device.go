@@ -56,9 +56,9 @@ type Net interface {
 	Await(b *Batch)
 	// Forward runs op number op of the program.
 	Forward(op int)
-	// Backward runs its gradient; there is none of frozen ops. Gradients of parameters and values are written (=), with one exception: the Backward
-	// of a Send adds (+=) what came home to the gradient that the value's local consumer, or a later Send, wrote
-	// before; where neither is, it writes.
+	// Backward runs its gradient; frozen ops have none. Gradients of parameters and values are written (=), with one
+	// exception: the Backward of a Send adds (+=) what came home to the gradient that the value's local consumer, or a
+	// later Send, wrote before; where neither is, it writes.
 	Backward(op int)
 	// Update applies v = momentum v - decay lr w - lr g; w += v to every parameter whose lr is not 0, in one pass,
 	// after it checked loss and gradients; where any is not finite it changes nothing and fails with a *NonFiniteError.

@@ -63,6 +63,7 @@ func TestSizes(t *testing.T) {
 		},
 		// the two-column net's: groups of 2 see as little as its columns do, and a 227 input has the same maps
 		{"caffenet", 60_965_224, 724_406_816, 659_272},
+		{"bvlc-alexnet", 60_965_224, 724_406_816, 659_272},
 		// 64x3x121+64, 192x64x25+192, 384x192x9+384, 256x384x9+256, 256x256x9+256, 9216x4096+4096, 4096x4096+4096,
 		// 4096x1000+1000
 		{
@@ -95,6 +96,35 @@ func TestSizes(t *testing.T) {
 		}
 		if s.Exchange == nil || len(s.Exchange) != 0 || s.BytesPerStep != 0 {
 			t.Errorf("%s: exchange on one device: %+v", c.name, s.Exchange)
+		}
+	}
+}
+
+// Caffe's AlexNet has the paper's maps, normalisation before pooling and across all maps, and biases of .1.
+func TestCaffesAlexNet(t *testing.T) {
+	a, paper := load(t, "bvlc-alexnet"), load(t, "alexnet")
+	if len(a.Layers) != len(paper.Layers) || a.Columns != 1 || a.Input.H != 227 {
+		t.Fatalf("%d layers in %d columns, input %v", len(a.Layers), a.Columns, a.Input)
+	}
+	for i := range a.Layers {
+		l, p := &a.Layers[i], &paper.Layers[i]
+		if l.Name != p.Name || l.Out != p.Out || l.Kind == config.LRN && (l.K != 1 || l.Size != 5) {
+			t.Errorf("%s of %v, the paper's is %s of %v: %+v", l.Name, l.Out, p.Name, p.Out, l)
+		}
+	}
+	for i := range a.Params {
+		p, q := &a.Params[i], &paper.Params[i]
+		if p.Name != q.Name || fmt.Sprint(p.Shape) != fmt.Sprint(q.Shape) || p.Value != q.Value/10 {
+			t.Errorf("%s %v begins at %g; the paper's %s %v at %g", p.Name, p.Shape, p.Value, q.Name, q.Shape, q.Value)
+		}
+	}
+	plan, err := newPlan(a, 1, Options{Rows: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, op := range plan.Programs[0].Ops {
+		if l, ok := op.(*device.LRN); ok && l.Groups != 1 {
+			t.Errorf("%s stops at the border of %d groups", l.Name, l.Groups)
 		}
 	}
 }
@@ -173,7 +203,9 @@ func TestFrozen(t *testing.T) {
 					t.Errorf("%q: device %d of %d begins to learn with %s", k.still, d, devices, first)
 				}
 			}
-			for _, o := range []Options{{Rows: 1}, {Rows: 1, InputGrad: true}, {Rows: 1, Train: true, InputGrad: true}} {
+			for _, o := range []Options{
+				{Rows: 1}, {Rows: 1, InputGrad: true}, {Rows: 1, Train: true, InputGrad: true},
+			} {
 				if plan, err = newPlan(a, devices, o); err != nil || plan.Programs[0].Frozen != 0 {
 					t.Errorf("%q, %+v: %d ops are frozen, %v", k.still, o, plan.Programs[0].Frozen, err)
 				}
