@@ -23,8 +23,8 @@ func (o *trainOptions) freezeLayers(cfg *config.Config, t *ui.Terminal) error {
 		err = errors.New("no layer would be left to learn")
 	}
 	if err != nil {
-		return usageError("the layers with weights, in order: "+strings.Join(names, ", "), "--freeze %s: %v", o.freeze,
-			err)
+		return usageError("the layers with weights, in order: "+strings.Join(names, ", "), "--freeze %s: %v",
+			text.Name(o.freeze), err)
 	}
 	cfg.Model.Layers = slices.Clone(cfg.Model.Layers)
 	for i := range cfg.Model.Layers {

@@ -199,7 +199,7 @@ func (e *Unrecorded) Unwrap() error { return e.Err }
 
 // OtherData says that a run cannot be resumed because the pictures are not the ones it began with.
 type OtherData struct {
-	Fits       bool       // as many classes as before: a new run could begin with the checkpoint's weights
+	Fits       bool       // as many classes as before: a new run could begin with all of the checkpoint's weights
 	Path       string     // of the pictures given, for people
 	Data       data.Place // where these are; empty: nowhere, they were drawn
 	Began      string     // where the run found its own

@@ -8,8 +8,8 @@ import (
 )
 
 // TestLinear holds resizing between the two nearest pixels to what OpenCV's INTER_LINEAR makes of the same pictures,
-// larger and smaller, squashed and not (scripts/resize.py): no sample is off by more than one unit of 255, which is what
-// rounding rows to 8 bits may cost. With antialiasing they are off by far more.
+// larger and smaller, squashed and not (scripts/resize.py): no sample is off by more than one unit of 255, which is
+// what rounding rows to 8 bits may cost. With antialiasing they are off by far more.
 func TestLinear(t *testing.T) {
 	raw, err := os.ReadFile("testdata/opencv.json")
 	if err != nil {
