@@ -294,8 +294,8 @@ func TestPaperPage(t *testing.T) {
 		t.Error(diff)
 	}
 	if diff := cmp.Diff(Data{
-		ValShare: .1, Resize: 256, Exif: ApplyExif, Mean: "image", Retry: 5 * time.Minute, Shuffle: "full",
-		Window: 16, Cache: 10, BadShare: .01,
+		ValShare: .1, Resize: 256, Fit: "crop", Interpolation: "antialiased", Exif: ApplyExif, Mean: "image",
+		Retry: 5 * time.Minute, Shuffle: "full", Window: 16, Cache: 10, BadShare: .01,
 	}, c.Data); diff != "" {
 		t.Error(diff)
 	}
