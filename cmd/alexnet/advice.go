@@ -110,7 +110,6 @@ var rules = []rule{
 		return "use it as it is: alexnet predict --weights " + text.ShellPath(e.Path)
 	}),
 	say[*infer.OtherClasses](exitCheckpoint, "give data of the classes that it was trained on, or another checkpoint"),
-	say[*train.OtherClasses](exitCheckpoint, "give data with the classes of the file, or begin without --init"),
 	on(exitFailed, adviseNotEmpty),
 	on(exitFailed, adviseInTheWay),
 	on(exitFailed, adviseFolder),
@@ -572,8 +571,6 @@ func adviseMismatch(e *checkpoint.Mismatch, _ string) string {
 	switch e.Kind {
 	case checkpoint.NoMomentum:
 		return "resume from checkpoints/last.safetensors, or begin a new run from these weights with --init"
-	case checkpoint.OtherClasses:
-		return "give data with the classes of the file, or begin without it (no --init)"
 	default:
 		return "omit --config: --init takes the configuration that the file carries (alexnet weights show " +
 			text.ShellPath(e.Path) + " prints it); or take another file"

@@ -243,7 +243,9 @@ func tellingsOfData() []told {
 func tellingsOfFiles() []told {
 	taken := func(f tensor.Fault) error { return &tensor.BadFile{Path: "f", Fault: f, Reason: "is bad"} }
 	other := func(k checkpoint.Difference) error {
-		return &checkpoint.Mismatch{Path: "my net", Tensor: "fc8.bias", File: []int{3}, Net: []int{10}, Kind: k}
+		return &checkpoint.Mismatch{
+			Path: "my net", Pair: checkpoint.Pair{Tensor: "fc8.bias", File: []int{3}, Net: []int{10}}, Kind: k,
+		}
 	}
 	return []told{
 		{taken(tensor.Corrupt), exitCheckpoint, []string{"another copy"}},
@@ -263,7 +265,7 @@ func tellingsOfFiles() []told {
 			[]string{"use the checkpoint that it was made from: runs/train/checkpoints/best.safetensors"},
 		},
 		{other(checkpoint.OtherNet), exitCheckpoint, []string{"alexnet weights show 'my net'"}},
-		{other(checkpoint.OtherClasses), exitCheckpoint, []string{"--init"}},
+		{other(checkpoint.OtherClasses), exitCheckpoint, []string{"another file"}},
 		{other(checkpoint.NoMomentum), exitCheckpoint, []string{"last.safetensors", "--init"}},
 		{&interop.Refused{Target: "x"}, exitCheckpoint, []string{"--to plain", "--config torchvision"}},
 		{&interop.Refused{Target: "x", Dropout: "drop1"}, exitCheckpoint, []string{"--set model.drop1=off"}},
@@ -291,7 +293,6 @@ func tellingsOfFiles() []told {
 		{&data.InShards{Path: "a set"}, exitNoData, []string{"made of", "alexnet eval --data 'a set'"}},
 		{&data.SameName{First: "a/1.png", Second: "b/1.png"}, exitUsage, []string{"only one"}},
 		{&infer.OtherClasses{Path: "f"}, exitCheckpoint, []string{"another checkpoint"}},
-		{&train.OtherClasses{Path: "f"}, exitCheckpoint, []string{"without --init"}},
 	}
 }
 

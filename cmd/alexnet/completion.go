@@ -98,6 +98,7 @@ var completers = map[string]completer{
 	},
 	"weights": completeCheckpoints,
 	"init":    completeCheckpoints,
+	"freeze":  completeFreeze,
 	"data":    completeFiles,
 	"labels": func(_ *cobra.Command, typed string) ([]string, cobra.ShellCompDirective) {
 		return completeWordsOrFiles(labelWords, typed)
@@ -194,16 +195,21 @@ func resumable() []string {
 	return names
 }
 
+// pageName is that of the page that a command would take, if no weights brought one.
+func pageName(c *cobra.Command) string {
+	if f := c.Flag("config"); f != nil && f.Value.String() != "" {
+		return f.Value.String()
+	}
+	if c.Name() == "train" && !c.Flag("data").Changed {
+		return "demo"
+	}
+	return "alexnet"
+}
+
 // completeKeys goes down the keys of the page that --config names, part by part: train. -> train.lr=, model. ->
 // model.conv4. or model.conv4=off.
 func completeKeys(c *cobra.Command, typed string) ([]string, cobra.ShellCompDirective) {
-	name := "alexnet"
-	if c.Name() == "train" && !c.Flag("data").Changed {
-		name = "demo"
-	}
-	if f := c.Flag("config"); f != nil && f.Value.String() != "" {
-		name = f.Value.String()
-	}
+	name := pageName(c)
 	keys, layers, err := config.Keys(name, nil)
 	if err != nil {
 		return nil, cobra.ShellCompDirectiveNoFileComp
@@ -245,6 +251,15 @@ func completeLayers(c *cobra.Command, typed string) ([]string, cobra.ShellCompDi
 
 // layersIn reads the head of a checkpoint: "" is the one that the command would use.
 func layersIn(path string) (names []string, err error) {
+	cfg, err := pageIn(path)
+	if err != nil {
+		return nil, err
+	}
+	return valuesOf(cfg)
+}
+
+// pageIn is the page in it.
+func pageIn(path string) (cfg *config.Config, err error) {
 	switch inside := run.ToUse(files.OS, path); {
 	case path == "":
 		if path, _, err = newestWeights(true); errors.Is(err, run.ErrNoRun) {
@@ -261,11 +276,7 @@ func layersIn(path string) (names []string, err error) {
 		return nil, err
 	}
 	defer closeQuietly(r)
-	cfg, err := config.Parse([]byte(r.Meta["config"]), nil)
-	if err != nil {
-		return nil, err
-	}
-	return valuesOf(cfg)
+	return config.Parse([]byte(r.Meta["config"]), nil)
 }
 
 // valuesOf are the names that --layer takes.

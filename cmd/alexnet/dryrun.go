@@ -26,6 +26,7 @@ type dryRunResult struct {
 	Memory        []memoryNeed   `json:"memory"`
 	Warnings      []string       `json:"warnings"`
 	Net           *summaryResult `json:"net"`
+	Init          *initResult    `json:"init,omitempty"`
 }
 
 // dryRunData is what there is to train on.
@@ -93,6 +94,7 @@ func (o *trainOptions) dryRun(ctx context.Context, to *train.Options, t *ui.Term
 		Run: text.Raw(to.Dir.Path()), Epochs: look.Start.Epochs, StepsPerEpoch: look.Start.StepsPerEpoch,
 		Steps:     look.Start.Steps,
 		StepsDone: look.Start.First, Memory: memoryNeeds(to.Devices, memory), Warnings: notes.notes, Net: net,
+		Init: initOf(to.Init, look.Head),
 		Data: dryRunData{
 			Path: text.Raw(to.Source.Path), Classes: text.Raws(to.Source.Classes), Train: to.Source.Train.Len(),
 			Val: to.Source.Val.Len(), HeldOut: to.Source.Split, Test: to.Source.Test.Len(), Unused: []string{},

@@ -149,7 +149,7 @@ func TestDryRun(t *testing.T) {
 		"--data shapes --out shapes" + onTiny,
 		"--data shapes --out tiny.yaml/run" + onTiny,
 		"--data shapes --out tiny.yaml" + onTiny,
-		"--data three --init runs/first --device reference",
+		"--data three --init runs/first --set model.conv1.kernels=12 --device reference",
 		"--data shapes --init runs/damaged --device reference",
 		"--data shapes --init nowhere.safetensors" + onTiny,
 		"--data shapes --init runs/first --config fig1",

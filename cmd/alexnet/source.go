@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -19,6 +20,7 @@ import (
 	"alexnet/internal/data/demo"
 	"alexnet/internal/files"
 	"alexnet/internal/imagenet"
+	"alexnet/internal/recipe"
 	"alexnet/internal/s3"
 	"alexnet/internal/text"
 	"alexnet/internal/ui"
@@ -265,6 +267,16 @@ func noteMade(source *data.Source, c *checkpoint.Checkpoint, t *ui.Terminal) {
 	}
 }
 
+// noteFit tells where pictures were made square in another way when the set was prepared than a recipe has it. They are
+// used as they are: what was cut off is lost.
+func noteFit(source *data.Source, by *recipe.Recipe, t *ui.Terminal) {
+	made, wanted := source.Fit(), cmp.Or(by.Fit, config.CropFit)
+	if made != "" && made != wanted && by.Resize > 0 {
+		t.Note("the pictures in %s were made square by %s when they were prepared, and are used so; the net's are by "+
+			"%s", text.Name(source.Path), made, wanted)
+	}
+}
+
 // madeUp tells a path that leads to everything, or to what the system makes up: to list it never ends, and to read it
 // may wait for ever or do something.
 func madeUp(path string) bool {
@@ -412,6 +424,7 @@ func evalData(
 		return nil, nil, err
 	}
 	noteMade(source, c, t)
+	noteFit(source, &c.Recipe, t)
 	trained := source.Fingerprint == c.Data.Fingerprint
 	if !given && !trained { // generated: others need --data
 		t.Warn("the pictures in %s have changed since the training; some of these may have been trained on",

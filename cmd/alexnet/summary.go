@@ -331,14 +331,17 @@ func printExchange(w *bytes.Buffer, rows []model.ExchangeRow, batch, width int, 
 		{Head: "a picture", Right: true},
 		{Head: fmt.Sprintf("a batch of %d", batch), Right: true},
 	}}
-	var picture, all int64
+	var picture, all, pictureBack, allBack int64
 	for _, row := range rows {
 		tab.Add(row.Value, row.Reader, text.Grouped(row.PerPicture), text.Grouped(row.PerBatch))
 		picture, all = picture+row.PerPicture, all+row.PerBatch
+		if row.Returns {
+			pictureBack, allBack = pictureBack+row.PerPicture, allBack+row.PerBatch
+		}
 	}
 	tab.Add("forward", "", text.Grouped(picture), text.Grouped(all))
-	tab.Add("backward", "", text.Grouped(picture), text.Grouped(all))
-	tab.Add("a step", "", text.Grouped(2*picture), text.Grouped(2*all))
+	tab.Add("backward", "", text.Grouped(pictureBack), text.Grouped(allBack))
+	tab.Add("a step", "", text.Grouped(picture+pictureBack), text.Grouped(all+allBack))
 	tab.Write(w, width)
 }
 

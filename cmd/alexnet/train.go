@@ -21,6 +21,7 @@ import (
 	"alexnet/internal/files"
 	"alexnet/internal/gpu"
 	"alexnet/internal/model"
+	"alexnet/internal/recipe"
 	"alexnet/internal/run"
 	"alexnet/internal/safetensors"
 	"alexnet/internal/step"
@@ -38,6 +39,7 @@ type trainOptions struct {
 	lr            float64
 	workers       int
 	init, out     string
+	freeze        string
 	name          string
 	resume        string
 	strict        bool
@@ -60,6 +62,21 @@ type trainResult struct {
 	Warnings             []string       `json:"warnings"`
 	ExchangeBytesPerStep float64        `json:"exchange_bytes_per_step"`
 	Devices              []deviceMemory `json:"devices"`
+	Init                 *initResult    `json:"init,omitempty"`
+}
+
+// initResult is what became of a file that a run starts from.
+type initResult struct {
+	File      text.Raw        `json:"file"`
+	LastLayer string          `json:"last_layer"`
+	Start     train.HeadStart `json:"start"` // of that layer; the others start with the file's weights
+}
+
+func initOf(c *checkpoint.Checkpoint, h *train.Head) *initResult {
+	if c == nil || h == nil {
+		return nil
+	}
+	return &initResult{File: text.Raw(c.Path), LastLayer: h.Layer, Start: h.Start}
 }
 
 func newTrainCommand(t *ui.Terminal) *cobra.Command {
@@ -74,9 +91,14 @@ or another form that alexnet data --help lists.
 --dry-run shows what the run would be, and finds what would keep it from its first step; of the
 training pictures it reads 256 at most, and it writes nothing.
 
---init starts from another net's weights, of the same layers and the same number of classes: to
-train on with other pictures of as many classes, or with another rate. Without --config the new run
-takes the configuration that these weights were trained with; --set changes it.
+--init starts from another net's weights: to train on with other pictures, or with another rate.
+Only the last layer may differ: it starts anew where the classes are others than the file's, and
+goes on where they are the same, in whatever order. Without --config the new run takes the
+configuration that these weights were trained with; --set changes it.
+
+--freeze conv1-conv5,fc6 keeps layers as they are: their rates become 0 in the run's page, so that
+--resume keeps them too. No gradient is computed below the lowest layer that learns, which makes
+steps shorter: with the last layer alone learning, to less than half.
 
 A run is a numbered folder (runs/train, runs/train2, ...; --out names another): config.yaml,
 metrics.jsonl, curves.png, a TensorBoard event file and checkpoints/{last,best}.safetensors. Ctrl-C
@@ -92,6 +114,7 @@ An epoch's line ends with stall: the share of the time in which the device waite
   alexnet train --data train.tar --data val.tar
   alexnet train --config fig1 --data cifar10 --set train.lr=0.001 --set model.classes=10
   alexnet train --data photos --init runs/train --set train.lr=0.001 --out runs/tuned
+  alexnet train --data photos --init runs/train --freeze conv1-fc7 --lr 0.001
   alexnet train --data photos --dry-run
   alexnet train --resume last --epochs 40`,
 		Args: noArgs,
@@ -116,6 +139,8 @@ An epoch's line ends with stall: the share of the time in which the device waite
 	f.IntVar(&o.workers, "workers", 0, "`N` goroutines that decode pictures, 0 for one a core (data.workers)")
 	f.StringVar(&o.init, "init", "",
 		"start from the weights and the preprocessing of this checkpoint `FILE`, of a run folder, or of "+builtin.Name)
+	f.StringVar(&o.freeze, "freeze", "",
+		"keep these `LAYERS` with weights as they are, ranges in the page's order: conv1-conv5,fc6")
 	f.StringVar(&o.out, "out", "", "run folder `DIR`, new or empty (default: runs/train, runs/train2, ...)")
 	f.StringVar(&o.name, "name", "", "`NAME` of the run: its folder is runs/NAME, new or empty")
 	f.StringVar(&o.resume, "resume", "", "go on with this `RUN`: its folder, or last")
@@ -140,6 +165,9 @@ func (o *trainOptions) check(c *cobra.Command) error {
 	if err := cmp.Or(o.device.check(c), o.data.check(c)); err != nil {
 		return err
 	}
+	if c.Flags().Changed("freeze") && o.freeze == "" {
+		return usageError(help, "--freeze needs the names of layers, or ranges of them")
+	}
 	if o.out == "-" {
 		return usageError(help, "--out -: a run is a folder")
 	}
@@ -153,7 +181,9 @@ func (o *trainOptions) check(c *cobra.Command) error {
 		o.out = run.Named(o.name)
 	}
 	if c.Flags().Changed("resume") {
-		for _, name := range []string{"config", "set", "batch", "seed", "precision", "init", "out", "name", "lr"} {
+		for _, name := range []string{
+			"config", "set", "batch", "seed", "precision", "init", "out", "name", "lr", "freeze",
+		} {
 			if c.Flags().Changed(name) && (name != "set" || !onlyReading(o.net.set)) {
 				return usageError("omit --"+name+" to go on with the run as it is, or start a new run "+
 					"without --resume",
@@ -195,6 +225,11 @@ func runTrain(ctx context.Context, o trainOptions, t *ui.Terminal) error {
 		t.Note("%s", dataLine(to.Source, to.Config.Data.ValShare))
 	}
 	noteRest(to.Source, t)
+	by := recipe.New(to.Config)
+	if c := cmp.Or(to.Resume, to.Init); c != nil && !to.OwnRecipe {
+		by = c.Recipe
+	}
+	noteFit(to.Source, &by, t)
 	if u := unsuitedTo(ctx, to.Config, to.Source); u != nil && to.Init == nil {
 		to.Suits = smallPage
 		if to.Resume == nil {
@@ -276,6 +311,9 @@ func (o *trainOptions) prepareNew(ctx context.Context, to *train.Options, t *ui.
 		to.OwnRecipe = setsRecipe(o.net.set) || to.Init.Recipe.MeanKind == "" // weights init computes none
 	}
 	if to.Config, err = o.newConfig(ctx, to.Init, t); err != nil {
+		return err
+	}
+	if err = o.freezeLayers(to.Config, t); err != nil {
 		return err
 	}
 	if o.device.device == "" && o.device.gpus == "" && gpu.Count() > 0 {
@@ -431,7 +469,8 @@ func onlyReading(sets []string) bool {
 
 // setsRecipe tells whether --set chose how pictures are prepared; otherwise --init keeps the file's way.
 func setsRecipe(sets []string) bool {
-	return setsAny(sets, "data.mean", "data.mean_pictures", "data.std", "data.resize", "data.exif")
+	return setsAny(sets, "data.mean", "data.mean_pictures", "data.std", "data.resize", "data.fit",
+		"data.interpolation", "data.exif")
 }
 
 // setsAny tells whether any of the keys is overridden.
@@ -508,7 +547,7 @@ func reportTraining(r *train.Result, to *train.Options, t *ui.Terminal) error {
 	out := trainResult{
 		Run: text.Raw(folder), Steps: r.Steps, Epochs: r.Epochs, Loss: r.Loss,
 		Last: text.Raw(r.LastPath), Best: text.Raw(r.BestPath), Unreadable: r.Bad, Warnings: []string{},
-		ExchangeBytesPerStep: r.ExchangeBytesPerStep, Devices: memoryOf(r.Memory),
+		ExchangeBytesPerStep: r.ExchangeBytesPerStep, Devices: memoryOf(r.Memory), Init: initOf(to.Init, r.Head),
 	}
 	for _, n := range r.Warnings {
 		out.Warnings = append(out.Warnings, text.Escape(wordNote(n)))

@@ -216,12 +216,10 @@ func showForeign(ctx context.Context, path string, t *ui.Terminal) error {
 		File: text.Raw(path), Form: string(s.Form), Tensors: []tensorResult{}, Metadata: map[string]any{},
 		Checksums: s.Checked,
 	}
+	if err := s.Verify(ctx, files.OS); err != nil {
+		return err
+	}
 	for _, tensor := range s.Tensors {
-		if s.Checked {
-			if err := s.Verify(ctx, tensor); err != nil {
-				return err
-			}
-		}
 		shape := append([]int{}, tensor.Shape...)
 		out.Tensors = append(out.Tensors, tensorResult{text.Raw(tensor.Name), tensor.DType, shape})
 		if !strings.HasPrefix(tensor.Name, "optimizer.") {
@@ -263,8 +261,8 @@ func printWeights(w *bytes.Buffer, r weightsShowResult, meta map[string]string, 
 		for _, d := range tensor.Shape {
 			values *= int64(d)
 		}
-		tab.Add(string(tensor.Name), tensor.DType, strings.Trim(strings.Join(strings.Fields(fmt.Sprint(tensor.Shape)), "x"),
-			"[]"), text.Grouped(values))
+		shape := strings.Trim(strings.Join(strings.Fields(fmt.Sprint(tensor.Shape)), "x"), "[]")
+		tab.Add(string(tensor.Name), tensor.DType, shape, text.Grouped(values))
 	}
 	tab.Write(w, width)
 	sums := "every checksum agrees"

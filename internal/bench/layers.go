@@ -75,21 +75,30 @@ func newLayerClock(net *model.Net, arch *model.Arch) *layerClock {
 	return c
 }
 
-// describe looks up the layer, which may have int8 weights. The first with weights has no gradient of its data: that is
-// the picture.
+// describe looks up the layer, which may have int8 weights. The first with weights that learns has no gradient of its
+// data: below it is the picture, or what does not learn and has no gradient at all.
 func (s *timedOp) describe(c *layerClock, int8 bool) {
-	first := true
+	first, frozen := true, len(c.arch.Frozen())
 	for i := range c.arch.Layers {
 		l := &c.arch.Layers[i]
 		if l.Name == s.name {
 			s.kind, s.macs, s.products = string(l.Kind), l.MACs, 2
 			s.traffic = layerTraffic(c.arch, l, c.rows, c.size, int8, first)
-			if first {
+			switch {
+			case frozen > 0:
+				s.products, s.traffic.backward = 0, 0
+			case first:
 				s.products = 1
 			}
 			return
 		}
-		first = first && len(l.Params) == 0
+		switch {
+		case len(l.Params) == 0:
+		case frozen > 0:
+			frozen--
+		default:
+			first = false
+		}
 	}
 }
 
@@ -99,7 +108,10 @@ func (s *timedOp) crosses(c *layerClock, i int) {
 	at := plan.Order[i]
 	if send, ok := plan.Programs[at.Device].Ops[at.Op].(*device.Send); ok {
 		bytes := float64(2 * c.rows * send.Link.Shape.Len() * c.size)
-		s.traffic.forward, s.traffic.backward = s.traffic.forward+bytes, s.traffic.backward+bytes
+		s.traffic.forward += bytes
+		if at.Op >= plan.Programs[at.Device].Frozen {
+			s.traffic.backward += bytes
+		}
 	}
 }
 

@@ -169,7 +169,9 @@ func (c *layerClock) roofs(v *speed, rows []LayerTime, train bool) {
 	if train {
 		params := 0
 		for i := range c.arch.Params {
-			params += c.arch.Params[i].Len()
+			if c.arch.Learns(i) {
+				params += c.arch.Params[i].Len()
+			}
 		}
 		last := &rows[len(rows)-1]
 		// weight and momentum read and written, gradient read

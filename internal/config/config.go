@@ -118,9 +118,12 @@ type Augment struct {
 // Data is how pictures are read.
 type Data struct {
 	ValShare float64 `yaml:"val_share"` // held out where the data has no val/
-	Resize   int     `yaml:"resize"`    // shorter side, then centre crop; 0 keeps the size
-	Exif     Exif    `yaml:"exif"`      // pictures are turned as their EXIF data says: apply | ignore
-	Mean     Mean    `yaml:"mean"`      // subtracted: image | channel
+	Resize   int     `yaml:"resize"`    // side of the square that pictures become; 0 keeps the size
+	Fit      Fit     `yaml:"fit"`       // how they become square: crop | squash
+	// Interpolation is what pixels of resized pictures are made of: antialiased | linear
+	Interpolation Interpolation `yaml:"interpolation"`
+	Exif          Exif          `yaml:"exif"` // pictures are turned as their EXIF data says: apply | ignore
+	Mean          Mean          `yaml:"mean"` // subtracted: image | channel
 	// MeanPictures is how many training pictures mean and colours are taken from; 0, or as many as there are: all.
 	MeanPictures int `yaml:"mean_pictures"`
 	// Std divides what is left after the mean was subtracted: one number a channel, or one for all; empty: nothing is
@@ -303,7 +306,8 @@ func defaults() *Config {
 			Augment:  Augment{Crop: RandomCrop, Flip: true, Color: 0.1},
 		},
 		Data: Data{
-			ValShare: 0.1, Resize: 256, Exif: ApplyExif, Mean: MeanImage, Retry: DataRetry, Shuffle: FullShuffle,
+			ValShare: 0.1, Resize: 256, Fit: CropFit, Interpolation: Antialiased, Exif: ApplyExif,
+			Mean: MeanImage, Retry: DataRetry, Shuffle: FullShuffle,
 			Window: 16, Cache: DataCache, BadShare: 0.01,
 		},
 	}

@@ -294,8 +294,8 @@ func TestPaperPage(t *testing.T) {
 		t.Error(diff)
 	}
 	if diff := cmp.Diff(Data{
-		ValShare: .1, Resize: 256, Exif: ApplyExif, Mean: "image", Retry: 5 * time.Minute, Shuffle: "full",
-		Window: 16, Cache: 10, BadShare: .01,
+		ValShare: .1, Resize: 256, Fit: "crop", Interpolation: "antialiased", Exif: ApplyExif, Mean: "image",
+		Retry: 5 * time.Minute, Shuffle: "full", Window: 16, Cache: 10, BadShare: .01,
 	}, c.Data); diff != "" {
 		t.Error(diff)
 	}
@@ -324,8 +324,9 @@ func TestDropoutOfOthers(t *testing.T) {
 		"torchvision conv4": 1 / math.Sqrt(10368), "torchvision conv5": 1 / math.Sqrt(6912),
 		"torchvision fc6": 1 / math.Sqrt(27648), "torchvision fc7": 1 / math.Sqrt(12288),
 		"torchvision fc8": 1 / math.Sqrt(12288), "caffenet fc6": .005, "caffenet fc7": .005,
+		"bvlc-alexnet fc6": .005, "bvlc-alexnet fc7": .005,
 	}
-	for _, name := range []string{"torchvision", "caffenet"} {
+	for _, name := range []string{"torchvision", "caffenet", "bvlc-alexnet"} {
 		c, err := Load(name, nil)
 		if err != nil {
 			t.Fatal(err)
@@ -356,8 +357,8 @@ func TestDropoutOfOthers(t *testing.T) {
 
 func TestNamesAndPaths(t *testing.T) {
 	if diff := cmp.Diff([]string{
-		"demo", "fig1", "alexnet", "cifar10", "caffenet", "torchvision", "cifar10-quick", "alexnet-merged",
-		"alexnet-one-column",
+		"demo", "fig1", "alexnet", "cifar10", "caffenet", "torchvision", "bvlc-alexnet", "cifar10-quick",
+		"alexnet-merged", "alexnet-one-column",
 	}, Names()); diff != "" {
 		t.Error(diff)
 	}
@@ -381,8 +382,8 @@ func TestNamesAndPaths(t *testing.T) {
 			t.Errorf("%s: %+v, %v", path, c, err)
 		}
 	}
-	const all = "there are demo, fig1, alexnet, cifar10, caffenet, torchvision, cifar10-quick, alexnet-merged, " +
-		"alexnet-one-column; the path of a YAML file works too"
+	const all = "there are demo, fig1, alexnet, cifar10, caffenet, torchvision, bvlc-alexnet, cifar10-quick, " +
+		"alexnet-merged, alexnet-one-column; the path of a YAML file works too"
 	check(t, "a misspelt name", func() (*Config, error) {
 		return Load("alexnte", nil)
 	}, `no configuration is called "alexnte"; nearest: alexnet; `+all)

@@ -235,9 +235,17 @@ var specs = []spec{
 	},
 	{
 		"data.resize", nil, between(0, MaxSide), "pixels", "",
-		"The shorter side of a picture is brought to this, then the middle square is cut out; 0 keeps the size. Not " +
-			"less " +
-			"than model.input.size.",
+		"Pictures become squares with sides of this, by data.fit; 0 keeps the size. Not less than model.input.size.",
+	},
+	{
+		"data.fit", nil, words(CropFit, SquashFit), "", "",
+		"How pictures become square: the shorter side is brought to data.resize and the middle is cut out, or both " +
+			"sides are brought there, as Caffe's tools do.",
+	},
+	{
+		"data.interpolation", nil, words(Antialiased, TwoNearest), "", "",
+		"What pixels of resized pictures are made of: all pixels that they cover (Pillow's bilinear), or only the " +
+			"two nearest each way (OpenCV's INTER_LINEAR, which Caffe's tools take).",
 	},
 	{
 		"data.exif", nil, words(ApplyExif, IgnoreExif), "", "",

@@ -172,6 +172,8 @@ func WithoutEffect(c *Config, sets []string) (idle []string) {
 			means = kind == Steps
 		case "train.dropout":
 			means = slices.ContainsFunc(c.Model.Layers, func(l Layer) bool { return l.Kind == Dropout })
+		case "data.fit", "data.interpolation":
+			means = c.Data.Resize > 0
 		case "model.default_classes":
 			means = c.Model.Classes == 0
 		}

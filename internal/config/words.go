@@ -88,6 +88,26 @@ const (
 	MeanChannel Mean = "channel"
 )
 
+// Fit is how pictures become square where data.resize is not 0.
+type Fit string
+
+// CropFit brings the shorter side to data.resize and cuts out the centre; SquashFit brings both sides there, whatever
+// that does to the picture's proportions, as Caffe's tools do.
+const (
+	CropFit   Fit = "crop"
+	SquashFit Fit = "squash"
+)
+
+// Interpolation is what a pixel of a resized picture is made of.
+type Interpolation string
+
+// Antialiased is the mean of all pixels that it covers, weighted by a triangle: Pillow's bilinear. TwoNearest is
+// between the two nearest each way, however much smaller the picture becomes: OpenCV's INTER_LINEAR.
+const (
+	Antialiased Interpolation = "antialiased"
+	TwoNearest  Interpolation = "linear"
+)
+
 // Exif is what is done about the orientation that a camera has noted in a picture's EXIF data.
 type Exif string
 

@@ -50,10 +50,10 @@ func (v *value) private() bool { return !v.kept && !v.input && v.sends == 0 && v
 type compiler struct {
 	*Net
 	buffers  []*buffer
-	scratch  *buffer // oneDNN's, shared by all of the net's primitives
-	time     int     // place in the walk: op i runs forward at i and backward at 2 len(ops) - 1 - i
-	list     *[]step // where emit puts steps
-	backward bool
+	scratch  *buffer              // oneDNN's, shared by all of the net's primitives
+	time     int                  // place in the walk: op i runs forward at i and backward at 2 len(ops) - 1 - i
+	list     *[]step              // where emit puts steps
+	backward bool                 // there are gradients of the op being compiled
 	fused    map[device.Spec]*lrn // poolings that run together with the normalisation before them
 	later    []func()             // to be done when all layouts are settled
 }
@@ -113,7 +113,7 @@ func countable(p *device.Program) error {
 }
 
 func newCompiler(n *Net) *compiler {
-	c := &compiler{Net: n, backward: backend.Gradients(&n.prog), fused: map[device.Spec]*lrn{}}
+	c := &compiler{Net: n, fused: map[device.Spec]*lrn{}}
 	c.scratch = c.always(c.buffer(device.PurposeWorkspace, 0))
 	half := n.prog.Precision == device.BF16
 	for i, use := range backend.Uses(&n.prog) {
@@ -157,7 +157,7 @@ func (c *compiler) walk() error {
 	c.planInput()
 	ops := make([]operation, len(c.prog.Ops))
 	for i, spec := range c.prog.Ops {
-		c.time, c.list = i, &c.ops[i].forward
+		c.time, c.list, c.backward = i, &c.ops[i].forward, backend.Backward(&c.prog, i)
 		ops[i] = c.operation(spec)
 		if l, ok := ops[i].(*layer); ok {
 			defer l.forget()
@@ -167,7 +167,7 @@ func (c *compiler) walk() error {
 		}
 	}
 	for i := len(ops) - 1; i >= 0; i-- {
-		if !c.backward {
+		if c.backward = backend.Backward(&c.prog, i); !c.backward {
 			break
 		}
 		c.time, c.list = backend.Walk(len(ops)).Backward(i), &c.ops[i].backward
@@ -199,7 +199,7 @@ func (c *compiler) operation(spec device.Spec) operation {
 	case *device.FC:
 		l := &layer{weight: s.Weight, bias: s.Bias, act: s.Act, in: in, out: out}
 		l.sizes(c.prog.Rows)
-		if s.Int8 || c.prog.Rows == 1 && !c.backward {
+		if s.Int8 || c.prog.Rows == 1 && !backend.Gradients(&c.prog) {
 			return &product{l, s.Int8}
 		}
 		return l
@@ -347,7 +347,7 @@ func (c *compiler) finish() {
 		f()
 	}
 	c.arenas = arenas(c.buffers)
-	for _, a := range append(c.params.planned(c.prog.Train), c.arenas...) {
+	for _, a := range append(c.params.planned(&c.prog), c.arenas...) {
 		c.plan = append(c.plan, device.MemoryItem{Purpose: a.Purpose, Bytes: a.Bytes})
 	}
 	c.addStaging()

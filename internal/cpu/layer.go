@@ -231,7 +231,7 @@ func (l *layer) layouts(c *compiler, wants C.cpu_desc) error {
 	l.weights, l.biases = c.params.params[l.weight], c.params.params[l.bias]
 	c.params.settle(l.weights, logical, wants)
 	c.params.settle(l.biases, flat, flat)
-	if c.prog.Train {
+	if c.prog.Train && c.backward {
 		c.params.train(l.weights)
 		c.params.train(l.biases)
 		c.own = append(c.own, l.weight, l.bias)
@@ -335,6 +335,11 @@ func (l *layer) backward(c *compiler) error {
 // wanted tells that an input needs a gradient.
 func (l *layer) wanted() bool {
 	return slices.ContainsFunc(l.in, func(v *value) bool { return v.wants })
+}
+
+// first tells that the layer reads the picture, of which nobody wants the gradient.
+func (l *layer) first() bool {
+	return !slices.ContainsFunc(l.in, func(v *value) bool { return v.wants || !v.input })
 }
 
 // undoActivation gives the gradient before the activation: in place, unless somebody wants to see the one behind it.

@@ -189,10 +189,10 @@ func (q *param) paired() *packed {
 
 // planned ends a program's planning: parameters that it does not use stay in logical order. It returns the arenas that
 // the program asked for.
-func (p *Params) planned(train bool) []*arena {
-	for _, q := range p.params {
+func (p *Params) planned(prog *device.Program) []*arena {
+	for id, q := range p.params {
 		p.settle(q, q.logical, q.logical)
-		if train {
+		if prog.Learns(device.Param(id)) {
 			p.train(q)
 		}
 	}

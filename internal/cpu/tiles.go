@@ -35,7 +35,7 @@ func (l *layer) tiled(c *compiler) bool {
 // input, has too few to fill tiles. With a stride of s, s times s pixels do, and the kernel has as many taps as it
 // touches of these; with a stride of 1, all taps of a line do, and the kernel becomes a column.
 func (l *layer) folds() bool {
-	return l.conv.Groups == 1 && !l.wanted()
+	return l.conv.Groups == 1 && l.first()
 }
 
 // blockedWeights describes the weight in blocks of 16 times 16 channels.

@@ -33,7 +33,7 @@ func (l *layer) suitsWinograd(c *compiler) bool {
 		return false
 	}
 	if l.phases() {
-		return out.shape.C%16 == 0 && !l.wanted() && l.winogradPays(c)
+		return out.shape.C%16 == 0 && l.first() && l.winogradPays(c)
 	}
 	l.block = 16
 	return k.Stride == 1 && (k.Kernel == 3 || k.Kernel == 5) && l.shape.C/k.Groups%16 == 0 &&

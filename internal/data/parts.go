@@ -359,6 +359,19 @@ func Numbers(classes []string) func(name string) (int32, bool) {
 	}
 }
 
+// Places is where each of the classes stands among own, which are found by their keys as Numbers has them; -1: nowhere.
+func Places(own, classes []string) []int32 {
+	number, places := Numbers(own), make([]int32, len(classes))
+	for i, name := range classes {
+		n, known := number(name)
+		if !known {
+			n = -1
+		}
+		places[i] = n
+	}
+	return places
+}
+
 // label numbers the pictures' classes, and gives those of no class.
 func (p *part) label(number func(string) (int32, bool)) (unknown []Record) {
 	for i := range p.files {

@@ -17,6 +17,7 @@ import (
 
 	"golang.org/x/text/unicode/norm"
 
+	"alexnet/internal/config"
 	"alexnet/internal/data/picture"
 	"alexnet/internal/files"
 	"alexnet/internal/recipe"
@@ -313,6 +314,23 @@ func (s *Source) Made() string {
 		return fmt.Sprintf("%08x", sums[0])
 	}
 	return fmt.Sprintf("%08x", shards.Checksum(fmt.Appendf(nil, "%08x", sums)))
+}
+
+// Fit is how the pictures of a prepared set were made square when it was made; empty: they keep their bytes, or it is
+// another source.
+func (s *Source) Fit() config.Fit {
+	p, is := s.store.(*preparedStore)
+	if !is {
+		return ""
+	}
+	var made struct {
+		Fit  config.Fit `json:"fit"`
+		Keep bool       `json:"keep"`
+	}
+	if json.Unmarshal(p.index.Manifest, &made) != nil || made.Keep {
+		return ""
+	}
+	return made.Fit
 }
 
 // stamp is length and checksum of picture i.

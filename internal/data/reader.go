@@ -49,7 +49,10 @@ func (r *reader) load(set *Set, i int, want picture.Want, dst []uint8) (picture.
 
 // wanted is what a decoder is to do by a recipe.
 func wanted(by *recipe.Recipe) picture.Want {
-	return picture.Want{Resize: by.Resize, Channels: by.Channels, Upright: by.Exif == config.ApplyExif}
+	return picture.Want{
+		Resize: by.Resize, Squash: by.Fit == config.SquashFit, Linear: by.Interpolation == config.TwoNearest,
+		Channels: by.Channels, Upright: by.Exif == config.ApplyExif,
+	}
 }
 
 // sizeSample is how many pictures PictureSize looks at.

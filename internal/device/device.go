@@ -56,9 +56,9 @@ type Net interface {
 	Await(b *Batch)
 	// Forward runs op number op of the program.
 	Forward(op int)
-	// Backward runs its gradient. Gradients of parameters and values are written (=), with one exception: the Backward
-	// of a Send adds (+=) what came home to the gradient that the value's local consumer, or a later Send, wrote
-	// before; where neither is, it writes.
+	// Backward runs its gradient; frozen ops have none. Gradients of parameters and values are written (=), with one
+	// exception: the Backward of a Send adds (+=) what came home to the gradient that the value's local consumer, or a
+	// later Send, wrote before; where neither is, it writes.
 	Backward(op int)
 	// Update applies v = momentum v - decay lr w - lr g; w += v to every parameter whose lr is not 0, in one pass,
 	// after it checked loss and gradients; where any is not finite it changes nothing and fails with a *NonFiniteError.
@@ -109,7 +109,8 @@ type Param int
 // Part says which of a parameter's tensors is meant.
 type Part int
 
-// Parts of a parameter. Momentum and Gradient exist once a Train program was compiled on the Params.
+// Parts of a parameter. Momentum and Gradient exist once a Train program was compiled on the Params, of
+// those that learn in it.
 const (
 	Weight   Part = iota // the fp32 master weights, or biases
 	Momentum             // v of the update rule

@@ -3,6 +3,7 @@ package device
 import (
 	"errors"
 	"fmt"
+	"slices"
 )
 
 // Value numbers a tensor in Program.Values.
@@ -51,6 +52,10 @@ type Program struct {
 	Precision Precision
 	Rows      int  // largest batch; fewer rows run on the same net
 	Train     bool // with gradients, dropout and update
+	// Frozen is how many of the first ops run forward only, in a program that trains: no parameter up to there ever
+	// learns. Their Backward is not called, parameters of theirs have neither gradient nor momentum and stay as they
+	// are, and what they write has no gradient. Both ends of a link are among them, or neither.
+	Frozen int
 	// also the gradient of the input value (saliency); legal without Train: then parameters get no gradient
 	InputGrad bool
 	Keep      []Value // values to be read later: neither reused nor fused away, gradients included where there are any
@@ -64,6 +69,16 @@ func (p *Program) Kept(v Value) bool {
 		}
 	}
 	return false
+}
+
+// Learns tells whether a parameter has gradient and momentum: in a program that trains, all but those of frozen ops.
+func (p *Program) Learns(id Param) bool {
+	for _, spec := range p.Ops[:p.Frozen] {
+		if slices.Contains(paramsOf(spec), id) {
+			return false
+		}
+	}
+	return p.Train
 }
 
 // IsLoss tells whether v is what a SoftmaxLoss gives: always readable, without a gradient.
@@ -119,6 +134,10 @@ func (p *Program) Check() error {
 	written := make([]bool, len(p.Values))
 	consumer := make([]string, len(p.Values))
 	user := map[Param]string{}
+	if p.Frozen < 0 || p.Frozen > len(p.Ops) || p.Frozen > 0 && (!p.Train || p.InputGrad) {
+		return fmt.Errorf("%d of %d ops are frozen, in a program that trains: %v, with a gradient of the input: %v",
+			p.Frozen, len(p.Ops), p.Train, p.InputGrad)
+	}
 	if err := p.checkInput(); err != nil {
 		return err
 	}

@@ -76,8 +76,8 @@ type compiler struct {
 	workspace *buffer // of cuDNN, shared by all of the net's convolutions
 	time      int     // place in the walk: op i runs forward at i and backward at 2 len(ops) - 1 - i
 	list      *[]step // where emit puts steps
-	backward  bool
-	half      bool // values are bf16
+	backward  bool    // there are gradients of the op being compiled
+	half      bool    // values are bf16
 }
 
 // Compile makes a net of the program. Nothing is allocated.
@@ -114,7 +114,7 @@ func compile(d *Device, prog device.Program) (*Net, error) {
 }
 
 func newCompiler(n *Net) *compiler {
-	c := &compiler{Net: n, backward: backend.Gradients(&n.prog), half: n.prog.Precision == device.BF16}
+	c := &compiler{Net: n, half: n.prog.Precision == device.BF16}
 	c.workspace = c.always(c.buffer(device.PurposeWorkspace, 0))
 	typ := cuda.Float32
 	if c.half {
@@ -157,13 +157,13 @@ func (c *compiler) walk() error {
 	}
 	c.planInput()
 	for i, op := range ops {
-		c.time, c.list = i, &c.ops[i].forward
+		c.time, c.list, c.backward = i, &c.ops[i].forward, backend.Backward(&c.prog, i)
 		if err := op.forward(c); err != nil {
 			return fmt.Errorf("%s: %w", c.prog.Ops[i].Base().Name, err)
 		}
 	}
 	for i, op := range slices.Backward(ops) {
-		if !c.backward {
+		if c.backward = backend.Backward(&c.prog, i); !c.backward {
 			break
 		}
 		c.time, c.list = backend.Walk(len(ops)).Backward(i), &c.ops[i].backward
@@ -291,7 +291,7 @@ func (c *compiler) elements(v *value) int { return c.prog.Rows * v.row() }
 // finish plans the memory of all buffers.
 func (c *compiler) finish() {
 	c.arenas = arenas(c.buffers)
-	for _, a := range append(c.params.planned(c.prog.Train), c.arenas...) {
+	for _, a := range append(c.params.planned(&c.prog), c.arenas...) {
 		c.plan = c.plan.Add(device.MemoryItem{Purpose: a.Purpose, Bytes: a.Bytes})
 	}
 	if !c.dev.blasPlanned {

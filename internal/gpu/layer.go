@@ -66,7 +66,7 @@ func (c *compiler) parameter(id device.Param, want layoutOf) (*param, error) {
 	if err := c.params.settle(q, want); err != nil {
 		return nil, err
 	}
-	c.params.planParam(q, c.prog.Train)
+	c.params.planParam(q, c.prog.Train && c.backward)
 	return q, nil
 }
 

@@ -51,6 +51,10 @@ func (c *compiler) update() {
 		c.launch("check_loss", 1, c.lossOf.data, 3*c.prog.Rows, c.flags)
 	}
 	chunks := c.params.chunks()
+	if chunks == 0 { // nothing here learns
+		c.emit(&report{})
+		return
+	}
 	c.launch("check", chunks, c.params.table, tensors, chunks, c.flags)
 	c.launch("update", chunks, c.params.table, tensors, chunks, c.rates,
 		part{c.rates.of, c.rates.at + 4*int64(tensors)}, c.passed, c.flags)

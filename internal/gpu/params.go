@@ -92,9 +92,9 @@ func (p *Params) halved(q *param) *buffer {
 }
 
 // planned ends a program's planning, and gives the arenas that it asked for.
-func (p *Params) planned(train bool) []*arena {
-	for _, q := range p.params {
-		p.planParam(q, train)
+func (p *Params) planned(prog *device.Program) []*arena {
+	for id, q := range p.params {
+		p.planParam(q, prog.Learns(device.Param(id)))
 	}
 	p.settled = true
 	added := arenas(p.pending)
@@ -103,12 +103,12 @@ func (p *Params) planned(train bool) []*arena {
 	return added
 }
 
-// planParam plans the tensors of a parameter, once.
-func (p *Params) planParam(q *param, train bool) {
+// planParam plans the tensors of a parameter, which may learn, once.
+func (p *Params) planParam(q *param, learns bool) {
 	if q.weight == nil {
 		q.weight = p.reserve(device.PurposeWeights, 4*q.len)
 	}
-	if train && q.gradient == nil {
+	if learns && q.gradient == nil {
 		q.momentum = p.reserve(device.PurposeMomentum, 4*q.len)
 		q.gradient = p.reserve(device.PurposeGradients, 4*q.len)
 	}
@@ -139,7 +139,8 @@ func (p *Params) alloc() error {
 	return p.fillTable()
 }
 
-// fillTable writes what check and update walk; nets compiled later may have added copies.
+// fillTable writes what check and update walk, nothing of what does not learn; nets compiled later may have added
+// copies.
 func (p *Params) fillTable() error {
 	if p.table == nil || len(p.params) == 0 {
 		return nil
@@ -149,9 +150,12 @@ func (p *Params) fillTable() error {
 	for i, q := range p.params {
 		table[i] = kernels.Tensor{
 			Weight: uint64(q.weight.ptr()), Momentum: uint64(q.momentum.ptr()), Gradient: uint64(q.gradient.ptr()),
-			Half: uint64(q.half.ptr()), Len: int64(q.len), FirstChunk: chunks,
+			Half: uint64(q.half.ptr()), FirstChunk: chunks,
 		}
-		chunks += kernels.Chunks(q.len)
+		if q.gradient != nil {
+			table[i].Len = int64(q.len)
+			chunks += kernels.Chunks(q.len)
+		}
 	}
 	return cuda.Write(p.table.ptr(), unsafe.Pointer(&table[0]), int64(len(table)*kernels.TensorSize), p.dev.main)
 }
@@ -159,7 +163,9 @@ func (p *Params) fillTable() error {
 // chunks is the number of pieces that check and update take the parameters in.
 func (p *Params) chunks() (n int64) {
 	for _, q := range p.params {
-		n += kernels.Chunks(q.len)
+		if q.gradient != nil {
+			n += kernels.Chunks(q.len)
+		}
 	}
 	return n
 }

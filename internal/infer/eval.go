@@ -153,26 +153,22 @@ type matched struct {
 // matchClasses finds the data's classes among those of a checkpoint by their keys. The set need not have pictures of
 // all classes, nor the checkpoint all classes of the set; where no picture is left it is an *OtherClasses.
 func matchClasses(c *checkpoint.Checkpoint, classes []string, set *data.Set) (*matched, error) {
-	m := &matched{labels: make([]int32, len(classes))}
-	number, counts := data.Numbers(c.Classes), set.Counts(len(classes))
+	m := &matched{labels: data.Places(c.Classes, classes)}
+	counts := set.Counts(len(classes))
 	var unknown []string
 	for i, name := range classes {
-		n, known := number(name)
-		switch {
-		case !known:
-			n = -1
-			if counts[i] > 0 {
-				unknown = append(unknown, name)
-				left := LeftOut{Class: text.Raw(name), Pictures: counts[i]}
-				if short := imagenet.Name(name); short != name {
-					left.Name = short
-				}
-				m.leftOut = append(m.leftOut, left)
+		switch n := m.labels[i]; {
+		case counts[i] == 0:
+		case n < 0:
+			unknown = append(unknown, name)
+			left := LeftOut{Class: text.Raw(name), Pictures: counts[i]}
+			if short := imagenet.Name(name); short != name {
+				left.Name = short
 			}
-		case counts[i] > 0:
+			m.leftOut = append(m.leftOut, left)
+		default:
 			m.present = append(m.present, n)
 		}
-		m.labels[i] = n
 	}
 	slices.Sort(m.present)
 	m.present = slices.Compact(m.present) // folders of one name in two normal forms

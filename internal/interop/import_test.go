@@ -320,8 +320,8 @@ func TestRecognise(t *testing.T) {
 	}
 	for page, want := range map[string]string{
 		"torchvision": "torchvision", "cifar10": "cifar10", "demo": "demo", "fig1": "fig1",
-		"alexnet-merged": "alexnet-merged", "alexnet-one-column": "alexnet-one-column", "alexnet": "alexnet caffenet",
-		"caffenet": "alexnet caffenet",
+		"alexnet-merged": "alexnet-merged", "alexnet-one-column": "alexnet-one-column",
+		"alexnet": "alexnet caffenet bvlc-alexnet", "caffenet": "alexnet caffenet bvlc-alexnet",
 	} {
 		m, err := recognise(pageShapes(t, page, 365, own), "")
 		var several *Ambiguous
@@ -341,6 +341,15 @@ func TestRecognise(t *testing.T) {
 	m, err := recognise(pageShapes(t, "caffenet", 1000, jiecaoyu), "caffenet")
 	if err != nil || m.how != ByAsking {
 		t.Errorf("asked for: %v", err)
+	}
+	m, err = recognise(pageShapes(t, "caffenet", 1000, jiecaoyu), "")
+	if err != nil || m.how != ByNames || m.net != "bvlc-alexnet" {
+		t.Errorf("by names: %+v, %v", m, err)
+	}
+	s := pageShapes(t, "caffenet", 1000, own)
+	s.published = &published[3]
+	if m, err = recognise(s, ""); err != nil || m.how != ByChecksum || m.net != "caffenet" {
+		t.Errorf("by checksum: %+v, %v", m, err)
 	}
 	wide := pageShapes(t, "torchvision", 1000, own)
 	wide.Tensors[2].Shape = []int{200, 64, 5, 5}
@@ -551,6 +560,72 @@ func TestImportFails(t *testing.T) {
 			if after := filesIn(t, filepath.Dir(path)); !maps.Equal(before, after) {
 				t.Errorf("%s: %v became %v", name, before, after)
 			}
+		}
+	}
+}
+
+// A flipped bit in a zip is found whatever it is of; what has no checksums is not read.
+func TestVerify(t *testing.T) {
+	whole, err := os.ReadFile("testdata/zip.pth")
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "w.pth")
+	for at, want := range map[int]bool{-1: true, len(whole) / 2: false} {
+		b := slices.Clone(whole)
+		if at >= 0 {
+			b[at] ^= 1
+		}
+		if err := os.WriteFile(path, b, 0o666); err != nil {
+			t.Fatal(err)
+		}
+		s, err := Open(files.OS, path)
+		if err == nil {
+			err = errors.Join(s.Verify(t.Context(), files.OS), s.Close())
+		}
+		var bad *tensor.BadFile
+		if want && err != nil || !want && (!errors.As(err, &bad) || bad.Path != path) {
+			t.Errorf("with byte %d spoilt: %v", at, err)
+		}
+	}
+}
+
+// What files do not say of pictures is taken as such weights are used: torchvision's mean and deviation, or Caffe's
+// mean, its squares by squashing, and the numbers that the file has.
+func TestPrepare(t *testing.T) {
+	own := func(_ int, own string) string { return own }
+	for name, c := range map[string]struct {
+		page  string
+		spoil func(s *Source)
+		want  recipe.Recipe
+	}{
+		"torchvision": {"torchvision", func(*Source) {}, recipe.Recipe{
+			Crop: 224, Mean: torchMean, Scale: []float32{1 / 58.395, 1 / 57.12, 1 / 57.375},
+		}},
+		"Caffe's shapes from PyTorch": {"caffenet", func(*Source) {}, recipe.Recipe{
+			Crop: 227, Mean: torchMean, Scale: []float32{1 / 58.395, 1 / 57.12, 1 / 57.375},
+		}},
+		"Caffe": {"caffenet", func(s *Source) { s.caffe = true }, recipe.Recipe{
+			Crop: 227, Mean: caffeMean, Fit: "squash", Interpolation: "linear",
+		}},
+		"Caffe with numbers of its own": {
+			"caffenet", func(s *Source) { s.caffe, s.mean, s.scale = true, []float32{3, 2, 1}, 0.5 }, recipe.Recipe{
+				Crop: 227, Mean: []float32{3, 2, 1}, Scale: []float32{.5, .5, .5}, Fit: "squash",
+				Interpolation: "linear",
+			},
+		},
+	} {
+		s := pageShapes(t, c.page, 1000, own)
+		c.spoil(s)
+		m, err := recognise(s, c.page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, from, err := s.prepare(m, nil)
+		if err != nil || from != PrepPublished || got.Crop != c.want.Crop || !slices.Equal(got.Mean, c.want.Mean) ||
+			!slices.Equal(got.Scale, c.want.Scale) || got.Fit != c.want.Fit || got.Resize != 256 ||
+			got.Interpolation != c.want.Interpolation || !slices.Equal(got.MeanShape, []int{3}) {
+			t.Errorf("%s: %+v, %s, %v", name, got, from, err)
 		}
 	}
 }

@@ -55,7 +55,8 @@ func TestPlain(t *testing.T) {
 	behind := map[string]string{
 		"alexnet": "fc7.weight fc8.weight", "alexnet-merged": "fc7.weight fc8.weight",
 		"alexnet-one-column": "fc7.weight fc8.weight", "caffenet": "fc7.weight fc8.weight",
-		"torchvision": "fc6.weight fc7.weight", "cifar10": "fc7.weight fc8.weight", "demo": "fc5.weight",
+		"bvlc-alexnet": "fc7.weight fc8.weight",
+		"torchvision":  "fc6.weight fc7.weight", "cifar10": "fc7.weight fc8.weight", "demo": "fc5.weight",
 	}
 	for _, page := range config.Names() {
 		a := arch(t, page)

@@ -34,7 +34,7 @@ func pairUp(tensors []tensor.Tensor) (pairs []pair, rest []tensor.Tensor) {
 	for i, t := range tensors {
 		names[i] = slices.DeleteFunc(strings.Split(t.Name, "."), func(part string) bool { return part == "module" })
 	}
-	inside := unwrap(names)
+	inside, at := unwrap(names), map[string]int{} // in pairs
 	for i := range tensors {
 		t := &tensors[i]
 		name, isBias, ok := split(names[i])
@@ -42,15 +42,15 @@ func pairUp(tensors []tensor.Tensor) (pairs []pair, rest []tensor.Tensor) {
 			rest = append(rest, *t)
 			continue
 		}
-		at := slices.IndexFunc(pairs, func(p pair) bool { return p.name == name })
-		if at < 0 {
-			at = len(pairs)
-			pairs = append(pairs, pair{name: name})
+		n, there := at[name]
+		if !there {
+			n = len(pairs)
+			at[name], pairs = n, append(pairs, pair{name: name})
 		}
 		if isBias {
-			pairs[at].bias = t
+			pairs[n].bias = t
 		} else {
-			pairs[at].weight = t
+			pairs[n].weight = t
 		}
 	}
 	slices.SortStableFunc(pairs, before)

@@ -60,6 +60,7 @@ func (s *Source) prepare(m *match, mean *Mean) (r recipe.Recipe, from PrepFrom, 
 		}
 	case from == PrepPublished && s.caffe:
 		public.Mean = caffeMean
+		m.page.Data.Fit, m.page.Data.Interpolation = config.SquashFit, config.TwoNearest
 		if s.mean != nil {
 			public.Mean = s.mean
 		}
@@ -69,6 +70,7 @@ func (s *Source) prepare(m *match, mean *Mean) (r recipe.Recipe, from PrepFrom, 
 	case from == PrepPublished:
 		public.Mean = torchMean
 		m.page.Data.Std = torchStd
+		m.page.Data.Fit, m.page.Data.Interpolation = config.CropFit, config.Antialiased
 	}
 	m.page.Data.Mean = config.MeanChannel
 	r = recipe.New(m.page).Sized()

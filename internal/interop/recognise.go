@@ -266,9 +266,13 @@ func (s *Source) match(name string, page *config.Config, pairs []pair) (*match, 
 		m.add(p.weight, &arch.Params[l.Params[0]])
 		m.add(p.bias, &arch.Params[l.Params[1]])
 	}
+	used := map[string]bool{}
+	for _, r := range m.rows {
+		used[r.File] = true
+	}
 	for _, p := range pairs {
 		for _, t := range []*tensor.Tensor{p.weight, p.bias} {
-			if t != nil && !slices.ContainsFunc(m.rows, func(r Row) bool { return r.File == t.Name }) {
+			if t != nil && !used[t.Name] {
 				m.rows = append(m.rows, Row{File: t.Name, FileShape: t.Shape})
 			}
 		}

@@ -12,6 +12,7 @@ package model
 
 import (
 	"fmt"
+	"slices"
 
 	"alexnet/internal/config"
 	"alexnet/internal/device"
@@ -23,6 +24,7 @@ type Arch struct {
 	Input            device.Shape // (channels, size, size)
 	Layers           []Layer      // in order; without the dropout layers where dropout is off
 	Params           []ParamInfo
+	lowest           int // number of the lowest layer with weights that ever learns; see Learns
 }
 
 // Layer is one layer; shapes are of the whole net, all columns together, for one picture.
@@ -111,7 +113,28 @@ func New(cfg config.Model, dropout bool) (*Arch, error) {
 		a.Layers = append(a.Layers, l)
 		shape, at = l.Out, l.to
 	}
+	a.lowest = max(0, slices.IndexFunc(a.Layers, func(l Layer) bool {
+		return len(l.Params) > 0 && a.Params[l.Params[0]].LR != 0
+	}))
 	return a, a.checkEnd(shape)
+}
+
+// Learns tells whether a parameter has a gradient and momentum in a net that trains: not where it and all below it have
+// a rate of 0 (`lr: 0` of a layer), of which no gradient is computed. Where nothing learns all have.
+func (a *Arch) Learns(param int) bool { return a.layerLearns(a.Params[param].Layer) }
+
+func (a *Arch) layerLearns(name string) bool {
+	return slices.IndexFunc(a.Layers, func(l Layer) bool { return l.Name == name }) >= a.lowest
+}
+
+// Frozen are the layers with weights of which no gradient is computed.
+func (a *Arch) Frozen() (names []string) {
+	for i := range a.Layers[:a.lowest] {
+		if l := &a.Layers[i]; len(l.Params) > 0 {
+			names = append(names, l.Name)
+		}
+	}
+	return names
 }
 
 func (a *Arch) checkEnd(out device.Shape) error {

@@ -63,6 +63,7 @@ func TestSizes(t *testing.T) {
 		},
 		// the two-column net's: groups of 2 see as little as its columns do, and a 227 input has the same maps
 		{"caffenet", 60_965_224, 724_406_816, 659_272},
+		{"bvlc-alexnet", 60_965_224, 724_406_816, 659_272},
 		// 64x3x121+64, 192x64x25+192, 384x192x9+384, 256x384x9+256, 256x256x9+256, 9216x4096+4096, 4096x4096+4096,
 		// 4096x1000+1000
 		{
@@ -99,6 +100,35 @@ func TestSizes(t *testing.T) {
 	}
 }
 
+// Caffe's AlexNet has the paper's maps, normalisation before pooling and across all maps, and biases of .1.
+func TestCaffesAlexNet(t *testing.T) {
+	a, paper := load(t, "bvlc-alexnet"), load(t, "alexnet")
+	if len(a.Layers) != len(paper.Layers) || a.Columns != 1 || a.Input.H != 227 {
+		t.Fatalf("%d layers in %d columns, input %v", len(a.Layers), a.Columns, a.Input)
+	}
+	for i := range a.Layers {
+		l, p := &a.Layers[i], &paper.Layers[i]
+		if l.Name != p.Name || l.Out != p.Out || l.Kind == config.LRN && (l.K != 1 || l.Size != 5) {
+			t.Errorf("%s of %v, the paper's is %s of %v: %+v", l.Name, l.Out, p.Name, p.Out, l)
+		}
+	}
+	for i := range a.Params {
+		p, q := &a.Params[i], &paper.Params[i]
+		if p.Name != q.Name || fmt.Sprint(p.Shape) != fmt.Sprint(q.Shape) || p.Value != q.Value/10 {
+			t.Errorf("%s %v begins at %g; the paper's %s %v at %g", p.Name, p.Shape, p.Value, q.Name, q.Shape, q.Value)
+		}
+	}
+	plan, err := newPlan(a, 1, Options{Rows: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, op := range plan.Programs[0].Ops {
+		if l, ok := op.(*device.LRN); ok && l.Groups != 1 {
+			t.Errorf("%s stops at the border of %d groups", l.Name, l.Groups)
+		}
+	}
+}
+
 func TestShapes(t *testing.T) {
 	want := map[string]string{
 		"conv1": "96x55x55", "lrn1": "96x55x55", "pool1": "96x27x27", "conv2": "256x27x27", "lrn2": "256x27x27",
@@ -131,14 +161,74 @@ func TestShapes(t *testing.T) {
 	}
 }
 
+// Below the lowest layer that learns there are no gradients: on one device and on two its programs begin to learn with
+// its op, and nothing crosses back before.
+func TestFrozen(t *testing.T) {
+	for _, k := range []struct {
+		still    string // layers of lr 0
+		frozen   int    // of them, those of which no gradient is computed
+		backward int64  // bytes a batch of one picture
+	}{
+		{"", 0, 234_496},
+		{"conv2", 0, 234_496},
+		{"conv1", 1, 234_496},
+		{"conv1 conv2", 2, 234_496 - 173_056},
+		{"conv1 conv2 conv3 conv4 conv5 fc6", 6, 8_192},
+		{"conv1 conv2 conv3 conv4 conv5 fc6 fc7", 7, 0},
+		{"conv1 conv2 conv3 conv4 conv5 fc6 fc7 fc8", 0, 234_496}, // nothing learns: as if all did
+	} {
+		var sets []string
+		for _, name := range strings.Fields(k.still) {
+			sets = append(sets, "model."+name+".lr=0")
+		}
+		a := load(t, "alexnet", sets...)
+		if n := len(a.Frozen()); n != k.frozen {
+			t.Errorf("%q: %d layers are frozen, want %d", k.still, n, k.frozen)
+		}
+		for i := range a.Params {
+			if a.Learns(i) != (i >= 2*k.frozen) {
+				t.Errorf("%q: %s learns: %v", k.still, a.Params[i].Name, a.Learns(i))
+			}
+		}
+		for devices := 1; devices <= 2; devices++ {
+			plan, err := newPlan(a, devices, Options{Rows: 1, Train: true})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for d, prog := range plan.Programs {
+				switch first := prog.Ops[min(prog.Frozen, len(prog.Ops)-1)].Base().Name; {
+				case k.frozen == 0 && prog.Frozen != 0, k.frozen > 0 && prog.Frozen == 0:
+					t.Errorf("%q: %d ops of device %d of %d are frozen", k.still, prog.Frozen, d, devices)
+				case k.frozen > 0 && prog.Frozen < len(prog.Ops) && first != a.Params[2*k.frozen].Layer:
+					t.Errorf("%q: device %d of %d begins to learn with %s", k.still, d, devices, first)
+				}
+			}
+			for _, o := range []Options{
+				{Rows: 1}, {Rows: 1, InputGrad: true}, {Rows: 1, Train: true, InputGrad: true},
+			} {
+				if plan, err = newPlan(a, devices, o); err != nil || plan.Programs[0].Frozen != 0 {
+					t.Errorf("%q, %+v: %d ops are frozen, %v", k.still, o, plan.Programs[0].Frozen, err)
+				}
+			}
+		}
+		s, err := a.Summary(2, 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if s.BackwardBytes != k.backward || s.ForwardBytes != 234_496 || s.BytesPerStep != 234_496+k.backward {
+			t.Errorf("%q: %d bytes cross back, want %d", k.still, s.BackwardBytes, k.backward)
+		}
+	}
+}
+
 // What crosses between two devices in a step of the paper's net at batch 128; 30,015,488 bytes each way.
 func TestExchangeOfThePaper(t *testing.T) {
 	s := summary(t, load(t, "alexnet"), 2, 128)
 	want := []ExchangeRow{
-		{"pool2", "conv3", 173_056, 22_151_168},
-		{"pool5", "fc6", 36_864, 4_718_592},
-		{"fc6", "fc7", 16_384, 2_097_152},
-		{"fc7", "fc8", 8_192, 1_048_576}, // to device 0 alone
+		{"pool2", "conv3", 173_056, 22_151_168, true},
+		{"pool5", "fc6", 36_864, 4_718_592, true},
+		{"fc6", "fc7", 16_384, 2_097_152, true},
+		{"fc7", "fc8", 8_192, 1_048_576, true}, // to device 0 alone
 	}
 	if diff := cmp.Diff(want, s.Exchange); diff != "" {
 		t.Error(diff)

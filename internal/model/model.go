@@ -138,13 +138,27 @@ func (m *Model) eachShare(param int, data []float32, do func(d int, p device.Par
 // any devices, and the same layers whatever layers are around them. Momentum is left alone. It needs memory, so it
 // comes after the first Alloc.
 func (m *Model) Init(seed uint64) error {
+	return m.initWhere(seed, func(*ParamInfo) bool { return true })
+}
+
+// InitLayer is Init of one layer: what is in the others stays.
+func (m *Model) InitLayer(seed uint64, layer string) error {
+	return m.initWhere(seed, func(p *ParamInfo) bool { return p.Layer == layer })
+}
+
+func (m *Model) initWhere(seed uint64, chosen func(*ParamInfo) bool) error {
 	largest := 0
 	for i := range m.arch.Params {
-		largest = max(largest, m.arch.Params[i].Len())
+		if p := &m.arch.Params[i]; chosen(p) {
+			largest = max(largest, p.Len())
+		}
 	}
 	buf := make([]float32, largest)
 	for i := range m.arch.Params {
 		p := &m.arch.Params[i]
+		if !chosen(p) {
+			continue
+		}
 		p.Initial(seed, buf[:p.Len()])
 		if err := m.Store(i, device.Weight, buf[:p.Len()]); err != nil {
 			return err

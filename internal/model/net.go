@@ -194,10 +194,11 @@ func (n *Net) ForwardStep(i int) {
 	n.nets[s.Device].Forward(s.Op)
 }
 
-// BackwardStep enqueues its backward pass.
+// BackwardStep enqueues its backward pass, if it has one: see device.Program's Frozen.
 func (n *Net) BackwardStep(i int) {
-	s := n.plan.Order[i]
-	n.nets[s.Device].Backward(s.Op)
+	if s := n.plan.Order[i]; s.Op >= n.plan.Programs[s.Device].Frozen {
+		n.nets[s.Device].Backward(s.Op)
+	}
 }
 
 // pass is a Pass as device d sees it: rates by its own numbers of the parameters.
@@ -386,7 +387,7 @@ func (n *Net) readable(name string, s spread, grad bool) error {
 	case !s.kept:
 		return fmt.Errorf("%s is not among the values to keep", name)
 	case grad && s.values[0] == n.plan.prob, grad && !prog.Train && !prog.InputGrad, grad && name == "input" &&
-		!prog.InputGrad:
+		!prog.InputGrad, grad && s.frozen:
 		return fmt.Errorf("%s has no gradient in this net", name)
 	}
 	return nil

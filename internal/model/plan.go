@@ -25,6 +25,7 @@ type Plan struct {
 	stats, prob device.Value // on device 0
 	sources     []string     // by link: "pool2"
 	readers     []string     // by link: "conv3"
+	returns     []bool       // by link: gradients cross it backward
 }
 
 // Step is op number Op of device number Device.
@@ -36,6 +37,7 @@ type spread struct {
 	at     placement
 	values []device.Value // by device; None where it holds no part
 	kept   bool
+	frozen bool // it has no gradient, for nothing below it learns
 }
 
 // planner writes a Plan, layer by layer.
@@ -45,6 +47,7 @@ type planner struct {
 	local  [][]device.Param
 	keep   []string
 	int8   bool
+	frozen bool   // nothing below the current layer, itself included, learns: no gradients
 	source string // what the current value is called when it crosses: the last layer that was no dropout
 }
 
@@ -63,7 +66,7 @@ func newPlan(a *Arch, devices int, o Options) (*Plan, error) {
 		Plan: &Plan{
 			Programs: make([]device.Program, devices), Slots: cmp.Or(o.Slots, leastSlots), named: map[string]spread{},
 		},
-		arch: a, local: a.localParams(devices), int8: o.Int8,
+		arch: a, local: a.localParams(devices), int8: o.Int8, frozen: o.Train && !o.InputGrad && len(a.Frozen()) > 0,
 	}
 	for _, name := range o.Keep {
 		if name != "input" && name != "prob" && name != a.Layers[len(a.Layers)-1].Name { // these can be read anyway
@@ -132,6 +135,7 @@ func (p *planner) input(o Options) spread {
 func (p *planner) new(name string, whole device.Shape, at placement) spread {
 	s := spread{
 		shape: whole, at: at, values: make([]device.Value, len(p.Programs)), kept: slices.Contains(p.keep, name),
+		frozen: p.frozen,
 	}
 	for d := range s.values {
 		s.values[d] = device.None
@@ -243,6 +247,12 @@ func activation(act config.Act) device.Activation {
 // an activation that stands alone.
 func (p *planner) weighted(l *Layer, in spread) spread {
 	reads := p.reads(l, in)
+	if p.frozen && p.arch.layerLearns(l.Name) {
+		p.frozen = false
+		for d := range p.Programs {
+			p.Programs[d].Frozen = len(p.Programs[d].Ops)
+		}
+	}
 	act, pre := activation(l.Act), l.Name+".pre"
 	apart := act != device.Linear && slices.Contains(p.keep, pre)
 	name, fused := l.Name, act
@@ -327,6 +337,7 @@ func (p *planner) reads(l *Layer, in spread) [][]device.Value {
 			link := device.NewLink(fmt.Sprintf("%s %d>%d", p.source, from, to), from, to, part)
 			p.Links, p.sources, p.readers = append(p.Links, link), append(p.sources, p.source),
 				append(p.readers, l.Name)
+			p.returns = append(p.returns, !p.frozen)
 			p.op(from, &device.Send{
 				Op: device.Op{Name: "send " + link.Name, In: []device.Value{v}, Out: device.None}, Link: link,
 			})

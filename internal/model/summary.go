@@ -48,12 +48,13 @@ type MemorySummary struct {
 }
 
 // ExchangeRow is what crosses between devices before one layer, forward, in fp32 bytes, all directions summed. Its
-// gradients cross backward in the same number of bytes.
+// gradients cross backward in the same number of bytes, where anything below learns.
 type ExchangeRow struct {
 	Value      string `json:"value"`  // "pool2"; dropout between the layer and the crossing is passed over
 	Reader     string `json:"reader"` // "conv3"
 	PerPicture int64  `json:"bytes_per_picture"`
 	PerBatch   int64  `json:"bytes_per_batch"`
+	Returns    bool   `json:"-"` // its gradients do
 }
 
 // Summary describes the net on so many devices, trained with a batch of so many pictures. It plans as Compile does, so
@@ -71,13 +72,16 @@ func (a *Arch) Summary(devices, batch int) (Summary, error) {
 		s.layer(a, &a.Layers[i])
 	}
 	for i, link := range plan.Links {
-		s.crossing(plan.sources[i], plan.readers[i], link)
+		s.crossing(plan.sources[i], plan.readers[i], plan.returns[i], link)
 	}
 	for _, r := range s.Exchange {
 		s.ForwardBytes += r.PerBatch
-		s.BytesPerPicture += 2 * r.PerPicture
+		s.BytesPerPicture += r.PerPicture
+		if r.Returns {
+			s.BackwardBytes += r.PerBatch
+			s.BytesPerPicture += r.PerPicture
+		}
 	}
-	s.BackwardBytes = s.ForwardBytes
 	s.BytesPerStep = s.ForwardBytes + s.BackwardBytes
 	return s, nil
 }
@@ -109,9 +113,9 @@ func (s *Summary) layer(a *Arch, l *Layer) {
 	}
 }
 
-func (s *Summary) crossing(value, reader string, link *device.Link) {
+func (s *Summary) crossing(value, reader string, returns bool, link *device.Link) {
 	if n := len(s.Exchange); n == 0 || s.Exchange[n-1].Value != value {
-		s.Exchange = append(s.Exchange, ExchangeRow{Value: value, Reader: reader})
+		s.Exchange = append(s.Exchange, ExchangeRow{Value: value, Reader: reader, Returns: returns})
 	}
 	row := &s.Exchange[len(s.Exchange)-1]
 	bytes := 4 * int64(link.Shape.Len())

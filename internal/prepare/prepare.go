@@ -233,13 +233,17 @@ func tidy(fsys files.FS, partial string) {
 	_ = fsys.Remove(partial)
 }
 
-// recipeOf is how training prepares pictures of a set where its page says no more than their size: the statistics are
-// those by it.
+// recipeOf is how training prepares pictures of a set where its page says no more than their size and how they were
+// made square: the statistics are those by it.
 func (o *Making) recipeOf() recipe.Recipe {
-	return recipe.Recipe{
+	r := recipe.Recipe{
 		Resize: o.Resize, Height: o.Resize, Width: o.Resize, Channels: 3, Exif: config.ApplyExif,
 		MeanKind: config.MeanImage,
 	}
+	if o.Fit == Squash {
+		r.Fit = config.SquashFit
+	}
+	return r
 }
 
 // want is what is made of each picture.

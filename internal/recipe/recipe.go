@@ -1,5 +1,5 @@
-// Package recipe is the one description of how a file becomes the net's input: decoded, turned upright, resized by
-// its shorter side, its centre square cut out, a crop taken from that, the mean subtracted, and what is left scaled.
+// Package recipe is the one description of how a file becomes the net's input: decoded, turned upright, made
+// square by cutting or by squashing and resized, a crop taken from that, the mean subtracted, and what is left scaled.
 //
 // A page says part of it ([New]); the size of the pictures, the mean and the colours are measured on the training set
 // (package data); a checkpoint keeps all of it, so that whoever uses the net treats pictures alike. Package data
@@ -18,8 +18,12 @@ import (
 
 // Recipe is how a file becomes the net's input.
 type Recipe struct {
-	Resize   int // the shorter side is made so long, then the centre square is cut out; 0: pictures keep their size
-	Channels int // 3: RGB, 1: luma
+	Resize int // pictures become squares with sides so long; 0: they keep their size
+	// Fit says how. Empty: as config.CropFit does, which is never written out; files older than the key have it so.
+	Fit config.Fit
+	// Interpolation is how they are resized. Empty: config.Antialiased, likewise.
+	Interpolation config.Interpolation
+	Channels      int // 3: RGB, 1: luma
 	// Exif says whether pictures are turned upright first. Empty: they are not; files older than the key have it so.
 	Exif config.Exif
 	// Height and Width are those of the pictures after Resize, of which all have one size; 0: not known yet.
@@ -51,6 +55,12 @@ func New(cfg *config.Config) Recipe {
 		Resize: cfg.Data.Resize, Height: cfg.Data.Resize, Width: cfg.Data.Resize,
 		Crop: cfg.Model.Input.Size, Channels: cfg.Model.Input.Channels, Exif: cfg.Data.Exif,
 		MeanKind: cfg.Data.Mean,
+	}
+	if cfg.Data.Fit != config.CropFit {
+		r.Fit = cfg.Data.Fit
+	}
+	if cfg.Data.Interpolation != config.Antialiased {
+		r.Interpolation = cfg.Data.Interpolation
 	}
 	if std := cfg.Data.Std; len(std) > 0 { // one number a channel, or one for all
 		r.Scale = make([]float32, r.Channels)
@@ -142,6 +152,12 @@ func (r *Recipe) checkSizes() error {
 func (r *Recipe) checkNumbers() error {
 	if k := r.MeanKind; k != "" && k != config.MeanImage && k != config.MeanChannel {
 		return fmt.Errorf("mean is %.20q, want %s or %s", k, config.MeanImage, config.MeanChannel)
+	}
+	if f := r.Fit; f != "" && f != config.CropFit && f != config.SquashFit {
+		return fmt.Errorf("fit is %.20q, want %s or %s", f, config.CropFit, config.SquashFit)
+	}
+	if i := r.Interpolation; i != "" && i != config.Antialiased && i != config.TwoNearest {
+		return fmt.Errorf("interpolation is %.20q, want %s or %s", i, config.Antialiased, config.TwoNearest)
 	}
 	if e := r.Exif; e != "" && e != config.ApplyExif && e != config.IgnoreExif {
 		return fmt.Errorf("exif is %.20q, want %s or %s", e, config.ApplyExif, config.IgnoreExif)

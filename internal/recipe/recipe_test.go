@@ -1,9 +1,11 @@
 package recipe
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -23,6 +25,13 @@ func TestExportedInput(t *testing.T) {
 	in = (&Recipe{
 		Resize: 256, Height: 256, Width: 256, Crop: 224, Channels: 3, Mean: []float32{1, 2, 3}, MeanShape: []int{3},
 	}).Public("")
+	if w := in.Words(); !strings.Contains(w, "shorter side to 256 (bilinear, antialiased;") {
+		t.Errorf("in words: %s", w)
+	}
+	in.Fit, in.Interpolation = config.SquashFit, config.TwoNearest
+	if w := in.Words(); !strings.Contains(w, "both sides to 256 (bilinear, not antialiased: OpenCV's INTER_LINEAR)") {
+		t.Errorf("in words: %s", w)
+	}
 	if !slices.Equal(in.Mean, []float32{1, 2, 3}) || in.MeanImage != "" {
 		t.Errorf("%+v", in)
 	}
@@ -45,6 +54,23 @@ func TestJSON(t *testing.T) {
 	if string(text) != want {
 		t.Errorf("got  %s\nwant %s", text, want)
 	}
+	other := Recipe{
+		Resize: 256, Height: 256, Width: 256, Channels: 3, Fit: config.SquashFit, Interpolation: config.TwoNearest,
+	}
+	if page, err := json.Marshal(other); err != nil || !bytes.Contains(page,
+		[]byte(`{"resize":256,"fit":"squash","interpolation":"linear","height"`)) {
+		t.Errorf("%s, %v", page, err)
+	} else if back := (Recipe{}); json.Unmarshal(page, &back) != nil || !cmp.Equal(back, other) {
+		t.Errorf("%s came back as %+v", page, back)
+	}
+	other.Fit = "stretch"
+	if other.Check() == nil {
+		t.Error("another fit is let pass")
+	}
+	other.Fit, other.Interpolation = "", "cubic"
+	if other.Check() == nil {
+		t.Error("another interpolation is let pass")
+	}
 	got := Recipe{Mean: r.Mean, MeanShape: r.MeanShape}
 	if err := json.Unmarshal(text, &got); err != nil || !cmp.Equal(got, r) {
 		t.Errorf("%v\n%s", err, cmp.Diff(r, got))
@@ -60,6 +86,15 @@ func TestNew(t *testing.T) {
 	r := New(cfg)
 	if r.Resize != 256 || r.Height != 256 || r.Crop != 224 || r.Channels != 3 || len(r.Scale) != 3 ||
 		r.Scale[0] != float32(1/cfg.Data.Std[0]) || r.Mean != nil {
+		t.Errorf("%+v", r)
+	}
+	if r.Fit != "" || r.Interpolation != "" { // not told in what is written: older files are so
+		t.Errorf("%+v", r)
+	}
+	if cfg, err = config.Load("bvlc-alexnet", nil); err != nil {
+		t.Fatal(err)
+	}
+	if r = New(cfg); r.Fit != config.SquashFit || r.Interpolation != config.TwoNearest {
 		t.Errorf("%+v", r)
 	}
 	if cfg, err = config.Load("demo", []string{"data.resize=0", "data.std=[64]"}); err != nil {

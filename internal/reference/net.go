@@ -44,9 +44,6 @@ func newNet[T Float](d *Device, p device.Program, own *params[T]) *net[T] {
 	return n
 }
 
-// backwards tells whether the program computes gradients.
-func (n *net[T]) backwards() bool { return backend.Gradients(&n.prog) }
-
 func (n *net[T]) shape(v device.Value) device.Shape { return n.prog.Values[v].Shape }
 
 // Alloc takes all memory: parameters if no net did so before, values, gradients, working memory, and the parcels of
@@ -139,7 +136,7 @@ func (n *net[T]) Update() {
 func (n *net[T]) update() error {
 	bad := n.badLoss()
 	for p, g := range n.params.part[device.Gradient] {
-		if !n.onAll(g, func(from, to int) bool { return allFinite(g[from:to]) }) {
+		if g != nil && !n.onAll(g, func(from, to int) bool { return allFinite(g[from:to]) }) {
 			bad = append(bad, "gradient of "+n.params.specs[p].Name)
 		}
 	}
@@ -153,11 +150,11 @@ func (n *net[T]) update() error {
 	return nil
 }
 
-// updateAll calls f for pieces of every parameter that is not frozen, and names those for which it gave false.
+// updateAll calls f for pieces of every parameter that learns, and names those for which it gave false.
 func (n *net[T]) updateAll(f func(u rule[T], w, v, g []T) bool) (bad []string) {
 	for p, w := range n.params.part[device.Weight] {
 		u := rule[T]{momentum: T(n.pass.Momentum), decay: T(n.pass.Decay[p]), lr: T(n.pass.LR[p])}
-		if u.lr == 0 {
+		if u.lr == 0 || !n.params.has(p, device.Gradient) {
 			continue
 		}
 		v, g := n.params.part[device.Momentum][p], n.params.part[device.Gradient][p]

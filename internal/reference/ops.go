@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"alexnet/internal/device"
+	"alexnet/internal/device/backend"
 )
 
 // op is a compiled op: it finds its tensors in the net and hands them to the arithmetic.
@@ -19,8 +20,8 @@ type op[T Float] interface {
 	abandon(backward bool)     // instead of running, on a net that failed
 }
 
-// local is what most ops have in common: nothing.
-type local[T Float] struct{}
+// local is what most ops have in common.
+type local[T Float] struct{ back bool } // there is a gradient of it to run
 
 func (local[T]) need(*net[T]) need       { return need{} }
 func (local[T]) workspace(*net[T]) int64 { return 0 }
@@ -36,29 +37,30 @@ func (n *net[T]) compileOp(i int, s device.Spec) op[T] {
 		}
 		return out
 	}
+	own := local[T]{backend.Backward(&n.prog, i)}
 	switch s := s.(type) {
 	case *device.Conv:
-		return &convOp[T]{conv: conv[T]{Conv: s, in: shapes(s.In), out: n.shape(s.Out)}}
+		return &convOp[T]{local: own, conv: conv[T]{Conv: s, in: shapes(s.In), out: n.shape(s.Out)}}
 	case *device.FC:
-		o := &fcOp[T]{fc: fc[T]{FC: s, units: n.shape(s.Out).C}}
+		o := &fcOp[T]{local: own, fc: fc[T]{FC: s, units: n.shape(s.Out).C}}
 		for _, in := range shapes(s.In) {
 			o.in = append(o.in, in.Len())
 		}
 		return o
 	case *device.Activate:
-		return &activateOp[T]{Activate: s}
+		return &activateOp[T]{local: own, Activate: s}
 	case *device.LRN:
-		return &lrnOp[T]{lrn: lrn[T]{LRN: s, shape: n.shape(s.Out)}}
+		return &lrnOp[T]{local: own, lrn: lrn[T]{LRN: s, shape: n.shape(s.Out)}}
 	case *device.Pool:
-		return &poolOp[T]{pool: pool[T]{Pool: s, in: n.shape(s.In[0]), out: n.shape(s.Out)}}
+		return &poolOp[T]{local: own, pool: pool[T]{Pool: s, in: n.shape(s.In[0]), out: n.shape(s.Out)}}
 	case *device.Dropout:
-		return &dropoutOp[T]{Dropout: s}
+		return &dropoutOp[T]{local: own, Dropout: s}
 	case *device.SoftmaxLoss:
-		return &softmaxOp[T]{SoftmaxLoss: s}
+		return &softmaxOp[T]{local: own, SoftmaxLoss: s}
 	case *device.Send:
-		return &sendOp[T]{Send: s, first: n.plan.firstSend[i]}
+		return &sendOp[T]{local: own, Send: s, first: n.plan.firstSend[i]}
 	case *device.Recv:
-		return &recvOp[T]{Recv: s}
+		return &recvOp[T]{local: own, Recv: s}
 	}
 	panic(fmt.Sprintf("op of type %T", s)) // Spec is sealed: package device has no other
 }
@@ -104,7 +106,7 @@ type convOp[T Float] struct {
 }
 
 func (o *convOp[T]) need(n *net[T]) need {
-	worker, share := o.scratchSizes(n.backwards())
+	worker, share := o.scratchSizes(o.back)
 	return need{worker: worker, share: share}
 }
 
@@ -130,7 +132,7 @@ func (o *fcOp[T]) need(n *net[T]) need {
 	switch {
 	case o.Int8:
 		return need{whole: n.params.specs[o.Weight].Len()}
-	case !n.backwards():
+	case !o.back:
 		return need{}
 	}
 	return need{whole: n.prog.Rows * o.units}
@@ -179,7 +181,7 @@ type lrnOp[T Float] struct {
 func (o *lrnOp[T]) need(*net[T]) need { return need{worker: o.shape.Len()} }
 
 func (o *lrnOp[T]) workspace(n *net[T]) int64 {
-	if !n.backwards() {
+	if !o.back {
 		return 0
 	}
 	return sizeOf[T]() * int64(n.prog.Rows) * int64(o.shape.Len())
@@ -206,7 +208,7 @@ type poolOp[T Float] struct {
 }
 
 func (o *poolOp[T]) workspace(n *net[T]) int64 {
-	if o.Kind == device.Avg || !n.backwards() {
+	if o.Kind == device.Avg || !o.back {
 		return 0
 	}
 	return 4 * int64(n.prog.Rows) * int64(o.out.Len())
@@ -356,14 +358,14 @@ type recvOp[T Float] struct {
 }
 
 func (o *recvOp[T]) exchange(n *net[T]) int64 {
-	if !n.backwards() {
+	if !o.back {
 		return 0
 	}
 	return linkBytes(n, o.Link)
 }
 
 func (o *recvOp[T]) alloc(n *net[T]) {
-	if n.backwards() {
+	if o.back {
 		offer(n, &o.Link.Backward, o.Link)
 	}
 }

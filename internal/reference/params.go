@@ -11,11 +11,11 @@ import (
 type params[T Float] struct {
 	dev       *Device
 	specs     []device.ParamSpec
-	nets      int  // compiled so far
-	trained   bool // one of them trains
-	allocated bool // by the first Alloc
+	nets      int    // compiled so far
+	learns    []bool // by parameter, in the one that trains; nil: none does
+	allocated bool   // by the first Alloc
 	closed    bool
-	part      [3][][]T // by device.Part and device.Param; momentum and gradients only where a net trains
+	part      [3][][]T // by device.Part and device.Param; momentum and gradients only of what learns
 }
 
 func newParams[T Float](d *Device, specs []device.ParamSpec) *params[T] {
@@ -30,9 +30,15 @@ func newParams[T Float](d *Device, specs []device.ParamSpec) *params[T] {
 func (p *params[T]) Specs() []device.ParamSpec { return p.specs }
 
 // compiled notes one more net.
-func (p *params[T]) compiled(train bool) {
-	p.trained = p.trained || train
+func (p *params[T]) compiled(prog *device.Program) {
 	p.nets++
+	if !prog.Train {
+		return
+	}
+	p.learns = make([]bool, len(p.specs))
+	for id := range p.learns {
+		p.learns[id] = prog.Learns(device.Param(id))
+	}
 }
 
 // alloc takes the memory, once.
@@ -41,23 +47,28 @@ func (p *params[T]) alloc() {
 		return
 	}
 	p.allocated = true
-	parts := 1
-	if p.trained {
-		parts = 3
-	}
-	for i := range parts {
-		p.part[i] = make([][]T, len(p.specs))
+	for part := range p.part {
+		p.part[part] = make([][]T, len(p.specs))
 		for k, s := range p.specs {
-			p.part[i][k] = aligned[T](s.Len())
+			if p.has(k, device.Part(part)) {
+				p.part[part][k] = aligned[T](s.Len())
+			}
 		}
 	}
 }
 
+// has tells whether there is a part of parameter k.
+func (p *params[T]) has(k int, part device.Part) bool {
+	return part == device.Weight || p.learns != nil && p.learns[k]
+}
+
 // bytes is what one part takes.
-func (p *params[T]) bytes() int64 {
+func (p *params[T]) bytes(part device.Part) int64 {
 	n := int64(0)
-	for _, s := range p.specs {
-		n += sizeOf[T]() * int64(s.Len())
+	for k, s := range p.specs {
+		if p.has(k, part) {
+			n += sizeOf[T]() * int64(s.Len())
+		}
 	}
 	return n
 }
@@ -70,7 +81,7 @@ func (p *params[T]) tensor(id device.Param, part device.Part, n int) ([]T, error
 	if err := backend.CheckParam(p.specs, id, n); err != nil {
 		return nil, fmt.Errorf("%s: %w", p.dev.name, err)
 	}
-	if p.part[part] == nil {
+	if p.part[part] == nil || p.part[part][id] == nil {
 		return nil, fmt.Errorf("%s: %w", p.dev.name, backend.NoPart(p.specs[id], part))
 	}
 	return p.part[part][id], nil

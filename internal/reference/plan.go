@@ -26,17 +26,19 @@ func newPlan(p *device.Program) *plan {
 	for v := range p.Values {
 		value[v], grad[v] = walk.Never(), walk.Never()
 	}
+	back := make([]bool, len(p.Values)) // an op that runs backward has to do with it
 	for i, s := range p.Ops {
 		for _, v := range slices.Concat(s.Base().In, outputs(s)) {
 			value[v].Extend(i)
 			grad[v].Extend(walk.Backward(i))
+			back[v] = back[v] || backend.Backward(p, i)
 		}
 	}
 	pl := &plan{firstSend: make([]bool, len(p.Ops))}
 	pl.firstWriters(p, uses)
 	for v, use := range uses {
 		loss := p.IsLoss(device.Value(v))
-		if backend.Gradients(p) || use.Kept || use.Input || loss {
+		if back[v] || use.Kept || use.Input || loss {
 			value[v] = walk.Always()
 		}
 		switch {
@@ -137,11 +139,9 @@ func (n *net[T]) Memory() device.MemoryPlan {
 		}
 	}
 	if n.firstOnParams {
-		add(device.PurposeWeights, n.params.bytes())
-		if n.params.trained {
-			add(device.PurposeMomentum, n.params.bytes())
-			add(device.PurposeGradients, n.params.bytes())
-		}
+		add(device.PurposeWeights, n.params.bytes(device.Weight))
+		add(device.PurposeMomentum, n.params.bytes(device.Momentum))
+		add(device.PurposeGradients, n.params.bytes(device.Gradient))
 	}
 	add(device.PurposeActivations, sizeOf[T]()*int64(n.plan.values))
 	add(device.PurposeBackward, sizeOf[T]()*int64(all-n.plan.values))

@@ -100,6 +100,6 @@ func compile[T Float](d *Device, p device.Program) (device.Net, error) {
 	if err := backend.CheckProgram(d, &p, own, own && params.nets > 0); err != nil {
 		return nil, fmt.Errorf("%s: %w", d.name, err)
 	}
-	params.compiled(p.Train)
+	params.compiled(&p)
 	return newNet(d, p, params), nil
 }

@@ -101,7 +101,12 @@ type gradients struct {
 }
 
 func openGradients(o GradientOptions) (*gradients, error) {
-	arch, err := model.Of(o.Config, 0)
+	page := *o.Config
+	page.Model.Layers = slices.Clone(page.Model.Layers)
+	for i := range page.Model.Layers {
+		page.Model.Layers[i].LR = nil // gradients of what the page keeps from learning, too
+	}
+	arch, err := model.Of(&page, 0)
 	if err != nil {
 		return nil, err
 	}

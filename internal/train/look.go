@@ -19,8 +19,9 @@ type Outlook struct {
 	Arch     *model.Arch
 	Memory   []step.Memory // of the nets, by device
 	Exchange []model.Traffic
-	Looked   int // training pictures that were read; 0: a checkpoint says all there is to know of them
-	Bad      int // of them that cannot be read
+	Head     *Head // of a run that starts from a file; nil otherwise
+	Looked   int   // training pictures that were read; 0: a checkpoint says all there is to know of them
+	Bad      int   // of them that cannot be read
 }
 
 // Look is Run up to its first step, with nothing written and no memory taken for the net: it finds out what lies ahead,
@@ -51,7 +52,8 @@ func Look(ctx context.Context, o Options) (*Outlook, error) {
 	}
 	t.foretell()
 	look := &Outlook{
-		Start: t.start(), Arch: t.arch, Memory: t.memory, Exchange: t.net.Exchange(), Looked: t.looked, Bad: t.bad,
+		Start: t.start(), Arch: t.arch, Memory: t.memory, Exchange: t.net.Exchange(), Head: t.head, Looked: t.looked,
+		Bad: t.bad,
 	}
 	return look, t.close()
 }
@@ -75,9 +77,13 @@ func (t *trainer) readAll(ctx context.Context) error {
 	switch {
 	case t.o.Resume != nil:
 		t.firstStep = t.o.Resume.Step
-		return t.o.Resume.Restore(slots, slots)
+		momentum := infer.MomentumOf(t.arch)
+		for i := range momentum {
+			momentum[i].Store = slots[0].Store
+		}
+		return t.o.Resume.Restore(slots, momentum)
 	case t.o.Init != nil:
-		return t.o.Init.Restore(slots, nil)
+		return t.head.restore(t.o.Init, slots)
 	}
 	return nil
 }

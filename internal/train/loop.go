@@ -742,7 +742,7 @@ func (t *trainer) result() *Result {
 		Steps: t.steps.Pass.Step, Epochs: t.history.Validated, PlannedSteps: t.o.plannedSteps(t.history.Passed),
 		PlannedEpochs: t.cfg.Train.Epochs, Loss: t.loss, Last: t.history.Last, Best: bestScore(t.best),
 		LastPath: t.lastPath, BestPath: t.standing(t.bestPath), Bad: t.bad, Warnings: t.warnings, Memory: t.memory,
-		Exchange: t.net.Exchange(),
+		Exchange: t.net.Exchange(), Head: t.head,
 	}
 	if t.drawn {
 		r.CurvesPath = t.standing(t.o.Dir.Curves())

@@ -9,9 +9,10 @@ import (
 	"alexnet/internal/text"
 )
 
-// Note is something that a run tells people besides its numbers: a [Remark], [NoValidation], [LeftOut], [NoPictures],
-// [NoCurves], [Restored], [Gone], [*Edited], [LostLines], [NotSaved], [NotRecorded], [Weak], [*DeadStart], [HighLoss],
-// or a [data.Outage]. Its text holds facts; what could be done, and how, is for whoever began the run to say.
+// Note is something that a run tells people besides its numbers: a [Remark], [*Head], [NoValidation], [LeftOut],
+// [NoPictures], [NoCurves], [Restored], [Gone], [*Edited], [LostLines], [NotSaved], [NotRecorded], [Weak],
+// [*DeadStart], [HighLoss], or a [data.Outage]. Its text holds facts; what could be done, and how, is for whoever began
+// the run to say.
 type Note interface{ String() string }
 
 // Remark is a note that says all there is to say: memory, a lowered rate, what differs from the file that a run starts

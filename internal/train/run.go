@@ -86,6 +86,7 @@ type Result struct {
 	Last, Best           *step.Score // on the validation part; nil without one
 	LastPath, BestPath   string      // checkpoints; empty where there is none
 	CurvesPath           string      // empty: they could not be drawn
+	Head                 *Head       // of a run that started from a file; nil otherwise
 	Bad                  int         // unreadable pictures
 	Warnings             []Note
 	Memory               []step.Memory
@@ -198,7 +199,7 @@ func (e *Unrecorded) Unwrap() error { return e.Err }
 
 // OtherData says that a run cannot be resumed because the pictures are not the ones it began with.
 type OtherData struct {
-	Fits       bool       // as many classes as before: a new run could begin with the checkpoint's weights
+	Fits       bool       // as many classes as before: a new run could begin with all of the checkpoint's weights
 	Path       string     // of the pictures given, for people
 	Data       data.Place // where these are; empty: nowhere, they were drawn
 	Began      string     // where the run found its own
@@ -209,20 +210,6 @@ type OtherData struct {
 func (e *OtherData) Error() string {
 	return fmt.Sprintf("the data at %s is not what the run began with (%s): pictures came, went or changed sides",
 		text.Name(e.Path), text.Name(e.Began))
-}
-
-// OtherClasses says that a run cannot start from a file's weights because the pictures are of another number of
-// classes.
-type OtherClasses struct {
-	Path    string   // of the file
-	Own     []string // its classes
-	Data    string   // where the pictures are
-	Classes int      // that these have
-}
-
-func (e *OtherClasses) Error() string {
-	return fmt.Sprintf("%s: is for %d classes (%s), the data at %s has %d", text.Name(e.Path), len(e.Own),
-		text.Examples(e.Own), text.Name(e.Data), e.Classes)
 }
 
 // DataGone is a run that ended because its pictures could not be had for longer than data.retry. Nothing was written

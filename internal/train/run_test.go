@@ -389,25 +389,130 @@ func TestInit(t *testing.T) {
 		t.Errorf("another net: %v", err)
 	}
 	o, l := options(t, "train.dropout=false", "train.epochs=1")
-	o.Init, o.Source = c, renamed(t)
+	o.Init = c
 	mustRun(t, o)
-	for _, part := range []string{"have other names", "what passes drop2 is 2 times as large"} {
-		if !l.noted(part) {
-			t.Errorf("notes %q, none says %q", l.notes, part)
-		}
+	if part := "what passes drop2 is 2 times as large"; !l.noted(part) {
+		t.Errorf("notes %q, none says %q", l.notes, part)
 	}
 
 	o, _ = options(t, "model.conv1.kernels=16")
 	o.Init, o.Source = c, twoClasses(t)
-	if _, err := Run(context.Background(), o); !errors.As(err, &mismatch) || mismatch.Tensor != "conv1.weight" {
+	if _, err := Run(context.Background(), o); !errors.As(err, &mismatch) || mismatch.Tensor != "conv1.weight" ||
+		!strings.Contains(err.Error(), "another net\n") || !strings.Contains(err.Error(), "10x") {
 		t.Errorf("another net for other classes: %v", err)
 	}
-	fewer := twoClasses(t)
-	o, _ = options(t)
-	o.Init, o.Source = c, fewer
-	if _, err := Run(context.Background(), o); !errors.As(err, new(*OtherClasses)) {
-		t.Errorf("two classes: %v", err)
+}
+
+// TestHead: the last layer starts anew as in a net from nothing where the classes are others, also where they are as
+// many; where only their order is another it goes on with its rows in the data's; all other layers are the file's.
+func TestHead(t *testing.T) {
+	t.Parallel()
+	o, _ := options(t)
+	o.Dir = folder(t)
+	c := load(t, mustRun(t, o).LastPath)
+	file := valuesOf(t, c)
+	var fresh map[string][]float32
+	start := func(o Options) map[string][]float32 { // the weights after a step too small to move any
+		t.Helper()
+		var seen map[string][]float32
+		o.Steps, o.afterStep = 1, func(tr *trainer) { seen = steptest.TensorsOf(t, tr.model, device.Weight) }
+		mustRun(t, o)
+		return seen
 	}
+	still := []string{"train.lr=1e-30", "train.seed=7", "train.epochs=1", "model.fc3.init.bias=0.5"}
+	turned := *c // its rows are those of the classes in the reverse order
+	turned.Classes = slices.Clone(c.Classes)
+	slices.Reverse(turned.Classes)
+	for _, k := range []struct {
+		name   string
+		file   *checkpoint.Checkpoint
+		source *data.Source
+		start  HeadStart
+		note   string
+	}{
+		{"the same", c, steptest.Pictures(), HeadKept, "goes on with the file's weights"},
+		{"other names", c, renamed(t), HeadNew, "starts anew: the 10 classes of"},
+		{"fewer", c, twoClasses(t), HeadNew, "is for 10 classes"},
+		{"another order", &turned, steptest.Pictures(), HeadReordered, "put into the order of the data"},
+	} {
+		o, l := options(t, still...)
+		o.Init, o.Source = k.file, k.source
+		got := start(o)
+		if !l.noted(k.note) {
+			t.Errorf("%s: notes %q, none says %q", k.name, l.notes, k.note)
+		}
+		o, _ = options(t, still...)
+		o.Source = k.source
+		fresh = start(o)
+		for name, w := range got {
+			want := file[name]
+			if checkpoint.LayerOf(name) == c.LastLayer() {
+				switch k.start {
+				case HeadNew:
+					want = fresh[name]
+				case HeadReordered:
+					want = nil
+					row := len(w) / 10
+					for r := range 10 {
+						want = append(want, file[name][(9-r)*row:][:row]...)
+					}
+				}
+			}
+			if !slices.Equal(w, want) {
+				t.Errorf("%s: %s starts with other numbers", k.name, name)
+			}
+		}
+		look, err := Look(t.Context(), func() Options { o.Init = k.file; return o }())
+		if err != nil || look.Head.Start != k.start {
+			t.Errorf("%s: a look ahead finds %+v, %v", k.name, look, err)
+		}
+	}
+}
+
+// TestHeadOf: weights that were drawn for no data have classes without names, which are any as many; names that are
+// twice there, or as many numbers that name folders, are names.
+func TestHeadOf(t *testing.T) {
+	t.Parallel()
+	o, _ := options(t)
+	o.Dir = folder(t)
+	c := load(t, mustRun(t, o).LastPath)
+	tr := bareTrainer(t.Context(), o)
+	if err := tr.configure(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	drawn, taught := *c, *c
+	drawn.Classes = strings.Fields("0 1 2 3 4 5 6 7 8 9")
+	taught.Classes = drawn.Classes
+	drawn.Step, drawn.Data.Fingerprint = 0, ""
+	twice := *c
+	twice.Classes = slices.Clone(c.Classes)
+	twice.Classes[1] = twice.Classes[0]
+	nameless := *c
+	nameless.Classes = nil
+	for name, k := range map[string]struct {
+		file *checkpoint.Checkpoint
+		want HeadStart
+	}{
+		"drawn": {&drawn, HeadKept}, "taught": {&taught, HeadNew}, "twice": {&twice, HeadNew},
+		"nameless": {&nameless, HeadKept}, "itself": {c, HeadKept},
+	} {
+		if got := tr.headOf(k.file).Start; got != k.want {
+			t.Errorf("%s: %s, want %s", name, got, k.want)
+		}
+	}
+}
+
+func valuesOf(t *testing.T, c *checkpoint.Checkpoint) map[string][]float32 {
+	t.Helper()
+	all := map[string][]float32{}
+	for _, p := range c.Params {
+		v, err := p.Values()
+		if err != nil {
+			t.Fatal(err)
+		}
+		all[p.Name] = v
+	}
+	return all
 }
 
 // renamed are the pictures with another name for the first class.

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -44,6 +43,7 @@ type running struct {
 	precision device.Precision
 	recipe    recipe.Recipe
 	arch      *model.Arch
+	head      *Head // of a run that starts from a file
 	model     *model.Model
 	net       *model.Net // trains
 	valNet    *model.Net // shares its parameters; nil without validation pictures
@@ -177,6 +177,9 @@ func (t *trainer) configure(context.Context) (err error) {
 	t.history.Steps = t.o.Steps
 	if t.arch, err = model.New(t.cfg.Model, t.cfg.Train.Dropout); err != nil {
 		return err
+	}
+	if frozen := t.arch.Frozen(); len(frozen) > 0 {
+		t.progress.Note(remark("frozen: %s; no gradients are computed for them", strings.Join(frozen, ", ")))
 	}
 	if c := t.o.Resume; c != nil {
 		return c.Fits(infer.SlotsOf(t.arch)) // before memory is taken for what its page says
@@ -359,8 +362,11 @@ func (t *trainer) setWeights() (err error) {
 			t.bestPath = t.o.standing(t.o.checkpoint(run.Best))
 		}
 	case t.o.Init != nil:
-		if err := t.o.Init.Restore(infer.Slots(t.model, device.Weight), nil); err != nil {
+		if err := t.head.restore(t.o.Init, infer.Slots(t.model, device.Weight)); err != nil {
 			return err
+		}
+		if t.head.Start == HeadNew {
+			return t.model.InitLayer(t.cfg.Train.Seed, t.head.Layer)
 		}
 	default:
 		return t.model.Init(t.cfg.Train.Seed)
@@ -368,8 +374,8 @@ func (t *trainer) setWeights() (err error) {
 	return nil
 }
 
-// checkInit refuses a file of another net before anything else is compared with it, and tells where the net will not
-// behave as in the file's run.
+// checkInit refuses a file of another net before anything else is compared with it, and tells what becomes of its last
+// layer and where the net will not behave as in the file's run.
 func (t *trainer) checkInit() error {
 	c := t.o.Init
 	if c == nil {
@@ -378,34 +384,15 @@ func (t *trainer) checkInit() error {
 	if err := c.CheckDropout(); err != nil {
 		return err
 	}
-	err := c.Fits(infer.SlotsOf(t.arch))
-	last := t.arch.Params[len(t.arch.Params)-1].Layer
-	var other *checkpoint.Mismatch
-	if errors.As(err, &other) && !strings.HasPrefix(other.Tensor, last+".") {
-		return err
+	h := t.headOf(c)
+	body, slots := h.body(c, infer.SlotsOf(t.arch))
+	if body.Fits(slots) != nil {
+		return c.Fits(infer.SlotsOf(t.arch)) // tells of the last layer as well
 	}
-	if n := len(c.Classes); n > 0 && n != t.arch.Classes {
-		return &OtherClasses{Path: c.Path, Own: c.Classes, Data: t.o.Source.Path, Classes: t.arch.Classes}
-	}
-	if err != nil {
-		return err
-	}
-	if !slices.Equal(c.Classes, t.o.Source.Classes) && !slices.Equal(c.Classes, numbered(len(c.Classes))) {
-		t.progress.Note(remark("the classes of %s have other names (%s) than those of the data (%s): its last "+
-			"layer has to learn anew what is what", text.Name(c.Path), text.Examples(c.Classes),
-			text.Examples(t.o.Source.Classes)))
-	}
+	t.head = h
+	t.progress.Note(h)
 	t.compareDropout(c)
 	return nil
-}
-
-// numbered are class names where no data named them: "0", "1", ...
-func numbered(n int) []string {
-	names := make([]string, n)
-	for i := range names {
-		names[i] = strconv.Itoa(i)
-	}
-	return names
 }
 
 // compareDropout tells of weights that were trained with dropout and now go on without, or the reverse. In the paper's

@@ -173,9 +173,12 @@ func fits(ck *checkpoint.Checkpoint) error {
 	if err != nil {
 		return fmt.Errorf("its configuration: %w", err)
 	}
-	var slots []checkpoint.Slot
-	for _, p := range arch.Params {
+	var slots, momentum []checkpoint.Slot
+	for i, p := range arch.Params {
 		slots = append(slots, checkpoint.Slot{Name: p.Name, Shape: p.Shape})
+		if arch.Learns(i) {
+			momentum = append(momentum, slots[i])
+		}
 	}
 	if err := ck.Fits(slots); err != nil {
 		return err
@@ -183,8 +186,7 @@ func fits(ck *checkpoint.Checkpoint) error {
 	if len(ck.Momentum) == 0 {
 		return nil
 	}
-	momentum := checkpoint.Checkpoint{Path: ck.Path + ": momentum", Params: ck.Momentum}
-	return momentum.Fits(slots)
+	return ck.FitsMomentum(momentum)
 }
 
 // unfinished is what is said of a line or a record in which the file ends.

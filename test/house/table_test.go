@@ -88,7 +88,8 @@ var table = []struct{ pkg, imports string }{
 	// A net in other programs' words, and whether devices compute it right.
 	{
 		"interop",
-		"atomicfile caffe checkpoint config device files imagenet model npy onnx pth recipe safetensors tensor text",
+		"atomicfile caffe checkpoint config device files imagenet model npy onnx pth recipe safetensors tensor " +
+			"text zipped",
 	},
 	{"selftest", "config device model philox recipe"},
 

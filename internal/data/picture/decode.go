@@ -125,7 +125,7 @@ func (d *Decoder) decode(o *opened, want Want, dst []uint8) (pic Picture, err er
 		}
 		pic.Height, pic.Width = side, side
 		pic.Pixels = sized(dst, side*side*want.Channels)
-		d.fit.square(&all, pic.Pixels, side, want.Channels, want.Squash)
+		d.fit.square(&all, pic.Pixels, side, want)
 	default:
 		pic.Pixels = sized(dst, pic.Height*row)
 		for y := range pic.Height {

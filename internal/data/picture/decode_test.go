@@ -286,7 +286,7 @@ func TestResizeMatchesLibrary(t *testing.T) {
 		want := make([]uint8, full.Rect.Dx()*full.Rect.Dy()*3)
 		pack(want, full)
 		got := make([]uint8, c.size*c.size*3)
-		new(fitter).square(straight(rgb, c.h, c.w), got, c.size, 3, false)
+		new(fitter).square(straight(rgb, c.h, c.w), got, c.size, Want{Channels: 3})
 		x, y := (full.Rect.Dx()-c.size)/2, (full.Rect.Dy()-c.size)/2
 		for i := range c.size {
 			if d := maxDiff(got[i*c.size*3:][:c.size*3], want[((y+i)*full.Rect.Dx()+x)*3:]); d > 1 {
@@ -304,7 +304,7 @@ func TestResizeKeepsWhite(t *testing.T) {
 		rgb := bytes.Repeat([]byte{255}, w*3*3)
 		for _, channels := range []int{1, 3} {
 			got := make([]uint8, 5*5*channels)
-			f.square(straight(rgb, 3, w), got, 5, channels, false)
+			f.square(straight(rgb, 3, w), got, 5, Want{Channels: channels})
 			if n := bytes.Count(got, []byte{255}); w >= 3 && n != len(got) {
 				t.Errorf("%dx3, %d channels: %d of %d samples stayed white", w, channels, n, len(got))
 			}
@@ -386,7 +386,7 @@ func BenchmarkResize(b *testing.B) {
 		dst := make([]uint8, 256*256*3)
 		var f fitter
 		for b.Loop() {
-			f.square(straight(rgb, 375, 500), dst, 256, 3, false)
+			f.square(straight(rgb, 375, 500), dst, 256, Want{Channels: 3})
 		}
 	})
 	b.Run("library", func(b *testing.B) {

@@ -15,6 +15,7 @@ const DefaultMaxPixels = 100_000_000
 type Want struct {
 	Resize   int  // the shorter side is made so long, and the centre square cut out; 0: the picture keeps its size
 	Squash   bool // both sides are made as long as Resize says instead, and nothing is cut off
+	Linear   bool // resized between the two nearest pixels each way, as OpenCV does; otherwise with antialiasing
 	Shrink   bool // Resize makes nothing longer: where the shorter side is shorter, the square has that length
 	Channels int  // 3: RGB, 1: luma
 	Upright  bool // turned as the file's EXIF orientation says; otherwise that is ignored

@@ -179,7 +179,7 @@ func TestTurned(t *testing.T) {
 					case size > 0:
 						want = make([]uint8, size*size*channels)
 						all := straight(whole.Pixels, whole.Height, whole.Width)
-						new(fitter).square(all, want, size, channels, false)
+						new(fitter).square(all, want, size, Want{Channels: channels})
 					case channels == 1:
 						want = make([]uint8, len(want)/3)
 						copyPixels(want, whole.Pixels, 1)

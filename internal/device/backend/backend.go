@@ -44,13 +44,22 @@ type Use struct {
 	Wants  bool        // it needs a gradient
 }
 
+// Backward tells whether op i of a program has a gradient to run.
+func Backward(p *device.Program, i int) bool { return Gradients(p) && i >= p.Frozen }
+
 // Uses tells it of all values.
 func Uses(p *device.Program) []Use {
 	uses := make([]Use, len(p.Values))
+	frozen := make([]bool, len(p.Values))
+	for _, spec := range p.Ops[:p.Frozen] {
+		if v := spec.Base().Out; v != device.None {
+			frozen[v] = true
+		}
+	}
 	for i := range uses {
 		v := device.Value(i)
 		input := v == p.Input.Value
-		uses[i] = Use{Kept: p.Kept(v), Input: input, Wants: Gradients(p) && (!input || p.InputGrad)}
+		uses[i] = Use{Kept: p.Kept(v), Input: input, Wants: Gradients(p) && !frozen[i] && (!input || p.InputGrad)}
 	}
 	for _, spec := range p.Ops {
 		for _, v := range spec.Base().In {

@@ -19,6 +19,7 @@ var (
 	errClosed       = errors.New("the net is closed")
 	errNoPass       = errors.New("no Begin before it")
 	errNoBackward   = errors.New("the program was compiled without gradients")
+	errFrozen       = errors.New("it is frozen: there is no gradient of it")
 )
 
 // Guard stands before the calls on a net: it refuses those that the contract forbids, and keeps the first failure,
@@ -178,6 +179,8 @@ func (g *Guard) Op(i int, backward bool) bool {
 		g.Fail(name, errNoPass)
 	case backward && !Gradients(&g.prog):
 		g.Fail(name, errNoBackward)
+	case backward && !Backward(&g.prog, i):
+		g.Fail(name, errFrozen)
 	default:
 		return true
 	}
@@ -187,7 +190,7 @@ func (g *Guard) Op(i int, backward bool) bool {
 // Owes tells of an op that may not run whether other devices wait for what it sends all the same: then they must be
 // told that it failed.
 func (g *Guard) Owes(i int, backward bool) bool {
-	return i >= 0 && i < len(g.prog.Ops) && g.Live() && (!backward || Gradients(&g.prog))
+	return i >= 0 && i < len(g.prog.Ops) && g.Live() && (!backward || Backward(&g.prog, i))
 }
 
 // Update tells whether Update may run.

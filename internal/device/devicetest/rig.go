@@ -339,6 +339,9 @@ func (r *rig) backward() {
 }
 
 func (r *rig) backwardOp(at opAt) {
+	if at.op < r.progs[at.dev].Frozen {
+		return
+	}
 	r.oracle.backward(at.dev, at.op, r.labels)
 	if r.nets != nil {
 		r.nets[at.dev].Backward(at.op)

@@ -12,6 +12,8 @@ func testTraining(t *testing.T, open opener) {
 	t.Run("three steps", func(t *testing.T) { testSteps(t, open) })
 	t.Run("fewer rows after full ones", func(t *testing.T) { testFewerRows(t, open) })
 	t.Run("frozen parameters", func(t *testing.T) { testFrozen(t, open) })
+	t.Run("frozen ops", func(t *testing.T) { testFrozenOps(t, open) })
+	t.Run("misuse of frozen ops", func(t *testing.T) { testFrozenMisuse(t, open) })
 	t.Run("repeated", func(t *testing.T) { testRepeated(t, open, func() []*builder { return trainee(7, true) }) })
 	t.Run("repeated on two devices", func(t *testing.T) { testRepeated(t, open, trainingPair) })
 	t.Run("inference beside training", func(t *testing.T) { testBeside(t, open) })
