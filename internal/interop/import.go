@@ -128,8 +128,8 @@ func (s *Source) convert(m *match, bgr bool) ([]tensor.Tensor, error) {
 		l := &m.arch.Layers[i]
 		for k, p := range l.Params {
 			t := m.params[p]
-			t.Fill = finite(s.Path, t).Fill
-			if k == 0 && l.Kind == config.FC {
+			t = finite(s.Path, t, 1/factors[p])
+			if k == 0 && l.Kind == config.FC && m.flat[p] {
 				t = s.layout.mapOrdered(t, l.In)
 			}
 			if k == 0 && first && bgr && l.Kind == config.Conv {

@@ -192,10 +192,19 @@ func TestImportConventions(t *testing.T) {
 			}
 		}
 	}
+	// fc2 as it is written, and as a convolution: over the whole map, or over one place of flat inputs
+	for _, shape := range [][]int{{16, units}, {2, 2, outs, units}, {1, 1, 16, units}} {
+		checkConventions(t, at, conv, tensor.Of("fc2.weight", shape, fc))
+	}
+}
+
+func checkConventions(t *testing.T, at func(v ...int) float32, conv []float32, fc tensor.Tensor) {
+	t.Helper()
+	const outs, ins, side, units = 4, 3, 3, 5
 	s := sourceWith(t, []tensor.Tensor{
 		tensor.Of("conv1.weight", []int{side, side, ins, outs}, conv),
 		tensor.Of("conv1.bias", []int{1, 1, 1, outs}, counted32(outs)),
-		tensor.Of("fc2.weight", []int{16, units}, fc), tensor.Of("fc2.bias", []int{units}, counted32(units)),
+		fc, tensor.Of("fc2.bias", []int{units}, counted32(units)),
 		tensor.Of("fc3.weight", []int{units, 3}, counted32(3*units)), tensor.Of("fc3.bias", []int{3}, counted32(3)),
 	}, nil)
 	s.layout, s.bgr = inOut, true
@@ -212,7 +221,7 @@ func TestImportConventions(t *testing.T) {
 	got = valuesOf(t, c, "fc2.weight")
 	for k := range got { // units, channels, rows, columns
 		if want := at(k/16, k/4%4, k/2%2, k%2); got[k] != want {
-			t.Fatalf("fc2.weight[%d] is %g, want %g", k, got[k], want)
+			t.Fatalf("fc2.weight[%d] of %v is %g, want %g", k, fc.Shape, got[k], want)
 		}
 	}
 	got = valuesOf(t, c, "fc3.weight")
@@ -366,7 +375,7 @@ func TestRecognise(t *testing.T) {
 
 // Numbers that no trained net has are refused when they are read, and nothing is written.
 func TestImportNotFinite(t *testing.T) {
-	for _, bad := range []float64{math.NaN(), math.Inf(1), math.Inf(-1)} {
+	for _, bad := range []float64{math.NaN(), math.Inf(1), math.Inf(-1), 3e38} { // the last is divided by .25
 		values := counted32(15)
 		values[7] = float32(bad)
 		names := same1("")

@@ -136,7 +136,7 @@ func inverse(std []float32) []float32 {
 
 // setMean puts the mean of a file in place of the other. An image tells how large pictures are that are not resized.
 func (s *Source) setMean(r *recipe.Recipe, page *config.Config, mean *Mean) error {
-	t := finite(mean.Path, mean.Tensor)
+	t := finite(mean.Path, mean.Tensor, 1)
 	for len(t.Shape) > 1 && t.Shape[0] == 1 && len(t.Shape) != 3 { // 1x3x256x256
 		t = reshaped(t, t.Shape[1:]...)
 	}

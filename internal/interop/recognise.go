@@ -69,6 +69,7 @@ type match struct {
 	arch *model.Arch
 	// params are of the file, their shapes those of the net, the numbers in the file's order; names the file's.
 	params  []tensor.Tensor
+	flat    []bool // of params: the file's has its inputs in one dimension; it does not tell channels from places
 	rows    []Row
 	changed []string // what was set otherwise on the page
 	layer   string   // what is different in a layer, where the file knows its layers
@@ -312,6 +313,8 @@ func (m *match) add(t *tensor.Tensor, p *model.ParamInfo) {
 	if t != nil {
 		row.File, row.FileShape, row.Fits = t.Name, t.Shape, holds(t.Shape, p.Shape)
 		m.params = append(m.params, reshaped(*t, p.Shape...))
+		n := len(t.Shape)
+		m.flat = append(m.flat, n < 4 || t.Shape[n-1]*t.Shape[n-2] == 1)
 	}
 	m.rows = append(m.rows, row)
 }
