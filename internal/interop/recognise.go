@@ -74,6 +74,7 @@ type match struct {
 	changed []string // what was set otherwise on the page
 	layer   string   // what is different in a layer, where the file knows its layers
 	how     Evidence
+	byPath  bool // the page is a file of the user's
 }
 
 // Evidence says what told which net a file holds.
@@ -240,7 +241,11 @@ func (s *Source) matchPage(name string, pairs []pair) (*match, error) {
 	if err != nil {
 		return nil, err
 	}
-	return s.match(name, page, pairs)
+	m, err := s.match(name, page, pairs)
+	if m != nil {
+		m.byPath = !slices.Contains(config.Names(), name)
+	}
+	return m, err
 }
 
 // match holds the file's layers to those of a page with as many classes as the file's last layer has outputs.
