@@ -50,7 +50,8 @@ type importResult struct {
 	Published  *publishedResult `json:"published"` // null: not known
 	Licence    text.Raw         `json:"licence,omitempty"`
 	Tensors    []importedResult `json:"tensors"`
-	Mean       []float32        `json:"mean"`                 // of each channel, of 0..255; of a mean image what it is on average; null: none
+	NotUsed    []text.Raw       `json:"not_used,omitempty"`   // names of tensors beside the weights
+	Mean       []float32        `json:"mean"`                 // a channel, of 0..255, or an image on average; null: none
 	Std        []float32        `json:"std"`                  // what is left is divided by; null: nothing is divided
 	MeanImage  text.Raw         `json:"mean_image,omitempty"` // a file that the weights name and that was not used
 	classesIn  string           // the file of --classes
@@ -205,6 +206,9 @@ func newImportResult(made *interop.Import, o importOptions) *importResult {
 			text.Raw(row.File), append([]int{}, row.FileShape...), row.Net, row.NetShape,
 		})
 	}
+	for _, name := range made.Beside {
+		r.NotUsed = append(r.NotUsed, text.Raw(name))
+	}
 	for _, p := range c.Params {
 		r.Parameters += int64(p.Len())
 	}
@@ -225,6 +229,13 @@ func printImport(w *bytes.Buffer, r *importResult, width int) {
 		rows = append(rows, interop.Row{File: string(t.File), FileShape: t.FileShape, Net: t.Net, NetShape: t.NetShape})
 	}
 	sideBySide(rows).Write(w, width)
+	if n := len(r.NotUsed); n > 0 {
+		fmt.Fprintf(w, "\nnot used, beside the weights: %s", text.Name(r.NotUsed[0]))
+		if n > 1 {
+			fmt.Fprintf(w, " and %s", text.Count(n-1, "other tensor"))
+		}
+		fmt.Fprintln(w)
+	}
 	fmt.Fprintf(w, "\nclasses: %s, %s\n", text.Grouped(int64(r.Classes)), r.classNames())
 	fmt.Fprintf(w, "pictures: %s\n  mean: %s; std: %s\n  %s\n", r.InWords, figures(r.Mean), figures(r.Std),
 		prepWords[r.Preprocess])

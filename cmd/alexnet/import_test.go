@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"alexnet/internal/interop"
+	"alexnet/internal/text"
 )
 
 // What was taken is printed, in numbers.
@@ -19,8 +20,8 @@ func TestPrintImport(t *testing.T) {
 			[]string{"  mean: none; std: none\n", "nothing divided\n", "classes: 10, without names: --classes FILE gives some\n"},
 		},
 		"a page's": {
-			importResult{Preprocess: interop.PrepPage, Mean: []float32{3, 2.5, 2.5}, Std: []float32{64, 64, 64}},
-			[]string{"  mean: 3, 2.5, 2.5; std: 64\n", "  as the page says"},
+			importResult{NotUsed: []text.Raw{"ema.a", "b"}, Preprocess: interop.PrepPage, Mean: []float32{3, 2.5, 2.5}, Std: []float32{64, 64, 64}},
+			[]string{"  mean: 3, 2.5, 2.5; std: 64\n", "  as the page says", "beside the weights: ema.a and 1 other tensor\n"},
 		},
 		"an image that is not used": {
 			importResult{MeanImage: "m.npy", ClassesFrom: interop.ClassesGiven, classesIn: "c.txt", BGR: true},

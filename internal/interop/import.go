@@ -31,6 +31,7 @@ type Import struct {
 	Changed    []string // what is otherwise on it, as overrides: "model.input.size=224"
 	How        Evidence // what told that it is this net
 	Rows       []Row    // the file's tensors and the net's parameters
+	Beside     []string // names of the file's tensors outside its dict of weights, which are not used
 	BGR        bool     // channels of the first layer, and of a mean, changed places
 	Prep       PrepFrom
 	Classes    ClassesFrom
@@ -73,6 +74,9 @@ func NewImport(ctx context.Context, fsys files.Reader, s *Source, o ImportOption
 		return nil, err
 	}
 	i := &Import{Net: m.net, Changed: m.changed, How: m.how, Rows: m.rows, Published: s.published, Licence: s.licence()}
+	for _, t := range m.beside {
+		i.Beside = append(i.Beside, t.Name)
+	}
 	i.BGR = s.bgr && m.arch.Input.C == 3
 	c := &checkpoint.Checkpoint{Path: s.Path, Dropout: checkpoint.DropoutPaper}
 	if c.Recipe, i.Prep, err = s.prepare(m, o.Mean); err != nil {

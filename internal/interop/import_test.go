@@ -167,6 +167,43 @@ func TestImportNames(t *testing.T) {
 	}
 }
 
+// What is among the weights and no weight or bias is of a layer that no page has: it is refused, and listed. What lies
+// beside the weights is named.
+func TestImportLeftOver(t *testing.T) {
+	page := smallPage(t)
+	for name, fits := range map[string]bool{
+		"bn.running_mean": false, "running_mean": false, "conv1.scale": false, "optimizerx.scale": false,
+		"conv1.num_batches_tracked": true, "optimizer.state.0.momentum_buffer": true, "ema.conv1.weight": false,
+	} {
+		names := same1("")
+		names[name] = "conv1.bias"
+		i, err := NewImport(t.Context(), files.OS, sourceOf(t, names, nil), ImportOptions{Net: page})
+		var unfit *Unfit
+		beside := fits && strings.HasPrefix(name, "optimizer")
+		switch {
+		case fits && (err != nil || beside != slices.Equal(i.Beside, []string{name})):
+			t.Errorf("%s: %v, %+v", name, err, i)
+		case !fits && (!errors.As(err, &unfit) || !slices.ContainsFunc(unfit.Rows, func(r Row) bool {
+			return r.File == name && r.Net == "" && !r.Fits
+		})):
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	names := same1("model.")
+	names["ema.conv1.weight"] = "conv1.weight"
+	i, err := NewImport(t.Context(), files.OS, sourceOf(t, names, nil), ImportOptions{Net: page})
+	if err != nil || !slices.Equal(i.Beside, []string{"ema.conv1.weight"}) {
+		t.Errorf("beside a dict: %v", err)
+	}
+	names = same1("")
+	names["module.conv1.weight"] = "conv1.weight"
+	var twice *Twice
+	_, err = NewImport(t.Context(), files.OS, sourceOf(t, names, nil), ImportOptions{Net: page})
+	if !errors.As(err, &twice) || twice.Names != [2]string{"conv1.weight", "module.conv1.weight"} {
+		t.Errorf("two of one place: %v", err)
+	}
+}
+
 // A file with HWIO and (in, out) whose fully connected layer reads rows, columns, channels, and whose colours are BGR,
 // gives the numbers of the same net in our order. Each convention counts: with one left out some number is another.
 func TestImportConventions(t *testing.T) {

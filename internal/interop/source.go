@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"maps"
+	"slices"
 
 	"alexnet/internal/files"
 	"alexnet/internal/npy"
@@ -122,20 +123,26 @@ func openSafetensors(fsys files.Reader, path string) (*Source, error) {
 	return s, nil
 }
 
-// pairs are the layers among the tensors, their weights in our order but for what only the net tells, and the tensors
-// that are of none.
-func (s *Source) pairs() (pairs []pair, rest []tensor.Tensor) {
+// found are the tensors by what they are, weights in our order but for what only the net tells.
+func (s *Source) found() (f found, err error) {
 	if len(s.layers) > 0 {
-		return s.layers, nil
+		return found{pairs: s.layers}, nil
 	}
-	pairs, rest = pairUp(s.Tensors)
-	for i, p := range pairs {
+	if f, err = pairUp(s.Path, s.Tensors); err != nil {
+		return f, err
+	}
+	for i, p := range f.pairs {
 		if p.weight != nil {
 			t := s.layout.ordered(*p.weight)
-			pairs[i].weight = &t
+			f.pairs[i].weight = &t
 		}
 	}
-	return pairs, rest
+	if s.Meta[formKey] != "" {
+		f.others = slices.DeleteFunc(f.others, func(t tensor.Tensor) bool {
+			return t.Name == meanTensor || t.Name == scaleTensor
+		})
+	}
+	return f, nil
 }
 
 func openPyTorch(fsys files.Reader, path string) (*Source, error) {
