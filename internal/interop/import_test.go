@@ -20,6 +20,7 @@ import (
 	"alexnet/internal/device"
 	"alexnet/internal/files"
 	"alexnet/internal/npy"
+	"alexnet/internal/onnx"
 	"alexnet/internal/recipe"
 	"alexnet/internal/safetensors"
 	"alexnet/internal/tensor"
@@ -577,6 +578,113 @@ func TestGraphSaysLayers(t *testing.T) {
 			}
 		}
 		s.Close()
+	}
+}
+
+// A graph without metadata whose normalisation stops at the border of a column is a net of columns, and not the one with
+// the same shapes whose does not.
+func TestGraphSaysColumns(t *testing.T) {
+	dir := t.TempDir()
+	two := strings.Replace(small, "model:\n", "model:\n  columns: 2\n", 1)
+	two = strings.Replace(two, "    - {name: pool1", "    - {name: lrn1, kind: lrn, size: 3, k: 1}\n"+
+		"    - {name: conv2, kind: conv, kernels: 4, size: 3, stride: 1, pad: 1, act: relu}\n    - {name: pool1", 1)
+	two = strings.ReplaceAll(two, "kind: fc,", "kind: fc, inputs: both,")
+	two = strings.Replace(two, "{name: fc3, kind: fc}", "{name: fc3, kind: fc, inputs: both}", 1)
+	two = strings.Replace(two, "units: 5", "units: 6", 1)
+	one := strings.Replace(two, "columns: 2", "columns: 1", 1)
+	one = strings.ReplaceAll(one, ", inputs: both", "")
+	one = strings.Replace(one, "conv2, kind: conv,", "conv2, kind: conv, groups: 2,", 1)
+	for page, want := range map[string]map[string]bool{two: {two: true, one: false}, one: {two: false, one: true}} {
+		path := filepath.Join(dir, "page.yaml")
+		s := graphOf(t, page, path, func(*onnx.Graph) {})
+		for config, fits := range want {
+			if err := os.WriteFile(path, []byte(config), 0o666); err != nil {
+				t.Fatal(err)
+			}
+			_, err := recognise(s, path)
+			var unfit *Unfit
+			if fits && err != nil || !fits && (!errors.As(err, &unfit) || !strings.Contains(unfit.Layer, "columns")) {
+				t.Errorf("%s\nas\n%s: %v", page, config, err)
+			}
+		}
+	}
+}
+
+// graphOf is a page's net as a graph without metadata, spoilt.
+func graphOf(t *testing.T, page, path string, spoil func(*onnx.Graph)) *Source {
+	t.Helper()
+	from := &checkpoint.Checkpoint{
+		Config: []byte(page), Dropout: checkpoint.DropoutPaper, Classes: []string{"a", "b", "c"},
+		Recipe: recipe.Recipe{Resize: 8, Height: 8, Width: 8, Crop: 8, Channels: 3},
+	}
+	for _, p := range arch(t, page, "model.classes=3").Params {
+		from.Params = append(from.Params, tensor.Of(p.Name, p.Shape, counted32(p.Len())))
+	}
+	e, err := NewExport(from, Options{Form: "onnx", DType: "F32", Path: path + ".onnx"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	e.onnx.Meta = nil
+	spoil(e.onnx)
+	if err := e.Write(t.Context(), files.OS); err != nil {
+		t.Fatal(err)
+	}
+	s, err := Open(files.OS, e.Path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	return s
+}
+
+// Zeros after a map count as what sizes rounded down or up make of them; others are as no page has them, and so are
+// windows with gaps and shapes that no layer has.
+func TestGraphRefuses(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "page.yaml")
+	if err := os.WriteFile(path, []byte(small), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	node := func(g *onnx.Graph, op string) *onnx.Node {
+		return &g.Nodes[slices.IndexFunc(g.Nodes, func(n onnx.Node) bool { return n.Op == op })]
+	}
+	set := func(op string, attr onnx.Attr) func(*onnx.Graph) {
+		return func(g *onnx.Graph) {
+			n := node(g, op)
+			n.Attrs = slices.DeleteFunc(n.Attrs, func(a onnx.Attr) bool { return a.Name == attr.Name })
+			n.Attrs = append(n.Attrs, attr)
+		}
+	}
+	reshape := func(to ...int64) func(*onnx.Graph) {
+		return func(g *onnx.Graph) {
+			n := node(g, "Flatten")
+			n.Op, n.Attrs, n.Inputs = "Reshape", nil, append(n.Inputs, "to")
+			g.Ints["to"] = to
+		}
+	}
+	for name, c := range map[string]struct {
+		spoil func(*onnx.Graph)
+		fits  bool
+	}{
+		"as it is":               {func(*onnx.Graph) {}, true},
+		"zeros that none reads":  {set("MaxPool", numbers("pads", 0, 0, 1, 0)), true}, // 8 by 2 in steps of 4
+		"a row more":             {set("MaxPool", numbers("pads", 0, 0, 4, 4)), false},
+		"a column more":          {set("MaxPool", numbers("pads", 0, 0, 0, 4)), false},
+		"none after":             {set("Conv", numbers("pads", 1, 1, 1, 0)), false},
+		"none before":            {set("Conv", numbers("pads", 0, 0, 2, 2)), false},
+		"windows with gaps":      {set("MaxPool", numbers("dilations", 2, 2)), false},
+		"flat, by a shape":       {reshape(-1, 16), true},
+		"flat, of a batch":       {reshape(0, -1), true},
+		"two pictures as one":    {reshape(-1, 32), false},
+		"a map of another shape": {reshape(-1, 2, 2, 4), false},
+		"another axis":           {set("Flatten", number("axis", 2)), false},
+	} {
+		s := graphOf(t, small, filepath.Join(dir, strings.ReplaceAll(name, " ", "-")), c.spoil)
+		_, err := recognise(s, path)
+		var unfit *Unfit
+		if c.fits && err != nil || !c.fits && (!errors.As(err, &unfit) || unfit.Layer == "") {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }
 
