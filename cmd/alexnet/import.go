@@ -51,10 +51,10 @@ type importResult struct {
 	Published  *publishedResult `json:"published"` // null: not known
 	Licence    text.Raw         `json:"licence,omitempty"`
 	Tensors    []importedResult `json:"tensors"`
-	NotUsed    []text.Raw       `json:"not_used,omitempty"`   // names of tensors beside the weights
-	Mean       []float32        `json:"mean"`                 // a channel, of 0..255, or an image on average; null: none
-	Std        []float32        `json:"std"`                  // what is left is divided by; null: nothing is divided
-	MeanImage  text.Raw         `json:"mean_image,omitempty"` // a file that the weights name and that was not used
+	NotUsed    []text.Raw       `json:"not_used,omitempty"`   // tensors beside the weights
+	Mean       []float32        `json:"mean"`                 // a channel; null: none
+	Std        []float32        `json:"std"`                  // null: nothing is divided
+	MeanImage  text.Raw         `json:"mean_image,omitempty"` // named, and not used
 	classesIn  string           // the file of --classes
 }
 
@@ -261,7 +261,8 @@ func printImport(w *bytes.Buffer, r *importResult, width int) {
 		if r.Mean == nil {
 			used = "nothing is subtracted"
 		}
-		fmt.Fprintf(w, "its mean image is another file, %s; %s; --mean FILE uses the image\n", text.Name(r.MeanImage), used)
+		fmt.Fprintf(w, "its mean image is another file, %s; %s; --mean FILE uses the image\n", text.Name(r.MeanImage),
+			used)
 	}
 	if p := r.Published; p != nil {
 		fmt.Fprintf(w, "published: %s, errors %s top-1, %s top-5 (%s; %s)\n", p.Name, text.Percent(p.Top1),

@@ -20,8 +20,8 @@ type NotFinite struct {
 
 func (e *NotFinite) Error() string {
 	if v := float64(e.Value); !math.IsNaN(v) && !math.IsInf(v, 0) {
-		return fmt.Sprintf("%s: %s has %g as number %d, which is infinite when it is divided for dropout", e.Path, e.Tensor,
-			e.Value, e.Index)
+		return fmt.Sprintf("%s: %s has %g as number %d, which is infinite when it is divided for dropout", e.Path,
+			e.Tensor, e.Value, e.Index)
 	}
 	return fmt.Sprintf("%s: %s has %g as number %d, which no trained net has", e.Path, e.Tensor, e.Value, e.Index)
 }

@@ -136,8 +136,8 @@ func (s *step) window(size, stride, pad [2]int) {
 }
 
 // OpenMean reads the mean that the source's net was trained with: a .binaryproto of Caffe's, in which colours are BGR,
-// or an array of NumPy's, whose colours are in the order of the source's. Where [Source.SetBGR] told the order, both have
-// it. A file that is neither is a *NoMean.
+// or an array of NumPy's, whose colours are in the order of the source's. Where [Source.SetBGR] told the order, both
+// have it. A file that is neither is a *NoMean.
 func (s *Source) OpenMean(fsys files.Reader, path string) (*Mean, error) {
 	form, err := FormOf(fsys, path)
 	switch {

@@ -39,8 +39,8 @@ func openONNX(fsys files.Reader, path string) (*Source, error) {
 	return s, nil
 }
 
-// chain takes the nodes in order, as far as each works on what the one before it gives. in is a picture's shape; what is
-// free in it is not above 0.
+// chain takes the nodes in order, as far as each works on what the one before it gives. in is a picture's shape; what
+// is free in it is not above 0.
 func (s *Source) chain(g *onnx.Graph, in device.Shape) {
 	c := chain{Graph: g, size: in}
 	at := "" // what the last node gave
@@ -223,8 +223,8 @@ func stepOfONNX(n *onnx.Node) (s step, is bool) {
 	return s, true
 }
 
-// windowOf notes what a node says of its window over a map, and gives the size of what comes out; what is not known is not
-// above 0. Zeros after the map are as those before it, or what sizes that are rounded down or up make of these.
+// windowOf notes what a node says of its window over a map, and gives the size of what comes out; what is not known is
+// not above 0. Zeros after the map are as those before it, or what sizes that are rounded down or up make of these.
 func (s *step) windowOf(n *onnx.Node, in device.Shape) (h, w int) {
 	pair := func(name string, otherwise int64) [2]int {
 		v := n.Ints(name)

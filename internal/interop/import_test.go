@@ -581,8 +581,8 @@ func TestGraphSaysLayers(t *testing.T) {
 	}
 }
 
-// A graph without metadata whose normalisation stops at the border of a column is a net of columns, and not the one with
-// the same shapes whose does not.
+// A graph without metadata whose normalisation stops at the border of a column is a net of columns, and not the one
+// with the same shapes whose does not.
 func TestGraphSaysColumns(t *testing.T) {
 	dir := t.TempDir()
 	two := strings.Replace(small, "model:\n", "model:\n  columns: 2\n", 1)
@@ -771,7 +771,8 @@ func TestPrepare(t *testing.T) {
 			Resize: 256, Mean: torchMean, Scale: torchScale,
 		}},
 		"a page of the user's": {
-			"torchvision", "std: [1, 2, 4], fit: squash, interpolation: linear", func(*Source) {}, PrepPage, recipe.Recipe{
+			"torchvision", "std: [1, 2, 4], fit: squash, interpolation: linear", func(*Source) {}, PrepPage,
+			recipe.Recipe{
 				Resize: 256, Mean: torchMean, Scale: []float32{1, .5, .25}, Fit: squash, Interpolation: linear,
 			},
 		},
@@ -804,9 +805,11 @@ func TestPrepare(t *testing.T) {
 		"Caffe that names an image": {"caffenet", "", caffe(nil, .5, "m.binaryproto"), PrepFile, recipe.Recipe{
 			Resize: 256, Mean: caffeMean, Scale: []float32{.5, .5, .5}, Fit: squash, Interpolation: linear,
 		}},
-		"Caffe's numbers and a page": {"cifar10", "std: [64]", caffe([]float32{1, 2, 3}, .5, ""), PrepFile, recipe.Recipe{
-			Resize: 32, Mean: []float32{3, 2, 1}, Scale: []float32{.5, .5, .5},
-		}},
+		"Caffe's numbers and a page": {
+			"cifar10", "std: [64]", caffe([]float32{1, 2, 3}, .5, ""), PrepFile, recipe.Recipe{
+				Resize: 32, Mean: []float32{3, 2, 1}, Scale: []float32{.5, .5, .5},
+			},
+		},
 		"nothing is known": {"cifar10", "", func(*Source) {}, PrepUnknown, recipe.Recipe{Resize: 32}},
 		"the page's std": {"cifar10", "std: [32]", func(*Source) {}, PrepPage, recipe.Recipe{
 			Resize: 32, Scale: []float32{1. / 32, 1. / 32, 1. / 32},
@@ -965,7 +968,8 @@ func TestPrepareSpoilt(t *testing.T) {
 	s.Meta["preprocess"] = said
 	huge := &Mean{Path: "m.npy", Tensor: tensor.Of("", []int{3}, []float32{1, 2, 3e30})}
 	var no *NoMean
-	if _, err := NewImport(t.Context(), files.OS, s, ImportOptions{Mean: huge}); !errors.As(err, &no) || no.Path != "m.npy" {
+	_, err = NewImport(t.Context(), files.OS, s, ImportOptions{Mean: huge})
+	if !errors.As(err, &no) || no.Path != "m.npy" {
 		t.Errorf("a mean of 3e30: %v", err)
 	}
 	for _, scale := range []float32{0, -1, float32(math.NaN()), float32(math.Inf(1))} {

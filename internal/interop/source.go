@@ -74,8 +74,8 @@ var openers = map[Form]func(files.Reader, string) (*Source, error){
 	NPZ: openNumPy, NPY: openNumPy,
 }
 
-// SetBGR says which order the first layer's colours, and those of every mean, are in, whatever is usual in files of this
-// form: blue, green, red or red, green, blue. It counts for what is opened and imported after it.
+// SetBGR says which order the first layer's colours, and those of every mean, are in, whatever is usual in files of
+// this form: blue, green, red or red, green, blue. It counts for what is opened and imported after it.
 func (s *Source) SetBGR(bgr bool) { s.bgr, s.told = bgr, true }
 
 // Close closes the file; the tensors' Fill fail from then on.
