@@ -44,8 +44,8 @@ type importResult struct {
 	Bytes       int64               `json:"bytes"`
 	SHA256      string              `json:"sha256"` // of the file
 	BGR         bool                `json:"bgr"`    // the file's first layer takes blue, green and red
-	// file: it says so itself; page: that of --config does; published: it is how such weights are used; unknown: nothing
-	// is subtracted and nothing divided
+	// file: it says so itself; page: that of --config does; published: it is how such weights are used; unknown:
+	// nothing is subtracted and nothing divided
 	Preprocess interop.PrepFrom `json:"preprocess"`
 	InWords    string           `json:"preprocess_in_words"`
 	Published  *publishedResult `json:"published"` // null: not known

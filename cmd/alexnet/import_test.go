@@ -28,13 +28,14 @@ func TestPrintImport(t *testing.T) {
 				Std: []float32{64, 64, 64},
 			},
 			[]string{
-				"  mean: 3, 2.5, 2.5; std: 64\n", "  as the page says", "beside the weights: ema.a and 1 other tensor\n",
+				"  mean: 3, 2.5, 2.5; std: 64\n", "  as the page says",
+				"beside the weights: ema.a and 1 other tensor\n",
 			},
 		},
 		"an image that is not used": {
 			importResult{MeanImage: "m.npy", ClassesFrom: interop.ClassesGiven, classesIn: "c.txt", BGR: true},
 			[]string{
-				"another file, m.npy; nothing is subtracted; --mean FILE", "as c.txt names them",
+				"another file, m.npy; nothing is subtracted; --mean", "as c.txt names them",
 				"converted to RGB\n",
 			},
 		},
