@@ -102,6 +102,7 @@ var rules = []rule{
 	}),
 	on(exitCheckpoint, func(e *interop.OtherForm, _ string) string { return otherForms[e.Form] }),
 	say[*interop.NotFinite](exitCheckpoint, "take another copy, or weights from before training went wrong"),
+	say[*interop.Twice](exitCheckpoint, "take one of them out: in Python, del of its key in the dict, and save that"),
 	say[*interop.BadExport](exitCheckpoint, "export it again; or say what the net is: --config NAME"),
 	say[*interop.ClassCount](exitUsage, "give a file with the name of a class a line, in the order of the outputs"),
 	say[*interop.NoMean](exitUsage, "--mean takes a .binaryproto of Caffe's or an .npy; or omit it"),

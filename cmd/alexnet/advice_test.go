@@ -285,6 +285,7 @@ func tellingsOfFiles() []told {
 		{&interop.OtherForm{Path: "f", Form: interop.HDF5}, exitCheckpoint, []string{"savez"}},
 		{&interop.OtherForm{Path: "f", Form: interop.NoForm}, exitCheckpoint, []string{"--help"}},
 		{&interop.NotFinite{Path: "f", Tensor: "fc8.bias"}, exitCheckpoint, []string{"another copy"}},
+		{&interop.Twice{Path: "f", Names: [2]string{"a", "b"}}, exitCheckpoint, []string{"take one of them out"}},
 		{&interop.BadExport{Path: "f", Err: errors.New("x")}, exitCheckpoint, []string{"--config NAME"}},
 		{&interop.ClassCount{Path: "f", Have: 2, Want: 3}, exitUsage, []string{"a line"}},
 		{&interop.NoMean{Path: "f"}, exitUsage, []string{".binaryproto"}},

@@ -9,6 +9,7 @@ import (
 	"io"
 	"io/fs"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -25,6 +26,7 @@ import (
 type importOptions struct {
 	config, mean, classes, out string
 	bgr, force                 bool
+	told                       bool // bgr was given
 }
 
 // importResult is the document of weights import --json.
@@ -37,17 +39,23 @@ type importResult struct {
 	Recognised string   `json:"recognised"` // by what
 	Parameters int64    `json:"parameters"`
 	Classes    int      `json:"classes"`
-	Bytes      int64    `json:"bytes"`
-	SHA256     string   `json:"sha256"` // of the file
-	BGR        bool     `json:"bgr"`    // the file's first layer takes blue, green and red
-	// file: it says so itself; published: it is how such weights are used; unknown: nothing is subtracted
-	Preprocess  interop.PrepFrom `json:"preprocess"`
-	InWords     string           `json:"preprocess_in_words"`
-	Published   *publishedResult `json:"published"` // null: not known
-	Licence     text.Raw         `json:"licence,omitempty"`
-	Tensors     []importedResult `json:"tensors"`
-	classesFrom string
-	meanImage   string
+	// given: by --classes; file: it says so itself; ilsvrc2012: taken to be its; unnamed: class-0000 ...
+	ClassesFrom interop.ClassesFrom `json:"classes_from"`
+	Bytes       int64               `json:"bytes"`
+	SHA256      string              `json:"sha256"` // of the file
+	BGR         bool                `json:"bgr"`    // the file's first layer takes blue, green and red
+	// file: it says so itself; page: that of --config does; published: it is how such weights are used; unknown:
+	// nothing is subtracted and nothing divided
+	Preprocess interop.PrepFrom `json:"preprocess"`
+	InWords    string           `json:"preprocess_in_words"`
+	Published  *publishedResult `json:"published"` // null: not known
+	Licence    text.Raw         `json:"licence,omitempty"`
+	Tensors    []importedResult `json:"tensors"`
+	NotUsed    []text.Raw       `json:"not_used,omitempty"`   // tensors beside the weights
+	Mean       []float32        `json:"mean"`                 // a channel; null: none
+	Std        []float32        `json:"std"`                  // null: nothing is divided
+	MeanImage  text.Raw         `json:"mean_image,omitempty"` // named, and not used
+	classesIn  string           // the file of --classes
 }
 
 // publishedResult is how good the file is, as those say who published it.
@@ -97,6 +105,7 @@ docs/import.md.
 			if err := promised(o.out, ".safetensors"); err != nil {
 				return err
 			}
+			o.told = c.Flags().Changed("bgr")
 			return runWeightsImport(c.Context(), o, args[0], t)
 		},
 	}
@@ -105,7 +114,8 @@ docs/import.md.
 		") or file of its page (default: recognised)")
 	f.StringVar(&o.mean, "mean", "", "`FILE` of the mean that the net was trained with: .binaryproto or .npy")
 	f.StringVar(&o.classes, "classes", "", "`FILE` of the classes' names, a line each in the order of the outputs")
-	f.BoolVar(&o.bgr, "bgr", false, "the file's net takes colours as blue, green, red, which a state dict does not say")
+	f.BoolVar(&o.bgr, "bgr", false, "the file's net, and --mean, have colours as blue, green, red, "+
+		"as Caffe's forms are taken to have; =false: as red, green, blue")
 	f.StringVar(&o.out, "out", "", "the `FILE` to write, new")
 	f.BoolVar(&o.force, "force", false, "overwrite FILE")
 	return c
@@ -131,7 +141,10 @@ func runWeightsImport(ctx context.Context, o importOptions, path string, t *ui.T
 	}
 	defer closeQuietly(s)
 	warnUnchecked(s, t)
-	options := interop.ImportOptions{Net: o.config, Classes: classes, BGR: o.bgr}
+	options := interop.ImportOptions{Net: o.config, Classes: classes}
+	if o.told {
+		s.SetBGR(o.bgr)
+	}
 	if o.mean != "" {
 		if options.Mean, err = s.OpenMean(files.OS, o.mean); err != nil {
 			return explainNoFile(o.mean, err)
@@ -173,16 +186,15 @@ func newImportResult(made *interop.Import, o importOptions) *importResult {
 		Out: text.Raw(o.out), File: text.Raw(c.Path), Form: c.Origin.Form, Net: text.Raw(made.Net),
 		Changed:    append([]string{}, made.Changed...),
 		Recognised: string(made.How), Classes: len(c.Classes), SHA256: c.Origin.SHA256, BGR: made.BGR,
-		Preprocess: made.Prep, InWords: inWords(&c.Recipe), Licence: text.Raw(made.Licence), meanImage: made.MeanImage,
-		classesFrom: "as the file names them",
+		Preprocess: made.Prep, InWords: inWords(&c.Recipe), Licence: text.Raw(made.Licence),
+		MeanImage: text.Raw(made.MeanImage), ClassesFrom: made.Classes, classesIn: o.classes,
 	}
-	switch {
-	case o.classes != "":
-		r.classesFrom = "as " + text.Name(o.classes) + " names them"
-	case made.How != interop.ByItself && len(c.Classes) == 1000:
-		r.classesFrom = "taken to be ILSVRC2012's, in order of WNID"
-	case made.How != interop.ByItself:
-		r.classesFrom = "without names: --classes FILE gives some"
+	public := c.Recipe.Public("")
+	if c.Recipe.MeanKind != "" {
+		r.Mean = public.Mean
+	}
+	if c.Recipe.Scale != nil {
+		r.Std = public.Std
 	}
 	if p := made.Published; p != nil {
 		r.Published = &publishedResult{p.Name, p.Top1Error, p.Top5Error, p.How, p.Source}
@@ -191,6 +203,9 @@ func newImportResult(made *interop.Import, o importOptions) *importResult {
 		r.Tensors = append(r.Tensors, importedResult{
 			text.Raw(row.File), append([]int{}, row.FileShape...), row.Net, row.NetShape,
 		})
+	}
+	for _, name := range made.Beside {
+		r.NotUsed = append(r.NotUsed, text.Raw(name))
 	}
 	for _, p := range c.Params {
 		r.Parameters += int64(p.Len())
@@ -228,14 +243,26 @@ func printImport(w *bytes.Buffer, r *importResult, width int) {
 		rows = append(rows, interop.Row{File: string(t.File), FileShape: t.FileShape, Net: t.Net, NetShape: t.NetShape})
 	}
 	sideBySide(rows).Write(w, width)
-	fmt.Fprintf(w, "\nclasses: %s, %s\n", text.Grouped(int64(r.Classes)), r.classesFrom)
-	fmt.Fprintf(w, "pictures: %s\n  %s\n", r.InWords, prepWords[r.Preprocess])
-	if r.BGR {
-		fmt.Fprintln(w, "colours: the file's are blue, green, red; turned round")
+	if n := len(r.NotUsed); n > 0 {
+		fmt.Fprintf(w, "\nnot used, beside the weights: %s", text.Name(r.NotUsed[0]))
+		if n > 1 {
+			fmt.Fprintf(w, " and %s", text.Count(n-1, "other tensor"))
+		}
+		fmt.Fprintln(w)
 	}
-	if r.meanImage != "" {
-		fmt.Fprintf(w, "its mean image is a file of its own, %s; its mean colour is taken; --mean takes it\n",
-			text.Name(r.meanImage))
+	fmt.Fprintf(w, "\nclasses: %s, %s\n", text.Grouped(int64(r.Classes)), r.classNames())
+	fmt.Fprintf(w, "pictures: %s\n  mean: %s; std: %s\n  %s\n", r.InWords, figures(r.Mean), figures(r.Std),
+		prepWords[r.Preprocess])
+	if r.BGR {
+		fmt.Fprintln(w, "colours: the file's are blue, green, red; converted to RGB")
+	}
+	if r.MeanImage != "" {
+		used := "its mean colour is used"
+		if r.Mean == nil {
+			used = "nothing is subtracted"
+		}
+		fmt.Fprintf(w, "its mean image is another file, %s; %s; --mean FILE uses the image\n", text.Name(r.MeanImage),
+			used)
 	}
 	if p := r.Published; p != nil {
 		fmt.Fprintf(w, "published: %s, errors %s top-1, %s top-5 (%s; %s)\n", p.Name, text.Percent(p.Top1),
@@ -249,9 +276,38 @@ func printImport(w *bytes.Buffer, r *importResult, width int) {
 	fmt.Fprintf(w, "%s: %s parameters, %s\n", text.Name(r.Out), text.Grouped(r.Parameters), text.Bytes(r.Bytes))
 }
 
+// classNames says where the names of classes are from.
+func (r *importResult) classNames() string {
+	switch r.ClassesFrom {
+	case interop.ClassesGiven:
+		return "as " + text.Name(r.classesIn) + " names them"
+	case interop.ClassesFile:
+		return "as the file names them"
+	case interop.ClassesImageNet:
+		return "taken to be ILSVRC2012's, in order of WNID"
+	}
+	return "without names: --classes FILE gives some"
+}
+
+// figures are numbers a channel, or one for all where they are the same.
+func figures(v []float32) string {
+	if len(v) == 0 {
+		return "none"
+	}
+	var words []string
+	for _, x := range v {
+		words = append(words, fmt.Sprintf("%.6g", x))
+	}
+	if len(slices.Compact(slices.Clone(words))) == 1 {
+		return words[0]
+	}
+	return strings.Join(words, ", ")
+}
+
 // prepWords say how far the preparation of pictures can be trusted.
 var prepWords = map[interop.PrepFrom]string{
 	interop.PrepFile:      "as the file says",
+	interop.PrepPage:      "as the page says; the file does not say it",
 	interop.PrepPublished: "the file does not say; it is how such weights are used",
 	interop.PrepUnknown:   "the file does not say: nothing is subtracted and nothing divided",
 }

@@ -9,7 +9,8 @@ import (
 	"alexnet/internal/tensor"
 )
 
-// NotFinite is a tensor with a number that is infinite or none.
+// NotFinite is a tensor with a number that is infinite or not a number, or that is too large for the division of
+// weights after a dropout layer.
 type NotFinite struct {
 	Path   string
 	Tensor string
@@ -18,18 +19,22 @@ type NotFinite struct {
 }
 
 func (e *NotFinite) Error() string {
+	if v := float64(e.Value); !math.IsNaN(v) && !math.IsInf(v, 0) {
+		return fmt.Sprintf("%s: %s has %g as number %d, which is infinite when it is divided for dropout", e.Path,
+			e.Tensor, e.Value, e.Index)
+	}
 	return fmt.Sprintf("%s: %s has %g as number %d, which no trained net has", e.Path, e.Tensor, e.Value, e.Index)
 }
 
-// finite is t with a Fill that refuses infinite numbers and NaN.
-func finite(path string, t tensor.Tensor) tensor.Tensor {
+// finite is t with a Fill that refuses infinite numbers and NaN, and numbers that would be infinite times factor.
+func finite(path string, t tensor.Tensor, factor float32) tensor.Tensor {
 	fill := t.Fill
 	t.Fill = func(dst []float32) error {
 		if err := fill(dst); err != nil {
 			return err
 		}
 		for i, v := range dst {
-			if math.IsNaN(float64(v)) || math.IsInf(float64(v), 0) {
+			if after := float64(v * factor); math.IsNaN(after) || math.IsInf(after, 0) {
 				return &NotFinite{path, t.Name, i, v}
 			}
 		}
@@ -119,7 +124,7 @@ func (l layout) ordered(t tensor.Tensor) tensor.Tensor {
 // mapOrdered is a weight of (out, in) whose inputs are a map: these become channels, rows, columns where a file has
 // them as rows, columns, channels, which no shape tells.
 func (l layout) mapOrdered(t tensor.Tensor, in device.Shape) tensor.Tensor {
-	if l != inOut || in.H*in.W == 1 || len(t.Shape) != 2 {
+	if l != inOut || in.H*in.W == 1 || len(t.Shape) != 2 { // of one place there is one order
 		return t
 	}
 	out, n := t.Shape[0], t.Shape[1]

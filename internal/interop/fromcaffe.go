@@ -1,7 +1,10 @@
 package interop
 
 import (
+	"cmp"
 	"errors"
+	"fmt"
+	"math"
 	"slices"
 	"strings"
 
@@ -31,7 +34,9 @@ func openCaffe(fsys files.Reader, path string) (*Source, error) {
 		words = append(words, l.Name+" "+l.Type)
 		s.Tensors = append(s.Tensors, l.Blobs...)
 		if t := l.Transform; t != nil {
-			s.transform(t)
+			if err := s.transform(path, t); err != nil {
+				return nil, errors.Join(err, n.Close())
+			}
 		}
 		if slices.Contains(notComputed, l.Type) {
 			continue
@@ -55,16 +60,20 @@ var notComputed = []string{
 }
 
 // transform takes what the net was given in training.
-func (s *Source) transform(t *caffe.Transform) {
+func (s *Source) transform(path string, t *caffe.Transform) error {
+	if scale := float64(t.Scale); !(scale > 0) || math.IsInf(scale, 0) {
+		return &tensor.BadFile{
+			Path: path, Fault: tensor.Corrupt, Reason: fmt.Sprintf("pictures are multiplied by %g", scale),
+		}
+	}
 	if t.Crop > 0 {
 		s.side = t.Crop
 	}
-	if len(t.Mean) == 3 {
-		s.mean = []float32{t.Mean[2], t.Mean[1], t.Mean[0]}
+	if len(t.Mean) > 0 {
+		s.mean = t.Mean
 	}
-	if t.Scale > 0 {
-		s.scale = t.Scale
-	}
+	s.scale, s.meanFile = t.Scale, cmp.Or(t.MeanFile, s.meanFile)
+	return nil
 }
 
 func pairOfCaffe(l *caffe.Layer) pair {
@@ -127,7 +136,8 @@ func (s *step) window(size, stride, pad [2]int) {
 }
 
 // OpenMean reads the mean that the source's net was trained with: a .binaryproto of Caffe's, in which colours are BGR,
-// or an array of NumPy's, whose colours are in the order of the source's. A file that is neither is a *NoMean.
+// or an array of NumPy's, whose colours are in the order of the source's. Where [Source.SetBGR] told the order, both
+// have it. A file that is neither is a *NoMean.
 func (s *Source) OpenMean(fsys files.Reader, path string) (*Mean, error) {
 	form, err := FormOf(fsys, path)
 	switch {
@@ -135,6 +145,9 @@ func (s *Source) OpenMean(fsys files.Reader, path string) (*Mean, error) {
 		return nil, err
 	case form != NPY:
 		m, err := openBinaryproto(fsys, path)
+		if m != nil {
+			m.BGR = s.bgr || !s.told
+		}
 		if bad := (*tensor.BadFile)(nil); errors.As(err, &bad) && bad.Fault != tensor.Pointer {
 			err = &NoMean{path, bad.Reason}
 		}
@@ -184,5 +197,5 @@ func openBinaryproto(fsys files.Reader, path string) (*Mean, error) {
 		m.Close() //nolint:errcheck,gosec // only read
 		return nil, err
 	}
-	return &Mean{Path: path, Tensor: tensor.Of("mean", m.Shape, v), BGR: true}, m.Close()
+	return &Mean{Path: path, Tensor: tensor.Of("mean", m.Shape, v)}, m.Close()
 }

@@ -22,7 +22,6 @@ type ImportOptions struct {
 	Net     string   // a page's name or path; empty: the net is recognised
 	Mean    *Mean    // nil: what the file says, or is used with such weights
 	Classes []string // in the order of the net's outputs; nil: what the file says, or ILSVRC2012's where they are 1000
-	BGR     bool     // the first layer's channels are blue, green and red; Caffe's are taken so anyway
 }
 
 // Import is another program's net as a checkpoint, to be written.
@@ -32,8 +31,10 @@ type Import struct {
 	Changed    []string // what is otherwise on it, as overrides: "model.input.size=224"
 	How        Evidence // what told that it is this net
 	Rows       []Row    // the file's tensors and the net's parameters
+	Beside     []string // names of the file's tensors outside its dict of weights, which are not used
 	BGR        bool     // channels of the first layer, and of a mean, changed places
 	Prep       PrepFrom
+	Classes    ClassesFrom
 	// MeanImage is a file that the source names and that is not followed: its mean image. Empty: there is none, or
 	// another mean was given.
 	MeanImage string
@@ -73,21 +74,20 @@ func NewImport(ctx context.Context, fsys files.Reader, s *Source, o ImportOption
 		return nil, err
 	}
 	i := &Import{Net: m.net, Changed: m.changed, How: m.how, Rows: m.rows, Published: s.published, Licence: s.licence()}
-	i.BGR = (o.BGR || s.bgr) && m.arch.Input.C == 3
+	for _, t := range m.beside {
+		i.Beside = append(i.Beside, t.Name)
+	}
+	i.BGR = s.bgr && m.arch.Input.C == 3
 	c := &checkpoint.Checkpoint{Path: s.Path, Dropout: checkpoint.DropoutPaper}
 	if c.Recipe, i.Prep, err = s.prepare(m, o.Mean); err != nil {
 		return nil, err
 	}
-	if i.Prep == PrepFile && o.Mean == nil {
-		p, err := s.public()
-		if err != nil {
+	if o.Mean == nil {
+		if i.MeanImage, err = s.meanImage(); err != nil {
 			return nil, err
 		}
-		if i.MeanImage = p.MeanImage; s.meanInside() != nil {
-			i.MeanImage = ""
-		}
 	}
-	if c.Classes, err = s.classes(m.arch.Classes, o.Classes); err != nil {
+	if c.Classes, i.Classes, err = s.classes(m.arch.Classes, o.Classes); err != nil {
 		return nil, err
 	}
 	if c.Config, err = m.page.YAML(); err != nil {
@@ -128,8 +128,8 @@ func (s *Source) convert(m *match, bgr bool) ([]tensor.Tensor, error) {
 		l := &m.arch.Layers[i]
 		for k, p := range l.Params {
 			t := m.params[p]
-			t.Fill = finite(s.Path, t).Fill
-			if k == 0 && l.Kind == config.FC {
+			t = finite(s.Path, t, 1/factors[p])
+			if k == 0 && l.Kind == config.FC && m.flat[p] {
 				t = s.layout.mapOrdered(t, l.In)
 			}
 			if k == 0 && first && bgr && l.Kind == config.Conv {
@@ -144,33 +144,60 @@ func (s *Source) convert(m *match, bgr bool) ([]tensor.Tensor, error) {
 	return params, nil
 }
 
+// ClassesFrom says where the names of the net's outputs are from.
+type ClassesFrom string
+
+// Where names of classes are from.
+const (
+	ClassesGiven    ClassesFrom = "given"
+	ClassesFile     ClassesFrom = "file"
+	ClassesImageNet ClassesFrom = "ilsvrc2012" // taken to be those, in order of WNID
+	ClassesUnnamed  ClassesFrom = "unnamed"    // class-0000, class-0001, ...
+)
+
 // classes are the names of the net's outputs.
-func (s *Source) classes(n int, given []string) ([]string, error) {
+func (s *Source) classes(n int, given []string) (all []string, from ClassesFrom, err error) {
 	switch {
+	case given != nil && len(given) != n:
+		return nil, "", &ClassCount{s.Path, len(given), n}
 	case given != nil:
-		if len(given) != n {
-			return nil, &ClassCount{s.Path, len(given), n}
-		}
-		return given, nil
+		return given, ClassesGiven, nil
 	case s.Meta[formKey] != "":
-		var names []text.Raw
-		if err := json.Unmarshal([]byte(s.Meta["classes"]), &names); err != nil {
-			return nil, &BadExport{s.Path, fmt.Errorf("classes: %w", err)}
+		if all, err = s.classesInside(n); err != nil {
+			return nil, "", &BadExport{s.Path, fmt.Errorf("classes: %w", err)}
 		}
-		if len(names) != n {
-			return nil, &BadExport{s.Path, fmt.Errorf("%d classes for %d outputs", len(names), n)}
-		}
-		all := make([]string, n)
-		for i, name := range names {
-			all[i] = string(name)
-		}
-		return all, nil
+		return all, ClassesFile, nil
 	}
-	all := make([]string, n)
+	all, from = make([]string, n), ClassesUnnamed
+	if n == imagenet.Classes {
+		from = ClassesImageNet
+	}
 	for i := range all {
-		if all[i] = fmt.Sprintf("class-%04d", i); n == imagenet.Classes {
+		if all[i] = fmt.Sprintf("class-%04d", i); from == ClassesImageNet {
 			all[i] = imagenet.At(i).WNID
 		}
+	}
+	return all, from, nil
+}
+
+// classesInside are the names that an exported file gives its outputs.
+func (s *Source) classesInside(n int) ([]string, error) {
+	var names []text.Raw
+	if err := json.Unmarshal([]byte(s.Meta["classes"]), &names); err != nil {
+		return nil, err
+	}
+	if len(names) != n {
+		return nil, fmt.Errorf("%d for %d outputs", len(names), n)
+	}
+	all, seen := make([]string, n), map[string]bool{}
+	for i, name := range names {
+		switch all[i] = string(name); {
+		case name == "":
+			return nil, fmt.Errorf("number %d has no name", i+1)
+		case seen[all[i]]:
+			return nil, fmt.Errorf("%s twice", name)
+		}
+		seen[all[i]] = true
 	}
 	return all, nil
 }

@@ -7,14 +7,20 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
 
+	"alexnet/internal/atomicfile"
+	"alexnet/internal/caffe"
 	"alexnet/internal/checkpoint"
+	"alexnet/internal/config"
 	"alexnet/internal/device"
 	"alexnet/internal/files"
+	"alexnet/internal/npy"
+	"alexnet/internal/onnx"
 	"alexnet/internal/recipe"
 	"alexnet/internal/safetensors"
 	"alexnet/internal/tensor"
@@ -154,11 +160,48 @@ func TestImportNames(t *testing.T) {
 					}
 				}
 			}
-			if i.How != ByAsking || len(i.Rows) != len(smallShapes) || i.Prep != PrepUnknown ||
+			if i.How != ByAsking || len(i.Rows) != len(smallShapes) || i.Prep != PrepPage ||
 				!slices.Equal(c.Classes, []string{"class-0000", "class-0001", "class-0002"}) {
 				t.Errorf("%+v", i)
 			}
 		})
+	}
+}
+
+// What is among the weights and no weight or bias is of a layer that no page has: it is refused, and listed. What lies
+// beside the weights is named.
+func TestImportLeftOver(t *testing.T) {
+	page := smallPage(t)
+	for name, fits := range map[string]bool{
+		"bn.running_mean": false, "running_mean": false, "conv1.scale": false, "optimizerx.scale": false,
+		"conv1.num_batches_tracked": true, "optimizer.state.0.momentum_buffer": true, "ema.conv1.weight": false,
+	} {
+		names := same1("")
+		names[name] = "conv1.bias"
+		i, err := NewImport(t.Context(), files.OS, sourceOf(t, names, nil), ImportOptions{Net: page})
+		var unfit *Unfit
+		beside := fits && strings.HasPrefix(name, "optimizer")
+		switch {
+		case fits && (err != nil || beside != slices.Equal(i.Beside, []string{name})):
+			t.Errorf("%s: %v, %+v", name, err, i)
+		case !fits && (!errors.As(err, &unfit) || !slices.ContainsFunc(unfit.Rows, func(r Row) bool {
+			return r.File == name && r.Net == "" && !r.Fits
+		})):
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	names := same1("model.")
+	names["ema.conv1.weight"] = "conv1.weight"
+	i, err := NewImport(t.Context(), files.OS, sourceOf(t, names, nil), ImportOptions{Net: page})
+	if err != nil || !slices.Equal(i.Beside, []string{"ema.conv1.weight"}) {
+		t.Errorf("beside a dict: %v", err)
+	}
+	names = same1("")
+	names["module.conv1.weight"] = "conv1.weight"
+	var twice *Twice
+	_, err = NewImport(t.Context(), files.OS, sourceOf(t, names, nil), ImportOptions{Net: page})
+	if !errors.As(err, &twice) || twice.Names != [2]string{"conv1.weight", "module.conv1.weight"} {
+		t.Errorf("two of one place: %v", err)
 	}
 }
 
@@ -192,10 +235,19 @@ func TestImportConventions(t *testing.T) {
 			}
 		}
 	}
+	// fc2 as it is written, and as a convolution: over the whole map, or over one place of flat inputs
+	for _, shape := range [][]int{{16, units}, {2, 2, outs, units}, {1, 1, 16, units}} {
+		checkConventions(t, at, conv, tensor.Of("fc2.weight", shape, fc))
+	}
+}
+
+func checkConventions(t *testing.T, at func(v ...int) float32, conv []float32, fc tensor.Tensor) {
+	t.Helper()
+	const outs, ins, side, units = 4, 3, 3, 5
 	s := sourceWith(t, []tensor.Tensor{
 		tensor.Of("conv1.weight", []int{side, side, ins, outs}, conv),
 		tensor.Of("conv1.bias", []int{1, 1, 1, outs}, counted32(outs)),
-		tensor.Of("fc2.weight", []int{16, units}, fc), tensor.Of("fc2.bias", []int{units}, counted32(units)),
+		fc, tensor.Of("fc2.bias", []int{units}, counted32(units)),
 		tensor.Of("fc3.weight", []int{units, 3}, counted32(3*units)), tensor.Of("fc3.bias", []int{3}, counted32(3)),
 	}, nil)
 	s.layout, s.bgr = inOut, true
@@ -212,7 +264,7 @@ func TestImportConventions(t *testing.T) {
 	got = valuesOf(t, c, "fc2.weight")
 	for k := range got { // units, channels, rows, columns
 		if want := at(k/16, k/4%4, k/2%2, k%2); got[k] != want {
-			t.Fatalf("fc2.weight[%d] is %g, want %g", k, got[k], want)
+			t.Fatalf("fc2.weight[%d] of %v is %g, want %g", k, fc.Shape, got[k], want)
 		}
 	}
 	got = valuesOf(t, c, "fc3.weight")
@@ -366,7 +418,7 @@ func TestRecognise(t *testing.T) {
 
 // Numbers that no trained net has are refused when they are read, and nothing is written.
 func TestImportNotFinite(t *testing.T) {
-	for _, bad := range []float64{math.NaN(), math.Inf(1), math.Inf(-1)} {
+	for _, bad := range []float64{math.NaN(), math.Inf(1), math.Inf(-1), 3e38} { // the last is divided by .25
 		values := counted32(15)
 		values[7] = float32(bad)
 		names := same1("")
@@ -529,6 +581,113 @@ func TestGraphSaysLayers(t *testing.T) {
 	}
 }
 
+// A graph without metadata whose normalisation stops at the border of a column is a net of columns, and not the one
+// with the same shapes whose does not.
+func TestGraphSaysColumns(t *testing.T) {
+	dir := t.TempDir()
+	two := strings.Replace(small, "model:\n", "model:\n  columns: 2\n", 1)
+	two = strings.Replace(two, "    - {name: pool1", "    - {name: lrn1, kind: lrn, size: 3, k: 1}\n"+
+		"    - {name: conv2, kind: conv, kernels: 4, size: 3, stride: 1, pad: 1, act: relu}\n    - {name: pool1", 1)
+	two = strings.ReplaceAll(two, "kind: fc,", "kind: fc, inputs: both,")
+	two = strings.Replace(two, "{name: fc3, kind: fc}", "{name: fc3, kind: fc, inputs: both}", 1)
+	two = strings.Replace(two, "units: 5", "units: 6", 1)
+	one := strings.Replace(two, "columns: 2", "columns: 1", 1)
+	one = strings.ReplaceAll(one, ", inputs: both", "")
+	one = strings.Replace(one, "conv2, kind: conv,", "conv2, kind: conv, groups: 2,", 1)
+	for page, want := range map[string]map[string]bool{two: {two: true, one: false}, one: {two: false, one: true}} {
+		path := filepath.Join(dir, "page.yaml")
+		s := graphOf(t, page, path, func(*onnx.Graph) {})
+		for config, fits := range want {
+			if err := os.WriteFile(path, []byte(config), 0o666); err != nil {
+				t.Fatal(err)
+			}
+			_, err := recognise(s, path)
+			var unfit *Unfit
+			if fits && err != nil || !fits && (!errors.As(err, &unfit) || !strings.Contains(unfit.Layer, "columns")) {
+				t.Errorf("%s\nas\n%s: %v", page, config, err)
+			}
+		}
+	}
+}
+
+// graphOf is a page's net as a graph without metadata, spoilt.
+func graphOf(t *testing.T, page, path string, spoil func(*onnx.Graph)) *Source {
+	t.Helper()
+	from := &checkpoint.Checkpoint{
+		Config: []byte(page), Dropout: checkpoint.DropoutPaper, Classes: []string{"a", "b", "c"},
+		Recipe: recipe.Recipe{Resize: 8, Height: 8, Width: 8, Crop: 8, Channels: 3},
+	}
+	for _, p := range arch(t, page, "model.classes=3").Params {
+		from.Params = append(from.Params, tensor.Of(p.Name, p.Shape, counted32(p.Len())))
+	}
+	e, err := NewExport(from, Options{Form: "onnx", DType: "F32", Path: path + ".onnx"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	e.onnx.Meta = nil
+	spoil(e.onnx)
+	if err := e.Write(t.Context(), files.OS); err != nil {
+		t.Fatal(err)
+	}
+	s, err := Open(files.OS, e.Path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	return s
+}
+
+// Zeros after a map count as what sizes rounded down or up make of them; others are as no page has them, and so are
+// windows with gaps and shapes that no layer has.
+func TestGraphRefuses(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "page.yaml")
+	if err := os.WriteFile(path, []byte(small), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	node := func(g *onnx.Graph, op string) *onnx.Node {
+		return &g.Nodes[slices.IndexFunc(g.Nodes, func(n onnx.Node) bool { return n.Op == op })]
+	}
+	set := func(op string, attr onnx.Attr) func(*onnx.Graph) {
+		return func(g *onnx.Graph) {
+			n := node(g, op)
+			n.Attrs = slices.DeleteFunc(n.Attrs, func(a onnx.Attr) bool { return a.Name == attr.Name })
+			n.Attrs = append(n.Attrs, attr)
+		}
+	}
+	reshape := func(to ...int64) func(*onnx.Graph) {
+		return func(g *onnx.Graph) {
+			n := node(g, "Flatten")
+			n.Op, n.Attrs, n.Inputs = "Reshape", nil, append(n.Inputs, "to")
+			g.Ints["to"] = to
+		}
+	}
+	for name, c := range map[string]struct {
+		spoil func(*onnx.Graph)
+		fits  bool
+	}{
+		"as it is":               {func(*onnx.Graph) {}, true},
+		"zeros that none reads":  {set("MaxPool", numbers("pads", 0, 0, 1, 0)), true}, // 8 by 2 in steps of 4
+		"a row more":             {set("MaxPool", numbers("pads", 0, 0, 4, 4)), false},
+		"a column more":          {set("MaxPool", numbers("pads", 0, 0, 0, 4)), false},
+		"none after":             {set("Conv", numbers("pads", 1, 1, 1, 0)), false},
+		"none before":            {set("Conv", numbers("pads", 0, 0, 2, 2)), false},
+		"windows with gaps":      {set("MaxPool", numbers("dilations", 2, 2)), false},
+		"flat, by a shape":       {reshape(-1, 16), true},
+		"flat, of a batch":       {reshape(0, -1), true},
+		"two pictures as one":    {reshape(-1, 32), false},
+		"a map of another shape": {reshape(-1, 2, 2, 4), false},
+		"another axis":           {set("Flatten", number("axis", 2)), false},
+	} {
+		s := graphOf(t, small, filepath.Join(dir, strings.ReplaceAll(name, " ", "-")), c.spoil)
+		_, err := recognise(s, path)
+		var unfit *Unfit
+		if c.fits && err != nil || !c.fits && (!errors.As(err, &unfit) || unfit.Layer == "") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 // An import that fails leaves what was there.
 func TestImportFails(t *testing.T) {
 	interrupted, interrupt := context.WithCancel(t.Context())
@@ -590,42 +749,234 @@ func TestVerify(t *testing.T) {
 	}
 }
 
-// What files do not say of pictures is taken as such weights are used: torchvision's mean and deviation, or Caffe's
-// mean, its squares by squashing, and the numbers that the file has.
+// What files say of pictures counts; what they do not say is taken from a page of the user's, or as such weights are
+// used: torchvision's mean and deviation, or Caffe's mean, its squares by squashing. Of other nets nothing is known.
 func TestPrepare(t *testing.T) {
 	own := func(_ int, own string) string { return own }
+	caffe := func(mean []float32, scale float32, meanFile string) func(s *Source) {
+		return func(s *Source) { s.caffe, s.bgr, s.mean, s.scale, s.meanFile = true, true, mean, scale, meanFile }
+	}
+	torchScale := []float32{1 / 58.395, 1 / 57.12, 1 / 57.375}
+	const squash, linear = "squash", "linear"
 	for name, c := range map[string]struct {
-		page  string
-		spoil func(s *Source)
-		want  recipe.Recipe
+		page, set string // set: the page is a file, with this; empty: it is named
+		spoil     func(s *Source)
+		from      PrepFrom
+		want      recipe.Recipe
 	}{
-		"torchvision": {"torchvision", func(*Source) {}, recipe.Recipe{
-			Crop: 224, Mean: torchMean, Scale: []float32{1 / 58.395, 1 / 57.12, 1 / 57.375},
+		"torchvision": {"torchvision", "", func(*Source) {}, PrepPublished, recipe.Recipe{
+			Resize: 256, Mean: torchMean, Scale: torchScale,
 		}},
-		"Caffe's shapes from PyTorch": {"caffenet", func(*Source) {}, recipe.Recipe{
-			Crop: 227, Mean: torchMean, Scale: []float32{1 / 58.395, 1 / 57.12, 1 / 57.375},
+		"Caffe's shapes from PyTorch": {"caffenet", "", func(*Source) {}, PrepPublished, recipe.Recipe{
+			Resize: 256, Mean: torchMean, Scale: torchScale,
 		}},
-		"Caffe": {"caffenet", func(s *Source) { s.caffe = true }, recipe.Recipe{
-			Crop: 227, Mean: caffeMean, Fit: "squash", Interpolation: "linear",
-		}},
-		"Caffe with numbers of its own": {
-			"caffenet", func(s *Source) { s.caffe, s.mean, s.scale = true, []float32{3, 2, 1}, 0.5 }, recipe.Recipe{
-				Crop: 227, Mean: []float32{3, 2, 1}, Scale: []float32{.5, .5, .5}, Fit: "squash",
-				Interpolation: "linear",
+		"a page of the user's": {
+			"torchvision", "std: [1, 2, 4], fit: squash, interpolation: linear", func(*Source) {}, PrepPage,
+			recipe.Recipe{
+				Resize: 256, Mean: torchMean, Scale: []float32{1, .5, .25}, Fit: squash, Interpolation: linear,
 			},
 		},
+		"a page of the user's for Caffe": {"torchvision", "resize: 240", caffe(nil, 0, ""), PrepPage, recipe.Recipe{
+			Resize: 240, Mean: caffeMean, Scale: torchScale,
+		}},
+		"Caffe": {"caffenet", "", caffe(nil, 0, ""), PrepPublished, recipe.Recipe{
+			Resize: 256, Mean: caffeMean, Fit: squash, Interpolation: linear,
+		}},
+		"torchvision's net from Caffe": {"torchvision", "", caffe(nil, 1, ""), PrepPublished, recipe.Recipe{
+			Resize: 256, Mean: caffeMean, Fit: squash, Interpolation: linear,
+		}},
+		"Caffe with numbers of its own": {"caffenet", "", caffe([]float32{1, 2, 3}, .5, ""), PrepFile, recipe.Recipe{
+			Resize: 256, Mean: []float32{3, 2, 1}, Scale: []float32{.5, .5, .5}, Fit: squash, Interpolation: linear,
+		}},
+		"Caffe of RGB": {
+			"caffenet", "", func(s *Source) {
+				caffe([]float32{1, 2, 3}, 1, "")(s)
+				s.SetBGR(false)
+			}, PrepFile, recipe.Recipe{
+				Resize: 256, Mean: []float32{1, 2, 3}, Fit: squash, Interpolation: linear,
+			},
+		},
+		"Caffe of another size": {"cifar10", "", caffe([]float32{7}, .25, ""), PrepFile, recipe.Recipe{
+			Resize: 32, Mean: []float32{7, 7, 7}, Scale: []float32{.25, .25, .25},
+		}},
+		"Caffe that only scales": {"caffenet", "", caffe(nil, .5, ""), PrepFile, recipe.Recipe{
+			Resize: 256, Scale: []float32{.5, .5, .5}, Fit: squash, Interpolation: linear,
+		}},
+		"Caffe that names an image": {"caffenet", "", caffe(nil, .5, "m.binaryproto"), PrepFile, recipe.Recipe{
+			Resize: 256, Mean: caffeMean, Scale: []float32{.5, .5, .5}, Fit: squash, Interpolation: linear,
+		}},
+		"Caffe's numbers and a page": {
+			"cifar10", "std: [64]", caffe([]float32{1, 2, 3}, .5, ""), PrepFile, recipe.Recipe{
+				Resize: 32, Mean: []float32{3, 2, 1}, Scale: []float32{.5, .5, .5},
+			},
+		},
+		"nothing is known": {"cifar10", "", func(*Source) {}, PrepUnknown, recipe.Recipe{Resize: 32}},
+		"the page's std": {"cifar10", "std: [32]", func(*Source) {}, PrepPage, recipe.Recipe{
+			Resize: 32, Scale: []float32{1. / 32, 1. / 32, 1. / 32},
+		}},
 	} {
-		s := pageShapes(t, c.page, 1000, own)
-		c.spoil(s)
-		m, err := recognise(s, c.page)
-		if err != nil {
+		t.Run(name, func(t *testing.T) {
+			s := pageShapes(t, c.page, 1000, own)
+			c.spoil(s)
+			page := c.page
+			if c.set != "" {
+				page = pageWith(t, c.page, c.set)
+			}
+			m, err := recognise(s, page)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, from, err := s.prepare(m, nil)
+			if err != nil || from != c.from || !slices.Equal(got.Mean, c.want.Mean) ||
+				!slices.Equal(got.Scale, c.want.Scale) || got.Fit != c.want.Fit || got.Resize != c.want.Resize ||
+				got.Interpolation != c.want.Interpolation || (len(got.MeanShape) > 0) != (len(got.Mean) > 0) {
+				t.Errorf("%+v, %s, %v", got, from, err)
+			}
+			if image, err := s.meanImage(); err != nil || image != s.meanFile {
+				t.Errorf("mean image %q, %v", image, err)
+			}
+		})
+	}
+	s := pageShapes(t, "cifar10", 10, own)
+	s.mean = []float32{1, 2}
+	m, err := recognise(s, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := s.prepare(m, nil); !errors.As(err, new(*MeanSize)) {
+		t.Errorf("two means for three channels: %v", err)
+	}
+}
+
+// pageWith is a page's file with keys of data set otherwise: "std: [64], fit: squash".
+func pageWith(t *testing.T, name, data string) string {
+	t.Helper()
+	var sets []string
+	for _, pair := range regexp.MustCompile(`(\w+): (\[[^]]*\]|[^,]+)`).FindAllStringSubmatch(data, -1) {
+		sets = append(sets, "data."+pair[1]+"="+pair[2])
+	}
+	page, err := config.Load(name, sets)
+	if err != nil {
+		t.Fatal(err)
+	}
+	content, err := page.YAML()
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "page.yaml")
+	if err := os.WriteFile(path, content, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// What a file says of colours is the order of its first layer and of every mean, whatever is usual in its form.
+func TestSetBGR(t *testing.T) {
+	array := filepath.Join(t.TempDir(), "mean.npy")
+	if _, err := atomicfile.Put(t.Context(), files.OS, array, func(f atomicfile.File) error {
+		return npy.Encode(f, []float32{1, 2, 3}, []int{3})
+	}); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		caffe, told, bgr bool
+		array, proto     bool // what is BGR then
+	}{
+		{false, false, false, false, true},
+		{false, true, true, true, true},
+		{false, true, false, false, false},
+		{true, false, true, true, true},
+		{true, true, false, false, false},
+	} {
+		s := sourceOf(t, same1(""), nil)
+		s.bgr = c.caffe
+		if c.told {
+			s.SetBGR(c.bgr)
+		}
+		a, err := s.OpenMean(files.OS, array)
+		b, err2 := s.OpenMean(files.OS, "../caffe/testdata/colour.binaryproto")
+		if err = errors.Join(err, err2); err != nil {
 			t.Fatal(err)
 		}
-		got, from, err := s.prepare(m, nil)
-		if err != nil || from != PrepPublished || got.Crop != c.want.Crop || !slices.Equal(got.Mean, c.want.Mean) ||
-			!slices.Equal(got.Scale, c.want.Scale) || got.Fit != c.want.Fit || got.Resize != 256 ||
-			got.Interpolation != c.want.Interpolation || !slices.Equal(got.MeanShape, []int{3}) {
-			t.Errorf("%s: %+v, %s, %v", name, got, from, err)
+		i, got := imported(t, s, ImportOptions{Net: smallPage(t), Mean: a})
+		if a.BGR != c.array || b.BGR != c.proto || i.BGR != c.bgr {
+			t.Errorf("%+v: %v, %v, %v", c, a.BGR, b.BGR, i.BGR)
+		}
+		mean, red := []float32{1, 2, 3}, float32(1)
+		if c.bgr {
+			mean, red = []float32{3, 2, 1}, 19 // the third plane of nine
+		}
+		if v := valuesOf(t, got, "conv1.weight"); v[0] != red || !slices.Equal(got.Recipe.Mean, mean) {
+			t.Errorf("%+v: weight %g, mean %v", c, v[0], got.Recipe.Mean)
+		}
+	}
+}
+
+// Where the names of classes are from is said; those of a file are held to what a list of them must be.
+func TestClassesFrom(t *testing.T) {
+	own := &Source{Path: "x", Meta: map[string]string{formKey: "plain", "classes": `["a","b"]`}}
+	for name, c := range map[string]struct {
+		s     *Source
+		n     int
+		given []string
+		from  ClassesFrom
+	}{
+		"a list": {own, 2, []string{"c", "d"}, ClassesGiven}, "the file": {own, 2, nil, ClassesFile},
+		"ILSVRC2012": {&Source{}, 1000, nil, ClassesImageNet}, "none": {&Source{}, 999, nil, ClassesUnnamed},
+	} {
+		if names, from, err := c.s.classes(c.n, c.given); err != nil || from != c.from || len(names) != c.n {
+			t.Errorf("%s: %d names from %s, %v", name, len(names), from, err)
+		}
+	}
+	for _, bad := range []string{`["a","a"]`, `["a",""]`, `["a"]`, `{}`} {
+		own.Meta["classes"] = bad
+		if _, _, err := own.classes(2, nil); !errors.As(err, new(*BadExport)) {
+			t.Errorf("%s: %v", bad, err)
+		}
+	}
+}
+
+// A mean may have ones around its channels.
+func TestMeanShapes(t *testing.T) {
+	for _, shape := range [][]int{{3}, {3, 1, 1}, {1, 3, 1, 1}, {1, 3}, {3, 1}} {
+		mean := &Mean{Path: "m.npy", Tensor: tensor.Of("", shape, []float32{1, 2, 3})}
+		_, c := imported(t, sourceOf(t, same1(""), nil), ImportOptions{Net: smallPage(t), Mean: mean})
+		if !slices.Equal(c.Recipe.Mean, []float32{1, 2, 3}) || !slices.Equal(c.Recipe.MeanShape, []int{3}) {
+			t.Errorf("%v: %v of %v", shape, c.Recipe.Mean, c.Recipe.MeanShape)
+		}
+	}
+}
+
+// A recipe that cannot be is an error of the file that says it.
+func TestPrepareSpoilt(t *testing.T) {
+	from := counting(t)
+	e := exported(t, from, Options{Form: "plain", DType: "F32", Path: filepath.Join(t.TempDir(), "net.safetensors")})
+	s, err := Open(files.OS, e.Path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	said := s.Meta["preprocess"]
+	for std, fits := range map[string]bool{"[1,2,4]": true, "[0,1,1]": false, "[1,2]": false} {
+		s.Meta["preprocess"] = regexp.MustCompile(`"std":\[[^]]*\]`).ReplaceAllString(said, `"std":`+std)
+		_, err := NewImport(t.Context(), files.OS, s, ImportOptions{})
+		var bad *BadExport
+		if fits && err != nil || !fits && (!errors.As(err, &bad) || bad.Path != e.Path) {
+			t.Errorf("std %s: %v", std, err)
+		}
+	}
+	s.Meta["preprocess"] = said
+	huge := &Mean{Path: "m.npy", Tensor: tensor.Of("", []int{3}, []float32{1, 2, 3e30})}
+	var no *NoMean
+	_, err = NewImport(t.Context(), files.OS, s, ImportOptions{Mean: huge})
+	if !errors.As(err, &no) || no.Path != "m.npy" {
+		t.Errorf("a mean of 3e30: %v", err)
+	}
+	for _, scale := range []float32{0, -1, float32(math.NaN()), float32(math.Inf(1))} {
+		var bad *tensor.BadFile
+		err := new(Source).transform("x.caffemodel", &caffe.Transform{Scale: scale})
+		if !errors.As(err, &bad) || bad.Path != "x.caffemodel" {
+			t.Errorf("scale %g: %v", scale, err)
 		}
 	}
 }

@@ -2,6 +2,7 @@ package interop
 
 import (
 	"cmp"
+	"fmt"
 	"regexp"
 	"slices"
 	"strings"
@@ -27,9 +28,34 @@ var suffixes = map[string]bool{ // is it the bias?
 // caffe2 are names of the ONNX model zoo: conv1_w_0, conv1_b_0.
 var caffe2 = regexp.MustCompile(`^(.+)_([wb])_0$`)
 
-// pairUp finds the layers among a file's tensors, and the tensors that are of none: those of other kinds and those
-// that lie beside the dict of weights. Parts "module" of a name, which DataParallel puts there, are dropped.
-func pairUp(tensors []tensor.Tensor) (pairs []pair, rest []tensor.Tensor) {
+// harmless are the last parts of names of tensors that no net computes with.
+var harmless = []string{"num_batches_tracked"}
+
+// training are keys under which programs keep the state of training, where the weights have no key of their own.
+var training = []string{
+	"optimizer", "optimizers", "optimizer_state", "optimizer_state_dict", "optimizer_states", "optim", "optim_state",
+	"optim_state_dict", "scheduler", "lr_scheduler", "lr_schedulers", "scaler", "amp",
+}
+
+// found are a file's tensors by what they are.
+type found struct {
+	pairs  []pair
+	others []tensor.Tensor // among the weights, and neither weight nor bias: of layers that no net here has
+	beside []tensor.Tensor // outside the dict of weights: the optimizer's state, means of weights
+}
+
+// Twice are two tensors of one file that are the same parameter.
+type Twice struct {
+	Path  string
+	Names [2]string
+}
+
+func (e *Twice) Error() string {
+	return fmt.Sprintf("%s: %s and %s are the same parameter", e.Path, e.Names[0], e.Names[1])
+}
+
+// pairUp finds the layers among a file's tensors. Parts "module" of a name, which DataParallel puts there, are dropped.
+func pairUp(path string, tensors []tensor.Tensor) (f found, err error) {
 	names := make([][]string, len(tensors))
 	for i, t := range tensors {
 		names[i] = slices.DeleteFunc(strings.Split(t.Name, "."), func(part string) bool { return part == "module" })
@@ -38,23 +64,32 @@ func pairUp(tensors []tensor.Tensor) (pairs []pair, rest []tensor.Tensor) {
 	for i := range tensors {
 		t := &tensors[i]
 		name, isBias, ok := split(names[i])
-		if !inside[i] || !ok {
-			rest = append(rest, *t)
+		switch {
+		case !inside[i] || len(names[i]) > 1 && slices.Contains(training, names[i][0]):
+			f.beside = append(f.beside, *t)
+			continue
+		case !ok:
+			if n := len(names[i]); n == 0 || !slices.Contains(harmless, names[i][n-1]) {
+				f.others = append(f.others, *t)
+			}
 			continue
 		}
 		n, there := at[name]
 		if !there {
-			n = len(pairs)
-			at[name], pairs = n, append(pairs, pair{name: name})
+			n = len(f.pairs)
+			at[name], f.pairs = n, append(f.pairs, pair{name: name})
 		}
+		place := &f.pairs[n].weight
 		if isBias {
-			pairs[n].bias = t
-		} else {
-			pairs[n].weight = t
+			place = &f.pairs[n].bias
 		}
+		if *place != nil {
+			return f, &Twice{path, [2]string{(*place).Name, t.Name}}
+		}
+		*place = t
 	}
-	slices.SortStableFunc(pairs, before)
-	return pairs, rest
+	slices.SortStableFunc(f.pairs, before)
+	return f, nil
 }
 
 // split is the layer's name and whether the tensor is its bias.

@@ -17,6 +17,7 @@ type PrepFrom string
 // How pictures are prepared is in the files of few programs.
 const (
 	PrepFile      PrepFrom = "file"      // it says so itself
+	PrepPage      PrepFrom = "page"      // a page of the user's does; the mean is what such weights are used with
 	PrepPublished PrepFrom = "published" // not in the file; it is how such weights are used
 	PrepUnknown   PrepFrom = "unknown"   // nothing is subtracted and nothing divided
 )
@@ -49,37 +50,29 @@ func (e *MeanSize) Error() string {
 		text.Shape(e.Shape), text.Shape([]int{e.Channels, e.Height, e.Width}))
 }
 
-// prepare makes the recipe, and completes the page by what of it is said there.
+// prepare makes the recipe, and completes the page by what of it is said there. What the file has of numbers comes
+// before what a page of the user's says, and that before how such weights are used.
 func (s *Source) prepare(m *match, mean *Mean) (r recipe.Recipe, from PrepFrom, err error) {
 	from = s.prepFrom(m)
-	var public recipe.Public
-	switch {
-	case from == PrepFile:
-		if public, err = s.public(); err != nil {
-			return r, from, err
-		}
-	case from == PrepPublished && s.caffe:
-		public.Mean = caffeMean
-		m.page.Data.Fit, m.page.Data.Interpolation = config.SquashFit, config.TwoNearest
-		if s.mean != nil {
-			public.Mean = s.mean
-		}
-		if s.scale > 0 && s.scale != 1 {
-			m.page.Data.Std = []float64{1 / float64(s.scale)}
-		}
-	case from == PrepPublished:
-		public.Mean = torchMean
-		m.page.Data.Std = torchStd
-		m.page.Data.Fit, m.page.Data.Interpolation = config.CropFit, config.Antialiased
+	public := recipe.Public{}
+	if s.describes() {
+		public, err = s.public()
+	} else {
+		public.Mean, err = s.meanOf(m, from)
+		s.completes(m)
+	}
+	if err != nil {
+		return r, from, err
 	}
 	m.page.Data.Mean = config.MeanChannel
 	r = recipe.New(m.page).Sized()
 	if r.MeanKind, r.Mean = "", public.Mean; len(r.Mean) > 0 {
 		r.MeanKind, r.MeanShape = config.MeanChannel, []int{len(r.Mean)}
 	}
-	if from == PrepFile {
+	if s.describes() {
 		r.Scale = inverse(public.Std)
 	}
+	given := mean
 	if mean == nil && public.MeanImage == meanTensor { // in the file
 		mean = s.meanInside()
 	}
@@ -87,27 +80,108 @@ func (s *Source) prepare(m *match, mean *Mean) (r recipe.Recipe, from PrepFrom, 
 		err = s.setMean(&r, m.page, mean)
 	}
 	if err == nil {
-		err = r.Check()
+		err = s.check(&r, given)
 	}
 	return r, from, err
 }
 
-// prepFrom is where the preparation is known from. Nets of colour and 224 or 227 pixels are ILSVRC2012's, and so is
-// their mean.
+// check says of a recipe that cannot be which file it is from.
+func (s *Source) check(r *recipe.Recipe, mean *Mean) error {
+	err := r.Check()
+	switch {
+	case err == nil:
+		return nil
+	case mean != nil:
+		return &NoMean{mean.Path, err.Error()}
+	case s.describes():
+		return &BadExport{s.Path, fmt.Errorf("preprocess: %w", err)}
+	}
+	return &tensor.BadFile{Path: s.Path, Fault: tensor.Corrupt, Reason: "how pictures are prepared: " + err.Error()}
+}
+
+// prepFrom is where the preparation is known from.
 func (s *Source) prepFrom(m *match) PrepFrom {
-	switch size := m.page.Model.Input.Size; {
-	case s.Meta["preprocess"] != "" && s.Meta[formKey] != "":
+	switch {
+	case s.describes(), len(s.mean) > 0, s.scales():
 		return PrepFile
-	case m.arch.Input.C == 3 && (size == 224 || size == 227):
+	case m.byPath:
+		return PrepPage
+	case m.ofImageNet():
 		return PrepPublished
 	}
 	return PrepUnknown
+}
+
+// describes tells whether it is a file that was exported here, which says how pictures are prepared.
+func (s *Source) describes() bool { return s.Meta["preprocess"] != "" && s.Meta[formKey] != "" }
+
+// scales tells whether the file multiplies what is left after the mean.
+func (s *Source) scales() bool { return s.scale != 0 && s.scale != 1 }
+
+// ofImageNet tells whether the net's pictures are taken to be those of ILSVRC2012: in colour, of 224 or 227 pixels.
+func (m *match) ofImageNet() bool {
+	size := m.page.Model.Input.Size
+	return m.arch.Input.C == 3 && (size == 224 || size == 227)
+}
+
+// completes puts into the page what the file, or how such weights are used, says of it; in one of the user's only what
+// the file says.
+func (s *Source) completes(m *match) {
+	d := &m.page.Data
+	switch {
+	case m.byPath:
+	case m.ofImageNet() && s.caffe:
+		d.Std, d.Fit, d.Interpolation = nil, config.SquashFit, config.TwoNearest
+	case m.ofImageNet():
+		d.Std, d.Fit, d.Interpolation = torchStd, config.CropFit, config.Antialiased
+	default:
+		d.Std = nil
+	}
+	if s.scales() {
+		d.Std = []float64{1 / float64(s.scale)}
+	}
+}
+
+// meanOf is the mean of the channels: the file's, or that which such weights are used with; nil where neither is known.
+// A file that only scales has none, but for the image that it names.
+func (s *Source) meanOf(m *match, from PrepFrom) ([]float32, error) {
+	channels := m.arch.Input.C
+	switch n := len(s.mean); {
+	case n == 1:
+		return slices.Repeat(s.mean, channels), nil
+	case n > 0 && n != channels:
+		return nil, &MeanSize{s.Path, []int{n}, channels, m.arch.Input.H, m.arch.Input.W}
+	case n > 0:
+		mean := slices.Clone(s.mean)
+		if s.bgr && n == 3 {
+			slices.Reverse(mean)
+		}
+		return mean, nil
+	case from == PrepFile && s.meanFile == "", !m.ofImageNet():
+		return nil, nil
+	case s.caffe:
+		return caffeMean, nil
+	}
+	return torchMean, nil
+}
+
+// meanImage is the file of a mean image that the source names; empty: it names none, or has the image.
+func (s *Source) meanImage() (string, error) {
+	if !s.describes() || s.meanInside() != nil {
+		return s.meanFile, nil
+	}
+	p, err := s.public()
+	return p.MeanImage, err
 }
 
 // public is what an exported file says of pictures.
 func (s *Source) public() (p recipe.Public, err error) {
 	if err := json.Unmarshal([]byte(s.Meta["preprocess"]), &p); err != nil {
 		return p, &BadExport{s.Path, fmt.Errorf("preprocess: %w", err)}
+	}
+	if s.bgr && len(p.Mean) == 3 && len(p.Std) == 3 {
+		slices.Reverse(p.Mean)
+		slices.Reverse(p.Std)
 	}
 	return p, nil
 }
@@ -116,7 +190,7 @@ func (s *Source) public() (p recipe.Public, err error) {
 func (s *Source) meanInside() *Mean {
 	for _, t := range s.Tensors {
 		if t.Name == meanTensor {
-			return &Mean{Path: s.Path, Tensor: t}
+			return &Mean{Path: s.Path, Tensor: t, BGR: s.bgr}
 		}
 	}
 	return nil
@@ -136,9 +210,14 @@ func inverse(std []float32) []float32 {
 
 // setMean puts the mean of a file in place of the other. An image tells how large pictures are that are not resized.
 func (s *Source) setMean(r *recipe.Recipe, page *config.Config, mean *Mean) error {
-	t := finite(mean.Path, mean.Tensor)
+	t := finite(mean.Path, mean.Tensor, 1)
 	for len(t.Shape) > 1 && t.Shape[0] == 1 && len(t.Shape) != 3 { // 1x3x256x256
 		t = reshaped(t, t.Shape[1:]...)
+	}
+	if t.Len() == r.Channels { // 3x1x1
+		for len(t.Shape) > 1 && t.Shape[len(t.Shape)-1] == 1 {
+			t = reshaped(t, t.Shape[:len(t.Shape)-1]...)
+		}
 	}
 	if r.Resize == 0 && len(t.Shape) == 3 && min(t.Shape[1], t.Shape[2]) >= r.Crop {
 		r.Height, r.Width = t.Shape[1], t.Shape[2]

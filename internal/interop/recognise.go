@@ -69,10 +69,13 @@ type match struct {
 	arch *model.Arch
 	// params are of the file, their shapes those of the net, the numbers in the file's order; names the file's.
 	params  []tensor.Tensor
+	flat    []bool // of params: the file's has its inputs in one dimension; it does not tell channels from places
 	rows    []Row
 	changed []string // what was set otherwise on the page
 	layer   string   // what is different in a layer, where the file knows its layers
 	how     Evidence
+	beside  []tensor.Tensor // of the file, outside its dict of weights
+	byPath  bool            // the page is a file of the user's
 }
 
 // Evidence says what told which net a file holds.
@@ -108,8 +111,11 @@ func (m *match) score() (n int) {
 // recognise finds the net that a file holds: the one asked for, by a page's name or file, that which the file's
 // metadata describe, or that of the pages which its tensors, and where it knows them its layers, fit.
 func recognise(s *Source, asked string) (*match, error) {
-	pairs, _ := s.pairs()
-	if len(pairs) == 0 {
+	pairs, err := s.found()
+	if err != nil {
+		return nil, err
+	}
+	if len(pairs.pairs) == 0 {
 		return nil, &Unfit{Path: s.Path}
 	}
 	switch {
@@ -129,7 +135,7 @@ func recognise(s *Source, asked string) (*match, error) {
 }
 
 // matchItself is the net that an exported file carries.
-func (s *Source) matchItself(pairs []pair) (*match, error) {
+func (s *Source) matchItself(pairs found) (*match, error) {
 	page, err := config.Parse([]byte(s.Meta["config"]), nil)
 	if err != nil {
 		return nil, &BadExport{s.Path, err}
@@ -171,7 +177,7 @@ func (e *BadExport) Error() string { return fmt.Sprintf("%s: its metadata: %v", 
 
 // matchAny looks for the page that fits. Where several do, a published checksum or names that are in use for one net
 // decide.
-func (s *Source) matchAny(pairs []pair) (*match, error) {
+func (s *Source) matchAny(pairs found) (*match, error) {
 	var fit []*match
 	var nearest *match
 	for _, name := range config.Names() {
@@ -199,7 +205,7 @@ func (s *Source) matchAny(pairs []pair) (*match, error) {
 	case len(s.steps) > 0:
 		how = ByLayers
 	default:
-		if told = netOfNames(pairs); told != "" {
+		if told = netOfNames(pairs.pairs); told != "" {
 			how = ByNames
 		}
 	}
@@ -234,16 +240,21 @@ func netOfNames(pairs []pair) string {
 }
 
 // matchPage holds the file to a page, by its name or path.
-func (s *Source) matchPage(name string, pairs []pair) (*match, error) {
+func (s *Source) matchPage(name string, pairs found) (*match, error) {
 	page, err := config.Load(name, nil)
 	if err != nil {
 		return nil, err
 	}
-	return s.match(name, page, pairs)
+	m, err := s.match(name, page, pairs)
+	if m != nil {
+		m.byPath = !slices.Contains(config.Names(), name)
+	}
+	return m, err
 }
 
 // match holds the file's layers to those of a page with as many classes as the file's last layer has outputs.
-func (s *Source) match(name string, page *config.Config, pairs []pair) (*match, error) {
+func (s *Source) match(name string, page *config.Config, in found) (*match, error) {
+	pairs := in.pairs
 	classes := outputs(pairs[len(pairs)-1].weight)
 	changed, err := s.adopt(page, classes)
 	if err != nil {
@@ -253,7 +264,7 @@ func (s *Source) match(name string, page *config.Config, pairs []pair) (*match, 
 	if err != nil {
 		return nil, err
 	}
-	m := &match{net: name, page: page, arch: arch, changed: changed}
+	m := &match{net: name, page: page, arch: arch, changed: changed, beside: in.beside}
 	m.layer = differsInSteps(s.steps, arch)
 	var layers []*model.Layer
 	for i := range arch.Layers {
@@ -276,6 +287,9 @@ func (s *Source) match(name string, page *config.Config, pairs []pair) (*match, 
 				m.rows = append(m.rows, Row{File: t.Name, FileShape: t.Shape})
 			}
 		}
+	}
+	for _, t := range in.others {
+		m.rows = append(m.rows, Row{File: t.Name, FileShape: t.Shape})
 	}
 	return m, nil
 }
@@ -312,6 +326,8 @@ func (m *match) add(t *tensor.Tensor, p *model.ParamInfo) {
 	if t != nil {
 		row.File, row.FileShape, row.Fits = t.Name, t.Shape, holds(t.Shape, p.Shape)
 		m.params = append(m.params, reshaped(*t, p.Shape...))
+		n := len(t.Shape)
+		m.flat = append(m.flat, n < 4 || t.Shape[n-1]*t.Shape[n-2] == 1)
 	}
 	m.rows = append(m.rows, row)
 }

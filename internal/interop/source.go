@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"maps"
+	"slices"
 
 	"alexnet/internal/files"
 	"alexnet/internal/npy"
@@ -26,12 +27,14 @@ type Source struct {
 	Unchecked bool
 
 	layout    layout
-	bgr       bool       // the first layer's channels are blue, green and red
+	bgr       bool       // the first layer's channels, and those of a mean, are blue, green and red
+	told      bool       // by SetBGR
 	caffe     bool       // weights of Caffe's, or made of such: pictures are prepared as there
 	steps     []step     // what it computes, where the file knows that
 	layers    []pair     // and the layers with weights, in that order
 	side      int        // of what it reads; 0: the file does not say
-	mean      []float32  // of the channels, RGB, where the file has one
+	mean      []float32  // of the channels, in the file's order, where it has one; one number stands for all
+	meanFile  string     // of a mean image, which the file names
 	scale     float32    // what is left after the mean is multiplied by it; 0: the file does not say
 	published *Published // nil: not one that is known
 	close     func() error
@@ -70,6 +73,10 @@ var openers = map[Form]func(files.Reader, string) (*Source, error){
 	Safetensors: openSafetensors, Caffe: openCaffe, ONNX: openONNX, PyTorch: openPyTorch,
 	NPZ: openNumPy, NPY: openNumPy,
 }
+
+// SetBGR says which order the first layer's colours, and those of every mean, are in, whatever is usual in files of
+// this form: blue, green, red or red, green, blue. It counts for what is opened and imported after it.
+func (s *Source) SetBGR(bgr bool) { s.bgr, s.told = bgr, true }
 
 // Close closes the file; the tensors' Fill fail from then on.
 func (s *Source) Close() error { return s.close() }
@@ -116,20 +123,26 @@ func openSafetensors(fsys files.Reader, path string) (*Source, error) {
 	return s, nil
 }
 
-// pairs are the layers among the tensors, their weights in our order but for what only the net tells, and the tensors
-// that are of none.
-func (s *Source) pairs() (pairs []pair, rest []tensor.Tensor) {
+// found are the tensors by what they are, weights in our order but for what only the net tells.
+func (s *Source) found() (f found, err error) {
 	if len(s.layers) > 0 {
-		return s.layers, nil
+		return found{pairs: s.layers}, nil
 	}
-	pairs, rest = pairUp(s.Tensors)
-	for i, p := range pairs {
+	if f, err = pairUp(s.Path, s.Tensors); err != nil {
+		return f, err
+	}
+	for i, p := range f.pairs {
 		if p.weight != nil {
 			t := s.layout.ordered(*p.weight)
-			pairs[i].weight = &t
+			f.pairs[i].weight = &t
 		}
 	}
-	return pairs, rest
+	if s.Meta[formKey] != "" {
+		f.others = slices.DeleteFunc(f.others, func(t tensor.Tensor) bool {
+			return t.Name == meanTensor || t.Name == scaleTensor
+		})
+	}
+	return f, nil
 }
 
 func openPyTorch(fsys files.Reader, path string) (*Source, error) {

@@ -37,10 +37,15 @@ func stepsOf(a *model.Arch) (all []step) {
 				"groups": float64(l.In.C / a.Params[l.Params[0]].Shape[1]), "dilation": 1,
 			}
 		case config.Pool:
-			s.facts = map[string]float64{"size": float64(l.Size), "stride": float64(l.Stride), "pad": float64(l.Pad)}
+			s.facts = map[string]float64{
+				"size": float64(l.Size), "stride": float64(l.Stride), "pad": float64(l.Pad), "dilation": 1,
+			}
 		case config.LRN:
 			s.facts = map[string]float64{
-				"size": float64(l.Size), "alpha": l.Alpha, "beta": l.Beta, "k": l.K, "columns": float64(a.Columns),
+				"size": float64(l.Size), "alpha": l.Alpha, "beta": l.Beta, "k": l.K, "columns": 1,
+			}
+			if l.Columns() {
+				s.facts["columns"] = float64(a.Columns)
 			}
 		}
 		all = append(all, s)
