@@ -79,7 +79,11 @@ func testPrograms(t *testing.T, open opener) {
 				Op: device.Op{Name: "send", In: []device.Value{conv(b).In[0]}, Out: device.None}, Link: l,
 			})
 		},
-		"send after the consumer": func(b *builder) { b.send(0, 1, conv(b).Out) },
+		"more frozen ops than there are":              func(b *builder) { b.Frozen = len(b.Ops) + 1 },
+		"fewer frozen ops than none":                  func(b *builder) { b.Frozen = -1 },
+		"frozen ops of a program that does not train": func(b *builder) { b.Train, b.Frozen = false, 2 },
+		"frozen ops below the input's gradient":       func(b *builder) { b.InputGrad, b.Frozen = true, 2 },
+		"send after the consumer":                     func(b *builder) { b.send(0, 1, conv(b).Out) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			d := open(t, 1)[0]
