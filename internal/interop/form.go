@@ -80,6 +80,10 @@ func FormOf(fsys files.Reader, path string) (form Form, err error) {
 func sniff(head []byte, size int64) Form {
 	begins := func(s string) bool { return bytes.HasPrefix(head, []byte(s)) }
 	switch {
+	// First of all, for the length that it begins with may be any, such as the first bytes of a pickle. No other form
+	// has a length that fits the file there, and a brace after it.
+	case len(head) > 9 && binary.LittleEndian.Uint64(head) < uint64(size) && head[8] == '{':
+		return Safetensors
 	case begins("\x89HDF\r\n\x1a\n"):
 		return HDF5
 	case begins("MATLAB "):
@@ -94,16 +98,15 @@ func sniff(head []byte, size int64) Form {
 		return Packed
 	case len(head) >= 262 && string(head[257:262]) == "ustar":
 		return Archive
-	case len(head) > 9 && binary.LittleEndian.Uint64(head) < uint64(size) && head[8] == '{':
-		return Safetensors
 	case darknet(head):
 		return Darknet
 	case begins("name:"), begins("layer"), begins("input"):
 		return Prototxt
-	// Messages of protobuf have no mark. ONNX begins with its version, field 1; Caffe with a name, field 1, or layers.
+	// Messages of protobuf have no mark. ONNX begins with its version, field 1; Caffe with a name, field 1,
+	// where it has one, else with an input, 3, its shape, 8, or layers, 2 or 100.
 	case begins("\x08"):
 		return ONNX
-	case begins("\x0a"), begins("\x12"), begins("\xa2\x06"):
+	case begins("\x0a"), begins("\x12"), begins("\x1a"), begins("\x42"), begins("\xa2\x06"):
 		return Caffe
 	}
 	return NoForm
