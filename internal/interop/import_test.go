@@ -1,8 +1,10 @@
 package interop
 
 import (
+	"archive/zip"
 	"context"
 	"errors"
+	"io"
 	"maps"
 	"math"
 	"os"
@@ -588,6 +590,61 @@ func TestVerify(t *testing.T) {
 			t.Errorf("with byte %d spoilt: %v", at, err)
 		}
 	}
+}
+
+// An .npz whose checksums are all 0 is not one whose checksums agree.
+func TestVerifyNothing(t *testing.T) {
+	for name, want := range map[string]struct{ checked, unchecked bool }{
+		"../npy/testdata/stored.npz": {true, false}, "../npy/testdata/kaffe.npy": {false, false},
+		withoutSums(t, "../npy/testdata/stored.npz"): {false, true}, "../pth/testdata/crc0.pth": {false, true},
+	} {
+		s, err := Open(files.OS, name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if s.Checked != want.checked || s.Unchecked != want.unchecked {
+			t.Errorf("%s: checked %v, unchecked %v", name, s.Checked, s.Unchecked)
+		}
+		if err := errors.Join(s.Verify(t.Context(), files.OS), s.Close()); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// withoutSums is a copy of a zip whose checksums are all 0.
+func withoutSums(t *testing.T, path string) string {
+	t.Helper()
+	whole, err := zip.OpenReader(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer whole.Close()
+	to := filepath.Join(t.TempDir(), "w.npz")
+	f, err := os.Create(to)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	w := zip.NewWriter(f)
+	for _, m := range whole.File {
+		h := m.FileHeader
+		h.CRC32, h.Flags = 0, 0
+		raw, err := m.OpenRaw()
+		if err != nil {
+			t.Fatal(err)
+		}
+		out, err := w.CreateRaw(&h)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.Copy(out, raw); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return to
 }
 
 // What files do not say of pictures is taken as such weights are used: torchvision's mean and deviation, or Caffe's

@@ -22,7 +22,7 @@ type Source struct {
 	Tensors []tensor.Tensor
 	Meta    map[string]string // what else the file says, by key
 	Checked bool              // reading a tensor holds it to a checksum
-	// Unchecked is a zip whose checksums are all 0: it could have some, and whoever wrote it left them away.
+	// Unchecked is a zip whose checksums are all 0: whoever wrote it computed none.
 	Unchecked bool
 
 	layout    layout
@@ -61,7 +61,6 @@ func Open(fsys files.Reader, path string) (*Source, error) {
 		return nil, err
 	}
 	s.Path, s.Form = path, form
-	s.Checked = s.Checked && form != NPY
 	return s, nil
 }
 
@@ -150,7 +149,7 @@ func openNumPy(fsys files.Reader, path string) (*Source, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Source{Tensors: a.Tensors, Meta: map[string]string{}, Checked: true, close: a.Close}
+	s := &Source{Tensors: a.Tensors, Meta: map[string]string{}, Checked: a.Checked, Unchecked: a.Unchecked, close: a.Close}
 	if a.Dict {
 		s.layout, s.bgr, s.caffe = inOut, true, true
 	}

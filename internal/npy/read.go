@@ -23,6 +23,9 @@ type Archive struct {
 	// Dict tells that it is a dict of layers: "conv1.weight", "conv1.bias", laid out as the file has them, which in
 	// TensorFlow's programs is (height, width, in, out).
 	Dict bool
+	// Checked tells that each array is held to a checksum when it is read, as in a zip. Unchecked is a zip whose
+	// checksums are all 0: whoever wrote it computed none.
+	Checked, Unchecked bool
 
 	path string
 	file io.Closer
@@ -126,7 +129,7 @@ func readZip(r io.ReaderAt, size int64) (*Archive, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &Archive{Meta: map[string]string{}}
+	a := &Archive{Meta: map[string]string{}, Checked: !z.Unchecked, Unchecked: z.Unchecked}
 	headers := 1<<20 + size/8 // bytes that they may take: deflate makes long ones of short ones
 	for _, m := range z.Members {
 		if m.Name == Metadata {
