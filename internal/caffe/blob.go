@@ -65,7 +65,7 @@ func (b blob) tensor(f *wire.File, name string, dims int) (t tensor.Tensor, err 
 		return t, tensor.Damaged("%d numbers, %d of them doubles, for shape %s", b.floats+b.doubles, b.doubles,
 			text.Shape(shape))
 	}
-	return tensor.Tensor{Name: name, Shape: shape, Fill: func(dst []float32) error {
+	return tensor.Tensor{Name: name, Shape: shape, DType: from.DType, Fill: func(dst []float32) error {
 		if len(dst) != int(count) {
 			return fmt.Errorf("%s: %d values for shape %s", name, len(dst), text.Shape(shape))
 		}

@@ -34,7 +34,8 @@ const (
 	Prototxt   Form = "a description in text, without weights"
 	Packed     Form = "a compressed file"
 	Archive    Form = "a tar"
-	NoForm     Form = "no file of weights that is known"
+	NotFile    Form = "not a regular file"
+	NoForm     Form = "not a file of weights in a form that is known"
 	sniffBytes      = 512
 )
 
@@ -42,11 +43,16 @@ const (
 type OtherForm struct {
 	Path string
 	Form Form
+	// Reason is what shows only in the file that it is not of the form that it begins as, which Form then is.
+	Reason string
 }
 
 func (e *OtherForm) Error() string {
-	if e.Form == NoForm {
-		return e.Path + ": not a file of weights in a form that is known"
+	switch {
+	case e.Reason != "":
+		return e.Path + ": " + e.Reason
+	case e.Form == NoForm, e.Form == NotFile:
+		return e.Path + ": " + string(e.Form)
 	}
 	return fmt.Sprintf("%s: %s, which is not read", e.Path, e.Form)
 }
@@ -58,7 +64,7 @@ func FormOf(fsys files.Reader, path string) (form Form, err error) {
 		return "", err
 	}
 	if !info.Mode().IsRegular() {
-		return "", &tensor.BadFile{Path: path, Fault: tensor.OtherFormat, Reason: "not a regular file"}
+		return NotFile, nil
 	}
 	f, err := fsys.Open(path)
 	if err != nil {

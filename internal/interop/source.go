@@ -54,9 +54,12 @@ func Open(fsys files.Reader, path string) (*Source, error) {
 	}
 	open, read := openers[form]
 	if !read {
-		return nil, &OtherForm{path, form}
+		return nil, &OtherForm{Path: path, Form: form}
 	}
 	s, err := open(fsys, path)
+	if bad := (*tensor.BadFile)(nil); errors.As(err, &bad) && bad.Fault == tensor.OtherFormat {
+		return nil, &OtherForm{path, form, bad.Reason}
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -149,7 +152,9 @@ func openNumPy(fsys files.Reader, path string) (*Source, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Source{Tensors: a.Tensors, Meta: map[string]string{}, Checked: a.Checked, Unchecked: a.Unchecked, close: a.Close}
+	s := &Source{
+		Tensors: a.Tensors, Meta: map[string]string{}, Checked: a.Checked, Unchecked: a.Unchecked, close: a.Close,
+	}
 	if a.Dict {
 		s.layout, s.bgr, s.caffe = inOut, true, true
 	}

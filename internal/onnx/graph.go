@@ -1,6 +1,7 @@
 package onnx
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"strings"
@@ -437,11 +438,17 @@ func (r *reader) plain(name string, a Attr) (done bool, err error) {
 	case "value_ints":
 		return true, r.ints(name, a.Ints)
 	case "value_float":
-		return true, r.add(tensor.Of(name, nil, []float32{a.Float}))
+		return true, r.add(ofFloats(name, nil, []float32{a.Float}))
 	case "value_floats":
-		return true, r.add(tensor.Of(name, []int{len(a.Floats)}, a.Floats))
+		return true, r.add(ofFloats(name, []int{len(a.Floats)}, a.Floats))
 	}
 	return false, nil
+}
+
+func ofFloats(name string, shape []int, v []float32) tensor.Tensor {
+	t := tensor.Of(name, shape, v)
+	t.DType = "F32"
+	return t
 }
 
 // again makes a weight under another name.
@@ -480,10 +487,11 @@ func (r *reader) filled(name string, dims []int64, value stored, has bool) (done
 			return false, err
 		}
 	}
-	return true, r.add(tensor.Tensor{Name: name, Shape: shape, Fill: func(dst []float32) error {
+	fill := func(dst []float32) error {
 		for i := range dst {
 			dst[i] = v[0]
 		}
 		return nil
-	}})
+	}
+	return true, r.add(tensor.Tensor{Name: name, Shape: shape, DType: cmp.Or(value.dtype, "F32"), Fill: fill})
 }
