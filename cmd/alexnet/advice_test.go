@@ -283,7 +283,7 @@ func tellingsOfFiles() []told {
 			[]string{"omit --config", "torchvision"},
 		},
 		{&interop.Ambiguous{Nets: []string{"alexnet", "caffenet"}}, exitUsage, []string{"--config caffenet"}},
-		{&interop.OtherForm{Path: "f", Form: interop.HDF5}, exitCheckpoint, []string{"savez"}},
+		{&interop.OtherForm{Path: "f", Form: interop.HDF5}, exitCheckpoint, []string{"savez", "BINARYPROTO"}},
 		{&interop.OtherForm{Path: "f", Form: interop.NoForm}, exitCheckpoint, []string{"--help"}},
 		{&interop.OtherForm{Path: "f", Form: interop.NotFile}, exitCheckpoint, []string{"the file itself"}},
 		{&interop.OtherForm{Path: "f", Form: interop.PyTorch, Reason: "x"}, exitCheckpoint, []string{"--help"}},

@@ -28,7 +28,7 @@ const (
 
 // The forms that are known and not read.
 const (
-	HDF5       Form = "HDF5 (Keras)"
+	HDF5       Form = "HDF5 (Keras, or Caffe's .h5)"
 	Matlab     Form = "MATLAB (MatConvNet)"
 	Darknet    Form = "darknet's weights"
 	Prototxt   Form = "a description in text, without weights"
@@ -66,7 +66,7 @@ func FormOf(fsys files.Reader, path string) (form Form, err error) {
 	if !info.Mode().IsRegular() {
 		return NotFile, nil
 	}
-	f, err := fsys.Open(path)
+	f, size, err := tensor.Open(fsys, path)
 	if err != nil {
 		return "", err
 	}
@@ -76,10 +76,7 @@ func FormOf(fsys files.Reader, path string) (form Form, err error) {
 	if err != nil && !errors.Is(err, io.EOF) {
 		return "", err
 	}
-	if head = head[:n]; files.IsPointer(head) {
-		return "", &tensor.BadFile{Path: path, Fault: tensor.Pointer, Reason: files.ErrPointer.Error()}
-	}
-	return sniff(head, info.Size()), nil
+	return sniff(head[:n], size), nil
 }
 
 // sniff is the form of a file of size bytes that begins so.

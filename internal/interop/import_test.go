@@ -9,6 +9,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -17,6 +18,7 @@ import (
 	"alexnet/internal/checkpoint"
 	"alexnet/internal/device"
 	"alexnet/internal/files"
+	"alexnet/internal/npy"
 	"alexnet/internal/recipe"
 	"alexnet/internal/safetensors"
 	"alexnet/internal/tensor"
@@ -589,6 +591,35 @@ func TestVerify(t *testing.T) {
 		if want && err != nil || !want && (!errors.As(err, &bad) || bad.Path != path) {
 			t.Errorf("with byte %d spoilt: %v", at, err)
 		}
+	}
+}
+
+// What a small file says that it unpacks to is looked at in little memory.
+func TestVerifyMemory(t *testing.T) {
+	const size = 64 << 20
+	path := filepath.Join(t.TempDir(), "w.npz")
+	f, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	z := zip.NewWriter(f)
+	w, err := z.Create("w.npy")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(npy.Encode(w, make([]float32, size/4), []int{size / 4}), z.Close(), f.Close()); err != nil {
+		t.Fatal(err)
+	}
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	s, err := Open(files.OS, path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = errors.Join(s.Verify(t.Context(), files.OS), s.Close())
+	runtime.ReadMemStats(&after)
+	if asked := after.TotalAlloc - before.TotalAlloc; err != nil || asked > 4<<20 {
+		t.Errorf("%v, %d MiB to look at %d", err, asked>>20, size>>20)
 	}
 }
 

@@ -82,26 +82,19 @@ func (s *Source) Verify(ctx context.Context, fsys files.Reader) (err error) {
 	if !s.Checked || s.Form == Safetensors {
 		return nil
 	}
-	f, err := fsys.Open(s.Path)
+	f, size, err := tensor.Open(fsys, s.Path)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
-	info, err := f.Stat()
-	if err != nil {
-		return err
+	z, err := zipped.Open(f, size)
+	if err == nil {
+		err = z.Verify(ctx)
 	}
-	z, err := zipped.Open(f, info.Size())
-	for i := 0; err == nil && i < len(z.Members); i++ {
-		if ended := context.Cause(ctx); ended != nil {
-			return ended
-		}
-		err = z.Members[i].Verify()
+	if ended := context.Cause(ctx); ended != nil {
+		return ended
 	}
-	if bad := (*tensor.BadFile)(nil); errors.As(err, &bad) {
-		bad.Path = s.Path
-	}
-	return err
+	return tensor.At(s.Path, err)
 }
 
 func openSafetensors(fsys files.Reader, path string) (*Source, error) {

@@ -36,21 +36,11 @@ const maxText = 4 << 20
 
 // Open opens a file that NumPy wrote and reads all but the numbers. What is wrong with it is a *tensor.BadFile.
 func Open(fsys files.Reader, path string) (*Archive, error) {
-	info, err := fsys.Stat(path) // before it is opened: a FIFO would wait for a writer
+	file, size, err := tensor.Open(fsys, path)
 	if err != nil {
 		return nil, err
 	}
-	if !info.Mode().IsRegular() {
-		return nil, &tensor.BadFile{Path: path, Fault: tensor.OtherFormat, Reason: "not a regular file"}
-	}
-	file, err := fsys.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	if info, err = file.Stat(); err != nil {
-		return nil, errors.Join(err, file.Close())
-	}
-	a, err := NewArchive(path, file, info.Size())
+	a, err := NewArchive(path, file, size)
 	if err != nil {
 		return nil, errors.Join(err, file.Close())
 	}
@@ -98,8 +88,6 @@ func read(r io.ReaderAt, size int64) (*Archive, error) {
 		return readArray(r, size)
 	case bytes.HasPrefix(head, []byte("PK\x03\x04")), bytes.HasPrefix(head, []byte("PK\x05\x06")):
 		return readZip(r, size)
-	case files.IsPointer(head):
-		return nil, &tensor.BadFile{Fault: tensor.Pointer, Reason: files.ErrPointer.Error()}
 	}
 	return nil, &tensor.BadFile{Fault: tensor.OtherFormat, Reason: "it begins as no file of NumPy's"}
 }

@@ -141,10 +141,10 @@ func Open(fsys files.Reader, path string) (*Model, error) {
 	}
 	m := &Model{file: f, data: map[string]*wire.File{}}
 	if err := m.read(fsys); err != nil {
-		if !errors.As(err, new(*NoData)) { // which tells its path
-			err = f.At(err)
+		if missing := (*NoData)(nil); errors.As(err, &missing) {
+			return nil, errors.Join(missing, m.Close())
 		}
-		return nil, errors.Join(err, m.Close())
+		return nil, errors.Join(f.At(err), m.Close())
 	}
 	return m, nil
 }

@@ -47,7 +47,7 @@ func (r *reader) tensor(in wire.Range) (s stored, err error) {
 	err = r.Fields(in, func(f wire.Field) (err error) {
 		switch f.Num {
 		case 1:
-			s.dims, err = r.Ints(s.dims, f, wire.MaxDims)
+			s.dims, err = r.Ints(s.dims, f, tensor.MaxDims)
 		case 2:
 			var n int
 			n, err = f.Int(maxSize)
@@ -67,7 +67,7 @@ func (r *reader) tensor(in wire.Range) (s stored, err error) {
 		}
 		return err
 	})
-	return s, within(fmt.Sprintf("tensor %.64q", s.name), err)
+	return s, tensor.In(fmt.Sprintf("tensor %.64q", s.name), err)
 }
 
 // counted counts the numbers in a field that holds some.
@@ -182,7 +182,7 @@ func (r *reader) weight(s stored) error {
 // make makes a tensor of what is said of it.
 func (r *reader) make(s stored) (t tensor.Tensor, err error) {
 	bad := func(format string, a ...any) error {
-		return within(fmt.Sprintf("tensor %.64q", s.name), tensor.Damaged(format, a...))
+		return tensor.In(fmt.Sprintf("tensor %.64q", s.name), tensor.Damaged(format, a...))
 	}
 	shape, err := wire.Shape(s.dims)
 	if err != nil {
@@ -202,7 +202,7 @@ func (r *reader) make(s stored) (t tensor.Tensor, err error) {
 	switch {
 	case s.external:
 		if from.In, f, err = r.beside(s, size); err != nil {
-			return t, within(fmt.Sprintf("tensor %.64q", s.name), err)
+			return t, tensor.In(fmt.Sprintf("tensor %.64q", s.name), err)
 		}
 		from.Num, got = 0, size
 	case s.field == 0:
@@ -247,9 +247,9 @@ func (r *reader) fill(s stored, t tensor.Tensor, f *wire.File, from wire.Numbers
 			})
 		}
 		if from.Num == int32Data {
-			return f.At(within(name, halves(f, dst, from)))
+			return f.At(tensor.In(name, halves(f, dst, from)))
 		}
-		return f.At(within(name, f.Fill(dst, from)))
+		return f.At(tensor.In(name, f.Fill(dst, from)))
 	}
 }
 

@@ -23,7 +23,7 @@ var table = []struct{ pkg, imports string }{
 
 	// Formats know no checkpoint.
 	{"shards", "files"},
-	{"tensor", "text"},
+	{"tensor", "files text"},
 	{"safetensors", "atomicfile files tensor text"},
 	{"pickle", "tensor text"}, // Python's, as data; of PyTorch and NumPy
 	{"zipped", "tensor text"},
