@@ -22,6 +22,7 @@ import (
 	"alexnet/internal/infer"
 	"alexnet/internal/interop"
 	"alexnet/internal/model"
+	"alexnet/internal/onnx"
 	"alexnet/internal/prepare"
 	"alexnet/internal/pth"
 	"alexnet/internal/report"
@@ -100,7 +101,10 @@ var rules = []rule{
 	on(exitUsage, func(e *interop.Ambiguous, _ string) string {
 		return "--config " + strings.Join(e.Nets, ", or --config ")
 	}),
-	on(exitCheckpoint, func(e *interop.OtherForm, _ string) string { return otherForms[e.Form] }),
+	on(exitCheckpoint, adviseOtherForm),
+	on(exitCheckpoint, func(e *onnx.NoData, _ string) string {
+		return "put " + text.ShellPath(e.Data) + " there, which was written together with " + text.ShellPath(e.Path)
+	}),
 	say[*interop.NotFinite](exitCheckpoint, "take another copy, or weights from before training went wrong"),
 	say[*interop.Twice](exitCheckpoint, "take one of them out: in Python, del of its key in the dict, and save that"),
 	say[*interop.BadExport](exitCheckpoint, "export it again; or say what the net is: --config NAME"),
@@ -549,7 +553,7 @@ func adviseBadFile(e *tensor.BadFile, _ string) string {
 	case tensor.Pointer:
 		return fetchPointer
 	default:
-		return "take another copy of it, or the run's other checkpoint"
+		return "take another copy of it; of a run's checkpoints, the other one"
 	}
 }
 
@@ -586,10 +590,22 @@ func adviseRefused(e *interop.Refused, _ string) string {
 		"alexnet train --config torchvision"
 }
 
+// importHelp lists the forms of files.
+const importHelp = "alexnet weights import --help says what is read"
+
+// adviseOtherForm is what to do about a file that is not of a form that is read, though it may begin so.
+func adviseOtherForm(e *interop.OtherForm, _ string) string {
+	if next, known := otherForms[e.Form]; known {
+		return next
+	}
+	return importHelp
+}
+
 // otherForms say what to do about weights in forms that are not read.
 var otherForms = map[interop.Form]string{
-	interop.HDF5: "in Python: numpy.savez of the arrays, named conv1.weight, conv1.bias and so on, (out, in, height, " +
-		"width) and (out, in), and give that .npz",
+	interop.HDF5: "of Keras, in Python: numpy.savez of the arrays, named conv1.weight, conv1.bias and so on, " +
+		"(out, in, height, width) and (out, in), and give that .npz; of Caffe (.caffemodel.h5): give the .caffemodel, " +
+		"which Caffe writes with snapshot_format: BINARYPROTO",
 	interop.Matlab: "MatConvNet's nets are Caffe's, converted: give the .caffemodel that it was made of",
 	interop.Darknet: "darknet's alexnet has neither normalisation nor groups, and is none of the nets here; give " +
 		"torchvision's or Caffe's weights",
@@ -597,7 +613,8 @@ var otherForms = map[interop.Form]string{
 	interop.Packed:   "unpack it, and give the file in it",
 	interop.Archive: "unpack it and give the file in it; what PyTorch saved in 2016 has to be loaded and saved anew " +
 		"there: torch.save(torch.load(FILE), NEW)",
-	interop.NoForm: "alexnet weights import --help says what is read",
+	interop.NotFile: "give the file itself; alexnet weights import --help says what is read",
+	interop.NoForm:  importHelp,
 }
 
 // refusedPickles say how to get the weights out of a file of PyTorch's that holds more than these.

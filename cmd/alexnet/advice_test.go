@@ -32,6 +32,7 @@ import (
 	"alexnet/internal/infer"
 	"alexnet/internal/interop"
 	"alexnet/internal/model"
+	"alexnet/internal/onnx"
 	"alexnet/internal/prepare"
 	"alexnet/internal/pth"
 	"alexnet/internal/report"
@@ -282,8 +283,11 @@ func tellingsOfFiles() []told {
 			[]string{"omit --config", "torchvision"},
 		},
 		{&interop.Ambiguous{Nets: []string{"alexnet", "caffenet"}}, exitUsage, []string{"--config caffenet"}},
-		{&interop.OtherForm{Path: "f", Form: interop.HDF5}, exitCheckpoint, []string{"savez"}},
+		{&interop.OtherForm{Path: "f", Form: interop.HDF5}, exitCheckpoint, []string{"savez", "BINARYPROTO"}},
 		{&interop.OtherForm{Path: "f", Form: interop.NoForm}, exitCheckpoint, []string{"--help"}},
+		{&interop.OtherForm{Path: "f", Form: interop.NotFile}, exitCheckpoint, []string{"the file itself"}},
+		{&interop.OtherForm{Path: "f", Form: interop.PyTorch, Reason: "x"}, exitCheckpoint, []string{"--help"}},
+		{&onnx.NoData{Path: "n.onnx", Data: "my data"}, exitCheckpoint, []string{"put 'my data' there", "n.onnx"}},
 		{&interop.NotFinite{Path: "f", Tensor: "fc8.bias"}, exitCheckpoint, []string{"another copy"}},
 		{&interop.Twice{Path: "f", Names: [2]string{"a", "b"}}, exitCheckpoint, []string{"take one of them out"}},
 		{&interop.BadExport{Path: "f", Err: errors.New("x")}, exitCheckpoint, []string{"--config NAME"}},

@@ -167,7 +167,7 @@ func runWeightsImport(ctx context.Context, o importOptions, path string, t *ui.T
 // warnUnchecked says that no damage would be found.
 func warnUnchecked(s *interop.Source, t *ui.Terminal) {
 	if s.Unchecked {
-		t.Warn("%s: every checksum in it is 0, as PyTorch writes them where it is told to: damage would not be found",
+		t.Warn("%s: every checksum in it is 0, so whoever wrote it computed none: damage would not be found",
 			text.Name(s.Path))
 	}
 }

@@ -169,7 +169,7 @@ that alexnet weights import reads: ` + importForms + `.`,
 func runWeightsShow(ctx context.Context, path string, t *ui.Terminal) error {
 	path = findCheckpoint(path, t)
 	if form, err := interop.FormOf(files.OS, path); path != builtin.Name && err == nil &&
-		form != interop.Safetensors && form != interop.NoForm {
+		form != interop.Safetensors && form != interop.NoForm && form != interop.NotFile {
 		return showForeign(ctx, path, t)
 	}
 	r, err := openWeights(path)

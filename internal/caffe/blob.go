@@ -65,18 +65,18 @@ func (b blob) tensor(f *wire.File, name string, dims int) (t tensor.Tensor, err 
 		return t, tensor.Damaged("%d numbers, %d of them doubles, for shape %s", b.floats+b.doubles, b.doubles,
 			text.Shape(shape))
 	}
-	return tensor.Tensor{Name: name, Shape: shape, Fill: func(dst []float32) error {
+	return tensor.Tensor{Name: name, Shape: shape, DType: from.DType, Fill: func(dst []float32) error {
 		if len(dst) != int(count) {
 			return fmt.Errorf("%s: %d values for shape %s", name, len(dst), text.Shape(shape))
 		}
-		return f.At(within(name, f.Fill(dst, from)))
+		return f.At(tensor.In(name, f.Fill(dst, from)))
 	}}, nil
 }
 
 // addBlobs gives a layer the blobs that lie there.
 func (r *reader) addBlobs(l *Layer, at []wire.Range) error {
 	for i, in := range at {
-		name, dims := fmt.Sprintf("%s.%d", l.Name, i), wire.MaxDims
+		name, dims := fmt.Sprintf("%s.%d", l.Name, i), tensor.MaxDims
 		switch of := l.Type; {
 		case of != "Convolution" && of != "Deconvolution" && of != "InnerProduct":
 		case i == 0 && of == "InnerProduct":
@@ -93,7 +93,7 @@ func (r *reader) addBlobs(l *Layer, at []wire.Range) error {
 			l.Blobs = append(l.Blobs, t)
 		}
 		if err != nil {
-			return within(fmt.Sprintf("blob %d", i+1), err)
+			return tensor.In(fmt.Sprintf("blob %d", i+1), err)
 		}
 	}
 	return nil

@@ -36,7 +36,7 @@ var hostile = map[string]struct {
 	"nothing":    {nil, "there is no layer"},
 	"zeros":      {make([]byte, 100), "no field of a protobuf message begins there"},
 	"a prototxt": {[]byte("name: \"AlexNet\"\nlayer {\n"), "not a .caffemodel: byte 0"},
-	"of HDF5":    {[]byte("\x89HDF\r\n\x1a\n\x00\x00"), "HDF5 file (.caffemodel.h5)"},
+	"of HDF5":    {[]byte("\x89HDF\r\n\x1a\n\x00\x00"), "not a .caffemodel: "},
 	"a solver's state": {
 		bytes.Join([][]byte{pb.Number(1, 450000), pb.Text(2, "x")}, nil), ".solverstate",
 	},

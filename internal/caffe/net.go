@@ -33,16 +33,6 @@ type reader struct {
 // read reads the net that the whole file is.
 func read(f *wire.File) (*Net, error) {
 	r := &reader{Walker: f.Walk(), net: &Net{file: f}}
-	head, err := f.Head(8)
-	if err != nil {
-		return nil, err
-	}
-	if string(head) == "\x89HDF\r\n\x1a\n" {
-		return nil, &tensor.BadFile{
-			Fault:  tensor.OtherFormat,
-			Reason: "an HDF5 file (.caffemodel.h5), which is not read; what Caffe writes as BINARYPROTO is",
-		}
-	}
 	if err := r.Fields(f.All(), r.field); err != nil {
 		var bad *tensor.BadFile
 		if len(r.net.Layers) == 0 && errors.As(err, &bad) && bad.Fault == tensor.Corrupt {
@@ -54,9 +44,11 @@ func read(f *wire.File) (*Net, error) {
 		return nil, &tensor.BadFile{Fault: tensor.OtherFormat, Reason: "not a .caffemodel: there is no layer in it"}
 	}
 	if r.input != nil {
-		if r.net.Input, err = wire.Shape(r.input); err != nil {
+		shape, err := wire.Shape(r.input)
+		if err != nil {
 			return nil, tensor.Damaged("the net's input: %v", err)
 		}
+		r.net.Input = shape
 	}
 	return r.net, nil
 }
@@ -104,7 +96,7 @@ func (r *reader) shape(dims []int64, f wire.Field) ([]int64, error) {
 	}
 	err = r.Fields(in, func(f wire.Field) (err error) {
 		if f.Num == 1 {
-			dims, err = r.Ints(dims, f, wire.MaxDims)
+			dims, err = r.Ints(dims, f, tensor.MaxDims)
 		}
 		return err
 	})
@@ -138,19 +130,10 @@ func (r *reader) layer(f wire.Field, v1 bool) error {
 		err = r.addBlobs(&l, blobs)
 	}
 	if err != nil {
-		return within(fmt.Sprintf("layer %d, %.64q", len(r.net.Layers)+1, l.Name), err)
+		return tensor.In(fmt.Sprintf("layer %d, %.64q", len(r.net.Layers)+1, l.Name), err)
 	}
 	r.net.Layers = append(r.net.Layers, l)
 	return nil
-}
-
-// within says of which part of the file an error is.
-func within(part string, err error) error {
-	var bad *tensor.BadFile
-	if errors.As(err, &bad) {
-		bad.Reason = part + ": " + bad.Reason
-	}
-	return err
 }
 
 // layerField reads a field of LayerParameter, of V2. blobs is where its blobs lie.

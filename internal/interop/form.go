@@ -28,13 +28,14 @@ const (
 
 // The forms that are known and not read.
 const (
-	HDF5       Form = "HDF5 (Keras)"
+	HDF5       Form = "HDF5 (Keras, or Caffe's .h5)"
 	Matlab     Form = "MATLAB (MatConvNet)"
 	Darknet    Form = "darknet's weights"
 	Prototxt   Form = "a description in text, without weights"
 	Packed     Form = "a compressed file"
 	Archive    Form = "a tar"
-	NoForm     Form = "no file of weights that is known"
+	NotFile    Form = "not a regular file"
+	NoForm     Form = "not a file of weights in a form that is known"
 	sniffBytes      = 512
 )
 
@@ -42,11 +43,16 @@ const (
 type OtherForm struct {
 	Path string
 	Form Form
+	// Reason is what shows only in the file that it is not of the form that it begins as, which Form then is.
+	Reason string
 }
 
 func (e *OtherForm) Error() string {
-	if e.Form == NoForm {
-		return e.Path + ": not a file of weights in a form that is known"
+	switch {
+	case e.Reason != "":
+		return e.Path + ": " + e.Reason
+	case e.Form == NoForm, e.Form == NotFile:
+		return e.Path + ": " + string(e.Form)
 	}
 	return fmt.Sprintf("%s: %s, which is not read", e.Path, e.Form)
 }
@@ -58,9 +64,9 @@ func FormOf(fsys files.Reader, path string) (form Form, err error) {
 		return "", err
 	}
 	if !info.Mode().IsRegular() {
-		return "", &tensor.BadFile{Path: path, Fault: tensor.OtherFormat, Reason: "not a regular file"}
+		return NotFile, nil
 	}
-	f, err := fsys.Open(path)
+	f, size, err := tensor.Open(fsys, path)
 	if err != nil {
 		return "", err
 	}
@@ -70,16 +76,17 @@ func FormOf(fsys files.Reader, path string) (form Form, err error) {
 	if err != nil && !errors.Is(err, io.EOF) {
 		return "", err
 	}
-	if head = head[:n]; files.IsPointer(head) {
-		return "", &tensor.BadFile{Path: path, Fault: tensor.Pointer, Reason: files.ErrPointer.Error()}
-	}
-	return sniff(head, info.Size()), nil
+	return sniff(head[:n], size), nil
 }
 
 // sniff is the form of a file of size bytes that begins so.
 func sniff(head []byte, size int64) Form {
 	begins := func(s string) bool { return bytes.HasPrefix(head, []byte(s)) }
 	switch {
+	// First of all, for the length that it begins with may be any, such as the first bytes of a pickle. No other form
+	// has a length that fits the file there, and a brace after it.
+	case len(head) > 9 && binary.LittleEndian.Uint64(head) < uint64(size) && head[8] == '{':
+		return Safetensors
 	case begins("\x89HDF\r\n\x1a\n"):
 		return HDF5
 	case begins("MATLAB "):
@@ -94,16 +101,15 @@ func sniff(head []byte, size int64) Form {
 		return Packed
 	case len(head) >= 262 && string(head[257:262]) == "ustar":
 		return Archive
-	case len(head) > 9 && binary.LittleEndian.Uint64(head) < uint64(size) && head[8] == '{':
-		return Safetensors
 	case darknet(head):
 		return Darknet
 	case begins("name:"), begins("layer"), begins("input"):
 		return Prototxt
-	// Messages of protobuf have no mark. ONNX begins with its version, field 1; Caffe with a name, field 1, or layers.
+	// Messages of protobuf have no mark. ONNX begins with its version, field 1; Caffe with a name, field 1,
+	// where it has one, else with an input, 3, its shape, 8, or layers, 2 or 100.
 	case begins("\x08"):
 		return ONNX
-	case begins("\x0a"), begins("\x12"), begins("\xa2\x06"):
+	case begins("\x0a"), begins("\x12"), begins("\x1a"), begins("\x42"), begins("\xa2\x06"):
 		return Caffe
 	}
 	return NoForm

@@ -1,13 +1,16 @@
 package interop
 
 import (
+	"archive/zip"
 	"context"
 	"errors"
+	"io"
 	"maps"
 	"math"
 	"os"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -747,6 +750,90 @@ func TestVerify(t *testing.T) {
 			t.Errorf("with byte %d spoilt: %v", at, err)
 		}
 	}
+}
+
+// What a small file says that it unpacks to is looked at in little memory.
+func TestVerifyMemory(t *testing.T) {
+	const size = 64 << 20
+	path := filepath.Join(t.TempDir(), "w.npz")
+	f, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	z := zip.NewWriter(f)
+	w, err := z.Create("w.npy")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(npy.Encode(w, make([]float32, size/4), []int{size / 4}), z.Close(), f.Close()); err != nil {
+		t.Fatal(err)
+	}
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	s, err := Open(files.OS, path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = errors.Join(s.Verify(t.Context(), files.OS), s.Close())
+	runtime.ReadMemStats(&after)
+	if asked := after.TotalAlloc - before.TotalAlloc; err != nil || asked > 4<<20 {
+		t.Errorf("%v, %d MiB to look at %d", err, asked>>20, size>>20)
+	}
+}
+
+// An .npz whose checksums are all 0 is not one whose checksums agree.
+func TestVerifyNothing(t *testing.T) {
+	for name, want := range map[string]struct{ checked, unchecked bool }{
+		"../npy/testdata/stored.npz": {true, false}, "../npy/testdata/kaffe.npy": {false, false},
+		withoutSums(t, "../npy/testdata/stored.npz"): {false, true}, "../pth/testdata/crc0.pth": {false, true},
+	} {
+		s, err := Open(files.OS, name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if s.Checked != want.checked || s.Unchecked != want.unchecked {
+			t.Errorf("%s: checked %v, unchecked %v", name, s.Checked, s.Unchecked)
+		}
+		if err := errors.Join(s.Verify(t.Context(), files.OS), s.Close()); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// withoutSums is a copy of a zip whose checksums are all 0.
+func withoutSums(t *testing.T, path string) string {
+	t.Helper()
+	whole, err := zip.OpenReader(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer whole.Close()
+	to := filepath.Join(t.TempDir(), "w.npz")
+	f, err := os.Create(to)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	w := zip.NewWriter(f)
+	for _, m := range whole.File {
+		h := m.FileHeader
+		h.CRC32, h.Flags = 0, 0
+		raw, err := m.OpenRaw()
+		if err != nil {
+			t.Fatal(err)
+		}
+		out, err := w.CreateRaw(&h)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.Copy(out, raw); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return to
 }
 
 // What files say of pictures counts; what they do not say is taken from a page of the user's, or as such weights are

@@ -107,50 +107,52 @@ func split(name []string) (layer string, isBias, ok bool) {
 
 // unwrap drops the keys around the dict of weights, whatever there are, and tells which tensors lie in it.
 func unwrap(names [][]string) (inside []bool) {
-	inside = make([]bool, len(names))
-	for i := range inside {
-		inside[i] = true
+	in := make([]int, len(names)) // numbers of the names inside: none is looked at more often than it has parts
+	for i := range in {
+		in[i] = i
 	}
-	for key := outermost(names, inside); key != ""; key = outermost(names, inside) {
-		for i, name := range names {
-			if inside[i] = inside[i] && len(name) > 1 && name[0] == key; inside[i] {
-				names[i] = name[1:]
+	for key := outermost(names, in); key != ""; key = outermost(names, in) {
+		within := in[:0]
+		for _, i := range in {
+			if name := names[i]; len(name) > 1 && name[0] == key {
+				names[i], within = name[1:], append(within, i)
 			}
 		}
+		in = within
+	}
+	inside = make([]bool, len(names))
+	for _, i := range in {
+		inside[i] = true
 	}
 	return inside
 }
 
 // outermost is the key around the dict of weights: one that is used for such, or that all have in common, where layer
 // and weight follow.
-func outermost(names [][]string, inside []bool) string {
+func outermost(names [][]string, in []int) string {
 	for _, key := range wrappers {
-		for i, name := range names {
-			if inside[i] && len(name) > 2 && name[0] == key {
+		for _, i := range in {
+			if len(names[i]) > 2 && names[i][0] == key {
 				return key
 			}
 		}
 	}
 	first := ""
-	for i, name := range names {
-		if !inside[i] {
-			continue
-		}
+	for _, i := range in {
+		name := names[i]
 		if len(name) < 3 || first != "" && name[0] != first {
 			return ""
 		}
 		first = name[0]
 	}
-	return alone(first, names, inside)
+	return alone(first, names, in)
 }
 
 // alone is a key that all names have in common if all begin with it for another reason than that there are only
 // convolutions: layers below it are in parts of their own.
-func alone(key string, names [][]string, inside []bool) string {
-	for i, name := range names {
-		if inside[i] && len(name) > 3 {
-			return key
-		}
+func alone(key string, names [][]string, in []int) string {
+	if slices.ContainsFunc(in, func(i int) bool { return len(names[i]) > 3 }) {
+		return key
 	}
 	return ""
 }
@@ -172,21 +174,31 @@ func (p *pair) dims() int {
 	return len(shape)
 }
 
-var digits = regexp.MustCompile(`[0-9]+|[^0-9]+`)
-
 // natural compares names so that features.6 stands before features.10.
 func natural(a, b string) int {
-	x, y := digits.FindAllString(a, -1), digits.FindAllString(b, -1)
-	for i := range min(len(x), len(y)) {
-		if x[i][0] <= '9' && y[i][0] <= '9' && x[i][0] >= '0' && y[i][0] >= '0' {
-			n, m := strings.TrimLeft(x[i], "0"), strings.TrimLeft(y[i], "0")
+	for a != "" && b != "" {
+		x, y := piece(a), piece(b)
+		if isDigit(x[0]) && isDigit(y[0]) {
+			n, m := strings.TrimLeft(x, "0"), strings.TrimLeft(y, "0")
 			if c := cmp.Or(cmp.Compare(len(n), len(m)), strings.Compare(n, m)); c != 0 {
 				return c
 			}
 		}
-		if c := strings.Compare(x[i], y[i]); c != 0 {
+		if c := strings.Compare(x, y); c != 0 {
 			return c
 		}
+		a, b = a[len(x):], b[len(y):]
 	}
-	return cmp.Compare(len(x), len(y))
+	return cmp.Compare(len(a), len(b))
 }
+
+// piece is what a name begins with: digits, or what comes before some.
+func piece(name string) string {
+	n := 1
+	for n < len(name) && isDigit(name[n]) == isDigit(name[0]) {
+		n++
+	}
+	return name[:n]
+}
+
+func isDigit(c byte) bool { return c >= '0' && c <= '9' }

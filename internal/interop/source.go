@@ -23,7 +23,7 @@ type Source struct {
 	Tensors []tensor.Tensor
 	Meta    map[string]string // what else the file says, by key
 	Checked bool              // reading a tensor holds it to a checksum
-	// Unchecked is a zip whose checksums are all 0: it could have some, and whoever wrote it left them away.
+	// Unchecked is a zip whose checksums are all 0: whoever wrote it computed none.
 	Unchecked bool
 
 	layout    layout
@@ -57,14 +57,16 @@ func Open(fsys files.Reader, path string) (*Source, error) {
 	}
 	open, read := openers[form]
 	if !read {
-		return nil, &OtherForm{path, form}
+		return nil, &OtherForm{Path: path, Form: form}
 	}
 	s, err := open(fsys, path)
+	if bad := (*tensor.BadFile)(nil); errors.As(err, &bad) && bad.Fault == tensor.OtherFormat {
+		return nil, &OtherForm{path, form, bad.Reason}
+	}
 	if err != nil {
 		return nil, err
 	}
 	s.Path, s.Form = path, form
-	s.Checked = s.Checked && form != NPY
 	return s, nil
 }
 
@@ -87,26 +89,19 @@ func (s *Source) Verify(ctx context.Context, fsys files.Reader) (err error) {
 	if !s.Checked || s.Form == Safetensors {
 		return nil
 	}
-	f, err := fsys.Open(s.Path)
+	f, size, err := tensor.Open(fsys, s.Path)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
-	info, err := f.Stat()
-	if err != nil {
-		return err
+	z, err := zipped.Open(f, size)
+	if err == nil {
+		err = z.Verify(ctx)
 	}
-	z, err := zipped.Open(f, info.Size())
-	for i := 0; err == nil && i < len(z.Members); i++ {
-		if ended := context.Cause(ctx); ended != nil {
-			return ended
-		}
-		err = z.Members[i].Verify()
+	if ended := context.Cause(ctx); ended != nil {
+		return ended
 	}
-	if bad := (*tensor.BadFile)(nil); errors.As(err, &bad) {
-		bad.Path = s.Path
-	}
-	return err
+	return tensor.At(s.Path, err)
 }
 
 func openSafetensors(fsys files.Reader, path string) (*Source, error) {
@@ -163,7 +158,9 @@ func openNumPy(fsys files.Reader, path string) (*Source, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Source{Tensors: a.Tensors, Meta: map[string]string{}, Checked: true, close: a.Close}
+	s := &Source{
+		Tensors: a.Tensors, Meta: map[string]string{}, Checked: a.Checked, Unchecked: a.Unchecked, close: a.Close,
+	}
 	if a.Dict {
 		s.layout, s.bgr, s.caffe = inOut, true, true
 	}

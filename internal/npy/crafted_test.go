@@ -143,7 +143,11 @@ func TestOpen(t *testing.T) {
 		t.Errorf("nothing: %v", err)
 	}
 	pointer := "version https://git-lfs.github.com/spec/v1\noid sha256:" + strings.Repeat("a", 64) + "\nsize 1\n"
-	if _, _, err := readAll([]byte(pointer)); !errors.As(err, &bad) || bad.Fault != tensor.Pointer {
+	path := filepath.Join(t.TempDir(), "pointer")
+	if err := os.WriteFile(path, []byte(pointer), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Open(files.OS, path); !errors.As(err, &bad) || bad.Fault != tensor.Pointer {
 		t.Errorf("a pointer: %v", err)
 	}
 }

@@ -23,6 +23,9 @@ type Archive struct {
 	// Dict tells that it is a dict of layers: "conv1.weight", "conv1.bias", laid out as the file has them, which in
 	// TensorFlow's programs is (height, width, in, out).
 	Dict bool
+	// Checked tells that each array is held to a checksum when it is read, as in a zip. Unchecked is a zip whose
+	// checksums are all 0: whoever wrote it computed none.
+	Checked, Unchecked bool
 
 	path string
 	file io.Closer
@@ -33,21 +36,11 @@ const maxText = 4 << 20
 
 // Open opens a file that NumPy wrote and reads all but the numbers. What is wrong with it is a *tensor.BadFile.
 func Open(fsys files.Reader, path string) (*Archive, error) {
-	info, err := fsys.Stat(path) // before it is opened: a FIFO would wait for a writer
+	file, size, err := tensor.Open(fsys, path)
 	if err != nil {
 		return nil, err
 	}
-	if !info.Mode().IsRegular() {
-		return nil, &tensor.BadFile{Path: path, Fault: tensor.OtherFormat, Reason: "not a regular file"}
-	}
-	file, err := fsys.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	if info, err = file.Stat(); err != nil {
-		return nil, errors.Join(err, file.Close())
-	}
-	a, err := NewArchive(path, file, info.Size())
+	a, err := NewArchive(path, file, size)
 	if err != nil {
 		return nil, errors.Join(err, file.Close())
 	}
@@ -95,8 +88,6 @@ func read(r io.ReaderAt, size int64) (*Archive, error) {
 		return readArray(r, size)
 	case bytes.HasPrefix(head, []byte("PK\x03\x04")), bytes.HasPrefix(head, []byte("PK\x05\x06")):
 		return readZip(r, size)
-	case files.IsPointer(head):
-		return nil, &tensor.BadFile{Fault: tensor.Pointer, Reason: files.ErrPointer.Error()}
 	}
 	return nil, &tensor.BadFile{Fault: tensor.OtherFormat, Reason: "it begins as no file of NumPy's"}
 }
@@ -126,7 +117,7 @@ func readZip(r io.ReaderAt, size int64) (*Archive, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &Archive{Meta: map[string]string{}}
+	a := &Archive{Meta: map[string]string{}, Checked: !z.Unchecked, Unchecked: z.Unchecked}
 	headers := 1<<20 + size/8 // bytes that they may take: deflate makes long ones of short ones
 	for _, m := range z.Members {
 		if m.Name == Metadata {

@@ -1,6 +1,7 @@
 package onnx
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"strings"
@@ -192,7 +193,7 @@ func (r *reader) node(f wire.Field) error {
 		return err
 	})
 	if err != nil {
-		return within(fmt.Sprintf("node %d, %.64q", len(r.m.Nodes)+1, n.Name), err)
+		return tensor.In(fmt.Sprintf("node %d, %.64q", len(r.m.Nodes)+1, n.Name), err)
 	}
 	if !own(domain) {
 		n.Op = domain + "." + n.Op
@@ -202,15 +203,6 @@ func (r *reader) node(f wire.Field) error {
 	}
 	r.m.Nodes = append(r.m.Nodes, n)
 	return nil
-}
-
-// within says of which part of the file an error is.
-func within(part string, err error) error {
-	var bad *tensor.BadFile
-	if errors.As(err, &bad) {
-		bad.Reason = part + ": " + bad.Reason
-	}
-	return err
 }
 
 // attr reads an AttributeProto. A tensor goes to value where it is called so, which Constant and ConstantOfShape have;
@@ -265,7 +257,7 @@ func (r *reader) attr(n *Node, value **stored, f wire.Field) error {
 	}
 	switch {
 	case err != nil:
-		return within(fmt.Sprintf("attribute %.64q", a.Name), err)
+		return tensor.In(fmt.Sprintf("attribute %.64q", a.Name), err)
 	case t != nil && a.Name == "value":
 		*value = t
 	case a.Kind != 0:
@@ -307,7 +299,7 @@ func (r *reader) value(list []Value, f wire.Field) ([]Value, error) {
 		return err
 	})
 	if err != nil {
-		return nil, within(fmt.Sprintf("input or output %.64q", v.Name), err)
+		return nil, tensor.In(fmt.Sprintf("input or output %.64q", v.Name), err)
 	}
 	return append(list, v), nil
 }
@@ -350,8 +342,8 @@ func (r *reader) tensorType(v *Value, f wire.Field) error {
 
 // dim reads a TensorShapeProto.Dimension.
 func (r *reader) dim(v *Value, f wire.Field) error {
-	if len(v.Shape) == wire.MaxDims {
-		return tensor.Damaged("byte %d: more than %d dimensions", f.At, wire.MaxDims)
+	if len(v.Shape) == tensor.MaxDims {
+		return tensor.Damaged("byte %d: more than %d dimensions", f.At, tensor.MaxDims)
 	}
 	d := -1
 	err := r.inner(f, 1, func(f wire.Field) error {
@@ -381,7 +373,7 @@ func (r *reader) fold() error {
 	for i, n := range m.Nodes {
 		done, err := r.constant(n, i)
 		if err != nil {
-			return within(fmt.Sprintf("node %d, %.64q", i+1, n.Name), err)
+			return tensor.In(fmt.Sprintf("node %d, %.64q", i+1, n.Name), err)
 		}
 		if !done {
 			nodes = append(nodes, n)
@@ -437,11 +429,17 @@ func (r *reader) plain(name string, a Attr) (done bool, err error) {
 	case "value_ints":
 		return true, r.ints(name, a.Ints)
 	case "value_float":
-		return true, r.add(tensor.Of(name, nil, []float32{a.Float}))
+		return true, r.add(ofFloats(name, nil, []float32{a.Float}))
 	case "value_floats":
-		return true, r.add(tensor.Of(name, []int{len(a.Floats)}, a.Floats))
+		return true, r.add(ofFloats(name, []int{len(a.Floats)}, a.Floats))
 	}
 	return false, nil
+}
+
+func ofFloats(name string, shape []int, v []float32) tensor.Tensor {
+	t := tensor.Of(name, shape, v)
+	t.DType = "F32"
+	return t
 }
 
 // again makes a weight under another name.
@@ -480,10 +478,11 @@ func (r *reader) filled(name string, dims []int64, value stored, has bool) (done
 			return false, err
 		}
 	}
-	return true, r.add(tensor.Tensor{Name: name, Shape: shape, Fill: func(dst []float32) error {
+	fill := func(dst []float32) error {
 		for i := range dst {
 			dst[i] = v[0]
 		}
 		return nil
-	}})
+	}
+	return true, r.add(tensor.Tensor{Name: name, Shape: shape, DType: cmp.Or(value.dtype, "F32"), Fill: fill})
 }

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"io/fs"
 	"math"
 	"os"
 	"path/filepath"
@@ -227,7 +226,8 @@ func TestBeside(t *testing.T) {
 	if err := os.Remove(numbers); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Open(files.OS, net); !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), net) {
+	var missing *NoData
+	if _, err := Open(files.OS, net); !errors.As(err, &missing) || *missing != (NoData{net, numbers}) {
 		t.Error(err)
 	}
 	if err := os.Mkdir(numbers, 0o777); err != nil {

@@ -133,7 +133,7 @@ type Model struct {
 }
 
 // Open opens an .onnx file and reads all but the numbers of its weights. One that is damaged, or another kind of file,
-// is a *tensor.BadFile.
+// is a *tensor.BadFile; one whose weights lie in a file that is missing is a *NoData.
 func Open(fsys files.Reader, path string) (*Model, error) {
 	f, err := wire.Open(fsys, path)
 	if err != nil {
@@ -141,6 +141,9 @@ func Open(fsys files.Reader, path string) (*Model, error) {
 	}
 	m := &Model{file: f, data: map[string]*wire.File{}}
 	if err := m.read(fsys); err != nil {
+		if missing := (*NoData)(nil); errors.As(err, &missing) {
+			return nil, errors.Join(missing, m.Close())
+		}
 		return nil, errors.Join(f.At(err), m.Close())
 	}
 	return m, nil

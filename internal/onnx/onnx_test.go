@@ -125,6 +125,11 @@ func TestAsRuntime(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 			continue
 		}
+		for _, w := range m.Weights {
+			if w.DType == "" {
+				t.Errorf("%s: weight %s is of no type", name, w.Name)
+			}
+		}
 		x := nettest.Pictures(2, want.Size)
 		nettest.Near(t, name, compute(t, &m.Graph, x, want.Output), want.Logits)
 		back := again(t, &m.Graph)
@@ -142,6 +147,12 @@ func TestAsRuntime(t *testing.T) {
 func again(t *testing.T, g *Graph) *Model {
 	t.Helper()
 	var b bytes.Buffer
+	g.Weights = slices.Clone(g.Weights)
+	for i, w := range g.Weights {
+		if _, can := tensor.Encoders[w.DType]; !can {
+			g.Weights[i].DType = "F32"
+		}
+	}
 	if err := Encode(&b, g); err != nil {
 		t.Fatal(err)
 	}

@@ -2,7 +2,9 @@ package onnx
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
+	"io/fs"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -45,7 +47,7 @@ func (r *reader) tensor(in wire.Range) (s stored, err error) {
 	err = r.Fields(in, func(f wire.Field) (err error) {
 		switch f.Num {
 		case 1:
-			s.dims, err = r.Ints(s.dims, f, wire.MaxDims)
+			s.dims, err = r.Ints(s.dims, f, tensor.MaxDims)
 		case 2:
 			var n int
 			n, err = f.Int(maxSize)
@@ -65,7 +67,7 @@ func (r *reader) tensor(in wire.Range) (s stored, err error) {
 		}
 		return err
 	})
-	return s, within(fmt.Sprintf("tensor %.64q", s.name), err)
+	return s, tensor.In(fmt.Sprintf("tensor %.64q", s.name), err)
 }
 
 // counted counts the numbers in a field that holds some.
@@ -180,7 +182,7 @@ func (r *reader) weight(s stored) error {
 // make makes a tensor of what is said of it.
 func (r *reader) make(s stored) (t tensor.Tensor, err error) {
 	bad := func(format string, a ...any) error {
-		return within(fmt.Sprintf("tensor %.64q", s.name), tensor.Damaged(format, a...))
+		return tensor.In(fmt.Sprintf("tensor %.64q", s.name), tensor.Damaged(format, a...))
 	}
 	shape, err := wire.Shape(s.dims)
 	if err != nil {
@@ -194,13 +196,13 @@ func (r *reader) make(s stored) (t tensor.Tensor, err error) {
 	if err != nil {
 		return t, bad("%v", err)
 	}
-	t = tensor.Tensor{Name: s.name, Shape: shape}
+	t = tensor.Tensor{Name: s.name, Shape: shape, DType: s.dtype}
 	from, f := wire.Numbers{In: s.in, Num: s.field, DType: s.dtype}, r.File
 	got := s.count
 	switch {
 	case s.external:
 		if from.In, f, err = r.beside(s, size); err != nil {
-			return t, within(fmt.Sprintf("tensor %.64q", s.name), err)
+			return t, tensor.In(fmt.Sprintf("tensor %.64q", s.name), err)
 		}
 		from.Num, got = 0, size
 	case s.field == 0:
@@ -245,9 +247,9 @@ func (r *reader) fill(s stored, t tensor.Tensor, f *wire.File, from wire.Numbers
 			})
 		}
 		if from.Num == int32Data {
-			return f.At(within(name, halves(f, dst, from)))
+			return f.At(tensor.In(name, halves(f, dst, from)))
 		}
-		return f.At(within(name, f.Fill(dst, from)))
+		return f.At(tensor.In(name, f.Fill(dst, from)))
 	}
 }
 
@@ -299,6 +301,16 @@ func (r *reader) list(s stored, n int) (list []int64, err error) {
 	return list, err
 }
 
+// NoData is a file whose weights lie in another one, which is not there.
+type NoData struct {
+	Path string // of the net
+	Data string // of the file that has to lie beside it
+}
+
+func (e *NoData) Error() string {
+	return fmt.Sprintf("%s: its weights lie in %s, and there is no such file", e.Path, text.Name(e.Data))
+}
+
 // beside is where the numbers of a tensor lie in a file in the same folder: one that is opened now, if it is not open.
 func (r *reader) beside(s stored, size int64) (in wire.Range, f *wire.File, err error) {
 	if s.location == "" || s.location == "." || s.location == ".." || strings.ContainsAny(s.location, "/\\\x00") {
@@ -321,7 +333,11 @@ func (r *reader) beside(s stored, size int64) (in wire.Range, f *wire.File, err 
 			return in, nil, tensor.Damaged("the weights lie in more than %d files", maxFiles)
 		}
 		dir, _ := filepath.Split(r.Path()) // with the separator, as the path of an object needs it
-		if f, err = wire.Open(r.fsys, dir+s.location); err != nil {
+		f, err = wire.Open(r.fsys, dir+s.location)
+		if errors.Is(err, fs.ErrNotExist) {
+			return in, nil, &NoData{r.Path(), dir + s.location}
+		}
+		if err != nil {
 			return in, nil, fmt.Errorf("its weights lie in another file: %w", err)
 		}
 		r.m.data[s.location] = f

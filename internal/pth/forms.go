@@ -48,7 +48,7 @@ func readZip(r io.ReaderAt, size int64) (*File, error) {
 	if next != section.Size() {
 		return nil, tensor.Damaged("%d bytes after the end of %s", section.Size()-next, pkl.Name)
 	}
-	f := &File{Form: Zip, Unchecked: z.Unchecked, zip: z}
+	f := &File{Form: Zip, Unchecked: z.Unchecked}
 	return f, o.collect(f, v)
 }
 

@@ -11,7 +11,6 @@ package pth
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -19,7 +18,6 @@ import (
 	"alexnet/internal/files"
 	"alexnet/internal/tensor"
 	"alexnet/internal/text"
-	"alexnet/internal/zipped"
 )
 
 // File is an open file of PyTorch's. Its tensors can be read until it is closed, by goroutines at once.
@@ -37,7 +35,6 @@ type File struct {
 
 	path string
 	file io.Closer
-	zip  *zipped.Archive // nil: the older form
 }
 
 // The forms of files.
@@ -81,21 +78,11 @@ func (e *Refused) Error() string {
 // Open opens a file that torch.save made and reads all but the numbers. What is wrong with it is a *tensor.BadFile or a
 // *Refused.
 func Open(fsys files.Reader, path string) (*File, error) {
-	info, err := fsys.Stat(path) // before it is opened: a FIFO would wait for a writer
+	file, size, err := tensor.Open(fsys, path)
 	if err != nil {
 		return nil, err
 	}
-	if !info.Mode().IsRegular() {
-		return nil, &tensor.BadFile{Path: path, Fault: tensor.OtherFormat, Reason: "not a regular file"}
-	}
-	file, err := fsys.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	if info, err = file.Stat(); err != nil {
-		return nil, errors.Join(err, file.Close())
-	}
-	f, err := NewFile(path, file, info.Size())
+	f, err := NewFile(path, file, size)
 	if err != nil {
 		return nil, errors.Join(err, file.Close())
 	}
@@ -128,23 +115,6 @@ func at(path string, err error) error {
 // Path is what errors call the file.
 func (f *File) Path() string { return f.path }
 
-// Verify reads what a zip holds, tensors that are not floating-point included, and holds it to the checksums: a
-// *tensor.BadFile where it is damaged. Of a file without checksums nothing is read. It ends with ctx.
-func (f *File) Verify(ctx context.Context) error {
-	if f.zip == nil || f.Unchecked {
-		return nil
-	}
-	for _, m := range f.zip.Members {
-		if err := context.Cause(ctx); err != nil {
-			return err
-		}
-		if err := m.Verify(); err != nil {
-			return at(f.path, err)
-		}
-	}
-	return nil
-}
-
 // Close closes the file that Open opened.
 func (f *File) Close() error {
 	if f.file == nil {
@@ -169,8 +139,6 @@ func read(r io.ReaderAt, size int64) (*File, error) {
 		return readLegacy(r, size)
 	case len(head) > 262 && string(head[257:262]) == "ustar":
 		return nil, &Refused{Kind: Tar}
-	case files.IsPointer(head):
-		return nil, &tensor.BadFile{Fault: tensor.Pointer, Reason: files.ErrPointer.Error()}
 	case bytes.HasPrefix(head, []byte{0x80}):
 		return nil, &tensor.BadFile{Fault: tensor.OtherFormat, Reason: "a pickle that torch.save did not make"}
 	}

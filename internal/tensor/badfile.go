@@ -39,6 +39,9 @@ func At(path string, err error) error {
 	case err == nil:
 		return nil
 	case errors.As(err, &bad):
+		if bad.Path != "" { // it may be of another file, which this one names
+			path = bad.Path
+		}
 		return &BadFile{Path: path, Fault: bad.Fault, Reason: bad.Reason}
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		return &BadFile{Path: path, Fault: Corrupt, Reason: "cut short while it was read"}

@@ -3,7 +3,7 @@
 //
 // Tensors come from and go to callbacks, in row-major order, as fp32: of a net of 244 MB only one is in memory at a
 // time. A View tells how a tensor lies where its numbers do not follow each other. What they mean is the caller's
-// business. The package imports text and nothing else of the program.
+// business. The package imports files and text and nothing else of the program.
 package tensor
 
 import (

@@ -213,8 +213,8 @@ func (f *File) Blocks(in Range, buf []byte, do func([]byte) error) error {
 // Shape makes dimensions of numbers in a file: an error where there are more than eight, or one is negative or too
 // large for any file.
 func Shape(dims []int64) ([]int, error) {
-	if len(dims) > MaxDims {
-		return nil, fmt.Errorf("%d dimensions, more than %d", len(dims), MaxDims)
+	if len(dims) > tensor.MaxDims {
+		return nil, fmt.Errorf("%d dimensions, more than %d", len(dims), tensor.MaxDims)
 	}
 	shape := make([]int, len(dims))
 	for i, d := range dims {
@@ -225,6 +225,3 @@ func Shape(dims []int64) ([]int, error) {
 	}
 	return shape, nil
 }
-
-// MaxDims are the dimensions that an array may have.
-const MaxDims = 8

@@ -11,8 +11,6 @@
 package wire
 
 import (
-	"errors"
-	"fmt"
 	"io"
 
 	"google.golang.org/protobuf/encoding/protowire"
@@ -31,35 +29,13 @@ type File struct {
 
 // Open opens a file. One that is not regular, or a pointer of Git LFS, is a *tensor.BadFile.
 func Open(fsys files.Reader, path string) (*File, error) {
-	info, err := fsys.Stat(path) // before it is opened: a FIFO would wait for a writer
+	f, size, err := tensor.Open(fsys, path)
 	if err != nil {
 		return nil, err
 	}
-	if !info.Mode().IsRegular() {
-		return nil, &tensor.BadFile{Path: path, Fault: tensor.OtherFormat, Reason: "not a regular file"}
-	}
-	f, err := fsys.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	if info, err = f.Stat(); err != nil {
-		return nil, errors.Join(err, f.Close())
-	}
-	in := New(path, f, info.Size())
+	in := New(path, f, size)
 	in.file = f
-	if err := in.begins(); err != nil {
-		return nil, errors.Join(in.At(err), f.Close())
-	}
 	return in, nil
-}
-
-// begins refuses what stands for another file.
-func (f *File) begins() error {
-	head, err := f.Head(64)
-	if err == nil && files.IsPointer(head) {
-		err = &tensor.BadFile{Fault: tensor.Pointer, Reason: files.ErrPointer.Error()}
-	}
-	return err
 }
 
 // Head is what the file begins with: so many bytes, or all.
@@ -90,21 +66,7 @@ func (f *File) Close() error {
 }
 
 // At tells the path where the error does not. A file that ends early was cut by somebody after its size was read.
-func (f *File) At(err error) error {
-	var bad *tensor.BadFile
-	switch {
-	case err == nil:
-		return nil
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
-		bad = tensor.Damaged("cut short while it was read")
-	case !errors.As(err, &bad):
-		return fmt.Errorf("%s: %w", f.path, err)
-	}
-	if bad.Path == "" { // it may be of another file, which this one names
-		bad.Path = f.path
-	}
-	return bad
-}
+func (f *File) At(err error) error { return tensor.At(f.path, err) }
 
 // Range is a part of a file: bytes Off to End, the last not among them.
 type Range struct{ Off, End int64 }

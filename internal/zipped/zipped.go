@@ -8,6 +8,7 @@ import (
 	"archive/zip"
 	"bufio"
 	"compress/flate"
+	"context"
 	"encoding/binary"
 	"errors"
 	"hash/crc32"
@@ -123,6 +124,19 @@ func (m *Member) check() error {
 
 // Member is the file of a name: nil where there is none.
 func (a *Archive) Member(name string) *Member { return a.byName[name] }
+
+// Verify reads all files for their checksums, in little memory. It ends with ctx, between two files.
+func (a *Archive) Verify(ctx context.Context) error {
+	for _, m := range a.Members {
+		if err := context.Cause(ctx); err != nil {
+			return err
+		}
+		if err := m.Verify(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
 
 // Section is where a stored file lies, unchecked: see Verify.
 func (m *Member) Section() (*io.SectionReader, error) {

@@ -37,7 +37,7 @@ var spoiltZips = row{
 			}
 			return refusal(err)
 		}, "show", "internal/interop/testdata/zip.pth", "internal/interop/testdata/float16.pth",
-			"internal/npy/testdata/stored.npz", "internal/npy/testdata/deflated.npz")
+			"internal/pth/testdata/ints.pth", "internal/npy/testdata/stored.npz", "internal/npy/testdata/deflated.npz")
 	},
 }
 
@@ -45,8 +45,8 @@ var spoiltWeights = row{
 	name: "weights", short: 100, long: 2000,
 	fault: "a .caffemodel, .npy, .onnx, older .pth or another program's safetensors, spoilt in the same ways",
 	how: "files that these programs wrote; twenty a case are read whole, one of each case by weights import, which " +
-		"has 1 GB; survived: no crash, no hang, and no number that is infinite or none in what is imported. These " +
-		"forms have no checksums: a changed number is another number",
+		"has 1 GB; survived: no crash, no hang, and no number that is infinite or not a number in what is imported. " +
+		"These forms have no checksums: a changed number is another number",
 	open: func(_ context.Context, s *setup) (caseFunc, error) {
 		own := filepath.Join(s.dir, "other.safetensors")
 		if err := asOthers(own, "internal/interop/testdata/zip.pth"); err != nil {
@@ -74,13 +74,16 @@ func (k kept) same(other kept) bool {
 		func(a, b float32) bool { return math.Float32bits(a) == math.Float32bits(b) })
 }
 
-// readKept reads a file whole.
+// readKept reads a file whole: every number that can be, and where there are checksums all else.
 func readKept(path string) (all []kept, err error) {
 	s, err := interop.Open(files.OS, path)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
+	if err := s.Verify(context.Background(), files.OS); err != nil { // whole numbers are in no tensor's Values
+		return nil, err
+	}
 	for _, t := range s.Tensors {
 		v, err := t.Values()
 		var bad *tensor.BadFile
@@ -176,7 +179,7 @@ func openSpoilt(s *setup, check func(path string, was []kept) error, command str
 	}, nil
 }
 
-// finiteIn tells of a number in a checkpoint that is infinite or none.
+// finiteIn tells of a number in a checkpoint that is infinite or not a number.
 func finiteIn(path string) error {
 	c, err := checkpoint.Load(files.OS, path)
 	if err != nil {

@@ -23,7 +23,7 @@ var table = []struct{ pkg, imports string }{
 
 	// Formats know no checkpoint.
 	{"shards", "files"},
-	{"tensor", "text"},
+	{"tensor", "files text"},
 	{"safetensors", "atomicfile files tensor text"},
 	{"pickle", "tensor text"}, // Python's, as data; of PyTorch and NumPy
 	{"zipped", "tensor text"},
@@ -111,7 +111,7 @@ var table = []struct{ pkg, imports string }{
 	{
 		"cmd/alexnet",
 		"atomicfile bench builtin checkpoint config cpu data data/demo data/picture device fetch files " +
-			"github.com/spf13/cobra github.com/spf13/pflag gpu imagenet infer interop machine model npy " +
+			"github.com/spf13/cobra github.com/spf13/pflag gpu imagenet infer interop machine model npy onnx " +
 			"prepare pth recipe reference report run s3 safetensors selftest shards step tensor text train ui verify",
 	},
 
