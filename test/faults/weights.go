@@ -45,8 +45,8 @@ var spoiltWeights = row{
 	name: "weights", short: 100, long: 2000,
 	fault: "a .caffemodel, .npy, .onnx, older .pth or another program's safetensors, spoilt in the same ways",
 	how: "files that these programs wrote; twenty a case are read whole, one of each case by weights import, which " +
-		"has 1 GB; survived: no crash, no hang, and no number that is infinite or not a number in what is imported. These " +
-		"forms have no checksums: a changed number is another number",
+		"has 1 GB; survived: no crash, no hang, and no number that is infinite or not a number in what is imported. " +
+		"These forms have no checksums: a changed number is another number",
 	open: func(_ context.Context, s *setup) (caseFunc, error) {
 		own := filepath.Join(s.dir, "other.safetensors")
 		if err := asOthers(own, "internal/interop/testdata/zip.pth"); err != nil {
