@@ -303,6 +303,9 @@ func standIn(t *testing.T, dir string, args []string) (more, named []string) {
 		return more, nil
 	}
 	name := value("config")
+	if name == "" && c.Flag("init") != nil && value("init") != "" { // the file's, which is small here
+		return more, nil
+	}
 	if name == "" {
 		name = "alexnet"
 		if c.Name() == "train" && value("data") == "" {

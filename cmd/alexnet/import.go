@@ -16,6 +16,7 @@ import (
 	"alexnet/internal/config"
 	"alexnet/internal/files"
 	"alexnet/internal/interop"
+	"alexnet/internal/recipe"
 	"alexnet/internal/text"
 	"alexnet/internal/ui"
 )
@@ -168,15 +169,11 @@ func explainNoFile(path string, err error) error {
 
 func newImportResult(made *interop.Import, o importOptions) *importResult {
 	c := made.Checkpoint
-	public := c.Recipe.Public("")
-	if c.Recipe.HasMeanImage() {
-		public.MeanImage = "the checkpoint"
-	}
 	r := &importResult{
 		Out: text.Raw(o.out), File: text.Raw(c.Path), Form: c.Origin.Form, Net: text.Raw(made.Net),
 		Changed:    append([]string{}, made.Changed...),
 		Recognised: string(made.How), Classes: len(c.Classes), SHA256: c.Origin.SHA256, BGR: made.BGR,
-		Preprocess: made.Prep, InWords: public.Words(), Licence: text.Raw(made.Licence), meanImage: made.MeanImage,
+		Preprocess: made.Prep, InWords: inWords(&c.Recipe), Licence: text.Raw(made.Licence), meanImage: made.MeanImage,
 		classesFrom: "as the file names them",
 	}
 	switch {
@@ -199,6 +196,22 @@ func newImportResult(made *interop.Import, o importOptions) *importResult {
 		r.Parameters += int64(p.Len())
 	}
 	return r
+}
+
+// inWords is how pictures are prepared, without what is not done.
+func inWords(r *recipe.Recipe) string {
+	public := r.Public("")
+	if r.HasMeanImage() {
+		public.MeanImage = "the checkpoint"
+	}
+	words := public.Words()
+	if len(r.MeanShape) == 0 {
+		words = strings.Replace(words, "; minus mean", "", 1)
+	}
+	if r.Scale == nil {
+		words = strings.Replace(words, "; divided by std", "", 1)
+	}
+	return words
 }
 
 func printImport(w *bytes.Buffer, r *importResult, width int) {

@@ -179,7 +179,7 @@ func (c *Checkpoint) compare(file []tensor.Tensor, net []Slot, prefix string) er
 		}
 	}
 	for _, t := range file {
-		if !wanted[t.Name] && !(prefix == momentumOf && c.idle(t)) {
+		if !wanted[t.Name] && (prefix != momentumOf || !c.idle(t)) {
 			classes = false
 			m.All = append(m.All, Pair{prefix + t.Name, t.Shape, nil})
 		}
