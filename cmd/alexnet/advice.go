@@ -604,8 +604,8 @@ func adviseOtherForm(e *interop.OtherForm, _ string) string {
 // otherForms say what to do about weights in forms that are not read.
 var otherForms = map[interop.Form]string{
 	interop.HDF5: "of Keras, in Python: numpy.savez of the arrays, named conv1.weight, conv1.bias and so on, " +
-		"(out, in, height, width) and (out, in), and give that .npz; of Caffe (.caffemodel.h5): give the .caffemodel, " +
-		"which Caffe writes with snapshot_format: BINARYPROTO",
+		"(out, in, height, width) and (out, in), and give that .npz; of Caffe (.caffemodel.h5): give the " +
+		".caffemodel, which Caffe writes with snapshot_format: BINARYPROTO",
 	interop.Matlab: "MatConvNet's nets are Caffe's, converted: give the .caffemodel that it was made of",
 	interop.Darknet: "darknet's alexnet has neither normalisation nor groups, and is none of the nets here; give " +
 		"torchvision's or Caffe's weights",
