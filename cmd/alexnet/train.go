@@ -508,6 +508,10 @@ func memoryOf(plans []step.Memory) []deviceMemory {
 
 // adviseFailure adds the command that goes on with the run.
 func (o *trainOptions) adviseFailure(err error, dir *run.Dir) error {
+	var misfit *checkpoint.Mismatch
+	if errors.As(err, &misfit) && misfit.Kind != checkpoint.NoMomentum && o.init != "" && o.net.config == "" {
+		return advise(exitCheckpoint, o.adviseMisfit(misfit), err)
+	}
 	again := "alexnet train --resume " + text.ShellPath(dir.Path())
 	switch {
 	case o.device.gpus != "":
@@ -539,6 +543,23 @@ func (o *trainOptions) adviseFailure(err error, dir *run.Dir) error {
 		}
 	}
 	return &unfinished{err, again}
+}
+
+// adviseMisfit is what to do about weights that do not fit though no configuration was named: what was typed of the net
+// makes it another one, or the file does not say which net it is of.
+func (o *trainOptions) adviseMisfit(e *checkpoint.Mismatch) string {
+	_, sets := o.net.page("")
+	var typed []string
+	for _, s := range sets {
+		if strings.HasPrefix(s, "model.") {
+			typed = append(typed, "--set "+text.ShellWord(s))
+		}
+	}
+	if len(typed) == 0 {
+		return "name the configuration of these weights with --config, or take another file"
+	}
+	return "omit " + strings.Join(typed, " ") + ": --init takes the net that the file carries (alexnet weights show " +
+		text.ShellPath(e.Path) + " prints it); or take another file"
 }
 
 func reportTraining(r *train.Result, to *train.Options, t *ui.Terminal) error {
