@@ -28,7 +28,7 @@ SETUP     = eval "$$(scripts/cuda.sh env 2>/dev/null)"; tags="$(TAGS)"; \
 .PHONY: install uninstall
 .PHONY: build deps demo man test test-onednn3 test-race faults fuzz portable lint
 .PHONY: bench-data bench-peers bench-scaling builtin check-data check-export check-import check-imagenet
-.PHONY: check-weights foreign-nets clean
+.PHONY: check-recipe check-weights foreign-nets clean
 
 build: deps
 	@$(SETUP) && set -x && $(GO) build -trimpath -tags "$$tags" -o bin/alexnet ./cmd/alexnet
@@ -222,6 +222,10 @@ foreign-nets: $(FOREIGN)
 # IMPORT="--only torch" is a part.
 check-import: build $(FOREIGN)
 	$(VENV)/bin/python scripts/check_import.py $(IMPORT)
+
+# The Python of docs/export.md that prepares a picture, for nets of each data.fit and data.interpolation.
+check-recipe: build $(FOREIGN)
+	$(VENV)/bin/python scripts/check_recipe.py
 
 # The built-in classes and labels of ILSVRC2012, made again from four packages and compared. scripts/imagenet.py on its
 # own writes them.

@@ -4,9 +4,10 @@
     pip install opencv-python-headless==4.14.0.94
     python3 scripts/resize.py internal/data/picture/testdata/opencv.json
 
-A picture of h x w holds, at row y, column x, channel c, (x*x*(c+3) + y*y*5 + x*y*7 + 31*c) / 8 mod 256: smooth in places and torn in others. Each is scaled by cv2.resize with INTER_LINEAR, which
-takes the two nearest pixels each way and no more however much smaller the result is: both sides (squash), or the
-shorter one, of which the centre is kept (crop).
+A picture of h x w holds, at row y, column x, channel c, (x*x*(c+3) + y*y*5 + x*y*7 + 31*c) / 8 mod 256: smooth in
+places and torn in others. Each is scaled by cv2.resize with INTER_LINEAR, which takes the two nearest pixels each way
+and no more however much smaller the result is: both sides (squash), or the shorter one, of which the centre is kept
+(crop).
 """
 import json
 import sys

@@ -267,14 +267,16 @@ func noteMade(source *data.Source, c *checkpoint.Checkpoint, t *ui.Terminal) {
 	}
 }
 
-// noteFit tells where pictures were made square in another way when the set was prepared than a recipe has it. They are
-// used as they are: what was cut off is lost.
+// noteFit tells where pictures were made square, or resized, in another way when the set was prepared than a recipe has
+// it. They are used as they are: what was cut off or averaged is lost.
 func noteFit(source *data.Source, by *recipe.Recipe, t *ui.Terminal) {
-	made, wanted := source.Fit(), cmp.Or(by.Fit, config.CropFit)
-	if made != "" && made != wanted && by.Resize > 0 {
-		t.Note("the pictures in %s were made square by %s when they were prepared, and are used so; the net's are by "+
-			"%s", text.Name(source.Path), made, wanted)
+	made, resized := source.Squared()
+	wanted, resize := cmp.Or(by.Fit, config.CropFit), cmp.Or(by.Interpolation, config.Antialiased)
+	if made == "" || by.Resize == 0 || made == wanted && resized == resize {
+		return
 	}
+	t.Note("the pictures in %s were made square by %s, %s, when they were prepared, and are used so; the net's are by "+
+		"%s, %s", text.Name(source.Path), made, resized, wanted, resize)
 }
 
 // madeUp tells a path that leads to everything, or to what the system makes up: to list it never ends, and to read it

@@ -6,9 +6,9 @@
 // memory, and some that can only be read in order, for what is compressed ([OpenThrough]). How a picture is labelled is
 // told by whoever makes the source: folders and tars by the names of their folders, and what is labelled otherwise
 // (shards of a WebDataset, lists, numbers) by names as if it lay in such. A recipe.Recipe says how a file becomes
-// pixels: decode, shorter side to a given length, centre crop. [Measure] completes it with the size of the pictures,
-// and with the mean picture and the principal components of colour that the 2012 paper needs. A [Loader] hands out
-// batches by sample number.
+// pixels: decode, turn upright, resize, make square by cutting out the centre or by squashing. [Measure] completes it
+// with the size of the pictures, and with the mean picture and the principal components of colour that the 2012 paper
+// needs. A [Loader] hands out batches by sample number.
 //
 // Everything that is random is drawn by counter (package philox) from the seed, the epoch and the picture, never from a
 // state that moves along: a run that is resumed at sample n sees what the undisturbed run saw, and neither the number

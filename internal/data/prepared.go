@@ -316,21 +316,21 @@ func (s *Source) Made() string {
 	return fmt.Sprintf("%08x", shards.Checksum(fmt.Appendf(nil, "%08x", sums)))
 }
 
-// Fit is how the pictures of a prepared set were made square when it was made; empty: they keep their bytes, or it is
-// another source.
-func (s *Source) Fit() config.Fit {
+// Squared is how the pictures of a prepared set were made square when it was made, and how they were resized, which is
+// always with antialiasing; both empty: they keep their bytes, or it is another source.
+func (s *Source) Squared() (config.Fit, config.Interpolation) {
 	p, is := s.store.(*preparedStore)
 	if !is {
-		return ""
+		return "", ""
 	}
 	var made struct {
 		Fit  config.Fit `json:"fit"`
 		Keep bool       `json:"keep"`
 	}
-	if json.Unmarshal(p.index.Manifest, &made) != nil || made.Keep {
-		return ""
+	if json.Unmarshal(p.index.Manifest, &made) != nil || made.Keep || made.Fit == "" {
+		return "", ""
 	}
-	return made.Fit
+	return made.Fit, config.Antialiased
 }
 
 // stamp is length and checksum of picture i.

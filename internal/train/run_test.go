@@ -358,10 +358,13 @@ func TestInit(t *testing.T) {
 	r := mustRun(t, o)
 	c := load(t, r.LastPath)
 	var seen map[string][]float32
-	next, _ := options(t, "train.lr=1e-30", "train.epochs=1", "data.mean=channel") // too small a rate to move an fp32
+	next, l := options(t, "train.lr=1e-30", "train.epochs=1", "data.mean=channel") // too small a rate to move an fp32
 	next.Init, next.Dir = c, folder(t)
 	next.afterStep = func(tr *trainer) { seen = steptest.TensorsOf(t, tr.model, device.Weight) }
 	r = mustRun(t, next)
+	if part := "data.mean is image, as in " + c.Path + ", not channel, as the configuration says"; !l.noted(part) {
+		t.Errorf("notes %q, none says %q", l.notes, part)
+	}
 	for _, p := range c.Params {
 		v, err := p.Values()
 		if err != nil {
@@ -388,7 +391,7 @@ func TestInit(t *testing.T) {
 	if _, err := Run(context.Background(), o); !errors.As(err, &mismatch) || mismatch.Tensor != "conv1.weight" {
 		t.Errorf("another net: %v", err)
 	}
-	o, l := options(t, "train.dropout=false", "train.epochs=1")
+	o, l = options(t, "train.dropout=false", "train.epochs=1")
 	o.Init = c
 	mustRun(t, o)
 	if part := "what passes drop2 is 2 times as large"; !l.noted(part) {

@@ -214,7 +214,7 @@ func (t *trainer) chooseRecipe(ctx context.Context) (err error) {
 	case t.o.Init != nil && !t.o.OwnRecipe:
 		t.recipe = t.o.Init.Recipe
 		t.recipe.Decoder = ""
-		t.progress.Note(remark("preprocessing (size, mean, colour statistics) as in %s", t.o.Init.Path))
+		t.tellRecipe()
 	default:
 		s, err := t.measure(ctx)
 		if err != nil {
@@ -228,6 +228,16 @@ func (t *trainer) chooseRecipe(ctx context.Context) (err error) {
 		return &checkpoint.BadPage{Path: c.Path, Err: err}
 	}
 	return err
+}
+
+// tellRecipe says that pictures are prepared as for the weights that the run starts from, and what its own
+// configuration says otherwise.
+func (t *trainer) tellRecipe() {
+	path := t.o.Init.Path
+	t.progress.Note(remark("preprocessing (size, fit, interpolation, mean, colour statistics) as in %s", path))
+	for _, d := range t.recipe.Unlike(t.o.Config) {
+		t.progress.Note(remark("%s is %s, as in %s, not %s, as the configuration says", d.Key, d.Recipe, path, d.Page))
+	}
 }
 
 // tellStats says what mean and colours are of, where they are not of all pictures, computed just now.

@@ -1,8 +1,10 @@
-// Package picture makes pictures of one size out of the files of pictures: it decodes, turns as EXIF says, makes the
-// shorter side as long as asked for and cuts out the centre. JPEG goes through libjpeg-turbo where it is installed, as
-// Pillow and the field's other programs decode it, and through the standard library elsewhere; everything else through
-// Go's own decoders. Where these make other pixels than Pillow and browsers, what they give is mended here: the range
-// of lossy WebP, the canvas of GIF, the order of bits in TIFF. A form that they read wrongly is refused by its name.
+// Package picture makes pictures of one size out of the files of pictures: it decodes, turns as EXIF says, and makes
+// the picture a square of the side asked for: it scales the shorter side and cuts out the centre, or scales both sides;
+// with antialiasing as Pillow does, or without as OpenCV does. JPEG goes through libjpeg-turbo where it is installed,
+// as Pillow and the field's other programs decode it, and through the standard library elsewhere; everything else
+// through Go's own decoders. Where these make other pixels than Pillow and browsers, what they give is mended here: the
+// range of lossy WebP, the canvas of GIF, the order of bits in TIFF. A form that they read wrongly is refused by its
+// name.
 //
 // It sees bytes and gives pixels: where files come from, and what becomes of a picture that cannot be decoded, is
 // package data's business. Of the program it imports files, which knows what Git LFS leaves behind.
@@ -13,8 +15,8 @@ const DefaultMaxPixels = 100_000_000
 
 // Want is what is made of a file.
 type Want struct {
-	Resize   int  // the shorter side is made so long, and the centre square cut out; 0: the picture keeps its size
-	Squash   bool // both sides are made as long as Resize says instead, and nothing is cut off
+	Resize   int  // the side of the square that the picture becomes; 0: it keeps its size
+	Squash   bool // both sides are made so long; otherwise the shorter one is, and the centre square is cut out
 	Linear   bool // resized between the two nearest pixels each way, as OpenCV does; otherwise with antialiasing
 	Shrink   bool // Resize makes nothing longer: where the shorter side is shorter, the square has that length
 	Channels int  // 3: RGB, 1: luma
