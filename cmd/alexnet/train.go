@@ -165,9 +165,6 @@ func (o *trainOptions) check(c *cobra.Command) error {
 	if err := cmp.Or(o.device.check(c), o.data.check(c)); err != nil {
 		return err
 	}
-	if c.Flags().Changed("freeze") && o.freeze == "" {
-		return usageError(help, "--freeze needs the names of layers, or ranges of them")
-	}
 	if o.out == "-" {
 		return usageError(help, "--out -: a run is a folder")
 	}
