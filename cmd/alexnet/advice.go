@@ -135,6 +135,10 @@ var rules = []rule{
 	// Elsewhere than with --strict commands go past such a picture.
 	say[*data.BadPicture](exitUnreadable, "repair or remove the picture, or omit --strict to go past it"),
 	on(exitFailed, func(e *train.OtherData, _ string) string { return fromWeights(e) }),
+	on(exitUsage, func(e *train.FrozenHead, _ string) string {
+		return "let it learn: omit it from --freeze, or --set model." + e.Layer + ".freeze=false --set model." + e.Layer +
+			".lr=1"
+	}),
 	on(exitFailed, adviseStopped),
 	on(exitFailed, func(_ *train.Interrupted, again string) string { return again }),
 	on(exitFailed, func(e *files.NoRoom, again string) string {

@@ -362,6 +362,10 @@ func tellingsOfTraining() []told {
 		},
 		{&train.Stopped{Step: 4, LR: .4, Now: .4, Own: .005}, exitFailed, []string{"--set train.lr=0.005"}},
 		{
+			&train.FrozenHead{Layer: "fc8", Path: "w.safetensors"}, exitUsage,
+			[]string{"omit it from --freeze, or --set model.fc8.freeze=false --set model.fc8.lr=1"},
+		},
+		{
 			&train.Stopped{Step: 4, LR: .01, Now: .01 * .1, Own: .01}, exitFailed,
 			[]string{"hardly the cause", "alexnet doctor"},
 		},

@@ -12,7 +12,11 @@ import (
 	"alexnet/internal/ui"
 )
 
-// freezeLayers sets the rates of the layers that --freeze names to 0, in a page that is this run's own.
+// thaw is the override that gives up what the page of a file to start from had frozen: a new run says itself what it
+// freezes.
+const thaw = "model.*.freeze=false"
+
+// freezeLayers freezes the layers that --freeze names, in a page that is this run's own.
 func (o *trainOptions) freezeLayers(cfg *config.Config, t *ui.Terminal) error {
 	if o.freeze == "" {
 		return nil
@@ -29,7 +33,7 @@ func (o *trainOptions) freezeLayers(cfg *config.Config, t *ui.Terminal) error {
 	cfg.Model.Layers = slices.Clone(cfg.Model.Layers)
 	for i := range cfg.Model.Layers {
 		if l := &cfg.Model.Layers[i]; slices.Contains(frozen, l.Name) {
-			l.LR, l.BiasLR = new(float64), new(float64)
+			l.Freeze = true
 		}
 	}
 	if o.init == "" {

@@ -45,6 +45,22 @@ func near(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
+// same wants tensors to be the same in two files, bit for bit; with !, each of them to be another.
+func same(ts *testscript.TestScript, neg bool, args []string) {
+	if len(args) < 3 {
+		ts.Fatalf("usage: same FILE FILE TENSOR...")
+	}
+	a, b := numbers(ts, args[0]), numbers(ts, args[1])
+	for _, name := range args[2:] {
+		if a[name] == nil || b[name] == nil {
+			ts.Fatalf("%s is not in both files", name)
+		}
+		if slices.Equal(a[name], b[name]) == neg {
+			ts.Fatalf("%s is the same in %s and %s: %v", name, args[0], args[1], neg)
+		}
+	}
+}
+
 // numbers are a file's tensors.
 func numbers(ts *testscript.TestScript, name string) map[string][]float32 {
 	path := ts.MkAbs(name)

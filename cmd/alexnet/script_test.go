@@ -38,13 +38,14 @@ func (m tests) Run() int {
 // noCache is a cache folder that is none: its path must be absolute.
 const noCache = "none"
 
-// TestScripts runs the scripts under testdata/script. They are what a user could type; four commands come on top:
+// TestScripts runs the scripts under testdata/script. They are what a user could type; five commands come on top:
 //
 //	exits CODE COMMAND...   runs the command and wants this exit code
 //	flip FILE BYTE          turns over one bit of a byte; a negative BYTE counts from the end
 //	cut FILE BYTES          leaves only the first BYTES bytes
 //	lacks FROM TO FUNCTION  copies a shared library, without that function
 //	near FILE FILE          wants two checkpoints or arrays to be the same but for rounding
+//	same FILE FILE TENSOR...   wants these tensors to be the same in both, bit for bit; with ! each to be another
 //
 // tiny.yaml, a net that trains in milliseconds, lies in every script's folder.
 func TestScripts(t *testing.T) {
@@ -65,7 +66,7 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits": exits, "flip": flip, "cut": cutFile, "lacks": lacks, "near": near,
+			"exits": exits, "flip": flip, "cut": cutFile, "lacks": lacks, "near": near, "same": same,
 		},
 		Condition: func(name string) (bool, error) {
 			switch name {

@@ -94,12 +94,13 @@ training pictures it reads 256 at most, and it writes nothing.
 --init starts from another net's weights: to train on with other pictures, or with another rate.
 Only the last layer may differ: it starts anew where the classes are others than the file's, and
 goes on where they are the same, in whatever order. Without --config the new run takes the
-configuration that these weights were trained with; --set changes it.
+configuration that these weights were trained with, but for what was frozen; --set changes it.
 
---freeze conv1-conv5,fc6 keeps layers as they are: their rates become 0 in the run's page, so that
---resume keeps them too. No gradient is computed below the lowest layer that learns, which makes
-steps shorter: measured for the paper's net on a CPU with only fc8 learning, 2.9 times as many
-pictures a second (median of seven rounds; 1.9 to 11.1).
+--freeze conv1-conv5,fc6 keeps layers as they are: the run's page says freeze: true of them, so that
+--resume keeps them too; a new run with --init freezes only what it is told to. No gradient is
+computed below the lowest layer that learns, which makes steps shorter: measured for the paper's net
+on a CPU with only fc8 learning, 2.9 times as many pictures a second (median of seven rounds; 1.9 to
+11.1).
 
 A run is a numbered folder (runs/train, runs/train2, ...; --out names another): config.yaml,
 metrics.jsonl, curves.png, a TensorBoard event file and checkpoints/{last,best}.safetensors. Ctrl-C
@@ -165,9 +166,6 @@ func (o *trainOptions) check(c *cobra.Command) error {
 	}
 	if err := cmp.Or(o.device.check(c), o.data.check(c)); err != nil {
 		return err
-	}
-	if c.Flags().Changed("freeze") && o.freeze == "" {
-		return usageError(help, "--freeze needs the names of layers, or ranges of them")
 	}
 	if o.out == "-" {
 		return usageError(help, "--out -: a run is a folder")
@@ -346,7 +344,7 @@ func (o *trainOptions) newConfig(ctx context.Context, init *checkpoint.Checkpoin
 		return o.net.load(ctx, "alexnet")
 	}
 	_, sets := o.net.page("")
-	cfg, err := init.Page(sets)
+	cfg, err := init.Page(append([]string{thaw}, sets...))
 	if err != nil {
 		return nil, o.net.nameFlag(err)
 	}

@@ -68,6 +68,7 @@ type Layer struct {
 	// conv, fc: instead of train.bias_lr; for biases, times train.lr and this layer's lr
 	BiasLR      *float64 `yaml:"bias_lr"`
 	WeightDecay *float64 `yaml:"weight_decay"` // conv, fc: instead of train.weight_decay
+	Freeze      bool     `yaml:"freeze"`       // conv, fc: the layer stays as it is, whatever its rates are
 	Alpha       float64  `yaml:"alpha"`        // lrn, as are the next two: see device.LRN
 	Beta        float64  `yaml:"beta"`
 	K           float64  `yaml:"k"`

@@ -168,10 +168,10 @@ func TestBadSets(t *testing.T) {
 		{"train.schedule.epochs=[3", "YAML: sequence end token ']' not found"},
 		{"model.cnov4=off", "model.cnov4 is not a key; nearest: model.conv4"},
 		{"model.conv4=none", `model.conv4 is "none", can only be off, which removes the layer; its keys: inputs, ` +
-			`kernels, size, stride, pad, round, groups, act, init, lr, bias_lr, weight_decay`},
+			`kernels, size, stride, pad, round, groups, act, init, lr, bias_lr, weight_decay, freeze`},
 		{"model.conv4.kernel=3", "model.conv4.kernel is not a key; nearest: model.conv4.kernels"},
 		{"model.conv4.kind=fc", "model.conv4.kind is not a key; there are inputs, kernels, size, stride, pad, round, " +
-			"groups, act, init, lr, bias_lr, weight_decay"},
+			"groups, act, init, lr, bias_lr, weight_decay, freeze"},
 		{"model.conv4.init.sdt=3", "model.conv4.init.sdt is not a key; nearest: model.conv4.init.std"},
 		{"model.lrn1.size=4", "model.lrn1.size is 4, must be odd, 1 to 4095"},
 		{"model.layers=[]", "model.layers cannot be set; name the layer, as in model.conv1.act=tanh"},
@@ -548,10 +548,18 @@ func TestWithoutEffect(t *testing.T) {
 	if got := WithoutEffect(c, sets); !slices.Equal(got, want) {
 		t.Errorf("without effect: %q, want %q", got, want)
 	}
-	if c, err = Load("alexnet", sets[1:]); err != nil {
+	sets = []string{"model.conv1.lr=1", "model.conv1.init.std=0.1", "model.conv2.bias_lr=1"}
+	if c, err = Load("alexnet", append(sets, "model.conv1.freeze=true")); err != nil {
 		t.Fatal(err)
 	}
-	if got := WithoutEffect(c, sets[1:]); len(got) > 0 {
+	if got := WithoutEffect(c, sets); !slices.Equal(got, sets[:1]) {
+		t.Errorf("of a frozen layer, without effect: %q", got)
+	}
+	sets = []string{"train.schedule.factor=0.5", "train.schedule.patience=2", "train.lr=1", "train.dropout=false"}
+	if c, err = Load("alexnet", sets); err != nil {
+		t.Fatal(err)
+	}
+	if got := WithoutEffect(c, sets); len(got) > 0 {
 		t.Errorf("with plateau, dropout and classes by the data, without effect: %q", got)
 	}
 }

@@ -73,7 +73,7 @@ func flowLayer(l *Layer) string {
 	for _, key := range layerKeys[l.Kind] {
 		unset := key == "act" && l.Act == "" || key == "units" && l.Units == 0 ||
 			key == "lr" && l.LR == nil || key == "bias_lr" && l.BiasLR == nil || key == "weight_decay" &&
-			l.WeightDecay == nil
+			l.WeightDecay == nil || key == "freeze" && !l.Freeze
 		if !unset {
 			keys = append(keys, key)
 		}

@@ -142,6 +142,13 @@ var specs = []spec{
 		"Weight decay of the layer's weights.",
 	},
 	{
+		"model.*.freeze", weighted,
+		allowed{},
+		"", "",
+		"true: the layer stays as it is, as with lr: 0, and its own rates are kept for another run. A run that " +
+			"train --init begins without a page of its own freezes nothing of this.",
+	},
+	{
 		"model.*.alpha",
 		[]Kind{LRN},
 		rates, "", "",

@@ -176,12 +176,24 @@ func WithoutEffect(c *Config, sets []string) (idle []string) {
 			means = c.Data.Resize > 0
 		case "model.default_classes":
 			means = c.Model.Classes == 0
+		default:
+			means = !ofFrozen(&c.Model, key)
 		}
 		if !means {
 			idle = append(idle, s)
 		}
 	}
 	return idle
+}
+
+// ofFrozen tells a rate of a layer that is frozen.
+func ofFrozen(m *Model, key string) bool {
+	for i := range m.Layers {
+		if rate, is := strings.CutPrefix(key, "model."+m.Layers[i].Name+"."); is && m.Layers[i].Freeze {
+			return slices.Contains([]string{"lr", "bias_lr", "weight_decay"}, rate)
+		}
+	}
+	return false
 }
 
 // assignLayer sets a key of a layer, or removes the layer.

@@ -163,6 +163,7 @@ func sameNet(a, b *config.Config) bool {
 		func(a, b config.Layer) bool {
 			a.Init, b.Init = config.Init{}, config.Init{}
 			a.LR, a.BiasLR, a.WeightDecay, b.LR, b.BiasLR, b.WeightDecay = nil, nil, nil, nil, nil, nil
+			a.Freeze, b.Freeze = false, false
 			return a == b
 		})
 }

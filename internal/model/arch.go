@@ -120,7 +120,7 @@ func New(cfg config.Model, dropout bool) (*Arch, error) {
 }
 
 // Learns tells whether a parameter has a gradient and momentum in a net that trains: not where it and all below it have
-// a rate of 0 (`lr: 0` of a layer), of which no gradient is computed. Where nothing learns all have.
+// a rate of 0 (`lr: 0` or `freeze: true` of a layer), of which no gradient is computed. Where nothing learns all have.
 func (a *Arch) Learns(param int) bool { return a.layerLearns(a.Params[param].Layer) }
 
 func (a *Arch) layerLearns(name string) bool {
@@ -247,6 +247,9 @@ func (a *Arch) params(l *Layer, outputs int, seen ...int) {
 	lr := 1.0
 	if l.LR != nil {
 		lr = *l.LR
+	}
+	if l.Freeze {
+		lr = 0
 	}
 	l.Params = []int{len(a.Params), len(a.Params) + 1}
 	w := ParamInfo{

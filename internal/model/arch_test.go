@@ -165,7 +165,7 @@ func TestShapes(t *testing.T) {
 // its op, and nothing crosses back before.
 func TestFrozen(t *testing.T) {
 	for _, k := range []struct {
-		still    string // layers of lr 0
+		still    string // layers of lr 0; with !, frozen
 		frozen   int    // of them, those of which no gradient is computed
 		backward int64  // bytes a batch of one picture
 	}{
@@ -173,12 +173,18 @@ func TestFrozen(t *testing.T) {
 		{"conv2", 0, 234_496},
 		{"conv1", 1, 234_496},
 		{"conv1 conv2", 2, 234_496 - 173_056},
+		{"conv1! conv2", 2, 234_496 - 173_056},
+		{"conv1! conv2!", 2, 234_496 - 173_056},
 		{"conv1 conv2 conv3 conv4 conv5 fc6", 6, 8_192},
 		{"conv1 conv2 conv3 conv4 conv5 fc6 fc7", 7, 0},
 		{"conv1 conv2 conv3 conv4 conv5 fc6 fc7 fc8", 0, 234_496}, // nothing learns: as if all did
 	} {
 		var sets []string
 		for _, name := range strings.Fields(k.still) {
+			if is, frozen := strings.CutSuffix(name, "!"); frozen {
+				sets = append(sets, "model."+is+".freeze=true", "model."+is+".lr=2")
+				continue
+			}
 			sets = append(sets, "model."+name+".lr=0")
 		}
 		a := load(t, "alexnet", sets...)

@@ -104,7 +104,8 @@ func openGradients(o GradientOptions) (*gradients, error) {
 	page := *o.Config
 	page.Model.Layers = slices.Clone(page.Model.Layers)
 	for i := range page.Model.Layers {
-		page.Model.Layers[i].LR = nil // gradients of what the page keeps from learning, too
+		l := &page.Model.Layers[i]
+		l.LR, l.Freeze = nil, false // gradients of what the page keeps from learning, too
 	}
 	arch, err := model.Of(&page, 0)
 	if err != nil {

@@ -42,6 +42,17 @@ func (h *Head) String() string {
 	}
 }
 
+// FrozenHead is a last layer that would start anew and never learn: what it says of a picture would be drawn.
+type FrozenHead struct {
+	Layer string
+	Path  string // of the file that the run starts from
+	Why   string // its last layer cannot be taken
+}
+
+func (e *FrozenHead) Error() string {
+	return fmt.Sprintf("%s starts anew (%s), and its rate is 0: it would stay as it is drawn", e.Layer, e.Why)
+}
+
 // headOf finds what to make of the last layer of a file. The net must be the file's in all other layers.
 func (t *trainer) headOf(c *checkpoint.Checkpoint) *Head {
 	h := &Head{Layer: t.arch.Params[len(t.arch.Params)-1].Layer, Start: HeadKept}
@@ -55,6 +66,9 @@ func (t *trainer) headOf(c *checkpoint.Checkpoint) *Head {
 	}
 	if h.Start != HeadNew && c.Fits(infer.SlotsOf(t.arch)) != nil {
 		h.Start, h.why = HeadNew, fmt.Sprintf("in %s the last layer has another shape", text.Name(c.Path))
+		if last := c.LastLayer(); last != h.Layer {
+			h.why = fmt.Sprintf("in %s the last layer is %s", text.Name(c.Path), text.Name(last))
+		}
 	}
 	return h
 }

@@ -423,9 +423,8 @@ func TestHead(t *testing.T) {
 		return seen
 	}
 	still := []string{"train.lr=1e-30", "train.seed=7", "train.epochs=1", "model.fc3.init.bias=0.5"}
-	turned := *c // its rows are those of the classes in the reverse order
-	turned.Classes = slices.Clone(c.Classes)
-	slices.Reverse(turned.Classes)
+	turned := *c // its first row is that of the fourth class, and so on: no order that is its own inverse
+	turned.Classes = slices.Concat(c.Classes[3:], c.Classes[:3])
 	for _, k := range []struct {
 		name   string
 		file   *checkpoint.Checkpoint
@@ -456,8 +455,9 @@ func TestHead(t *testing.T) {
 				case HeadReordered:
 					want = nil
 					row := len(w) / 10
-					for r := range 10 {
-						want = append(want, file[name][(9-r)*row:][:row]...)
+					for _, class := range k.source.Classes {
+						r := slices.Index(k.file.Classes, class)
+						want = append(want, file[name][r*row:][:row]...)
 					}
 				}
 			}
@@ -468,6 +468,26 @@ func TestHead(t *testing.T) {
 		look, err := Look(t.Context(), func() Options { o.Init = k.file; return o }())
 		if err != nil || look.Head.Start != k.start {
 			t.Errorf("%s: a look ahead finds %+v, %v", k.name, look, err)
+		}
+	}
+}
+
+// TestFrozenHead: a last layer that starts anew has to learn; one that goes on need not.
+func TestFrozenHead(t *testing.T) {
+	t.Parallel()
+	o, _ := options(t)
+	o.Dir = folder(t)
+	c := load(t, mustRun(t, o).LastPath)
+	for _, still := range []string{"model.fc3.freeze=true", "model.fc3.lr=0"} {
+		o, _ := options(t, still, "train.epochs=1")
+		o.Init = c
+		if _, err := Look(t.Context(), o); err != nil {
+			t.Errorf("%s, the same classes: %v", still, err)
+		}
+		o.Source = renamed(t)
+		var e *FrozenHead
+		if _, err := Look(t.Context(), o); !errors.As(err, &e) || e.Layer != "fc3" || e.Path != c.Path {
+			t.Errorf("%s, other classes: %v", still, err)
 		}
 	}
 }
@@ -492,6 +512,16 @@ func TestHeadOf(t *testing.T) {
 	twice.Classes[1] = twice.Classes[0]
 	nameless := *c
 	nameless.Classes = nil
+	other := *c // the last layer has another name there
+	other.Params = slices.Clone(c.Params)
+	for i := range other.Params {
+		if p := &other.Params[i]; checkpoint.LayerOf(p.Name) == "fc3" {
+			p.Name = "out" + strings.TrimPrefix(p.Name, "fc3")
+		}
+	}
+	if h := tr.headOf(&other); h.Start != HeadNew || !strings.HasSuffix(h.String(), "the last layer is out") {
+		t.Errorf("with another name: %s", h)
+	}
 	for name, k := range map[string]struct {
 		file *checkpoint.Checkpoint
 		want HeadStart

@@ -399,6 +399,9 @@ func (t *trainer) checkInit() error {
 	if body.Fits(slots) != nil {
 		return c.Fits(infer.SlotsOf(t.arch)) // tells of the last layer as well
 	}
+	if still := t.arch.Params[len(t.arch.Params)-1].LR == 0; still && h.Start == HeadNew {
+		return &FrozenHead{Layer: h.Layer, Path: c.Path, Why: h.why}
+	}
 	t.head = h
 	t.progress.Note(h)
 	t.compareDropout(c)
