@@ -25,7 +25,7 @@ type dryRunResult struct {
 	StepsDone     uint64         `json:"steps_done"` // of a run that goes on
 	Memory        []memoryNeed   `json:"memory"`
 	Warnings      []string       `json:"warnings"`
-	Frozen        []string       `json:"frozen"` // layers with weights that stay as they are
+	Frozen        []string       `json:"frozen,omitempty"` // layers with weights that stay as they are
 	Net           *summaryResult `json:"net"`
 	Init          *initResult    `json:"init,omitempty"`
 }

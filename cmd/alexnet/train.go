@@ -62,7 +62,7 @@ type trainResult struct {
 	Warnings             []string       `json:"warnings"`
 	ExchangeBytesPerStep float64        `json:"exchange_bytes_per_step"`
 	Devices              []deviceMemory `json:"devices"`
-	Frozen               []string       `json:"frozen"` // layers with weights that stay as they are
+	Frozen               []string       `json:"frozen,omitempty"` // layers with weights that stay as they are
 	Init                 *initResult    `json:"init,omitempty"`
 }
 
