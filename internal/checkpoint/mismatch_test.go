@@ -18,7 +18,8 @@ func TestIdleMomentum(t *testing.T) {
 	if err := errors.Join(c.FitsMomentum(learns), c.Restore(params, learns)); err != nil {
 		t.Fatal(err)
 	}
-	if n["v conv1.weight"] != nil || n["v conv1.bias"] != nil || !slices.Equal(n["v fc8.bias"], []float32{-15, -16, -17}) {
+	bias := []float32{-15, -16, -17}
+	if n["v conv1.weight"] != nil || n["v conv1.bias"] != nil || !slices.Equal(n["v fc8.bias"], bias) {
 		t.Errorf("stored %v", n)
 	}
 	for name, odd := range map[string]tensor.Tensor{
