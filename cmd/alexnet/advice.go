@@ -136,8 +136,8 @@ var rules = []rule{
 	say[*data.BadPicture](exitUnreadable, "repair or remove the picture, or omit --strict to go past it"),
 	on(exitFailed, func(e *train.OtherData, _ string) string { return fromWeights(e) }),
 	on(exitUsage, func(e *train.FrozenHead, _ string) string {
-		key := "--set model." + e.Layer
-		return "let it learn: omit it from --freeze, or " + key + ".freeze=false " + key + ".lr=1"
+		key := "model." + e.Layer
+		return "let it learn: omit it from --freeze, or --set " + key + ".freeze=false --set " + key + ".lr=1"
 	}),
 	on(exitFailed, adviseStopped),
 	on(exitFailed, func(_ *train.Interrupted, again string) string { return again }),

@@ -25,6 +25,7 @@ type dryRunResult struct {
 	StepsDone     uint64         `json:"steps_done"` // of a run that goes on
 	Memory        []memoryNeed   `json:"memory"`
 	Warnings      []string       `json:"warnings"`
+	Frozen        []string       `json:"frozen,omitempty"` // layers with weights that stay as they are
 	Net           *summaryResult `json:"net"`
 	Init          *initResult    `json:"init,omitempty"`
 }
@@ -94,7 +95,7 @@ func (o *trainOptions) dryRun(ctx context.Context, to *train.Options, t *ui.Term
 		Run: text.Raw(to.Dir.Path()), Epochs: look.Start.Epochs, StepsPerEpoch: look.Start.StepsPerEpoch,
 		Steps:     look.Start.Steps,
 		StepsDone: look.Start.First, Memory: memoryNeeds(to.Devices, memory), Warnings: notes.notes, Net: net,
-		Init: initOf(to.Init, look.Head),
+		Frozen: to.Config.Model.Still(), Init: initOf(to.Init, look.Head),
 		Data: dryRunData{
 			Path: text.Raw(to.Source.Path), Classes: text.Raws(to.Source.Classes), Train: to.Source.Train.Len(),
 			Val: to.Source.Val.Len(), HeldOut: to.Source.Split, Test: to.Source.Test.Len(), Unused: []string{},

@@ -56,6 +56,9 @@ func weighted(m config.Model) (names []string) {
 func layersOf(list string, names []string) (chosen []string, err error) {
 	find := func(name string) int {
 		i := slices.Index(names, name)
+		if name == "" && err == nil {
+			err = errors.New("a name is missing")
+		}
 		if i < 0 && err == nil {
 			err = errors.New("there is no layer " + text.Name(name) + " with weights")
 			if near := text.Nearest(name, names); near != "" {
@@ -69,6 +72,7 @@ func layersOf(list string, names []string) (chosen []string, err error) {
 		if !is {
 			to = from
 		}
+		from, to = strings.TrimSpace(from), strings.TrimSpace(to)
 		first, last := find(from), find(to)
 		if err == nil && first > last {
 			err = errors.New(from + " comes after " + to)

@@ -62,6 +62,7 @@ type trainResult struct {
 	Warnings             []string       `json:"warnings"`
 	ExchangeBytesPerStep float64        `json:"exchange_bytes_per_step"`
 	Devices              []deviceMemory `json:"devices"`
+	Frozen               []string       `json:"frozen,omitempty"` // layers with weights that stay as they are
 	Init                 *initResult    `json:"init,omitempty"`
 }
 
@@ -571,6 +572,7 @@ func reportTraining(r *train.Result, to *train.Options, t *ui.Terminal) error {
 		Run: text.Raw(folder), Steps: r.Steps, Epochs: r.Epochs, Loss: r.Loss,
 		Last: text.Raw(r.LastPath), Best: text.Raw(r.BestPath), Unreadable: r.Bad, Warnings: []string{},
 		ExchangeBytesPerStep: r.ExchangeBytesPerStep, Devices: memoryOf(r.Memory), Init: initOf(to.Init, r.Head),
+		Frozen: to.Config.Model.Still(),
 	}
 	for _, n := range r.Warnings {
 		out.Warnings = append(out.Warnings, text.Escape(wordNote(n)))

@@ -162,6 +162,17 @@ func (m Model) ForClasses(data int) (Model, error) {
 	return m, nil
 }
 
+// Still are the layers with weights that never learn: those that are frozen, or whose rate is 0.
+func (m *Model) Still() []string {
+	names := []string{}
+	for i := range m.Layers {
+		if l := &m.Layers[i]; l.Kind.Weighted() && (l.Freeze || l.LR != nil && *l.LR == 0) {
+			names = append(names, l.Name)
+		}
+	}
+	return names
+}
+
 // ClassesError is a model for another number of classes than the data has. Of 0 it would follow the data.
 type ClassesError struct{ Model, Data int }
 

@@ -145,8 +145,8 @@ var specs = []spec{
 		"model.*.freeze", weighted,
 		allowed{},
 		"", "",
-		"true: the layer stays as it is, as with lr: 0, and its own rates are kept for another run. A run that " +
-			"train --init begins without a page of its own freezes nothing of this.",
+		"true: the layer stays as it is, as with lr: 0, and its own rates are kept. A new run from the weights of " +
+			"another does not take this over.",
 	},
 	{
 		"model.*.alpha",

@@ -162,7 +162,7 @@ func WithoutEffect(c *Config, sets []string) (idle []string) {
 	kind := c.Train.Schedule.Kind
 	for _, s := range sets {
 		key, _, _ := strings.Cut(s, "=")
-		means := true
+		var means bool
 		switch key {
 		case "train.schedule.factor":
 			means = kind == Steps || kind == Plateau

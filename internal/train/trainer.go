@@ -178,13 +178,25 @@ func (t *trainer) configure(context.Context) (err error) {
 	if t.arch, err = model.New(t.cfg.Model, t.cfg.Train.Dropout); err != nil {
 		return err
 	}
-	if frozen := t.arch.Frozen(); len(frozen) > 0 {
-		t.progress.Note(remark("frozen: %s; no gradients are computed for them", strings.Join(frozen, ", ")))
+	if still := t.cfg.Model.Still(); len(still) > 0 {
+		t.progress.Note(remark("frozen: %s; %s", strings.Join(still, ", "), spared(still, t.arch.Frozen())))
 	}
 	if c := t.o.Resume; c != nil {
 		return c.Fits(infer.SlotsOf(t.arch)) // before memory is taken for what its page says
 	}
 	return t.checkInit()
+}
+
+// spared says of which layers that stay as they are no gradients are computed.
+func spared(still, without []string) string {
+	switch len(without) {
+	case 0:
+		return "gradients are computed for all layers, for the lowest one learns or none does"
+	case len(still):
+		return "no gradients are computed for them"
+	default:
+		return "no gradients are computed up to " + without[len(without)-1]
+	}
 }
 
 // checkResume refuses to go on where the result could not be that of an undisturbed run.
