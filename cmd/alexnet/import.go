@@ -237,7 +237,11 @@ func printImport(w *bytes.Buffer, r *importResult, width int) {
 	if len(r.Changed) > 0 {
 		net += " with " + strings.Join(r.Changed, ", ")
 	}
-	fmt.Fprintf(w, "%s: %s, recognised %s\n\n", text.Name(r.File), net, r.Recognised)
+	how := r.Recognised
+	if how != string(interop.ByAsking) {
+		how = "recognised " + how
+	}
+	fmt.Fprintf(w, "%s: %s, %s\n\n", text.Name(r.File), net, how)
 	var rows []interop.Row
 	for _, t := range r.Tensors {
 		rows = append(rows, interop.Row{File: string(t.File), FileShape: t.FileShape, Net: t.Net, NetShape: t.NetShape})

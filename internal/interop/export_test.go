@@ -88,7 +88,7 @@ func counted32(n int) []float32 {
 	return v
 }
 
-// The file holds the parameters in order and as they are, but for those behind dropout; metadata and the .npy hold the
+// The file holds the parameters in order and as they are, but for those after dropout; metadata and the .npy hold the
 // rest.
 func TestExportPlain(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "net.safetensors")

@@ -29,7 +29,7 @@ import (
 	"alexnet/internal/tensor"
 )
 
-// small is a net whose layers with weights are a convolution, one on a map, and one behind dropout.
+// small is a net whose layers with weights are a convolution, one on a map, and one after dropout.
 const small = `
 model:
   input: {channels: 3, size: 8}
@@ -125,7 +125,7 @@ func valuesOf(t *testing.T, c *checkpoint.Checkpoint, name string) []float32 {
 	return nil
 }
 
-// Names are found whatever stands around them, and the weights behind dropout are divided by what is kept of the units.
+// Names are found whatever stands around them, and the weights after dropout are divided by what is kept of the units.
 func TestImportNames(t *testing.T) {
 	torch := map[string]string{
 		"features.0.weight": "conv1.weight", "features.0.bias": "conv1.bias", "classifier.10.weight": "fc3.weight",
@@ -537,7 +537,7 @@ func TestRoundTrip(t *testing.T) {
 	}
 }
 
-// The graph that is written is the net's: read again as one of another program, without what the metadata say, its
+// The graph that is written is the net's: read again as one of another program, without what its metadata says, its
 // layers are those of the page, and not those of another with the same shapes.
 func TestGraphSaysLayers(t *testing.T) {
 	dir := t.TempDir()

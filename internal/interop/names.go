@@ -54,7 +54,7 @@ func Plain(a *model.Arch) ([]Param, error) {
 }
 
 // inverted is what turns the paper's dropout into the inverted form, by parameter. What stands between a dropout layer
-// and the layer with weights behind it must let a factor through.
+// and the layer with weights after it must let a factor through.
 func inverted(a *model.Arch) ([]float32, error) {
 	factors := make([]float32, len(a.Params))
 	factor, dropout := 1.0, ""

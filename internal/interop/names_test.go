@@ -50,9 +50,9 @@ func halved(t *testing.T, params []Param) string {
 	return strings.Join(names, " ")
 }
 
-// Every page goes out under its own names, and the weights behind dropout halved, the biases not.
+// Every page goes out under its own names, and the weights after dropout halved, the biases not.
 func TestPlain(t *testing.T) {
-	behind := map[string]string{
+	after := map[string]string{
 		"alexnet": "fc7.weight fc8.weight", "alexnet-merged": "fc7.weight fc8.weight",
 		"alexnet-one-column": "fc7.weight fc8.weight", "caffenet": "fc7.weight fc8.weight",
 		"bvlc-alexnet": "fc7.weight fc8.weight",
@@ -64,8 +64,8 @@ func TestPlain(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := halved(t, params); got != behind[page] {
-			t.Errorf("%s: %q halved, want %q", page, got, behind[page])
+		if got := halved(t, params); got != after[page] {
+			t.Errorf("%s: %q halved, want %q", page, got, after[page])
 		}
 		if len(params) != len(a.Params) {
 			t.Errorf("%s: %d parameters of %d", page, len(params), len(a.Params))
@@ -203,7 +203,7 @@ func TestTorchvisionRefuses(t *testing.T) {
 	}
 }
 
-// Layers in torchvision's order but with another one among them, behind them, or too few.
+// Layers in torchvision's order but with another one among them, after them, or too few.
 func TestTorchvisionOrder(t *testing.T) {
 	const conv = "- {name: conv1, kind: conv, kernels: 64, size: 11, stride: 4, pad: 2, act: relu}\n    "
 	const end = "- {name: fc8, kind: fc}\n    - {name: prob, kind: softmax}\n"

@@ -83,8 +83,8 @@ type Evidence string
 
 // What tells which net it is.
 const (
-	ByAsking   Evidence = "asked for"
-	ByItself   Evidence = "as its metadata say"
+	ByAsking   Evidence = "as asked"
+	ByItself   Evidence = "by its metadata"
 	ByLayers   Evidence = "by its layers, their order and the shapes of their weights"
 	ByChecksum Evidence = "by its checksum, and the shapes of its weights"
 	ByNames    Evidence = "by names and shapes"
