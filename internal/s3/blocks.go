@@ -54,7 +54,7 @@ func (o *object) read(dst []byte, off int64) error {
 		}
 		var toSave bool
 		if f, toSave = o.fetch(n, name); toSave {
-			o.r.saveSoon(name, f)
+			o.saveSoon(name, f)
 		}
 	}
 	select {
@@ -104,14 +104,16 @@ func (r *Reader) save(name string, f *flight) {
 }
 
 // saveSoon is save, and does not wait for it: a disk may take as long to make a block durable as the network took to
-// bring it. Where it cannot keep up the caller waits after all, or blocks would fill the memory.
-func (r *Reader) saveSoon(name string, f *flight) {
+// bring it. Where it cannot keep up the caller waits after all, or blocks would fill the memory. Close waits for what is
+// under way.
+func (o *object) saveSoon(name string, f *flight) {
+	r := o.r
 	select {
 	case r.saving <- struct{}{}:
-		go func() {
+		o.saves.Go(func() {
 			r.save(name, f)
 			<-r.saving
-		}()
+		})
 	default:
 		r.save(name, f)
 	}

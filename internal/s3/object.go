@@ -5,6 +5,7 @@ import (
 	"io"
 	"io/fs"
 	"slices"
+	"sync"
 	"sync/atomic"
 )
 
@@ -17,6 +18,7 @@ type object struct {
 	at          int64  // of Read and Seek
 	doubtful    atomic.Bool
 	closed      atomic.Bool
+	saves       sync.WaitGroup // of blocks that somebody has read already
 }
 
 // ReadAt reads blocks, those that are kept from the disk.
@@ -74,12 +76,13 @@ func (o *object) Stat() (fs.FileInfo, error) {
 // Name is the path.
 func (o *object) Name() string { return "s3://" + o.was.name }
 
-// Close forgets what was to be read soon.
+// Close forgets what was to be read soon, and returns when what was read is kept, or cannot be.
 func (o *object) Close() error {
 	o.closed.Store(true)
 	o.r.mu.Lock()
-	defer o.r.mu.Unlock()
 	o.r.coming = slices.DeleteFunc(o.r.coming, func(w wish) bool { return w.of == o })
+	o.r.mu.Unlock()
+	o.saves.Wait()
 	return nil
 }
 
