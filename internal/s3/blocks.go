@@ -104,8 +104,8 @@ func (r *Reader) save(name string, f *flight) {
 }
 
 // saveSoon is save, and does not wait for it: a disk may take as long to make a block durable as the network took to
-// bring it. Where it cannot keep up the caller waits after all, or blocks would fill the memory. Close waits for what is
-// under way.
+// bring it. Where it cannot keep up the caller waits after all, or blocks would fill the memory. Close waits for what
+// is under way.
 func (o *object) saveSoon(name string, f *flight) {
 	r := o.r
 	select {
