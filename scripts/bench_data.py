@@ -21,6 +21,7 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+import textwrap
 import time
 from pathlib import Path
 
@@ -105,16 +106,14 @@ def report(a, rounds, cores, size):
     speed = spread([r["torchvision"] for r in rounds])
     lines.append(f"| torchvision's DataLoader, from the folder, {cores} workers | {speed} | alexnet from the tar: "
                  f"{spread(to_torch, '{:.2f}')} times |")
-    lines += [
-        "",
+    words = (
         f"Medians of {len(rounds)} rounds in turn, and least and most; a round is {a.steps} batches of {BATCH} of each "
         f"side, {a.pictures} pictures of {size / a.pictures / 1000:.1f} KB, all in the page cache. A share is itself "
-        "the median of some turns of the loader and of decoding.",
-        f"Commit {table.commit()}, {table.machine(cores)}; PyTorch {torch.__version__}, torchvision {tv.__version__}, Pillow "
-        f"{PIL.__version__}. Load average of the machine at the rounds' beginnings: {min(load):.0f} to "
-        f"{max(load):.0f}.",
-    ]
-    return "\n".join(lines)
+        f"the median of some turns of the loader and of decoding. Commit {table.commit()}, {table.machine(cores)}; "
+        f"PyTorch {torch.__version__}, torchvision {tv.__version__}, Pillow {PIL.__version__}. Load average of the "
+        f"machine at the rounds' beginnings: {min(load):.0f} to {max(load):.0f}."
+    )
+    return "\n".join([*lines, "", *textwrap.wrap(words, 120)])
 
 
 def main():

@@ -387,8 +387,11 @@ def write_interop(to):
              for name, (w, b) in weights(0).items()}  # those of alexnet-v1-old
     fc6 = weights(0)["fc6"][0].reshape(16, 8, 3, 3)
     kaffe["fc6"]["weights"] = np.ascontiguousarray(fc6.transpose(2, 3, 1, 0).reshape(72, 16))
-    np.save(to / "kaffe.npy", np.array({k: {n: np.ascontiguousarray(v) for n, v in d.items()} for k, d in kaffe.items()}),
-            allow_pickle=True)
+    np.save(
+        to / "kaffe.npy",
+        np.array({k: {n: np.ascontiguousarray(v) for n, v in d.items()} for k, d in kaffe.items()}),
+        allow_pickle=True,
+    )
     for path in sorted(to.iterdir()):
         print(f"{path.name}: {path.stat().st_size} bytes")
     (to / "expected.json").write_text(json.dumps(expected, indent=1) + "\n")

@@ -1,18 +1,21 @@
 #!/usr/bin/env python3
-"""Holds imported and exported nets of full size to PyTorch, OpenCV and ONNX Runtime: the same pixels through both, logits compared.
+"""Holds imported and exported nets of full size to PyTorch, OpenCV and ONNX Runtime: the same pixels through both,
+logits compared.
 
 usage: check_import.py [--alexnet bin/alexnet] [--photos photos.tar] [--only PART]...
 
-torch   torchvision's AlexNet with random weights, saved as zip, legacy, half, bf16, DataParallel, training checkpoint and safetensors
-caffe   bvlc_alexnet and CaffeNet with random weights as .caffemodel, V1 and V2, with a mean image, against OpenCV and a prototxt; and
-        as the dict of arrays that kaffe makes
+torch   torchvision's AlexNet with random weights, saved as zip, legacy, half, bf16, DataParallel, training checkpoint
+        and safetensors
+caffe   bvlc_alexnet and CaffeNet with random weights as .caffemodel, V1 and V2, with a mean image, against OpenCV and
+        a prototxt; and as the dict of arrays that kaffe makes
 zoo     light_bvlc_alexnet.onnx of the onnx wheel, the model zoo's graph, filled with random weights
-onnx    alexnet weights export --to onnx of five nets: onnx's checker, and ONNX Runtime with and without --with-preprocess
+onnx    alexnet weights export --to onnx of five nets: onnx's checker, and ONNX Runtime with and without
+        --with-preprocess
 
-alexnet's side is `alexnet weights import` and then `alexnet features`, on eight photos cut to 256x256, so that no program resizes. Here
-the pixels are made from the photos themselves: crop, mean, scale, order of colours. Ends with 1 where logits differ by more than 1e-4
-of their norm, or where a net that is another one, in each part, is within a hundred times that. `make check-import` installs what it
-needs.
+alexnet's side is `alexnet weights import` and then `alexnet features`, on eight photos cut to 256x256, so that no
+program resizes. Here the pixels are made from the photos themselves: crop, mean, scale, order of colours. Ends with 1
+where logits differ by more than 1e-4 of their norm, or where a net that is another one, in each part, is within a
+hundred times that. `make check-import` installs what it needs.
 """
 import argparse
 import io
@@ -67,7 +70,17 @@ class Program:
         return done.stdout
 
     def logits(self, weights, layer="fc8", pictures=None):
-        self.run("features", *(pictures or self.pictures), "--weights", weights, "--layer", layer, "--out", "out.npy", "--force")
+        self.run(
+            "features",
+            *(pictures or self.pictures),
+            "--weights",
+            weights,
+            "--layer",
+            layer,
+            "--out",
+            "out.npy",
+            "--force",
+        )
         return np.load(self.folder / "out.npy")
 
     def imported(self, file, *more):
@@ -76,7 +89,7 @@ class Program:
 
     def crop(self, side, size=256):
         at = (size - side) // 2
-        return self.pixels[:, :, at:at + side, at:at + side]
+        return self.pixels[:, :, at : at + side, at : at + side]
 
 
 def report(name, got, want, note=""):
@@ -85,7 +98,10 @@ def report(name, got, want, note=""):
     off = np.linalg.norm(got - want) / np.linalg.norm(want)
     good = off <= GATE and want.std() > 0.1
     bad += not good
-    print(f"{name:44} logits' std {want.std():7.2f}  off by {off:.1e} of their norm  {note}{'' if good else '  TOO FAR'}", flush=True)
+    print(
+        f"{name:44} logits' std {want.std():7.2f}  off by {off:.1e} of their norm  {note}{'' if good else '  TOO FAR'}",
+        flush=True,
+    )
 
 
 def apart(name, other, want):
@@ -132,33 +148,62 @@ def check_torch(program, folder):
         "legacy": lambda p: torch.save(state, p, _use_new_zipfile_serialization=False),
         "DataParallel": lambda p: torch.save(parallel, p),
         "training checkpoint": lambda p: torch.save(
-            {"epoch": 90, "arch": "alexnet", "state_dict": features.state_dict(), "best_acc1": torch.tensor(56.5),
-             "optimizer": optimizer.state_dict()}, p),
+            {
+                "epoch": 90,
+                "arch": "alexnet",
+                "state_dict": features.state_dict(),
+                "best_acc1": torch.tensor(56.5),
+                "optimizer": optimizer.state_dict(),
+            },
+            p,
+        ),
         "safetensors": lambda p: save_file(state, p),
     }
     for name, save in files.items():
         save(folder / "file")
         r = program.imported("file")
-        report(f"torch: {name}", program.logits("imported.safetensors"), want, f"{r['form']}, {r['net']}, {r['recognised']}")
+        report(
+            f"torch: {name}",
+            program.logits("imported.safetensors"),
+            want,
+            f"{r['form']}, {r['net']}, {r['recognised']}",
+        )
     for kind in torch.float16, torch.bfloat16:
         rounded = torchvision_alexnet().to(kind)
         rounded.load_state_dict(state)
         torch.save(rounded.state_dict(), folder / "file")
         program.imported("file")
-        report(f"torch: {kind}", program.logits("imported.safetensors"), logits(rounded.float().eval()), "of the rounded weights")
+        report(
+            f"torch: {kind}",
+            program.logits("imported.safetensors"),
+            logits(rounded.float().eval()),
+            "of the rounded weights",
+        )
 
 
 SHAPES = {
-    "conv1": (96, 3, 11, 11), "conv2": (256, 48, 5, 5), "conv3": (384, 256, 3, 3), "conv4": (384, 192, 3, 3), "conv5": (256, 192, 3, 3),
-    "fc6": (4096, 9216), "fc7": (4096, 4096), "fc8": (1000, 4096),
+    "conv1": (96, 3, 11, 11),
+    "conv2": (256, 48, 5, 5),
+    "conv3": (384, 256, 3, 3),
+    "conv4": (384, 192, 3, 3),
+    "conv5": (256, 192, 3, 3),
+    "fc6": (4096, 9216),
+    "fc7": (4096, 4096),
+    "fc8": (1000, 4096),
 }
 
 
 def random_weights(seed):
     """Maps up to conv3 are as large as the pixels, so that normalisation does something, and from there on about 1."""
     random = np.random.default_rng(seed)
-    return {name: (random.standard_normal(shape, np.float32) * np.float32((2 / np.prod(shape[1:])) ** 0.5 / (60 if name == "conv3" else 1)),
-                   random.standard_normal(shape[0], np.float32) * np.float32(0.1)) for name, shape in SHAPES.items()}
+    return {
+        name: (
+            random.standard_normal(shape, np.float32)
+            * np.float32((2 / np.prod(shape[1:])) ** 0.5 / (60 if name == "conv3" else 1)),
+            random.standard_normal(shape[0], np.float32) * np.float32(0.1),
+        )
+        for name, shape in SHAPES.items()
+    }
 
 
 def caffe_layers(order):
@@ -171,8 +216,15 @@ def caffe_layers(order):
         all.append((name, kind, bottom, top, params))
 
     def conv(n, outputs, kernel, stride=1, pad=0, group=1):
-        add(f"conv{n}", "Convolution", (1, "num_output", outputs), (3, "pad", pad), (4, "kernel_size", kernel), (5, "group", group),
-            (6, "stride", stride))
+        add(
+            f"conv{n}",
+            "Convolution",
+            (1, "num_output", outputs),
+            (3, "pad", pad),
+            (4, "kernel_size", kernel),
+            (5, "group", group),
+            (6, "stride", stride),
+        )
         add(f"relu{n}", "ReLU", inplace=True)
 
     norm = lambda n: add(f"norm{n}", "LRN", (1, "local_size", 5), (2, "alpha", 0.0001), (3, "beta", 0.75))
@@ -198,22 +250,37 @@ def check_caffe(program, folder):
     (folder / "mean.binaryproto").write_bytes(caffe_onnx.blob(mean[None], True, False))
     np.save(folder / "mean.npy", mean.astype(np.float64))
     x = program.pixels[:, ::-1] - mean
-    x = np.ascontiguousarray(x[:, :, 14:14 + 227, 14:14 + 227])
+    x = np.ascontiguousarray(x[:, :, 14 : 14 + 227, 14 : 14 + 227])
     wants = {}
-    for order, v1, old, diff in ("alexnet", True, True, False), ("alexnet", False, False, False), ("caffenet", True, False, True), \
-            ("caffenet", False, False, False):
+    for order, v1, old, diff in (
+        ("alexnet", True, True, False),
+        ("alexnet", False, False, False),
+        ("caffenet", True, False, True),
+        ("caffenet", False, False, False),
+    ):
         content = caffe_onnx.caffemodel(order, values, v1, old, diff, False)
         (folder / "file").write_bytes(content)
-        net = cv2.dnn.readNetFromCaffe(np.frombuffer(caffe_onnx.prototxt(order, v1, 227).replace("input_dim: 2", f"input_dim: {COUNT}")
-                                                     .encode(), np.uint8), np.frombuffer(content, np.uint8))
+        net = cv2.dnn.readNetFromCaffe(
+            np.frombuffer(
+                caffe_onnx.prototxt(order, v1, 227).replace("input_dim: 2", f"input_dim: {COUNT}").encode(), np.uint8
+            ),
+            np.frombuffer(content, np.uint8),
+        )
         del content
         net.setInput(x)
         wants[order] = net.forward("fc8")
         r = program.imported("file", "--mean", "mean.binaryproto" if v1 else "mean.npy")
-        report(f"caffe: {order} {'V1' if v1 else 'V2'}{' old dimensions' if old else ''}{' diffs' if diff else ''}",
-               program.logits("imported.safetensors"), wants[order], f"{r['net']}, {r['recognised']}")
+        report(
+            f"caffe: {order} {'V1' if v1 else 'V2'}{' old dimensions' if old else ''}{' diffs' if diff else ''}",
+            program.logits("imported.safetensors"),
+            wants[order],
+            f"{r['net']}, {r['recognised']}",
+        )
     apart("caffe: the other order of layers", wants["alexnet"], wants["caffenet"])
-    kaffe = {name: [np.ascontiguousarray(w.transpose(2, 3, 1, 0) if w.ndim == 4 else w.T), b] for name, (w, b) in values.items()}
+    kaffe = {
+        name: [np.ascontiguousarray(w.transpose(2, 3, 1, 0) if w.ndim == 4 else w.T), b]
+        for name, (w, b) in values.items()
+    }
     fc6 = values["fc6"][0].reshape(4096, 256, 6, 6)
     kaffe["fc6"][0] = np.ascontiguousarray(fc6.transpose(2, 3, 1, 0).reshape(9216, 4096))
     np.save(folder / "kaffe.npy", np.array(kaffe), allow_pickle=True)
@@ -257,20 +324,39 @@ def check_zoo(program, folder):
     for node in other.graph.node:
         if node.op_type == "LRN":
             next(a for a in node.attribute if a.name == "size").i = 3
-    apart("zoo: normalised over 3 maps, not 5", run_onnx(other, np.ascontiguousarray(program.crop(224)[:, ::-1] - mean), logits), want)
+    apart(
+        "zoo: normalised over 3 maps, not 5",
+        run_onnx(other, np.ascontiguousarray(program.crop(224)[:, ::-1] - mean), logits),
+        want,
+    )
     del other
     r = program.imported("file")
-    report("zoo: light_bvlc_alexnet.onnx, filled", program.logits("imported.safetensors"), want,
-           f"{r['net']} with {', '.join(r['changed'])}")
+    report(
+        "zoo: light_bvlc_alexnet.onnx, filled",
+        program.logits("imported.safetensors"),
+        want,
+        f"{r['net']} with {', '.join(r['changed'])}",
+    )
 
 
-LARGE = sets(conv1=.074, conv2=.041, conv3=.0005, conv4=.034, conv5=.034, fc6=.0147, fc7=.044, fc8=.044)  # as random_weights
+LARGE = sets(
+    conv1=0.074, conv2=0.041, conv3=0.0005, conv4=0.034, conv5=0.034, fc6=0.0147, fc7=0.044, fc8=0.044
+)  # as random_weights
 # Normalisation so strong that it shows whether it is within a column or over both.
-STRONG = sets(conv1=.074, conv2=.041, conv3=.029, conv4=.034, conv5=.034, fc6=.0147, fc7=.044, fc8=.044) + [
-    "--set", "model.lrn1.alpha=.5", "--set", "model.lrn2.alpha=.5"]
+STRONG = sets(conv1=0.074, conv2=0.041, conv3=0.029, conv4=0.034, conv5=0.034, fc6=0.0147, fc7=0.044, fc8=0.044) + [
+    "--set",
+    "model.lrn1.alpha=.5",
+    "--set",
+    "model.lrn2.alpha=.5",
+]
 PAGES = {
-    "torchvision": ("fc8", sets(conv1=.074, conv2=.035, conv3=.034, conv4=.024, conv5=.029, fc6=.029, fc7=.044, fc8=.022)),
-    "alexnet": ("fc8", STRONG), "bvlc-alexnet": ("fc8", LARGE), "caffenet": ("fc8", LARGE),
+    "torchvision": (
+        "fc8",
+        sets(conv1=0.074, conv2=0.035, conv3=0.034, conv4=0.024, conv5=0.029, fc6=0.029, fc7=0.044, fc8=0.022),
+    ),
+    "alexnet": ("fc8", STRONG),
+    "bvlc-alexnet": ("fc8", LARGE),
+    "caffenet": ("fc8", LARGE),
     "cifar10": ("fc8", None),
 }
 
@@ -314,14 +400,23 @@ def check_onnx(program, folder):
                 side = x.shape[2]
                 whole = np.stack([np.asarray(Image.open(p), np.float32).transpose(2, 0, 1) for p in pictures])
                 at = (whole.shape[2] - side) // 2
-                x = np.ascontiguousarray(whole[:, :, at:at + side, at:at + side])
+                x = np.ascontiguousarray(whole[:, :, at : at + side, at : at + side])
             model = onnx.load(folder / "net.onnx")
             report(f"onnx: {' '.join([name, *more])}", run_onnx(model, x, layer), want)
             if name == "alexnet":
                 apart(f"onnx: {' '.join([name, *more])}, columns merged", run_onnx(merged(model), x, layer), want)
-            program.run("weights", "import", "net.onnx", "--out", "back.safetensors", "--force",
-                        *([] if more else ["--mean", "net.mean.npy"]))
-            report(f"onnx: {' '.join([name, *more])} and back", program.logits("back.safetensors", layer, pictures), want)
+            program.run(
+                "weights",
+                "import",
+                "net.onnx",
+                "--out",
+                "back.safetensors",
+                "--force",
+                *([] if more else ["--mean", "net.mean.npy"]),
+            )
+            report(
+                f"onnx: {' '.join([name, *more])} and back", program.logits("back.safetensors", layer, pictures), want
+            )
 
 
 PARTS = {"torch": check_torch, "caffe": check_caffe, "zoo": check_zoo, "onnx": check_onnx}
@@ -340,7 +435,11 @@ def main():
         with tempfile.TemporaryDirectory() as folder:
             PARTS[part](Program(o.alexnet, pathlib.Path(folder), o.photos), pathlib.Path(folder))
     print(f"peak memory of the program: {resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss >> 10} MiB")
-    print("every net is the same there and here" if not bad else f"{bad} of them are other nets: more than {GATE} of the norm")
+    print(
+        "every net is the same there and here"
+        if not bad
+        else f"{bad} of them are other nets: more than {GATE} of the norm"
+    )
     sys.exit(bool(bad))
 
 

@@ -6,7 +6,8 @@
 
 For each way to make a picture square and to resize it, a net is trained for one step on pictures that are not square,
 and exported. The lines of the page, as they stand there, then prepare each picture by the file's metadata. They must
-give what `alexnet features --layer input` gives, to a little more than one level of 255, which is what rounding costs.
+give what `alexnet features --layer input` gives, to a little more than one level of 255, which is what rounding
+costs.
 """
 import argparse
 import json
@@ -49,7 +50,7 @@ def recipe():
     """The lines of the page that come before the net."""
     for block in re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.S):
         if "Image.open" in block:
-            return block[:block.index("print(")]
+            return block[: block.index("print(")]
     sys.exit(f"{PAGE} prepares no picture")
 
 
@@ -61,7 +62,22 @@ def check(alexnet, folder, number, sets, pictures):
 
     start, file = f"run{number}", folder / f"net{number}.safetensors"
     typed = [word for s in sets for word in ("--set", s)]
-    run("train", "--config", "demo", "--data", "pictures", "--device", "cpu", "--steps", 1, "--batch", 4, *typed, "--out", start)
+    run(
+        "train",
+        "--config",
+        "demo",
+        "--data",
+        "pictures",
+        "--device",
+        "cpu",
+        "--steps",
+        1,
+        "--batch",
+        4,
+        *typed,
+        "--out",
+        start,
+    )
     run("weights", "export", start, "--to", "plain", "--out", file)
     run("features", *pictures, "--weights", start, "--layer", "input", "--out", f"input{number}.npy")
     with open(file, "rb") as f:

@@ -1,14 +1,15 @@
 #!/usr/bin/env python3
-"""Writes small files of weights, as PyTorch and NumPy make them, to internal/pth/testdata and internal/npy/testdata, and what is in them.
+"""Writes small files of weights, as PyTorch and NumPy make them, to internal/pth/testdata and internal/npy/testdata,
+and what is in them.
 
 usage: weights.py [--check]     --check writes nothing, and holds the committed files and what is known of them to
                                 PyTorch, NumPy and the wheel of lpips again
 
-want.json has, of each file, the tensors by name: type, shape, and the bits of their values as float32, as PyTorch and NumPy themselves read
-them back; and of files that are to be refused, why. lpips-*.pth are files of 2018 from the wheel of lpips, with their licence beside them.
-encoded.npz is
-our own (go test ./internal/npy -run TestEncodeArchive -update), read by NumPy. `make check-weights` installs what is needed (torch==2.15.0,
-numpy==2.4.6; pip fetches lpips==0.1.4). PyTorch and zips have ids and dates in them, so files that are written anew differ.
+want.json has, of each file, the tensors by name: type, shape, and the bits of their values as float32, as PyTorch and
+NumPy themselves read them back; and of files that are to be refused, why. lpips-*.pth are files of 2018 from the wheel
+of lpips, with their licence beside them. encoded.npz is our own (go test ./internal/npy -run TestEncodeArchive
+-update), read by NumPy. `make check-weights` installs what is needed (torch==2.15.0, numpy==2.4.6; pip fetches
+lpips==0.1.4). PyTorch and zips have ids and dates in them, so files that are written anew differ.
 """
 import argparse
 import copy
@@ -29,8 +30,18 @@ from torch import nn
 
 ROOT = Path(__file__).resolve().parent.parent
 PTH, NPY = ROOT / "internal" / "pth" / "testdata", ROOT / "internal" / "npy" / "testdata"
-DTYPES = {torch.float32: "F32", torch.float64: "F64", torch.float16: "F16", torch.bfloat16: "BF16", torch.int64: "I64", torch.int32: "I32",
-          torch.int16: "I16", torch.int8: "I8", torch.uint8: "U8", torch.bool: "BOOL"}
+DTYPES = {
+    torch.float32: "F32",
+    torch.float64: "F64",
+    torch.float16: "F16",
+    torch.bfloat16: "BF16",
+    torch.int64: "I64",
+    torch.int32: "I32",
+    torch.int16: "I16",
+    torch.int8: "I8",
+    torch.uint8: "U8",
+    torch.bool: "BOOL",
+}
 want = {}
 checking = False  # nothing is written
 
@@ -100,20 +111,39 @@ def trained():
         learner.zero_grad()
         net(torch.randn(8, 3, 2, 2)).square().mean().backward()
         learner.step()
-    return {"epoch": 90, "arch": "alexnet", "state_dict": net.state_dict(), "best_acc1": torch.tensor(56.5),
-            "optimizer": learner.state_dict(), "lr": 0.1, "done": True, "note": None, "seed": 2**70}
+    return {
+        "epoch": 90,
+        "arch": "alexnet",
+        "state_dict": net.state_dict(),
+        "best_acc1": torch.tensor(56.5),
+        "optimizer": learner.state_dict(),
+        "lr": 0.1,
+        "done": True,
+        "note": None,
+        "seed": 2**70,
+    }
 
 
 def views():
     base = torch.arange(60, dtype=torch.float32).mul(0.37)
     cube = base.view(3, 4, 5)
-    return {"whole": cube, "transposed": cube.permute(2, 0, 1), "column": cube[:, 1:3, 2], "row": cube[1], "thin": cube[:, ::2, ::3],
-            "scalar": cube[2, 3, 4], "empty": cube[:0], "spread": torch.tensor([2.5]).expand(3, 4), "half": base.half().view(6, 10).t(),
-            "large": torch.arange(20000, dtype=torch.float32).mul(0.5).bfloat16().view(100, 200).t()[3:5]}
+    return {
+        "whole": cube,
+        "transposed": cube.permute(2, 0, 1),
+        "column": cube[:, 1:3, 2],
+        "row": cube[1],
+        "thin": cube[:, ::2, ::3],
+        "scalar": cube[2, 3, 4],
+        "empty": cube[:0],
+        "spread": torch.tensor([2.5]).expand(3, 4),
+        "half": base.half().view(6, 10).t(),
+        "large": torch.arange(20000, dtype=torch.float32).mul(0.5).bfloat16().view(100, 200).t()[3:5],
+    }
 
 
 def torches():
     from torch.serialization import set_crc32_options
+
     torch.manual_seed(17)
     net = Net()
     pth("zip.pth", state())
@@ -128,7 +158,10 @@ def torches():
     pth("parallel.pth", nn.DataParallel(net).state_dict())
     pth("checkpoint.pth.tar", trained())
     pth("checkpoint-legacy.pth.tar", trained(), form="legacy")
-    pth("parameters.pth", {"w": nn.Parameter(torch.tensor([1.5, -2])), "list": [torch.tensor(3.0), (torch.tensor([4.0]), 7)]})
+    pth(
+        "parameters.pth",
+        {"w": nn.Parameter(torch.tensor([1.5, -2])), "list": [torch.tensor(3.0), (torch.tensor([4.0]), 7)]},
+    )
     pth("tensor.pth", torch.tensor([[1.0, 2.5]]))
     pth("protocol4.pth", state(), pickle_protocol=4)
     pth("protocol4-legacy.pth", state(), form="legacy", pickle_protocol=4)
@@ -139,18 +172,35 @@ def torches():
     set_crc32_options(True)
     pth("model.pth", net, {"kind": "model", "name": "__main__.Net"})
     pth("model-legacy.pth", net, {"kind": "model", "name": "__main__.Net"}, form="legacy")
-    pth("sequential-in-dict.pth", {"epoch": 3, "model": net.features}, {"kind": "model", "name": "torch.nn.modules.container.Sequential"})
-    pth("namespace.pth", {"args": argparse.Namespace(lr=0.1), "state_dict": state()}, {"kind": "global", "name": "argparse.Namespace"})
+    pth(
+        "sequential-in-dict.pth",
+        {"epoch": 3, "model": net.features},
+        {"kind": "model", "name": "torch.nn.modules.container.Sequential"},
+    )
+    pth(
+        "namespace.pth",
+        {"args": argparse.Namespace(lr=0.1), "state_dict": state()},
+        {"kind": "global", "name": "argparse.Namespace"},
+    )
     pth("dtype.pth", {"dtype": torch.float16}, {"kind": "global", "name": "torch.float16"})
-    pth("float8.pth", {"w": torch.ones(4).to(torch.float8_e4m3fn)}, {"kind": "global", "name": "torch._utils._rebuild_tensor_v3"})
+    pth(
+        "float8.pth",
+        {"w": torch.ones(4).to(torch.float8_e4m3fn)},
+        {"kind": "global", "name": "torch._utils._rebuild_tensor_v3"},
+    )
     if not checking:
         torch.jit.save(torch.jit.script(net), PTH / "script.pt")
     pth("script.pt", refused={"kind": "torchscript", "name": ""})
     with tempfile.TemporaryDirectory() as folder:
-        subprocess.run([sys.executable, "-m", "pip", "download", "-q", "--no-deps", "lpips==0.1.4", "-d", folder], check=True)
+        subprocess.run(
+            [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "lpips==0.1.4", "-d", folder], check=True
+        )
         with zipfile.ZipFile(next(Path(folder).glob("*.whl"))) as wheel:
-            kept = {"lpips-v0.0-alex.pth": "lpips/weights/v0.0/alex.pth", "lpips-v0.1-alex.pth": "lpips/weights/v0.1/alex.pth",
-                    "lpips-LICENSE": next(n for n in wheel.namelist() if n.endswith("LICENSE"))}
+            kept = {
+                "lpips-v0.0-alex.pth": "lpips/weights/v0.0/alex.pth",
+                "lpips-v0.1-alex.pth": "lpips/weights/v0.1/alex.pth",
+                "lpips-LICENSE": next(n for n in wheel.namelist() if n.endswith("LICENSE")),
+            }
             for name, inside in kept.items():
                 if not checking:
                     (PTH / name).write_bytes(wheel.read(inside))
@@ -178,13 +228,23 @@ def npy(name, array=None, refused=None, make=None, names=None, dict_=False, **ho
     else:
         found = [("", loaded)]
     kinds = {"f": "F", "i": "I", "u": "U", "b": "BOOL"}
-    want[name] = {"dict": dict_, "tensors": [
-        {"name": k, "shape": list(v.shape), "dtype": "BOOL" if v.dtype.kind == "b" else kinds[v.dtype.kind] + str(8 * v.dtype.itemsize)}
-        | (bits(v) if v.dtype.kind == "f" else {}) for k, v in found]}
+    want[name] = {
+        "dict": dict_,
+        "tensors": [
+            {
+                "name": k,
+                "shape": list(v.shape),
+                "dtype": "BOOL" if v.dtype.kind == "b" else kinds[v.dtype.kind] + str(8 * v.dtype.itemsize),
+            }
+            | (bits(v) if v.dtype.kind == "f" else {})
+            for k, v in found
+        ],
+    }
 
 
 class Python2(pickle._Pickler):
     """Writes text and bytes as Python 2 wrote its one kind of strings."""
+
     dispatch = copy.copy(pickle._Pickler.dispatch)
 
     def save_string(self, obj):
@@ -208,6 +268,7 @@ def kaffe(named=False):
 
 def pickled(protocol=None, how=pickle.Pickler, **kind):
     """Makes np.save's file of an object, with a pickle of another protocol in it."""
+
     def make(path):
         object_ = np.array(kaffe(**kind), dtype=object)
         with open(path, "wb") as f:
@@ -215,7 +276,12 @@ def pickled(protocol=None, how=pickle.Pickler, **kind):
             b = io.BytesIO()
             how(b, protocol).dump(object_)
             # before NumPy 2 the module was called so
-            f.write(b.getvalue().replace(b"cnumpy._core.multiarray\n", b"cnumpy.core.multiarray\n") if protocol == 2 else b.getvalue())
+            f.write(
+                b.getvalue().replace(b"cnumpy._core.multiarray\n", b"cnumpy.core.multiarray\n")
+                if protocol == 2
+                else b.getvalue()
+            )
+
     return make
 
 
@@ -228,6 +294,7 @@ def versioned(array, version):
     def make(path):
         with open(path, "wb") as f:
             np.lib.format.write_array(f, array, version=version)
+
     return make
 
 
@@ -250,7 +317,10 @@ def numpies():
     npy("record.npy", np.zeros(2, [("a", "<f4"), ("b", "<i4")]), refused="names no type")
     arrays = {"conv1.weight": f4, "conv1.bias": np.asfortranarray(a[0].astype("<f2")), "steps": np.arange(3)}
     npy("stored.npz", make=lambda path: np.savez(path, **arrays))
-    npy("deflated.npz", make=lambda path: np.savez_compressed(path, **arrays, large=np.arange(30000, dtype="<f4").reshape(200, 150).T))
+    npy(
+        "deflated.npz",
+        make=lambda path: np.savez_compressed(path, **arrays, large=np.arange(30000, dtype="<f4").reshape(200, 150).T),
+    )
     npy("kaffe.npy", np.array(kaffe(), dtype=object), dict_=True, names=short)
     npy("kaffe-named.npy", np.array(kaffe(named=True), dtype=object), dict_=True, names=short)
     npy("kaffe-protocol2.npy", make=pickled(2), dict_=True, names=short)
@@ -276,7 +346,10 @@ def main():
             (folder / "want.json").write_text(text)
         elif (folder / "want.json").read_text() != text:
             was = json.loads((folder / "want.json").read_text())
-            sys.exit(f"{folder.relative_to(ROOT)}: not what want.json says: {[k for k in was | want if was.get(k) != want.get(k)]}")
+            sys.exit(
+                f"{folder.relative_to(ROOT)}: not what want.json says: "
+                f"{[k for k in was | want if was.get(k) != want.get(k)]}"
+            )
         size = sum(f.stat().st_size for f in folder.iterdir() if f.is_file())
         print(f"{folder.relative_to(ROOT)}: {len(want)} files, {size:,} bytes")
 
