@@ -261,15 +261,7 @@ func TestRoundTrip(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			page, err := c.YAML()
-			if err != nil {
-				t.Fatal(err)
-			}
-			again, err := Parse(page, nil)
-			if err != nil {
-				t.Fatalf("%v\n%s", err, page)
-			}
-			if diff := cmp.Diff(c, again); diff != "" {
+			if diff := cmp.Diff(c, writtenOut(t, c)); diff != "" {
 				t.Errorf("%s: %s", name, diff)
 			}
 		}
@@ -564,6 +556,20 @@ func TestWithoutEffect(t *testing.T) {
 	}
 }
 
+// writtenOut is the configuration that the page of one is read as.
+func writtenOut(t *testing.T, c *Config) *Config {
+	t.Helper()
+	page, err := c.YAML()
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := Parse(page, nil)
+	if err != nil {
+		t.Fatalf("%v\n%s", err, page)
+	}
+	return again
+}
+
 // TestCheckpointSteps: none given is another thing than 0, and stays so in what is written out.
 func TestCheckpointSteps(t *testing.T) {
 	for _, name := range Names() {
@@ -572,15 +578,7 @@ func TestCheckpointSteps(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			page, err := c.YAML()
-			if err != nil {
-				t.Fatal(err)
-			}
-			again, err := Parse(page, nil)
-			if err != nil {
-				t.Fatal(err)
-			}
-			for _, c := range []*Config{c, again} {
+			for _, c := range []*Config{c, writtenOut(t, c)} {
 				if got := c.Train.CheckpointSteps; (got == nil) != (sets == nil) || got != nil && *got != 0 {
 					t.Errorf("%s with %q: %v", name, sets, got)
 				}

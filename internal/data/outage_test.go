@@ -31,8 +31,16 @@ func shared(t *testing.T) map[string][]byte {
 // through opens pictures through a file system that can fail.
 func through(t *testing.T, path string) (*Source, *filestest.FS) {
 	t.Helper()
+	return openFailing(t, path, Open)
+}
+
+// openFailing opens pictures, in either way, through a file system that can fail.
+func openFailing(
+	t *testing.T, path string, open func(context.Context, files.Reader, Place, float64, uint64) (*Source, error),
+) (*Source, *filestest.FS) {
+	t.Helper()
 	disk := filestest.New(files.OS)
-	src, err := Open(t.Context(), disk, At(path), 0, 1)
+	src, err := open(t.Context(), disk, At(path), 0, 1)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -281,13 +281,7 @@ func inOrders(t *testing.T) map[string]string {
 // throughDisk opens one of them through a file system that can fail.
 func throughDisk(t *testing.T, path string) (*Source, *filestest.FS) {
 	t.Helper()
-	disk := filestest.New(files.OS)
-	src, err := OpenThrough(t.Context(), disk, At(path), 0, 1)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { src.Close() })
-	return src, disk
+	return openFailing(t, path, OpenThrough)
 }
 
 // TestThroughOutage: whatever fails for a while is tried again, and nothing is lost; what does not come back is the
