@@ -750,9 +750,7 @@ func adviseEdited(e *train.Edited) string {
 		return "; corrected, it could begin a new run"
 	case len(e.Keys) == 0:
 		return ""
-	case !slices.ContainsFunc(e.Keys, func(key string) bool {
-		return key != "train.epochs" && !slices.Contains(readingKeys, key)
-	}):
+	case config.OneRun(e.Keys):
 		return "; --resume takes " + strings.ReplaceAll("--set "+strings.Join(e.Keys, "=..., --set ")+"=...",
 			"--set train.epochs=...", "--epochs N")
 	}

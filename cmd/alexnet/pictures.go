@@ -88,9 +88,9 @@ func (o *picturesOption) gather(ctx context.Context, args []string, t *ui.Termin
 		return nil, err
 	case len(inside) == 0:
 		return nil, advise(exitNoData, "name pictures, or folders that hold some",
-			fmt.Errorf("no pictures in %s", text.Examples(text.Names(empty))))
+			fmt.Errorf("no pictures in %s", text.Examples(empty)))
 	case len(empty) > 0:
-		t.Warn("no pictures in %s", text.Examples(text.Names(empty)))
+		t.Warn("no pictures in %s", text.Examples(empty))
 	}
 	return inside, nil
 }

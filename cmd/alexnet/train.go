@@ -454,14 +454,11 @@ func (o *trainOptions) openDevices(to *train.Options, t *ui.Terminal) error {
 	return nil
 }
 
-// readingKeys change nothing but how pictures are read, which shapes no run.
-var readingKeys = []string{"data.workers", "data.retry", "data.cache", "data.bad_share"}
-
 // onlyReading tells whether --set changes nothing but how pictures are read.
 func onlyReading(sets []string) bool {
 	for _, s := range sets {
 		key, _, _ := strings.Cut(s, "=")
-		if !slices.Contains(readingKeys, key) {
+		if !slices.Contains(config.Reading, key) {
 			return false
 		}
 	}

@@ -74,6 +74,17 @@ func Differ(a, b *Config) (keys []string) {
 	return keys
 }
 
+// Reading are the keys that change nothing but how pictures are read, which shapes no run.
+var Reading = []string{"data.workers", "data.retry", "data.cache", "data.bad_share"}
+
+// OneRun tells whether configurations that differ in these keys may be of one run: whether they are only such as may
+// change when it goes on, train.epochs and Reading.
+func OneRun(keys []string) bool {
+	return !slices.ContainsFunc(keys, func(key string) bool {
+		return key != "train.epochs" && !slices.Contains(Reading, key)
+	})
+}
+
 // pageValues are the keys of a configuration and what each has.
 type pageValues struct {
 	entries []Entry

@@ -8,7 +8,6 @@ import (
 	"io/fs"
 	"math"
 	"path/filepath"
-	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -117,18 +116,14 @@ func (r *runChecker) checkpoints() error {
 	return nil
 }
 
-// samePage tells whether two pages are of one run, which may be prolonged.
+// samePage tells whether two pages are of one run, which may be prolonged, and read its pictures otherwise.
 func samePage(a, b []byte) bool {
 	if bytes.Equal(a, b) {
 		return true
 	}
 	x, errX := config.Parse(a, nil)
 	y, errY := config.Parse(b, nil)
-	if errX != nil || errY != nil {
-		return false
-	}
-	x.Train.Epochs = y.Train.Epochs
-	return reflect.DeepEqual(x, y)
+	return errX == nil && errY == nil && config.OneRun(config.Differ(x, y))
 }
 
 func (r *runChecker) page() error {
@@ -143,7 +138,8 @@ func (r *runChecker) page() error {
 		r.damaged("", "it is missing")
 	case l == nil || page.page == nil || bytes.Equal(page.page, l.Config):
 	case samePage(page.page, l.Config):
-		r.add("", Remark, "it differs from the page in the last checkpoint in train.epochs, or in how it is written")
+		r.add("", Remark, "it differs from the page in the last checkpoint in train.epochs, in how pictures are read, "+
+			"or in how it is written")
 	default:
 		r.damaged("", "it is not the page in the last checkpoint, which is what the run goes on with")
 	}

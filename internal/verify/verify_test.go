@@ -15,6 +15,7 @@ import (
 	"syscall"
 	"testing"
 
+	"alexnet/internal/config"
 	"alexnet/internal/files"
 	"alexnet/internal/npy"
 	"alexnet/internal/reference"
@@ -279,6 +280,18 @@ func TestParts(t *testing.T) {
 		{configName, func(b []byte) []byte {
 			return []byte(strings.Replace(string(b), "epochs: 9", "epochs: 8", 1))
 		}, "in train.epochs", Remark},
+		{configName, func(b []byte) []byte {
+			reading := []string{"data.workers=3", "data.retry=1s", "data.cache=2", "data.bad_share=1"}
+			page, err := config.Parse(b, reading)
+			if err != nil {
+				t.Fatal(err)
+			}
+			again, err := page.YAML()
+			if err != nil {
+				t.Fatal(err)
+			}
+			return again
+		}, "in how pictures are read", Remark},
 		{configName, func(b []byte) []byte {
 			return []byte(strings.Replace(string(b), "lr: 0.01", "lr: 0.02", 1))
 		}, "not the page in the last checkpoint", Damaged},

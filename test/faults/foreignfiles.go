@@ -502,6 +502,27 @@ func (f *forger) crafted() (all []forgery) {
 			does: [][]string{{"data", "info", "bad.parquet"}},
 		})
 	}
+	for _, file := range slices.Concat(crafted.Pths(), crafted.Npys()) { // show may need no number of some
+		weights := func(_ *forger, dir string) error {
+			return os.WriteFile(filepath.Join(dir, "bad.weights"), file.Bytes(), 0o666)
+		}
+		all = append(all, forgery{
+			name: "crafted weights: " + file.Name, refused: true, make: weights,
+			does: [][]string{{"weights", "import", "bad.weights", "--out", "own.safetensors"}},
+		}, forgery{
+			name: "crafted weights: " + file.Name + ", shown", make: weights,
+			does: [][]string{{"weights", "show", "bad.weights"}},
+		})
+	}
+	for _, file := range crafted.Zips() {
+		all = append(all, forgery{
+			name: "crafted zip: " + file.Name, refused: true,
+			make: func(_ *forger, dir string) error {
+				return os.WriteFile(filepath.Join(dir, "bad.zip"), file.Bytes(), 0o666)
+			},
+			does: [][]string{{"data", "info", "bad.zip"}},
+		})
+	}
 	for _, file := range crafted.Tars() {
 		all = append(all, forgery{
 			name: "crafted tar: " + file.Name, refused: true,

@@ -29,14 +29,14 @@ var spoiltZips = row{
 	how: "files that these programs wrote; twenty a case are read whole, one of each case by weights show, which has " +
 		"1 GB; survived: it is refused as damaged, or every name, shape and number is what it was: checksums do not " +
 		"cover dates and other words about a file",
-	open: func(_ context.Context, s *setup) (caseFunc, error) {
-		return openSpoilt(s, func(path string, was []kept) error {
+	open: func(ctx context.Context, s *setup) (caseFunc, error) {
+		return openSpoilt(ctx, s, func(path string, was []kept) error {
 			now, err := readKept(path)
 			if err == nil && !slices.EqualFunc(was, now, kept.same) {
 				return errors.New("nobody noticed")
 			}
 			return refusal(err)
-		}, "show", "internal/interop/testdata/zip.pth", "internal/interop/testdata/float16.pth",
+		}, "show", nil, "internal/interop/testdata/zip.pth", "internal/interop/testdata/float16.pth",
 			"internal/pth/testdata/ints.pth", "internal/npy/testdata/stored.npz", "internal/npy/testdata/deflated.npz")
 	},
 }
@@ -47,16 +47,16 @@ var spoiltWeights = row{
 	how: "files that these programs wrote; twenty a case are read whole, one of each case by weights import, which " +
 		"has 1 GB; survived: no crash, no hang, and no number that is infinite or not a number in what is imported. " +
 		"These forms have no checksums: a changed number is another number",
-	open: func(_ context.Context, s *setup) (caseFunc, error) {
+	open: func(ctx context.Context, s *setup) (caseFunc, error) {
 		own := filepath.Join(s.dir, "other.safetensors")
 		if err := asOthers(own, "internal/interop/testdata/zip.pth"); err != nil {
 			return nil, err
 		}
-		return openSpoilt(s, func(path string, _ []kept) error {
+		return openSpoilt(ctx, s, func(path string, _ []kept) error {
 			_, err := readKept(path)
 			return refusal(err)
-		}, "import", "internal/caffe/testdata/alexnet-v1-old.caffemodel",
-			"internal/caffe/testdata/alexnet-v2.caffemodel",
+		}, "import", []string{"alexnet", "alexnet", "alexnet", "torchvision", "torchvision", "torchvision"},
+			"internal/caffe/testdata/alexnet-v1-old.caffemodel", "internal/caffe/testdata/alexnet-v2.caffemodel",
 			"internal/interop/testdata/kaffe.npy", "internal/onnx/testdata/torch.onnx",
 			"internal/interop/testdata/model_best.pth.tar", own)
 	},
@@ -128,13 +128,16 @@ func asOthers(path, from string) error {
 	return os.WriteFile(path, crafted.Header(string(document), data...), 0o666)
 }
 
-// openSpoilt reads files and gives spoilt ones to check, with what was in them; and one a case to a command of weights.
-func openSpoilt(s *setup, check func(path string, was []kept) error, command string, names ...string) (caseFunc,
-	error,
-) {
+// openSpoilt reads files and gives spoilt ones to check, with what was in them; and one a case to a command of weights:
+// show, or import with the page of each (internal/interop/testdata), which takes it where it is whole.
+func openSpoilt(
+	ctx context.Context, s *setup, check func(path string, was []kept) error, command string, pages []string,
+	names ...string,
+) (caseFunc, error) {
 	var whole [][]byte
 	var was [][]kept
-	for _, name := range names {
+	var words [][]string // of the command
+	for i, name := range names {
 		b, err := os.ReadFile(name)
 		if err != nil {
 			return nil, skip("no files here: it is to be started in the repository")
@@ -143,19 +146,25 @@ func openSpoilt(s *setup, check func(path string, was []kept) error, command str
 		if err != nil {
 			return nil, fmt.Errorf("undamaged: %w", err)
 		}
-		whole, was = append(whole, b), append(was, all)
-	}
-	page, err := filepath.Abs("internal/interop/testdata/alexnet.yaml")
-	if err != nil {
-		return nil, err
+		args := []string{s.alexnet, "weights", command, "spoilt"}
+		if command == "import" {
+			page, err := filepath.Abs(filepath.Join("internal/interop/testdata", pages[i]+".yaml"))
+			if err != nil {
+				return nil, err
+			}
+			args = append(args, "--config", page, "--out", "own.safetensors")
+		}
+		whole, was, words = append(whole, b), append(was, all), append(words, args)
+		if err := undamaged(ctx, s, b, args); err != nil {
+			return nil, fmt.Errorf("undamaged: %s: %w", name, err)
+		}
 	}
 	return func(ctx context.Context, c *testCase) error {
 		c.counts(weightsAtOnce)
-		path := filepath.Join(c.dir, "spoilt")
+		path, at := filepath.Join(c.dir, "spoilt"), 0
 		for range weightsAtOnce {
-			at := c.rand.IntN(len(whole))
-			damage := smallDamages[c.rand.IntN(len(smallDamages))]
-			spoilt := damage(c.rand, slices.Clone(whole[at]), whole[c.rand.IntN(len(whole))])
+			at = c.rand.IntN(len(whole))
+			spoilt := spoil(c.rand, whole[at], whole[c.rand.IntN(len(whole))])
 			if err := c.note("spoilt", spoilt); err != nil {
 				return err
 			}
@@ -163,12 +172,7 @@ func openSpoilt(s *setup, check func(path string, was []kept) error, command str
 				return fmt.Errorf("%s: %w", names[at], err)
 			}
 		}
-		args := []string{s.alexnet, "weights", command, "spoilt"}
-		if command == "import" {
-			args = append(args, "--config", page, "--out", "own.safetensors")
-		}
-		limit := limits{memory: 1 << 30, time: 20 * time.Second}
-		end, err := limited(ctx, limit, c.dir, args...)
+		end, err := limited(ctx, weightsLimit, c.dir, words[at]...)
 		if err == nil {
 			err = end.civil()
 		}
@@ -178,6 +182,25 @@ func openSpoilt(s *setup, check func(path string, was []kept) error, command str
 		return err
 	}, nil
 }
+
+// undamaged tells whether a command takes a file as it is: else it would look at no number of a spoilt one.
+func undamaged(ctx context.Context, s *setup, file []byte, args []string) error {
+	dir, err := os.MkdirTemp(s.dir, "undamaged")
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(dir, "spoilt"), file, 0o666); err != nil {
+		return err
+	}
+	end, err := limited(ctx, weightsLimit, dir, args...)
+	if err == nil && end.code != 0 {
+		err = fmt.Errorf("exit %d: %s", end.code, end.stderr)
+	}
+	return err
+}
+
+// weightsLimit is what a command on a spoilt file may take.
+var weightsLimit = limits{memory: 1 << 30, time: 20 * time.Second}
 
 // finiteIn tells of a number in a checkpoint that is infinite or not a number.
 func finiteIn(path string) error {
@@ -192,7 +215,7 @@ func finiteIn(path string) error {
 			return err
 		}
 		if slices.ContainsFunc(v, func(x float32) bool { return math.IsNaN(float64(x)) || math.IsInf(float64(x), 0) }) {
-			return fmt.Errorf("%s: %s holds what is no number", path, t.Name)
+			return fmt.Errorf("%s: %s holds what is not a number", path, t.Name)
 		}
 	}
 	return nil
