@@ -16,7 +16,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"alexnet/internal/fetch"
-	"alexnet/internal/files"
 	"alexnet/internal/text"
 	"alexnet/internal/ui"
 )
@@ -114,7 +113,7 @@ func fetchSet(arg string) (fetch.Set, error) {
 func runDataFetch(ctx context.Context, set fetch.Set, out string, t *ui.Terminal) error {
 	p := newFetchProgress(t, set.URL)
 	r, err := fetch.Fetch(ctx, set, fetch.Options{
-		Files: files.OS, Client: http.DefaultClient, Dir: out, Progress: p.show, Retry: p.retry,
+		Files: disk(t), Client: http.DefaultClient, Dir: out, Progress: p.show, Retry: p.retry,
 	})
 	p.bar.Clear()
 	if err != nil {

@@ -15,6 +15,7 @@ import (
 	"strings"
 	"time"
 
+	"alexnet/internal/atomicfile"
 	"alexnet/internal/files"
 )
 
@@ -38,15 +39,19 @@ type download struct {
 	all   int64 // 0: not known
 }
 
-var defaultPauses = []time.Duration{
+// usualPauses are those before new attempts. docs/data.md says how many.
+var usualPauses = []time.Duration{
 	time.Second, 2 * time.Second, 5 * time.Second, 10 * time.Second, 30 * time.Second,
 }
 
+// usualStall is how long a server may send nothing.
+const usualStall = time.Minute
+
 // run downloads until everything is there. An attempt that brought something begins the pauses anew.
 func (d *download) run(ctx context.Context) (err error) {
-	pauses := d.o.Pauses
+	pauses := d.o.pauses
 	if pauses == nil {
-		pauses = defaultPauses
+		pauses = usualPauses
 	}
 	if err := d.open(); err != nil {
 		return err
@@ -105,14 +110,14 @@ func (d *download) open() error {
 	return nil
 }
 
-// restart forgets what is there.
+// restart forgets what is there, for good: what is noted next is of other bytes.
 func (d *download) restart() error {
 	d.have = 0
 	if err := d.f.Truncate(0); err != nil {
 		return err
 	}
 	_, err := d.f.Seek(0, io.SeekStart)
-	return err
+	return errors.Join(err, d.f.Sync())
 }
 
 // kept is how many bytes of the archive there are for another attempt.
@@ -134,9 +139,9 @@ func (d *download) attempt(ctx context.Context) (done bool, err error) {
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	limit := d.o.Stall
+	limit := d.o.stall
 	if limit == 0 {
-		limit = time.Minute
+		limit = usualStall
 	}
 	stalled := fmt.Errorf("the server has sent nothing for %v", limit)
 	watch := time.AfterFunc(limit, func() { cancel(stalled) })
@@ -257,12 +262,10 @@ func (d *download) note(h http.Header) error {
 	if err != nil {
 		return err
 	}
-	f, err := files.OpenOwn(d.o.Files, d.state, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o666)
-	if err != nil {
+	return atomicfile.Write(d.o.Files, d.state, func(f atomicfile.File) error {
+		_, err := f.Write(page)
 		return err
-	}
-	_, err = f.Write(page)
-	return errors.Join(err, f.Close())
+	})
 }
 
 // Unreachable says that the network or the server failed. Have bytes are there for the next attempt.

@@ -5,7 +5,7 @@
 // inside the folder, links and devices are refused, and an archive may not grow without bound.
 //
 // While it works, everything lies in a folder beside the one to be made, with ".partial" after its name. The package
-// imports files, lockfile and text and nothing else of the program.
+// imports atomicfile, files, lockfile and text and nothing else of the program.
 package fetch
 
 import (
@@ -23,6 +23,7 @@ import (
 	"syscall"
 	"time"
 
+	"alexnet/internal/atomicfile"
 	"alexnet/internal/files"
 	"alexnet/internal/lockfile"
 	"alexnet/internal/text"
@@ -44,8 +45,10 @@ type Options struct {
 	Dir      string                                      // new or empty
 	Progress func(p Phase, done, all int64)              // bytes; all is 0 where nobody knows; may be nil
 	Retry    func(err *Unreachable, pause time.Duration) // before each pause; may be nil
-	Pauses   []time.Duration                             // before new attempts; nil: 1, 2, 5, 10, 30 s
-	Stall    time.Duration                               // how long a server may send nothing; 0: a minute
+
+	// For tests, which do not wait.
+	pauses []time.Duration // before new attempts; nil: usualPauses
+	stall  time.Duration   // how long a server may send nothing; 0: usualStall
 }
 
 // Phase is what is being done.
@@ -83,7 +86,7 @@ const (
 // to be trusted, a *BadArchive. When ctx ends, the error is an *Interrupted around its cause.
 //
 // Of a Mismatch and a BadArchive nothing is kept. After any other error what was downloaded stays for the next call. An
-// empty Dir is removed at the beginning.
+// empty Dir is removed at the beginning. The archive goes when all that was unpacked is synced, its name too.
 func Fetch(ctx context.Context, set Set, o Options) (r *Result, err error) {
 	if err := vacant(o.Files, o.Dir); err != nil {
 		return nil, err
@@ -117,6 +120,9 @@ func Fetch(ctx context.Context, set Set, o Options) (r *Result, err error) {
 			}
 		}
 	}()
+	if err := files.SyncParents(o.Files, slices.Compact(append(made, dir))); err != nil {
+		return nil, err
+	}
 	// An empty folder gives way now: one that cannot, as a mount point, is not to be found out after the download.
 	if err := o.Files.Remove(o.Dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, &Fixed{Dir: o.Dir, Err: err}
@@ -132,7 +138,11 @@ func Fetch(ctx context.Context, set Set, o Options) (r *Result, err error) {
 	if err := removeAll(o.Files, tree); err != nil { // of an attempt that was killed
 		return nil, err
 	}
-	if r.Files, err = unpack(ctx, d.path, tree, o); err != nil {
+	r.Files, err = unpack(ctx, d.path, tree, o)
+	if err == nil {
+		err = syncTree(ctx, o.Files, tree)
+	}
+	if err != nil {
 		return nil, errors.Join(err, removeAll(o.Files, tree))
 	}
 	return r, finish(o.Files, tree, o.Dir)
@@ -213,12 +223,15 @@ func finish(fsys files.FS, tree, dir string) error {
 	if err := fsys.Rename(tree, dir); err != nil {
 		return err
 	}
-	_ = fsys.SyncDir(filepath.Dir(filepath.Clean(dir))) // a system without it keeps the name as well as it can
+	if err := fsys.SyncDir(filepath.Dir(filepath.Clean(dir))); err != nil {
+		return &atomicfile.Failed{Path: dir, Now: atomicfile.Written, Err: err}
+	}
 	return tidy(fsys, files.Partial(dir))
 }
 
 // tidy removes what Fetch put into its folder, and the folder if nothing else is in it.
 func tidy(fsys files.FS, dir string) error {
+	atomicfile.Clear(fsys, filepath.Join(dir, stateName))
 	for _, name := range []string{treeName, archiveName, stateName, lockName} {
 		if err := removeAll(fsys, filepath.Join(dir, name)); err != nil {
 			return err

@@ -160,7 +160,7 @@ func (s *server) options(t *testing.T) Options {
 	t.Helper()
 	return Options{
 		Files: files.OS, Client: s.Client(), Dir: filepath.Join(t.TempDir(), "data", "set"),
-		Pauses: []time.Duration{0, 0, 0},
+		pauses: []time.Duration{0, 0, 0},
 	}
 }
 
@@ -383,7 +383,7 @@ func TestServers(t *testing.T) {
 			s.answer = func(n int64, w http.ResponseWriter, r *http.Request) bool { return c.answer(s, n, w, r) }
 			o := s.options(t)
 			if strings.HasPrefix(c.name, "silence") {
-				o.Stall = 50 * time.Millisecond
+				o.stall = 50 * time.Millisecond
 			}
 			_, err := Fetch(t.Context(), s.set(), o)
 			if c.fails != nil {
@@ -508,6 +508,121 @@ func TestEachCallFails(t *testing.T) {
 	})
 }
 
+// atOnce is a file system that can be synced whole.
+type atOnce struct {
+	*filestest.FS
+	err  error
+	dirs []string // that it was asked for
+	at   int      // calls before that
+}
+
+func (a *atOnce) SyncAll(dir string) error {
+	a.dirs, a.at = append(a.dirs, dir), len(a.Calls())
+	return a.err
+}
+
+// TestSynced holds what was unpacked to be durable, folder by folder, before it gets its name, and its name before the
+// archive goes.
+func TestSynced(t *testing.T) {
+	s := serve(t, tarball(t, pictures))
+	for _, whole := range []bool{false, true} {
+		o, disk := s.options(t), &atOnce{FS: filestest.New(files.OS)}
+		partial, above := files.Partial(o.Dir), filepath.Dir(o.Dir)
+		tree := filepath.Join(partial, treeName)
+		if o.Files = disk.FS; whole {
+			o.Files = disk
+		}
+		if _, err := Fetch(t.Context(), s.set(), o); err != nil {
+			t.Fatal(err)
+		}
+		holds(t, o.Dir, pictures)
+		calls := disk.Calls()
+		named := slices.Index(calls, filestest.Call{Op: "rename", Name: tree})
+		durable := named + slices.Index(calls[named:], filestest.Call{Op: "syncdir", Name: above})
+		gone := slices.Index(calls, filestest.Call{Op: "remove", Name: filepath.Join(partial, archiveName)})
+		if named < 0 || durable < named || gone < durable {
+			t.Errorf("named in call %d, synced in %d, the archive removed in %d", named, durable, gone)
+		}
+		for _, dir := range []string{filepath.Dir(above), above} {
+			if i := slices.Index(calls, filestest.Call{Op: "syncdir", Name: dir}); i < 0 || i > named {
+				t.Errorf("%s, in which a folder was made, is synced in call %d", dir, i)
+			}
+		}
+		if whole {
+			written := func(c filestest.Call) bool { return strings.HasPrefix(c.Name, tree) && c.Op == "write" }
+			if !slices.Equal(disk.dirs, []string{tree}) || disk.at > named ||
+				slices.ContainsFunc(calls[disk.at:], written) || !slices.ContainsFunc(calls[:disk.at], written) {
+				t.Errorf("all of %q is synced before call %d of %v", disk.dirs, disk.at, calls)
+			}
+			continue
+		}
+		err := filepath.WalkDir(o.Dir, func(path string, d fs.DirEntry, err error) error {
+			c := filestest.Call{Op: "sync", Name: tree + strings.TrimPrefix(path, o.Dir)}
+			if d.IsDir() {
+				c.Op = "syncdir"
+			}
+			if i := slices.Index(calls, c); i < 0 || i > named {
+				t.Errorf("%v is call %d, and the folder is named in %d", c, i, named)
+			}
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestNotSynced: what may not have reached the disk gets no name, and a name that may not have keeps the archive.
+func TestNotSynced(t *testing.T) {
+	s := serve(t, tarball(t, pictures))
+	o, disk := s.options(t), &atOnce{FS: filestest.New(files.OS), err: syscall.EIO}
+	o.Files = disk
+	if _, err := Fetch(t.Context(), s.set(), o); !errors.Is(err, syscall.EIO) {
+		t.Errorf("%v", err)
+	}
+	archive := filepath.Join(files.Partial(o.Dir), archiveName)
+	for path, there := range map[string]bool{o.Dir: false, archive: true} {
+		if _, err := os.Stat(path); (err == nil) != there {
+			t.Errorf("%s: %v", path, err)
+		}
+	}
+	disk.err = nil
+	above, named := filepath.Dir(o.Dir), func() bool { _, err := os.Stat(o.Dir); return err == nil }
+	disk.Break(syscall.EIO, func(c filestest.Call) bool { return c.Op == "syncdir" && c.Name == above && named() })
+	_, err := Fetch(t.Context(), s.set(), o)
+	want := o.Dir + " is written, but may be lost in a power failure: "
+	if !errors.Is(err, syscall.EIO) || !strings.HasPrefix(err.Error(), want) {
+		t.Errorf("%v, want %s", err, want)
+	}
+	for _, path := range []string{o.Dir, archive} {
+		if _, err := os.Stat(path); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// TestNote is written whole or not at all, and nothing of a killed writer stays.
+func TestNote(t *testing.T) {
+	s := serve(t, tarball(t, pictures))
+	o, disk := s.options(t), filestest.New(files.OS)
+	o.Files = disk
+	partial := files.Partial(o.Dir)
+	left := filepath.Join(partial, ".archive.json.77.0.tmp") // where files cannot be locked
+	if err := errors.Join(os.MkdirAll(partial, 0o777), os.WriteFile(left, nil, 0o666)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Fetch(t.Context(), s.set(), o); err != nil {
+		t.Fatal(err)
+	}
+	holds(t, o.Dir, pictures)
+	note := filepath.Join(partial, stateName)
+	for _, c := range disk.Calls() {
+		if c.Name == note && c.Op == "openfile" {
+			t.Errorf("%v: it is written in place", c)
+		}
+	}
+}
+
 func holdsAll(t *testing.T, dir string) {
 	t.Helper()
 	got, err := os.ReadFile(filepath.Join(dir, "set", "train", "n01440764", "1.JPEG"))
@@ -604,7 +719,7 @@ func TestRetry(t *testing.T) {
 		return n < 3
 	}
 	o := s.options(t)
-	o.Pauses = []time.Duration{time.Millisecond, 2 * time.Millisecond, time.Hour}
+	o.pauses = []time.Duration{time.Millisecond, 2 * time.Millisecond, time.Hour}
 	var told []string
 	o.Retry = func(err *Unreachable, pause time.Duration) { told = append(told, fmt.Sprint(err, pause)) }
 	if _, err := Fetch(t.Context(), s.set(), o); err != nil {

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"strings"
 
@@ -212,6 +213,39 @@ func (u *unpacker) entry(name string, dir bool, content io.Reader) error {
 		return err
 	}
 	return errors.Join(u.copy(f, content), f.Close())
+}
+
+// syncTree makes a folder durable with all that is in it: at once where the system can, else file by file.
+func syncTree(ctx context.Context, fsys files.FS, dir string) error {
+	if s, ok := fsys.(files.Syncer); ok {
+		if err := s.SyncAll(dir); !errors.Is(err, errors.ErrUnsupported) {
+			return err
+		}
+	}
+	items, err := fsys.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	for _, item := range items {
+		path := filepath.Join(dir, item.Name())
+		if err = context.Cause(ctx); err == nil && item.IsDir() {
+			err = syncTree(ctx, fsys, path)
+		} else if err == nil {
+			err = syncFile(fsys, path)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return fsys.SyncDir(dir)
+}
+
+func syncFile(fsys files.FS, path string) error {
+	f, err := files.OpenOwn(fsys, path, os.O_RDWR, 0) // not all systems sync what is open for reading only
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close())
 }
 
 // folder makes a folder once.

@@ -104,6 +104,39 @@ func TestTolerant(t *testing.T) {
 	}
 }
 
+type syncer struct {
+	FS
+	err error
+}
+
+func (s syncer) SyncAll(string) error { return s.err }
+
+// What is below Tolerant can be synced whole, or says that it cannot.
+func TestTolerantSyncAll(t *testing.T) {
+	for _, c := range []struct {
+		below FS
+		want  error
+	}{{syncer{OS, nil}, nil}, {syncer{OS, syscall.EIO}, syscall.EIO}, {unsynced{OS, nil}, errors.ErrUnsupported}} {
+		if err := Tolerant(c.below, nil).(Syncer).SyncAll("d"); !errors.Is(err, c.want) {
+			t.Errorf("%T: %v, want %v", c.below, err, c.want)
+		}
+	}
+}
+
+func TestSyncAll(t *testing.T) {
+	s, ok := OS.(Syncer)
+	if !ok {
+		t.Skip("only Linux syncs a whole file system")
+	}
+	dir := t.TempDir()
+	if err := s.SyncAll(dir); err != nil {
+		t.Error(err)
+	}
+	if err := s.SyncAll(filepath.Join(dir, "no")); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("of no folder: %v", err)
+	}
+}
+
 // A link in the place of a folder leads to one, or is named.
 func TestMkdirAllOverLinks(t *testing.T) {
 	dir := t.TempDir()

@@ -16,6 +16,13 @@ type Asker interface {
 	CanWrite(dir string) error
 }
 
+// Syncer is an FS (optional) that can sync many files faster than one by one.
+type Syncer interface {
+	// SyncAll makes durable what is in the file system that a folder is in, names too. errors.ErrUnsupported: it has no
+	// such thing.
+	SyncAll(dir string) error
+}
+
 // Space is the room in a file system, for this user.
 type Space struct {
 	Free, Total           int64 // bytes

@@ -63,6 +63,15 @@ func (t *tolerant) CanWrite(dir string) error {
 	return nil
 }
 
+// SyncAll is that of the file system below, where it can.
+func (t *tolerant) SyncAll(dir string) error {
+	syncer, ok := t.FS.(Syncer)
+	if !ok {
+		return errors.ErrUnsupported
+	}
+	return syncer.SyncAll(dir)
+}
+
 // Space is that of the file system below, where it can tell.
 func (t *tolerant) Space(dir string) (Space, error) {
 	meter, ok := t.FS.(Meter)

@@ -69,7 +69,7 @@ var table = []struct{ pkg, imports string }{
 			"machine parquet philox recipe safetensors shards tensor text",
 	},
 	{"data/demo", "data files philox"},
-	{"fetch", "files lockfile text"},
+	{"fetch", "atomicfile files lockfile text"},
 	{"prepare", "atomicfile config data data/picture files lockfile recipe shards text"},
 
 	// Checkpoints know neither the net nor what computes it.
