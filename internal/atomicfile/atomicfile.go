@@ -13,6 +13,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 
 	"alexnet/internal/files"
@@ -136,6 +137,19 @@ func create(fsys files.FS, path string) (files.File, error) {
 
 // ownTemps is what the names of temporary files begin with that are one writer's own. They end as Temp does.
 func ownTemps(path string) string { return strings.TrimSuffix(Temp(path), "tmp") }
+
+// temporary matches Temp's names, and writers' own.
+var temporary = regexp.MustCompile(`^\.(.+?)(?:\.[0-9]+\.[0-9]+)?\.tmp$`)
+
+// Final is the name that a file gets of which this is a temporary name, without its folder: f of .f.tmp and, where
+// files cannot be locked, of .f.77.0.tmp. That of any other file is its own. It is for folders in which no name ends in
+// two numbers: .f.77.0.tmp may as well be of f.77.0.
+func Final(name string) string {
+	if m := temporary.FindStringSubmatch(name); m != nil {
+		return m[1]
+	}
+	return name
+}
 
 // Clear removes what killed writers of path left, under the one temporary name and, where files cannot be locked, under
 // names of their own. It is for whoever is, as far as anybody can tell, the only writer; one that writes at that moment

@@ -247,6 +247,34 @@ func TestWithoutLocks(t *testing.T) {
 	}
 }
 
+// Final knows the names under which files are written, with locks and without, and takes no others for them.
+func TestFinal(t *testing.T) {
+	for _, cause := range []error{nil, syscall.ENOLCK} {
+		dir := t.TempDir()
+		fsys := filestest.New(files.OS)
+		fsys.Fail("lock", 0, cause)
+		err := Write(fsys, filepath.Join(dir, "f.block"), func(File) error {
+			for _, name := range list(t, dir) {
+				if name == "f.block" || Final(name) != "f.block" {
+					t.Errorf("no locks: %v; %s becomes %s", cause, name, Final(name))
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, want := range map[string]string{
+		".f.block.tmp": "f.block", ".f.block.7.0.tmp": "f.block", ".f.7.tmp": "f.7", ".7.0.tmp": "7.0", "f": "f",
+		"f.tmp": "f.tmp", "f.7.0.tmp": "f.7.0.tmp", ".f": ".f", ".tmp": ".tmp", "..tmp": "..tmp", "": "",
+	} {
+		if got := Final(name); got != want {
+			t.Errorf("%s becomes %s, want %s", name, got, want)
+		}
+	}
+}
+
 func text(s string) func(File) error {
 	return func(f File) error {
 		_, err := io.WriteString(f, s)

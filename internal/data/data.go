@@ -18,8 +18,8 @@
 // that. It is tried again as long as [Patience] has it, and a system call that hangs holds nobody up whose context
 // ends.
 //
-// The package knows no device and no model. It imports config, recipe, files, imagenet, machine, parquet, philox,
-// safetensors, shards, text and data/picture, and github.com/klauspost/compress.
+// The package knows no device and no model. It imports atomicfile, config, recipe, files, imagenet, machine,
+// parquet, philox, safetensors, shards, text and data/picture, and github.com/klauspost/compress.
 package data
 
 import (

@@ -16,6 +16,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"alexnet/internal/atomicfile"
 	"alexnet/internal/data/picture"
 	"alexnet/internal/files"
 	"alexnet/internal/recipe"
@@ -236,7 +237,4 @@ func (f *StatsFolder) tidy() {
 }
 
 // ours tells a file of a StatsFolder, or what was to become one.
-func ours(name string) bool {
-	name = strings.TrimSuffix(strings.TrimPrefix(name, "."), ".tmp")
-	return strings.HasSuffix(name, ".safetensors")
-}
+func ours(name string) bool { return strings.HasSuffix(atomicfile.Final(name), ".safetensors") }

@@ -171,4 +171,4 @@ func (c *cache) makeRoom(size int64) error {
 }
 
 // ours tells a block's file, or what was to become one.
-func ours(name string) bool { return strings.HasSuffix(strings.TrimSuffix(name, ".tmp"), ending) }
+func ours(name string) bool { return strings.HasSuffix(atomicfile.Final(name), ending) }

@@ -472,6 +472,34 @@ func TestCacheBound(t *testing.T) {
 	}
 }
 
+// What killed writers left counts, and goes first, whether files could be locked or not.
+func TestCacheBoundOfLeftovers(t *testing.T) {
+	s := newStore(t)
+	s.put(t, "a", noise(20_000))
+	dir := t.TempDir()
+	left := []string{".0a.block.tmp", ".0b.block.77.0.tmp"}
+	for _, name := range left {
+		path := filepath.Join(dir, name)
+		err := os.WriteFile(path, make([]byte, 24_000), 0o666)
+		if err := errors.Join(err, os.Chtimes(path, time.Time{}, time.Unix(1, 0))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r := newReader(t, dir, small)
+	f, err := r.Open("s3://pictures/a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.ReadAt(make([]byte, 20_000), 0); err != nil {
+		t.Fatal(err)
+	}
+	r.settle()
+	size, names := folderSize(t, dir)
+	if size > small || len(names) < 2 {
+		t.Errorf("%d bytes in %v", size, names)
+	}
+}
+
 // Where nothing can be written all is read all the same, and it is told once.
 func TestNoRoom(t *testing.T) {
 	s := newStore(t)

@@ -65,8 +65,8 @@ var table = []struct{ pkg, imports string }{
 	{"data/picture/picturetest", "golang.org/x/image"},
 	{
 		"data",
-		"config data/picture files github.com/klauspost/compress golang.org/x/text gonum.org/v1/gonum imagenet " +
-			"machine parquet philox recipe safetensors shards tensor text",
+		"atomicfile config data/picture files github.com/klauspost/compress golang.org/x/text gonum.org/v1/gonum " +
+			"imagenet machine parquet philox recipe safetensors shards tensor text",
 	},
 	{"data/demo", "data files philox"},
 	{"fetch", "atomicfile files lockfile text"},
