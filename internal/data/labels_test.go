@@ -518,10 +518,14 @@ func TestDisagree(t *testing.T) {
 // TestNoLists says of files that are called as lists what they lack.
 func TestNoLists(t *testing.T) {
 	for content, want := range map[string]string{
-		"":                     "it is empty",
-		"name,kind\na.jpg,b\n": "found name, kind",
-		"a.jpg\nb.jpg\n":       "line 1: a.jpg has no label",
-		"some words\n":         "want a path and a label",
+		"":                       "it is empty",
+		"name,kind\na.jpg,b\n":   "found name, kind",
+		"a.jpg\nb.jpg\n":         "line 1: a.jpg has no label",
+		"some words\n":           "want a path and a label",
+		"\"a\".jpg,b\n":          "line 1: there is text after a closing quote",
+		"path,\"label\"s\na,b\n": "line 1: there is text after a closing quote",
+		"\"a.jpg,b\n":            "line 1: a quote without an end",
+		"\"some\" words\n":       "want a path and a label",
 	} {
 		refused(t, content, At(write(t, "val.txt", []byte(content))), BadList, want)
 	}
@@ -545,6 +549,7 @@ func TestLists(t *testing.T) {
 		"a,b 1.png": pngOf(t, 8, 8, 1), "sub/2.png": pngOf(t, 8, 8, 2), "cat/3.png": pngOf(t, 8, 8, 3),
 	})
 	elsewhere := filepath.Join(folder(t, map[string][]byte{"4.png": pngOf(t, 8, 8, 4)}), "4.png")
+	list := filepath.Join(dir, "list of pictures")
 	for name, c := range map[string]struct {
 		list    string
 		problem Problem
@@ -574,7 +579,13 @@ func TestLists(t *testing.T) {
 		"another part": {
 			"path,label,split\nsub/2.png,a,some\n", BadList, "line 2: some is no part of the data",
 		},
-		"twice": {"sub/2.png x\nsub/2.png x\n", BadList, "line 2: sub/2.png is there twice"},
+		"after a quote": {
+			"sub/2.png,x\n\"cat/3\".png,cat\n", BadList,
+			list + ": cannot be used as a list of pictures (line 2: there is text after a closing quote",
+		},
+		"blanks after a quote":  {"\"sub/2.png\" ,x\n\"cat/3.png\",\"cat\" \n", 0, "[cat x] [cat/3.png x/sub/2.png]"},
+		"a quote in the middle": {"sub/2.png,a\"b\n", 0, "[a\"b] [a\"b/sub/2.png]"},
+		"twice":                 {"sub/2.png x\nsub/2.png x\n", BadList, "line 2: sub/2.png is there twice"},
 		"a long line": {
 			"sub/2.png x\n" + strings.Repeat("y", 1<<18) + " z\n", BadList, "a line of more than 65,536 bytes",
 		},
@@ -586,7 +597,6 @@ func TestLists(t *testing.T) {
 		"other names": {"class_name;filepath\nx;sub/2.png\ncat;cat/3.png\n", 0, "[cat x] [cat/3.png x/sub/2.png]"},
 		"a text":      {"Some words about pictures.\n", NoTar, ""},
 	} {
-		list := filepath.Join(dir, "list of pictures")
 		writeTo(t, list, []byte(c.list))
 		src, err := Open(t.Context(), files.OS, At(list), 0, 1)
 		var e *SourceError

@@ -169,11 +169,15 @@ func notList(name, root, line string) error {
 		return &SourceError{Path: name, Problem: BadList, Err: fmt.Errorf("line 1: "+format, args...)}
 	}
 	listed := slices.Contains(listExts, strings.ToLower(filepath.Ext(name)))
-	fields, separator := []string(nil), ""
+	fields, separator, quote := []string(nil), "", error(nil)
 	for _, r := range "\t,; " {
-		if some, err := fieldsOf(line, r); err == nil && len(some) > 1 {
+		some, err := fieldsOf(line, r)
+		if err == nil && len(some) > 1 {
 			fields, separator = some, string(r)
 			break
+		}
+		if errors.Is(err, errOpenQuote) || errors.Is(err, errAfterQuote) && strings.ContainsRune(line, r) {
+			quote = err
 		}
 	}
 	switch {
@@ -185,6 +189,8 @@ func notList(name, root, line string) error {
 		return bad("there is no picture %s", text.Name(at))
 	case !listed:
 		return nil
+	case quote != nil && (len(fields) == 0 || separator == " "):
+		return bad("%w", quote)
 	case isPictureName(line) && len(fields) == 0:
 		return bad("%s has no label", text.Name(line))
 	case len(fields) > 0 && separator != " ":
@@ -233,6 +239,12 @@ func formOf(line string, there func(path string) bool) (listForm, bool) {
 	return listForm{}, false
 }
 
+// Of a line in quotes.
+var (
+	errOpenQuote  = errors.New("a quote without an end")
+	errAfterQuote = errors.New("there is text after a closing quote")
+)
+
 // fieldsOf takes a line apart; its end is no part of it. Fields of columns may be in quotes, within a line.
 func fieldsOf(line string, separator rune) (fields []string, err error) {
 	if line = strings.TrimRight(line, "\r\n"); separator == ' ' {
@@ -253,10 +265,14 @@ func fieldsOf(line string, separator rune) (fields []string, err error) {
 				}
 			}
 			if end == len(line) {
-				return nil, errors.New("a quote without an end")
+				return nil, errOpenQuote
 			}
 			field = strings.ReplaceAll(line[1:end], `""`, `"`)
-			_, rest, more = strings.Cut(line[end+1:], string(separator))
+			var after string
+			after, rest, more = strings.Cut(line[end+1:], string(separator))
+			if strings.TrimSpace(after) != "" {
+				return nil, errAfterQuote
+			}
 		}
 		if fields = append(fields, field); !more {
 			return fields, nil
