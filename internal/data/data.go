@@ -287,14 +287,21 @@ func openWith(
 func openPlace(
 	ctx context.Context, fsys files.Reader, at Place, valShare float64, seed uint64, through bool,
 ) (*Source, error) {
-	if len(at.Paths) == 1 && at.Labels == "" && isPrepared(fsys, at.Paths[0]) {
-		contents, store, err := openPrepared(fsys, at.Paths[0])
+	var found *listing
+	var err error
+	if len(at.Paths) != 1 {
+		found, err = listAll(ctx, fsys, at.Paths, through)
+	} else if one := at.Paths[0]; !isPrepared(fsys, one) {
+		found, err = listSource(ctx, fsys, one, through)
+	} else if at.Labels != "" {
+		found, err = listPrepared(fsys, one)
+	} else {
+		contents, store, err := openPrepared(fsys, one)
 		if err != nil {
 			return nil, err
 		}
 		return New(contents, store, valShare, seed), nil
 	}
-	found, err := listAll(ctx, fsys, at.Paths, through)
 	if ended := ctx.Err(); ended != nil { // asked once: it may end at any time
 		if err == nil {
 			_ = found.store.Close() // only read
@@ -323,11 +330,16 @@ func openPlace(
 	return src, nil
 }
 
-// list finds what is at path: a folder, a tar, or what can only be read through, where it may be.
+// list finds what is at path, which may be a prepared set.
 func list(ctx context.Context, fsys files.Reader, path string, through bool) (*listing, error) {
 	if isPrepared(fsys, path) {
 		return listPrepared(fsys, path)
 	}
+	return listSource(ctx, fsys, path, through)
+}
+
+// listSource finds what is at path: a folder, a tar, or what can only be read through, where it may be.
+func listSource(ctx context.Context, fsys files.Reader, path string, through bool) (*listing, error) {
 	info, err := fsys.Stat(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):

@@ -152,6 +152,29 @@ func TestPreparedSet(t *testing.T) {
 	}
 }
 
+// TestPreparedOnce: whether a place is a prepared set is asked once; in a store each look is a request.
+func TestPreparedOnce(t *testing.T) {
+	raw := pngOf(t, 8, 8, 1)
+	dir := folder(t, map[string][]byte{"a/1.png": raw, "b/2.png": raw})
+	disk := filestest.New(files.OS)
+	src, err := Open(t.Context(), disk, At(dir), 0, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer src.Close()
+	for _, name := range []string{shards.IndexName, shards.InfoName, shards.ClassesName, shards.ReportName} {
+		look, n := filestest.Call{Op: "stat", Name: filepath.Join(dir, name)}, 0
+		for _, c := range disk.Calls() {
+			if c == look {
+				n++
+			}
+		}
+		if n != 1 {
+			t.Errorf("%d times %v", n, look)
+		}
+	}
+}
+
 // TestDamagedSet flips and cuts every file of a set: a picture is never another, nor of another class; what is wrong
 // with one names the shard and the key.
 func TestDamagedSet(t *testing.T) {

@@ -106,9 +106,6 @@ func (l *listing) spares(wanted Part) bool {
 
 // listAll finds what is at several paths, as one listing.
 func listAll(ctx context.Context, fsys files.Reader, paths []string, through bool) (*listing, error) {
-	if len(paths) == 1 {
-		return list(ctx, fsys, paths[0], through)
-	}
 	if err := missingShard(At(paths...).String(), paths); err != nil {
 		return nil, err
 	}
