@@ -4,13 +4,13 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"hash/fnv"
 	"math"
 	"path"
 	"slices"
 	"strings"
 
 	"alexnet/internal/philox"
+	"alexnet/internal/shards"
 	"alexnet/internal/text"
 )
 
@@ -288,9 +288,7 @@ func drawn(class []Record, k int, key [2]uint32) []bool {
 
 // rankOf is the number a picture draws. Counter: (FNV-1a of the name, low and high, 0, 0), words 0 and 1.
 func rankOf(name string, key [2]uint32) uint64 {
-	h := fnv.New64a()
-	_, _ = h.Write([]byte(name)) // never fails
-	sum := h.Sum64()
+	sum := shards.Hash(name)
 	w := philox.Block(key, [4]uint32{uint32(sum), uint32(sum >> 32), 0, 0})
 	return uint64(w[1])<<32 | uint64(w[0])
 }

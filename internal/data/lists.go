@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"hash/fnv"
 	"io"
 	"io/fs"
 	"math"
@@ -16,6 +15,7 @@ import (
 
 	"alexnet/internal/files"
 	"alexnet/internal/imagenet"
+	"alexnet/internal/shards"
 	"alexnet/internal/text"
 )
 
@@ -144,10 +144,8 @@ func listList(ctx context.Context, fsys files.Reader, name string) (*listing, er
 
 // apartName is a name that no other path gives: it ends in a tilde and 16 digits of the FNV-1a hash of the path.
 func apartName(name, at string) string {
-	h := fnv.New64a()
-	_, _ = h.Write([]byte(path.Clean(filepath.ToSlash(at)))) // never fails
 	ext := path.Ext(name)
-	return fmt.Sprintf("%s~%016x%s", strings.TrimSuffix(name, ext), h.Sum64(), ext)
+	return fmt.Sprintf("%s~%016x%s", strings.TrimSuffix(name, ext), shards.Hash(path.Clean(filepath.ToSlash(at))), ext)
 }
 
 // doubled has room for one more: append makes long slices longer by a quarter, and leaves four times as much behind.

@@ -51,11 +51,7 @@ var Parts = [...]string{"train", "validation", "test"}
 func Name(part, shard int) string { return fmt.Sprintf("%s-%05d.tar", Parts[part], shard) }
 
 // Choose is the shard, of count, in which a picture is that has key. FNV-1a of 64 bits.
-func Choose(key string, count int) int {
-	h := fnv.New64a()
-	_, _ = h.Write([]byte(key)) // never fails
-	return int(h.Sum64() % uint64(count))
-}
+func Choose(key string, count int) int { return int(Hash(key) % uint64(count)) }
 
 // castagnoli is the polynomial of every checksum here.
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -83,7 +79,7 @@ type Keys struct {
 func NewKeys(names func(yield func(string) bool)) *Keys {
 	k := &Keys{seen: map[uint64]struct{}{}, shared: map[uint64]struct{}{}}
 	for name := range names {
-		h := hashOf(stem(name))
+		h := Hash(stem(name))
 		if _, twice := k.seen[h]; twice {
 			k.shared[h] = struct{}{}
 		}
@@ -97,17 +93,18 @@ func NewKeys(names func(yield func(string) bool)) *Keys {
 func (k *Keys) Of(name string) string {
 	key := stem(name)
 	folder, base := path.Split(key)
-	if _, shared := k.shared[hashOf(key)]; !shared && len(base) <= maxBase && len(folder) <= maxFolder {
+	if _, shared := k.shared[Hash(key)]; !shared && len(base) <= maxBase && len(folder) <= maxFolder {
 		return key
 	}
 	const digits = 16
 	if len(folder) > maxFolder {
 		folder = "long/"
 	}
-	return fmt.Sprintf("%s%s~%0*x", folder, base[:min(len(base), maxBase-digits-1)], digits, hashOf(name))
+	return fmt.Sprintf("%s%s~%0*x", folder, base[:min(len(base), maxBase-digits-1)], digits, Hash(name))
 }
 
-func hashOf(s string) uint64 {
+// Hash is FNV-1a of 64 bits.
+func Hash(s string) uint64 {
 	h := fnv.New64a()
 	_, _ = h.Write([]byte(s)) // never fails
 	return h.Sum64()
