@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"alexnet/internal/sharedtest"
 )
 
 // pillow is what Pillow makes of a file.
@@ -44,9 +46,9 @@ func TestPillow(t *testing.T) {
 		holdToPillow(t, "testdata/pillow", "want.json", refusals)
 	})
 	t.Run("trials", func(t *testing.T) {
-		folder := "../../../../shared/trials"
+		folder := filepath.Join(sharedtest.Folder(t), "trials")
 		if _, err := os.Stat(folder); err != nil {
-			t.Skip("no ../shared/trials")
+			t.Skipf("no %s", folder)
 		}
 		holdToPillow(t, folder, "trials.json", refusedTrials)
 	})
