@@ -373,7 +373,7 @@ func (b *measurement) finish() {
 			slices.Sort(b.shares)
 			b.result.Decoding = &Decoding{
 				ImagesPerSecond: median(b.bare), Share: median(b.shares), Shares: b.shares,
-				Threads: alone(b.cfg.Data.Workers),
+				Threads: data.WorkerCount(b.cfg.Data.Workers),
 			}
 		}
 	}

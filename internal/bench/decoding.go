@@ -2,9 +2,7 @@ package bench
 
 import (
 	"bytes"
-	"cmp"
 	"context"
-	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -29,14 +27,11 @@ type decoding struct {
 	next          int // of files, in the next round
 }
 
-// alone is how many threads decode where a loader has so many workers.
-func alone(workers int) int { return cmp.Or(workers, runtime.GOMAXPROCS(0)) }
-
 // newDecoding reads pictures from all over a set; those that cannot be read or decoded are left out. It is nil where
 // there are no others, or one of them is not decoded by libjpeg-turbo to just the size of the recipe: then there is
 // nothing to be compared. Errors are those of [data.Set.Spread].
 func newDecoding(ctx context.Context, set *data.Set, by *recipe.Recipe, workers int) (*decoding, error) {
-	d := &decoding{height: by.Height, width: by.Width, threads: alone(workers)}
+	d := &decoding{height: by.Height, width: by.Width, threads: data.WorkerCount(workers)}
 	one := picture.NewDecoder()
 	defer one.Close()
 	pixels := make([]uint8, by.Height*by.Width*3)

@@ -62,7 +62,7 @@ type fileSlot struct {
 
 // startFiles starts the workers, with work for each slot.
 func startFiles(ctx context.Context, l *Pictures, by *recipe.Recipe, ahead int, p Patience) *fileDecoder {
-	workers := workerCount(0)
+	workers := WorkerCount(0)
 	d := &fileDecoder{pictures: l, by: by, ring: make([]fileSlot, min(l.Len(), max(ahead, workers)))}
 	d.jobs = make(chan int, len(d.ring)) // holds all that can be under way, so that handing out work never waits
 	for i := range d.ring {

@@ -183,7 +183,7 @@ func (s *survey) examine(ctx context.Context, o InspectOptions) error {
 	var next atomic.Int64
 	done := 0
 	c := newCrew(ctx, s.src.outages)
-	c.work(min(workerCount(o.Workers), total), func(r *reader) {
+	c.work(min(WorkerCount(o.Workers), total), func(r *reader) {
 		var pixels []uint8
 		for {
 			k := int(next.Add(1)) - 1

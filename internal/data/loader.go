@@ -164,7 +164,7 @@ func NewLoader(ctx context.Context, set *Set, o LoaderOptions) (*Loader, error) 
 		l.heard = make(chan uint64, 1)
 		members <- h.run
 	}
-	for range min(workerCount(o.Workers), l.ahead*l.batch) {
+	for range min(WorkerCount(o.Workers), l.ahead*l.batch) {
 		members <- l.work
 	}
 	l.crew.work(len(members), func(r *reader) { (<-members)(r) })

@@ -70,7 +70,7 @@ func (s *Set) PictureSize(ctx context.Context, by *recipe.Recipe) (height, width
 	}, min(s.Len(), sizeSample))
 	var next atomic.Int64
 	c := newCrew(ctx, s.outages)
-	c.work(min(workerCount(0), len(seen)), func(r *reader) {
+	c.work(min(WorkerCount(0), len(seen)), func(r *reader) {
 		for {
 			k := int(next.Add(1)) - 1
 			if k >= len(seen) {

@@ -151,7 +151,7 @@ func (v *view) sum(ctx context.Context, pictures []int, o *MeasureOptions) (*Sum
 		next atomic.Int64
 	)
 	c := newCrew(ctx, v.set.outages)
-	c.work(min(workerCount(o.Workers), len(pictures)), func(r *reader) {
+	c.work(min(WorkerCount(o.Workers), len(pictures)), func(r *reader) {
 		own := NewSums(v.size())
 		own.sum(r, v, func() (int, bool) {
 			k := int(next.Add(1)) - 1
@@ -177,9 +177,9 @@ func (v *view) sum(ctx context.Context, pictures []int, o *MeasureOptions) (*Sum
 	return total, c.wait()
 }
 
-// workerCount is n, or for 0 as many as run at a time: GOMAXPROCS, which Go takes from the affinity and the quota of
+// WorkerCount is n, or for 0 as many as run at a time: GOMAXPROCS, which Go takes from the affinity and the quota of
 // the process, where NumCPU knows only the affinity.
-func workerCount(n int) int {
+func WorkerCount(n int) int {
 	if n > 0 {
 		return n
 	}

@@ -85,11 +85,11 @@ func TestWorkersFollowTheQuota(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(0))
 	for _, want := range []int{1, runtime.NumCPU() + 1} {
 		runtime.GOMAXPROCS(want)
-		if got := workerCount(0); got != want {
+		if got := WorkerCount(0); got != want {
 			t.Errorf("%d workers, want %d", got, want)
 		}
 	}
-	if got := workerCount(7); got != 7 {
+	if got := WorkerCount(7); got != 7 {
 		t.Errorf("%d workers, 7 were asked for", got)
 	}
 }

@@ -189,7 +189,7 @@ func (s *Set) stamps(
 	var next atomic.Int64
 	var ended atomic.Bool
 	c := newCrew(ctx, s.outages)
-	c.work(min(workerCount(workers), n), func(r *reader) {
+	c.work(min(WorkerCount(workers), n), func(r *reader) {
 		for k := int(next.Add(1)) - 1; k < n && !ended.Load(); k = int(next.Add(1)) - 1 {
 			st, more := look(r, &s.records[which(k)])
 			if c.ended(nil) {

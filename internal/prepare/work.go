@@ -3,7 +3,6 @@ package prepare
 import (
 	"context"
 	"errors"
-	"runtime"
 	"sync"
 
 	"alexnet/internal/data"
@@ -57,11 +56,7 @@ type line struct {
 
 // start starts the goroutines.
 func (m *maker) start(ctx context.Context, cancel context.CancelCauseFunc) *line {
-	count := m.o.Workers
-	if count < 1 {
-		count = runtime.GOMAXPROCS(0)
-	}
-	count = min(count, max(m.all(), 1))
+	count := min(data.WorkerCount(m.o.Workers), max(m.all(), 1))
 	const each = 4 // a large picture holds up the writing, and not the others
 	ring := each * count
 	l := &line{
