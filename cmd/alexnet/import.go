@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"regexp"
 	"slices"
@@ -374,8 +373,11 @@ func readClasses(ctx context.Context, path string) (names []string, err error) {
 	if path == "" {
 		return nil, nil
 	}
-	list, err := readClassList(ctx, path)
-	if err != nil {
+	list, err := readLines(ctx, files.OS, path, longestClasses)
+	switch {
+	case ctx.Err() != nil:
+		return nil, err
+	case err != nil:
 		return nil, badClasses(path, err.Error())
 	}
 	if strings.HasPrefix(strings.TrimSpace(list), "[") {
@@ -409,30 +411,6 @@ func readClasses(ctx context.Context, path string) (names []string, err error) {
 
 // longestClasses is the most bytes of a list of classes.
 const longestClasses = 64 << 20
-
-// readClassList reads a list, which may be a pipe.
-func readClassList(ctx context.Context, path string) (list string, err error) {
-	err = orInterrupted(ctx, func() error {
-		f, err := files.OS.Open(path)
-		if err != nil {
-			return err
-		}
-		defer f.Close() //nolint:errcheck // only read
-		raw, err := io.ReadAll(io.LimitReader(f, longestClasses+1))
-		list = strings.TrimPrefix(string(raw), "\ufeff")
-		return err
-	})
-	var failed *fs.PathError
-	switch {
-	case ctx.Err() != nil:
-		return "", context.Cause(ctx)
-	case errors.As(err, &failed):
-		return "", failed.Err
-	case len(list) > longestClasses:
-		return "", fmt.Errorf("is longer than %d MB", longestClasses>>20)
-	}
-	return list, err
-}
 
 func badClasses(path, why string) error {
 	return usageError("give a file with the name of a class a line, in the order of the net's outputs",

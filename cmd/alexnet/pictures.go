@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -95,38 +94,56 @@ func (o *picturesOption) gather(ctx context.Context, args []string, t *ui.Termin
 	return inside, nil
 }
 
+// readLines reads a text of lines, which may be a pipe, without Windows's byte order mark. One of more bytes than
+// longest is a *tooLong; of other errors the name is left out.
+func readLines(ctx context.Context, fsys files.Reader, name string, longest int) (string, error) {
+	var raw []byte
+	err := orInterrupted(ctx, func() error {
+		f, err := fsys.Open(name)
+		if err != nil {
+			return err
+		}
+		defer f.Close() //nolint:errcheck // only read
+		raw, err = io.ReadAll(io.LimitReader(f, int64(longest)+1))
+		return err
+	})
+	var failed *fs.PathError
+	switch {
+	case ctx.Err() != nil:
+		return "", context.Cause(ctx)
+	case errors.As(err, &failed):
+		return "", failed.Err
+	case err != nil:
+		return "", err
+	case len(raw) > longest:
+		return "", &tooLong{longest}
+	}
+	return strings.TrimPrefix(string(raw), "\ufeff"), nil
+}
+
+// tooLong says that a list has more bytes than are read.
+type tooLong struct{ longest int }
+
+func (e *tooLong) Error() string { return fmt.Sprintf("is longer than %d MB", e.longest>>20) }
+
 // readList reads paths, one a line; lines without any are skipped, and Windows's byte order mark and ends of lines are
 // no part of a path.
 func readList(ctx context.Context, name string) (paths []string, err error) {
 	bad := func(next, format string, args ...any) error {
 		return usageError(next, "--list "+text.Name(name)+": "+format, args...)
 	}
-	var raw []byte
-	err = orInterrupted(ctx, func() error {
-		f, err := pictureFiles.Open(name)
-		if err != nil {
-			return err
-		}
-		defer f.Close() //nolint:errcheck // only read
-		raw, err = io.ReadAll(io.LimitReader(f, longestList+1))
-		return err
-	})
-	var failed *fs.PathError
+	list, err := readLines(ctx, pictureFiles, name, longestList)
 	switch {
 	case ctx.Err() != nil:
 		return nil, err
-	case errors.As(err, &failed):
-		return nil, bad("name a file with a path on each line", "%v", failed.Err)
+	case errors.As(err, new(*tooLong)):
+		return nil, bad("divide it", "%v", err)
 	case err != nil:
 		return nil, bad("name a file with a path on each line", "%v", err)
-	}
-	if len(raw) > longestList {
-		return nil, bad("divide it", "is longer than %d MB", longestList>>20)
-	}
-	if bytes.IndexByte(raw, 0) >= 0 {
+	case strings.IndexByte(list, 0) >= 0:
 		return nil, bad("give a text file with a path on each line", "is not a list of paths: it holds bytes of zero")
 	}
-	for line := range strings.Lines(strings.TrimPrefix(string(raw), "\ufeff")) {
+	for line := range strings.Lines(list) {
 		if path := strings.TrimRight(line, "\r\n"); strings.TrimSpace(path) != "" {
 			paths = append(paths, asPath(path))
 		}
