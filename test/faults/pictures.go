@@ -175,7 +175,7 @@ func decodeChild(args []string) error {
 	if err := syscall.Setrlimit(syscall.RLIMIT_DATA, &syscall.Rlimit{Cur: most, Max: most}); err != nil {
 		return err
 	}
-	d := &picture.Decoder{MaxPixels: picture.DefaultMaxPixels} // Go's own
+	d := &picture.Decoder{} // Go's own
 	if args[1] == picture.Turbo {
 		d = picture.NewDecoder()
 	}

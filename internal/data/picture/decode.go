@@ -2,6 +2,7 @@ package picture
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -20,17 +21,17 @@ import (
 	"alexnet/internal/files"
 )
 
-// Decoder turns files into pictures. It owns what one goroutine reuses from one picture to the next.
+// Decoder turns files into pictures. It owns what one goroutine reuses from one picture to the next. The zero Decoder
+// decodes with Go's own decoders and nothing else.
 type Decoder struct {
-	// MaxPixels is the size from which on a picture is refused before it is decoded, by what its header announces.
-	MaxPixels int
-	turbo     *turbo  // nil: JPEG through image/jpeg
-	rgb       []uint8 // (height, width, 3) as decoded
-	fit       fitter
+	limit int     // pixels, for tests; 0: MaxPixels
+	turbo *turbo  // nil: JPEG through image/jpeg
+	rgb   []uint8 // (height, width, 3) as decoded
+	fit   fitter
 }
 
-// NewDecoder makes a decoder that takes pictures of up to DefaultMaxPixels; close it.
-func NewDecoder() *Decoder { return &Decoder{MaxPixels: DefaultMaxPixels, turbo: openTurbo()} }
+// NewDecoder makes a decoder that has libjpeg-turbo where that is installed; close it.
+func NewDecoder() *Decoder { return &Decoder{turbo: openTurbo()} }
 
 // Close gives back what the decoder holds of libjpeg-turbo.
 func (d *Decoder) Close() { d.turbo.close() }
@@ -49,7 +50,7 @@ func (d *Decoder) Decode(ctx context.Context, raw []byte, want Want, dst []uint8
 	if err := ctx.Err(); err != nil {
 		return Picture{}, err
 	}
-	o, err := open(raw, d.MaxPixels)
+	o, err := open(raw, cmp.Or(d.limit, MaxPixels))
 	if err != nil {
 		return Picture{}, err
 	}
@@ -72,7 +73,7 @@ func (d *Decoder) decodeAside(ctx context.Context, o *opened, want Want, dst []u
 	case <-done:
 	case <-ctx.Done():
 		turbo := aside.turbo
-		if *d = (Decoder{MaxPixels: d.MaxPixels}); turbo != nil {
+		if *d = (Decoder{limit: d.limit}); turbo != nil {
 			d.turbo = openTurbo()
 		}
 		go func() {
@@ -138,7 +139,7 @@ func (d *Decoder) decode(o *opened, want Want, dst []uint8) (pic Picture, err er
 // Size is the height and width that Decode would give a file of which the header is sound, by nothing but that. Its
 // errors are Decode's.
 func (d *Decoder) Size(raw []byte, want Want) (height, width int, err error) {
-	o, err := open(raw, d.MaxPixels)
+	o, err := open(raw, cmp.Or(d.limit, MaxPixels))
 	if err != nil {
 		return 0, 0, err
 	}

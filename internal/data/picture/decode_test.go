@@ -19,7 +19,7 @@ import (
 
 // decoders are those that this machine has.
 func decoders(t testing.TB) map[string]*Decoder {
-	d := map[string]*Decoder{Standard: {MaxPixels: DefaultMaxPixels}}
+	d := map[string]*Decoder{Standard: {}}
 	if other := NewDecoder(); other.turbo != nil {
 		d[Turbo] = other
 		t.Cleanup(other.Close)
@@ -171,19 +171,19 @@ func TestDecodeRefuses(t *testing.T) {
 
 func TestMaxPixels(t *testing.T) {
 	raw := testFile(t, "rgb.png") // 32x24 = 768
-	if _, err := (&Decoder{MaxPixels: 768}).Decode(t.Context(), raw, Want{Channels: 3}, nil); err != nil {
+	if _, err := (&Decoder{limit: 768}).Decode(t.Context(), raw, Want{Channels: 3}, nil); err != nil {
 		t.Errorf("limit of exactly its size: %v", err)
 	}
-	if _, err := (&Decoder{MaxPixels: 767}).Decode(t.Context(), raw, Want{Channels: 3}, nil); err == nil {
+	if _, err := (&Decoder{limit: 767}).Decode(t.Context(), raw, Want{Channels: 3}, nil); err == nil {
 		t.Error("limit of one pixel less: decoded")
 	}
 }
 
 func TestDecodeRefusesOptions(t *testing.T) {
-	for _, c := range []struct{ resize, channels, maxPixels int }{
-		{-1, 3, DefaultMaxPixels}, {0, 2, DefaultMaxPixels}, {0, 4, DefaultMaxPixels}, {0, 3, -1},
+	for _, c := range []struct{ resize, channels, limit int }{
+		{-1, 3, 0}, {0, 2, 0}, {0, 4, 0}, {0, 3, -1},
 	} {
-		d := &Decoder{MaxPixels: c.maxPixels}
+		d := &Decoder{limit: c.limit}
 		want := Want{Resize: c.resize, Channels: c.channels}
 		if _, err := d.Decode(t.Context(), testFile(t, "rgb.png"), want, nil); err == nil {
 			t.Errorf("%+v was accepted", c)
@@ -346,7 +346,7 @@ func FuzzDecode(f *testing.F) {
 	f.Fuzz(func(t *testing.T, raw []byte, size int, grey bool) {
 		d := NewDecoder()
 		defer d.Close()
-		d.MaxPixels = 1 << 16
+		d.limit = 1 << 16
 		channels := 3
 		if grey {
 			channels = 1

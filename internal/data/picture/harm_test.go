@@ -76,7 +76,7 @@ func eachDecoder(t *testing.T, do func(t *testing.T, d *picture.Decoder, turbo b
 	if picture.JPEGDecoder() == picture.Turbo {
 		t.Run("with libjpeg-turbo", func(t *testing.T) { do(t, d, true) })
 	}
-	t.Run("without", func(t *testing.T) { do(t, &picture.Decoder{MaxPixels: picture.DefaultMaxPixels}, false) })
+	t.Run("without", func(t *testing.T) { do(t, &picture.Decoder{}, false) })
 }
 
 // TestBasesAndCrafted: every crafted picture gives what it should within the limits, whatever decodes JPEG.

@@ -10,8 +10,8 @@
 // package data's business. Of the program it imports files, which knows what Git LFS leaves behind.
 package picture
 
-// DefaultMaxPixels is the largest picture that a decoder takes where nothing is said: 100 megapixels, 300 MB of RGB.
-const DefaultMaxPixels = 100_000_000
+// MaxPixels is the largest picture that a decoder takes, by what its header announces: 100 megapixels, 300 MB of RGB.
+const MaxPixels = 100_000_000
 
 // Want is what is made of a file.
 type Want struct {
