@@ -23,21 +23,11 @@ type Reader struct {
 // Open opens a safetensors file, ours or another program's, and checks its header. A file that is none, or damaged, is
 // a *tensor.BadFile.
 func Open(fsys files.Reader, path string) (*Reader, error) {
-	info, err := fsys.Stat(path) // before it is opened: a FIFO would wait for a writer
+	f, size, err := tensor.Open(fsys, path)
 	if err != nil {
 		return nil, err
 	}
-	if !info.Mode().IsRegular() {
-		return nil, &tensor.BadFile{Path: path, Fault: tensor.OtherFormat, Reason: "not a regular file"}
-	}
-	f, err := fsys.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	if info, err = f.Stat(); err != nil {
-		return nil, errors.Join(err, f.Close())
-	}
-	r, err := NewReader(path, f, info.Size())
+	r, err := NewReader(path, f, size)
 	if err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
