@@ -19,27 +19,18 @@ import (
 
 	"pgregory.net/rapid"
 
+	"alexnet/internal/atomicfile"
 	"alexnet/internal/files"
 	"alexnet/internal/files/filestest"
 	"alexnet/internal/tensor"
 )
 
-// memory is a file in memory.
-type memory []byte
-
-func (m *memory) WriteAt(p []byte, off int64) (int, error) {
-	if need := int(off) + len(p); need > len(*m) {
-		*m = append(*m, make([]byte, need-len(*m))...)
-	}
-	return copy((*m)[off:], p), nil
-}
-
 func encoded(t interface{ Fatal(...any) }, meta map[string]string, tensors []tensor.Tensor) []byte {
-	var m memory
-	if err := Encode(&m, meta, tensors); err != nil {
+	b, err := Bytes(meta, tensors)
+	if err != nil {
 		t.Fatal(err)
 	}
-	return m
+	return b
 }
 
 // readAll opens bytes as a file and reads every tensor.
@@ -318,11 +309,11 @@ func TestTensorWithoutChecksum(t *testing.T) {
 		t.Fatal(err)
 	}
 	l.text = bytes.Replace(l.text, []byte(`"crc32c.a"`), []byte(`"crc32c.b"`), 1)
-	var m memory
+	var m atomicfile.Memory
 	if err := encode(&m, l, tensors); err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := readAll(m); err == nil || !strings.Contains(err.Error(), "tensor a has no checksum") {
+	if _, _, err := readAll(m.Bytes); err == nil || !strings.Contains(err.Error(), "tensor a has no checksum") {
 		t.Errorf("error %v", err)
 	}
 }
@@ -361,7 +352,7 @@ func TestWriteRefuses(t *testing.T) {
 func TestErrorsInOrder(t *testing.T) {
 	meta := map[string]string{"checksum": "", "crc32c": "", "a": "\xff", "b": "\xff", "c": "\xff"}
 	for range 50 {
-		if err := Encode(&memory{}, meta, nil); err == nil || !strings.Contains(err.Error(), `metadata "a"`) {
+		if _, err := Bytes(meta, nil); err == nil || !strings.Contains(err.Error(), `metadata "a"`) {
 			t.Fatalf("error %v, want the first by name", err)
 		}
 	}
@@ -523,7 +514,7 @@ func TestBoundsOfWriting(t *testing.T) {
 		"metadata of":          {meta: map[string]string{"a": strings.Repeat("x", maxMeta)}},
 		"100001 tensors":       {tensors: many},
 	} {
-		if err := Encode(new(memory), c.meta, c.tensors); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := Bytes(c.meta, c.tensors); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("error %v, want %q", err, want)
 		}
 	}

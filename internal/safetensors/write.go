@@ -35,6 +35,13 @@ func Encode(w io.WriterAt, meta map[string]string, tensors []tensor.Tensor) erro
 	return encode(w, l, tensors)
 }
 
+// Bytes is what Encode writes.
+func Bytes(meta map[string]string, tensors []tensor.Tensor) ([]byte, error) {
+	var m atomicfile.Memory
+	err := Encode(&m, meta, tensors)
+	return m.Bytes, err
+}
+
 func encode(w io.WriterAt, l *layout, tensors []tensor.Tensor) error {
 	longest := 0
 	for _, t := range tensors {
