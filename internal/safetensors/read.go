@@ -98,7 +98,7 @@ func (r *Reader) Verify(ctx context.Context, i int) error {
 // scan gives a tensor's bytes to do, a block of whole numbers at a time, and checks them.
 func (r *Reader) scan(t Info, do func(block []byte) error) error {
 	in := io.NewSectionReader(r.r, t.Offset, t.Bytes)
-	buf := make([]byte, min(chunk, t.Bytes))
+	buf := make([]byte, min(tensor.Chunk, t.Bytes))
 	crc := uint32(0)
 	for left := t.Bytes; left > 0; {
 		b := buf[:min(int64(len(buf)), left)]

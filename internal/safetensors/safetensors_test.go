@@ -110,14 +110,14 @@ func TestRoundTrip(t *testing.T) {
 }
 
 func TestHalfFile(t *testing.T) {
-	long := make([]float32, chunk) // more than fits into the buffer at once
+	long := make([]float32, tensor.Chunk) // more than fits into the buffer at once
 	for i := range long {
 		long[i] = float32(i%2048) / 8
 	}
 	tensors := []tensor.Tensor{
 		tensor.Of("mean", []int{3}, []float32{1, 2, 1e9}),
 		tensor.Of("w", []int{2, 3}, []float32{1, -2, 0.5, 1e-7, -65504, 0.1}),
-		tensor.Of("long", []int{chunk}, long),
+		tensor.Of("long", []int{tensor.Chunk}, long),
 	}
 	tensors[1].DType, tensors[2].DType = "F16", "F16"
 	r, got, err := readAll(encoded(t, nil, tensors))
@@ -416,7 +416,7 @@ func TestHeader(t *testing.T) {
 
 // Tensors longer than the buffer that they are written and read through.
 func TestLongTensor(t *testing.T) {
-	v := make([]float32, chunk/4*2+3)
+	v := make([]float32, tensor.Chunk/4*2+3)
 	for i := range v {
 		v[i] = float32(i)
 	}
@@ -456,7 +456,7 @@ func TestVerifyInBlocks(t *testing.T) {
 	runtime.ReadMemStats(&before)
 	err = r.Verify(t.Context(), 0)
 	runtime.ReadMemStats(&after)
-	if asked := after.TotalAlloc - before.TotalAlloc; err != nil || asked > 4*chunk {
+	if asked := after.TotalAlloc - before.TotalAlloc; err != nil || asked > 4*tensor.Chunk {
 		t.Errorf("%v, with %d KB", err, asked>>10)
 	}
 	ended, end := context.WithCancelCause(t.Context())
@@ -526,7 +526,7 @@ func TestBoundsOfWriting(t *testing.T) {
 
 // Blocks gives all numbers of a tensor in pieces, ends with its context, and finds what is damaged.
 func TestBlocks(t *testing.T) {
-	v := make([]float32, chunk/4*2+3)
+	v := make([]float32, tensor.Chunk/4*2+3)
 	for i := range v {
 		v[i] = float32(i)
 	}

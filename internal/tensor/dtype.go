@@ -1,10 +1,13 @@
 package tensor
 
 import (
+	"cmp"
 	"encoding/binary"
 	"fmt"
+	"io"
 	"math"
 	"math/bits"
+	"slices"
 )
 
 // Widths are the bytes of an element, by type. The names are those of safetensors.
@@ -84,6 +87,31 @@ var Encoders = map[string]func(b []byte, v []float32) error{
 		}
 		return nil
 	},
+}
+
+// Chunk is how many bytes are converted, checked and written at a time: they stay in the cache between these.
+const Chunk = 256 << 10
+
+// Encode writes v, which Fill gave, to w in the type that DType says, Chunk bytes at a time. The writer's errors are
+// given back as they are; others name the tensor.
+func (t Tensor) Encode(w io.Writer, v []float32) error {
+	dtype := cmp.Or(t.DType, "F32")
+	encode, can := Encoders[dtype]
+	if !can {
+		return fmt.Errorf("tensor %s: cannot be written as %s; F32 and F16 can", t.Name, dtype)
+	}
+	width := int(Widths[dtype])
+	buf := make([]byte, min(Chunk, len(v)*width))
+	for part := range slices.Chunk(v, Chunk/width) {
+		b := buf[:len(part)*width]
+		if err := encode(b, part); err != nil {
+			return fmt.Errorf("tensor %s: %w", t.Name, err)
+		}
+		if _, err := w.Write(b); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // toHalf rounds to the nearest binary16, of two equally near to the even one; see half. Not ok: infinite, NaN, or it
