@@ -284,6 +284,8 @@ func tellingsOfFiles() []told {
 		},
 		{&interop.Ambiguous{Nets: []string{"alexnet", "caffenet"}}, exitUsage, []string{"--config caffenet"}},
 		{&interop.OtherForm{Path: "f", Form: interop.HDF5}, exitCheckpoint, []string{"savez", "BINARYPROTO"}},
+		{&interop.OtherForm{Path: "f", Form: interop.CaffeV0}, exitCheckpoint, []string{"upgrade_net_proto_binary"}},
+		{&tensor.NotHalf{Value: 70000}, exitFailed, []string{"--dtype f32"}},
 		{&interop.OtherForm{Path: "f", Form: interop.NoForm}, exitCheckpoint, []string{"--help"}},
 		{&interop.OtherForm{Path: "f", Form: interop.NotFile}, exitCheckpoint, []string{"the file itself"}},
 		{&interop.OtherForm{Path: "f", Form: interop.PyTorch, Reason: "x"}, exitCheckpoint, []string{"--help"}},

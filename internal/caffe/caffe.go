@@ -11,8 +11,8 @@
 // Numbers of fields are those of src/caffe/proto/caffe.proto of https://github.com/BVLC/caffe; the words for V1's types
 // are those of UpgradeV1LayerType in src/caffe/util/upgrade_proto.cpp.
 //
-// What a net means, and which of ours it is, is the caller's business: of the program the package imports files, tensor
-// and wire.
+// What a net means, and which of ours it is, is the caller's business: of the program the package imports files,
+// tensor, text and wire.
 package caffe
 
 import (
@@ -99,7 +99,7 @@ type Transform struct {
 }
 
 // Open opens a .caffemodel and reads all but the numbers. One that is damaged, or another kind of file, is a
-// *tensor.BadFile.
+// *tensor.BadFile; one that is too old is [ErrV0].
 func Open(fsys files.Reader, path string) (*Net, error) {
 	f, err := wire.Open(fsys, path)
 	if err != nil {

@@ -471,7 +471,7 @@ func TestImportRefuses(t *testing.T) {
 	for content, form := range map[string]Form{
 		"\x89HDF\r\n\x1a\n": HDF5, "MATLAB 5.0 MAT-file": Matlab, "\x1f\x8b\x08": Packed, "name: \"x\"": Prototxt,
 		"\x00\x00\x00\x00\x02\x00\x00\x00\x00\x00\x00\x00\x00\x01" + strings.Repeat("\x00", 9): Darknet,
-		"hello": NoForm, "": NoForm,
+		"hello": NoForm, "": NoForm, "\x0a\x01n\x12\x09\x0a\x07\x0a\x05conv1": CaffeV0,
 		strings.Repeat("x\x00", 128) + "\x00ustar": Archive,
 	} {
 		path := filepath.Join(dir, "w")

@@ -69,7 +69,15 @@ func half(h uint16) float32 {
 	return math.Float32frombits(sign | (exp+127-15)<<23 | frac<<13)
 }
 
-// Encoders convert float32 to the types that can be written, little endian.
+// NotHalf is a number that cannot be written as F16: infinite, NaN, or too large.
+type NotHalf struct{ Value float32 }
+
+func (e *NotHalf) Error() string {
+	return fmt.Sprintf("%g is not a number that F16 can hold (at most 65504)", e.Value)
+}
+
+// Encoders convert float32 to the types that can be written, little endian. Numbers that a type cannot hold are a
+// *NotHalf.
 var Encoders = map[string]func(b []byte, v []float32) error{
 	"F32": func(b []byte, v []float32) error {
 		for i, x := range v {
@@ -81,7 +89,7 @@ var Encoders = map[string]func(b []byte, v []float32) error{
 		for i, x := range v {
 			h, ok := toHalf(x)
 			if !ok {
-				return fmt.Errorf("%g is not a number that F16 can hold (at most 65504): write it as F32", x)
+				return &NotHalf{x}
 			}
 			binary.LittleEndian.PutUint16(b[2*i:], h)
 		}
