@@ -599,7 +599,6 @@ func TestAdviceCanBePasted(t *testing.T) {
 // plainErrors are the types of errors for which there is no rule, and why.
 var plainErrors = map[string]string{
 	"pickle.fault":          "is the reason of a tensor.BadFile",
-	"npy.badHeader":         "is the reason of a tensor.BadFile",
 	"shards.BadIndex":       "is the reason of a data.SourceError",
 	"cpu.Fewer":             "a note, unless OpenMP gives fewer threads than it just did: it names the cause",
 	"cuda.Error":            "a call that failed: what to do depends on the call",

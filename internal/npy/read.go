@@ -96,7 +96,7 @@ func read(r io.ReaderAt, size int64) (*Archive, error) {
 func readArray(r io.ReaderAt, size int64) (*Archive, error) {
 	h, err := readHeader(io.NewSectionReader(r, 0, size))
 	if err != nil {
-		return nil, damaged(err)
+		return nil, err
 	}
 	if h.kind == "O" {
 		return readObjects(r, size, h)
@@ -154,7 +154,7 @@ func member(name string, m *zipped.Member) (t tensor.Tensor, header int64, err e
 		return err
 	})
 	if err != nil {
-		return t, 0, damaged(err)
+		return t, 0, err
 	}
 	if h.kind == "O" {
 		return t, 0, &tensor.BadFile{Fault: tensor.OtherFormat, Reason: "an array of Python's objects in a zip"}
@@ -179,7 +179,7 @@ func (h *heading) view(size int64) (v tensor.View, dtype string, err error) {
 		return v, "", err
 	}
 	if err := h.check(size); err != nil {
-		return v, "", damaged(err)
+		return v, "", err
 	}
 	v, err = layout(h.shape, h.fortran)
 	return v, dtype, err
@@ -222,13 +222,4 @@ func typeOf(order, kind string, width uint64) (string, error) {
 		}
 	}
 	return name, nil
-}
-
-// damaged makes what is wrong with a header a *tensor.BadFile.
-func damaged(err error) error {
-	var bad badHeader
-	if errors.As(err, &bad) {
-		return tensor.Damaged("%s", string(bad))
-	}
-	return err
 }
