@@ -78,7 +78,7 @@ var hostile = map[string]struct {
 		layer(dims(1), pb.Floats(5, 1), pb.Message(8, make([]byte, 8))), "2 numbers, 1 of them doubles",
 	},
 	"parameters twice": {
-		pb.Message(100, pb.Message(108), pb.Message(108)), "the same parameters twice",
+		pb.Message(100, pb.Message(117), pb.Message(117)), "the same parameters twice",
 	},
 	"a name of the wrong type": {pb.Message(100, pb.Number(1, 5)), "field 1 is of type 0"},
 	"a name of two kilobytes": {
@@ -97,9 +97,6 @@ var hostile = map[string]struct {
 	"a million layers": {bytes.Repeat(pb.Message(100), 1_000_000), "more than 5000 layers"},
 	"a million blobs": {
 		pb.Message(100, bytes.Repeat(pb.Message(7), 1_000_000)), "more than 5000 blobs",
-	},
-	"a million names": {
-		pb.Message(100, bytes.Repeat(pb.Message(3), 1_000_000)), "more than 50000 names",
 	},
 	"a million parameters": {
 		pb.Message(100, bytes.Repeat(pb.Message(106), 1_000_000)), "the same parameters twice",
@@ -126,7 +123,7 @@ func TestHostileAllocation(t *testing.T) {
 		"many layers":      bytes.Repeat(sound, maxLayers),
 		"many blobs": pb.Message(100, pb.Text(1, strings.Repeat("n", maxName)), pb.Text(2, "Scale"),
 			bytes.Repeat(pb.Message(7, dims(1), pb.Floats(5, 1)), maxBlobs)),
-		"many names":       pb.Message(100, bytes.Repeat(pb.Text(3, "b"), maxNames)),
+		"many names":       pb.Message(100, bytes.Repeat(pb.Text(3, "b"), 1_000_000)),
 		"one by one":       layer(append(dims(1000_000), bytes.Repeat(pb.Float(5, 1), 1000_000)...)),
 		"each in a field":  layer(append(dims(1000_000), bytes.Repeat(pb.Floats(5, 1), 1000_000)...)),
 		"names anew":       pb.Message(100, bytes.Repeat(pb.Text(1, "conv1 of a net"), 500_000)),

@@ -13,8 +13,8 @@ var ErrV0 = errors.New("a net of Caffe's first format (V0, 2013), which is not r
 
 // v1Fields are the numbers of V1LayerParameter's fields, and those of the same in LayerParameter.
 var v1Fields = map[protowire.Number]protowire.Number{
-	2: 3, 3: 4, 4: 1, 6: 7, // bottom, top, name, blobs
-	10: 106, 12: 108, 17: 117, 18: 118, 19: 121, 30: 123, 36: 100, // the parameters that are read
+	4: 1, 6: 7, // name, blobs
+	10: 106, 17: 117, 18: 118, 19: 121, 30: 123, 36: 100, // the parameters that are read
 }
 
 // v1Types are the words of V2 for V1's types. 0 is that of a layer without a type.

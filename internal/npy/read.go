@@ -27,7 +27,6 @@ type Archive struct {
 	// checksums are all 0: whoever wrote it computed none.
 	Checked, Unchecked bool
 
-	path string
 	file io.Closer
 }
 
@@ -54,7 +53,6 @@ func NewArchive(path string, r io.ReaderAt, size int64) (*Archive, error) {
 	if err != nil {
 		return nil, tensor.At(path, err)
 	}
-	a.path = path
 	for i, t := range a.Tensors {
 		a.Tensors[i].Fill = func(dst []float32) error {
 			if t.Name != "" {
@@ -65,9 +63,6 @@ func NewArchive(path string, r io.ReaderAt, size int64) (*Archive, error) {
 	}
 	return a, nil
 }
-
-// Path is what errors call the file.
-func (a *Archive) Path() string { return a.path }
 
 // Close closes the file that Open opened.
 func (a *Archive) Close() error {

@@ -33,7 +33,6 @@ type File struct {
 	// Unchecked tells that a zip has no checksums: torch.serialization.set_crc32_options(False) makes those.
 	Unchecked bool
 
-	path string
 	file io.Closer
 }
 
@@ -96,7 +95,6 @@ func NewFile(path string, r io.ReaderAt, size int64) (*File, error) {
 	if err != nil {
 		return nil, at(path, err)
 	}
-	f.path = path
 	for i, t := range f.Tensors {
 		f.Tensors[i].Fill = func(dst []float32) error { return at(path, t.Fill(dst)) }
 	}
@@ -111,9 +109,6 @@ func at(path string, err error) error {
 	}
 	return tensor.At(path, err)
 }
-
-// Path is what errors call the file.
-func (f *File) Path() string { return f.path }
 
 // Close closes the file that Open opened.
 func (f *File) Close() error {
