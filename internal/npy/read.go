@@ -26,6 +26,8 @@ type Archive struct {
 	// Checked tells that each array is held to a checksum when it is read, as in a zip. Unchecked is a zip whose
 	// checksums are all 0: whoever wrote it computed none.
 	Checked, Unchecked bool
+	// Zip is the whole file, until it is closed; nil where it is not a zip.
+	Zip *zipped.Archive
 
 	file io.Closer
 }
@@ -112,7 +114,7 @@ func readZip(r io.ReaderAt, size int64) (*Archive, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &Archive{Meta: map[string]string{}, Checked: !z.Unchecked, Unchecked: z.Unchecked}
+	a := &Archive{Meta: map[string]string{}, Checked: !z.Unchecked, Unchecked: z.Unchecked, Zip: z}
 	headers := 1<<20 + size/8 // bytes that they may take: deflate makes long ones of short ones
 	for _, m := range z.Members {
 		if m.Name == Metadata {

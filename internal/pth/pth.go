@@ -18,6 +18,7 @@ import (
 	"alexnet/internal/files"
 	"alexnet/internal/tensor"
 	"alexnet/internal/text"
+	"alexnet/internal/zipped"
 )
 
 // File is an open file of PyTorch's. Its tensors can be read until it is closed, by goroutines at once.
@@ -32,6 +33,9 @@ type File struct {
 	Form    string // Zip or Legacy
 	// Unchecked tells that a zip has no checksums: torch.serialization.set_crc32_options(False) makes those.
 	Unchecked bool
+
+	// Archive is the whole file, until it is closed; nil where it is not a zip.
+	Archive *zipped.Archive
 
 	file io.Closer
 }
