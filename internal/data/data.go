@@ -19,7 +19,8 @@
 // ends.
 //
 // The package knows no device and no model. It imports config, recipe, files, imagenet, machine, parquet, philox,
-// safetensors, shards, text and data/picture, and github.com/klauspost/compress.
+// safetensors, shards, tensor, text and data/picture; github.com/klauspost/compress for what is packed,
+// golang.org/x/text for names in Unicode's two forms, and gonum for the components of colour.
 package data
 
 import (
