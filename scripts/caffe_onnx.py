@@ -22,6 +22,7 @@ import math
 import pathlib
 import re
 import struct
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -91,7 +92,20 @@ TYPES = {  # V2's word: V1's, its number, V1's field of the parameters, V2's, th
 }
 
 
-def layers(order):
+class Sizes(NamedTuple):
+    """What AlexNet's 8 layers leave open."""
+
+    kernels: tuple  # of conv1 .. conv5
+    first: tuple  # kernel and stride of conv1
+    units: tuple  # of fc6 .. fc8
+    alpha: float  # of normalisation
+
+
+SMALL = Sizes((6, 12, 12, 12, 8), (5, 2), (16, 16, CLASSES), 0.5)
+FULL = Sizes((96, 256, 384, 384, 256), (11, 4), (4096, 4096, 1000), 0.0001)
+
+
+def layers(order, sizes):
     """(name, type, bottom, top, parameters): a parameter is its field, its name and its value."""
     all, top = [], "data"
 
@@ -100,29 +114,29 @@ def layers(order):
         bottom, top = top, top if inplace else name
         all.append((name, kind, bottom, top, params))
 
-    def conv(n, outputs, kernel, stride=1, pad=0, group=1):
-        add(f"conv{n}", "Convolution", (1, "num_output", outputs), (3, "pad", pad), (4, "kernel_size", kernel),
-            (5, "group", group), (6, "stride", stride))
+    def conv(n, kernel, stride=1, pad=0, group=1):
+        add(f"conv{n}", "Convolution", (1, "num_output", sizes.kernels[n - 1]), (3, "pad", pad),
+            (4, "kernel_size", kernel), (5, "group", group), (6, "stride", stride))
         add(f"relu{n}", "ReLU", inplace=True)
 
     def norm(n):
-        add(f"norm{n}", "LRN", (1, "local_size", 5), (2, "alpha", 0.5), (3, "beta", 0.75))
+        add(f"norm{n}", "LRN", (1, "local_size", 5), (2, "alpha", sizes.alpha), (3, "beta", 0.75))
 
     def pool(n):
         add(f"pool{n}", "Pooling", (1, "pool", 0), (2, "kernel_size", 3), (3, "stride", 2))
 
-    def inner(n, outputs):
-        add(f"fc{n}", "InnerProduct", (1, "num_output", outputs))
+    def inner(n):
+        add(f"fc{n}", "InnerProduct", (1, "num_output", sizes.units[n - 6]))
 
     first, second = (norm, pool) if order == "alexnet" else (pool, norm)
-    conv(1, 6, 5, stride=2), first(1), second(1)
-    conv(2, 12, 5, pad=2, group=2), first(2), second(2)
-    conv(3, 12, 3, pad=1), conv(4, 12, 3, pad=1, group=2), conv(5, 8, 3, pad=1, group=2), pool(5)
+    conv(1, sizes.first[0], stride=sizes.first[1]), first(1), second(1)
+    conv(2, 5, pad=2, group=2), first(2), second(2)
+    conv(3, 3, pad=1), conv(4, 3, pad=1, group=2), conv(5, 3, pad=1, group=2), pool(5)
     for n in 6, 7:
-        inner(n, 16)
+        inner(n)
         add(f"relu{n}", "ReLU", inplace=True)
         add(f"drop{n}", "Dropout", (1, "dropout_ratio", 0.5), inplace=True)
-    inner(8, CLASSES)
+    inner(8)
     add("prob", "Softmax")
     return all
 
@@ -143,15 +157,16 @@ def parameters(params):
     return b"".join(real(f, v) if isinstance(v, float) else number(f, v) for f, _, v in params)
 
 
-def caffemodel(order, values, v1, old, diff, trained):
+def caffemodel(order, values, v1, old, diff, trained, sizes=SMALL):
     out = message(1, "AlexNet" if order == "alexnet" else "CaffeNet")
-    every = layers(order)
+    every = layers(order, sizes)
     if trained:  # a snapshot of training begins with the data
         every = [("data", "Data", None, "data", [(3, "crop_size", 65), (1, "scale", 1.0)])] + every
     for n, (name, kind, bottom, top, params) in enumerate(every):
         _, enum, v1_param, v2_param, _ = TYPES[kind]
         param = [message(v1_param if v1 else v2_param, parameters(params))] if params else []
-        kept = [blob(b, old, diff, packed=n % 2 == 0) for b in values.get(name, [])]
+        packed = n % 2 == 0 or sizes is FULL  # 61 million numbers one by one would take minutes
+        kept = [blob(b, old, diff, packed) for b in values.get(name, [])]
         if v1:  # bottom, top, name, type, blobs
             fields = [message(2, bottom)] if bottom else []
             fields += [message(3, top), message(4, name), number(5, enum)] + [message(6, b) for b in kept]
@@ -163,9 +178,9 @@ def caffemodel(order, values, v1, old, diff, trained):
     return out
 
 
-def prototxt(order, v1, size):
+def prototxt(order, v1, size, sizes=SMALL):
     text = 'name: "net"\ninput: "data"\n' + "".join(f"input_dim: {d}\n" for d in (2, 3, size, size))
-    for name, kind, bottom, top, params in layers(order):
+    for name, kind, bottom, top, params in layers(order, sizes):
         word, _, _, _, param = TYPES[kind]
         text += ("layers" if v1 else "layer") + f' {{ name: "{name}" type: ' + (word if v1 else f'"{kind}"')
         text += f' bottom: "{bottom}" top: "{top}" {param} {{ '

@@ -206,45 +206,7 @@ def random_weights(seed):
     }
 
 
-def caffe_layers(order):
-    """As caffe_onnx.layers has them: (name, type, bottom, top, parameters)."""
-    all, top = [], "data"
-
-    def add(name, kind, *params, inplace=False):
-        nonlocal top
-        bottom, top = top, top if inplace else name
-        all.append((name, kind, bottom, top, params))
-
-    def conv(n, outputs, kernel, stride=1, pad=0, group=1):
-        add(
-            f"conv{n}",
-            "Convolution",
-            (1, "num_output", outputs),
-            (3, "pad", pad),
-            (4, "kernel_size", kernel),
-            (5, "group", group),
-            (6, "stride", stride),
-        )
-        add(f"relu{n}", "ReLU", inplace=True)
-
-    norm = lambda n: add(f"norm{n}", "LRN", (1, "local_size", 5), (2, "alpha", 0.0001), (3, "beta", 0.75))
-    pool = lambda n: add(f"pool{n}", "Pooling", (1, "pool", 0), (2, "kernel_size", 3), (3, "stride", 2))
-    first, second = (norm, pool) if order == "alexnet" else (pool, norm)
-    conv(1, 96, 11, stride=4), first(1), second(1)
-    conv(2, 256, 5, pad=2, group=2), first(2), second(2)
-    conv(3, 384, 3, pad=1), conv(4, 384, 3, pad=1, group=2), conv(5, 256, 3, pad=1, group=2), pool(5)
-    for n in 6, 7:
-        add(f"fc{n}", "InnerProduct", (1, "num_output", 4096))
-        add(f"relu{n}", "ReLU", inplace=True)
-        add(f"drop{n}", "Dropout", (1, "dropout_ratio", 0.5), inplace=True)
-    add("fc8", "InnerProduct", (1, "num_output", 1000))
-    add("prob", "Softmax")
-    return all
-
-
 def check_caffe(program, folder):
-    caffe_onnx.layers, small = caffe_layers, caffe_onnx.blob
-    caffe_onnx.blob = lambda values, old, diff, packed=True: small(values, old, diff)  # 61 million numbers, packed
     values = random_weights(3)
     mean = np.random.default_rng(4).uniform(90, 140, (3, 256, 256)).astype(np.float32)  # BGR
     (folder / "mean.binaryproto").write_bytes(caffe_onnx.blob(mean[None], True, False))
@@ -258,12 +220,11 @@ def check_caffe(program, folder):
         ("caffenet", True, False, True),
         ("caffenet", False, False, False),
     ):
-        content = caffe_onnx.caffemodel(order, values, v1, old, diff, False)
+        content = caffe_onnx.caffemodel(order, values, v1, old, diff, False, caffe_onnx.FULL)
         (folder / "file").write_bytes(content)
+        text = caffe_onnx.prototxt(order, v1, 227, caffe_onnx.FULL)
         net = cv2.dnn.readNetFromCaffe(
-            np.frombuffer(
-                caffe_onnx.prototxt(order, v1, 227).replace("input_dim: 2", f"input_dim: {COUNT}").encode(), np.uint8
-            ),
+            np.frombuffer(text.replace("input_dim: 2", f"input_dim: {COUNT}").encode(), np.uint8),
             np.frombuffer(content, np.uint8),
         )
         del content

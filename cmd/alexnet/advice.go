@@ -90,6 +90,7 @@ var rules = []rule{
 	on(exitFailed, advisePrepareInterrupted),
 	on(exitCheckpoint, adviseBadFile),
 	on(exitCheckpoint, adviseForeign),
+	say[*tensor.NotHalf](exitFailed, "--dtype f32, which holds it"),
 	say[*checkpoint.BadPage](exitCheckpoint, "take another checkpoint; alexnet weights show prints this one's "+
 		"configuration"),
 	say[*checkpoint.DropoutError](exitCheckpoint, "use the program that wrote it, or another checkpoint"),
@@ -613,6 +614,7 @@ var otherForms = map[interop.Form]string{
 	interop.Matlab: "MatConvNet's nets are Caffe's, converted: give the .caffemodel that it was made of",
 	interop.Darknet: "darknet's alexnet has neither normalisation nor groups, and is none of the nets here; give " +
 		"torchvision's or Caffe's weights",
+	interop.CaffeV0:  "Caffe's own upgrade_net_proto_binary makes a newer one of it: give that",
 	interop.Prototxt: "give the .caffemodel that belongs to it",
 	interop.Packed:   "unpack it, and give the file in it",
 	interop.Archive: "unpack it and give the file in it; what PyTorch saved in 2016 has to be loaded and saved anew " +

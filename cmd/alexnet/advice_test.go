@@ -284,6 +284,8 @@ func tellingsOfFiles() []told {
 		},
 		{&interop.Ambiguous{Nets: []string{"alexnet", "caffenet"}}, exitUsage, []string{"--config caffenet"}},
 		{&interop.OtherForm{Path: "f", Form: interop.HDF5}, exitCheckpoint, []string{"savez", "BINARYPROTO"}},
+		{&interop.OtherForm{Path: "f", Form: interop.CaffeV0}, exitCheckpoint, []string{"upgrade_net_proto_binary"}},
+		{&tensor.NotHalf{Value: 70000}, exitFailed, []string{"--dtype f32"}},
 		{&interop.OtherForm{Path: "f", Form: interop.NoForm}, exitCheckpoint, []string{"--help"}},
 		{&interop.OtherForm{Path: "f", Form: interop.NotFile}, exitCheckpoint, []string{"the file itself"}},
 		{&interop.OtherForm{Path: "f", Form: interop.PyTorch, Reason: "x"}, exitCheckpoint, []string{"--help"}},
@@ -597,7 +599,6 @@ func TestAdviceCanBePasted(t *testing.T) {
 // plainErrors are the types of errors for which there is no rule, and why.
 var plainErrors = map[string]string{
 	"pickle.fault":          "is the reason of a tensor.BadFile",
-	"npy.badHeader":         "is the reason of a tensor.BadFile",
 	"shards.BadIndex":       "is the reason of a data.SourceError",
 	"cpu.Fewer":             "a note, unless OpenMP gives fewer threads than it just did: it names the cause",
 	"cuda.Error":            "a call that failed: what to do depends on the call",

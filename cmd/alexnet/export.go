@@ -66,8 +66,9 @@ In other forms:
 Dropout becomes the inverted form of PyTorch and others, which does nothing when predicting: the
 weights of a layer after a dropout layer are multiplied by 1-rate. Two columns stay side by side
 along the first dimension, as a grouped convolution has them (groups=2). The metadata hold the
-classes and how pictures are prepared; a mean image is written beside the file, as NAME.mean.npy.
-alexnet weights import takes these files back. See docs/export.md.
+classes and how pictures are prepared. A mean image is written beside the file, as NAME.mean.npy; in
+checkpoints, npz and onnx with --with-preprocess it is inside. alexnet weights import takes these
+files back. See docs/export.md.
 
 ` + outHelp,
 		Example: `  alexnet weights export runs/train --out net.safetensors
@@ -180,7 +181,8 @@ func exportForeign(ctx context.Context, c *checkpoint.Checkpoint, o exportOption
 // besideFile refuses a mean image that would have no file to lie beside, or that could not be written.
 func besideFile(mean string, weights *atomicfile.Place, force bool, t *ui.Terminal) error {
 	if weights.Through {
-		return advise(exitFailed, "name a file, or take --to checkpoint, which holds it",
+		return advise(exitFailed, "name a file, or take a form that holds it: --to checkpoint, --to npz, or --to onnx "+
+			"--with-preprocess",
 			errors.New("this net has a mean image, which is written beside the weights: a pipe or a device has no "+
 				"place for it"))
 	}

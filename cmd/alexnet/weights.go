@@ -216,7 +216,7 @@ func showForeign(ctx context.Context, path string, t *ui.Terminal) error {
 		File: text.Raw(path), Form: string(s.Form), Tensors: []tensorResult{}, Metadata: map[string]any{},
 		Checksums: s.Checked,
 	}
-	if err := s.Verify(ctx, files.OS); err != nil {
+	if err := s.Verify(ctx); err != nil {
 		return err
 	}
 	for _, tensor := range s.Tensors {

@@ -77,17 +77,17 @@ func Put(ctx context.Context, fsys files.FS, name string, content func(File) err
 	case !place.Through:
 		return replace(fsys, place.Path, place.Old, content)
 	}
-	var m memory
+	var m Memory
 	if err := content(&m); err != nil {
 		return 0, failed(name, Unchanged, err)
 	}
-	if err := through(ctx, fsys, name, m.all); err != nil {
+	if err := through(ctx, fsys, name, m.Bytes); err != nil {
 		if ctx.Err() != nil {
 			return 0, context.Cause(ctx)
 		}
 		return 0, failed(name, Unknown, err)
 	}
-	return int64(len(m.all)), nil
+	return int64(len(m.Bytes)), nil
 }
 
 // through writes to what is not a regular file. An open file that is one is appended to.
@@ -126,21 +126,22 @@ func openThrough(ctx context.Context, fsys files.FS, name string) (files.File, e
 	}
 }
 
-// memory is a File.
-type memory struct {
-	all []byte
-	at  int64 // where Write goes on
+// Memory is a File in memory; it begins empty.
+type Memory struct {
+	Bytes []byte // what was written
+	at    int64  // where Write goes on
 }
 
-func (m *memory) Write(p []byte) (int, error) {
+func (m *Memory) Write(p []byte) (int, error) {
 	n, err := m.WriteAt(p, m.at)
 	m.at += int64(n)
 	return n, err
 }
 
-func (m *memory) WriteAt(p []byte, off int64) (int, error) {
-	if more := off + int64(len(p)) - int64(len(m.all)); more > 0 {
-		m.all = append(m.all, make([]byte, more)...)
+// WriteAt makes the file as long as it has to be.
+func (m *Memory) WriteAt(p []byte, off int64) (int, error) {
+	if more := off + int64(len(p)) - int64(len(m.Bytes)); more > 0 {
+		m.Bytes = append(m.Bytes, make([]byte, more)...)
 	}
-	return copy(m.all[off:], p), nil
+	return copy(m.Bytes[off:], p), nil
 }

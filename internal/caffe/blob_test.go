@@ -93,7 +93,7 @@ func TestParameters(t *testing.T) {
 		t.Errorf("input %v", n.Input)
 	}
 	one, l := [2]int{1, 1}, n.Layers
-	if got := *l[0].Convolution; got != (Convolution{8, 1, false, [2]int{3, 5}, [2]int{2, 4}, one, [2]int{2, 2}}) {
+	if got := *l[0].Convolution; got != (Convolution{1, [2]int{3, 5}, [2]int{2, 4}, one, [2]int{2, 2}}) {
 		t.Errorf("%+v", got)
 	}
 	if got := *l[1].Pooling; got != (Pooling{"average", [2]int{2, 3}, [2]int{4, 5}, [2]int{6, 7}, true}) {
@@ -102,16 +102,13 @@ func TestParameters(t *testing.T) {
 	if got := *l[2].LRN; got != (LRN{5, 1, 0.75, 1, false}) {
 		t.Errorf("%+v", got)
 	}
-	if got := *l[3].Dropout; got != (Dropout{0.5}) {
-		t.Errorf("%+v", got)
-	}
-	if got := *l[4].Convolution; got != (Convolution{0, 1, true, [2]int{}, one, [2]int{}, one}) {
+	if got := *l[4].Convolution; got != (Convolution{1, [2]int{}, one, [2]int{}, one}) {
 		t.Errorf("%+v", got)
 	}
 	if got := *l[5].LRN; got != (LRN{5, 1, 0.75, 2, true}) {
 		t.Errorf("%+v", got)
 	}
-	if *l[6].ReLU != (ReLU{0.25}) || !l[7].InnerProduct.Transpose || !l[7].InnerProduct.Bias {
+	if *l[6].ReLU != (ReLU{0.25}) || !l[7].InnerProduct.Transpose {
 		t.Errorf("%+v, %+v", l[6].ReLU, l[7].InnerProduct)
 	}
 	d := l[8].Transform

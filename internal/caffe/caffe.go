@@ -11,8 +11,8 @@
 // Numbers of fields are those of src/caffe/proto/caffe.proto of https://github.com/BVLC/caffe; the words for V1's types
 // are those of UpgradeV1LayerType in src/caffe/util/upgrade_proto.cpp.
 //
-// What a net means, and which of ours it is, is the caller's business: of the program the package imports files, tensor
-// and wire.
+// What a net means, and which of ours it is, is the caller's business: of the program the package imports files,
+// tensor, text and wire.
 package caffe
 
 import (
@@ -34,10 +34,8 @@ type Net struct {
 
 // Layer is a layer of a net. The parameters are nil where the file has none.
 type Layer struct {
-	Name    string   // "conv1"
-	Type    string   // "Convolution", "InnerProduct", "ReLU", "LRN", "Pooling", "Dropout", "Softmax", ..
-	Bottoms []string // what it is given, by the tops' names
-	Tops    []string // what it computes; the bottom again where it works in place
+	Name string // "conv1"
+	Type string // "Convolution", "InnerProduct", "ReLU", "LRN", "Pooling", "Dropout", "Softmax", ..
 	// Blobs are weights, then biases, where the layer has them: "conv1.weight" (96, 3, 11, 11), "conv1.bias" (96),
 	// "fc6.weight" (4096, 9216); those of other layers than Convolution, Deconvolution and InnerProduct are called
 	// "scale.0", "scale.1", .. They can be read while the Net is open.
@@ -47,22 +45,18 @@ type Layer struct {
 	InnerProduct *InnerProduct
 	Pooling      *Pooling
 	LRN          *LRN
-	Dropout      *Dropout
 	ReLU         *ReLU
 	Transform    *Transform
 }
 
 // Convolution is a ConvolutionParameter. Pairs are height and width.
 type Convolution struct {
-	Outputs, Group                int
-	Bias                          bool
+	Group                         int
 	Kernel, Stride, Pad, Dilation [2]int
 }
 
 // InnerProduct is an InnerProductParameter.
 type InnerProduct struct {
-	Outputs   int
-	Bias      bool
 	Transpose bool // the weights are (in, out)
 }
 
@@ -80,11 +74,6 @@ type LRN struct {
 	Within         bool // within a channel, not across channels
 }
 
-// Dropout is a DropoutParameter. While learning, Caffe divides by 1-Ratio.
-type Dropout struct {
-	Ratio float32 // of what is dropped
-}
-
 // ReLU is a ReLUParameter.
 type ReLU struct {
 	Slope float32 // of what is negative
@@ -99,7 +88,7 @@ type Transform struct {
 }
 
 // Open opens a .caffemodel and reads all but the numbers. One that is damaged, or another kind of file, is a
-// *tensor.BadFile.
+// *tensor.BadFile; one that is too old is [ErrV0].
 func Open(fsys files.Reader, path string) (*Net, error) {
 	f, err := wire.Open(fsys, path)
 	if err != nil {

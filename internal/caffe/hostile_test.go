@@ -43,7 +43,6 @@ var hostile = map[string]struct {
 	"a mean": {
 		bytes.Join([][]byte{pb.Number(1, 1), pb.Number(2, 3)}, nil), "a mean image (.binaryproto)",
 	},
-	"of V0": {pb.Message(2, pb.Message(1, pb.Text(1, "conv1"))), "V0"},
 	"a layer too long": {
 		pb.Long(100, 1<<62, 1, 2, 3), "cut short: byte 0: field 100 is of 4611686018427387904 bytes, and 3",
 	},
@@ -79,7 +78,7 @@ var hostile = map[string]struct {
 		layer(dims(1), pb.Floats(5, 1), pb.Message(8, make([]byte, 8))), "2 numbers, 1 of them doubles",
 	},
 	"parameters twice": {
-		pb.Message(100, pb.Message(108), pb.Message(108)), "the same parameters twice",
+		pb.Message(100, pb.Message(117), pb.Message(117)), "the same parameters twice",
 	},
 	"a name of the wrong type": {pb.Message(100, pb.Number(1, 5)), "field 1 is of type 0"},
 	"a name of two kilobytes": {
@@ -98,9 +97,6 @@ var hostile = map[string]struct {
 	"a million layers": {bytes.Repeat(pb.Message(100), 1_000_000), "more than 5000 layers"},
 	"a million blobs": {
 		pb.Message(100, bytes.Repeat(pb.Message(7), 1_000_000)), "more than 5000 blobs",
-	},
-	"a million names": {
-		pb.Message(100, bytes.Repeat(pb.Message(3), 1_000_000)), "more than 50000 names",
 	},
 	"a million parameters": {
 		pb.Message(100, bytes.Repeat(pb.Message(106), 1_000_000)), "the same parameters twice",
@@ -127,7 +123,7 @@ func TestHostileAllocation(t *testing.T) {
 		"many layers":      bytes.Repeat(sound, maxLayers),
 		"many blobs": pb.Message(100, pb.Text(1, strings.Repeat("n", maxName)), pb.Text(2, "Scale"),
 			bytes.Repeat(pb.Message(7, dims(1), pb.Floats(5, 1)), maxBlobs)),
-		"many names":       pb.Message(100, bytes.Repeat(pb.Text(3, "b"), maxNames)),
+		"many names":       pb.Message(100, bytes.Repeat(pb.Text(3, "b"), 1_000_000)),
 		"one by one":       layer(append(dims(1000_000), bytes.Repeat(pb.Float(5, 1), 1000_000)...)),
 		"each in a field":  layer(append(dims(1000_000), bytes.Repeat(pb.Floats(5, 1), 1000_000)...)),
 		"names anew":       pb.Message(100, bytes.Repeat(pb.Text(1, "conv1 of a net"), 500_000)),
@@ -140,6 +136,12 @@ func TestHostileAllocation(t *testing.T) {
 	}
 	for name, file := range all {
 		pb.Little(t, name, file, func() { _, _ = open(file) }) // an error or none: TestHostile asks
+	}
+}
+
+func TestV0(t *testing.T) {
+	if _, err := open(pb.Message(2, pb.Message(1, pb.Text(1, "conv1")))); !errors.Is(err, ErrV0) {
+		t.Errorf("%v, want %v", err, ErrV0)
 	}
 }
 

@@ -15,19 +15,17 @@ import (
 const (
 	maxLayers = 5_000
 	maxBlobs  = 5_000
-	maxNames  = 50_000  // of bottoms and tops
 	maxName   = 1024    // bytes
 	maxSize   = 1 << 30 // of a kernel, a stride, a number of outputs
 )
 
-// reader reads a net. names and blobs are counted over all layers; seen is which parameters a layer has, a bit for
-// each.
+// reader reads a net. Blobs are counted over all layers; seen is which parameters a layer has, a bit for each.
 type reader struct {
 	*wire.Walker
-	net          *Net
-	input        []int64
-	names, blobs int
-	seen         uint64
+	net   *Net
+	input []int64
+	blobs int
+	seen  uint64
 }
 
 // read reads the net that the whole file is.
@@ -143,10 +141,6 @@ func (r *reader) layerField(l *Layer, blobs *[]wire.Range, num protowire.Number,
 		l.Name, err = r.Text(f, maxName)
 	case 2:
 		l.Type, err = r.Text(f, maxName)
-	case 3:
-		err = r.name(&l.Bottoms, f)
-	case 4:
-		err = r.name(&l.Tops, f)
 	case 7:
 		if r.blobs++; r.blobs > maxBlobs {
 			return tensor.Damaged("byte %d: more than %d blobs", f.At, maxBlobs)
@@ -170,15 +164,5 @@ func (r *reader) layerField(l *Layer, blobs *[]wire.Range, num protowire.Number,
 		r.seen |= bit
 		return read(r, l, in)
 	}
-	return err
-}
-
-// name reads one of the names of bottoms and tops.
-func (r *reader) name(list *[]string, f wire.Field) error {
-	if r.names++; r.names > maxNames {
-		return tensor.Damaged("byte %d: more than %d names of bottoms and tops", f.At, maxNames)
-	}
-	s, err := r.Text(f, maxName)
-	*list = append(*list, s)
 	return err
 }

@@ -15,7 +15,6 @@ const firstParameter = 100
 var parameters = map[protowire.Number]func(*reader, *Layer, wire.Range) error{
 	firstParameter: (*reader).transform,
 	106:            (*reader).convolution,
-	108:            (*reader).dropout,
 	117:            (*reader).innerProduct,
 	118:            (*reader).lrn,
 	121:            (*reader).pooling,
@@ -73,14 +72,10 @@ func setAll(kernel, stride, pad *pair, k, s, p *[2]int) error {
 }
 
 func (r *reader) convolution(l *Layer, in wire.Range) error {
-	c := &Convolution{Group: 1, Bias: true}
+	c := &Convolution{Group: 1}
 	var kernel, stride, pad, dilation pair
 	err := r.Fields(in, func(f wire.Field) (err error) {
 		switch f.Num {
-		case 1:
-			c.Outputs, err = f.Int(maxSize)
-		case 2:
-			c.Bias, err = f.Bool()
 		case 3:
 			err = r.repeated(&pad, f)
 		case 4:
@@ -117,15 +112,10 @@ func (r *reader) convolution(l *Layer, in wire.Range) error {
 }
 
 func (r *reader) innerProduct(l *Layer, in wire.Range) error {
-	p := &InnerProduct{Bias: true}
+	p := &InnerProduct{}
 	l.InnerProduct = p
 	return r.Fields(in, func(f wire.Field) (err error) {
-		switch f.Num {
-		case 1:
-			p.Outputs, err = f.Int(maxSize)
-		case 2:
-			p.Bias, err = f.Bool()
-		case 6:
+		if f.Num == 6 {
 			p.Transpose, err = f.Bool()
 		}
 		return err
@@ -189,17 +179,6 @@ func (r *reader) lrn(l *Layer, in wire.Range) error {
 			n.Within, err = f.Bool()
 		case 5:
 			n.K, err = f.Float()
-		}
-		return err
-	})
-}
-
-func (r *reader) dropout(l *Layer, in wire.Range) error {
-	d := &Dropout{Ratio: 0.5}
-	l.Dropout = d
-	return r.Fields(in, func(f wire.Field) (err error) {
-		if f.Num == 1 {
-			d.Ratio, err = f.Float()
 		}
 		return err
 	})

@@ -1,16 +1,20 @@
 package caffe
 
 import (
+	"errors"
+
 	"google.golang.org/protobuf/encoding/protowire"
 
-	"alexnet/internal/tensor"
 	"alexnet/internal/wire"
 )
 
+// ErrV0 is a net in the format before V1.
+var ErrV0 = errors.New("a net of Caffe's first format (V0, 2013), which is not read")
+
 // v1Fields are the numbers of V1LayerParameter's fields, and those of the same in LayerParameter.
 var v1Fields = map[protowire.Number]protowire.Number{
-	2: 3, 3: 4, 4: 1, 6: 7, // bottom, top, name, blobs
-	10: 106, 12: 108, 17: 117, 18: 118, 19: 121, 30: 123, 36: 100, // the parameters that are read
+	4: 1, 6: 7, // name, blobs
+	10: 106, 17: 117, 18: 118, 19: 121, 30: 123, 36: 100, // the parameters that are read
 }
 
 // v1Types are the words of V2 for V1's types. 0 is that of a layer without a type.
@@ -26,11 +30,7 @@ var v1Types = [...]string{
 func (r *reader) v1Field(l *Layer, f wire.Field) (protowire.Number, error) {
 	switch f.Num {
 	case 1: // a V0LayerParameter
-		return 0, &tensor.BadFile{
-			Fault: tensor.OtherFormat,
-			Reason: "a net of Caffe's first format (V0, 2013), which is not read; " +
-				"Caffe's upgrade_net_proto_binary makes a newer one of it",
-		}
+		return 0, ErrV0
 	case 5:
 		t, err := f.Int(len(v1Types) - 1)
 		l.Type = v1Types[min(t, len(v1Types)-1)]

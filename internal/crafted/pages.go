@@ -1,9 +1,9 @@
-// Package crafted is what strangers could send: pages, checkpoints, tars, zips and Parquet files that are made to hurt,
-// each with what is to become of it. Every one is to be refused with an error of its kind, in a moment and in little
-// memory.
+// Package crafted is what strangers could send: pages, checkpoints, tars, zips, Parquet files, pickles, PyTorch's files
+// and NumPy's that are made to hurt, each with what is to become of it. Every one is to be refused with an error of its
+// kind, in a moment and in little memory.
 //
-// It is for tests, writes the formats itself and imports nothing of the program, so that the tests of every package can
-// take from it.
+// It is for tests, writes the formats itself and imports nothing but the standard library, so that the tests of every
+// package can take from it.
 package crafted
 
 import (

@@ -18,8 +18,9 @@
 // that. It is tried again as long as [Patience] has it, and a system call that hangs holds nobody up whose context
 // ends.
 //
-// The package knows no device and no model. It imports atomicfile, config, recipe, files, imagenet, machine,
-// parquet, philox, safetensors, shards, text and data/picture, and github.com/klauspost/compress.
+// The package knows no device and no model. It imports atomicfile, config, recipe, files, imagenet, machine, parquet,
+// philox, safetensors, shards, tensor, text and data/picture; github.com/klauspost/compress for what is packed,
+// golang.org/x/text for names in Unicode's two forms, and gonum for the components of colour.
 package data
 
 import (

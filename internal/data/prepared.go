@@ -398,18 +398,6 @@ func EncodeStatistics(by recipe.Recipe, sums *Sums) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	var out memory
-	err = safetensors.Encode(&out, map[string]string{"statistics": string(page)},
+	return safetensors.Bytes(map[string]string{"statistics": string(page)},
 		[]tensor.Tensor{tensor.Of("mean", by.MeanShape, by.Mean)})
-	return out, err
-}
-
-// memory is a file in memory.
-type memory []byte
-
-func (m *memory) WriteAt(p []byte, off int64) (int, error) {
-	if more := int(off) + len(p) - len(*m); more > 0 {
-		*m = append(*m, make([]byte, more)...)
-	}
-	return copy((*m)[off:], p), nil
 }

@@ -33,7 +33,7 @@ const dropoutInverted = "inverted"
 
 // form is how a net goes out.
 type form struct {
-	params func(*model.Arch) ([]Param, error) // names a net's parameters as other programs do
+	params func(*model.Arch) ([]param, error) // names a net's parameters as other programs do
 	end    string                             // of the file's name
 }
 
@@ -44,8 +44,8 @@ const onnxForm = "onnx"
 const npzForm = "npz"
 
 var forms = map[string]form{
-	"plain": {Plain, ".safetensors"}, "torchvision": {Torchvision, ".safetensors"}, npzForm: {Plain, ".npz"},
-	onnxForm: {Plain, ".onnx"},
+	"plain": {plain, ".safetensors"}, "torchvision": {torchvision, ".safetensors"}, npzForm: {plain, ".npz"},
+	onnxForm: {plain, ".onnx"},
 }
 
 // Forms are the forms that Export knows, sorted.
@@ -157,7 +157,7 @@ func (e *Export) Write(ctx context.Context, fsys files.FS) error {
 		e.Bytes, err = atomicfile.Put(ctx, fsys, e.Path, func(f atomicfile.File) error { return e.encode(ctx, f) })
 		return err
 	}
-	return e.writePair(ctx, fsys)
+	return e.writeWithMean(ctx, fsys)
 }
 
 // Exported is a file made by Export, where a checkpoint is wanted.

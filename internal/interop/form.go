@@ -32,6 +32,7 @@ const (
 	Matlab     Form = "MATLAB (MatConvNet)"
 	Darknet    Form = "darknet's weights"
 	Prototxt   Form = "a description in text, without weights"
+	CaffeV0    Form = "a net of Caffe's first format (V0, 2013)"
 	Packed     Form = "a compressed file"
 	Archive    Form = "a tar"
 	NotFile    Form = "not a regular file"

@@ -18,6 +18,9 @@ import (
 // openCaffe opens a .caffemodel, whose layers stand in the order in which they are computed.
 func openCaffe(fsys files.Reader, path string) (*Source, error) {
 	n, err := caffe.Open(fsys, path)
+	if errors.Is(err, caffe.ErrV0) {
+		return nil, &OtherForm{Path: path, Form: CaffeV0}
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -64,7 +64,7 @@ func NewImport(ctx context.Context, fsys files.Reader, s *Source, o ImportOption
 	if s.Meta["format"] == "alexnet" && s.Form == Safetensors {
 		return nil, &Ours{s.Path}
 	}
-	sums, err := SumsOf(ctx, fsys, s.Path)
+	sums, err := sumsOf(ctx, fsys, s.Path)
 	if err != nil {
 		return nil, err
 	}

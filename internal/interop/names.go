@@ -1,19 +1,19 @@
 // Package interop is nets in other programs' words: what their parameters are called there, what the numbers must be,
 // and what a file says to whoever reads it there.
 //
-// Names and shapes are a matter of the form: see [Plain] and [Torchvision]. The numbers change in one place. Our
-// dropout is the paper's: a mask in training, outputs times 1-rate when predicting. PyTorch's, Caffe's and others' is
-// inverted: times 1/(1-rate) in training, nothing when predicting. So in an exported net the weights of the layer that
-// reads after a dropout layer are multiplied by 1-rate, and the net predicts the same; the bias stays. That is exact
-// for a rate of 0.5.
+// Names and shapes are a matter of the form: see [Forms]. The numbers change in one place. Our dropout is the paper's:
+// a mask in training, outputs times 1-rate when predicting. PyTorch's, Caffe's and others' is inverted: times
+// 1/(1-rate) in training, nothing when predicting. So in an exported net the weights of the layer that reads after a
+// dropout layer are multiplied by 1-rate, and the net predicts the same; the bias stays. That is exact for a rate of
+// 0.5.
 //
 // What comes in goes the other way ([NewImport]): a file's content tells its form ([Open]), its names, shapes and,
 // where it has them, layers tell which page's net it is, and the numbers are put into our order: (out, in, height,
 // width), maps as channels, rows, columns, colours as red, green, blue, the paper's dropout.
 //
 // It stands on the net (model, config, recipe, and device for the sizes of what layers give), on checkpoint, on the
-// formats (safetensors, npy, pth, caffe, onnx), on imagenet for names of classes, and on files, atomicfile, tensor and
-// text to read, to write and to word them; it may import no backend and nothing that trains.
+// formats (safetensors, npy, pth, caffe, onnx, zipped), on imagenet for names of classes, and on files, atomicfile,
+// tensor and text to read, to write and to word them; it may import no backend and nothing that trains.
 package interop
 
 import (
@@ -23,8 +23,8 @@ import (
 	"alexnet/internal/model"
 )
 
-// Param is one parameter for another program.
-type Param struct {
+// param is one parameter for another program.
+type param struct {
 	Name   string  // there
 	Index  int     // in Arch.Params
 	Factor float32 // it is multiplied by this
@@ -39,16 +39,16 @@ type Refused struct {
 
 func (e *Refused) Error() string { return "cannot be exported to " + e.Target + ": " + e.Reason }
 
-// Plain is every parameter under its own name, the paper's: for a module written for this net, whose layers have these
+// plain is every parameter under its own name, the paper's: for a module written for this net, whose layers have these
 // names.
-func Plain(a *model.Arch) ([]Param, error) {
+func plain(a *model.Arch) ([]param, error) {
 	factors, err := inverted(a)
 	if err != nil {
 		return nil, err
 	}
-	all := make([]Param, len(a.Params))
+	all := make([]param, len(a.Params))
 	for i := range a.Params {
-		all[i] = Param{a.Params[i].Name, i, factors[i]}
+		all[i] = param{a.Params[i].Name, i, factors[i]}
 	}
 	return all, nil
 }

@@ -35,7 +35,7 @@ func arch(t *testing.T, page string, sets ...string) *model.Arch {
 }
 
 // halved is the names of the parameters with a factor of 0.5; all others must have 1.
-func halved(t *testing.T, params []Param) string {
+func halved(t *testing.T, params []param) string {
 	t.Helper()
 	var names []string
 	for _, p := range params {
@@ -60,7 +60,7 @@ func TestPlain(t *testing.T) {
 	}
 	for _, page := range config.Names() {
 		a := arch(t, page)
-		params, err := Plain(a)
+		params, err := plain(a)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -75,7 +75,7 @@ func TestPlain(t *testing.T) {
 				t.Errorf("%s: %+v is number %d, %s", page, p, i, a.Params[i].Name)
 			}
 		}
-		if params, err = Plain(arch(t, page, "train.dropout=false")); err != nil || halved(t, params) != "" {
+		if params, err = plain(arch(t, page, "train.dropout=false")); err != nil || halved(t, params) != "" {
 			t.Errorf("%s without dropout: %+v, %v", page, params, err)
 		}
 	}
@@ -101,7 +101,7 @@ data: {resize: 12}
 `
 
 func TestDropoutAnywhere(t *testing.T) {
-	params, err := Plain(arch(t, strange, "model.between.act=relu", "model.last=off"))
+	params, err := plain(arch(t, strange, "model.between.act=relu", "model.last=off"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -118,7 +118,7 @@ func TestDropoutAnywhere(t *testing.T) {
 		},
 		{"model.between.act=relu", "prob (softmax) stands between last and the next weights", "last"},
 	} {
-		_, err := Plain(arch(t, strange, strings.Fields(c.sets)...))
+		_, err := plain(arch(t, strange, strings.Fields(c.sets)...))
 		var refused *Refused
 		if !errors.As(err, &refused) || !strings.Contains(err.Error(), c.reason) ||
 			refused.Dropout != c.dropout {
@@ -130,7 +130,7 @@ func TestDropoutAnywhere(t *testing.T) {
 // The names and shapes are those of torchvision.models.alexnet().state_dict(), in its order.
 func TestTorchvision(t *testing.T) {
 	a := arch(t, "torchvision", "model.classes=7")
-	params, err := Torchvision(a)
+	params, err := torchvision(a)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -153,7 +153,7 @@ func TestTorchvision(t *testing.T) {
 		t.Errorf("%q halved", h)
 	}
 	for _, sets := range []string{"train.dropout=false", "model.drop5=off model.drop6=off"} {
-		if params, err = Torchvision(arch(t, "torchvision", strings.Fields(sets)...)); err != nil ||
+		if params, err = torchvision(arch(t, "torchvision", strings.Fields(sets)...)); err != nil ||
 			halved(t, params) != "" {
 			t.Errorf("%s: %v", sets, err)
 		}
@@ -162,7 +162,7 @@ func TestTorchvision(t *testing.T) {
 	for _, sets := range []string{
 		"model.drop6=off", "model.drop5.rate=0.25", "model.input.size=227", "model.conv2.round=up",
 	} {
-		if _, err = Torchvision(arch(t, "torchvision", sets)); err != nil {
+		if _, err = torchvision(arch(t, "torchvision", sets)); err != nil {
 			t.Errorf("%s: %v", sets, err)
 		}
 	}
@@ -191,7 +191,7 @@ func TestTorchvisionRefuses(t *testing.T) {
 		{"torchvision", "model.conv4=off", "pool5 (max pool) stands where that one has features.10 (conv)"},
 		{"torchvision", "model.fc7=off", "fc8.act is none, of classifier.4 there it is relu"},
 	} {
-		params, err := Torchvision(arch(t, c.page, strings.Fields(c.sets)...))
+		params, err := torchvision(arch(t, c.page, strings.Fields(c.sets)...))
 		var refused *Refused
 		if !errors.As(err, &refused) || !strings.Contains(err.Error(), c.want) ||
 			refused.Dropout != "" {
@@ -211,7 +211,7 @@ func TestTorchvisionOrder(t *testing.T) {
 		conv + "- {name: lrn1, kind: lrn}\n    " + end: "lrn1 (lrn) stands where that one has features.2 (max pool)",
 		end: "fc8 (fc) stands where that one has features.0 (conv)",
 	} {
-		_, err := Torchvision(arch(t, "model:\n  classes: 4\n  layers:\n    "+layers))
+		_, err := torchvision(arch(t, "model:\n  classes: 4\n  layers:\n    "+layers))
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("error %v, want %s", err, want)
 		}
@@ -221,20 +221,20 @@ func TestTorchvisionOrder(t *testing.T) {
 	late.Layers = slices.Insert(slices.Clone(a.Layers), len(a.Layers)-2, model.Layer{Layer: config.Layer{
 		Name: "drop7", Kind: "dropout", Rate: 0.5,
 	}})
-	if _, err := Torchvision(&late); err == nil ||
+	if _, err := torchvision(&late); err == nil ||
 		!strings.Contains(err.Error(), "drop7 (dropout) stands where that one has classifier.6 (fc)") {
 		t.Errorf("error %v", err)
 	}
 	more := *a
 	softmax := a.Layers[len(a.Layers)-1]
 	more.Layers = append(slices.Clone(a.Layers), softmax)
-	if _, err := Torchvision(&more); err == nil ||
+	if _, err := torchvision(&more); err == nil ||
 		!strings.Contains(err.Error(), "prob (softmax) comes after all of its layers") {
 		t.Errorf("error %v", err)
 	}
 	fewer := *a
 	fewer.Layers = append(slices.Clone(a.Layers[:len(a.Layers)-2]), softmax)
-	if _, err := Torchvision(&fewer); err == nil ||
+	if _, err := torchvision(&fewer); err == nil ||
 		!strings.Contains(err.Error(), "this net has no layer for classifier.6") {
 		t.Errorf("error %v", err)
 	}

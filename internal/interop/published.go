@@ -54,37 +54,37 @@ var published = []Published{
 	},
 }
 
-// Sums are a file's checksums in hexadecimal.
-type Sums struct{ SHA1, SHA256 string }
+// checksums are those of a file, in hexadecimal.
+type checksums struct{ SHA1, SHA256 string }
 
-// SumsOf reads a file once.
-func SumsOf(ctx context.Context, fsys files.Reader, path string) (sums Sums, err error) {
+// sumsOf reads a file once.
+func sumsOf(ctx context.Context, fsys files.Reader, path string) (sums checksums, err error) {
 	f, err := fsys.Open(path)
 	if err != nil {
-		return Sums{}, err
+		return checksums{}, err
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
 	info, err := f.Stat()
 	if err != nil {
-		return Sums{}, err
+		return checksums{}, err
 	}
 	one, two := sha1.New(), sha256.New()
 	in := io.NewSectionReader(f, 0, info.Size())
 	for {
 		if err := context.Cause(ctx); err != nil {
-			return Sums{}, err
+			return checksums{}, err
 		}
 		if _, err := io.CopyN(io.MultiWriter(one, two), in, 1<<20); errors.Is(err, io.EOF) {
 			break
 		} else if err != nil {
-			return Sums{}, err
+			return checksums{}, err
 		}
 	}
-	return Sums{hex.EncodeToString(one.Sum(nil)), hex.EncodeToString(two.Sum(nil))}, nil
+	return checksums{hex.EncodeToString(one.Sum(nil)), hex.EncodeToString(two.Sum(nil))}, nil
 }
 
 // publishedAs is the published file with these checksums, nil where there is none.
-func publishedAs(sums Sums) *Published {
+func publishedAs(sums checksums) *Published {
 	for i := range published {
 		p := &published[i]
 		if p.sha1 != "" && p.sha1 == sums.SHA1 || p.sha256 != "" && strings.HasPrefix(sums.SHA256, p.sha256) {

@@ -27,16 +27,17 @@ type Source struct {
 	Unchecked bool
 
 	layout    layout
-	bgr       bool       // the first layer's channels, and those of a mean, are blue, green and red
-	told      bool       // by SetBGR
-	caffe     bool       // weights of Caffe's, or made of such: pictures are prepared as there
-	steps     []step     // what it computes, where the file knows that
-	layers    []pair     // and the layers with weights, in that order
-	side      int        // of what it reads; 0: the file does not say
-	mean      []float32  // of the channels, in the file's order, where it has one; one number stands for all
-	meanFile  string     // of a mean image, which the file names
-	scale     float32    // what is left after the mean is multiplied by it; 0: the file does not say
-	published *Published // nil: not one that is known
+	bgr       bool            // the first layer's channels, and those of a mean, are blue, green and red
+	told      bool            // by SetBGR
+	caffe     bool            // weights of Caffe's, or made of such: pictures are prepared as there
+	steps     []step          // what it computes, where the file knows that
+	layers    []pair          // and the layers with weights, in that order
+	side      int             // of what it reads; 0: the file does not say
+	mean      []float32       // of the channels, in the file's order, where it has one; one number stands for all
+	meanFile  string          // of a mean image, which the file names
+	scale     float32         // what is left after the mean is multiplied by it; 0: the file does not say
+	published *Published      // nil: not one that is known
+	zip       *zipped.Archive // the file, where it is one
 	close     func() error
 }
 
@@ -85,19 +86,11 @@ func (s *Source) Close() error { return s.close() }
 
 // Verify reads all of a zip and holds it to its checksums, in little memory: a *tensor.BadFile where it is damaged. Of
 // files of other kinds it reads nothing. It ends with ctx, between two files of the zip.
-func (s *Source) Verify(ctx context.Context, fsys files.Reader) (err error) {
-	if !s.Checked || s.Form == Safetensors {
+func (s *Source) Verify(ctx context.Context) error {
+	if s.zip == nil || s.Unchecked {
 		return nil
 	}
-	f, size, err := tensor.Open(fsys, s.Path)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, f.Close()) }()
-	z, err := zipped.Open(f, size)
-	if err == nil {
-		err = z.Verify(ctx)
-	}
+	err := s.zip.Verify(ctx)
 	if ended := context.Cause(ctx); ended != nil {
 		return ended
 	}
@@ -147,7 +140,7 @@ func openPyTorch(fsys files.Reader, path string) (*Source, error) {
 	}
 	return &Source{
 		Tensors: f.Tensors, Meta: f.Scalars, Checked: f.Form == pth.Zip && !f.Unchecked, Unchecked: f.Unchecked,
-		close: f.Close,
+		zip: f.Archive, close: f.Close,
 	}, nil
 }
 
@@ -159,7 +152,8 @@ func openNumPy(fsys files.Reader, path string) (*Source, error) {
 		return nil, err
 	}
 	s := &Source{
-		Tensors: a.Tensors, Meta: map[string]string{}, Checked: a.Checked, Unchecked: a.Unchecked, close: a.Close,
+		Tensors: a.Tensors, Meta: map[string]string{}, Checked: a.Checked, Unchecked: a.Unchecked, zip: a.Zip,
+		close: a.Close,
 	}
 	if a.Dict {
 		s.layout, s.bgr, s.caffe = inOut, true, true

@@ -49,10 +49,10 @@ func torchvisionLayers(classes int) []torchvisionLayer {
 	}
 }
 
-// Torchvision is the net under the names of torchvision.models.alexnet, with num_classes as the net's. A net of another
+// torchvision is the net under the names of torchvision.models.alexnet, with num_classes as the net's. A net of another
 // architecture is a *Refused. Dropout layers may be missing, both or one (they do nothing when predicting), but there
 // may be none where torchvision has none.
-func Torchvision(a *model.Arch) ([]Param, error) {
+func torchvision(a *model.Arch) ([]param, error) {
 	all, differs := torchvisionNames(a)
 	if differs != "" {
 		return nil, &Refused{Target: "torchvision.models.alexnet", Reason: differs}
@@ -65,7 +65,7 @@ func Torchvision(a *model.Arch) ([]Param, error) {
 }
 
 // torchvisionNames goes through both nets side by side; differs is the first difference.
-func torchvisionNames(a *model.Arch) (all []Param, differs string) {
+func torchvisionNames(a *model.Arch) (all []param, differs string) {
 	if a.Columns != 1 {
 		return nil, fmt.Sprintf("this net has %d columns, that one has one", a.Columns)
 	}
@@ -82,7 +82,7 @@ func torchvisionNames(a *model.Arch) (all []Param, differs string) {
 			return nil, differs
 		}
 		for n, p := range l.Params {
-			all = append(all, Param{want[0].name + []string{".weight", ".bias"}[n], p, 1})
+			all = append(all, param{want[0].name + []string{".weight", ".bias"}[n], p, 1})
 		}
 		want = want[1:]
 	}

@@ -20,7 +20,7 @@ func EncodeArchive(w io.Writer, meta []byte, tensors []tensor.Tensor) error {
 	for _, t := range tensors {
 		longest = max(longest, t.Len())
 	}
-	values, buf := make([]float32, longest), make([]byte, 4*chunk)
+	values := make([]float32, longest)
 	z := zip.NewWriter(w)
 	if len(meta) > 0 {
 		f, err := z.CreateHeader(&zip.FileHeader{Name: Metadata, Method: zip.Store})
@@ -32,8 +32,8 @@ func EncodeArchive(w io.Writer, meta []byte, tensors []tensor.Tensor) error {
 		}
 	}
 	for _, t := range tensors {
-		if err := encodeMember(z, t, values[:t.Len()], buf); err != nil {
-			return fmt.Errorf("tensor %s: %w", t.Name, err)
+		if err := encodeMember(z, t, values[:t.Len()]); err != nil {
+			return err
 		}
 	}
 	return z.Close()
@@ -42,31 +42,20 @@ func EncodeArchive(w io.Writer, meta []byte, tensors []tensor.Tensor) error {
 // codes are the types that can be written, in NumPy's words.
 var codes = map[string]string{"F32": "<f4", "F16": "<f2"}
 
-func encodeMember(z *zip.Writer, t tensor.Tensor, v []float32, buf []byte) error {
-	dtype := cmp.Or(t.DType, "F32")
-	encode, width := tensor.Encoders[dtype], int(tensor.Widths[dtype])
-	if encode == nil || codes[dtype] == "" {
-		return fmt.Errorf("cannot be written as %s; F32 and F16 can", dtype)
+func encodeMember(z *zip.Writer, t tensor.Tensor, v []float32) error {
+	code, can := codes[cmp.Or(t.DType, "F32")]
+	if !can {
+		return fmt.Errorf("tensor %s: cannot be written as %s; F32 and F16 can", t.Name, t.DType)
 	}
 	if err := t.Fill(v); err != nil {
-		return err
+		return fmt.Errorf("tensor %s: %w", t.Name, err)
 	}
 	f, err := z.CreateHeader(&zip.FileHeader{Name: t.Name + ".npy", Method: zip.Store})
 	if err != nil {
 		return err
 	}
-	if _, err := f.Write(header(codes[dtype], t.Shape)); err != nil {
+	if _, err := f.Write(header(code, t.Shape)); err != nil {
 		return err
 	}
-	for len(v) > 0 {
-		n := min(len(v), len(buf)/width)
-		if err := encode(buf[:n*width], v[:n]); err != nil {
-			return err
-		}
-		if _, err := f.Write(buf[:n*width]); err != nil {
-			return err
-		}
-		v = v[n:]
-	}
-	return nil
+	return t.Encode(f, v)
 }

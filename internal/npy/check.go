@@ -4,12 +4,13 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"io"
 	"math/bits"
 	"regexp"
 	"strconv"
 	"strings"
+
+	"alexnet/internal/tensor"
 )
 
 // Magic is what NumPy's files begin with.
@@ -35,7 +36,7 @@ type heading struct {
 }
 
 // Check reads the header of an array of size bytes, and holds its type and shape to the size. The format has no
-// checksums: the numbers may be any.
+// checksums: the numbers may be any. What is wrong with it is a *tensor.BadFile without a path.
 func Check(r io.Reader, size int64) (shape []int64, err error) {
 	h, err := readHeader(r)
 	if err != nil {
@@ -47,17 +48,12 @@ func Check(r io.Reader, size int64) (shape []int64, err error) {
 	return h.shape, h.check(size)
 }
 
-// badHeader is what is wrong with a header.
-type badHeader string
-
-func (e badHeader) Error() string { return string(e) }
-
-const errNoType = badHeader("its header names no type or no shape")
+var errNoType = tensor.Damaged("its header names no type or no shape")
 
 // check holds the numbers to what is there for them.
 func (h *heading) check(size int64) error {
 	if want := uint64(h.length) + h.size; uint64(size) != want {
-		return badHeader(fmt.Sprintf("it is %d bytes long, its header says %d", size, want))
+		return tensor.Damaged("it is %d bytes long, its header says %d", size, want)
 	}
 	return nil
 }
@@ -69,7 +65,7 @@ func readHeader(r io.Reader) (*heading, error) {
 		return nil, short(err)
 	}
 	if !bytes.HasPrefix(head, []byte(Magic)) {
-		return nil, badHeader("it does not begin as an array of NumPy")
+		return nil, tensor.Damaged("it does not begin as an array of NumPy")
 	}
 	wide := 2 // bytes of the header's length
 	switch head[6] {
@@ -77,7 +73,7 @@ func readHeader(r io.Reader) (*heading, error) {
 	case 2, 3:
 		wide = 4
 	default:
-		return nil, badHeader(fmt.Sprintf("version %d of the format is not known", head[6]))
+		return nil, tensor.Damaged("version %d of the format is not known", head[6])
 	}
 	length := make([]byte, 4)
 	if _, err := io.ReadFull(r, length[:wide]); err != nil {
@@ -85,7 +81,7 @@ func readHeader(r io.Reader) (*heading, error) {
 	}
 	n := int64(binary.LittleEndian.Uint32(length))
 	if n > longestHeader {
-		return nil, badHeader(fmt.Sprintf("a header of %d bytes", n))
+		return nil, tensor.Damaged("a header of %d bytes", n)
 	}
 	text := make([]byte, n)
 	if _, err := io.ReadFull(r, text); err != nil {
@@ -103,7 +99,7 @@ func readHeader(r io.Reader) (*heading, error) {
 func parseHeader(text string) (*heading, error) {
 	order := fortran.FindStringSubmatch(text)
 	if !strings.HasPrefix(text, "{") || !strings.HasSuffix(strings.TrimRight(text, " \n"), "}") || order == nil {
-		return nil, badHeader("its header is none")
+		return nil, tensor.Damaged("its header is none")
 	}
 	kind, dims := descr.FindStringSubmatch(text), shapes.FindStringSubmatch(text)
 	if kind == nil || dims == nil || kind[3] == "" && kind[2] != "O" {
@@ -116,7 +112,7 @@ func parseHeader(text string) (*heading, error) {
 		n, bad := strconv.ParseUint(d, 10, 63)
 		hi, lo := bits.Mul64(h.size, n)
 		if bad != nil || hi != 0 || lo > 1<<62 {
-			return nil, badHeader("its shape is too large for any file")
+			return nil, tensor.Damaged("its shape is too large for any file")
 		}
 		h.size, h.shape = lo, append(h.shape, int64(n))
 	}
@@ -126,7 +122,7 @@ func parseHeader(text string) (*heading, error) {
 // short says that the file ends in its header.
 func short(err error) error {
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-		return badHeader("cut short: it ends in its header")
+		return tensor.Damaged("cut short: it ends in its header")
 	}
 	return err
 }

@@ -14,15 +14,16 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"alexnet/internal/tensor"
 )
 
 // Encode writes data as an array of the given shape, in C order.
 func Encode(w io.Writer, data []float32, shape []int) error {
-	if _, err := w.Write(header(float32s, shape)); err != nil {
+	if _, err := w.Write(header(codes["F32"], shape)); err != nil {
 		return err
 	}
-	_, err := writeNumbers(w, nil, data)
-	return err
+	return tensor.Tensor{}.Encode(w, data)
 }
 
 // File is where a Writer writes to. Write appends, and WriteAt does not move it.
@@ -35,14 +36,13 @@ type File interface {
 type Writer struct {
 	f     File
 	shape []int     // of the array so far; the rows come first
-	buf   []byte    // what is written at a time
-	rest  []float32 // numbers too few to be worth a call
+	rest  []float32 // fewer than chunk
 }
 
 // NewWriter begins an array of float32 in an empty file. row is the shape of one of its rows: (C, H, W) or (units).
 func NewWriter(f File, row ...int) (*Writer, error) {
 	w := &Writer{f: f, shape: append([]int{0}, row...)}
-	_, err := f.Write(header(float32s, w.shape)) // Close writes it again, which is as long whatever the rows
+	_, err := f.Write(header(codes["F32"], w.shape)) // Close writes it again, which is as long whatever the rows
 	return w, err
 }
 
@@ -50,7 +50,7 @@ func NewWriter(f File, row ...int) (*Writer, error) {
 func (w *Writer) Write(row []float32) (err error) {
 	w.shape[0]++
 	if w.rest = append(w.rest, row...); len(w.rest) >= chunk {
-		w.buf, err = writeNumbers(w.f, w.buf, w.rest)
+		err = tensor.Tensor{}.Encode(w.f, w.rest)
 		w.rest = w.rest[:0]
 	}
 	return err
@@ -61,33 +61,17 @@ func (w *Writer) Shape() []int { return slices.Clone(w.shape) }
 
 // Close writes what is left, and how many rows there are. The file stays open.
 func (w *Writer) Close() error {
-	if _, err := writeNumbers(w.f, w.buf, w.rest); err != nil {
+	if err := (tensor.Tensor{}).Encode(w.f, w.rest); err != nil {
 		return err
 	}
-	_, err := w.f.WriteAt(header(float32s, w.shape), 0)
+	_, err := w.f.WriteAt(header(codes["F32"], w.shape), 0)
 	return err
 }
 
-// chunk is how many numbers are written at a time: 64 KiB.
+// chunk is how many numbers are worth a call: 64 KiB.
 const chunk = 1 << 14
 
-// writeNumbers writes numbers as they stand in the file, and gives buf back to be used again.
-func writeNumbers(w io.Writer, buf []byte, data []float32) ([]byte, error) {
-	for part := range slices.Chunk(data, chunk) {
-		var err error
-		if buf, err = binary.Append(buf[:0], binary.LittleEndian, part); err != nil {
-			return buf, err
-		}
-		if _, err := w.Write(buf); err != nil {
-			return buf, err
-		}
-	}
-	return buf, nil
-}
-
 const (
-	float32s = "<f4"
-
 	align = 64 // of the numbers, so that they can be mapped into memory
 	// growth is how many characters there are for the first dimension, as in NumPy: a header has the same length
 	// whatever that is.

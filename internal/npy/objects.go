@@ -32,12 +32,9 @@ type latin1 struct{ *pickle.Raw }
 // Names that a pickle may use without calling them.
 type name string
 
-// perTensor is what a tensor.Tensor is reckoned at, in bytes.
-const perTensor = 700
-
 // readObjects reads an array of Python's objects, of which one is usual: a dict of layers.
 func readObjects(r io.ReaderAt, size int64, h *heading) (*Archive, error) {
-	machine := &pickle.Machine{Global: global, Left: 8<<20 + size}
+	machine := &pickle.Machine{Global: global, Left: pickle.Room(size)}
 	v, next, err := machine.Load(r, h.length, size)
 	if err != nil {
 		return nil, err
@@ -65,7 +62,7 @@ func readObjects(r io.ReaderAt, size int64, h *heading) (*Archive, error) {
 			return tensor.Damaged("%s is there twice", path)
 		}
 		seen[path] = true
-		machine.Left -= perTensor // Walk looks at it
+		machine.Left -= pickle.PerTensor // Walk looks at it
 		a.Tensors = append(a.Tensors, tensor.Tensor{
 			Name: path, Shape: x.view.Shape, DType: x.dtype, Fill: func(dst []float32) error { return x.fill(dst, r) },
 		})

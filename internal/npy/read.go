@@ -26,8 +26,9 @@ type Archive struct {
 	// Checked tells that each array is held to a checksum when it is read, as in a zip. Unchecked is a zip whose
 	// checksums are all 0: whoever wrote it computed none.
 	Checked, Unchecked bool
+	// Zip is the whole file, until it is closed; nil where it is not a zip.
+	Zip *zipped.Archive
 
-	path string
 	file io.Closer
 }
 
@@ -54,7 +55,6 @@ func NewArchive(path string, r io.ReaderAt, size int64) (*Archive, error) {
 	if err != nil {
 		return nil, tensor.At(path, err)
 	}
-	a.path = path
 	for i, t := range a.Tensors {
 		a.Tensors[i].Fill = func(dst []float32) error {
 			if t.Name != "" {
@@ -65,9 +65,6 @@ func NewArchive(path string, r io.ReaderAt, size int64) (*Archive, error) {
 	}
 	return a, nil
 }
-
-// Path is what errors call the file.
-func (a *Archive) Path() string { return a.path }
 
 // Close closes the file that Open opened.
 func (a *Archive) Close() error {
@@ -96,7 +93,7 @@ func read(r io.ReaderAt, size int64) (*Archive, error) {
 func readArray(r io.ReaderAt, size int64) (*Archive, error) {
 	h, err := readHeader(io.NewSectionReader(r, 0, size))
 	if err != nil {
-		return nil, damaged(err)
+		return nil, err
 	}
 	if h.kind == "O" {
 		return readObjects(r, size, h)
@@ -117,7 +114,7 @@ func readZip(r io.ReaderAt, size int64) (*Archive, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &Archive{Meta: map[string]string{}, Checked: !z.Unchecked, Unchecked: z.Unchecked}
+	a := &Archive{Meta: map[string]string{}, Checked: !z.Unchecked, Unchecked: z.Unchecked, Zip: z}
 	headers := 1<<20 + size/8 // bytes that they may take: deflate makes long ones of short ones
 	for _, m := range z.Members {
 		if m.Name == Metadata {
@@ -154,7 +151,7 @@ func member(name string, m *zipped.Member) (t tensor.Tensor, header int64, err e
 		return err
 	})
 	if err != nil {
-		return t, 0, damaged(err)
+		return t, 0, err
 	}
 	if h.kind == "O" {
 		return t, 0, &tensor.BadFile{Fault: tensor.OtherFormat, Reason: "an array of Python's objects in a zip"}
@@ -179,7 +176,7 @@ func (h *heading) view(size int64) (v tensor.View, dtype string, err error) {
 		return v, "", err
 	}
 	if err := h.check(size); err != nil {
-		return v, "", damaged(err)
+		return v, "", err
 	}
 	v, err = layout(h.shape, h.fortran)
 	return v, dtype, err
@@ -222,13 +219,4 @@ func typeOf(order, kind string, width uint64) (string, error) {
 		}
 	}
 	return name, nil
-}
-
-// damaged makes what is wrong with a header a *tensor.BadFile.
-func damaged(err error) error {
-	var bad badHeader
-	if errors.As(err, &bad) {
-		return tensor.Damaged("%s", string(bad))
-	}
-	return err
 }

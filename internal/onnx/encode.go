@@ -20,9 +20,6 @@ const (
 	writtenOpset = 13
 )
 
-// chunk is how many bytes are converted at a time: they stay in the cache.
-const chunk = 256 << 10
-
 // Encode writes a graph to w as an .onnx file, from its beginning to its end: all but the weights' numbers first, to
 // know every length, and then Fill of each weight once, in order, with one buffer for all. Weights are written as F32
 // or, where their DType says so, as F16. On an error w holds a part of it.
@@ -227,7 +224,7 @@ func write(w io.Writer, parts []part) error {
 			longest = max(longest, p.weight.Len())
 		}
 	}
-	values, buf := make([]float32, longest), make([]byte, chunk)
+	values := make([]float32, longest)
 	for _, p := range parts {
 		if _, err := w.Write(p.head); err != nil {
 			return err
@@ -239,27 +236,9 @@ func write(w io.Writer, parts []part) error {
 		if err := p.weight.Fill(v); err != nil {
 			return fmt.Errorf("weight %s: %w", p.weight.Name, err)
 		}
-		if err := writeNumbers(w, p.weight, v, buf); err != nil {
+		if err := p.weight.Encode(w, v); err != nil {
 			return err
 		}
-	}
-	return nil
-}
-
-// writeNumbers writes a weight's numbers, through buf.
-func writeNumbers(w io.Writer, t *tensor.Tensor, v []float32, buf []byte) error {
-	dtype := cmp.Or(t.DType, "F32")
-	encode, width := tensor.Encoders[dtype], int(tensor.Widths[dtype])
-	for len(v) > 0 {
-		n := min(len(v), len(buf)/width)
-		b := buf[:width*n]
-		if err := encode(b, v[:n]); err != nil {
-			return fmt.Errorf("weight %s: %w", t.Name, err)
-		}
-		if _, err := w.Write(b); err != nil {
-			return err
-		}
-		v = v[n:]
 	}
 	return nil
 }

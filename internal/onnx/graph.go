@@ -50,8 +50,8 @@ func (m *Model) read(fsys files.Reader) error {
 func (r *reader) modelField(f wire.Field) (err error) {
 	m := r.m
 	switch f.Num {
-	case 1:
-		m.IR, err = f.Int(maxSize)
+	case 1: // the version of the format; a text, as Caffe's nets have there, is another kind of file
+		_, err = f.Int(maxSize)
 	case 2:
 		m.Producer, err = r.Text(f, maxName)
 	case 3:

@@ -127,7 +127,6 @@ func (g *Graph) Weight(name string) (t tensor.Tensor, ok bool) {
 // Model is an .onnx file, open: the weights can be read until Close.
 type Model struct {
 	Graph
-	IR   int // the version of the format
 	file *wire.File
 	data map[string]*wire.File // those beside it, by name
 }

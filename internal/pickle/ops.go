@@ -1,8 +1,11 @@
 package pickle
 
 import (
+	"cmp"
+	"encoding/binary"
 	"math"
 	"math/big"
+	"slices"
 	"strings"
 
 	"alexnet/internal/text"
@@ -65,7 +68,7 @@ const newest = 4
 
 func (l *load) proto() error {
 	if n, err := l.byte(); err != nil || n > newest {
-		return or(err, faultf("protocol %d", n))
+		return cmp.Or(err, faultf("protocol %d", n))
 	}
 	return nil
 }
@@ -73,7 +76,7 @@ func (l *load) proto() error {
 // frame says how much belongs together: the bytes are here in any case.
 func (l *load) frame() error {
 	if n, err := l.uint(8); err != nil || n > uint64(l.end-l.pos) {
-		return or(err, faultf("a frame of %d bytes, of which %d are there", n, l.end-l.pos))
+		return cmp.Or(err, faultf("a frame of %d bytes, of which %d are there", n, l.end-l.pos))
 	}
 	return nil
 }
@@ -224,9 +227,7 @@ func (l *load) long() error {
 		return l.push(int64(x<<(64-8*n)) >> (64 - 8*n)) // the sign is the last byte's
 	}
 	x, negative := new(big.Int), len(b) > 0 && b[len(b)-1] >= 0x80
-	for i := range len(b) / 2 {
-		b[i], b[len(b)-1-i] = b[len(b)-1-i], b[i]
-	}
+	slices.Reverse(b)
 	if x.SetBytes(b); negative {
 		x.Sub(x, new(big.Int).Lsh(big.NewInt(1), uint(8*len(b))))
 	}
@@ -244,11 +245,7 @@ func (l *load) float() error {
 	if err != nil {
 		return err
 	}
-	x := uint64(0)
-	for _, c := range b { // big endian, as nothing else
-		x = x<<8 | uint64(c)
-	}
-	return l.push(math.Float64frombits(x))
+	return l.push(math.Float64frombits(binary.BigEndian.Uint64(b))) // as nothing else
 }
 
 // string is text or bytes with its length, of n bytes, before it.
@@ -428,14 +425,6 @@ func (l *load) build() error {
 		return errMemory
 	}
 	return b.Build(state)
-}
-
-// or is the first of two errors that is one.
-func or(a, b error) error {
-	if a != nil {
-		return a
-	}
-	return b
 }
 
 // kind is what a value is, in words.

@@ -22,7 +22,7 @@ func anything(size int) *Machine {
 			return Func(func(args Tuple) (any, error) { return args, nil }), nil
 		},
 		Persistent: func(id any) (any, error) { return Tuple{"persistent", id}, nil },
-		Left:       8<<20 + int64(size),
+		Left:       Room(int64(size)),
 	}
 }
 

@@ -48,7 +48,7 @@ func readZip(r io.ReaderAt, size int64) (*File, error) {
 	if next != section.Size() {
 		return nil, tensor.Damaged("%d bytes after the end of %s", section.Size()-next, pkl.Name)
 	}
-	f := &File{Form: Zip, Unchecked: z.Unchecked}
+	f := &File{Form: Zip, Unchecked: z.Unchecked, Archive: z}
 	return f, o.collect(f, v)
 }
 

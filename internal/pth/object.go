@@ -49,12 +49,9 @@ type object struct {
 	storages map[string]*storage
 }
 
-// memory is what the values of a file of size bytes may take.
-func memory(size int64) int64 { return 8<<20 + size }
-
 func newObject(size int64, find func(*storage) error) *object {
 	o := &object{find: find, storages: map[string]*storage{}}
-	o.Machine = pickle.Machine{Global: global, Persistent: o.persistent, Left: memory(size)}
+	o.Machine = pickle.Machine{Global: global, Persistent: o.persistent, Left: pickle.Room(size)}
 	return o
 }
 
@@ -209,9 +206,6 @@ func (a array) fill(dst []float32) error {
 	return a.read(int64(v.Len()) >= a.storage.count/2, func(r io.Reader) error { return v.Fill(dst, r, a.dtype) })
 }
 
-// perTensor is what a tensor.Tensor is reckoned at, in bytes.
-const perTensor = 700
-
 // collect takes the tensors and the plain values out of the object.
 func (o *object) collect(f *File, v any) error {
 	f.Scalars = map[string]string{}
@@ -225,7 +219,7 @@ func (o *object) collect(f *File, v any) error {
 			leaf = array{slot: s, view: tensor.RowMajor([]int{int(s.count)})}
 		}
 		if a, is := leaf.(array); is {
-			o.Left -= perTensor // Walk looks at it
+			o.Left -= pickle.PerTensor // Walk looks at it
 			f.Tensors = append(f.Tensors, tensor.Tensor{
 				Name: path, Shape: a.view.Shape, DType: a.dtype,
 				Fill: func(dst []float32) error { return tensor.In("tensor "+path, a.fill(dst)) },

@@ -18,6 +18,7 @@ import (
 	"alexnet/internal/files"
 	"alexnet/internal/tensor"
 	"alexnet/internal/text"
+	"alexnet/internal/zipped"
 )
 
 // File is an open file of PyTorch's. Its tensors can be read until it is closed, by goroutines at once.
@@ -33,7 +34,9 @@ type File struct {
 	// Unchecked tells that a zip has no checksums: torch.serialization.set_crc32_options(False) makes those.
 	Unchecked bool
 
-	path string
+	// Archive is the whole file, until it is closed; nil where it is not a zip.
+	Archive *zipped.Archive
+
 	file io.Closer
 }
 
@@ -96,7 +99,6 @@ func NewFile(path string, r io.ReaderAt, size int64) (*File, error) {
 	if err != nil {
 		return nil, at(path, err)
 	}
-	f.path = path
 	for i, t := range f.Tensors {
 		f.Tensors[i].Fill = func(dst []float32) error { return at(path, t.Fill(dst)) }
 	}
@@ -111,9 +113,6 @@ func at(path string, err error) error {
 	}
 	return tensor.At(path, err)
 }
-
-// Path is what errors call the file.
-func (f *File) Path() string { return f.path }
 
 // Close closes the file that Open opened.
 func (f *File) Close() error {

@@ -11,7 +11,7 @@ import (
 func (r *Reader) Blocks(ctx context.Context, i int, do func(bytes int, v []float32)) error {
 	info := r.Tensors[i]
 	decode, width := tensor.Decoders[info.DType], int(tensor.Widths[info.DType])
-	buf := make([]float32, chunk)
+	buf := make([]float32, tensor.Chunk)
 	err := r.scan(info, func(b []byte) error {
 		var v []float32
 		if decode != nil {

@@ -13,7 +13,6 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"alexnet/internal/files"
 	"alexnet/internal/tensor"
 	"alexnet/internal/text"
 )
@@ -62,7 +61,6 @@ const (
 	maxMetaKeys = maxTensors + 10_000 // a checksum for each tensor, and others
 	maxName     = 1024                // bytes of a tensor's name, or of a key
 	maxEntry    = 4096                // bytes of what is said of a tensor
-	maxDims     = 8
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli) // computed by the processor's own instruction where it has one
@@ -155,7 +153,7 @@ func checkNames(meta map[string]string, tensors []tensor.Tensor) error {
 	}
 	seen := map[string]bool{"__metadata__": true}
 	for _, t := range tensors {
-		if len(t.Name) > maxName || len(t.Shape) > maxDims {
+		if len(t.Name) > maxName || len(t.Shape) > tensor.MaxDims {
 			return fmt.Errorf("tensor %.32s: a name of %d bytes or %d dimensions, more than are read", t.Name,
 				len(t.Name), len(t.Shape))
 		}
@@ -190,10 +188,6 @@ func parse(r io.ReaderAt, size int64) (*Header, error) {
 	}
 	n := binary.LittleEndian.Uint64(prefix[:])
 	if n > headerCap {
-		head := make([]byte, min(size, 64))
-		if _, err := r.ReadAt(head, 0); err == nil && files.IsPointer(head) {
-			return nil, &tensor.BadFile{Fault: tensor.Pointer, Reason: files.ErrPointer.Error()}
-		}
 		return nil, &tensor.BadFile{
 			Fault:  tensor.OtherFormat,
 			Reason: fmt.Sprintf("not a safetensors file: a header of %d bytes, more than %d", n, headerCap),
@@ -272,8 +266,8 @@ func (h *Header) decode(name string, value []byte) error {
 	if e.DType == nil || e.Shape == nil || len(e.Offsets) != 2 {
 		return fmt.Errorf("without dtype, shape or data_offsets")
 	}
-	if n := len(*e.Shape); n > maxDims {
-		return fmt.Errorf("%d dimensions, more than %d", n, maxDims)
+	if n := len(*e.Shape); n > tensor.MaxDims {
+		return fmt.Errorf("%d dimensions, more than %d", n, tensor.MaxDims)
 	}
 	width, known := tensor.Widths[*e.DType]
 	if !known {

@@ -23,21 +23,11 @@ type Reader struct {
 // Open opens a safetensors file, ours or another program's, and checks its header. A file that is none, or damaged, is
 // a *tensor.BadFile.
 func Open(fsys files.Reader, path string) (*Reader, error) {
-	info, err := fsys.Stat(path) // before it is opened: a FIFO would wait for a writer
+	f, size, err := tensor.Open(fsys, path)
 	if err != nil {
 		return nil, err
 	}
-	if !info.Mode().IsRegular() {
-		return nil, &tensor.BadFile{Path: path, Fault: tensor.OtherFormat, Reason: "not a regular file"}
-	}
-	f, err := fsys.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	if info, err = f.Stat(); err != nil {
-		return nil, errors.Join(err, f.Close())
-	}
-	r, err := NewReader(path, f, info.Size())
+	r, err := NewReader(path, f, size)
 	if err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
@@ -108,7 +98,7 @@ func (r *Reader) Verify(ctx context.Context, i int) error {
 // scan gives a tensor's bytes to do, a block of whole numbers at a time, and checks them.
 func (r *Reader) scan(t Info, do func(block []byte) error) error {
 	in := io.NewSectionReader(r.r, t.Offset, t.Bytes)
-	buf := make([]byte, min(chunk, t.Bytes))
+	buf := make([]byte, min(tensor.Chunk, t.Bytes))
 	crc := uint32(0)
 	for left := t.Bytes; left > 0; {
 		b := buf[:min(int64(len(buf)), left)]

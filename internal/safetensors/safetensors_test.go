@@ -19,27 +19,18 @@ import (
 
 	"pgregory.net/rapid"
 
+	"alexnet/internal/atomicfile"
 	"alexnet/internal/files"
 	"alexnet/internal/files/filestest"
 	"alexnet/internal/tensor"
 )
 
-// memory is a file in memory.
-type memory []byte
-
-func (m *memory) WriteAt(p []byte, off int64) (int, error) {
-	if need := int(off) + len(p); need > len(*m) {
-		*m = append(*m, make([]byte, need-len(*m))...)
-	}
-	return copy((*m)[off:], p), nil
-}
-
 func encoded(t interface{ Fatal(...any) }, meta map[string]string, tensors []tensor.Tensor) []byte {
-	var m memory
-	if err := Encode(&m, meta, tensors); err != nil {
+	b, err := Bytes(meta, tensors)
+	if err != nil {
 		t.Fatal(err)
 	}
-	return m
+	return b
 }
 
 // readAll opens bytes as a file and reads every tensor.
@@ -119,14 +110,14 @@ func TestRoundTrip(t *testing.T) {
 }
 
 func TestHalfFile(t *testing.T) {
-	long := make([]float32, chunk) // more than fits into the buffer at once
+	long := make([]float32, tensor.Chunk) // more than fits into the buffer at once
 	for i := range long {
 		long[i] = float32(i%2048) / 8
 	}
 	tensors := []tensor.Tensor{
 		tensor.Of("mean", []int{3}, []float32{1, 2, 1e9}),
 		tensor.Of("w", []int{2, 3}, []float32{1, -2, 0.5, 1e-7, -65504, 0.1}),
-		tensor.Of("long", []int{chunk}, long),
+		tensor.Of("long", []int{tensor.Chunk}, long),
 	}
 	tensors[1].DType, tensors[2].DType = "F16", "F16"
 	r, got, err := readAll(encoded(t, nil, tensors))
@@ -318,11 +309,11 @@ func TestTensorWithoutChecksum(t *testing.T) {
 		t.Fatal(err)
 	}
 	l.text = bytes.Replace(l.text, []byte(`"crc32c.a"`), []byte(`"crc32c.b"`), 1)
-	var m memory
+	var m atomicfile.Memory
 	if err := encode(&m, l, tensors); err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := readAll(m); err == nil || !strings.Contains(err.Error(), "tensor a has no checksum") {
+	if _, _, err := readAll(m.Bytes); err == nil || !strings.Contains(err.Error(), "tensor a has no checksum") {
 		t.Errorf("error %v", err)
 	}
 }
@@ -361,7 +352,7 @@ func TestWriteRefuses(t *testing.T) {
 func TestErrorsInOrder(t *testing.T) {
 	meta := map[string]string{"checksum": "", "crc32c": "", "a": "\xff", "b": "\xff", "c": "\xff"}
 	for range 50 {
-		if err := Encode(&memory{}, meta, nil); err == nil || !strings.Contains(err.Error(), `metadata "a"`) {
+		if _, err := Bytes(meta, nil); err == nil || !strings.Contains(err.Error(), `metadata "a"`) {
 			t.Fatalf("error %v, want the first by name", err)
 		}
 	}
@@ -425,7 +416,7 @@ func TestHeader(t *testing.T) {
 
 // Tensors longer than the buffer that they are written and read through.
 func TestLongTensor(t *testing.T) {
-	v := make([]float32, chunk/4*2+3)
+	v := make([]float32, tensor.Chunk/4*2+3)
 	for i := range v {
 		v[i] = float32(i)
 	}
@@ -465,7 +456,7 @@ func TestVerifyInBlocks(t *testing.T) {
 	runtime.ReadMemStats(&before)
 	err = r.Verify(t.Context(), 0)
 	runtime.ReadMemStats(&after)
-	if asked := after.TotalAlloc - before.TotalAlloc; err != nil || asked > 4*chunk {
+	if asked := after.TotalAlloc - before.TotalAlloc; err != nil || asked > 4*tensor.Chunk {
 		t.Errorf("%v, with %d KB", err, asked>>10)
 	}
 	ended, end := context.WithCancelCause(t.Context())
@@ -523,7 +514,7 @@ func TestBoundsOfWriting(t *testing.T) {
 		"metadata of":          {meta: map[string]string{"a": strings.Repeat("x", maxMeta)}},
 		"100001 tensors":       {tensors: many},
 	} {
-		if err := Encode(new(memory), c.meta, c.tensors); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := Bytes(c.meta, c.tensors); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("error %v, want %q", err, want)
 		}
 	}
@@ -535,7 +526,7 @@ func TestBoundsOfWriting(t *testing.T) {
 
 // Blocks gives all numbers of a tensor in pieces, ends with its context, and finds what is damaged.
 func TestBlocks(t *testing.T) {
-	v := make([]float32, chunk/4*2+3)
+	v := make([]float32, tensor.Chunk/4*2+3)
 	for i := range v {
 		v[i] = float32(i)
 	}

@@ -11,9 +11,6 @@ import (
 	"alexnet/internal/tensor"
 )
 
-// chunk is how many bytes are converted and checked at a time: they stay in the cache between the two.
-const chunk = 256 << 10
-
 // Write makes a safetensors file of tensors, in their order, with meta and the checksums in its metadata. It appears at
 // path whole or not at all; on an error what was at path is untouched. Fill of each tensor is called once, in order,
 // with one buffer for all. F32 tensors lie at multiples of 4, as readers like them, where they come before those of
@@ -35,45 +32,34 @@ func Encode(w io.WriterAt, meta map[string]string, tensors []tensor.Tensor) erro
 	return encode(w, l, tensors)
 }
 
+// Bytes is what Encode writes.
+func Bytes(meta map[string]string, tensors []tensor.Tensor) ([]byte, error) {
+	var m atomicfile.Memory
+	err := Encode(&m, meta, tensors)
+	return m.Bytes, err
+}
+
 func encode(w io.WriterAt, l *layout, tensors []tensor.Tensor) error {
 	longest := 0
 	for _, t := range tensors {
 		longest = max(longest, t.Len())
 	}
-	values, bytes := make([]float32, longest), make([]byte, chunk)
+	values := make([]float32, longest)
 	out := io.NewOffsetWriter(w, int64(len(l.text)))
 	for i, t := range tensors {
 		v := values[:t.Len()]
 		if err := t.Fill(v); err != nil {
 			return fmt.Errorf("tensor %s: %w", t.Name, err)
 		}
-		crc, err := writeValues(out, t, v, bytes)
-		if err != nil {
+		crc := crc32.New(castagnoli)
+		if err := t.Encode(io.MultiWriter(crc, out), v); err != nil {
 			return err
 		}
-		l.setSum(i, crc)
+		l.setSum(i, crc.Sum32())
 	}
 	l.seal()
 	_, err := w.WriteAt(l.text, 0)
 	return err
-}
-
-// writeValues writes t's values little endian and returns the CRC32C of the bytes.
-func writeValues(w io.Writer, t tensor.Tensor, v []float32, buf []byte) (crc uint32, err error) {
-	encode, width := tensor.Encoders[dtype(t)], int(tensor.Widths[dtype(t)])
-	for len(v) > 0 {
-		n := min(len(v), len(buf)/width)
-		b := buf[:width*n]
-		if err := encode(b, v[:n]); err != nil {
-			return 0, fmt.Errorf("tensor %s: %w", t.Name, err)
-		}
-		crc = crc32.Update(crc, castagnoli, b)
-		if _, err := w.Write(b); err != nil {
-			return 0, err
-		}
-		v = v[n:]
-	}
-	return crc, nil
 }
 
 // dtype is the type in the file to be written.

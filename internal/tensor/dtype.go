@@ -1,10 +1,13 @@
 package tensor
 
 import (
+	"cmp"
 	"encoding/binary"
 	"fmt"
+	"io"
 	"math"
 	"math/bits"
+	"slices"
 )
 
 // Widths are the bytes of an element, by type. The names are those of safetensors.
@@ -66,7 +69,15 @@ func half(h uint16) float32 {
 	return math.Float32frombits(sign | (exp+127-15)<<23 | frac<<13)
 }
 
-// Encoders convert float32 to the types that can be written, little endian.
+// NotHalf is a number that cannot be written as F16: infinite, NaN, or too large.
+type NotHalf struct{ Value float32 }
+
+func (e *NotHalf) Error() string {
+	return fmt.Sprintf("%g is not a number that F16 can hold (at most 65504)", e.Value)
+}
+
+// Encoders convert float32 to the types that can be written, little endian. Numbers that a type cannot hold are a
+// *NotHalf.
 var Encoders = map[string]func(b []byte, v []float32) error{
 	"F32": func(b []byte, v []float32) error {
 		for i, x := range v {
@@ -78,12 +89,37 @@ var Encoders = map[string]func(b []byte, v []float32) error{
 		for i, x := range v {
 			h, ok := toHalf(x)
 			if !ok {
-				return fmt.Errorf("%g is not a number that F16 can hold (at most 65504): write it as F32", x)
+				return &NotHalf{x}
 			}
 			binary.LittleEndian.PutUint16(b[2*i:], h)
 		}
 		return nil
 	},
+}
+
+// Chunk is how many bytes are converted, checked and written at a time: they stay in the cache between these.
+const Chunk = 256 << 10
+
+// Encode writes v, which Fill gave, to w in the type that DType says, Chunk bytes at a time. The writer's errors are
+// given back as they are; others name the tensor.
+func (t Tensor) Encode(w io.Writer, v []float32) error {
+	dtype := cmp.Or(t.DType, "F32")
+	encode, can := Encoders[dtype]
+	if !can {
+		return fmt.Errorf("tensor %s: cannot be written as %s; F32 and F16 can", t.Name, dtype)
+	}
+	width := int(Widths[dtype])
+	buf := make([]byte, min(Chunk, len(v)*width))
+	for part := range slices.Chunk(v, Chunk/width) {
+		b := buf[:len(part)*width]
+		if err := encode(b, part); err != nil {
+			return fmt.Errorf("tensor %s: %w", t.Name, err)
+		}
+		if _, err := w.Write(b); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // toHalf rounds to the nearest binary16, of two equally near to the even one; see half. Not ok: infinite, NaN, or it

@@ -1,7 +1,13 @@
 package tensor
 
 import (
+	"bytes"
+	"cmp"
+	"io"
+	"io/fs"
 	"math"
+	"slices"
+	"syscall"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -73,5 +79,37 @@ func TestHalf(t *testing.T) {
 		if math.IsNaN(want) != math.IsNaN(got) || !math.IsNaN(want) && math.Float64bits(got) != math.Float64bits(want) {
 			t.Errorf("half %04x = %g, want %g", h, got, want)
 		}
+	}
+}
+
+// full is a writer that fails.
+type full struct{ err error }
+
+func (f full) Write([]byte) (int, error) { return 0, f.err }
+
+// TestEncode: numbers that fill more than a Chunk are written as one row, and the errors say whose they are.
+func TestEncode(t *testing.T) {
+	v := make([]float32, 2*Chunk/2+3) // of F16 two whole chunks and a bit
+	for i := range v {
+		v[i] = float32(i % 2048)
+	}
+	for _, dtype := range []string{"", "F32", "F16"} {
+		var b bytes.Buffer
+		if err := (Tensor{Name: "w", DType: dtype}).Encode(&b, v); err != nil {
+			t.Fatal(err)
+		}
+		got := make([]float32, len(v))
+		Decoders[cmp.Or(dtype, "F32")](got, b.Bytes())
+		if !slices.Equal(got, v) || b.Len() != len(v)*int(Widths[cmp.Or(dtype, "F32")]) {
+			t.Errorf("%q: %d bytes for %d numbers, or other ones", dtype, b.Len(), len(v))
+		}
+	}
+	if err := (Tensor{Name: "w", DType: "BF16"}).Encode(io.Discard, v); err == nil ||
+		err.Error() != "tensor w: cannot be written as BF16; F32 and F16 can" {
+		t.Errorf("error %v", err)
+	}
+	broken := &fs.PathError{Op: "write", Path: "f", Err: syscall.ENOSPC}
+	if err := (Tensor{Name: "w"}).Encode(full{broken}, v); err != error(broken) { //nolint:errorlint // not wrapped
+		t.Errorf("error %v, want the writer's own", err)
 	}
 }

@@ -371,9 +371,12 @@ func cutPNG(err error) error {
 // array verifies the form of a NumPy array.
 func array(c *checker, f *opened, _ *facts) error {
 	shape, err := npy.Check(f, f.size)
-	if err != nil {
-		c.damaged("header", "%v", err)
+	if bad := (*tensor.BadFile)(nil); errors.As(err, &bad) {
+		c.damaged("header", "%s", bad.Reason)
 		return nil
+	}
+	if err != nil {
+		return err
 	}
 	c.sound("an array of shape %v; the format has no checksums: only its form was verified", shape)
 	return nil

@@ -166,6 +166,10 @@ func (c *checker) read(path string, into *facts) error {
 	if err != nil && !errors.Is(err, io.EOF) {
 		return err
 	}
+	if files.IsPointer(head[:n]) {
+		c.damaged("", "it %v", files.ErrPointer)
+		return nil
+	}
 	k := kindOf(filepath.Base(path), head[:n])
 	if k == nil {
 		c.damaged("", "it is not a kind of file that this program keeps, by its name or by its beginning")

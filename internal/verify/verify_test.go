@@ -374,6 +374,9 @@ func TestFiles(t *testing.T) {
 	keep(t, at("head.npy"), array[:30])
 	keep(t, at("notes.txt"), []byte("hello"))
 	keep(t, at("nothing.safetensors"), nil)
+	for _, name := range []string{"lfs.safetensors", "lfs.npy", "lfs"} {
+		keep(t, at(name), []byte("version https://git-lfs.github.com/spec/v1\n"))
+	}
 	header := `{"a":{"dtype":"I64","shape":[1],"data_offsets":[0,8]}}`
 	keep(t, at("theirs.safetensors"), append([]byte{byte(len(header)), 0, 0, 0, 0, 0, 0, 0}, header+"12345678"...))
 	own := []tensor.Tensor{tensor.Of("w", []int{2}, []float32{1, float32(zero / zero)})}
@@ -390,6 +393,9 @@ func TestFiles(t *testing.T) {
 		"head.npy":            "damaged cut short",
 		"notes.txt":           "damaged it is not a kind of file",
 		"nothing.safetensors": "damaged 0 bytes are too few",
+		"lfs.safetensors":     "damaged it is a pointer of Git LFS",
+		"lfs.npy":             "damaged it is a pointer of Git LFS",
+		"lfs":                 "damaged it is a pointer of Git LFS",
 		"theirs.safetensors":  "remark 1 tensor; the file is another program's and has no checksums",
 		"own.safetensors":     "remark its checksum agrees, but some of its numbers are infinite or none",
 		"by-content":          "sound weights: 1 tensor, every checksum agrees",

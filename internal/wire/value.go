@@ -142,9 +142,6 @@ func (f Field) Count(width int64) (int64, error) {
 	return f.In.Len() / width, nil
 }
 
-// chunk is how many bytes are converted at a time: they stay in the cache.
-const chunk = 256 << 10
-
 // Numbers is where floating-point numbers lie: in the fields of one number, packed or one by one, of a message.
 type Numbers struct {
 	In    Range
@@ -169,7 +166,7 @@ func (f *File) Fill(dst []float32, from Numbers) error {
 	}
 	blocks := func(in Range) error {
 		if buf == nil {
-			buf = make([]byte, min(chunk, (from.In.Len()+7)&^7))
+			buf = make([]byte, min(tensor.Chunk, (from.In.Len()+7)&^7))
 		}
 		return f.Blocks(in, buf, put)
 	}

@@ -38,13 +38,6 @@ func Open(fsys files.Reader, path string) (*File, error) {
 	return in, nil
 }
 
-// Head is what the file begins with: so many bytes, or all.
-func (f *File) Head(size int64) ([]byte, error) {
-	b := make([]byte, min(f.size, size))
-	_, err := io.ReadFull(io.NewSectionReader(f.r, 0, f.size), b)
-	return b, err
-}
-
 // New is Open for size bytes that are at hand otherwise; path is what errors call them. Close does not close r.
 func New(path string, r io.ReaderAt, size int64) *File { return &File{path: path, r: r, size: size} }
 

@@ -12,9 +12,9 @@ import (
 	"alexnet/internal/npy"
 )
 
-// writePair puts the weights and the mean image into their places: both, or on an error neither. The mean image goes
-// first, when the weights are complete under their temporary name; what fails after that is undone from memory.
-func (e *Export) writePair(ctx context.Context, fsys files.FS) error {
+// writeWithMean puts the weights and the mean image into their places: both, or on an error neither. The mean image
+// goes first, when the weights are complete under their temporary name; what fails after that is undone from memory.
+func (e *Export) writeWithMean(ctx context.Context, fsys files.FS) error {
 	mean, err := keep(fsys, e.MeanImage)
 	if err != nil { // it is not replaced either: what fails later could not be undone
 		return fmt.Errorf("cannot write %s: %w (nothing was changed)", e.MeanImage, err)
