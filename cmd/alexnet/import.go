@@ -375,6 +375,9 @@ func readClasses(ctx context.Context, path string) (names []string, err error) {
 		return nil, nil
 	}
 	list, err := readClassList(ctx, path)
+	if ctx.Err() != nil { // nothing is wrong with the list
+		return nil, err
+	}
 	if err != nil {
 		return nil, badClasses(path, err.Error())
 	}
