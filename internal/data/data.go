@@ -287,7 +287,7 @@ func openWith(
 func openPlace(
 	ctx context.Context, fsys files.Reader, at Place, valShare float64, seed uint64, through bool,
 ) (*Source, error) {
-	if len(at.Paths) == 1 && at.Labels == "" && isPrepared(fsys, at.Paths[0]) {
+	if len(at.Paths) == 1 && at.Labels == "" && IsPrepared(fsys, at.Paths[0]) {
 		contents, store, err := openPrepared(fsys, at.Paths[0])
 		if err != nil {
 			return nil, err
@@ -325,7 +325,7 @@ func openPlace(
 
 // list finds what is at path: a folder, a tar, or what can only be read through, where it may be.
 func list(ctx context.Context, fsys files.Reader, path string, through bool) (*listing, error) {
-	if isPrepared(fsys, path) {
+	if IsPrepared(fsys, path) {
 		return listPrepared(fsys, path)
 	}
 	info, err := fsys.Stat(path)
