@@ -199,7 +199,12 @@ func TestGoal(t *testing.T) {
 	t.Parallel()
 	goal := func(path string) Goal {
 		t.Helper()
-		g, err := GoalOf(load(t, path))
+		c := load(t, path)
+		page, err := c.Page(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		g, err := GoalOf(c, page.Train.Epochs)
 		if err != nil {
 			t.Fatal(err)
 		}
