@@ -192,7 +192,7 @@ func newImportResult(made *interop.Import, o importOptions) *importResult {
 	if c.Recipe.MeanKind != "" {
 		r.Mean = public.Mean
 	}
-	if c.Recipe.Scale != nil {
+	if len(c.Recipe.Scale) > 0 {
 		r.Std = public.Std
 	}
 	if p := made.Published; p != nil {
@@ -222,7 +222,7 @@ func inWords(r *recipe.Recipe) string {
 	if len(r.MeanShape) == 0 {
 		words = strings.Replace(words, "; minus mean", "", 1)
 	}
-	if r.Scale == nil {
+	if len(r.Scale) == 0 {
 		words = strings.Replace(words, "; divided by std", "", 1)
 	}
 	return words

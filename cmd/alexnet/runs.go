@@ -103,13 +103,8 @@ func runRuns(dir string, t *ui.Terminal) error {
 // describeRun reads what a run says of itself: its last checkpoint, else its page.
 func describeRun(f run.Found) listedRun {
 	r := listedRun{Run: text.Raw(f.Path), State: runBegun, Written: f.Written}
-	page, goal, err := r.readCheckpoint(f)
-	var cfg *config.Config
-	switch {
-	case err != nil:
-	case page != nil:
-		cfg, err = config.Parse(page, nil)
-	case f.Config != "":
+	cfg, goal, err := r.readCheckpoint(f)
+	if err == nil && cfg == nil && f.Config != "" {
 		cfg, err = config.Load(f.Config, nil)
 	}
 	if err == nil && cfg != nil {
@@ -132,7 +127,7 @@ func describeRun(f run.Found) listedRun {
 }
 
 // readCheckpoint takes what the checkpoint tells, and gives its page, nil where there is none, and the run's goal.
-func (r *listedRun) readCheckpoint(f run.Found) (page []byte, goal train.Goal, err error) {
+func (r *listedRun) readCheckpoint(f run.Found) (page *config.Config, goal train.Goal, err error) {
 	path := f.Last
 	if path == "" {
 		path = f.Best
@@ -145,7 +140,10 @@ func (r *listedRun) readCheckpoint(f run.Found) (page []byte, goal train.Goal, e
 		return nil, goal, err
 	}
 	defer closeQuietly(c)
-	if goal, err = train.GoalOf(c); err != nil {
+	if page, err = c.Page(nil); err != nil {
+		return nil, goal, err
+	}
+	if goal, err = train.GoalOf(c, page.Train.Epochs); err != nil {
 		return nil, goal, err
 	}
 	r.PlannedSteps = goal.Steps
@@ -154,7 +152,7 @@ func (r *listedRun) readCheckpoint(f run.Found) (page []byte, goal train.Goal, e
 	if c.Best != nil {
 		r.Best = &c.Best.Top1Error
 	}
-	return c.Config, goal, nil
+	return page, goal, nil
 }
 
 func printRuns(w *bytes.Buffer, list []listedRun, width int) {

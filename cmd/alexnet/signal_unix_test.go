@@ -4,6 +4,7 @@ package main
 
 import (
 	"bytes"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"syscall"
@@ -58,21 +59,31 @@ func TestIgnoredSignals(t *testing.T) {
 	}
 }
 
-// TestSignalAtPipe: a page can be a pipe, which is waited for as cat waits. A signal must end that.
+// TestSignalAtPipe: a page or a list of classes can be a pipe, which is waited for as cat waits, or what waits though
+// it looks like a file: the kernel's log, where it may be read. A signal must end that, and is all there is to say.
 func TestSignalAtPipe(t *testing.T) {
 	dir := t.TempDir()
-	if err := syscall.Mkfifo(filepath.Join(dir, "page.yaml"), 0o600); err != nil {
+	pipe, log := filepath.Join(dir, "page.yaml"), "/proc/kmsg"
+	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	for _, args := range [][]string{
-		{"config"},
-		{"train", "--data", "shapes"},
-		{"summary"},
-		{"bench"},
-		{"weights", "init", "--out", "w"},
-	} {
+	commands := [][]string{
+		{"config", "--config", pipe},
+		{"train", "--data", "shapes", "--config", pipe},
+		{"summary", "--config", pipe},
+		{"bench", "--config", pipe},
+		{"weights", "init", "--out", "w", "--config", pipe},
+		{"weights", "import", "net.pth", "--out", "w", "--classes", pipe},
+	}
+	if f, err := os.Open(log); err == nil {
+		_ = f.Close() // only looked at
+		commands = append(commands, []string{"config", "--config", log})
+	} else {
+		t.Logf("without %s: %v", log, err)
+	}
+	for _, args := range commands {
 		var said bytes.Buffer
-		c := exec.Command("alexnet", append(args, "--config", "./page.yaml")...)
+		c := exec.Command("alexnet", args...)
 		c.Dir, c.Stderr = dir, &said
 		if err := c.Start(); err != nil {
 			t.Fatal(err)
@@ -97,7 +108,8 @@ func TestSignalAtPipe(t *testing.T) {
 			t.Fatalf("%v: SIGTERM was not heard", args)
 		}
 		if code := c.ProcessState.ExitCode(); code != exitSignal+int(syscall.SIGTERM) ||
-			!bytes.Contains(said.Bytes(), []byte("interrupted (SIGTERM)")) {
+			!bytes.Contains(said.Bytes(), []byte("error: interrupted (SIGTERM)")) ||
+			bytes.Contains(said.Bytes(), []byte("next:")) {
 			t.Errorf("%v: exit code %d:\n%s", args, code, said.Bytes())
 		}
 	}

@@ -378,7 +378,7 @@ func (o *trainOptions) prepareResumed(ctx context.Context, to *train.Options, t 
 	if to.Config, err = c.Page(slices.Concat(o.net.typed, o.net.set)); err != nil {
 		return o.net.nameFlag(err)
 	}
-	goal, err := train.GoalOf(c)
+	goal, err := train.GoalOf(c, to.Config.Train.Epochs)
 	if err != nil {
 		return err
 	}

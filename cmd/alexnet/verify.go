@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"alexnet/internal/data"
 	"alexnet/internal/files"
 	"alexnet/internal/text"
 	"alexnet/internal/ui"
@@ -85,7 +86,11 @@ func verifyPath(ctx context.Context, path string, progress verify.Progress) ([]v
 			fmt.Errorf("%s: there is no such file or run", text.Name(path)))
 	case err == nil && info.IsDir():
 		found, err := verify.Run(ctx, files.OS, path, progress)
-		if errors.Is(err, verify.ErrNoRun) {
+		switch {
+		case errors.Is(err, verify.ErrNoRun) && data.IsPrepared(files.OS, path):
+			err = advise(exitNoData, "alexnet data info "+text.ShellPath(path)+" --full reads every picture of it",
+				fmt.Errorf("%s: a prepared set, not a run", text.Name(path)))
+		case errors.Is(err, verify.ErrNoRun):
 			err = advise(exitNoData, "name a run folder, as alexnet runs lists them, or a file",
 				fmt.Errorf("%s: there is no run in this folder", text.Name(path)))
 		}

@@ -1,20 +1,37 @@
 package config
 
-import "reflect"
+import (
+	"reflect"
+	"sync"
+)
 
-// NameOf is the embedded page that a net comes from: the first with the same layers, by name and kind, "" where there
-// is none. same tells that every number agrees as well, but for those of classes, which follow the data.
-func NameOf(m Model) (name string, same bool) {
+// namedModel is the net of an embedded page, without its classes.
+type namedModel struct {
+	name  string
+	model Model
+}
+
+var namedModels = sync.OnceValue(func() (all []namedModel) {
 	for _, n := range Names() {
 		page, err := Load(n, nil)
 		if err != nil {
 			panic(err) // a test loads them all
 		}
+		all = append(all, namedModel{n, withoutClasses(page.Model)})
+	}
+	return all
+})
+
+// NameOf is the embedded page that a net comes from: the first with the same layers, by name and kind, "" where there
+// is none. same tells that every number agrees as well, but for those of classes, which follow the data.
+func NameOf(m Model) (name string, same bool) {
+	m = withoutClasses(m)
+	for _, n := range namedModels() {
 		switch {
-		case reflect.DeepEqual(withoutClasses(page.Model), withoutClasses(m)):
-			return n, true
-		case name == "" && alike(page.Model.Layers, m.Layers):
-			name = n
+		case reflect.DeepEqual(n.model, m):
+			return n.name, true
+		case name == "" && alike(n.model.Layers, m.Layers):
+			name = n.name
 		}
 	}
 	return name, false

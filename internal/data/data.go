@@ -292,7 +292,7 @@ func openPlace(
 	var err error
 	if len(at.Paths) != 1 {
 		found, err = listAll(ctx, fsys, at.Paths, through)
-	} else if one := at.Paths[0]; !isPrepared(fsys, one) {
+	} else if one := at.Paths[0]; !IsPrepared(fsys, one) {
 		found, err = listSource(ctx, fsys, one, through)
 	} else if at.Labels != "" {
 		found, err = listPrepared(fsys, one)
@@ -333,7 +333,7 @@ func openPlace(
 
 // list finds what is at path, which may be a prepared set.
 func list(ctx context.Context, fsys files.Reader, path string, through bool) (*listing, error) {
-	if isPrepared(fsys, path) {
+	if IsPrepared(fsys, path) {
 		return listPrepared(fsys, path)
 	}
 	return listSource(ctx, fsys, path, through)

@@ -146,7 +146,7 @@ func (*folderStore) Close() error { return nil }
 // folder that cannot be listed is a *SourceError, a prepared set is an *InShards; after the end of ctx the error is
 // ctx's.
 func PicturesIn(ctx context.Context, fsys files.Reader, root string) ([]string, error) {
-	if isPrepared(fsys, root) {
+	if IsPrepared(fsys, root) {
 		return nil, &InShards{root}
 	}
 	l, err := walkFolder(ctx, fsys, root)

@@ -101,7 +101,7 @@ func unlabelled(ctx context.Context, fsys files.Reader, p string) (*listing, err
 		return listFile(ctx, fsys, p, false)
 	case !info.IsDir():
 		return nil, nil //nolint:nilnil // as documented
-	case isPrepared(fsys, p):
+	case IsPrepared(fsys, p):
 		c, store, err := openPrepared(fsys, p)
 		if err != nil {
 			return nil, err

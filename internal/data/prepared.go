@@ -46,9 +46,9 @@ type span struct {
 func (s span) shard() int { return int(s.where >> 48) }
 func (s span) off() int64 { return int64(s.where & (1<<48 - 1)) }
 
-// isPrepared tells whether a folder is a prepared set: by how its index begins, or where that is spoilt or missing by
+// IsPrepared tells whether a folder is a prepared set: by how its index begins, or where that is spoilt or missing by
 // what lies beside it.
-func isPrepared(fsys files.Reader, root string) bool {
+func IsPrepared(fsys files.Reader, root string) bool {
 	info, err := fsys.Stat(filepath.Join(root, shards.IndexName))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) || err == nil && !info.Mode().IsRegular() {
 		return false

@@ -36,8 +36,8 @@ type Input struct {
 	Value         Value     // shape (Channels, crop height, crop width)
 	Channels      int       // 1 or 3
 	Height, Width int       // of the pictures in a Batch
-	Mean          []float32 // Channels x Height x Width (a mean image), Channels (a mean colour), or nil (0)
-	Scale         []float32 // Channels, or nil (1)
+	Mean          []float32 // Channels x Height x Width (a mean image), Channels (a mean colour), or none (0)
+	Scale         []float32 // Channels, or none (1)
 }
 
 // PictureBytes is what the pixels of one row take.

@@ -78,7 +78,7 @@ func (b *graphBuilder) prepare(r *recipe.Recipe) {
 		}
 		b.add("Sub", "less", nil, mean)
 	}
-	if r.Scale != nil {
+	if len(r.Scale) > 0 {
 		b.Weights = append(b.Weights, tensor.Of(scaleTensor, []int{r.Channels, 1, 1}, r.Scale))
 		b.add("Mul", "scaled", nil, scaleTensor)
 	}

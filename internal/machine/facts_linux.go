@@ -176,14 +176,6 @@ func number(text string) int64 {
 	return n
 }
 
-func freeSpace(dir string) (int64, bool) {
-	var s unix.Statfs_t
-	if unix.Statfs(dir, &s) != nil {
-		return 0, false
-	}
-	return int64(s.Bavail) * int64(s.Bsize), true //nolint:unconvert // 32 bits wide on some machines
-}
-
 // Loaded is the file of the first shared library in this process whose name begins so; "" where none is.
 func Loaded(name string) string {
 	for line := range strings.Lines(read("/proc/self/maps")) {

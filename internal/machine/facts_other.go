@@ -22,7 +22,5 @@ func online() int { return runtime.NumCPU() }
 // MemoryNow is not known here.
 func MemoryNow() Memory { return Memory{} }
 
-func freeSpace(string) (int64, bool) { return 0, false }
-
 // Loaded is not known here.
 func Loaded(string) string { return "" }

@@ -1,6 +1,6 @@
 // Package machine tells what the computer at hand is and what of it this process may use, for reports that people paste
-// and for what is planned by it. What cannot be found out is left empty, or 0: nothing here fails. It imports nothing
-// of the program.
+// and for what is planned by it. What cannot be found out is left empty, or 0: nothing here fails. It imports
+// files, whose system tells how much room a disk has, and nothing else of the program.
 package machine
 
 import (
@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/cpu"
+
+	"alexnet/internal/files"
 )
 
 // Facts are about one machine, at one moment.
@@ -89,9 +91,13 @@ func Look() Facts {
 
 // disk adds the free space at path, or at the nearest folder above it that exists.
 func (f *Facts) disk(use, path string) {
+	disk, is := files.OS.(files.Meter)
+	if !is {
+		return
+	}
 	for at := path; ; {
-		if free, ok := freeSpace(at); ok {
-			f.Disks = append(f.Disks, Disk{use, path, free})
+		if s, err := disk.Space(at); err == nil {
+			f.Disks = append(f.Disks, Disk{use, path, s.Free})
 			return
 		}
 		up := at[:max(strings.LastIndexByte(at, os.PathSeparator), 0)]

@@ -13,6 +13,7 @@ func FuzzRecipe(f *testing.F) {
 	f.Add([]byte(`{"resize":8,"height":8,"width":8,"crop":8,"channels":3,"mean":"channel","scale":[1,1,1]}`))
 	f.Add([]byte(`{"resize":2147483648,"height":2147483648,"width":2147483648,"crop":1,"channels":1}`))
 	f.Add([]byte(`{"resize":-1,"height":4294967296,"width":4294967296,"channels":4}`))
+	f.Add([]byte(`{"height":8,"width":8,"crop":8,"channels":3,"mean":"channel","scale":[]}`))
 	f.Add([]byte(`{"eigvec":[[1e300,0,0]],"stdev":[-1],"decoder":"x"}`))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		var r Recipe
@@ -26,6 +27,7 @@ func FuzzRecipe(f *testing.F) {
 		if r.Channels > 0 {
 			p := r.Public("")
 			_ = p.Words()
+			_ = r.stds()
 		}
 		if _, err := r.For(config.Input{Channels: 3, Size: 8}); err == nil && (r.Height < 8 || r.Channels != 3) {
 			t.Errorf("%+v for a net of 3x8x8", r)

@@ -83,7 +83,7 @@ func (r *Recipe) Public(meanImage string) Public {
 			sum += float64(v)
 		}
 		p.Mean[c], p.Std[c] = float32(sum/float64(max(pixels, 1))), 1
-		if r.Scale != nil {
+		if len(r.Scale) > 0 {
 			p.Std[c] = float32(1 / float64(r.Scale[c]))
 		}
 	}

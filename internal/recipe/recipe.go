@@ -34,7 +34,7 @@ type Recipe struct {
 	Mean     []float32 // 0..255, row by row
 	// MeanShape is Mean's: (Channels, Height, Width) or (Channels); no dimensions: there is no mean.
 	MeanShape []int
-	Scale     []float32 // (Channels): what is left after the mean is multiplied by it; nil: 1
+	Scale     []float32 // (Channels): what is left after the mean is multiplied by it; empty: 1
 	Colors    Colors    // for the colour noise of training
 	// Decoder is what decoded the JPEGs that the net was trained on: two decoders differ by some levels in many pixels.
 	// Empty: there were none, or the file does not say.

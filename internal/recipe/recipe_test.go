@@ -22,6 +22,13 @@ func TestExportedInput(t *testing.T) {
 	if got := in.Words(); got != "grey of 0..255; centre crop of 28; minus mean; divided by std; NCHW" {
 		t.Errorf("in words: %s", got)
 	}
+	none := Recipe{}
+	if err := json.Unmarshal([]byte(`{"height":28,"width":28,"crop":28,"channels":1,"scale":[]}`), &none); err != nil {
+		t.Fatal(err)
+	}
+	if in = none.Public(""); none.Check() != nil || !slices.Equal(in.Std, []float32{1}) || none.stds() != "[]" {
+		t.Errorf("an empty scale: %+v", in)
+	}
 	in = (&Recipe{
 		Resize: 256, Height: 256, Width: 256, Crop: 224, Channels: 3, Mean: []float32{1, 2, 3}, MeanShape: []int{3},
 	}).Public("")

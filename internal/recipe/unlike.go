@@ -41,7 +41,7 @@ func (r *Recipe) Unlike(cfg *config.Config) (all []Difference) {
 
 // stds are the divisors, one a channel, as a page has them.
 func (r *Recipe) stds() string {
-	if r.Scale == nil {
+	if len(r.Scale) == 0 {
 		return "[]"
 	}
 	var each []string

@@ -36,7 +36,7 @@ func meanAt[T Float](in device.Input, c, y, x int) T {
 }
 
 func scaleOf[T Float](in device.Input, c int) T {
-	if in.Scale == nil {
+	if len(in.Scale) == 0 {
 		return 1
 	}
 	return T(in.Scale[c])

@@ -47,7 +47,7 @@ func TestHalfWrittenLineIsTakenBack(t *testing.T) {
 	if err := w.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if ms, err := Read(files.OS, w.file.Name()); err != nil || len(ms) != 2 || ms[1].Step != 3 {
+	if ms, err := readMetrics(w.file.Name()); err != nil || len(ms) != 2 || ms[1].Step != 3 {
 		t.Errorf("read %+v, %v", ms, err)
 	}
 }

@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
 	"os"
 	"path/filepath"
 	"time"
@@ -227,18 +226,4 @@ func (w *Writer) Sync() (restored []string, err error) {
 // Close syncs and closes the files, whatever their names are by now.
 func (w *Writer) Close() error {
 	return errors.Join(w.file.Sync(), w.events.Sync(), w.file.Close(), w.events.Close())
-}
-
-// Read reads a metrics.jsonl, leaving out a torn last line.
-func Read(fsys files.Reader, path string) ([]Metrics, error) {
-	f, err := fsys.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close() //nolint:errcheck // only read
-	var all []Metrics
-	if _, err := scan(f, math.MaxUint64, func(l line) { all = append(all, l.m) }); err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
-	}
-	return all, nil
 }

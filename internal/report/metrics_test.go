@@ -15,6 +15,17 @@ import (
 	"alexnet/internal/files"
 )
 
+// readMetrics reads a metrics.jsonl, leaving out a torn last line.
+func readMetrics(path string) (all []Metrics, err error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	_, err = scan(f, math.MaxUint64, func(l line) { all = append(all, l.m) })
+	return all, err
+}
+
 func step(n uint64) Metrics {
 	return Metrics{
 		Step: n, Epoch: int(n-1)/3 + 1, Loss: new(1 / float64(n)), LR: new(0.01), ImagesPerSecond: new(28.3),
@@ -77,7 +88,7 @@ func TestLines(t *testing.T) {
 	if got := content(t, dir); got != want {
 		t.Errorf("file holds\n%s\nwant\n%s", got, want)
 	}
-	got, err := Read(files.OS, filepath.Join(dir, fileName))
+	got, err := readMetrics(filepath.Join(dir, fileName))
 	if err != nil || len(got) != 2 || !reflect.DeepEqual(got[1], all) {
 		t.Errorf("read back %+v, %v", got, err)
 	}
@@ -133,7 +144,7 @@ func TestEpochEndIsReplacedOnlyByItself(t *testing.T) {
 		dir := t.TempDir()
 		write(t, dir, 0, step(3), epochEnd(3))
 		write(t, dir, 3, c.then...)
-		got, err := Read(files.OS, filepath.Join(dir, fileName))
+		got, err := readMetrics(filepath.Join(dir, fileName))
 		if err != nil || !reflect.DeepEqual(got, c.want) {
 			t.Errorf("%s: file holds\n%s(%v)", name, content(t, dir), err)
 		}
@@ -144,7 +155,7 @@ func TestDamage(t *testing.T) {
 	const one, two, three = `{"step":1,"epoch":1}` + "\n", `{"step":2,"epoch":1}` + "\n", `{"step":3,"epoch":1}` + "\n"
 	for _, c := range []struct {
 		text  string
-		steps int    // that Read gives; -1: an error
+		steps int    // that can be read; -1: an error
 		kept  string // after NewWriter(files.OS, dir, 2); "-": an error
 	}{
 		{"", 0, ""},
@@ -164,11 +175,11 @@ func TestDamage(t *testing.T) {
 		if err := os.WriteFile(path, []byte(c.text), 0o644); err != nil {
 			t.Fatal(err)
 		}
-		ms, err := Read(files.OS, path)
+		ms, err := readMetrics(path)
 		if c.steps >= 0 && (err != nil || len(ms) != c.steps) {
 			t.Errorf("%q: read %d lines, %v, want %d", c.text, len(ms), err, c.steps)
 		}
-		if c.steps < 0 && (err == nil || !strings.Contains(err.Error(), path+": line ")) {
+		if c.steps < 0 && (err == nil || !strings.HasPrefix(err.Error(), "line ")) {
 			t.Errorf("%q: error %v", c.text, err)
 		}
 		w, err := NewWriter(files.OS, dir, 2)
@@ -227,8 +238,5 @@ func TestAppendRefusesWhatIsNotFinite(t *testing.T) {
 func TestNoFolder(t *testing.T) {
 	if _, err := NewWriter(files.OS, filepath.Join(t.TempDir(), "no"), 0); !os.IsNotExist(err) {
 		t.Errorf("NewWriter: %v", err)
-	}
-	if _, err := Read(files.OS, filepath.Join(t.TempDir(), "no")); !os.IsNotExist(err) {
-		t.Errorf("Read: %v", err)
 	}
 }

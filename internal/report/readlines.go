@@ -22,7 +22,7 @@ type Line struct {
 const longest = 1 << 16
 
 // ReadLines reads a metrics.jsonl line by line, what is damaged too. It ends with the first error of each, which it
-// returns. Where [Read] takes what can be understood, this holds each line to what the program would write.
+// returns. Where [NewWriter] takes what can be understood, this holds each line to what the program would write.
 func ReadLines(r io.Reader, each func(Line) error) error {
 	in := bufio.NewReaderSize(r, longest)
 	for n := 1; ; n++ {

@@ -32,7 +32,7 @@ func TestCurvesAreThoseOfTheFile(t *testing.T) {
 			t.Fatal(err)
 		}
 		for i := range len(c.more) + 1 {
-			ms, err := Read(files.OS, filepath.Join(dir, fileName))
+			ms, err := readMetrics(filepath.Join(dir, fileName))
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -379,11 +379,11 @@ func WouldOpen(fsys files.FS, path string) (*Dir, error) {
 // find is the run at path, or the newest, as Open takes it: a folder with a last checkpoint or a lock in it.
 func find(fsys files.FS, path string) (*Dir, error) {
 	if path == Last {
-		checkpoint, err := newest(fsys, Last)
+		all, err := newestFirst(fsys, Last)
 		if err != nil {
 			return nil, err
 		}
-		path = filepath.Dir(filepath.Dir(checkpoint))
+		path = filepath.Dir(filepath.Dir(all[0]))
 	}
 	d := newDir(fsys, filepath.Clean(path), nil)
 	info, err := fsys.Stat(d.path)
@@ -439,17 +439,14 @@ func (d *Dir) wantOwn() error {
 	return nil
 }
 
-// Newest is the checkpoint to use of the run that wrote one last: its best or, where it has none because it had no
-// pictures to validate on, its last; of two of one moment, that of the higher number. Where there is none the error is
-// an ErrNoRun.
-func Newest(fsys files.Reader) (checkpoint string, err error) { return newest(fsys, Best, Last) }
-
-// NewestFirst are the checkpoints to use of all runs: what Newest takes, and then what it would take without that.
+// NewestFirst are the checkpoints to use of all runs, that of the run that wrote one last first; of two of one moment,
+// that of the higher number. A run's is its best or, where it has none because it had no pictures to validate on, its
+// last. Where there is none the error is an ErrNoRun.
 func NewestFirst(fsys files.Reader) (checkpoints []string, err error) {
 	return newestFirst(fsys, Best, Last)
 }
 
-// ToUse is the checkpoint that Newest would take of the run at path, or "" where it has none.
+// ToUse is the checkpoint that NewestFirst has of the run at path, or "" where it has none.
 func ToUse(fsys files.Reader, path string) string { return first(fsys, path, Best, Last) }
 
 func first(fsys files.Reader, path string, names ...string) string {
@@ -459,14 +456,6 @@ func first(fsys files.Reader, path string, names ...string) string {
 		}
 	}
 	return ""
-}
-
-func newest(fsys files.Reader, names ...string) (string, error) {
-	all, err := newestFirst(fsys, names...)
-	if err != nil {
-		return "", err
-	}
-	return all[0], nil
 }
 
 // newestFirst looks in each run for the first of names that it has.

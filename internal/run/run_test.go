@@ -489,7 +489,7 @@ func TestOpenWhatIsNoRun(t *testing.T) {
 			t.Errorf("--resume %s: error %v, want %q", path, err, want)
 		}
 	}
-	if _, err := Newest(files.OS); !errors.Is(err, ErrNoRun) {
+	if _, err := NewestFirst(files.OS); !errors.Is(err, ErrNoRun) {
 		t.Errorf("newest of nothing: %v", err)
 	}
 	wantTree(t, "photos", ". cat.jpg")
@@ -506,7 +506,7 @@ func TestNewest(t *testing.T) {
 	touch(t, "runs/mine/checkpoints/best.safetensors", at(20))
 	touch(t, "runs/train11/config.yaml", at(59))
 	touch(t, "runs/notes.txt", at(59))
-	if got, err := Newest(files.OS); err != nil || got != "runs/train10/checkpoints/best.safetensors" {
+	if got, err := NewestFirst(files.OS); err != nil || got[0] != "runs/train10/checkpoints/best.safetensors" {
 		t.Errorf("newest best is %s (%v), want that of train10", got, err)
 	}
 	d, err := Open(files.OS, "last")
@@ -517,7 +517,7 @@ func TestNewest(t *testing.T) {
 		t.Error(err)
 	}
 	touch(t, "runs/mine/checkpoints/best.safetensors", at(31))
-	if got, err := Newest(files.OS); err != nil || got != "runs/mine/checkpoints/best.safetensors" {
+	if got, err := NewestFirst(files.OS); err != nil || got[0] != "runs/mine/checkpoints/best.safetensors" {
 		t.Errorf("newest best is %s (%v), want that of mine", got, err)
 	}
 	want := []string{
@@ -529,7 +529,7 @@ func TestNewest(t *testing.T) {
 	}
 	// A run that had nothing to validate on has no best checkpoint: its last one is used.
 	touch(t, "runs/train12/checkpoints/last.safetensors", at(40))
-	if got, err := Newest(files.OS); err != nil || got != "runs/train12/checkpoints/last.safetensors" {
+	if got, err := NewestFirst(files.OS); err != nil || got[0] != "runs/train12/checkpoints/last.safetensors" {
 		t.Errorf("newest is %s (%v), want the last one of train12", got, err)
 	}
 	for path, want := range map[string]string{

@@ -81,11 +81,7 @@ func TestExchangeOfAResumedRun(t *testing.T) {
 // exchangeOf are the lines of a run that tell of traffic.
 func exchangeOf(t *testing.T, d *run.Dir) []report.Metrics {
 	t.Helper()
-	all, err := report.Read(d.FS(), d.Metrics())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return slices.DeleteFunc(all, func(m report.Metrics) bool { return m.ExchangeBytes == nil })
+	return slices.DeleteFunc(metricsOf(t, d), func(m report.Metrics) bool { return m.ExchangeBytes == nil })
 }
 
 // TestRemovedWhileItRuns: whatever somebody removes of a run's folder, the folder too, the run goes on, says so, and at

@@ -45,18 +45,14 @@ type Goal struct {
 	Reached bool // it has come there
 }
 
-// GoalOf is the goal of the run of a checkpoint. Checkpoints of versions that did not keep the steps have 0 for them.
-// Errors are the checkpoint's own, or a *checkpoint.BadPage.
-func GoalOf(c *checkpoint.Checkpoint) (Goal, error) {
-	page, err := c.Page(nil)
-	if err != nil {
-		return Goal{}, err
-	}
+// GoalOf is the goal of the run of a checkpoint, whose page says so many epochs. Checkpoints of versions that did not
+// keep the steps have 0 for them. Errors are the checkpoint's own.
+func GoalOf(c *checkpoint.Checkpoint, epochs int) (Goal, error) {
 	h, err := readHistory(c)
 	if err != nil {
 		return Goal{}, err
 	}
-	return Goal{page.Train.Epochs, h.Steps, h.over(c.Step, page.Train.Epochs, h.Steps)}, nil
+	return Goal{epochs, h.Steps, h.over(c.Step, epochs, h.Steps)}, nil
 }
 
 // over tells that a run is at its end, the validation there included, that has taken so many steps and is to end after

@@ -37,13 +37,27 @@ func undisturbed(t *testing.T, steps int, sets ...string) (want string, lines []
 	return state(t, r.LastPath), timeless(t, o.Dir)
 }
 
-// timeless are the lines of metrics.jsonl without what a clock had to say.
-func timeless(t *testing.T, d *run.Dir) []report.Metrics {
+// metricsOf are the lines of a run's metrics.jsonl, all of which must be whole.
+func metricsOf(t *testing.T, d *run.Dir) (all []report.Metrics) {
 	t.Helper()
-	ms, err := report.Read(d.FS(), d.Metrics())
+	f, err := d.FS().Open(d.Metrics())
 	if err != nil {
 		t.Fatal(err)
 	}
+	defer f.Close()
+	if err := report.ReadLines(f, func(l report.Line) error {
+		all = append(all, l.M)
+		return l.Err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+// timeless are the lines of metrics.jsonl without what a clock had to say.
+func timeless(t *testing.T, d *run.Dir) []report.Metrics {
+	t.Helper()
+	ms := metricsOf(t, d)
 	for i := range ms {
 		ms[i].ImagesPerSecond, ms[i].DataStall, ms[i].ExchangeSeconds = nil, nil, nil
 	}
@@ -199,7 +213,12 @@ func TestGoal(t *testing.T) {
 	t.Parallel()
 	goal := func(path string) Goal {
 		t.Helper()
-		g, err := GoalOf(load(t, path))
+		c := load(t, path)
+		page, err := c.Page(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		g, err := GoalOf(c, page.Train.Epochs)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -4,7 +4,7 @@
 //
 // It only reads, takes no lock, and is right beside a program that is writing: what may be unfinished then is a remark.
 // Memory does not grow with the files, apart from some bytes a line of metrics. What each kind of file has to find
-// damage by stands in docs/data.md.
+// damage by stands in docs/reliability.md.
 //
 // It joins the packages of the formats and knows no device and no training loop.
 package verify

@@ -377,6 +377,17 @@ func sumTar(header []byte) {
 	copy(header[148:156], fmt.Sprintf("%06o\x00 ", sum))
 }
 
+// kernelLog looks like a regular file, and whoever may read it waits there for the kernel's next message.
+const kernelLog = "/proc/kmsg"
+
+func readable(path string) bool {
+	f, err := os.Open(path)
+	if err == nil {
+		_ = f.Close() // that it opened is all there is to know
+	}
+	return err == nil
+}
+
 // paths are places where a file or a folder of pictures is expected and something else is.
 func (f *forger) paths() (all []forgery) {
 	things := map[string]func(path string) error{
@@ -387,7 +398,7 @@ func (f *forger) paths() (all []forgery) {
 		"/dev/zero":  func(path string) error { return os.Symlink("/dev/zero", path) },
 		"/dev/full":  func(path string) error { return os.Symlink("/dev/full", path) },
 		"itself":     func(path string) error { return os.Symlink(filepath.Base(path), path) },
-		"/proc/kmsg": func(path string) error { return os.Symlink("/proc/kmsg", path) },
+		kernelLog:    func(path string) error { return os.Symlink(kernelLog, path) },
 		"huge hole": func(path string) error {
 			return errors.Join(os.WriteFile(path, nil, 0o666), os.Truncate(path, 1<<40))
 		},
@@ -417,9 +428,10 @@ func (f *forger) paths() (all []forgery) {
 			make: func(_ *forger, dir string) error { return thing(filepath.Join(dir, "x")) },
 			does: [][]string{{"predict", "x", "--weights", f.base, "--device", "reference"}},
 		}, forgery{
-			name: name + " for a page", waits: name == "fifo", refused: name != "folder" && name != "empty file",
-			make: func(_ *forger, dir string) error { return thing(filepath.Join(dir, "x.yaml")) },
-			does: [][]string{{"config", "--config", "./x.yaml"}},
+			name: name + " for a page", waits: name == "fifo" || name == kernelLog && readable(kernelLog),
+			refused: name != "folder" && name != "empty file",
+			make:    func(_ *forger, dir string) error { return thing(filepath.Join(dir, "x.yaml")) },
+			does:    [][]string{{"config", "--config", "./x.yaml"}},
 		}, forgery{
 			name: name + " where a checkpoint says that its pictures are", refused: true,
 			make: func(f *forger, dir string) error {

@@ -8,12 +8,12 @@ var table = []struct{ pkg, imports string }{
 	{"kernels", ""},
 
 	// Words, files, numbers: of use to other programs too.
-	{"machine", "golang.org/x/sys"},
 	{"philox", ""},
 	{"text", ""},
 	{"ui", "github.com/vbauerster/mpb/v8 golang.org/x/term text"},
 	{"files", "golang.org/x/sys text"},
 	{"files/filestest", "files"},
+	{"machine", "files golang.org/x/sys"},
 	{"sharedtest", ""},
 	{"nettest", ""},
 	{"lockfile", "files"},

@@ -47,6 +47,7 @@ func testInput(t *testing.T, open opener) {
 		{"mean image, wide", 3, 4, 37, image},
 		{"mean image, grey", 1, 5, 7, image},
 		{"neither mean nor scale", 3, 5, 4, func(in *device.Input) { in.Mean, in.Scale = nil, nil }},
+		{"an empty mean and scale", 3, 5, 4, func(in *device.Input) { in.Mean, in.Scale = []float32{}, []float32{} }},
 		{"scale by channel", 3, 4, 4, func(in *device.Input) { in.Scale = []float32{.5, -.25, 2} }},
 		{"whole pictures", 3, 4, 6, func(in *device.Input) { in.Height, in.Width = 4, 6 }},
 	}

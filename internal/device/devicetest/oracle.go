@@ -81,7 +81,7 @@ func (o *oracle) begin(d int, b *device.Batch, pass device.Pass) {
 						p -= float64(in.Mean[(c*in.Height+py)*in.Width+px])
 					}
 					p += float64(b.Color[r][c])
-					if in.Scale != nil {
+					if len(in.Scale) > 0 {
 						p *= float64(in.Scale[c])
 					}
 					x[((r*s.C+c)*s.H+i)*s.W+j] = p
