@@ -80,7 +80,7 @@ func parse(args []string) (o options, err error) {
 	f := flag.NewFlagSet("faults", flag.ContinueOnError)
 	f.StringVar(&o.alexnet, "alexnet", "bin/alexnet", "the program under test")
 	f.Uint64Var(&o.seed, "seed", 1, "of everything random")
-	f.BoolVar(&o.long, "long", false, "the table's counts, kept in the build folder and resumed there")
+	f.BoolVar(&o.long, "long", false, "many more cases, kept in the build folder and resumed there")
 	f.StringVar(&o.only, "row", "", "only these rows, separated by commas")
 	f.IntVar(&o.number, "case", -1, "only this case of the row")
 	f.IntVar(&o.jobs, "jobs", runtime.NumCPU(), "cases at once")

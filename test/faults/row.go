@@ -2,7 +2,7 @@
 // do to them, counts what was tried and what survived, and writes the table of docs/reliability.md.
 //
 //	go run ./test/faults                           every row in its short form
-//	go run ./test/faults -long                     the counts of the table; cut off, it goes on where it was
+//	go run ./test/faults -long                     many more cases; cut off, it goes on where it was
 //	go run ./test/faults -row kills -case 17       one case; -seed as the campaign had it
 //
 // # A row
