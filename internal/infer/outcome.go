@@ -128,7 +128,9 @@ func (t *tabulation) add(a Answer) {
 
 // outcome is what was counted so far; names are those of the classes.
 func (t *tabulation) outcome(names []string) *Outcome {
-	o := &Outcome{Classes: t.classes, Pairs: len(t.confused), Confusions: t.pairs(), Mistakes: slices.Concat([]Mistake{}, t.worst)}
+	o := &Outcome{
+		Classes: t.classes, Pairs: len(t.confused), Confusions: t.pairs(), Mistakes: append([]Mistake{}, t.worst...),
+	}
 	for i := range o.Classes {
 		c := &o.Classes[i]
 		c.Class = text.Raw(names[i])
@@ -154,7 +156,8 @@ func (t *tabulation) pairs() []Confusion {
 		all = append(all, Confusion{pair[0], pair[1], n})
 	}
 	slices.SortFunc(all, func(a, b Confusion) int {
-		return cmp.Or(-cmp.Compare(a.Pictures, b.Pictures), cmp.Compare(a.Label, b.Label), cmp.Compare(a.Answer, b.Answer))
+		return cmp.Or(-cmp.Compare(a.Pictures, b.Pictures), cmp.Compare(a.Label, b.Label),
+			cmp.Compare(a.Answer, b.Answer))
 	})
 	return all
 }
