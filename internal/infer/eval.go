@@ -142,7 +142,7 @@ func Evaluate(ctx context.Context, o EvalOptions) (*Evaluation, error) {
 
 // plain scores single views by one net's own statistics.
 func (m *matched) plain(ctx context.Context, o EvalOptions) (result *Evaluation, err error) {
-	n, err := open(o.Checkpoint, o.Devices, o.rows, model.Options{Int8: o.Int8, Slots: data.SlotCount})
+	n, err := open(o.Checkpoint, o.Devices, o.rows, false, model.Options{Int8: o.Int8, Slots: data.SlotCount})
 	if err != nil {
 		return nil, err
 	}

@@ -128,7 +128,7 @@ func (p *panel) seat(c *checkpoint.Checkpoint, o *EvalOptions) error {
 	if i < 0 && p.views == 1 { // else the loader copies
 		use.Slots = data.SlotCount
 	}
-	if j.inference, err = open(c, o.Devices, o.rows, use); err != nil {
+	if j.inference, err = open(c, o.Devices, o.rows, false, use); err != nil {
 		return err
 	}
 	p.jurors = append(p.jurors, j)
