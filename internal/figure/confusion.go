@@ -23,7 +23,7 @@ const (
 	cellWide   = 44   // of one with a number
 	cellHigh   = 24   //
 	matrixSide = 1000 // of all cells, without numbers
-	namesWide  = 180
+	namesWide  = 180  // at most
 )
 
 // Shares is the scale of a matrix's colours, which are those of the root of a cell's share of its row, so that a rare
@@ -44,7 +44,14 @@ func (m *Confusion) Draw() *Canvas {
 		high = wide
 	}
 	side := (n + per - 1) / per
-	left, top := namesWide+margin/2, Small.Height()+margin/4
+	down := every(float64(high)/float64(per), Small.Height())
+	labels, left := make([]string, n), 0
+	for i := 0; i < n; i += down {
+		labels[i] = Small.Cut(strconv.Itoa(i)+"  "+m.Names[i], namesWide)
+		left = max(left, Small.Width(labels[i]))
+	}
+	left += margin / 2
+	top := Small.Height() + margin/4
 	c := New(left+side*wide+1, top+side*high+1)
 	tile := func(row, column int) image.Rectangle {
 		return image.Rect(0, 0, wide, high).Add(image.Pt(left+column/per*wide, top+row/per*high))
@@ -56,16 +63,14 @@ func (m *Confusion) Draw() *Canvas {
 	if n <= numbered {
 		for _, cell := range m.Cells {
 			with := Ink
-			if m.share(cell) > .25 { // half of the way to blue
+			if m.share(cell) > .5 { // two thirds of the way to blue
 				with = Paper
 			}
 			c.Label(Small, tile(cell.Row, cell.Column), strconv.Itoa(cell.Count), with)
 		}
 	}
-	for i := 0; i < n; i += every(float64(high)/float64(per), Small.Height()) {
-		t := tile(i, 0)
-		words := Small.Cut(strconv.Itoa(i)+"  "+m.Names[i], namesWide)
-		c.Words(Small, 0, t.Min.Y+max(0, (high-Small.Height())/2), words, Ink)
+	for i := 0; i < n; i += down {
+		c.Words(Small, 0, tile(i, 0).Min.Y+max(0, (high-Small.Height())/2), labels[i], Ink)
 	}
 	for i := 0; i < n; i += every(float64(wide)/float64(per), Small.Width(strconv.Itoa(n))+margin/2) {
 		t := tile(0, i)

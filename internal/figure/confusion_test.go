@@ -14,7 +14,7 @@ func TestConfusion(t *testing.T) {
 		Cells: []Cell{{0, 0, 4}, {1, 2, 1}, {1, 1, 99}},
 	}
 	c := m.Draw()
-	left, top := namesWide+margin/2, Small.Height()+margin/4
+	left, top := Small.Width(Small.Cut("1  "+m.Names[1], namesWide))+margin/2, Small.Height()+margin/4
 	at := func(row, column int) color.RGBA { // near a corner, where no number is
 		return c.RGBAAt(left+column*cellWide+3, top+row*cellHigh+3)
 	}
@@ -46,7 +46,7 @@ func TestConfusion(t *testing.T) {
 		many.Totals[i] = 1
 	}
 	many.Cells = []Cell{{299, 2999, 1}}
-	c = many.Draw()
+	c, left = many.Draw(), Small.Width("2950  ")+margin/2 // every fiftieth is named
 	if c.Rect.Dx() > matrixSide+left+1 || c.RGBAAt(left+999, top+99) != Blue || c.RGBAAt(left+998, top+99) != Paper ||
 		c.RGBAAt(left+999, top+100) != Paper {
 		t.Errorf("%v of 3,000 classes", c.Rect)

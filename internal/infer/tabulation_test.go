@@ -17,6 +17,7 @@ func TestTabulation(t *testing.T) {
 		names[i] = fmt.Sprintf("class %d", i)
 	}
 	tab.set = setOf(t, pictures)
+	tab.add(Answer{Number: 4999, Label: 999, Answer: 500, Rank: 1})
 	for n := range pictures { // label 0 to 999, five times; a label below 10 is always taken for the next
 		a := Answer{Number: n, Label: n % classes, Answer: n % classes, Probability: .5}
 		if a.Label < 10 || n < 2*classes {
@@ -24,8 +25,11 @@ func TestTabulation(t *testing.T) {
 		}
 		tab.add(a)
 	}
-	o := tab.outcome(names)
-	if o.Pairs != classes || len(o.Confusions) != MostConfused || o.Confusions[0] != (Confusion{0, 1, 5}) ||
+	o := tab.outcome(names, false)
+	if all := tab.outcome(names, true); len(all.Confusions) != classes+1 {
+		t.Errorf("%d of all pairs", len(all.Confusions))
+	}
+	if o.Pairs != classes+1 || len(o.Confusions) != MostConfused || o.Confusions[0] != (Confusion{0, 1, 5}) ||
 		o.Confusions[9] != (Confusion{9, 10, 5}) || o.Confusions[10] != (Confusion{10, 11, 2}) {
 		t.Errorf("%d pairs, %d kept: %v", o.Pairs, len(o.Confusions), o.Confusions[:11])
 	}
@@ -49,7 +53,7 @@ func TestTabulation(t *testing.T) {
 	for n := range 3 {
 		one.add(answerOf([]float64{1}, 0, 0, n))
 	}
-	if o := one.outcome([]string{"all"}); o.Pairs != 0 || o.Confusions == nil || o.Mistakes == nil ||
+	if o := one.outcome([]string{"all"}, false); o.Pairs != 0 || o.Confusions == nil || o.Mistakes == nil ||
 		o.Classes[0].Images != 3 || o.Classes[0].Top1ErrorInterval != stats.Wilson(0, 3) {
 		t.Errorf("one class: %+v", o)
 	}
