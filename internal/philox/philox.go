@@ -25,6 +25,8 @@ const (
 	PurposeDemo
 	PurposeTest
 	PurposeMean
+	PurposePermutation
+	PurposeShown
 )
 
 // Key makes a key of a seed and a purpose.

@@ -9,6 +9,7 @@ var table = []struct{ pkg, imports string }{
 
 	// Words, files, numbers: of use to other programs too.
 	{"philox", ""},
+	{"stats", "gonum.org/v1/gonum philox"},
 	{"text", ""},
 	{"ui", "github.com/vbauerster/mpb/v8 golang.org/x/term text"},
 	{"files", "golang.org/x/sys text"},
@@ -20,6 +21,12 @@ var table = []struct{ pkg, imports string }{
 	{"atomicfile", "files lockfile"},
 	{"run", "atomicfile files lockfile"},
 	{"s3", "atomicfile files github.com/minio/minio-go/v7 text"},
+
+	// Pictures for people to look at: of numbers and words, whatever they are of.
+	{
+		"figure",
+		"atomicfile codeberg.org/go-fonts/liberation files golang.org/x/image gonum.org/v1/plot",
+	},
 
 	// Formats know no checkpoint.
 	{"shards", "files"},
@@ -101,7 +108,7 @@ var table = []struct{ pkg, imports string }{
 
 	// Using nets and measuring them know no training loop.
 	{"bench", "config data data/picture device model philox recipe schedule step text"},
-	{"infer", "checkpoint config data device files imagenet model recipe step tensor text"},
+	{"infer", "checkpoint config data device files imagenet model recipe stats step tensor text"},
 	{
 		"train",
 		"atomicfile checkpoint config data data/picture device files infer model recipe report run schedule step text",
@@ -110,9 +117,10 @@ var table = []struct{ pkg, imports string }{
 	// The only place that picks a backend, and that knows flags.
 	{
 		"cmd/alexnet",
-		"atomicfile bench builtin checkpoint config cpu data data/demo data/picture device fetch files " +
+		"atomicfile bench builtin checkpoint config cpu data data/demo data/picture device fetch figure files " +
 			"github.com/spf13/cobra github.com/spf13/pflag gpu imagenet infer interop machine model npy onnx " +
-			"prepare pth recipe reference report run s3 safetensors selftest shards step tensor text train ui verify",
+			"prepare pth recipe reference report run s3 safetensors selftest shards stats step tensor text train ui " +
+			"verify",
 	},
 
 	// The campaign of faults drives the program from outside, and its floors from within.
