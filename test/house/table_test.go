@@ -34,6 +34,7 @@ var table = []struct{ pkg, imports string }{
 	{"caffe", "files google.golang.org/protobuf tensor text wire"},
 	{"onnx", "files google.golang.org/protobuf tensor text wire"},
 	{"parquet", "github.com/klauspost/compress text"},
+	{"neighbors", "atomicfile files gonum.org/v1/gonum tensor text"}, // the index of a set, and the search in it
 	{"golden", "philox safetensors"},
 
 	// What strangers could send, for the tests of all others.
