@@ -27,8 +27,15 @@ func (p *Predictor) FeatureShape(layer string) ([]int, error) {
 	return []int{s.C}, nil
 }
 
-// Features reads the output of a layer for each picture. They come, and end, as the answers of Predict do.
+// Features is [Predictor.FeaturesAll] of files by their paths.
 func (p *Predictor) Features(ctx context.Context, images []string, layer string) iter.Seq2[Feature, error] {
+	return p.FeaturesAll(ctx, data.Files(p.fsys, images), layer)
+}
+
+// FeaturesAll reads the output of a layer for each picture. They come, and end, as the answers of PredictAll do.
+func (p *Predictor) FeaturesAll(
+	ctx context.Context, images *data.Pictures, layer string,
+) iter.Seq2[Feature, error] {
 	return func(yield func(Feature, error) bool) {
 		shape, err := p.net.net.Shape(layer)
 		if err != nil {
@@ -37,10 +44,10 @@ func (p *Predictor) Features(ctx context.Context, images []string, layer string)
 		}
 		n := shape.Len()
 		values := make([]float32, p.net.rows*n)
-		err = p.each(ctx, data.Files(p.fsys, images), func(rows int) error {
+		err = p.each(ctx, images, func(rows int) error {
 			return p.net.net.Fetch(layer, false, values[:rows*n])
 		}, func(i, row int, bad *data.BadPicture) bool {
-			f := Feature{Image: images[i], Err: bad}
+			f := Feature{Image: images.Name(i), Err: bad}
 			if bad == nil {
 				f.Values = values[row*n:][:n]
 			}
