@@ -35,7 +35,7 @@ func blockRows(dim int) int { return max(1, blockFloats/dim) }
 
 // Of is what the rows of an index are of.
 type Of struct {
-	Net   string   `json:"net"` // the checksum of the net: its checkpoint's Sum
+	Net   string   `json:"net"` // its checkpoint's Sum
 	Layer string   `json:"layer"`
 	Data  Data     `json:"data"`
 	Names []string `json:"-"` // of the classes, which labels are numbers of
