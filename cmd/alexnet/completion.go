@@ -107,6 +107,7 @@ var completers = map[string]completer{
 	"list":    completeFiles,
 	"classes": completeFiles,
 	"mean":    completeFiles,
+	"index":   completeFiles,
 
 	"submission": completeFiles,
 }

@@ -32,7 +32,7 @@ func newLookCommand(t *ui.Terminal) *cobra.Command {
 		`Draw what a net learned, what it sees in pictures and what it gets wrong, each as a PNG with the
 scale of its colours written under it; with --json the numbers behind the picture come too. Pictures
 are prepared as the checkpoint says, and computed in fp32.`,
-		newLookFiltersCommand(t),
+		newLookFiltersCommand(t), newLookIndexCommand(t), newLookNeighborsCommand(t),
 	)
 }
 

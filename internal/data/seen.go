@@ -18,6 +18,15 @@ func (s *Set) Pictures(numbers []int) *Pictures {
 	return l
 }
 
+// Some are pictures of these by their places, in that order. The store stays that of all: Close of these ends both.
+func (l *Pictures) Some(places []int) *Pictures {
+	some := &Pictures{store: l.store, records: make([]Record, len(places))}
+	for k, i := range places {
+		some.records[k] = l.records[i]
+	}
+	return some
+}
+
 // Seen are pictures as a net sees them, for people to look at: decoded by its recipe, whose crop is the net's, and cut
 // to the centre, before mean and scale. Grey ones are grey. They come, and end, as Decode has it: each picture or its
 // *BadPicture; they stay good.

@@ -37,9 +37,9 @@ func Squared(a, b []float32) float64 {
 	return sum
 }
 
-// Nearest gives the k rows nearest to each query of Dim numbers, the nearest first, of equally near ones the first; fewer where
-// the index has fewer. It reads the file once, unless it is loaded. A block that is damaged is a *BadIndex; else errors
-// are the file's, and ctx's.
+// Nearest gives the k rows nearest to each query, of Dim numbers: the nearest first, of equally near ones the first;
+// fewer where the index has fewer. It reads the file once, unless it is loaded. A block that is damaged is a *BadIndex;
+// else errors are the file's, and ctx's.
 func (x *Index) Nearest(ctx context.Context, queries [][]float32, k int) ([][]Neighbor, error) {
 	s := NewSearch(queries, k)
 	if err := x.each(ctx, s.block); err != nil {

@@ -256,7 +256,9 @@ func TestDamage(t *testing.T) {
 	}
 	wantBad("a byte more", append(slices.Clone(whole), 0))
 	wantBad("without a head", slices.Concat(make([]byte, headSize), whole[headSize:]))
-	for _, h := range []head{{rows: 1 << 40, dim: 1 << 40}, {rows: 1, dim: 0}, {dim: 1 << 23}, {dim: 1, tail: 1 << 40}} {
+	for _, h := range []head{
+		{rows: 1 << 40, dim: 1 << 40}, {rows: 1, dim: 0}, {dim: 1 << 23}, {dim: 1, tail: 1 << 40},
+	} {
 		wantBad(fmt.Sprintf("a head of %+v", h), h.bytes())
 	}
 	if err := os.Remove(path); err != nil {
