@@ -224,7 +224,7 @@ func (x *indexing) write(ctx context.Context, f atomicfile.File) error {
 		return err
 	}
 	done, start, i := pace(x.bar, "indexing", x.set.Len()), time.Now(), 0
-	for feature, err := range x.p.FeaturesAll(ctx, x.set.Pictures(countTo(x.set.Len())), x.of.Layer) {
+	for feature, err := range x.p.FeaturesAll(ctx, x.set.Pictures(inOrder(x.set.Len())), x.of.Layer) {
 		switch {
 		case err != nil:
 			x.failed = err
@@ -273,13 +273,4 @@ func (x *indexing) ended(err error) error {
 		return none
 	}
 	return err
-}
-
-// countTo is the numbers from 0 to n-1.
-func countTo(n int) []int {
-	all := make([]int, n)
-	for i := range all {
-		all[i] = i
-	}
-	return all
 }

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"image"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -98,7 +97,7 @@ which are others as a rule. That reads all pictures of the set.`,
 			if err := o.check(c, ".png"); err != nil {
 				return err
 			}
-			if len(args) > 1 && slices.ContainsFunc(args, isSet) {
+			if len(args) > 1 && slices.ContainsFunc(args, isPlace) {
 				return usageError(c.CommandPath()+" --help", "%s takes pictures, or one folder or tar of them",
 					c.CommandPath())
 			}
@@ -117,12 +116,6 @@ which are others as a rule. That reads all pictures of the set.`,
 	f.BoolVar(&o.pixels, "pixels", false, "add the rows that the distance between pixels gives")
 	f.Uint64Var(&o.seed, "seed", 1, "`N` that chooses among the pictures of DATA")
 	return c
-}
-
-// isSet tells whether an argument is a set of pictures and not one.
-func isSet(arg string) bool {
-	info, err := os.Stat(arg)
-	return files.Remote(arg) || err == nil && info.IsDir() || isTar(arg)
 }
 
 func runLookNeighbors(ctx context.Context, o lookNeighborsOptions, args []string, t *ui.Terminal) error {
@@ -170,7 +163,7 @@ type neighborhood struct {
 	bar   *ui.Progress
 	t     *ui.Terminal
 
-	queries queries
+	queries *gallery
 	index   *neighbors.Index
 	source  *data.Source // of the index's pictures; nil: they are not there any more
 	set     *data.Set    // of these
@@ -183,16 +176,9 @@ type neighborhood struct {
 	unread  int
 }
 
-// queries are the pictures to find others near to.
-type queries struct {
-	images  *data.Pictures
-	classes []string // their classes, "" where they are unknown
-	close   func() error
-}
-
 func (n *neighborhood) close() {
-	if n.queries.close != nil {
-		_ = n.queries.close() // only read
+	if n.queries != nil {
+		n.queries.close()
 	}
 	if n.index != nil {
 		closeQuietly(n.index)
@@ -204,7 +190,7 @@ func (n *neighborhood) close() {
 
 func (n *neighborhood) run(ctx context.Context, args []string) (err error) {
 	defer n.bar.Clear()
-	if n.queries, err = n.gather(ctx, args); err != nil {
+	if err = n.gather(ctx, args); err != nil {
 		return err
 	}
 	if n.o.index != "" {
@@ -239,44 +225,20 @@ func (n *neighborhood) run(ctx context.Context, args []string) (err error) {
 }
 
 // gather finds the pictures that were named, or chooses some of a set.
-func (n *neighborhood) gather(ctx context.Context, args []string) (queries, error) {
-	if !isSet(args[0]) {
-		return queries{images: data.Files(pictureFiles, args), classes: make([]string, len(args))}, nil
-	}
-	cfg, err := n.c.Page(nil)
-	if err != nil {
-		return queries{}, err
-	}
-	source, err := givenData(ctx, data.At(args...), true, n.c, cfg, n.t)
-	var other *data.SourceError
-	switch {
-	case errors.As(err, &other) && (other.Problem == data.NoClassFolders || other.Problem == data.LoosePart):
-		return n.gatherUnlabelled(ctx, args)
-	case err != nil:
-		return queries{}, err
-	}
-	set := source.Train
-	for _, some := range []*data.Set{source.Test, source.Val} {
-		if some.Len() > 0 {
-			set = some
+func (n *neighborhood) gather(ctx context.Context, args []string) error {
+	if !isPlace(args[0]) {
+		n.queries = &gallery{
+			pictures: data.Files(pictureFiles, args), label: func(int) *labelResult { return nil }, close: func() {},
 		}
+		return nil
 	}
-	picked := data.Pick(set.Len(), queryCount, n.o.seed)
-	q := queries{images: set.Pictures(picked), close: source.Close}
-	for _, i := range picked {
-		q.classes = append(q.classes, source.Classes[set.Label(i)])
-	}
-	return q, nil
-}
-
-// gatherUnlabelled chooses among pictures that lie in no class folders.
-func (n *neighborhood) gatherUnlabelled(ctx context.Context, args []string) (queries, error) {
-	all, err := data.ByFileName(ctx, pictureFiles, args)
+	from, err := shownFrom(ctx, args, &predictionsOptions{seed: n.o.seed}, n.c, n.t)
 	if err != nil {
-		return queries{}, err
+		return err
 	}
-	picked := data.Pick(all.Len(), queryCount, n.o.seed)
-	return queries{images: all.Some(picked), classes: make([]string, len(picked)), close: all.Close}, nil
+	from.pictures = from.pictures.Choose(inOrder(min(queryCount, from.pictures.Len())))
+	n.queries = from
+	return nil
 }
 
 // openIndex opens the index that was named, and the pictures that it is of where they are still there.
@@ -408,7 +370,7 @@ func (n *neighborhood) resolve() {
 // look reads what the layer makes of the pictures that were named, and what the net sees of them.
 func (n *neighborhood) look(ctx context.Context) error {
 	i, good := 0, []int(nil)
-	for feature, err := range n.p.FeaturesAll(ctx, n.queries.images, n.layer) {
+	for feature, err := range n.p.FeaturesAll(ctx, n.queries.pictures, n.layer) {
 		if err != nil {
 			return err
 		}
@@ -418,13 +380,15 @@ func (n *neighborhood) look(ctx context.Context) error {
 		} else {
 			good = append(good, i)
 			n.vectors = append(n.vectors, slices.Clone(feature.Values))
-			q := queryDocument{Image: text.Raw(feature.Image), Class: text.Raw(n.queries.classes[i])}
-			q.Name = nameOf(q.Class)
+			q := queryDocument{Image: text.Raw(feature.Image)}
+			if l := n.queries.label(i); l != nil {
+				q.Class, q.Name = l.Class, l.Name
+			}
 			n.found = append(n.found, q)
 		}
 		i++
 	}
-	for m, err := range n.p.Seen(ctx, n.queries.images.Some(good)) {
+	for m, err := range n.p.Seen(ctx, n.queries.pictures.Choose(good)) {
 		if err != nil && !errors.As(err, new(*data.BadPicture)) {
 			return err
 		}

@@ -26,7 +26,7 @@ const (
 	PurposeTest
 	PurposeMean
 	PurposePermutation
-	PurposePick
+	PurposeShown
 )
 
 // Key makes a key of a seed and a purpose.
