@@ -97,6 +97,7 @@ var completers = map[string]completer{
 		return completeWordsOrFiles(resumable(), typed)
 	},
 	"weights": completeCheckpoints,
+	"against": completeCheckpoints,
 	"init":    completeCheckpoints,
 	"freeze":  completeFreeze,
 	"data":    completeFiles,
@@ -108,6 +109,8 @@ var completers = map[string]completer{
 	"classes": completeFiles,
 	"mean":    completeFiles,
 	"index":   completeFiles,
+
+	"projector": completeFiles,
 
 	"submission": completeFiles,
 }

@@ -40,6 +40,8 @@ func TestHostileNames(t *testing.T) {
 		{"train", "--resume", run, "--device", "reference"},
 		{"eval", "--weights", run, "--device", "reference"},
 		{"eval", "--data", noUTF8, "--weights", run, "--device", "reference"},
+		{"eval", "--weights", run, "--weights", run, "--against", run, "--device", "reference"},
+		{"eval", "--data", noUTF8, "--weights", run, "--device", "reference", "--out", noUTF8 + ".out"},
 		{
 			"predict", hostile + "/train/" + hostile + "/0.png", hostile + "/train/cat/bad.png", hostile,
 			hostile + "/no",
@@ -47,6 +49,10 @@ func TestHostileNames(t *testing.T) {
 		},
 		{
 			"features", "--layer", "fc2", "--out", hostile + ".npy", "--weights", run, png, "--device", "reference",
+		},
+		{
+			"features", "--layer", "fc2", "--projector", noUTF8 + ".cloud", "--weights", run, png, noUTF8 + "/cat/0.png",
+			"--device", "reference",
 		},
 		{"features", "--layer", "fc2", "--out", "x.npy", hostile + "/empty", hostile + "/empty", "--weights", run},
 		{"predict", hostile + "/empty", "--strict", "--weights", run},
@@ -120,6 +126,9 @@ func TestHostileNames(t *testing.T) {
 		{"train", "--device", hostile},
 		{"train", "--" + hostile},
 		{"eval", "--weights", hostile + "/no"},
+		{"eval", "--weights", run, "--against", hostile + "/no"},
+		{"eval", "--weights", run, "--against", noUTF8 + "run", "--device", "reference"},
+		{"eval", "--weights", run, "--out", hostile, "--device", "reference"},
 		{"predict", hostile, "--weights", hostile + ".safetensors"},
 		{"predict", "--list", hostile, "--weights", run},
 		{"predict", hostile, "--submission", hostile + ".txt", "--weights", noUTF8 + "run"},
@@ -127,6 +136,7 @@ func TestHostileNames(t *testing.T) {
 		{"predict", "--list", hostile + "/no", "--weights", run},
 		{"predict", "-r", hostile + "/empty", "--weights", run},
 		{"features", "--layer", hostile, "--out", "x.npy", "--weights", run, png, "--device", "reference"},
+		{"features", "--layer", "fc2", "--projector", hostile, "--weights", run, png, "--device", "reference"},
 		{"look", "index", hostile + "/no", "--out", "x.index", "--weights", run},
 		{"look", "index", hostile, "--out", "x.index", "--part", hostile, "--weights", run},
 		{"look", "neighbors", png, "--index", hostile + ".list", "--out", "x.png", "--weights", run},

@@ -170,7 +170,7 @@ type neighborhood struct {
 	numbers []int        // by row of the index: in the set, -1: not there
 
 	vectors [][]float32   // (queries, numbers of the layer)
-	seen    []*image.RGBA // (queries); nil: it could not be read again
+	seen    []*image.RGBA // (queries)
 	found   []queryDocument
 	near    map[int]*image.RGBA // pictures of the set, by number
 	unread  int
@@ -369,8 +369,8 @@ func (n *neighborhood) resolve() {
 
 // look reads what the layer makes of the pictures that were named, and what the net sees of them.
 func (n *neighborhood) look(ctx context.Context) error {
-	i, good := 0, []int(nil)
-	for feature, err := range n.p.FeaturesAll(ctx, n.queries.pictures, n.layer) {
+	i := 0
+	for feature, err := range n.p.FeaturesSeen(ctx, n.queries.pictures, n.layer) {
 		if err != nil {
 			return err
 		}
@@ -378,8 +378,7 @@ func (n *neighborhood) look(ctx context.Context) error {
 			n.unread++
 			n.bar.Note("%v%s", feature.Err, hintOf(feature.Err))
 		} else {
-			good = append(good, i)
-			n.vectors = append(n.vectors, slices.Clone(feature.Values))
+			n.vectors, n.seen = append(n.vectors, slices.Clone(feature.Values)), append(n.seen, feature.Seen)
 			q := queryDocument{Image: text.Raw(feature.Image)}
 			if l := n.queries.label(i); l != nil {
 				q.Class, q.Name = l.Class, l.Name
@@ -388,17 +387,11 @@ func (n *neighborhood) look(ctx context.Context) error {
 		}
 		i++
 	}
-	for m, err := range n.p.Seen(ctx, n.queries.pictures.Choose(good)) {
-		if err != nil && !errors.As(err, new(*data.BadPicture)) {
-			return err
-		}
-		n.seen = append(n.seen, m)
-	}
 	return nil
 }
 
-// nameOf is the name of a class whose key is a WNID of ILSVRC2012, else "".
-func nameOf(class text.Raw) string {
+// synsetName is the name of a class whose key is a WNID of ILSVRC2012, else "".
+func synsetName(class text.Raw) string {
 	if name := imagenet.Name(string(class)); name != string(class) {
 		return name
 	}
@@ -411,7 +404,7 @@ func (n *neighborhood) documents(hits []neighbors.Neighbor) []neighborDocument {
 	for i, h := range hits {
 		class := text.Raw(n.index.Names[n.index.Label(h.Row)])
 		all[i] = neighborDocument{
-			Image: text.Raw(n.index.Name(h.Row)), Class: class, Name: nameOf(class), Distance: h.Distance,
+			Image: text.Raw(n.index.Name(h.Row)), Class: class, Name: synsetName(class), Distance: h.Distance,
 			number: n.numbers[h.Row],
 		}
 	}
@@ -464,9 +457,6 @@ func (n *neighborhood) byPixels(ctx context.Context) error {
 // pixelsOf is what the net sees of a picture as numbers, (Crop, Crop, Channels).
 func pixelsOf(m *image.RGBA, by *recipe.Recipe) []float32 {
 	values := make([]float32, by.Crop*by.Crop*by.Channels)
-	if m == nil { // a picture that was read a moment ago
-		return values
-	}
 	for i := range values {
 		values[i] = float32(m.Pix[i/by.Channels*4+i%by.Channels])
 	}
@@ -516,7 +506,7 @@ func (n *neighborhood) draw() *figure.Canvas {
 		rows = append(rows, figure.Row{First: cell(n.seen[i], words...), Then: n.cells(q.Neighbors)})
 		if n.o.pixels {
 			rows = append(rows, figure.Row{
-				First: figure.Cell{Words: []string{"nearest by pixels"}}, Then: n.cells(q.Pixels),
+				First: figure.Thumb{Words: []string{"nearest by pixels"}}, Then: n.cells(q.Pixels),
 			})
 		}
 	}
@@ -535,8 +525,8 @@ func (n *neighborhood) draw() *figure.Canvas {
 	return page.Draw()
 }
 
-func (n *neighborhood) cells(found []neighborDocument) []figure.Cell {
-	cells := make([]figure.Cell, len(found))
+func (n *neighborhood) cells(found []neighborDocument) []figure.Thumb {
+	cells := make([]figure.Thumb, len(found))
 	for i, d := range found {
 		cells[i] = cell(n.near[d.number], label(d.Class, d.Name), text.Plain(d.Distance, 4))
 		if cells[i].Picture == nil {
@@ -547,11 +537,11 @@ func (n *neighborhood) cells(found []neighborDocument) []figure.Cell {
 }
 
 // cell is a picture with words under it; nil is one that cannot be read any more.
-func cell(m *image.RGBA, words ...string) figure.Cell {
+func cell(m *image.RGBA, words ...string) figure.Thumb {
 	if m == nil {
-		return figure.Cell{Missing: "not there any more", Words: words}
+		return figure.Thumb{Missing: "not there any more", Words: words}
 	}
-	return figure.Cell{Picture: m, Words: words}
+	return figure.Thumb{Picture: m, Words: words}
 }
 
 // label is how a class is written under a picture.

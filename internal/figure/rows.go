@@ -2,8 +2,8 @@ package figure
 
 import "image"
 
-// Cell is a picture with a few words under it, a line each; nil: there is no picture, and Missing says why.
-type Cell struct {
+// Thumb is a small picture with a few words under it, a line each; nil: there is no picture, and Missing says why.
+type Thumb struct {
 	Picture image.Image
 	Missing string
 	Words   []string
@@ -12,8 +12,8 @@ type Cell struct {
 // Row is a picture and those that go with it: a question and its answers.
 type Row struct {
 	Title string // above it, of a row that begins something; or ""
-	First Cell   // without a picture and Missing nothing is drawn but its words
-	Then  []Cell
+	First Thumb  // without a picture and Missing nothing is drawn but its words
+	Then  []Thumb
 }
 
 // rowGap is between the first picture of a row and the others, cellGap between these, pixels.
@@ -56,7 +56,7 @@ func (r Row) height(side int) int {
 }
 
 // cell draws a picture with its words. Small pictures show their pixels.
-func (c *Canvas) cell(cell Cell, at image.Point, side int) {
+func (c *Canvas) cell(cell Thumb, at image.Point, side int) {
 	tile := image.Rectangle{at, at.Add(image.Pt(side, side))}
 	switch m := cell.Picture; {
 	case m != nil && m.Bounds().Dx() < side:

@@ -19,10 +19,10 @@ func TestRows(t *testing.T) {
 	long := strings.Repeat("W", 300)
 	c := Rows([]Row{
 		{
-			First: Cell{Picture: plain(Red), Words: []string{long, ""}},
-			Then:  []Cell{{Picture: plain(Blue), Words: []string{"a"}}, {Missing: "gone"}},
+			First: Thumb{Picture: plain(Red), Words: []string{long, ""}},
+			Then:  []Thumb{{Picture: plain(Blue), Words: []string{"a"}}, {Missing: "gone"}},
 		},
-		{Title: long, Then: []Cell{{Picture: plain(Green)}, {Picture: plain(Pink)}, {Picture: plain(Lilac)}}},
+		{Title: long, Then: []Thumb{{Picture: plain(Green)}, {Picture: plain(Pink)}, {Picture: plain(Lilac)}}},
 	}, side)
 	second := side + 2*Small.Height() + cellGap + Body.Height() // where the second row's pictures begin
 	if want := image.Pt(side+rowGap+3*side+2*cellGap, second+side+cellGap); c.Rect.Size() != want {

@@ -102,7 +102,7 @@ var table = []struct{ pkg, imports string }{
 	{"selftest", "config device model philox recipe"},
 
 	// What is written about a run is given numbers and steps.
-	{"report", "atomicfile files golang.org/x/image gonum.org/v1/plot google.golang.org/protobuf"},
+	{"report", "atomicfile files golang.org/x/image gonum.org/v1/plot google.golang.org/protobuf text"},
 
 	// Whether files are what was written: every format, and what a run's files say of each other.
 	{"verify", "checkpoint config files model npy report safetensors tensor text"},
@@ -120,7 +120,8 @@ var table = []struct{ pkg, imports string }{
 		"cmd/alexnet",
 		"atomicfile bench builtin checkpoint config cpu data data/demo data/picture device fetch figure files " +
 			"github.com/spf13/cobra github.com/spf13/pflag gpu imagenet infer interop machine model neighbors npy " +
-			"onnx prepare pth recipe reference report run s3 safetensors selftest shards step tensor text train ui verify",
+			"onnx prepare pth recipe reference report run s3 safetensors selftest shards stats step tensor text train " +
+			"ui verify",
 	},
 
 	// The campaign of faults drives the program from outside, and its floors from within.
