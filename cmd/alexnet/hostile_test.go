@@ -51,8 +51,8 @@ func TestHostileNames(t *testing.T) {
 			"features", "--layer", "fc2", "--out", hostile + ".npy", "--weights", run, png, "--device", "reference",
 		},
 		{
-			"features", "--layer", "fc2", "--projector", noUTF8 + ".cloud", "--weights", run, png, noUTF8 + "/cat/0.png",
-			"--device", "reference",
+			"features", "--layer", "fc2", "--projector", noUTF8 + ".cloud", "--weights", run, png,
+			noUTF8 + "/cat/0.png", "--device", "reference",
 		},
 		{"features", "--layer", "fc2", "--out", "x.npy", hostile + "/empty", hostile + "/empty", "--weights", run},
 		{"predict", hostile + "/empty", "--strict", "--weights", run},

@@ -40,7 +40,7 @@ const (
 	neighborCount   = 6   // of a picture, as in the paper's figure 4
 	queryCount      = 5   // of pictures of a set, likewise
 	mostQueries     = 100 // named one by one: a figure of 20,000 pixels
-	neighborSide    = 128 // pixels of a picture in the figure, a multiple of 32
+	neighborSide    = 128 // pixels of a picture in the figure, or a little less
 	largestOwnIndex = 2e9 // bytes that are written unasked
 )
 
@@ -315,11 +315,8 @@ func (n *neighborhood) ownIndex(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	size := int64(4 * n.set.Len())
-	for _, d := range shape {
-		size *= int64(d)
-	}
-	if size > largestOwnIndex {
+	size, large := ownSize(n.set.Len(), shape)
+	if large {
 		return advise(exitFailed, next, fmt.Errorf("the index of %s would take %s, more than is written unasked",
 			text.Count(n.set.Len(), "picture"), text.Bytes(size)))
 	}
@@ -333,6 +330,16 @@ func (n *neighborhood) ownIndex(ctx context.Context) error {
 	n.unread += x.unread
 	n.index, err = neighbors.Open(files.OS, path)
 	return err
+}
+
+// ownSize is how many bytes an index takes of so many pictures of a layer's shape, and whether that is more than is
+// written unasked.
+func ownSize(pictures int, shape []int) (bytes int64, large bool) {
+	bytes = 4 * int64(pictures)
+	for _, d := range shape {
+		bytes *= int64(d)
+	}
+	return bytes, bytes > largestOwnIndex
 }
 
 // resolve finds the index's pictures in the source, in the part where most of them are.
@@ -512,17 +519,25 @@ func (n *neighborhood) draw() *figure.Canvas {
 	}
 	page := figure.Page{
 		Title:  fmt.Sprintf("Nearest in %s of %s", text.Name(n.layer), netName(n.c)),
-		Bodies: []image.Image{figure.Rows(rows, neighborSide)},
+		Bodies: []image.Image{figure.Rows(rows, sideOf(n.seen[0]))},
 		Notes: []string{fmt.Sprintf("First column: pictures asked about; beside each the %d nearest of %s, by the "+
 			"Euclidean distance between %s of %s, which is written under each. Pictures are as the net sees them; "+
 			"their colours have no scale.", neighborCount, text.Count(n.index.Len(), "picture"),
 			text.Count(n.index.Dim(), "number"), text.Name(n.layer))},
 	}
 	if n.o.pixels {
-		page.Notes = append(page.Notes, "Below, the nearest of the same by the Euclidean distance between the pixels "+
-			"that the net sees, each colour 0 to 255.")
+		page.Notes = append(page.Notes, "Nearest by pixels: by the Euclidean distance between the pixels that the net "+
+			"sees, each colour 0 to 255.")
 	}
 	return page.Draw()
+}
+
+// sideOf is the side of the figure's pictures: of small ones a multiple of theirs, so that all pixels are of one size.
+func sideOf(m *image.RGBA) int {
+	if side := m.Rect.Dx(); side < neighborSide {
+		return neighborSide / side * side
+	}
+	return neighborSide
 }
 
 func (n *neighborhood) cells(found []neighborDocument) []figure.Thumb {
