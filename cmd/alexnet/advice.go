@@ -22,6 +22,7 @@ import (
 	"alexnet/internal/infer"
 	"alexnet/internal/interop"
 	"alexnet/internal/model"
+	"alexnet/internal/neighbors"
 	"alexnet/internal/onnx"
 	"alexnet/internal/prepare"
 	"alexnet/internal/pth"
@@ -115,6 +116,8 @@ var rules = []rule{
 	on(exitUsage, func(e *interop.Ours, _ string) string {
 		return "use it as it is: alexnet predict --weights " + text.ShellPath(e.Path)
 	}),
+	say[*neighbors.BadIndex](exitFailed, "make it anew: alexnet look index DATA --out FILE --force"),
+	say[*neighbors.NotFinite](exitCheckpoint, "take another copy, or weights from before training went wrong"),
 	say[*infer.OtherClasses](exitCheckpoint, "give data of the classes that it was trained on, or another checkpoint"),
 	say[*infer.UnlikeNets](exitCheckpoint, "give checkpoints of nets with the same classes"),
 	say[*atomicfile.Exists](exitFailed, "name a new folder with --out"),

@@ -32,6 +32,7 @@ import (
 	"alexnet/internal/infer"
 	"alexnet/internal/interop"
 	"alexnet/internal/model"
+	"alexnet/internal/neighbors"
 	"alexnet/internal/onnx"
 	"alexnet/internal/prepare"
 	"alexnet/internal/pth"
@@ -294,6 +295,8 @@ func tellingsOfFiles() []told {
 		{&interop.Twice{Path: "f", Names: [2]string{"a", "b"}}, exitCheckpoint, []string{"take one of them out"}},
 		{&interop.BadExport{Path: "f", Err: errors.New("x")}, exitCheckpoint, []string{"--config NAME"}},
 		{&interop.ClassCount{Path: "f", Have: 2, Want: 3}, exitUsage, []string{"a line"}},
+		{&neighbors.BadIndex{Path: "f", Reason: "x"}, exitFailed, []string{"look index DATA --out FILE --force"}},
+		{&neighbors.NotFinite{Layer: "fc7", Picture: "f"}, exitCheckpoint, []string{"another copy"}},
 		{&interop.NoMean{Path: "f"}, exitUsage, []string{".binaryproto"}},
 		{&interop.MeanSize{Path: "f"}, exitUsage, []string{"omit it"}},
 		{&interop.Ours{Path: "my net"}, exitUsage, []string{"alexnet predict --weights 'my net'"}},

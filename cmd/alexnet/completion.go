@@ -112,6 +112,9 @@ var completers = map[string]completer{
 	"list":    completeFiles,
 	"classes": completeFiles,
 	"mean":    completeFiles,
+	"index":   completeFiles,
+
+	"projector": completeFiles,
 
 	"submission": completeFiles,
 }

@@ -50,6 +50,10 @@ func TestHostileNames(t *testing.T) {
 		{
 			"features", "--layer", "fc2", "--out", hostile + ".npy", "--weights", run, png, "--device", "reference",
 		},
+		{
+			"features", "--layer", "fc2", "--projector", noUTF8 + ".cloud", "--weights", run, png,
+			noUTF8 + "/cat/0.png", "--device", "reference",
+		},
 		{"features", "--layer", "fc2", "--out", "x.npy", hostile + "/empty", hostile + "/empty", "--weights", run},
 		{"predict", hostile + "/empty", "--strict", "--weights", run},
 		{"predict", "-r", hostile, noUTF8, "--weights", run, "--device", "reference"},
@@ -89,6 +93,15 @@ func TestHostileNames(t *testing.T) {
 		{"predict", noUTF8 + "/cat/0.png", noUTF8 + "/no", "--weights", noUTF8 + "run", "--device", "reference"},
 		{
 			"features", "--layer", "fc2", "--out", noUTF8 + ".npy", "--weights", noUTF8 + "run", png, "--device",
+			"reference",
+		},
+		{"look", "index", hostile, "--out", hostile + ".index", "--force", "--weights", run, "--device", "reference"},
+		{
+			"look", "neighbors", png, hostile + "/no", "--index", hostile + ".index", "--out", hostile + ".png",
+			"--force", "--weights", run, "--device", "reference",
+		},
+		{
+			"look", "neighbors", noUTF8, "--pixels", "--out", noUTF8 + ".png", "--force", "--weights", run, "--device",
 			"reference",
 		},
 		{"weights", "show", noUTF8 + "run"},
@@ -143,6 +156,12 @@ func TestHostileNames(t *testing.T) {
 		{"predict", "--list", hostile + "/no", "--weights", run},
 		{"predict", "-r", hostile + "/empty", "--weights", run},
 		{"features", "--layer", hostile, "--out", "x.npy", "--weights", run, png, "--device", "reference"},
+		{"features", "--layer", "fc2", "--projector", hostile, "--weights", run, png, "--device", "reference"},
+		{"look", "index", hostile + "/no", "--out", "x.index", "--weights", run},
+		{"look", "index", hostile, "--out", "x.index", "--part", hostile, "--weights", run},
+		{"look", "neighbors", png, "--index", hostile + ".list", "--out", "x.png", "--weights", run},
+		{"look", "neighbors", png, "--index", hostile + ".index", "--out", "x.png", "--weights", noUTF8 + "run"},
+		{"look", "neighbors", hostile + "/empty", "--out", "x.png", "--weights", run},
 		{"look", "filters", "--layer", hostile, "--weights", run, "--out", "x.png"},
 		{"look", "filters", "--weights", run, "--out", hostile},
 		{"look", "maps", png, "--layer", noUTF8, "--weights", run, "--out", "x.png"},

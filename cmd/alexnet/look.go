@@ -40,6 +40,8 @@ are prepared as the checkpoint says, and computed in fp32.`,
 		newLookFiltersCommand(t),
 		newLookMapsCommand(t),
 		newLookPredictionsCommand(t),
+		newLookIndexCommand(t),
+		newLookNeighborsCommand(t),
 	)
 }
 

@@ -418,9 +418,7 @@ func evalData(
 	if !given {
 		source, err = trainedData(ctx, c, cfg, "alexnet eval --weights "+text.ShellPath(c.Path), t)
 	} else {
-		source, at, err = asTrained(at, c, func(at data.Place) (*data.Source, error) {
-			return listPictures(ctx, at, cfg.Data.ValShare, cfg.Train.Seed, cfg.Data.Cache, t)
-		})
+		source, err = givenData(ctx, at, part == "", c, cfg, t)
 	}
 	if err != nil {
 		return nil, nil, err
@@ -431,13 +429,6 @@ func evalData(
 	if !given && !trained { // generated: others need --data
 		t.Warn("the pictures in %s have changed since the training; some of these may have been trained on",
 			text.Name(source.Path))
-	}
-	if part == "" && given && source.Split && !trained {
-		closeQuietly(source)
-		// what was found out has been said
-		if source, err = listWith(ctx, data.Open, at, 0, 0, cfg.Data.Cache, t); err != nil {
-			return nil, nil, err
-		}
 	}
 	set, what := choosePart(source, part, trained, t)
 	if set.Len() == 0 {
@@ -452,6 +443,21 @@ func evalData(
 	noteUnused(source, t)
 	noteClasses(c, source, set, t)
 	return source, set, nil
+}
+
+// givenData opens labelled pictures that were given, divided as the net's own were. With whole nothing is held out of
+// pictures that are not the net's own.
+func givenData(
+	ctx context.Context, at data.Place, whole bool, c *checkpoint.Checkpoint, cfg *config.Config, t *ui.Terminal,
+) (*data.Source, error) {
+	source, at, err := asTrained(at, c, func(at data.Place) (*data.Source, error) {
+		return listPictures(ctx, at, cfg.Data.ValShare, cfg.Train.Seed, cfg.Data.Cache, t)
+	})
+	if err != nil || !whole || !source.Split || source.Fingerprint == c.Data.Fingerprint {
+		return source, err
+	}
+	closeQuietly(source)
+	return listWith(ctx, data.Open, at, 0, 0, cfg.Data.Cache, t) // what was found out has been said
 }
 
 // noteClasses says which classes of a net a set has no pictures of. Which pictures are of others stands in the result;

@@ -2,6 +2,7 @@ package infer
 
 import (
 	"context"
+	"image"
 	"iter"
 
 	"alexnet/internal/data"
@@ -11,6 +12,7 @@ import (
 type Feature struct {
 	Image  string
 	Values []float32        // as FeatureShape says; good until the next is asked for
+	Seen   *image.RGBA      // by FeaturesSeen: the picture as the net sees it
 	Err    *data.BadPicture // the picture could not be read; nil: it could
 }
 
@@ -27,8 +29,37 @@ func (p *Predictor) FeatureShape(layer string) ([]int, error) {
 	return []int{s.C}, nil
 }
 
-// Features reads the output of a layer for each picture. They come, and end, as the answers of Predict do.
+// Features is [Predictor.FeaturesAll] of files by their paths.
 func (p *Predictor) Features(ctx context.Context, images []string, layer string) iter.Seq2[Feature, error] {
+	return p.FeaturesAll(ctx, data.Files(p.fsys, images), layer)
+}
+
+// FeaturesAll reads the output of a layer for each picture. They come, and end, as the answers of PredictAll do.
+func (p *Predictor) FeaturesAll(
+	ctx context.Context, images *data.Pictures, layer string,
+) iter.Seq2[Feature, error] {
+	return p.features(ctx, images, layer, func([]uint8) {}, func() *image.RGBA { return nil })
+}
+
+// FeaturesSeen is FeaturesAll with the pictures, for whoever shows them.
+func (p *Predictor) FeaturesSeen(
+	ctx context.Context, images *data.Pictures, layer string,
+) iter.Seq2[Feature, error] {
+	var seen []*image.RGBA
+	return p.features(ctx, images, layer, func(pixels []uint8) {
+		seen = append(seen, data.CentreOf(pixels, &p.net.recipe))
+	}, func() *image.RGBA {
+		first := seen[0]
+		seen = seen[1:]
+		return first
+	})
+}
+
+// features is both: shown gets the pixels of each picture that can be read before it is computed, and seen gives what
+// is to be said of it afterwards.
+func (p *Predictor) features(
+	ctx context.Context, images *data.Pictures, layer string, shown func(pixels []uint8), seen func() *image.RGBA,
+) iter.Seq2[Feature, error] {
 	return func(yield func(Feature, error) bool) {
 		shape, err := p.net.net.Shape(layer)
 		if err != nil {
@@ -37,12 +68,12 @@ func (p *Predictor) Features(ctx context.Context, images []string, layer string)
 		}
 		n := shape.Len()
 		values := make([]float32, p.net.rows*n)
-		err = p.each(ctx, data.Files(p.fsys, images), func(rows int) error {
+		err = p.eachSeen(ctx, images, shown, func(rows int) error {
 			return p.net.net.Fetch(layer, false, values[:rows*n])
 		}, func(i, row int, bad *data.BadPicture) bool {
-			f := Feature{Image: images[i], Err: bad}
+			f := Feature{Image: images.Name(i), Err: bad}
 			if bad == nil {
-				f.Values = values[row*n:][:n]
+				f.Values, f.Seen = values[row*n:][:n], seen()
 			}
 			return yield(f, nil)
 		})

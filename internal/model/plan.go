@@ -115,6 +115,23 @@ func (a *Arch) Names() []string {
 	return names
 }
 
+// LastHidden names what the last layer with weights reads: the paper's fc7, whose 4096 numbers say what a picture shows
+// before any class is chosen. Dropout, which changes nothing but the scale when a net is used, does not count. "input"
+// where there is no layer before.
+func (a *Arch) LastHidden() string {
+	name, hidden := "input", "input"
+	for i := range a.Layers {
+		l := &a.Layers[i]
+		if l.Kind.Weighted() {
+			hidden = name
+		}
+		if l.Kind != config.Dropout {
+			name = l.Name
+		}
+	}
+	return hidden
+}
+
 func (p *planner) input(o Options) spread {
 	in := p.arch.Input
 	s := p.new("input", in, shared)

@@ -1,6 +1,7 @@
 // Package report writes what a run has to say about itself: metrics.jsonl, one JSON object a line; a TensorBoard event
 // file with the same numbers; and curves.png, drawn from what the writer keeps of them. It knows nothing of training:
-// it is given numbers and steps. It imports atomicfile and files and nothing else of the program.
+// it is given numbers and steps; and vectors of pictures for TensorBoard's projector. It imports atomicfile, files and
+// text and nothing else of the program.
 package report
 
 import (

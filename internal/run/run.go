@@ -1,7 +1,8 @@
 // Package run keeps the numbered folders of training runs: which is new, which is the newest, who is writing to it.
 //
 // A run's folder holds config.yaml, metrics.jsonl, curves.png, TensorBoard's event files and
-// checkpoints/{last,best}.safetensors. While a process trains in it, it also holds the file lock with the process's
+// checkpoints/{last,best}.safetensors; what was found out about its nets since, such as neighbors-best.index, lies
+// there too, and concerns no trainer. While a process trains in it, it also holds the file lock with the process's
 // number in it, under flock: a second trainer gets a [*LockedError], and the lock of a killed process is no obstacle.
 // Where the file system has no locks there is no such file, and [Dir.Weaknesses] tells of it. All that a run writes has
 // the mode 0666, folders 0777, less the process's umask; files that are replaced keep theirs.
@@ -437,6 +438,15 @@ func (d *Dir) wantOwn() error {
 		}
 	}
 	return nil
+}
+
+// Around is the run folder that a checkpoint lies in, or "" where it lies in none.
+func Around(checkpoint string) string {
+	dir := filepath.Dir(checkpoint)
+	if filepath.Base(dir) != checkpoints {
+		return ""
+	}
+	return filepath.Dir(dir)
 }
 
 // NewestFirst are the checkpoints to use of all runs, that of the run that wrote one last first; of two of one moment,

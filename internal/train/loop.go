@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"maps"
 	"math"
-	"path/filepath"
 	"slices"
 	"time"
 
@@ -16,7 +15,6 @@ import (
 	"alexnet/internal/data"
 	"alexnet/internal/data/picture"
 	"alexnet/internal/device"
-	"alexnet/internal/files"
 	"alexnet/internal/infer"
 	"alexnet/internal/recipe"
 	"alexnet/internal/report"
@@ -634,7 +632,7 @@ func (t *trainer) recipeNow() recipe.Recipe {
 func (t *trainer) checkpoint(epoch int) *checkpoint.Checkpoint {
 	c := &checkpoint.Checkpoint{
 		Step: t.steps.Pass.Step, Sample: t.steps.Next, Seed: t.cfg.Train.Seed, Epoch: epoch, Config: t.yaml,
-		Classes: t.o.Source.Classes, Data: whereabouts(t.o.Source),
+		Classes: t.o.Source.Classes, Data: infer.Whereabouts(t.o.Source),
 		Device: t.o.Device, Threads: t.o.Threads, Recipe: t.recipeNow(), Dropout: checkpoint.DropoutPaper,
 		Schedule: t.history.marshal(), Best: t.best, Params: infer.Tensors(t.model, device.Weight),
 		Hardware: device.HardwareOf(t.o.Devices),
@@ -650,34 +648,6 @@ func (t *trainer) checkpoint(epoch int) *checkpoint.Checkpoint {
 		maps.Copy(c.Algorithms, able.Algorithms())
 	}
 	return c
-}
-
-// whereabouts says where the pictures are, by paths that hold from any folder. Generated ones lie in no file, and keep
-// their name even where a folder is called the same.
-func whereabouts(source *data.Source) checkpoint.Data {
-	d := checkpoint.Data{
-		Path: source.Path, Labels: source.Place.Labels, Fingerprint: source.Fingerprint, Set: source.Made(),
-	}
-	full := func(path string) string {
-		if files.Remote(path) {
-			return path
-		}
-		if full, err := filepath.Abs(path); err == nil {
-			return full
-		}
-		return path
-	}
-	if source.Place.LabelsFile() {
-		d.Labels = full(d.Labels)
-	}
-	for i, path := range source.Place.Paths {
-		if i == 0 {
-			d.Path = full(path)
-		} else {
-			d.More = append(d.More, full(path))
-		}
-	}
-	return d
 }
 
 // interrupt writes a checkpoint of where the run is.

@@ -376,7 +376,7 @@ func (t *trainer) setWeights() (err error) {
 		}
 		t.best, t.bestWritten, t.firstStep = c.Best, c.Best, c.Step
 		t.lastPath, t.lastAt, t.lastTried = c.Path, c.Step, t.now()
-		if bytes.Equal(c.Config, t.yaml) && reflect.DeepEqual(c.Data, whereabouts(t.o.Source)) &&
+		if bytes.Equal(c.Config, t.yaml) && reflect.DeepEqual(c.Data, infer.Whereabouts(t.o.Source)) &&
 			c.Device == t.o.Device && c.Threads == t.o.Threads && c.Hardware == device.HardwareOf(t.o.Devices) {
 			t.lastHistory = c.Schedule // nothing to write before the next step
 		}

@@ -41,6 +41,7 @@ var table = []struct{ pkg, imports string }{
 	{"caffe", "files google.golang.org/protobuf tensor text wire"},
 	{"onnx", "files google.golang.org/protobuf tensor text wire"},
 	{"parquet", "github.com/klauspost/compress text"},
+	{"neighbors", "atomicfile files gonum.org/v1/gonum tensor text"}, // the index of a set, and the search in it
 	{"golden", "philox safetensors"},
 
 	// What strangers could send, for the tests of all others.
@@ -101,7 +102,7 @@ var table = []struct{ pkg, imports string }{
 	{"selftest", "config device model philox recipe"},
 
 	// What is written about a run is given numbers and steps.
-	{"report", "atomicfile files golang.org/x/image gonum.org/v1/plot google.golang.org/protobuf"},
+	{"report", "atomicfile files golang.org/x/image gonum.org/v1/plot google.golang.org/protobuf text"},
 
 	// Whether files are what was written: every format, and what a run's files say of each other.
 	{"verify", "checkpoint config files model npy report safetensors tensor text"},
@@ -118,9 +119,9 @@ var table = []struct{ pkg, imports string }{
 	{
 		"cmd/alexnet",
 		"atomicfile bench builtin checkpoint config cpu data data/demo data/picture device fetch figure files " +
-			"github.com/spf13/cobra github.com/spf13/pflag gpu imagenet infer interop machine model npy onnx " +
-			"prepare pth recipe reference report run s3 safetensors selftest shards stats step tensor text train ui " +
-			"verify",
+			"github.com/spf13/cobra github.com/spf13/pflag gpu imagenet infer interop machine model neighbors npy " +
+			"onnx prepare pth recipe reference report run s3 safetensors selftest shards stats step tensor text " +
+			"train ui verify",
 	},
 
 	// The campaign of faults drives the program from outside, and its floors from within.
