@@ -235,7 +235,7 @@ func confusionPicture(o *infer.Outcome) image.Image {
 		Title: fmt.Sprintf("%s, top-1 error %s (%s)", text.Count(o.Images, "picture"), text.Percent(o.Top1Error),
 			between(o.Top1ErrorInterval)),
 		Bodies: []image.Image{m.Draw()}, Scale: &figure.Shares, Of: "share of the class's pictures, by its root",
-		Notes: []string{"A row a class, a column what its pictures were taken for. Right answers are on the diagonal."},
+		Notes: []string{"Rows: the class. Columns: what its pictures were taken for."},
 	}
 	return page.Draw().RGBA
 }
