@@ -228,6 +228,19 @@ func (n *Net) Backward() {
 	}
 }
 
+// BackwardLogits enqueues the backward pass from a gradient of the logits, (rows, classes), in place of the loss's: of
+// 1 at a class and 0 elsewhere come the gradients of that class's logit. The net must keep the logits (Arch.Logits) and
+// have gradients.
+func (n *Net) BackwardLogits(dlogits []float32) error {
+	if err := n.Store(n.model.arch.Logits(), true, dlogits); err != nil {
+		return err
+	}
+	for i := len(n.plan.Order) - 2; i >= 0; i-- { // the last step is the loss
+		n.BackwardStep(i)
+	}
+	return nil
+}
+
 // Update enqueues the update of all parameters.
 func (n *Net) Update() {
 	for _, net := range n.nets {
