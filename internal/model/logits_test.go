@@ -13,7 +13,7 @@ import (
 func logitNet(t *testing.T, a *Arch, devs []device.Device, keep ...string) *trainee {
 	t.Helper()
 	o := staged(a, testRows, false)
-	o.Keep, o.InputGrad = append(keep, a.Logits()), true
+	o.Keep, o.InputGrad = keep, true
 	m := open(t, a, devs)
 	n := compile(t, m, o)
 	if err := m.Init(11); err != nil {
@@ -120,9 +120,7 @@ func TestLogitsRefused(t *testing.T) {
 	if err := n.BackwardLogits(make([]float32, 3)); err == nil {
 		t.Error("a gradient of 3 numbers passes for one of all logits")
 	}
-	o := staged(a, 1, false)
-	o.Keep = []string{a.Logits()}
-	plain := compile(t, n.model, o)
+	plain := compile(t, n.model, staged(a, 1, false))
 	plain.Forward(plain.Stage(), Pass{Rows: 1, Divisor: 1})
 	if err := plain.BackwardLogits(make([]float32, a.Classes)); err == nil {
 		t.Error("a net without gradients goes backward")
