@@ -16,8 +16,8 @@ type CAM struct {
 	Explained
 	Layer         string
 	Height, Width int
-	// Map is max(0, sum over k of weight_k A_k), (Height, Width), of the layer's maps A_k; weight_k is the mean over the
-	// map's places of d logit / d A_k.
+	// Map is max(0, sum over k of weight_k A_k), (Height, Width), of the layer's maps A_k; weight_k is the mean over
+	// the map's places of d logit / d A_k.
 	Map []float32
 }
 
@@ -39,8 +39,8 @@ func (e *NoMaps) Error() string {
 		strings.Join(e.Have, ", "))
 }
 
-// CAMLayer checks that a net's layer has maps that Grad-CAM can be of, for PredictOptions.Layers; of an empty name it is
-// the last convolution, the paper's conv5. A layer without is a *NoMaps, one that is not there a *config.Error.
+// CAMLayer checks that a net's layer has maps that Grad-CAM can be of, for PredictOptions.Layers; of an empty name it
+// is the last convolution, the paper's conv5. A layer without is a *NoMaps, one that is not there a *config.Error.
 func CAMLayer(c *checkpoint.Checkpoint, layer string) (string, error) {
 	_, arch, err := netOf(c)
 	if err != nil {

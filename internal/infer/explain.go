@@ -10,7 +10,7 @@ import (
 	"alexnet/internal/model"
 )
 
-// MostProbable, as a class to be explained, is the one that the net finds most probable.
+// MostProbable is a class to be explained: the one that the net finds most probable.
 const MostProbable = -1
 
 // Explained is the answer that [Predictor.Occlude], [Predictor.Saliency] or [Predictor.GradCAM] explain. Their maps are

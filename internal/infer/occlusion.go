@@ -30,7 +30,7 @@ type Occlusion struct {
 }
 
 // Occlude asks for each place of a square what the net sees in the picture if the square covers it: a seventh of the
-// side, 13 across and as many down, each half over the one before; in a picture of 224, squares of 32 every 16. (A net's
+// side, 13 across and as many down, each half over the one before; in a picture of 224, squares of 32 every 16. (An
 // input of less than 13 has fewer places.) The square has the colour of the mean that the net subtracts, in whole
 // levels; of a net that subtracts none, that of the picture's own mean. progress is told how many of the pictures, the
 // uncovered one among them, are done; nil: nobody is.
@@ -57,12 +57,11 @@ func (p *Predictor) Occlude(ctx context.Context, image string, class int, progre
 	return o, nil
 }
 
-// places are up to 13 numbers from 0 to last, evenly.
+// places are up to 13 numbers from 0 to last, evenly, rounded down.
 func places(last int) []int {
-	n := min(placesAcross, last+1)
-	at := make([]int, n)
+	at := make([]int, min(placesAcross, last+1))
 	for i := range at[1:] {
-		at[i+1] = int(math.Round(float64((i+1)*last) / float64(n-1)))
+		at[i+1] = (i + 1) * last / (len(at) - 1)
 	}
 	return at
 }

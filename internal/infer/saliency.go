@@ -11,8 +11,8 @@ import (
 // SaliencyBatch is the most noisy copies of a picture that are worth computing at once: a PredictOptions.Batch.
 const SaliencyBatch = 32
 
-// noiseShare is the noise's standard deviation, as a share of the distance between a picture's lowest and highest level:
-// within the 10 to 20% that Smilkov et al. recommend.
+// noiseShare is the noise's standard deviation, as a share of the distance between a picture's lowest and highest
+// level: within the 10 to 20% that Smilkov et al. recommend.
 const noiseShare = .15
 
 // Saliency says how much each pixel matters to a class's logit (Simonyan, Vedaldi, Zisserman, "Deep inside
