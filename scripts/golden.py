@@ -66,7 +66,7 @@ VERSIONS = f"torch {torch.__version__.split('+')[0]}, numpy {np.__version__}"
 # ---------------------------------------------------------------------------------------------------------------------------------
 # Philox4x32-10 (Salmon, Moraes, Dror, Shaw, SC 2011), vectorised. The streams are those of internal/philox.
 
-DROPOUT, INIT, TEST, NOISE = 1, 2, 7, 10  # purposes
+DROPOUT, INIT, TEST, NOISE = 1, 2, 7, 11  # purposes
 
 
 def block(key, counter):
@@ -742,7 +742,7 @@ def choose_steps(tries):
 # ---------------------------------------------------------------------------------------------------------------------------------
 # explain: what speaks for a class in a picture, by the net of the steps with its first weights, used and not trained
 
-EXPLAIN_PICTURE, EXPLAIN_CLASS, EXPLAIN_COPIES = "explain12", 3, 5
+EXPLAIN_PICTURE, EXPLAIN_CLASS, EXPLAIN_COPIES = "explain59", 3, 5
 EXPLAIN_CAMS = ["lrn1", "conv2", "conv3"]
 
 

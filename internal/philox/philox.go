@@ -26,6 +26,7 @@ const (
 	PurposeTest
 	PurposeMean
 	PurposePermutation
+	PurposeShown
 	PurposeNoise
 )
 
