@@ -75,7 +75,7 @@ lie in no class folders, have no labels. --errors draws only from pictures whose
 is not their label.`,
 		Example: `  alexnet look predictions photos
   alexnet look predictions cifar10.tar --errors --seed 2 --out errors.png --weights runs/train2
-  alexnet look predictions cat.jpg dog.jpg --out two.png --json | jq '.[].predictions[0]'`,
+  alexnet look predictions cat.jpg dog.jpg --out two.png --json | jq '.pictures[0].predictions[0]'`,
 		Args: wantArgs("pictures, a folder or a tar", 0),
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := o.check(c, ".png"); err != nil {
@@ -133,6 +133,11 @@ func runLookPredictions(ctx context.Context, o predictionsOptions, args []string
 	}
 	page := drawAnswers(&r, from.labelled)
 	page.Title = fmt.Sprintf("Answers of %s to %s", netName(c), text.Examples(args))
+	if o.errors {
+		page.Title = fmt.Sprintf("Wrong answers of %s to %s", netName(c), text.Examples(args))
+		page.Notes = append(page.Notes, fmt.Sprintf("Looked at: %s, drawn with seed %d.",
+			text.Count(r.LookedAt, "picture"), o.seed))
+	}
 	if err := o.write(ctx, page.Draw(), t); err != nil {
 		return err
 	}
