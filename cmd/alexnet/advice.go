@@ -114,6 +114,7 @@ var rules = []rule{
 	on(exitUsage, func(e *interop.Ours, _ string) string {
 		return "use it as it is: alexnet predict --weights " + text.ShellPath(e.Path)
 	}),
+	say[*infer.NoMaps](exitUsage, "name one of these with --layer"),
 	say[*infer.OtherClasses](exitCheckpoint, "give data of the classes that it was trained on, or another checkpoint"),
 	say[*infer.UnlikeNets](exitCheckpoint, "give checkpoints of nets with the same classes"),
 	say[*atomicfile.Exists](exitFailed, "name a new folder with --out"),

@@ -40,6 +40,9 @@ are prepared as the checkpoint says, and computed in fp32.`,
 		newLookFiltersCommand(t),
 		newLookMapsCommand(t),
 		newLookPredictionsCommand(t),
+		newLookOcclusionCommand(t),
+		newLookSaliencyCommand(t),
+		newLookCAMCommand(t),
 	)
 }
 
