@@ -40,7 +40,7 @@ last convolution says most.
 
 IMAGE is a file, a pipe such as <(curl ...), or - for a picture on standard input.`,
 		Example: `  alexnet look cam cat.jpg
-  alexnet look cam cat.jpg --class dog --layer conv4 --out dog.png
+  alexnet look cam cat.jpg --class 3 --layer conv4 --out three.png
   alexnet look cam cat.jpg --out cat.png --json | jq .map`,
 		Args: wantArgs("a picture", 1),
 		RunE: func(c *cobra.Command, args []string) error {

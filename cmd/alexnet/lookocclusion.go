@@ -39,7 +39,7 @@ the probability falls, the net saw what it names.
 
 IMAGE is a file, a pipe such as <(curl ...), or - for a picture on standard input.`,
 		Example: `  alexnet look occlusion cat.jpg
-  alexnet look occlusion cat.jpg --class dog --out dog.png
+  alexnet look occlusion cat.jpg --class 3 --out three.png
   alexnet look occlusion cat.jpg --out cat.png --json | jq '.probability[6][6]'`,
 		Args: wantArgs("a picture", 1),
 		RunE: func(c *cobra.Command, args []string) error {

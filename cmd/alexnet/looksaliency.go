@@ -47,7 +47,7 @@ more of what is there; some 50 copies do.
 IMAGE is a file, a pipe such as <(curl ...), or - for a picture on standard input.`,
 		Example: `  alexnet look saliency cat.jpg
   alexnet look saliency cat.jpg --smooth 50 --out smooth.png
-  alexnet look saliency cat.jpg --class dog --out dog.png --json | jq .class`,
+  alexnet look saliency cat.jpg --class 3 --out three.png --json | jq .class`,
 		Args: wantArgs("a picture", 1),
 		RunE: func(c *cobra.Command, args []string) error {
 			if o.smooth < 0 || o.smooth > mostCopies {
