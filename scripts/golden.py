@@ -3,8 +3,8 @@
 
     python3 -m venv venv
     venv/bin/pip install torch==2.15.0 numpy==2.4.6 safetensors==0.8.0
-    venv/bin/python scripts/golden.py            # all of them; or some: philox ops paper steps softgpu
-    venv/bin/python scripts/golden.py choose     # searches PAPER_PICTURES and STEPS_PICTURES anew, see "Kinks"
+    venv/bin/python scripts/golden.py            # all of them; or some: philox ops paper steps explain softgpu
+    venv/bin/python scripts/golden.py choose     # searches the pictures' names anew, see "Kinks"
 
 It runs on the CPU, in about a minute and 4 GB, and writes into the checkout it lies in:
 
@@ -12,6 +12,7 @@ It runs on the CPU, in about a minute and 4 GB, and writes into the checkout it 
     internal/device/devicetest/testdata/ops.safetensors        each op alone, forward and gradients
     internal/model/modeltest/testdata/paper.safetensors        the paper's net on 4 pictures: logits, every gradient
     internal/model/modeltest/testdata/steps.safetensors        ten SGD steps of a small two-column net with dropout
+    internal/infer/testdata/explain.safetensors                occlusion, saliency and Grad-CAM of that net
     test/softgpu/check/testdata/libraries.safetensors          convolutions and matrix products, for the emulated cuDNN and cuBLAS
 
 Rules:
@@ -57,6 +58,7 @@ PHILOX = ROOT / "internal/philox/testdata/vectors.json"
 OPS = ROOT / "internal/device/devicetest/testdata/ops.safetensors"
 PAPER = ROOT / "internal/model/modeltest/testdata/paper.safetensors"
 STEPS = ROOT / "internal/model/modeltest/testdata/steps.safetensors"
+EXPLAIN = ROOT / "internal/infer/testdata/explain.safetensors"
 SOFTGPU = ROOT / "test/softgpu/check/testdata/libraries.safetensors"
 
 VERSIONS = f"torch {torch.__version__.split('+')[0]}, numpy {np.__version__}"
@@ -64,7 +66,7 @@ VERSIONS = f"torch {torch.__version__.split('+')[0]}, numpy {np.__version__}"
 # ---------------------------------------------------------------------------------------------------------------------------------
 # Philox4x32-10 (Salmon, Moraes, Dror, Shaw, SC 2011), vectorised. The streams are those of internal/philox.
 
-DROPOUT, INIT, TEST = 1, 2, 7  # purposes
+DROPOUT, INIT, TEST, NOISE = 1, 2, 7, 11  # purposes
 
 
 def block(key, counter):
@@ -443,6 +445,7 @@ class Net:
         self.columns, self.layers, self.dtype = columns, layers, dtype
         self.params = {}
         self.noise = 0.0  # relative, on each layer's output
+        self.parts = {}  # every layer's output in the last forward, by column
         self.watch = None  # a list: forward appends (layer, distance to the nearest kink by row)
 
     def add(self, name, shape, std, bias):
@@ -462,6 +465,7 @@ class Net:
             state = getattr(self, kind)(name, state, mask, **o)
             if self.noise:
                 state = [s * (1 + self.noise * torch.randn_like(s)) for s in state]
+            self.parts[name] = state
             values[name] = state[0] if len(state) == 1 else torch.cat(state, dim=1)
         return values[self.layers[-1][0]], values
 
@@ -666,11 +670,14 @@ def steps_net(dtype):
     return net
 
 
+def steps_mean():
+    c, h, w = np.ogrid[:3, :STEPS_HEIGHT, :STEPS_WIDTH]
+    return 100 + 10 * c + h / 4 + w / 8  # a mean image, exact in float32
+
+
 def steps_rows(pictures):
     """The staged rows of all pictures, augmented by draws of their own: crop, flip and colour."""
-    c, h, w = np.ogrid[:3, :STEPS_HEIGHT, :STEPS_WIDTH]
-    mean = 100 + 10 * c + h / 4 + w / 8  # a mean image, exact in float32
-    rows = []
+    mean, rows = steps_mean(), []
     for n in range(STEPS_POOL):
         draw = words(TEST, SEED, f"{pictures}.{n}.augment", 8)
         crop = int(draw[0] % (STEPS_HEIGHT - STEPS_CROP + 1)), int(draw[1] % (STEPS_WIDTH - STEPS_CROP + 1))
@@ -733,6 +740,105 @@ def choose_steps(tries):
 
 
 # ---------------------------------------------------------------------------------------------------------------------------------
+# explain: what speaks for a class in a picture, by the net of the steps with its first weights, used and not trained
+
+EXPLAIN_PICTURE, EXPLAIN_CLASS, EXPLAIN_COPIES = "explain59", 3, 5
+EXPLAIN_CAMS = ["lrn1", "conv2", "conv3"]
+
+
+def explain_picture(name):
+    """The picture before mean and scale, (H, W, 3), and where its centre crop is."""
+    crop = (STEPS_HEIGHT - STEPS_CROP) // 2, (STEPS_WIDTH - STEPS_CROP) // 2
+    return picture(name, STEPS_HEIGHT, STEPS_WIDTH, 6), crop
+
+
+def explain_input(pixels, crop):
+    return stage(pixels, crop, STEPS_CROP, False, (0, 0, 0), steps_mean(), STEPS_SCALE)
+
+
+def explain_forward(net, x):
+    """Logits and values of a net in use: dropout multiplies by 1 - rate."""
+    return net.forward(x, lambda _, rate, units: np.full((len(x), units), 1 - float(np.float32(rate))))
+
+
+def gradient_of(net, x, of):
+    """The class's logit's gradient by x ("input") or a layer's output, columns joined, and these themselves."""
+    logits, _ = explain_forward(net, x)
+    parts = [x] if of == "input" else net.parts[of]
+    return torch.cat(torch.autograd.grad(logits[:, EXPLAIN_CLASS].sum(), parts), dim=1), torch.cat(parts, dim=1)
+
+
+def saliency(net, x):
+    """By row, |d logit / d pixel|, of three colours the largest; a pixel is a level, STEPS_SCALE of the input."""
+    return gradient_of(net, x, "input")[0].abs().amax(dim=1) * STEPS_SCALE
+
+
+def noisy_copies(x, sigma):
+    """Normal i%4 of the block (i/4, 0, 0, copy) at element i."""
+    n, rows = x.size, []
+    for copy in range(EXPLAIN_COPIES):
+        four = block(key(SEED, NOISE), [np.arange((n + 3) // 4), 0, 0, copy])
+        rows.append(x + sigma * STEPS_SCALE * normal_of_words(four)[:n].reshape(x.shape))
+    return np.stack(rows)
+
+
+def occluded(pixels, crop):
+    """The picture with a square of the mean colour, a seventh of the side, at 13 x 13 places."""
+    side = round(STEPS_CROP / 7)
+    at = [i * (STEPS_CROP - side) // 12 for i in range(13)]
+    color = np.rint(steps_mean().mean(axis=(1, 2))).astype(int)
+    rows = []
+    for y in at:
+        for x in at:
+            covered = pixels.copy()
+            covered[crop[0] + y : crop[0] + y + side, crop[1] + x : crop[1] + x + side] = color
+            rows.append(explain_input(covered, crop))
+    return np.stack(rows), side, at
+
+
+def explain_run(dtype, name=EXPLAIN_PICTURE):
+    net = steps_net(dtype)
+    net.watch = []
+    tensor = lambda v: torch.from_numpy(v).to(dtype).requires_grad_()
+    pixels, crop = explain_picture(name)
+    x = explain_input(pixels, crop)
+    seen = pixels[crop[0] : crop[0] + STEPS_CROP, crop[1] : crop[1] + STEPS_CROP]
+    sigma = 0.15 * (int(seen.max()) - int(seen.min()))
+    one = tensor(x[None])
+    out = {"prob": F.softmax(explain_forward(net, one)[0], dim=1)[0], "saliency": saliency(net, one)[0]}
+    for layer in EXPLAIN_CAMS:
+        grad, maps = gradient_of(net, one, layer)
+        weights = grad.mean(dim=(2, 3), keepdim=True)
+        out["cam." + layer] = F.relu((weights * maps).sum(dim=1))[0]
+    out["smooth"] = saliency(net, tensor(noisy_copies(x, sigma))).mean(dim=0)
+    kink = min(d.min().item() for _, d in net.watch)
+    covered, side, at = occluded(pixels, crop)
+    with torch.no_grad():
+        there = F.softmax(explain_forward(net, tensor(covered))[0], dim=1)
+    out["occlusion"], out["winners"] = there[:, EXPLAIN_CLASS], there.argmax(dim=1)
+    return {n: v.detach().numpy() for n, v in out.items()}, kink, dict(sigma=sigma, square=side, at=at)
+
+
+def golden_explain():
+    want, kink, meta = explain_run(torch.float64)
+    write(EXPLAIN, want, seed=str(SEED), picture=EXPLAIN_PICTURE, height=STEPS_HEIGHT, width=STEPS_WIDTH, crop=STEPS_CROP,
+          scale=STEPS_SCALE, **{"class": EXPLAIN_CLASS}, copies=EXPLAIN_COPIES, cams=EXPLAIN_CAMS, **meta)
+    print(f"  nearest kink {kink:.1e}; sigma {meta['sigma']}; winners {sorted(set(want['winners']))}")
+    print("  prob", " ".join(f"{p:.3f}" for p in want["prob"]))
+    got = explain_run(torch.float32)[0]
+    print("  float32: " + ", ".join(f"{n} {deviation(got[n].astype(np.float64), w):.1e}" for n, w in want.items()))
+
+
+def choose_explain(tries):
+    best = (0, "")
+    for name in (f"explain{n}" for n in range(tries)):
+        run, kink, _ = explain_run(torch.float64, name)
+        if len(set(run["winners"])) > 1:
+            best = max(best, (kink, name))
+    print(f"{best[1]}, nearest kink {best[0]:.2g}")
+
+
+# ---------------------------------------------------------------------------------------------------------------------------------
 # softgpu: what cuDNN's convolutions and cuBLAS's products must give. Where inputs are "eighths" the truth is exact in float32, and an emulation that accumulates in
 # float32 must equal it to the bit, whatever its order; where they are "uniform" it may be off by rounding.
 
@@ -784,14 +890,15 @@ def golden_softgpu():
     write(SOFTGPU, tensors, convs=SOFTGPU_CONVS, products=SOFTGPU_PRODUCTS, seed=str(SEED))
 
 
-GOLDENS = {"philox": golden_philox, "ops": golden_ops, "paper": golden_paper, "steps": golden_steps, "softgpu": golden_softgpu}
+GOLDENS = {"philox": golden_philox, "ops": golden_ops, "paper": golden_paper, "steps": golden_steps, "explain": golden_explain, "softgpu": golden_softgpu}
 
 
 def main():
     check_known_answers()
     if sys.argv[1:] == ["choose"]:
         choose_paper(300)
-        return choose_steps(150)
+        choose_steps(150)
+        return choose_explain(60)
     names = sys.argv[1:] or list(GOLDENS)
     for n in names:
         if n not in GOLDENS:

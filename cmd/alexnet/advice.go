@@ -118,6 +118,7 @@ var rules = []rule{
 	}),
 	say[*neighbors.BadIndex](exitFailed, "make it anew: alexnet look index DATA --out FILE --force"),
 	say[*neighbors.NotFinite](exitCheckpoint, "take another copy, or weights from before training went wrong"),
+	say[*infer.NoMaps](exitUsage, "name one of these with --layer"),
 	say[*infer.OtherClasses](exitCheckpoint, "give data of the classes that it was trained on, or another checkpoint"),
 	say[*infer.UnlikeNets](exitCheckpoint, "give checkpoints of nets with the same classes"),
 	say[*atomicfile.Exists](exitFailed, "name a new folder with --out"),

@@ -136,6 +136,13 @@ func TestHostileNames(t *testing.T) {
 		{"verify", run, hostile + ".safetensors"},
 		{"runs"},
 		{"runs", hostile},
+		{"look", "occlusion", png, "--weights", run, "--out", hostile + ".occlusion.png", "--device", "reference"},
+		{"look", "occlusion", noUTF8 + "/cat/0.png", "--weights", noUTF8 + "run", "--force", "--device", "reference"},
+		{
+			"look", "saliency", png, "--weights", run, "--class", hostile, "--smooth", "2", "--force", "--out",
+			noUTF8 + ".saliency.png", "--device", "reference",
+		},
+		{"look", "cam", png, "--weights", run, "--out", hostile + ".cam.png", "--device", "reference"},
 		{"version"},
 	}
 	fail := [][]string{
@@ -155,6 +162,10 @@ func TestHostileNames(t *testing.T) {
 		{"predict", hostile, "--submission", hostile, "--weights", run},
 		{"predict", "--list", hostile + "/no", "--weights", run},
 		{"predict", "-r", hostile + "/empty", "--weights", run},
+		{"look", "cam", png, "--weights", run, "--layer", "fc2", "--out", "x.cam.png", "--device", "reference"},
+		{"look", "cam", png, "--weights", run, "--layer", hostile, "--device", "reference"},
+		{"look", "saliency", png, "--weights", run, "--class", hostile + "no", "--device", "reference"},
+		{"look", "occlusion", hostile + "/no", "--weights", run, "--device", "reference"},
 		{"features", "--layer", hostile, "--out", "x.npy", "--weights", run, png, "--device", "reference"},
 		{"features", "--layer", "fc2", "--projector", hostile, "--weights", run, png, "--device", "reference"},
 		{"look", "index", hostile + "/no", "--out", "x.index", "--weights", run},

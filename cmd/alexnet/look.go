@@ -42,6 +42,9 @@ are prepared as the checkpoint says, and computed in fp32.`,
 		newLookPredictionsCommand(t),
 		newLookIndexCommand(t),
 		newLookNeighborsCommand(t),
+		newLookOcclusionCommand(t),
+		newLookSaliencyCommand(t),
+		newLookCAMCommand(t),
 	)
 }
 

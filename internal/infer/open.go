@@ -36,24 +36,18 @@ type inference struct {
 func open(
 	c *checkpoint.Checkpoint, devs []device.Device, rows func(int) int, full bool, use model.Options,
 ) (*inference, error) {
-	cfg, err := c.Page(nil)
+	cfg, arch, err := netOf(c)
 	if err != nil {
 		return nil, err
 	}
 	if full {
 		cfg.Train.Precision = device.FP32.String()
 	}
-	if err := c.CheckDropout(); err != nil {
-		return nil, err
-	}
-	if cfg.Model, err = cfg.Model.ForClasses(len(c.Classes)); err != nil {
-		return nil, &checkpoint.BadPage{Path: c.Path, Err: err}
-	}
-	n := &inference{classes: c.Classes, rows: rows(cfg.Train.Batch)}
+	n := &inference{arch: arch, classes: c.Classes, rows: rows(cfg.Train.Batch)}
 	err = n.build(cfg, c, devs, use)
 	var short *device.MemoryError
 	if errors.As(err, &short) && short.Limit != "" && short.Fits >= rows(1) && n.close() == nil {
-		n = &inference{classes: c.Classes, rows: short.Fits}
+		n = &inference{arch: arch, classes: c.Classes, rows: short.Fits}
 		err = n.build(cfg, c, devs, use)
 	}
 	if err != nil {
@@ -62,13 +56,29 @@ func open(
 	return n, nil
 }
 
+// netOf is the checkpoint's page, for its classes, and the net that it makes.
+func netOf(c *checkpoint.Checkpoint) (*config.Config, *model.Arch, error) {
+	cfg, err := c.Page(nil)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := c.CheckDropout(); err != nil {
+		return nil, nil, err
+	}
+	if cfg.Model, err = cfg.Model.ForClasses(len(c.Classes)); err != nil {
+		return nil, nil, &checkpoint.BadPage{Path: c.Path, Err: err}
+	}
+	arch, err := model.New(cfg.Model, cfg.Train.Dropout)
+	if err != nil {
+		return nil, nil, &checkpoint.BadPage{Path: c.Path, Err: err}
+	}
+	return cfg, arch, nil
+}
+
 func (n *inference) build(cfg *config.Config, c *checkpoint.Checkpoint, devs []device.Device,
 	use model.Options,
 ) (err error) {
 	if n.recipe, err = c.Recipe.For(cfg.Model.Input); err != nil {
-		return &checkpoint.BadPage{Path: c.Path, Err: err}
-	}
-	if n.arch, err = model.New(cfg.Model, cfg.Train.Dropout); err != nil {
 		return &checkpoint.BadPage{Path: c.Path, Err: err}
 	}
 	if err := c.Fits(SlotsOf(n.arch)); err != nil { // before memory is taken for what a page says

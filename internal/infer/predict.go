@@ -25,6 +25,7 @@ type PredictOptions struct {
 	Batch      int           // rows of the net, the most pictures at once; 0: 1
 	Layers     []string      // whose outputs are to be read with Features
 	FP32       bool          // compute in fp32, whatever the checkpoint's configuration says
+	Gradients  bool          // for Saliency and GradCAM
 	Patience   data.Patience // with files that cannot be read for no fault of theirs
 	Strict     bool          // an unreadable picture ends Predict and Features, with its *data.BadPicture
 }
@@ -42,7 +43,7 @@ type Predictor struct {
 // *config.Error.
 func NewPredictor(o PredictOptions) (*Predictor, error) {
 	n, err := open(o.Checkpoint, o.Devices, func(int) int { return max(o.Batch, 1) }, o.FP32,
-		model.Options{Keep: o.Layers})
+		model.Options{Keep: o.Layers, InputGrad: o.Gradients})
 	if err != nil {
 		return nil, err
 	}
@@ -237,13 +238,29 @@ func (n *inference) topClasses(prob []float32, top int) []ClassProbability {
 	})
 	best := make([]ClassProbability, 0, max(top, 0))
 	for _, i := range order[:min(max(top, 0), len(order))] {
-		c := ClassProbability{Index: i, Class: text.Raw(n.class(i)), Probability: float64(prob[i])}
-		if name := imagenet.Name(string(c.Class)); name != string(c.Class) {
-			c.Name = name
-		}
-		best = append(best, c)
+		best = append(best, n.answer(i, prob))
 	}
 	return best
+}
+
+// answer is class i with its probability.
+func (n *inference) answer(i int, prob []float32) ClassProbability {
+	c := ClassProbability{Index: i, Class: text.Raw(n.class(i)), Probability: float64(prob[i])}
+	if name := imagenet.Name(string(c.Class)); name != string(c.Class) {
+		c.Name = name
+	}
+	return c
+}
+
+// best is the most probable class; of equally probable ones the first.
+func (n *inference) best(prob []float32) ClassProbability {
+	at := 0
+	for i, p := range prob {
+		if p > prob[at] {
+			at = i
+		}
+	}
+	return n.answer(at, prob)
 }
 
 // class is the name of a class, or its number where the checkpoint has no names.

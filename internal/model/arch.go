@@ -137,6 +137,9 @@ func (a *Arch) Frozen() (names []string) {
 	return names
 }
 
+// Logits names the value that the softmax at the end reads, (classes): "fc8" of the paper's net.
+func (a *Arch) Logits() string { return a.Layers[len(a.Layers)-2].Name }
+
 func (a *Arch) checkEnd(out device.Shape) error {
 	n := len(a.Layers)
 	if n == 0 || a.Layers[n-1].Kind != config.Softmax || len(a.Params) == 0 {

@@ -13,9 +13,10 @@ import (
 
 // Options say how a net is to run.
 type Options struct {
-	Rows      int // largest batch
-	Train     bool
-	InputGrad bool // the gradient of the input too, with or without Train
+	Rows  int // largest batch
+	Train bool
+	// InputGrad: the gradient of the input too, with or without Train. Such a net keeps its logits, see BackwardLogits.
+	InputGrad bool
 	// fully connected layers as device.FC says, where they are no grouped convolution on one device; with neither of
 	// the two
 	Int8      bool
@@ -228,6 +229,18 @@ func (n *Net) Backward() {
 	}
 }
 
+// BackwardLogits enqueues the backward pass from a gradient of the logits, (rows, classes), in place of the loss's: of
+// 1 at a class and 0 elsewhere come the gradients of that class's logit. It is for nets with Options.InputGrad.
+func (n *Net) BackwardLogits(dlogits []float32) error {
+	if err := n.Store(n.model.arch.Logits(), true, dlogits); err != nil {
+		return err
+	}
+	for i := len(n.plan.Order) - 2; i >= 0; i-- { // the last step is the loss
+		n.BackwardStep(i)
+	}
+	return nil
+}
+
 // Update enqueues the update of all parameters.
 func (n *Net) Update() {
 	for _, net := range n.nets {
@@ -247,7 +260,7 @@ func (n *Net) Probabilities(dst []float32) device.Ticket {
 func (n *Net) Shape(name string) (device.Shape, error) {
 	s, ok := n.plan.named[name]
 	if !ok {
-		return device.Shape{}, n.model.arch.checkKeep([]string{name})
+		return device.Shape{}, n.model.arch.CheckNames([]string{name})
 	}
 	return s.shape, nil
 }

@@ -59,7 +59,7 @@ func newPlan(a *Arch, devices int, o Options) (*Plan, error) {
 	if err := a.CheckDevices(devices); err != nil {
 		return nil, err
 	}
-	if err := a.checkKeep(o.Keep); err != nil {
+	if err := a.CheckNames(o.Keep); err != nil {
 		return nil, err
 	}
 	p := &planner{
@@ -68,7 +68,11 @@ func newPlan(a *Arch, devices int, o Options) (*Plan, error) {
 		},
 		arch: a, local: a.localParams(devices), int8: o.Int8, frozen: o.Train && !o.InputGrad && len(a.Frozen()) > 0,
 	}
-	for _, name := range o.Keep {
+	keep := o.Keep
+	if o.InputGrad && !slices.Contains(keep, a.Logits()) { // for BackwardLogits
+		keep = append(slices.Clip(keep), a.Logits())
+	}
+	for _, name := range keep {
 		if name != "input" && name != "prob" && name != a.Layers[len(a.Layers)-1].Name { // these can be read anyway
 			p.keep = append(p.keep, name)
 		}
@@ -82,8 +86,8 @@ func newPlan(a *Arch, devices int, o Options) (*Plan, error) {
 	return p.Plan, nil
 }
 
-// checkKeep refuses names that no value of the net has.
-func (a *Arch) checkKeep(names []string) error {
+// CheckNames refuses names that are none of Names, with a *config.Error that tells the nearest.
+func (a *Arch) CheckNames(names []string) error {
 	valid := a.Names()
 	for _, n := range names {
 		if slices.Contains(valid, n) {

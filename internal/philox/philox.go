@@ -27,6 +27,7 @@ const (
 	PurposeMean
 	PurposePermutation
 	PurposeShown
+	PurposeNoise
 )
 
 // Key makes a key of a seed and a purpose.

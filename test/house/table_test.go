@@ -109,7 +109,7 @@ var table = []struct{ pkg, imports string }{
 
 	// Using nets and measuring them know no training loop.
 	{"bench", "config data data/picture device model philox recipe schedule step text"},
-	{"infer", "checkpoint config data device files imagenet model recipe stats step tensor text"},
+	{"infer", "checkpoint config data device files imagenet model philox recipe stats step tensor text"},
 	{
 		"train",
 		"atomicfile checkpoint config data data/picture device files infer model recipe report run schedule step text",
