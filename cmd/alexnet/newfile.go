@@ -74,11 +74,12 @@ func folderOf(flag, path, file string) error {
 	return nil
 }
 
-// formats are the ends of names that promise what is in a file, of arrays and weights.
+// formats are the ends of names that promise what is in a file, of arrays, weights and pictures.
 var formats = []string{
-	".bin", ".caffemodel", ".ckpt", ".csv", ".gguf", ".h5", ".hdf5", ".joblib", ".json", ".keras", ".mat", ".mlmodel",
-	".msgpack", ".npy", ".npz", ".onnx", ".params", ".parquet", ".pb", ".pickle", ".pkl", ".prototxt", ".pt", ".pt2",
-	".pth", ".safetensors", ".tar", ".tflite", ".weights", ".zip",
+	".avif", ".bin", ".bmp", ".caffemodel", ".ckpt", ".csv", ".gguf", ".gif", ".h5", ".hdf5", ".heic", ".html",
+	".joblib", ".jpeg", ".jpg", ".json", ".keras", ".mat", ".mlmodel", ".msgpack", ".npy", ".npz", ".onnx", ".params",
+	".parquet", ".pb", ".pdf", ".pickle", ".pkl", ".png", ".prototxt", ".pt", ".pt2", ".pth", ".safetensors", ".svg",
+	".tar", ".tflite", ".tif", ".tiff", ".webp", ".weights", ".zip",
 }
 
 // promised refuses a name that promises another format than the one that is written, end.

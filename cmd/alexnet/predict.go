@@ -186,7 +186,9 @@ func predictorOf(checkpoint *checkpoint.Checkpoint, do *deviceOptions, po infer.
 		closeQuietly(checkpoint)
 		return nil, nil, err
 	}
-	notePrecision(devices, checkpoint, t)
+	if !po.FP32 {
+		notePrecision(devices, checkpoint, t)
+	}
 	po.Checkpoint, po.Devices, po.Files, po.Patience = checkpoint, devices, pictureFiles, patienceOf(checkpoint, n)
 	opening := t.Phase("opening the net")
 	p, err = infer.NewPredictor(po)

@@ -28,7 +28,7 @@ func TestCrafted(t *testing.T) {
 		}
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
-		n, err := open(c, reference.Open(1), func(int) int { return 1 }, model.Options{Slots: 2})
+		n, err := open(c, reference.Open(1), func(int) int { return 1 }, false, model.Options{Slots: 2})
 		runtime.ReadMemStats(&after)
 		if err == nil {
 			err = n.close()

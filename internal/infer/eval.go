@@ -78,7 +78,8 @@ func Evaluate(ctx context.Context, o EvalOptions) (result *Evaluation, err error
 	if views == 1 { // else the loader copies
 		use.Slots = data.SlotCount
 	}
-	n, err := open(o.Checkpoint, o.Devices, func(rows int) int { return max(evalBatch(o.Batch, rows), views) }, use)
+	n, err := open(o.Checkpoint, o.Devices, func(rows int) int { return max(evalBatch(o.Batch, rows), views) },
+		false, use)
 	if err != nil {
 		return nil, err
 	}

@@ -90,7 +90,7 @@ func answers(t *testing.T, devs []device.Device, f form, set *data.Set) []int {
 	if cfg, err := config.Parse(c.Config, nil); err != nil || cfg.Train.Precision != f.precision {
 		t.Fatalf("the built-in net's configuration is not in %s: %v", f.precision, err)
 	}
-	n, err := open(c, devs, func(int) int { return 100 }, model.Options{Int8: f.int8})
+	n, err := open(c, devs, func(int) int { return 100 }, false, model.Options{Int8: f.int8})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -31,11 +31,17 @@ type inference struct {
 
 // open makes the checkpoint's net on the devices, with its weights, for a use that has its Keep, Int8 and Slots. rows
 // chooses the batch, given the configuration's; where the process may not use so much memory, the batch is the largest
-// that fits, if rows would choose that of a smaller configuration.
-func open(c *checkpoint.Checkpoint, devs []device.Device, rows func(int) int, use model.Options) (*inference, error) {
+// that fits, if rows would choose that of a smaller configuration. With full it computes in fp32, else in the
+// configuration's precision.
+func open(
+	c *checkpoint.Checkpoint, devs []device.Device, rows func(int) int, full bool, use model.Options,
+) (*inference, error) {
 	cfg, err := c.Page(nil)
 	if err != nil {
 		return nil, err
+	}
+	if full {
+		cfg.Train.Precision = device.FP32.String()
 	}
 	if err := c.CheckDropout(); err != nil {
 		return nil, err

@@ -23,6 +23,7 @@ type PredictOptions struct {
 	Files      files.Reader  // that pictures are read through
 	Batch      int           // rows of the net, the most pictures at once; 0: 1
 	Layers     []string      // whose outputs are to be read with Features
+	FP32       bool          // compute in fp32, whatever the checkpoint's configuration says
 	Patience   data.Patience // with files that cannot be read for no fault of theirs
 	Strict     bool          // an unreadable picture ends Predict and Features, with its *data.BadPicture
 }
@@ -39,7 +40,7 @@ type Predictor struct {
 // NewPredictor opens the net on the devices, which stay the caller's. A layer that the net does not have is a
 // *config.Error.
 func NewPredictor(o PredictOptions) (*Predictor, error) {
-	n, err := open(o.Checkpoint, o.Devices, func(int) int { return max(o.Batch, 1) },
+	n, err := open(o.Checkpoint, o.Devices, func(int) int { return max(o.Batch, 1) }, o.FP32,
 		model.Options{Keep: o.Layers})
 	if err != nil {
 		return nil, err

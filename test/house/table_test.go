@@ -21,6 +21,12 @@ var table = []struct{ pkg, imports string }{
 	{"run", "atomicfile files lockfile"},
 	{"s3", "atomicfile files github.com/minio/minio-go/v7 text"},
 
+	// Pictures for people to look at: of numbers and words, whatever they are of.
+	{
+		"figure",
+		"atomicfile codeberg.org/go-fonts/liberation files golang.org/x/image gonum.org/v1/plot",
+	},
+
 	// Formats know no checkpoint.
 	{"shards", "files"},
 	{"tensor", "files text"},
@@ -110,7 +116,7 @@ var table = []struct{ pkg, imports string }{
 	// The only place that picks a backend, and that knows flags.
 	{
 		"cmd/alexnet",
-		"atomicfile bench builtin checkpoint config cpu data data/demo data/picture device fetch files " +
+		"atomicfile bench builtin checkpoint config cpu data data/demo data/picture device fetch figure files " +
 			"github.com/spf13/cobra github.com/spf13/pflag gpu imagenet infer interop machine model npy onnx " +
 			"prepare pth recipe reference report run s3 safetensors selftest shards step tensor text train ui verify",
 	},

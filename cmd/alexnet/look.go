@@ -1,0 +1,127 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"image"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"alexnet/internal/checkpoint"
+	"alexnet/internal/data"
+	"alexnet/internal/figure"
+	"alexnet/internal/imagenet"
+	"alexnet/internal/infer"
+	"alexnet/internal/text"
+	"alexnet/internal/ui"
+)
+
+// lookOptions are what the subcommands of look share: which net, where it computes, which file is drawn.
+type lookOptions struct {
+	weights weightsOption
+	device  deviceOptions
+	out     string
+	force   bool
+	class   string
+}
+
+func newLookCommand(t *ui.Terminal) *cobra.Command {
+	return newGroup("look", "Draw what a net learned, what it sees and what it gets wrong",
+		`Draw what a net learned, what it sees in pictures and what it gets wrong, each as a PNG with the
+scale of its colours written under it; with --json the numbers behind the picture come too. Pictures
+are prepared as the checkpoint says, and computed in fp32.`,
+		newLookFiltersCommand(t),
+	)
+}
+
+// newLook are the options of a subcommand. Runs on generated pictures are passed over where it looks at somebody's.
+func newLook(pictures bool) lookOptions {
+	return lookOptions{weights: weightsOption{passGenerated: pictures}}
+}
+
+// addFlags adds the flags of a subcommand that draws NAME.png of the weights.
+func (o *lookOptions) addFlags(c *cobra.Command) { o.addFlagsOf(c, ".png") }
+
+// addFlagsOf is addFlags for a file with another end.
+func (o *lookOptions) addFlagsOf(c *cobra.Command, end string) {
+	o.weights.addFlag(c)
+	f := c.Flags()
+	f.StringVar(&o.out, "out", c.Name()+end, "the `FILE` to draw, new")
+	f.BoolVar(&o.force, "force", false, "overwrite FILE")
+}
+
+// addClass adds the flag of the subcommands that look at one class.
+func (o *lookOptions) addClass(c *cobra.Command) {
+	c.Flags().StringVar(&o.class, "class", "",
+		"the `CLASS` to look at: its name, key or number (default: the most probable one)")
+}
+
+// check refuses what can be told from the command line alone; end is what the file's name is to end with.
+func (o *lookOptions) check(c *cobra.Command, end string) error {
+	if err := promised(o.out, end); err != nil {
+		return err
+	}
+	return o.device.check(c)
+}
+
+// open opens the checkpoint and its net in fp32, for what po asks, once it is known that the file can be written. n is
+// told what is said while pictures are read.
+func (o *lookOptions) open(
+	po infer.PredictOptions, t *ui.Terminal, n noter,
+) (c *checkpoint.Checkpoint, p *infer.Predictor, end func(), err error) {
+	if _, err = newFile(o.out, o.force, t); err != nil {
+		return nil, nil, nil, err
+	}
+	if c, err = o.weights.load(t); err != nil {
+		return nil, nil, nil, err
+	}
+	po.FP32 = true
+	p, end, err = predictorOf(c, &o.device, po, t, n)
+	return c, p, end, err
+}
+
+// write writes the picture.
+func (o *lookOptions) write(ctx context.Context, m image.Image, t *ui.Terminal) error {
+	return figure.Write(ctx, disk(t), o.out, m)
+}
+
+// wanted is the number of the class that --class names in a checkpoint, -1 without the flag. A number is one only where
+// no class has it for a name.
+func (o *lookOptions) wanted(c *checkpoint.Checkpoint) (int, error) {
+	if o.class == "" {
+		return -1, nil
+	}
+	if i, known := data.Numbers(c.Classes)(o.class); known {
+		return int(i), nil
+	}
+	var names []string
+	for i, key := range c.Classes {
+		name := imagenet.Name(key)
+		if strings.EqualFold(name, o.class) {
+			return i, nil
+		}
+		names = append(names, key, name)
+	}
+	if i, err := strconv.Atoi(o.class); err == nil && i >= 0 && i < len(c.Classes) {
+		return i, nil
+	}
+	next := "alexnet weights show " + text.ShellPath(c.Path) + " lists them"
+	if near := text.Nearest(o.class, names); near != "" {
+		next = "--class " + text.ShellWord(near)
+	}
+	return -1, usageError(next, "--class %s: the net has no such class; its %s are %s", text.Name(o.class),
+		text.Classes(len(c.Classes)), text.Examples(shown(c.Classes)))
+}
+
+// className is how a class of a checkpoint is written under a picture.
+func className(c *checkpoint.Checkpoint, class int) string {
+	if class < len(c.Classes) {
+		return text.Name(imagenet.Name(c.Classes[class]))
+	}
+	return fmt.Sprint(class)
+}
+
+// netName is how a checkpoint is written above a picture.
+func netName(c *checkpoint.Checkpoint) string { return text.Name(shortenPath(c.Path)) }
