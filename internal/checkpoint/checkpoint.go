@@ -48,7 +48,12 @@ type Checkpoint struct {
 	Momentum   []tensor.Tensor // under the parameters' names; empty in best.safetensors
 
 	file *safetensors.Reader
+	sum  string
 }
+
+// Sum names the content of the file that the checkpoint was loaded from, as safetensors.Header.Sum does: two files have
+// the same one only if all that is in them is the same. Of one that was not loaded it is empty.
+func (c *Checkpoint) Sum() string { return c.sum }
 
 // DropoutPaper is the 2012 form of dropout: a mask in training, outputs times 1-rate at test. The other form in use
 // ("inverted": times 1/(1-rate) in training) is the same net with other weights after each dropout layer, so a file
@@ -283,7 +288,7 @@ func Load(fsys files.Reader, path string) (*Checkpoint, error) {
 
 // LoadFrom is Load from an open file, which the checkpoint's Close closes.
 func LoadFrom(r *safetensors.Reader) (*Checkpoint, error) {
-	c := &Checkpoint{Path: r.Path(), file: r}
+	c := &Checkpoint{Path: r.Path(), file: r, sum: r.Sum()}
 	if err := c.read(r); err != nil {
 		var bad *tensor.BadFile
 		if errors.As(err, &bad) {
@@ -424,7 +429,7 @@ func (c *Checkpoint) Compact(dtype string) *Checkpoint {
 	compact := *c
 	compact.Data = Data{Fingerprint: c.Data.Fingerprint}
 	compact.Device, compact.Threads, compact.Schedule, compact.Momentum, compact.file = "", 0, nil, nil, nil
-	compact.Hardware, compact.Algorithms = "", nil
+	compact.Hardware, compact.Algorithms, compact.sum = "", nil, ""
 	compact.Params = slices.Clone(c.Params)
 	for i := range compact.Params {
 		compact.Params[i].DType = dtype

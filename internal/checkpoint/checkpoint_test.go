@@ -85,11 +85,34 @@ func plain(t *testing.T, c *Checkpoint) any {
 	}
 	type tensors struct{ Params, Momentum []named }
 	fields := *c
-	fields.Path, fields.Params, fields.Momentum, fields.file = "", nil, nil, nil
+	fields.Path, fields.Params, fields.Momentum, fields.file, fields.sum = "", nil, nil, nil, ""
 	return struct {
 		Fields  Checkpoint
 		Tensors tensors
 	}{fields, tensors{values(c.Params), values(c.Momentum)}}
+}
+
+// TestSum: the same content has the same sum, wherever it lies; another number or another word gives another.
+func TestSum(t *testing.T) {
+	t.Parallel()
+	sum := func(change func(*Checkpoint)) string {
+		c := example(1)
+		change(c)
+		return loaded(t, saved(t, c)).Sum()
+	}
+	want := sum(func(*Checkpoint) {})
+	if again := sum(func(*Checkpoint) {}); again != want || len(want) != 64 {
+		t.Errorf("%q, and again %q", want, again)
+	}
+	weight := sum(func(c *Checkpoint) {
+		c.Params[1] = tensor.Of(c.Params[1].Name, c.Params[1].Shape, []float32{7, 8.000001})
+	})
+	if word := sum(func(c *Checkpoint) { c.Classes[0] += "x" }); weight == want || word == want || word == weight {
+		t.Errorf("%q; another weight %q; another class %q", want, weight, word)
+	}
+	if c := loaded(t, saved(t, example(1))).Compact("F32"); c.Sum() != "" {
+		t.Error("what is in no file has the sum of one")
+	}
 }
 
 func saved(t *testing.T, c *Checkpoint) string {

@@ -29,6 +29,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"slices"
 	"strconv"
@@ -379,19 +380,32 @@ func listFile(ctx context.Context, fsys files.Reader, path string, through bool)
 // fingerprint hashes names and classes by part.
 func fingerprint(classes []string, train, val *Set) string {
 	h := sha256.New()
-	var line []byte
 	for _, part := range []struct {
 		name string
 		set  *Set
 	}{{"train", train}, {"val", val}} {
 		_, _ = fmt.Fprintf(h, "%s %d\n", part.name, part.set.Len())
-		for _, r := range part.set.records { // as %q %q writes it, a million within a fraction of a second
-			line = append(appendQuoted(line[:0], classes[r.Label]), ' ')
-			line = append(appendQuoted(line, r.Name), '\n')
-			_, _ = h.Write(line) // never fails
-		}
+		part.set.hash(h, classes)
 	}
 	return hex.EncodeToString(h.Sum(nil)[:16])
+}
+
+// Fingerprint is a hash of the names and labels of the set's pictures, whatever else is in its source; classes are the
+// source's.
+func (s *Set) Fingerprint(classes []string) string {
+	h := sha256.New()
+	s.hash(h, classes)
+	return hex.EncodeToString(h.Sum(nil)[:16])
+}
+
+// hash writes a line a picture to a hash, which never fails.
+func (s *Set) hash(h io.Writer, classes []string) {
+	var line []byte
+	for _, r := range s.records { // as %q %q writes it, a million within a fraction of a second
+		line = append(appendQuoted(line[:0], classes[r.Label]), ' ')
+		line = append(appendQuoted(line, r.Name), '\n')
+		_, _ = h.Write(line)
+	}
 }
 
 // appendQuoted is strconv.AppendQuote, faster where there is nothing to escape.

@@ -9,6 +9,7 @@ import (
 
 	"alexnet/internal/checkpoint"
 	"alexnet/internal/data"
+	"alexnet/internal/stats"
 	"alexnet/internal/step"
 )
 
@@ -87,7 +88,7 @@ func TestAmong(t *testing.T) {
 		{[]float64{8, 6, 5, 7, 4, 3, 2, 1, 9}, 5},    // 6th of all, 5th of these
 		{[]float64{0, 3, 3, 9, -1, -1, -1, 0, 0}, 2}, // a tie goes to the lower number: second of these
 	}
-	a := newAmong([]int32{1, 2, 4, 5, 6, 8}, 9)
+	v := &verdict{matched: &matched{present: []int32{1, 2, 4, 5, 6, 8}}, picked: make([]float64, 6)}
 	var all step.Tally
 	for _, l := range logits {
 		sum, prob := 0., make([]float64, len(l.of))
@@ -97,18 +98,19 @@ func TestAmong(t *testing.T) {
 		for i, x := range l.of {
 			prob[i] = math.Exp(x) / sum
 		}
-		a.add(prob, l.label)
+		v.among(prob, int(l.label))
 		all.AddPicture(prob, int(l.label))
 	}
-	m := &matched{present: a.present}
-	e := m.evaluation(all.Score(), a)
-	if e.Images != 5 || e.Top1Error != 4./5 || e.Top5Error != 2./5 || e.Present != 6 || e.PresentTop1Error != 3./5 ||
-		e.PresentTop5Error == nil || *e.PresentTop5Error != 1./5 {
-		t.Errorf("%+v, top-5 of these %v", e, e.PresentTop5Error)
+	e, err := v.matched.evaluation(all.Score(), v.within.Score())
+	if err != nil || e.Images != 5 || e.Top1Error != 4./5 || e.Top5Error != 2./5 || e.Present != 6 ||
+		e.PresentTop1Error != 3./5 || e.PresentTop5Error == nil || *e.PresentTop5Error != 1./5 ||
+		e.PresentTop1ErrorInterval != stats.Wilson(3, 5) || *e.PresentTop5ErrorInterval != stats.Wilson(1, 5) {
+		t.Errorf("%+v, top-5 of these %v, %v", e, e.PresentTop5Error, err)
 	}
-	m.present = m.present[:5]
-	if e := m.evaluation(all.Score(), nil); e.PresentTop1Error != 4./5 || e.PresentTop5Error != nil {
-		t.Errorf("all of five outputs: %+v", e)
+	v.present = v.present[:5]
+	e, err = v.matched.evaluation(all.Score(), all.Score())
+	if err != nil || e.PresentTop1Error != 4./5 || e.PresentTop5Error != nil || e.PresentTop5ErrorInterval != nil {
+		t.Errorf("all of five outputs: %+v, %v", e, err)
 	}
 }
 

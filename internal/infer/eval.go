@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 
 	"alexnet/internal/checkpoint"
@@ -11,6 +12,7 @@ import (
 	"alexnet/internal/device"
 	"alexnet/internal/imagenet"
 	"alexnet/internal/model"
+	"alexnet/internal/stats"
 	"alexnet/internal/step"
 	"alexnet/internal/text"
 )
@@ -18,9 +20,13 @@ import (
 // EvalOptions say what Evaluate scores.
 type EvalOptions struct {
 	Checkpoint *checkpoint.Checkpoint // brings its own configuration, recipe and class names
-	Devices    []device.Device
-	Set        *data.Set
-	Classes    []string // of the set, to be found among those of the checkpoint
+	// More are nets that answer together with it, with recipes of their own and the same classes in whatever order: the
+	// probabilities of all are averaged.
+	More    []*checkpoint.Checkpoint
+	Against *checkpoint.Checkpoint // a net of the same classes, to compare these with; nil: none
+	Devices []device.Device
+	Set     *data.Set
+	Classes []string // of the set, to be found among those of the checkpoint
 
 	Crops    int  // 1 (or 0): the centre; 10: corners and centre, each mirrored too, softmax outputs averaged
 	Int8     bool // weights of fully connected layers, as device.FC says
@@ -28,6 +34,7 @@ type EvalOptions struct {
 	Workers  int
 	Strict   bool
 	OnBad    func(*data.BadPicture)
+	Each     func(Answer) error    // told what is answered, a picture at a time, in order; an error is the end; or nil
 	Progress func(done, total int) // pictures: from 0, when the net is there
 }
 
@@ -37,16 +44,67 @@ const evalRows = 128
 // tenViews is how many views of a picture the paper averages.
 const tenViews = 10
 
-// Evaluation is what Evaluate found. The errors of its Score are over all outputs of the net.
+// Evaluation is what Evaluate found. The errors of its Score are over all outputs of the net. Intervals are Wilson's,
+// of 95%.
 type Evaluation struct {
 	step.Score
+	Intervals
 	// Present is how many of the net's classes the pictures are of, those that cannot be read included. Where that is
 	// not all of them, the errors below are what the net would have if it had no other outputs.
-	Present          int      `json:"present_classes"`
-	PresentTop1Error float64  `json:"present_top1_error"`
-	PresentTop5Error *float64 `json:"present_top5_error,omitempty"` // of no more classes than 5 it would say nothing
+	Present                  int             `json:"present_classes"`
+	PresentTop1Error         float64         `json:"present_top1_error"`
+	PresentTop1ErrorInterval stats.Interval  `json:"present_top1_error_interval"`
+	PresentTop5Error         *float64        `json:"present_top5_error,omitempty"` // of at most 5 it would say nothing
+	PresentTop5ErrorInterval *stats.Interval `json:"present_top5_error_interval,omitempty"`
 	// LeftOut are the classes that the net lacks; no figure is of their pictures.
-	LeftOut []LeftOut `json:"left_out,omitempty"`
+	LeftOut []LeftOut   `json:"left_out,omitempty"`
+	Nets    []NetScore  `json:"nets,omitempty"` // where several answer together: each alone, in the order given
+	Against *Comparison `json:"against,omitempty"`
+}
+
+// Intervals are where the errors of a score lie.
+type Intervals struct {
+	Top1ErrorInterval stats.Interval `json:"top1_error_interval"`
+	Top5ErrorInterval stats.Interval `json:"top5_error_interval"`
+}
+
+// intervalsOf are those of a score.
+func intervalsOf(s step.Score) Intervals {
+	return Intervals{intervalOf(s.Top1Error, s.Images), intervalOf(s.Top5Error, s.Images)}
+}
+
+// intervalOf is that of an error of so many pictures.
+func intervalOf(rate float64, pictures int) stats.Interval {
+	return stats.Wilson(int(math.Round(rate*float64(pictures))), pictures)
+}
+
+// NetScore is one net alone.
+type NetScore struct {
+	Weights text.Raw `json:"weights"` // its checkpoint
+	step.Score
+	Intervals
+}
+
+// Comparison is the other net alone, and whether the two differ. A difference above 0 says that the other is better.
+type Comparison struct {
+	NetScore
+	Top1 Difference  `json:"top1"`
+	Top5 *Difference `json:"top5,omitempty"` // of at most 5 classes it would say nothing
+}
+
+// Difference is that of two errors on the same pictures: McNemar's test, exact and mid-p.
+type Difference struct {
+	stats.Paired
+	ExactP     float64        `json:"exact_p"`
+	MidP       float64        `json:"mid_p"`
+	Difference float64        `json:"difference"`
+	Interval   stats.Interval `json:"difference_interval"` // of 95%
+}
+
+func differenceOf(p stats.Paired) Difference {
+	d := Difference{Paired: p, ExactP: p.Exact(), MidP: p.MidP()}
+	d.Difference, d.Interval = p.Difference()
+	return d
 }
 
 // LeftOut is a class of the data that the net lacks.
@@ -64,65 +122,70 @@ type LeftOut struct {
 // others, the error is an *OtherClasses.
 //
 // With 10 crops a picture's probabilities are the mean of the softmax outputs over its ten views, as in the paper;
-// errors and loss (-log of the label's mean probability) are taken from these means.
-func Evaluate(ctx context.Context, o EvalOptions) (result *Evaluation, err error) {
+// errors and loss (-log of the label's mean probability) are taken from these means, and so they are where several nets
+// answer together. All nets are open at once, and a picture is decoded once for all that prepare it alike. Nets of
+// other classes than the first are an *UnlikeNets.
+func Evaluate(ctx context.Context, o EvalOptions) (*Evaluation, error) {
 	m, err := matchClasses(o.Checkpoint, o.Classes, o.Set)
 	if err != nil {
 		return nil, err
 	}
-	views := max(o.Crops, 1)
-	if views != 1 && views != tenViews {
-		return nil, fmt.Errorf("%d crops: evaluation takes 1 or %d", views, tenViews)
+	if o.Crops = max(o.Crops, 1); o.Crops != 1 && o.Crops != tenViews {
+		return nil, fmt.Errorf("%d crops: evaluation takes 1 or %d", o.Crops, tenViews)
 	}
-	use := model.Options{Int8: o.Int8}
-	if views == 1 { // else the loader copies
-		use.Slots = data.SlotCount
+	alone := len(o.More) == 0 && o.Against == nil && o.Each == nil
+	if alone && o.Crops == 1 && len(m.present) == len(o.Checkpoint.Classes) {
+		return m.plain(ctx, o)
 	}
-	n, err := open(o.Checkpoint, o.Devices, func(rows int) int { return max(evalBatch(o.Batch, rows), views) },
-		false, use)
+	return m.byPanel(ctx, o)
+}
+
+// plain scores single views by one net's own statistics.
+func (m *matched) plain(ctx context.Context, o EvalOptions) (result *Evaluation, err error) {
+	n, err := open(o.Checkpoint, o.Devices, o.rows, false, model.Options{Int8: o.Int8, Slots: data.SlotCount})
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, n.close()) }()
-	lo := data.LoaderOptions{Batch: n.rows, Recipe: n.recipe, Workers: o.Workers, Slots: step.Slots{Net: n.net}}
-	lo.Views, lo.Strict, lo.OnBad = views, o.Strict, o.OnBad
-	loader, err := data.NewLoader(ctx, m.set, lo)
+	loader, err := data.NewLoader(ctx, m.set, o.loading(n, n.rows))
 	if err != nil {
 		return nil, err
 	}
 	defer loader.Close()
 	s := Scorer{Net: n.net, Feed: relabel{loader, m.labels}, Pictures: m.set.Len(), Progress: o.Progress}
-	if len(m.present) < n.arch.Classes {
-		s.among = newAmong(m.present, n.arch.Classes)
-	}
-	var score step.Score
-	if views == 1 {
-		score, err = s.Centre(ctx)
-	} else {
-		score, err = s.averaged(ctx, views, n.arch.Classes, n.rows)
-	}
+	score, err := s.Centre(ctx)
 	if err != nil {
 		return nil, err
 	}
+	return m.evaluation(score, score)
+}
+
+// rows are those of a net whose page has a batch of so many.
+func (o *EvalOptions) rows(configured int) int { return max(evalBatch(o.Batch, configured), o.Crops) }
+
+// loading is how pictures are read for a net, a batch of so many rows.
+func (o *EvalOptions) loading(n *inference, rows int) data.LoaderOptions {
+	return data.LoaderOptions{
+		Batch: rows, Recipe: n.recipe, Workers: o.Workers, Slots: step.Slots{Net: n.net}, Views: o.Crops,
+		Strict: o.Strict, OnBad: o.OnBad,
+	}
+}
+
+// evaluation is a score with that among the classes that are present.
+func (m *matched) evaluation(score, within step.Score) (*Evaluation, error) {
 	if score.Images == 0 {
 		return nil, fmt.Errorf("%w: none of %d pictures can be read", data.ErrNoData, m.set.Len())
 	}
-	return m.evaluation(score, s.among), nil
-}
-
-// evaluation completes a score with that among the classes that are present; nil: all are.
-func (m *matched) evaluation(score step.Score, a *among) *Evaluation {
-	within := score
-	if a != nil {
-		within = a.sum.Score()
-	}
 	e := &Evaluation{
-		Score: score, Present: len(m.present), PresentTop1Error: within.Top1Error, LeftOut: m.leftOut,
+		Score: score, Intervals: intervalsOf(score), Present: len(m.present), PresentTop1Error: within.Top1Error,
+		LeftOut: m.leftOut,
 	}
+	in := intervalsOf(within)
+	e.PresentTop1ErrorInterval = in.Top1ErrorInterval
 	if len(m.present) > step.TopK {
-		e.PresentTop5Error = &within.Top5Error
+		e.PresentTop5Error, e.PresentTop5ErrorInterval = &within.Top5Error, &in.Top5ErrorInterval
 	}
-	return e
+	return e, nil
 }
 
 func evalBatch(asked, configured int) int {
@@ -207,143 +270,52 @@ type Scorer struct {
 	Pictures int
 	Step     uint64 // the training step before, for the failures of devices
 	Progress func(done, total int)
-
-	among *among // nil: only errors over all outputs are wanted
 }
 
 // Centre scores single views by the net's own statistics.
 func (s Scorer) Centre(ctx context.Context) (step.Score, error) {
 	var sum step.Tally
 	var buf [2][]float32
-	err := s.each(ctx, 1, func(turn int, info data.Info) (device.Ticket, func()) {
-		buf[turn] = grow(buf[turn], 3*info.Rows)
-		add := func() { sum.Add(buf[turn], info.Good) }
-		stats := s.Net.Stats(buf[turn])
-		if s.among == nil {
-			return stats, add
-		}
-		// A device has room for two results, and the next batch's would be the third: so these are waited for.
-		return s.among.read(s.Net, info, stats), add
-	})
-	return sum.Score(), err
-}
-
-// averaged scores the mean probabilities of several views; the rows of a picture follow each other.
-func (s Scorer) averaged(ctx context.Context, views, classes, rows int) (step.Score, error) {
-	var sum step.Tally
-	var buf [2][]float32
-	mean := make([]float64, classes)
-	err := s.each(ctx, views, func(turn int, info data.Info) (device.Ticket, func()) {
-		buf[turn] = grow(buf[turn], info.Rows*classes)
-		// the slot is filled anew before the probabilities are there
-		labels := append(make([]int32, 0, rows), info.Batch.Labels[:info.Rows]...)
-		return s.Net.Probabilities(buf[turn]), func() {
-			for r := 0; r < info.Rows; r += views {
-				if labels[r] >= 0 {
-					average(mean, buf[turn][r*classes:][:views*classes])
-					sum.AddPicture(mean, int(labels[r]))
-					if s.among != nil {
-						s.among.add(mean, labels[r])
-					}
-				}
-			}
-		}
-	})
-	return sum.Score(), err
-}
-
-// among scores pictures by some of a net's outputs only, as if it had no others. Probabilities tell which of two
-// outputs is the larger one: only what fp32 rounds to the same number, far below the most probable class, is a tie.
-type among struct {
-	present []int32 // labels, ascending
-	place   []int   // by label: where it is in present, -1: not
-	sum     step.Tally
-	picked  []float64 // (present)
-	prob    []float32 // (rows, classes)
-	mean    []float64 // (classes)
-}
-
-func newAmong(present []int32, classes int) *among {
-	a := &among{
-		present: present, place: slices.Repeat([]int{-1}, classes), picked: make([]float64, len(present)),
-		mean: make([]float64, classes),
-	}
-	for i, label := range present {
-		a.place[label] = i
-	}
-	return a
-}
-
-// add scores a picture by its probabilities (classes).
-func (a *among) add(prob []float64, label int32) {
-	for i, l := range a.present {
-		a.picked[i] = prob[l]
-	}
-	a.sum.AddPicture(a.picked, a.place[label])
-}
-
-// read waits for a batch of single views and for stats, which were asked for before, and scores the batch.
-func (a *among) read(net *model.Net, info data.Info, stats device.Ticket) device.Ticket {
-	a.prob = grow(a.prob, info.Rows*len(a.place))
-	if err := net.Probabilities(a.prob).Wait(); err != nil {
-		return waited{err}
-	}
-	for r, label := range info.Batch.Labels[:info.Rows] {
-		if label >= 0 {
-			average(a.mean, a.prob[r*len(a.place):][:len(a.place)])
-			a.add(a.mean, label)
-		}
-	}
-	return waited{stats.Wait()}
-}
-
-// waited is the receipt of what is there.
-type waited struct{ err error }
-
-func (w waited) Wait() error { return w.err }
-
-// each runs all pictures through the net. enqueue asks for what it wants of a batch, turn 0 and 1 alternating, and
-// returns what to do when that is there.
-func (s Scorer) each(ctx context.Context, views int,
-	enqueue func(turn int, info data.Info) (device.Ticket, func()),
-) error {
-	var ticket device.Ticket
-	var use func()
-	land := func() error {
+	var ticket device.Ticket // of the batch in flight; nil: none is
+	good := 0                // rows of it
+	land := func(turn int) error {
 		if ticket == nil {
 			return nil
 		}
 		if err := ticket.Wait(); err != nil {
 			return err
 		}
-		use()
+		sum.Add(buf[turn], good)
 		return nil
 	}
 	if s.Progress != nil {
 		s.Progress(0, s.Pictures)
 	}
-	for done, turn := 0, 0; done < s.Pictures; turn = 1 - turn {
+	turn := 0
+	for done := 0; done < s.Pictures; {
 		if err := ctx.Err(); err != nil {
-			return err
+			return step.Score{}, err
 		}
 		info, err := s.Feed.Next()
 		if err != nil {
-			return err
+			return step.Score{}, err
 		}
 		s.Net.Forward(s.Net.Slot(info.Slot), model.Pass{Step: s.Step, Rows: info.Rows, Divisor: 1})
-		next, then := enqueue(turn, info)
-		if err := land(); err != nil {
-			return err
+		turn = 1 - turn
+		buf[turn] = grow(buf[turn], 3*info.Rows)
+		next := s.Net.Stats(buf[turn])
+		if err := land(1 - turn); err != nil {
+			return step.Score{}, err
 		}
-		ticket, use = next, then
-		if done += info.Rows / views; s.Progress != nil {
+		ticket, good = next, info.Good
+		if done += info.Rows; s.Progress != nil {
 			s.Progress(done, s.Pictures)
 		}
 	}
-	if err := land(); err != nil {
-		return err
+	if err := land(turn); err != nil {
+		return step.Score{}, err
 	}
-	return s.Net.Sync()
+	return sum.Score(), s.Net.Sync()
 }
 
 func grow(s []float32, n int) []float32 {
@@ -351,13 +323,4 @@ func grow(s []float32, n int) []float32 {
 		return make([]float32, n)
 	}
 	return s[:n]
-}
-
-// average writes the mean of the views' probabilities, (views, classes).
-func average(mean []float64, prob []float32) {
-	clear(mean)
-	views := float64(len(prob) / len(mean))
-	for i, p := range prob {
-		mean[i%len(mean)] += float64(p) / views
-	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"image"
 	"iter"
 	"slices"
 
@@ -95,12 +96,49 @@ func (p *Predictor) PredictAll(ctx context.Context, images *data.Pictures, top i
 	}
 }
 
+// View is a picture as the net sees it, and what the net sees in it.
+type View struct {
+	Prediction
+	Seen *image.RGBA // nil: the picture could not be read
+}
+
+// Views is PredictAll with the pictures, for whoever shows them.
+func (p *Predictor) Views(ctx context.Context, images *data.Pictures, top int) iter.Seq2[View, error] {
+	return func(yield func(View, error) bool) {
+		classes := p.net.arch.Classes
+		prob := make([]float32, p.net.rows*classes)
+		var seen []*image.RGBA
+		err := p.eachSeen(ctx, images, func(pixels []uint8) {
+			seen = append(seen, data.CentreOf(pixels, &p.net.recipe))
+		}, func(rows int) error {
+			return p.net.net.Probabilities(prob[:rows*classes]).Wait()
+		}, func(i, row int, bad *data.BadPicture) bool {
+			v := View{Prediction: Prediction{Image: images.Name(i), Err: bad}}
+			if bad == nil {
+				v.Predictions, v.Seen = p.net.topClasses(prob[row*classes:][:classes], top), seen[0]
+				seen = seen[1:]
+			}
+			return yield(v, nil)
+		})
+		if err != nil {
+			yield(View{}, err)
+		}
+	}
+}
+
 // each runs readable pictures through the net, a batch at a time, and calls read for what a batch gave, with the number
 // of its rows. Then it yields the pictures up to there, in the order given: the number of each, and the row that it is
 // in or why it could not be read. While the devices compute a batch the next is decoded. The error is nil after a
 // yield that returns false.
 func (p *Predictor) each(ctx context.Context, images *data.Pictures, read func(rows int) error,
 	yield func(i, row int, bad *data.BadPicture) bool,
+) error {
+	return p.eachSeen(ctx, images, func([]uint8) {}, read, yield)
+}
+
+// eachSeen is each, and shows the pixels of each picture that was read, in order, before it is computed.
+func (p *Predictor) eachSeen(ctx context.Context, images *data.Pictures, seen func(pixels []uint8),
+	read func(rows int) error, yield func(i, row int, bad *data.BadPicture) bool,
 ) error {
 	g := group{p: p, read: read, yield: yield}
 	for pic, err := range images.Decode(ctx, &p.net.recipe, p.net.rows, p.patience) {
@@ -113,6 +151,9 @@ func (p *Predictor) each(ctx context.Context, images *data.Pictures, read func(r
 			return err
 		case bad == nil && err != nil:
 			return err
+		}
+		if bad == nil {
+			seen(pic.Pixels)
 		}
 		if g.add(pic.Pixels, bad); len(g.bad) == p.net.rows {
 			if more, err := g.finish(); err != nil || !more {

@@ -192,9 +192,9 @@ func (a *Arch) conv(l *Layer) error {
 		return config.Errorf("model."+l.Name+".groups",
 			"is %d; groups divide a column, and this layer reads more than its own", l.Groups)
 	}
-	if seen%l.Groups != 0 || l.Kernels/a.shares(l)%l.Groups != 0 {
+	if seen%l.Groups != 0 || l.Kernels/a.Shares(l)%l.Groups != 0 {
 		return config.Errorf("model."+l.Name+".groups",
-			"is %d, must divide the %d channels and the %d kernels of a column", l.Groups, seen, l.Kernels/a.shares(l))
+			"is %d, must divide the %d channels and the %d kernels of a column", l.Groups, seen, l.Kernels/a.Shares(l))
 	}
 	a.params(l, l.Kernels, seen/l.Groups, l.Size, l.Size)
 	return nil
@@ -219,8 +219,9 @@ func (l *Layer) own() bool { return l.from == columns && l.Inputs != config.Both
 // Columns tells whether the layer's input lies in columns that do not see each other, as far as the net has several.
 func (l *Layer) Columns() bool { return l.from == columns }
 
-// shares is the number of equal parts that the layer's output has.
-func (a *Arch) shares(l *Layer) int {
+// Shares is the number of equal parts that the layer's output has, one a column after the other: Columns, or 1 from the
+// last layer with weights on, which is on one device whole.
+func (a *Arch) Shares(l *Layer) int {
 	if l.to == columns {
 		return a.Columns
 	}
@@ -229,7 +230,7 @@ func (a *Arch) shares(l *Layer) int {
 
 // seen is the number of channels that a column of the layer reads, after checking that the layer divides into columns.
 func (a *Arch) seen(l *Layer, key string, outputs int) (int, error) {
-	if outputs%a.shares(l) != 0 {
+	if outputs%a.Shares(l) != 0 {
 		return 0, config.Errorf("model."+l.Name+key, "is %d, does not divide into %d columns", outputs, a.Columns)
 	}
 	if !l.own() || a.Columns == 1 {

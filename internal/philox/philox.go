@@ -25,6 +25,7 @@ const (
 	PurposeDemo
 	PurposeTest
 	PurposeMean
+	PurposePermutation
 )
 
 // Key makes a key of a seed and a purpose.

@@ -9,6 +9,7 @@
 package recipe
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 
@@ -83,6 +84,15 @@ func (r Recipe) Sized() Recipe {
 func (r Recipe) For(in config.Input) (Recipe, error) {
 	r.Crop = in.Size
 	return r, r.Fits(in)
+}
+
+// Alike tells whether two recipes make the same pixels of a file and crop them alike. Mean, scale and colours are
+// applied to these by the devices.
+func (r *Recipe) Alike(o *Recipe) bool {
+	return r.Resize == o.Resize && cmp.Or(r.Fit, config.CropFit) == cmp.Or(o.Fit, config.CropFit) &&
+		cmp.Or(r.Interpolation, config.Antialiased) == cmp.Or(o.Interpolation, config.Antialiased) &&
+		r.Channels == o.Channels && (r.Exif == config.ApplyExif) == (o.Exif == config.ApplyExif) &&
+		r.Height == o.Height && r.Width == o.Width && r.Crop == o.Crop
 }
 
 // Pixels is the number of values of one picture, Height x Width x Channels.

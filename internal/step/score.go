@@ -35,15 +35,20 @@ func (t *Tally) Score() Score {
 // TopK is the 5 of top-5. Of so few classes the right one is always among them, and the error says nothing.
 const TopK = 5
 
-// AddPicture scores one picture by its probabilities. The label's rank is the number of classes that are more probable,
-// or equally probable and of lower number, as in device.SoftmaxLoss.
-func (t *Tally) AddPicture(prob []float64, label int) {
-	rank := 0
+// Rank is the number of classes that are more probable than the label, or equally probable and of lower number, as in
+// device.SoftmaxLoss.
+func Rank(prob []float64, label int) (rank int) {
 	for i, p := range prob {
 		if p > prob[label] || p == prob[label] && i < label {
 			rank++
 		}
 	}
+	return rank
+}
+
+// AddPicture scores one picture by its probabilities, and gives its label's Rank.
+func (t *Tally) AddPicture(prob []float64, label int) (rank int) {
+	rank = Rank(prob, label)
 	t.images++
 	// a probability that fp32 rounds to 0 is not infinitely wrong
 	t.loss -= math.Log(max(prob[label], math.SmallestNonzeroFloat32))
@@ -53,4 +58,5 @@ func (t *Tally) AddPicture(prob []float64, label int) {
 	if rank >= TopK {
 		t.top5++
 	}
+	return rank
 }

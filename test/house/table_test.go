@@ -10,6 +10,7 @@ var table = []struct{ pkg, imports string }{
 	// Words, files, numbers: of use to other programs too.
 	{"machine", "golang.org/x/sys"},
 	{"philox", ""},
+	{"stats", "gonum.org/v1/gonum philox"},
 	{"text", ""},
 	{"ui", "github.com/vbauerster/mpb/v8 golang.org/x/term text"},
 	{"files", "golang.org/x/sys text"},
@@ -107,7 +108,7 @@ var table = []struct{ pkg, imports string }{
 
 	// Using nets and measuring them know no training loop.
 	{"bench", "config data data/picture device model philox recipe schedule step text"},
-	{"infer", "checkpoint config data device files imagenet model recipe step tensor text"},
+	{"infer", "checkpoint config data device files imagenet model recipe stats step tensor text"},
 	{
 		"train",
 		"atomicfile checkpoint config data data/picture device files infer model recipe report run schedule step text",
