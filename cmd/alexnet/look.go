@@ -40,6 +40,7 @@ are prepared as the checkpoint says, and computed in fp32.`,
 		newLookFiltersCommand(t),
 		newLookMapsCommand(t),
 		newLookPredictionsCommand(t),
+		newLookNetCommand(t),
 	)
 }
 
