@@ -90,7 +90,7 @@ func runLookMaps(ctx context.Context, o mapsOptions, picture string, t *ui.Termi
 	if err != nil {
 		return unreadPicture(err, picture)
 	}
-	d := mapsDrawing{m: m, layer: o.layer, each: o.each, order: numbers(m.Count)}
+	d := mapsDrawing{m: m, layer: o.layer, each: o.each, order: inOrder(m.Count), room: mapsPixels}
 	if o.strongest {
 		d.order = m.Order()
 	}
@@ -126,8 +126,8 @@ func pictureName(path string) string {
 	return text.Name(path)
 }
 
-// numbers are 0 to n-1.
-func numbers(n int) []int {
+// inOrder is 0 to n-1.
+func inOrder(n int) []int {
 	all := make([]int, n)
 	for i := range all {
 		all[i] = i
@@ -141,6 +141,7 @@ type mapsDrawing struct {
 	layer string
 	each  bool
 	order []int // of the maps
+	room  int   // pixels that they may take, about
 	shown int   // of these
 }
 
@@ -218,7 +219,7 @@ func (d *mapsDrawing) mosaic(all figure.Scale) *figure.Canvas {
 	zoom := max(mapSide/max(h, w), 1)
 	g := figure.Grid{Width: w * zoom, Height: h * zoom, Gap: 4, Below: figure.Small.Height()}
 	g.Columns = max(mapsWide/(g.Width+g.Gap), 1)
-	d.shown = min(d.m.Count, max(mapsPixels/((g.Width+g.Gap)*(g.Height+g.Below+g.Gap)), 1))
+	d.shown = min(d.m.Count, max(d.room/((g.Width+g.Gap)*(g.Height+g.Below+g.Gap)), 1))
 	size := g.Size(d.shown)
 	c := figure.New(size.X, size.Y)
 	for at, i := range d.order[:d.shown] {
@@ -235,7 +236,7 @@ func (d *mapsDrawing) mosaic(all figure.Scale) *figure.Canvas {
 
 // units draws a tile for each unit, row by row, and tells how many are in a row.
 func (d *mapsDrawing) units(s figure.Scale) (c *figure.Canvas, columns int) {
-	d.shown = min(d.m.Count, mapsPixels/(unitSide*unitSide))
+	d.shown = min(d.m.Count, max(d.room/(unitSide*unitSide), 1))
 	g := figure.Grid{
 		Columns: max(min(int(math.Ceil(math.Sqrt(float64(d.shown)*2))), mapsWide/unitSide), 1),
 		Width:   unitSide, Height: unitSide,

@@ -75,7 +75,7 @@ lie in no class folders, have no labels. --errors draws only from pictures whose
 is not their label.`,
 		Example: `  alexnet look predictions photos
   alexnet look predictions cifar10.tar --errors --seed 2 --out errors.png --weights runs/train2
-  alexnet look predictions cat.jpg dog.jpg --out two.png --json | jq '.[].predictions[0]'`,
+  alexnet look predictions cat.jpg dog.jpg --out two.png --json | jq '.pictures[0].predictions[0]'`,
 		Args: wantArgs("pictures, a folder or a tar", 0),
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := o.check(c, ".png"); err != nil {

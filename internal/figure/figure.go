@@ -34,7 +34,7 @@ var (
 	Green      = color.RGBA{0, 110, 80, 255}
 	Pink       = color.RGBA{255, 170, 170, 255}
 	Lilac      = color.RGBA{170, 170, 255, 255}
-	Red        = color.RGBA{190, 30, 30, 255}
+	Red        = color.RGBA{225, 80, 80, 255} // light enough for words over it
 )
 
 // Canvas is a picture that is being drawn. What reaches over its edges is cut off. Pixels are counted from the upper
