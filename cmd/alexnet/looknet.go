@@ -105,13 +105,13 @@ func drawnNet(a *model.Arch, r *lookNetResult) *figure.Net {
 			text.Grouped(r.Neurons)),
 		Rows: a.Columns,
 		Notes: []string{
-			"The heights of blocks go with the square root of their maps' sides, their widths with that of the number " +
-				"of maps in a column, and bars with that of the number of units.",
+			"The heights of blocks go with the square root of their maps' sides, their widths with that of the " +
+				"number of maps in a column, and bars with that of the number of units.",
 		},
 	}
 	if a.Columns > 1 {
-		n.Notes = append(n.Notes, fmt.Sprintf("The net has %d columns, a row each. Lines cross where a layer reads all of "+
-			"them.", a.Columns))
+		n.Notes = append(n.Notes, fmt.Sprintf(
+			"The net has %d columns, a row each. Lines cross where a layer reads all of them.", a.Columns))
 	}
 	in := figure.Block{Name: "input", Side: a.Input.H, Maps: a.Input.C, Whole: true}
 	in.Lines = []string{text.Shape([]int{a.Input.C, a.Input.H, a.Input.W}), text.Count(a.Input.Len(), "number")}

@@ -50,7 +50,7 @@ func TestLookNet(t *testing.T) {
 func TestLookNetOfOthers(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	page := filepath.Join(dir, `a"<b>&'`+"\n"+`</svg>.yaml`)
+	page := filepath.Join(dir, `a"<b>&'`+"\n"+`<svg>.yaml`)
 	cfg, err := config.Load("demo", nil)
 	if err != nil {
 		t.Fatal(err)

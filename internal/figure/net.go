@@ -25,8 +25,8 @@ type Net struct {
 type Block struct {
 	Name  string
 	Lines []string // what is written under it
-	// Side is that of the layer's maps, and Maps how many each column has; of a fully connected layer Side is 0 and Maps
-	// are the units.
+	// Side is that of the layer's maps, and Maps how many each column has; of a fully connected layer Side is 0 and
+	// Maps are the units.
 	Side, Maps int
 	Whole      bool // there is one for all columns
 	Both       bool // it reads every column
@@ -175,7 +175,7 @@ func (n *Net) layOut() *netDrawing {
 			if b.Whole && row > 0 {
 				break
 			}
-			middle := top + (all-float64(n.Rows)*(rowHeight+rowGap)+rowGap)/2 + float64(row)*(rowHeight+rowGap) + rowHeight/2
+			middle := top + all/2 + (float64(row)-float64(n.Rows-1)/2)*(rowHeight+rowGap)
 			class := fmt.Sprintf("row%d", row%2)
 			if b.Whole {
 				middle, class = top+all/2, "whole"
@@ -231,8 +231,8 @@ func (d *netDrawing) join(b *Block, before, now []netBlock) {
 	}
 }
 
-// WriteSVG writes the drawing to a name that somebody gave, whole or not at all. Words stay words, in a sans serif of the
-// reader's, and colours are light or dark as the reader has them.
+// WriteSVG writes the drawing to a name that somebody gave, whole or not at all. Words stay words, in a sans serif of
+// the reader's, and colours are light or dark as the reader has them.
 func (n *Net) WriteSVG(ctx context.Context, fsys files.FS, name string) error {
 	_, err := atomicfile.Put(ctx, fsys, name, func(f atomicfile.File) error { return n.svg(f) })
 	return err

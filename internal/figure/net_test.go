@@ -31,8 +31,8 @@ func TestNetLines(t *testing.T) {
 		t.Fatalf("%d blocks", len(d.Blocks))
 	}
 	if a, b, c := d.Blocks[1], d.Blocks[3], d.Blocks[5]; a.H != b.H || a.H != 2*c.H || b.W != 2*a.W {
-		t.Errorf("maps of side 16, 16 and 4 are %g, %g and %g high; 25 and 100 of them are %g and %g wide", a.H, b.H, c.H,
-			a.W, b.W)
+		t.Errorf("maps of side 16, 16 and 4 are %g, %g and %g high; 25 and 100 of them are %g and %g wide", a.H, b.H,
+			c.H, a.W, b.W)
 	}
 	// Four lines go from a window's corners, one from what is read whole.
 	want := map[string]int{"input conv1": 8, "conv1 conv2": 8, "conv2 conv3": 16, "conv3 fc4": 4, "fc4 fc5": 2}
@@ -51,7 +51,8 @@ func TestNetLines(t *testing.T) {
 	}
 	for pair, n := range want {
 		if got[pair] != n || crossing[pair] != crossed[pair] {
-			t.Errorf("%s: %d lines, %d of them cross; want %d and %d", pair, got[pair], crossing[pair], n, crossed[pair])
+			t.Errorf("%s: %d lines, %d of them cross; want %d and %d", pair, got[pair], crossing[pair], n,
+				crossed[pair])
 		}
 	}
 	if len(got) != len(want) {
@@ -101,7 +102,9 @@ func TestNetSVG(t *testing.T) {
 			words[element+": "+string(x)] = true
 		}
 	}
-	for _, want := range []string{"title: " + n.Title, "text: " + n.Title, `text: <b>"'`, "text: conv3", "text: a note"} {
+	for _, want := range []string{
+		"title: " + n.Title, "text: " + n.Title, `text: <b>"'`, "text: conv3", "text: a note",
+	} {
 		if !words[want] {
 			t.Errorf("no %s in %v", want, words)
 		}

@@ -49,8 +49,8 @@ func tails() []float32 {
 	return xs
 }
 
-// TestHistogramIsFineEnough: a histogram of any shape has few buckets, and from these alone the share below any number is
-// right to a part where the numbers are dense.
+// TestHistogramIsFineEnough: a histogram of any shape has few buckets, and from these alone the share below any number
+// is right to a part where the numbers are dense.
 func TestHistogramIsFineEnough(t *testing.T) {
 	xs := tails()
 	for name, part := range map[string][]float32{"tails": xs, "normal": xs[1:99], "few": xs[:1000]} {
@@ -69,7 +69,8 @@ func TestHistogramIsFineEnough(t *testing.T) {
 			if i > 0 && limit < h.Limits[i-1] {
 				t.Fatalf("%s: limits %v", name, h.Limits)
 			}
-			if want := sort.Search(len(sorted), func(k int) bool { return float64(sorted[k]) > limit }); int(below) != want {
+			want := sort.Search(len(sorted), func(k int) bool { return float64(sorted[k]) > limit })
+			if int(below) != want {
 				t.Errorf("%s: %g numbers up to %g, want %d", name, below, limit, want)
 			}
 		}

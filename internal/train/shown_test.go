@@ -51,8 +51,8 @@ func shownIn(t *testing.T, d *run.Dir) (all []string) {
 }
 
 // TestShown: a run shows each weight that learns, its gradient, and the kernels of conv1, at the end of its first epoch
-// and at its own. One that was interrupted where an epoch ends, before it was validated, and was resumed there shows the
-// same, bit for bit.
+// and at its own. One that was interrupted where an epoch ends, before it was validated, and was resumed there shows
+// the same, bit for bit.
 func TestShown(t *testing.T) {
 	t.Parallel()
 	begin := func(steps int) (Options, *log) {
@@ -63,7 +63,9 @@ func TestShown(t *testing.T) {
 	whole, _ := begin(tinySteps + 2)
 	mustRun(t, whole)
 	want := shownIn(t, whole.Dir)
-	for _, tag := range []string{"filters/conv1", "weights/conv1.weight", "gradients/conv1.weight", "weights/fc2.bias"} {
+	for _, tag := range []string{
+		"filters/conv1", "weights/conv1.weight", "gradients/conv1.weight", "weights/fc2.bias",
+	} {
 		for _, step := range []int{tinySteps, tinySteps + 2} {
 			is := func(s string) bool { return strings.HasPrefix(s, fmt.Sprintf("%d [%s] ", step, tag)) }
 			if i := slices.IndexFunc(want, is); i < 0 || slices.ContainsFunc(want[i+1:], is) {
