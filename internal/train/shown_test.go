@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
 	"alexnet/internal/config"
@@ -148,5 +149,31 @@ func TestShownEpochs(t *testing.T) {
 		if !slices.Equal(got, c.in) {
 			t.Errorf("%s on %d pictures: %v epochs are shown, want %v; rate %g", c.net, c.pictures, got, c.in, rate)
 		}
+	}
+}
+
+// What cannot be shown is told of and costs the run nothing else: no line of the metrics, and nothing later.
+func TestShownOnAFullDisk(t *testing.T) {
+	t.Parallel()
+	o, l, disk := outageRun(t, syscall.ENOSPC, "tfevents", 0, tinySteps)
+	l.onStep = func(m report.Metrics) {
+		if m.Step == tinySteps { // its line is written
+			disk.down.Store(true)
+		}
+	}
+	mustRun(t, o)
+	if !l.noted(fmt.Sprintf("histograms of step %d cannot be written", tinySteps)) {
+		t.Errorf("notes %v", l.notes)
+	}
+	if _, _, recorded := notSaved(l.notes); recorded != 0 {
+		t.Errorf("lines of metrics waited %d times", recorded)
+	}
+	for _, s := range shownIn(t, o.Dir) {
+		if !strings.HasPrefix(s, fmt.Sprint(2*tinySteps, " ")) {
+			t.Errorf("%.60s is there", s)
+		}
+	}
+	if len(shownIn(t, o.Dir)) == 0 || len(timeless(t, o.Dir)) != 2*tinySteps+2 {
+		t.Errorf("%d are shown, and %d lines", len(shownIn(t, o.Dir)), len(timeless(t, o.Dir)))
 	}
 }
