@@ -28,7 +28,7 @@ SETUP     = eval "$$(scripts/cuda.sh env 2>/dev/null)"; tags="$(TAGS)"; \
 .PHONY: install uninstall
 .PHONY: build deps demo man test test-onednn3 test-race faults fuzz portable lint
 .PHONY: bench-data bench-peers bench-scaling builtin check-data check-events check-export check-import check-imagenet
-.PHONY: check-recipe check-weights foreign-nets clean
+.PHONY: check-recipe check-weights expected-stats foreign-nets clean
 
 build: deps
 	@$(SETUP) && set -x && $(GO) build -trimpath -tags "$$tags" -o bin/alexnet ./cmd/alexnet
@@ -243,6 +243,14 @@ check-recipe: build $(FOREIGN)
 # own writes them.
 check-imagenet:
 	python3 scripts/imagenet.py --check
+
+# The numbers of SciPy and statsmodels that internal/stats is held to, made again.
+STATS = $(PEERS)/stats/scipy-1.17.1-statsmodels-0.15.0-numpy-2.4.6
+$(STATS):
+	python3 -m venv $(@D) && $(@D)/bin/pip install -q scipy==1.17.1 statsmodels==0.15.0 numpy==2.4.6 && touch $@
+
+expected-stats: $(STATS)
+	$(<D)/bin/python scripts/stats.py internal/stats/testdata/expected.json
 
 clean:
 	rm -rf bin build

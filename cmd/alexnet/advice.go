@@ -115,6 +115,8 @@ var rules = []rule{
 		return "use it as it is: alexnet predict --weights " + text.ShellPath(e.Path)
 	}),
 	say[*infer.OtherClasses](exitCheckpoint, "give data of the classes that it was trained on, or another checkpoint"),
+	say[*infer.UnlikeNets](exitCheckpoint, "give checkpoints of nets with the same classes"),
+	say[*atomicfile.Exists](exitFailed, "name a new folder with --out"),
 	on(exitFailed, adviseNotEmpty),
 	on(exitFailed, adviseInTheWay),
 	on(exitFailed, adviseFolder),

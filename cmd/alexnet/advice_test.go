@@ -298,6 +298,8 @@ func tellingsOfFiles() []told {
 		{&data.InShards{Path: "a set"}, exitNoData, []string{"made of", "alexnet eval --data 'a set'"}},
 		{&data.SameName{First: "a/1.png", Second: "b/1.png"}, exitUsage, []string{"only one"}},
 		{&infer.OtherClasses{Path: "f"}, exitCheckpoint, []string{"another checkpoint"}},
+		{&infer.UnlikeNets{Path: "f", First: "g"}, exitCheckpoint, []string{"the same classes"}},
+		{&atomicfile.Exists{Path: "out"}, exitFailed, []string{"name a new folder with --out"}},
 	}
 }
 

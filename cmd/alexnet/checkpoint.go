@@ -33,9 +33,14 @@ func (o *weightsOption) addFlag(c *cobra.Command) {
 	if o.passGenerated {
 		newest = "the newest run that is not on generated pictures"
 	}
-	c.Flags().StringVar(&o.path, "weights", "", "checkpoint `FILE`, a run folder, or "+builtin.Name+
-		", the small net in the program (default: the best checkpoint of "+newest+"; without a run "+builtin.Name+")")
+	c.Flags().StringVar(&o.path, "weights", "", weightsHelp+" (default: "+fmt.Sprintf(weightsDefault, newest)+")")
 }
+
+// What --weights is, and what is taken without it.
+const (
+	weightsHelp    = "checkpoint `FILE`, a run folder, or " + builtin.Name + ", the small net in the program"
+	weightsDefault = "the best checkpoint of %s; without a run " + builtin.Name
+)
 
 // load opens the checkpoint; without --weights the best one of the newest run or, where there is none, the net in the
 // program. It says which.

@@ -40,6 +40,8 @@ func TestHostileNames(t *testing.T) {
 		{"train", "--resume", run, "--device", "reference"},
 		{"eval", "--weights", run, "--device", "reference"},
 		{"eval", "--data", noUTF8, "--weights", run, "--device", "reference"},
+		{"eval", "--weights", run, "--weights", run, "--against", run, "--device", "reference"},
+		{"eval", "--data", noUTF8, "--weights", run, "--device", "reference", "--out", noUTF8 + ".out"},
 		{
 			"predict", hostile + "/train/" + hostile + "/0.png", hostile + "/train/cat/bad.png", hostile,
 			hostile + "/no",
@@ -132,6 +134,9 @@ func TestHostileNames(t *testing.T) {
 		{"train", "--device", hostile},
 		{"train", "--" + hostile},
 		{"eval", "--weights", hostile + "/no"},
+		{"eval", "--weights", run, "--against", hostile + "/no"},
+		{"eval", "--weights", run, "--against", noUTF8 + "run", "--device", "reference"},
+		{"eval", "--weights", run, "--out", hostile, "--device", "reference"},
 		{"predict", hostile, "--weights", hostile + ".safetensors"},
 		{"predict", "--list", hostile, "--weights", run},
 		{"predict", hostile, "--submission", hostile + ".txt", "--weights", noUTF8 + "run"},

@@ -2,8 +2,8 @@
 // folder synced. Whatever happens, a full disk and kill -9 included, the name holds the old file or the new one.
 //
 // [Write] is for the files that the program keeps for itself: anything but a regular file is refused. [Put] is for
-// those that somebody named, who may name a link, a pipe or a device as well. The package imports files and lockfile
-// and nothing else of the program.
+// those that somebody named, who may name a link, a pipe or a device as well. A [Folder] is several files that are
+// there together or not at all. The package imports files and lockfile and nothing else of the program.
 package atomicfile
 
 import (

@@ -35,6 +35,7 @@ type EvalOptions struct {
 	Strict   bool
 	OnBad    func(*data.BadPicture)
 	Each     func(Answer) error    // told what is answered, a picture at a time, in order; an error is the end; or nil
+	AllPairs bool                  // an Outcome has all confusions, of however many classes
 	Progress func(done, total int) // pictures: from 0, when the net is there
 }
 

@@ -31,7 +31,7 @@ type Outcome struct {
 	Evaluation
 	Classes []ClassOutcome `json:"classes"` // all that the net has, in its order
 	// Confusions are the pairs of classes that were confused, most often first; where the net has more than
-	// WholeMatrix classes, the first MostConfused of them.
+	// WholeMatrix classes, the first MostConfused of them, unless all were asked for.
 	Confusions []Confusion `json:"confusions"`
 	Pairs      int         `json:"confused_pairs"` // how many there are in all
 	// Mistakes are the MostConfident wrong answers, most probable first.
@@ -90,7 +90,7 @@ func Examine(ctx context.Context, o EvalOptions) (*Outcome, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := t.outcome(o.Checkpoint.Classes)
+	out := t.outcome(o.Checkpoint.Classes, o.AllPairs)
 	out.Checkpoint, out.Data = o.Checkpoint.Sum(), o.Set.Fingerprint(o.Classes)
 	out.Crops, out.Evaluation = max(o.Crops, 1), *e
 	return out, nil
@@ -126,9 +126,11 @@ func (t *tabulation) add(a Answer) {
 	})
 }
 
-// outcome is what was counted so far; names are those of the classes.
-func (t *tabulation) outcome(names []string) *Outcome {
-	o := &Outcome{Classes: t.classes, Pairs: len(t.confused), Confusions: t.pairs(), Mistakes: slices.Concat([]Mistake{}, t.worst)}
+// outcome is what was counted so far, with all pairs or the most confused ones; names are those of the classes.
+func (t *tabulation) outcome(names []string, all bool) *Outcome {
+	o := &Outcome{
+		Classes: t.classes, Pairs: len(t.confused), Confusions: t.pairs(), Mistakes: append([]Mistake{}, t.worst...),
+	}
 	for i := range o.Classes {
 		c := &o.Classes[i]
 		c.Class = text.Raw(names[i])
@@ -138,7 +140,7 @@ func (t *tabulation) outcome(names []string) *Outcome {
 		c.Top1Error = float64(c.Top1Errors) / float64(max(c.Images, 1))
 		c.Top1ErrorInterval = stats.Wilson(c.Top1Errors, c.Images)
 	}
-	if len(names) > WholeMatrix {
+	if len(names) > WholeMatrix && !all {
 		o.Confusions = o.Confusions[:min(len(o.Confusions), MostConfused)]
 	}
 	for i := range o.Mistakes {
@@ -154,7 +156,8 @@ func (t *tabulation) pairs() []Confusion {
 		all = append(all, Confusion{pair[0], pair[1], n})
 	}
 	slices.SortFunc(all, func(a, b Confusion) int {
-		return cmp.Or(-cmp.Compare(a.Pictures, b.Pictures), cmp.Compare(a.Label, b.Label), cmp.Compare(a.Answer, b.Answer))
+		return cmp.Or(-cmp.Compare(a.Pictures, b.Pictures), cmp.Compare(a.Label, b.Label),
+			cmp.Compare(a.Answer, b.Answer))
 	})
 	return all
 }

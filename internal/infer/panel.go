@@ -80,8 +80,8 @@ type feed struct {
 	info   data.Info
 }
 
-// byPanel scores what needs the probabilities of every picture. The next batch is decoded meanwhile, but not enqueued: a
-// device has room for two results.
+// byPanel scores what needs the probabilities of every picture. The next batch is decoded meanwhile, but not enqueued:
+// a device has room for two results.
 func (m *matched) byPanel(ctx context.Context, o EvalOptions) (result *Evaluation, err error) {
 	p := &panel{views: o.Crops}
 	defer func() { err = errors.Join(err, p.close()) }()

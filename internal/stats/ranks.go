@@ -8,10 +8,10 @@ import (
 )
 
 // AUC is the probability that a number drawn from a is larger than one from b, ties counting half: the area under the
-// curve of whoever tells the two apart by a threshold, and Mann and Whitney's U over len(a) len(b). .5 is no difference,
-// 0 and 1 are complete ones. Of an empty group, or where one of the numbers is not a number, it is NaN. H. B. Mann, D. R.
-// Whitney, "On a test of whether one of two random variables is stochastically larger than the other", Annals of
-// Mathematical Statistics 18 (1947).
+// curve of whoever tells the two apart by a threshold, and Mann and Whitney's U over len(a) len(b). .5 is no
+// difference, 0 and 1 are complete ones. Of an empty group, or where one of the numbers is not a number, it is NaN.
+// H. B. Mann, D. R. Whitney, "On a test of whether one of two random variables is stochastically larger than the
+// other", Annals of Mathematical Statistics 18 (1947).
 func AUC(a, b []float64) float64 {
 	r, ok := rank(a, b)
 	if !ok {

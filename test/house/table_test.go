@@ -120,7 +120,8 @@ var table = []struct{ pkg, imports string }{
 		"cmd/alexnet",
 		"atomicfile bench builtin checkpoint config cpu data data/demo data/picture device fetch figure files " +
 			"github.com/spf13/cobra github.com/spf13/pflag gpu imagenet infer interop machine model npy onnx " +
-			"prepare pth recipe reference report run s3 safetensors selftest shards step tensor text train ui verify",
+			"prepare pth recipe reference report run s3 safetensors selftest shards stats step tensor text train ui " +
+			"verify",
 	},
 
 	// The campaign of faults drives the program from outside, and its floors from within.
