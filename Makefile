@@ -27,7 +27,7 @@ SETUP     = eval "$$(scripts/cuda.sh env 2>/dev/null)"; tags="$(TAGS)"; \
 .PHONY: cuda kernels softgpu test-cuda gpu-check
 .PHONY: install uninstall
 .PHONY: build deps demo man test test-onednn3 test-race faults fuzz portable lint
-.PHONY: bench-data bench-peers bench-scaling builtin check-data check-export check-import check-imagenet
+.PHONY: bench-data bench-peers bench-scaling builtin check-data check-events check-export check-import check-imagenet
 .PHONY: check-recipe check-weights expected-stats foreign-nets clean
 
 build: deps
@@ -193,6 +193,18 @@ builtin: build
 # Exported weights against PyTorch and torchvision, which load them.
 check-export: build $(TORCH)
 	$(VENV)/bin/python scripts/check_export.py
+
+# TensorBoard reads the event files of a run: every tag, number and pixel. Where it cannot be installed the check is
+# left out, and says so.
+TENSORBOARD = $(PEERS)/tensorboard-2.21.0/protobuf-7.36.2-numpy-2.4.6-pillow-13.0.0
+$(TENSORBOARD):
+	python3 -m venv $(@D) && $(@D)/bin/pip install -q tensorboard==2.21.0 protobuf==7.36.2 numpy==2.4.6 \
+		pillow==13.0.0 && touch $@
+
+check-events: build
+	@if test -e $(TENSORBOARD) || $(MAKE) --no-print-directory $(TENSORBOARD); then \
+		$(dir $(TENSORBOARD))bin/python scripts/check_events.py; \
+		else echo "check-events: skipped: TensorBoard cannot be installed (above)" >&2; fi
 
 # The small files of weights that the tests read, against PyTorch, NumPy and the wheel of lpips, which wrote them.
 # scripts/weights.py on its own writes them anew.

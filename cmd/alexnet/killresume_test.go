@@ -100,9 +100,9 @@ func checkpointIn(run string) string { return filepath.Join(run, "checkpoints", 
 // temporary is the name under which a checkpoint is written before it takes its own.
 func temporary(run string) string { return filepath.Join(run, "checkpoints", ".last.safetensors.tmp") }
 
-// eventsIn are the numbers in a run's event files, by tag and step, and how often each is there. The seconds of copying
-// are left out: checkpoints hold no clock, so a process that was killed after an epoch's last step, before its line,
-// leaves one that has none to tell.
+// eventsIn are the numbers, pictures and histograms in a run's event files, by tag and step, and how often each is
+// there. The seconds of copying are left out: checkpoints hold no clock, so a process that was killed after an epoch's
+// last step, before its line, leaves one that has none to tell.
 func eventsIn(t *testing.T, run string) map[string]int {
 	t.Helper()
 	names, err := filepath.Glob(filepath.Join(run, "events.out.tfevents.*"))
@@ -117,6 +117,9 @@ func eventsIn(t *testing.T, run string) map[string]int {
 					continue
 				}
 				all[fmt.Sprintf("%s of step %d", s.Tag, e.Step)]++
+			}
+			for _, tag := range e.Shown {
+				all[fmt.Sprintf("%s of step %d", tag, e.Step)]++
 			}
 			return nil
 		})

@@ -45,6 +45,7 @@ are prepared as the checkpoint says, and computed in fp32.`,
 		newLookOcclusionCommand(t),
 		newLookSaliencyCommand(t),
 		newLookCAMCommand(t),
+		newLookNetCommand(t),
 	)
 }
 

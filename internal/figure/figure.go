@@ -1,7 +1,7 @@
 // Package figure draws pictures for people to look at: mosaics, bars, maps of numbers over photographs, with words and
 // the scale of their colours under them. A [Canvas] is white paper; [Grid] says where the tiles of a mosaic lie,
 // [Scale] gives numbers colours, [Field] is a map of numbers, [Kernels] are weights, a [Style] measures, cuts and wraps
-// words, and a [Page] puts title, bodies, scale and notes together into what [Write] writes.
+// words, and a [Page] puts title, bodies, scale and notes together into what [Write] writes. A [Net] is drawn as SVG.
 //
 // It knows nothing of nets and data: it is given numbers, images and words, which whoever calls has bounded and, where
 // they came from outside, made fit to be shown (package text). Letters are those of the Liberation fonts, which have

@@ -32,19 +32,24 @@ func KernelsOf(c *checkpoint.Checkpoint, layer string) (*Kernels, error) {
 	if at < 0 || a.Layers[at].Kind != config.Conv {
 		return nil, noKernels(a, layer, at >= 0)
 	}
-	l := &a.Layers[at]
-	param := a.Params[l.Params[0]]
-	k := &Kernels{
-		Layer: layer, Shape: [4]int(param.Shape), Columns: a.Shares(l),
-		Color: a.Input.C == 3 && param.Shape[1] == 3 &&
-			!slices.ContainsFunc(a.Layers[:at], func(l model.Layer) bool { return l.Kind.Weighted() }),
-	}
+	k := KernelsIn(a, at)
 	for _, t := range c.Params { // which Fits has compared
-		if t.Name == param.Name {
+		if t.Name == a.Params[a.Layers[at].Params[0]].Name {
 			k.Weights, err = t.Values()
 		}
 	}
 	return k, err
+}
+
+// KernelsIn are those of a convolution, by its number among the layers of a net, without their weights.
+func KernelsIn(a *model.Arch, at int) *Kernels {
+	l := &a.Layers[at]
+	shape := [4]int(a.Params[l.Params[0]].Shape)
+	return &Kernels{
+		Layer: l.Name, Shape: shape, Columns: a.Shares(l),
+		Color: a.Input.C == 3 && shape[1] == 3 &&
+			!slices.ContainsFunc(a.Layers[:at], func(l model.Layer) bool { return l.Kind.Weighted() }),
+	}
 }
 
 // archOf is a checkpoint's net, on no device, once it is known that the weights in the file are its.

@@ -21,13 +21,14 @@ import (
 	"alexnet/internal/files"
 )
 
-// Sizes. With all three panels the picture has 1200 x 1253 dots.
+// Sizes. With all four panels the picture has 1200 x 1590 dots.
 const (
 	pictureWidth = 8 * vg.Inch
 	resolution   = 150 // dots an inch
 	margin       = 12  // points; around the picture and between panels
 	keyHeight    = 20  // points; of the row of keys above a plot
 	titleHeight  = 24  // points
+	rightWidth   = 46  // points; of the scale on the right, where a panel has one
 )
 
 // Colours that stay apart for the colour-blind too (Okabe and Ito, 2008).
@@ -40,8 +41,9 @@ var (
 	gridGrey   = color.RGBA{228, 228, 228, 255}
 )
 
-// Draw draws a run over its steps into a PNG at path, written whole or not at all: the loss, the errors, and the
-// learning rate on a logarithmic panel of its own. A panel without numbers is left out; without any the error says so.
+// Draw draws a run over its steps into a PNG at path, written whole or not at all: the loss, the errors, the learning
+// rate on a logarithmic panel, and how fast it went: images a second, and the data stall as a share of the time by a
+// scale on the right. A panel without numbers is left out; without any the error says so.
 func (c *Curves) Draw(fsys files.FS, path, title string) error {
 	panels, err := c.panels()
 	if err != nil {
@@ -67,6 +69,7 @@ type panel struct {
 	*plot.Plot
 	height vg.Length // without the keys
 	keys   []key
+	right  string // what the scale on the right, of 0 to 100%, is of; empty: there is none
 }
 
 func (p *panel) full() vg.Length {
@@ -85,7 +88,7 @@ type key struct {
 func (c *Curves) panels() ([]*panel, error) {
 	end := max(float64(c.end), 1)
 	var panels []*panel
-	for _, build := range []func() (*panel, error){c.lossPanel, c.errorPanel, c.ratePanel} {
+	for _, build := range []func() (*panel, error){c.lossPanel, c.errorPanel, c.ratePanel, c.speedPanel} {
 		p, err := build()
 		if err != nil {
 			return nil, err
@@ -111,8 +114,10 @@ func (c *Curves) lossPanel() (*panel, error) {
 	each *= c.loss.each
 	p := newPanel("cross-entropy (nats)", 2.6*vg.Inch)
 	p.Y.Max = niceMax(max(tallest(train), highest(val)))
-	return p, errors.Join(p.noisy("training", train, each), p.marked("validation", val, vermillion, draw.CircleGlyph{},
-		nil))
+	return p, errors.Join(
+		p.noisy("training", train, smooth(train), each),
+		p.marked("validation", val, vermillion, draw.CircleGlyph{}, nil),
+	)
 }
 
 func (c *Curves) errorPanel() (*panel, error) {
@@ -128,7 +133,7 @@ func (c *Curves) errorPanel() (*panel, error) {
 	p := newPanel("error (%)", 2.6*vg.Inch)
 	p.Y.Max = min(niceMax(max(tallest(train), highest(top1), highest(top5))), 100)
 	return p, errors.Join(
-		p.noisy("training top-1", train, each),
+		p.noisy("training top-1", train, smooth(train), each),
 		p.marked("validation top-1", top1, vermillion, draw.CircleGlyph{}, nil),
 		p.marked("validation top-5", top5, green, draw.PyramidGlyph{}, []vg.Length{vg.Points(5), vg.Points(2.5)}),
 	)
@@ -145,6 +150,43 @@ func (c *Curves) ratePanel() (*panel, error) {
 	p.Y.Tick.Marker = plot.TickerFunc(rateTicks)
 	_, err := p.line(stairs(rates), ink, vg.Points(1.5), nil)
 	return p, err
+}
+
+// speedPanel has two scales: the stall is drawn as that share of the panel's height, and only smoothed. The mean speed
+// of steps is that of their pictures over their time, so what is averaged is the time of a picture. A few short steps,
+// after which others waited, may leave the picture.
+func (c *Curves) speedPanel() (*panel, error) {
+	time, stall := c.pace.all(), c.stall.all()
+	if len(time) == 0 {
+		return nil, nil
+	}
+	time, each := thin(time)
+	each *= c.pace.each
+	speed, mean := inverse(time), inverse(smooth(time))
+	p := newPanel("images a second", 1.8*vg.Inch)
+	p.Y.Max = niceMax(min(highest(speed), 1.3*highest(mean)))
+	err := p.noisy("images a second", speed, mean, each)
+	if len(stall) == 0 || err != nil {
+		return p, err
+	}
+	p.right = "data stall (%)"
+	stall, _ = thin(stall)
+	stall = smooth(stall)
+	for i := range stall {
+		stall[i].Y *= p.Y.Max / 100
+	}
+	line, err := p.line(stall, vermillion, vg.Points(1.5), nil)
+	p.keys = append(p.keys, key{"data stall, smoothed (right)", []plot.Thumbnailer{line}})
+	return p, err
+}
+
+// inverse has one over each height.
+func inverse(xys plotter.XYs) plotter.XYs {
+	out := slices.Clone(xys)
+	for i := range out {
+		out[i].Y = 1 / out[i].Y
+	}
+	return out
 }
 
 func newPanel(label string, height vg.Length) *panel {
@@ -173,7 +215,7 @@ func sans(size float64) font.Font {
 
 // noisy draws a curve that has a point for each step: pale as it is, and smoothed on top.
 // A point is the mean of each steps.
-func (p *panel) noisy(name string, xys plotter.XYs, each int) error {
+func (p *panel) noisy(name string, xys, smoothed plotter.XYs, each int) error {
 	if len(xys) < 20 { // too few to smooth
 		return p.marked(name, xys, blue, draw.CircleGlyph{}, nil)
 	}
@@ -181,7 +223,7 @@ func (p *panel) noisy(name string, xys plotter.XYs, each int) error {
 	if err != nil {
 		return err
 	}
-	mean, err := p.line(smooth(xys), blue, vg.Points(1.7), nil)
+	mean, err := p.line(smoothed, blue, vg.Points(1.7), nil)
 	if err != nil {
 		return err
 	}
@@ -248,6 +290,9 @@ func drawPanels(c draw.Canvas, title string, panels []*panel) {
 		top -= p.full() + margin
 		inner := p.DataCanvas(parts[i])
 		left, right = max(left, inner.Min.X), min(right, inner.Max.X)
+		if p.right != "" {
+			right = min(right, c.Max.X-rightWidth)
+		}
 	}
 	c.FillText(style, vg.Point{X: left, Y: c.Max.Y}, title)
 	for i, p := range panels {
@@ -256,7 +301,29 @@ func drawPanels(c draw.Canvas, title string, panels []*panel) {
 		parts[i].Max.X -= inner.Max.X - right
 		p.Draw(parts[i])
 		p.drawKeys(parts[i], left)
+		p.drawRight(parts[i])
 	}
+}
+
+// drawRight draws the scale on the right.
+func (p *panel) drawRight(c draw.Canvas) {
+	if p.right == "" {
+		return
+	}
+	inner := p.DataCanvas(c)
+	tick := draw.LineStyle{Color: ink, Width: vg.Points(0.5)}
+	style := text.Style{
+		Color: ink, Font: sans(9.5), XAlign: draw.XLeft, YAlign: draw.YCenter, Handler: plot.DefaultTextHandler,
+	}
+	x, height := inner.Max.X, inner.Max.Y-inner.Min.Y
+	c.StrokeLine2(tick, x, inner.Min.Y, x, inner.Max.Y)
+	for _, percent := range []int{0, 50, 100} {
+		y := inner.Min.Y + height*vg.Length(percent)/100
+		c.StrokeLine2(tick, x, y, x+4, y)
+		c.FillText(style, vg.Point{X: x + 7, Y: y}, strconv.Itoa(percent))
+	}
+	style.Font, style.Rotation, style.XAlign, style.YAlign = sans(11), math.Pi/2, draw.XCenter, draw.YTop
+	c.FillText(style, vg.Point{X: x + 30, Y: inner.Min.Y + height/2}, p.right)
 }
 
 // drawKeys writes the keys in a row above the panel, from left on.

@@ -46,6 +46,22 @@ func curvesOf(ms []Metrics) *Curves {
 // drawn draws a course and counts the picture's dots of some colours.
 func drawn(t *testing.T, ms []Metrics, wanted ...color.RGBA) (size image.Point, dots []int) {
 	t.Helper()
+	img := picture(t, ms)
+	for _, c := range wanted {
+		n := 0
+		for p := img.Pix; len(p) > 0; p = p[4:] {
+			if p[0] == c.R && p[1] == c.G && p[2] == c.B {
+				n++
+			}
+		}
+		dots = append(dots, n)
+	}
+	return img.Bounds().Size(), dots
+}
+
+// picture is a course as it is drawn.
+func picture(t *testing.T, ms []Metrics) *image.RGBA {
+	t.Helper()
 	path := filepath.Join(t.TempDir(), "curves.png")
 	if err := curvesOf(ms).Draw(files.OS, path, "runs/train"); err != nil {
 		t.Fatal(err)
@@ -58,17 +74,7 @@ func drawn(t *testing.T, ms []Metrics, wanted ...color.RGBA) (size image.Point, 
 	if err != nil {
 		t.Fatal(err)
 	}
-	pixels := img.(*image.RGBA).Pix // opaque pictures are decoded so
-	for _, c := range wanted {
-		n := 0
-		for p := pixels; len(p) > 0; p = p[4:] {
-			if p[0] == c.R && p[1] == c.G && p[2] == c.B {
-				n++
-			}
-		}
-		dots = append(dots, n)
-	}
-	return img.Bounds().Size(), dots
+	return img.(*image.RGBA) // opaque pictures are decoded so
 }
 
 func TestCurvesShowWhatThereIs(t *testing.T) {
@@ -86,6 +92,7 @@ func TestCurvesShowWhatThereIs(t *testing.T) {
 		"many steps":    {course(5000, 500), 1253, true, true, true},
 		"no validation": {course(300, 0), 1253, true, false, true},
 		"learning rate": {rates, 340, false, false, true},
+		"speed alone":   {paces(300, 100, 100), 412, true, false, true},
 		"a frozen net":  {[]Metrics{{Step: 5, Loss: new(0.0), LR: new(0.0)}}, 532, true, false, true},
 		"validation alone": {
 			[]Metrics{{Step: 0, ValTop1Error: new(1.0), ValTop5Error: new(0.5)}}, 532, false, true, true,
@@ -99,6 +106,52 @@ func TestCurvesShowWhatThereIs(t *testing.T) {
 			if n := dots[i]; (n > 20) != want {
 				t.Errorf("%s: %d dots of the colour of %s", name, n, [...]string{"training", "validation", "text"}[i])
 			}
+		}
+	}
+}
+
+// paces is a run of n steps whose speeds are fast and slow in turn.
+func paces(n int, fast, slow float64) (ms []Metrics) {
+	for i := range n {
+		speed := fast
+		if i%2 == 1 {
+			speed = slow
+		}
+		ms = append(ms, Metrics{Step: uint64(i + 1), ImagesPerSecond: &speed})
+	}
+	return ms
+}
+
+// The speed over two steps is their pictures over their time, and the stall goes by the scale on the right: of a step
+// of 3,200 and one of 800 images a second the mean is 1,280, on an axis to 2,000, and a quarter of the time is that
+// share of the height.
+func TestSpeedPanel(t *testing.T) {
+	ms := paces(300, 3200, 800)
+	for i := range ms {
+		ms[i].DataStall = new(0.25)
+	}
+	img := picture(t, ms)
+	rows := func(is func(color.RGBA) bool) (from, to int) { // at a column without labels, below the keys
+		from = -1
+		for y := 115; y < img.Bounds().Dy(); y++ {
+			if is(img.RGBAAt(400, y)) {
+				if to = y; from < 0 {
+					from = y
+				}
+			}
+		}
+		return from, to
+	}
+	top, bottom := rows(func(c color.RGBA) bool { return c.R == c.G && c.G == c.B && c.R < 255 }) // grid and axis
+	for name, c := range map[string]struct {
+		of   color.RGBA
+		want float64 // share of the height
+	}{"speed": {blue, 1280. / 2000}, "stall": {vermillion, 0.25}} {
+		from, to := rows(func(is color.RGBA) bool { return is == c.of })
+		got := (float64(bottom) - float64(from+to)/2) / float64(bottom-top)
+		if from < 0 || to-from > 8 || math.Abs(got-c.want) > 0.02 {
+			t.Errorf("%s is at %.3f of the height (rows %d to %d of %d to %d), want %.3f", name, got, from, to, top,
+				bottom, c.want)
 		}
 	}
 }

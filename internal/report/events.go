@@ -33,6 +33,21 @@ const (
 	summaryValue = 1 // repeated Value
 	valueTag     = 1 // string
 	valueSimple  = 2 // float
+	valueImage   = 4 // Image
+	valueHisto   = 5 // HistogramProto
+
+	imageHeight  = 1 // int32
+	imageWidth   = 2 // int32
+	imageSpace   = 3 // int32, colorspace: the number of channels
+	imageEncoded = 4 // bytes, a PNG
+
+	histoMin     = 1 // double, as all that follow
+	histoMax     = 2
+	histoNum     = 3
+	histoSum     = 4
+	histoSquares = 5
+	histoLimit   = 6 // repeated, packed
+	histoBucket  = 7 // repeated, packed
 
 	sessionStatus = 1 // enum
 	sessionStart  = 1 // START: TensorBoard drops events of this step and later ones from earlier files
@@ -44,16 +59,23 @@ const (
 )
 
 // newEvents begins the event file of a run that goes on after step, whose metrics hold the lines again of that step. It
-// is durable, and says what these lines say, before earlier files lose their events of the step: a run that is killed
-// between the two has some twice, until the next resume cuts them.
+// is durable, and says what these lines say and what earlier files show of the step, before those lose their events of
+// it: a run that is killed between the two has some twice, until the next resume cuts them.
 func (w *Writer) newEvents(dir string, step uint64, again []line, now time.Time) error {
-	older, stamp, err := ownEvents(w.fsys, dir)
+	paths, stamp, err := ownEvents(w.fsys, dir)
 	if err != nil {
 		return err
 	}
 	from := step // the first step whose events are to go
 	if step > 0 && len(again) == 0 {
 		from++ // the metrics were lost; what the events have is kept
+	}
+	older := make([]cuts, len(paths))
+	shown := shownAgain{step: step, wanted: len(again) > 0}
+	for i, path := range paths {
+		if older[i], err = lookForCuts(w.fsys, path, from, &shown); err != nil {
+			return err
+		}
 	}
 	// Readers take files by their names: a clock that was set back, or a second run within a second, changes no order.
 	made := max(now.Unix(), stamp)
@@ -67,11 +89,11 @@ func (w *Writer) newEvents(dir string, step uint64, again []line, now time.Time)
 		}
 	}
 	w.events = &log{File: f}
-	if err = w.begin(step > 0 || len(older) > 0, from, again, now); err == nil {
+	if err = w.begin(step > 0 || len(older) > 0, from, shown.records, again, now); err == nil {
 		err = w.fsys.SyncDir(dir)
 	}
 	for i := 0; err == nil && i < len(older); i++ {
-		err = cutEvents(w.fsys, older[i], from)
+		err = older[i].cut(w.fsys)
 	}
 	if err != nil {
 		return errors.Join(err, f.Close(), w.fsys.Remove(name))
@@ -88,12 +110,13 @@ func eventsName(made int64, n int) string {
 	return fmt.Sprintf("events.out.tfevents.%010d.%s.%d.%d", made, host, os.Getpid(), n)
 }
 
-// begin writes what an event file begins with.
-func (w *Writer) begin(resumed bool, from uint64, again []line, now time.Time) error {
+// begin writes what an event file begins with. shown are records; what may be written again must be the last.
+func (w *Writer) begin(resumed bool, from uint64, shown []byte, again []line, now time.Time) error {
 	first := preamble(now)
 	if resumed {
 		first = append(first, start(from, now)...)
 	}
+	first = append(first, shown...)
 	for i := range again {
 		event := scalars(again[i].m, again[i].text, now)
 		if w.redo != nil && i == len(again)-1 {
@@ -172,6 +195,60 @@ func scalars(m Metrics, line []byte, now time.Time) []byte {
 	}
 	b = protowire.AppendTag(b, eventLine, protowire.Fixed32Type)
 	return record(protowire.AppendFixed32(b, lineSum(line)))
+}
+
+// Image is a picture for TensorBoard.
+type Image struct {
+	Tag           string // "filters/conv1"
+	Width, Height int
+	PNG           []byte // RGB or grey
+}
+
+// value is the picture as a value of a summary. TensorBoard asks only for the PNG; the colour space is that of RGB.
+func (i *Image) value() []byte {
+	b := appendNumber(nil, imageHeight, uint64(i.Height))
+	b = appendNumber(b, imageWidth, uint64(i.Width))
+	b = appendNumber(b, imageSpace, 3)
+	b = appendBytes(b, imageEncoded, i.PNG)
+	return appendBytes(appendBytes(nil, valueTag, []byte(i.Tag)), valueImage, b)
+}
+
+// value is the histogram as a value of a summary.
+func (h *Histogram) value() []byte {
+	var b []byte
+	for _, x := range []struct {
+		num   protowire.Number
+		value float64
+	}{{histoMin, h.Min}, {histoMax, h.Max}, {histoNum, h.N}, {histoSum, h.Sum}, {histoSquares, h.Squares}} {
+		if x.value != 0 { // proto3 leaves zeros out
+			b = protowire.AppendTag(b, x.num, protowire.Fixed64Type)
+			b = protowire.AppendFixed64(b, math.Float64bits(x.value))
+		}
+	}
+	for _, xs := range []struct {
+		num    protowire.Number
+		values []float64
+	}{{histoLimit, h.Limits}, {histoBucket, h.Counts}} {
+		var packed []byte
+		for _, x := range xs.values {
+			packed = protowire.AppendFixed64(packed, math.Float64bits(x))
+		}
+		b = appendBytes(b, xs.num, packed)
+	}
+	return appendBytes(appendBytes(nil, valueTag, []byte(h.Tag)), valueHisto, b)
+}
+
+// showing is a record of one value of a step that is not a number.
+func showing(step uint64, value []byte, now time.Time) []byte {
+	return record(appendBytes(event(now, step), eventSummary, appendBytes(nil, summaryValue, value)))
+}
+
+func appendBytes(b []byte, num protowire.Number, v []byte) []byte {
+	return protowire.AppendBytes(protowire.AppendTag(b, num, protowire.BytesType), v)
+}
+
+func appendNumber(b []byte, num protowire.Number, v uint64) []byte {
+	return protowire.AppendVarint(protowire.AppendTag(b, num, protowire.VarintType), v)
 }
 
 // lineSum is the checksum of a line, without its end.

@@ -30,7 +30,13 @@ func TestGoldenEvents(t *testing.T) {
 		t.Fatal(err)
 	}
 	m := Metrics{Step: 300, Loss: new(6.5), LR: new(0.01), ValTop1Error: new(0.0), ExchangeBytes: new(60030976.0)}
-	got := slices.Concat(preamble(moment), start(7, moment), scalars(m, []byte("a line\n"), moment))
+	img := Image{Tag: "filters/conv1", Width: 200, Height: 3, PNG: []byte("a PNG")}
+	histogram := Histogram{
+		Tag: "weights/conv1.bias", N: 4, Min: -1, Max: 0.5, Squares: 1.5, Limits: []float64{-0.5, 0, 0.5},
+		Counts: []float64{1, 0, 3},
+	}
+	got := slices.Concat(preamble(moment), start(7, moment), scalars(m, []byte("a line\n"), moment),
+		showing(300, img.value(), moment), showing(300, histogram.value(), moment))
 	if !bytes.Equal(got, want) {
 		t.Errorf("bytes differ:\ngot  %q\nwant %q", got, want)
 	}
@@ -137,7 +143,8 @@ func TestEventsOfAResumedRun(t *testing.T) {
 		all = append(all, decode(t, b))
 	}
 	first := all[0]
-	if len(first) != 1+3*4+3 || first[0] != "brain.Event:2" || first[1] != "1 train/loss" ||
+	if len(first) != 1+3*4+2+3 || first[0] != "brain.Event:2" || first[1] != "1 train/loss" ||
+		first[13] != "3 filters/conv1" || first[14] != "3 weights/conv1.weight" ||
 		first[len(first)-1] != "3 val/top5_error" {
 		t.Errorf("first file: %q", first)
 	}
@@ -216,7 +223,7 @@ func killedAt(t *testing.T, dir string, n int, from uint64, ms []Metrics) bool {
 	fsys.Kill(n)
 	w, err := NewWriter(fsys, dir, from)
 	for i := 0; err == nil && i < len(ms); i++ {
-		err = w.Append(ms[i])
+		err = tell(w, ms[i])
 	}
 	if err == nil {
 		_, err = w.Sync()
@@ -241,7 +248,7 @@ func TestPowerCut(t *testing.T) {
 	}
 	synced := map[string]int64{}
 	for i, m := range ms {
-		if err := w.Append(m); err != nil {
+		if err := tell(w, m); err != nil {
 			t.Fatal(err)
 		}
 		if i+1 == done {
@@ -364,7 +371,7 @@ func TestRemovedFilesAreRestored(t *testing.T) {
 			t.Fatal(err)
 		}
 		for i, m := range ms {
-			if err := w.Append(m); err != nil {
+			if err := tell(w, m); err != nil {
 				t.Fatal(err)
 			}
 			if i != 3 {
@@ -420,6 +427,66 @@ func TestRestoreFails(t *testing.T) {
 		}
 		if err := w.Close(); err != nil {
 			t.Error(err)
+		}
+	}
+}
+
+// Whichever call fails, the file holds what it held before, and can be gone on with. What readers would pass over is
+// refused.
+func TestShowFails(t *testing.T) {
+	show := func(w *Writer, size int) error {
+		return w.Show(3, []Image{{Tag: "filters/conv1", Width: 9, Height: 9, PNG: make([]byte, size)}},
+			[]Histogram{Count("weights/conv1.weight", []float32{1, 2})})
+	}
+	for n := 0; ; n++ {
+		dir := t.TempDir()
+		fsys := filestest.New(files.OS)
+		w, err := NewWriter(fsys, dir, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := w.Append(step(3)); err != nil {
+			t.Fatal(err)
+		}
+		before := contents(t, dir)
+		if err := show(w, parsed); err == nil || !strings.Contains(err.Error(), "filters/conv1 of step 3 has 1048") {
+			t.Errorf("a large picture: %v", err)
+		}
+		fsys.Fail("", n, syscall.ENOSPC)
+		err = show(w, 1000)
+		fault := fsys.Fault()
+		if same := maps.Equal(contents(t, dir), before); (err != nil) != (fault != nil) || same != (fault != nil) {
+			t.Errorf("%v fails: error %v; nothing was written: %t", fault, err, same)
+		}
+		if fault == nil {
+			fsys.Fail("", 1<<20, syscall.ENOSPC) // no call any more
+		} else if err := show(w, 900); err != nil {
+			t.Error(err)
+		}
+		if err := errors.Join(w.Append(epochEnd(3)), w.Close()); err != nil {
+			t.Error(err)
+		}
+		f, err := os.Open(eventFiles(t, dir)[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		err = ReadEvents(f, func(e Event) error {
+			got = append(got, fmt.Sprint(e.Step, e.Shown, len(e.Scalars)))
+			return nil
+		})
+		want := "[0 [] 0 3 [] 4 3 [filters/conv1] 0 3 [weights/conv1.weight] 0 3 [] 3]"
+		if fmt.Sprint(got) != want || err != nil {
+			t.Errorf("%v fails: events %v, %v, want %s", fault, got, err, want)
+		}
+		if err := f.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if fault == nil {
+			if n < 1 {
+				t.Error("no call was tried")
+			}
+			return
 		}
 	}
 }

@@ -1,7 +1,8 @@
 // Package report writes what a run has to say about itself: metrics.jsonl, one JSON object a line; a TensorBoard event
-// file with the same numbers; and curves.png, drawn from what the writer keeps of them. It knows nothing of training:
-// it is given numbers and steps; and vectors of pictures for TensorBoard's projector. It imports atomicfile, files and
-// text and nothing else of the program.
+// Package report writes what a run has to say about itself: metrics.jsonl, one JSON object a line; a TensorBoard event
+// file with the same numbers, pictures and histograms; and curves.png, drawn from what the writer keeps of the numbers.
+// It writes vectors of pictures for TensorBoard's projector, too. It knows nothing of training: it is given numbers,
+// steps and pictures. It imports atomicfile, files and text and nothing else of the program.
 package report
 
 import (
@@ -197,6 +198,33 @@ func (w *Writer) Append(m Metrics) error {
 	w.redo, w.last = nil, m.Step
 	w.curves.Add(m)
 	return nil
+}
+
+// Show writes pictures and histograms of a step as events: after the line of the step, before that of the epoch that
+// ends with it, and before the checkpoint of the step. A run that goes on from that keeps them. None may be longer than
+// a megabyte. On an error the file is as it was.
+func (w *Writer) Show(step uint64, images []Image, histograms []Histogram) error {
+	now := time.Now()
+	var all []byte
+	add := func(tag string, value []byte) error {
+		r := showing(step, value, now)
+		if len(r) > parsed {
+			return fmt.Errorf("%s of step %d has %d bytes, more than %d", tag, step, len(r), parsed)
+		}
+		all = append(all, r...)
+		return nil
+	}
+	for i := range images {
+		if err := add(images[i].Tag, images[i].value()); err != nil {
+			return err
+		}
+	}
+	for i := range histograms {
+		if err := add(histograms[i].Tag, histograms[i].value()); err != nil {
+			return err
+		}
+	}
+	return w.events.append(all)
 }
 
 // Curves are those of the lines so far. They stay as they are while more lines are appended.

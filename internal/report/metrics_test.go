@@ -54,13 +54,23 @@ func writeTo(t interface{ Fatal(...any) }, fsys files.FS, dir string, from uint6
 		t.Fatal(err)
 	}
 	for _, m := range ms {
-		if err := w.Append(m); err != nil {
+		if err := tell(w, m); err != nil {
 			t.Fatal(err)
 		}
 	}
 	if err := w.Close(); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// tell appends a line, and after that of an epoch's last step a picture and a histogram, as a run does.
+func tell(w *Writer, m Metrics) error {
+	err := w.Append(m)
+	if err != nil || m.LR == nil || m.Step%3 > 0 {
+		return err
+	}
+	return w.Show(m.Step, []Image{{Tag: "filters/conv1", Width: 1, Height: 1, PNG: []byte{byte(m.Step)}}},
+		[]Histogram{Count("weights/conv1.weight", []float32{float32(m.Step)})})
 }
 
 func content(t interface{ Fatal(...any) }, dir string) string {

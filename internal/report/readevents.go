@@ -32,8 +32,14 @@ type Event struct {
 	Writer  string   // likewise: the program, where it says so
 	Start   bool     // the order to forget what earlier files have of Step and later ones
 	Scalars []Scalar // numbers of Step
+	Shown   []string // tags of its pictures and histograms
 	Line    *uint32  // of this program's: the Sum of the line of metrics.jsonl that has the same numbers
+
+	data []byte // as it stands in the file; nil: it is too long to be looked at
 }
+
+// tells is whether the event says anything of its step.
+func (e *Event) tells() bool { return len(e.Scalars) > 0 || len(e.Shown) > 0 || e.Line != nil }
 
 // Scalar is a number of an event.
 type Scalar struct {
@@ -56,8 +62,8 @@ func (e *EventError) Error() string {
 	return fmt.Sprintf("record %d, at byte %d: %s", e.Number, e.At, e.Reason)
 }
 
-// parsed is the longest record whose content is looked at: those of this program have some hundred bytes. Others'
-// pictures may be longer; their checksum is verified nevertheless.
+// parsed is the longest record whose content is looked at, and the longest that this program writes. Others' pictures
+// may be longer; their checksum is verified nevertheless.
 const parsed = 1 << 20
 
 // ReadEvents reads an event file, this program's or another's, record by record with both checksums of each. It ends
@@ -70,7 +76,7 @@ func ReadEvents(r io.Reader, each func(Event) error) error {
 		if errors.Is(err, io.EOF) {
 			return nil
 		}
-		e := Event{Number: n, At: at}
+		e := Event{Number: n, At: at, data: data}
 		if err == nil && data != nil {
 			err = e.parse(data)
 		}
@@ -159,7 +165,7 @@ func (e *Event) parse(data []byte) error {
 			})
 		case eventSummary:
 			return protoFields(v, func(num protowire.Number, v []byte, _ uint64) bool {
-				return num != summaryValue || e.addScalar(v)
+				return num != summaryValue || e.addValue(v)
 			})
 		}
 		return true
@@ -171,19 +177,24 @@ func (e *Event) parse(data []byte) error {
 	return nil
 }
 
-// addScalar takes a value of a summary, where it is a plain number.
-func (e *Event) addScalar(value []byte) bool {
+// addValue takes a value of a summary, where it is a plain number, a picture or a histogram.
+func (e *Event) addValue(value []byte) bool {
 	var s Scalar
-	number := false
+	number, shown := false, false
 	ok := protoFields(value, func(num protowire.Number, v []byte, x uint64) bool {
 		switch num {
 		case valueTag:
 			s.Tag = string(v)
 		case valueSimple:
 			s.Value, number = math.Float32frombits(uint32(x)), true
+		case valueImage, valueHisto:
+			shown = true
 		}
 		return true
 	})
+	if shown {
+		e.Shown = append(e.Shown, s.Tag)
+	}
 	if number {
 		e.Scalars = append(e.Scalars, s)
 	}
@@ -294,39 +305,81 @@ func timeless(head []byte) []byte {
 	return slices.Concat(head[:min(at, len(head))], head[min(end, len(head)):min(max(end, sum), len(head))])
 }
 
-// cutEvents cuts a file of ours before its first event of step or later, and before the first that is damaged. A file
-// that then has no numbers is removed.
-func cutEvents(fsys files.FS, path string, step uint64) error {
+// shownAgain are the records of pictures and histograms of a step that earlier files are about to lose: no metrics have
+// these, so the new file gets them as they are.
+type shownAgain struct {
+	step    uint64
+	wanted  bool
+	tags    []string
+	records []byte
+}
+
+// mostShown is how many bytes of them are taken: more than a step of this program has.
+const mostShown = 64 << 20
+
+// take keeps a record, unless an earlier file has the same: a run that was killed while it began leaves both.
+func (s *shownAgain) take(e *Event) {
+	if !s.wanted || e.Step != s.step || len(e.Shown) == 0 || len(s.records)+len(e.data) > mostShown {
+		return
+	}
+	for _, tag := range e.Shown {
+		if slices.Contains(s.tags, tag) {
+			return
+		}
+	}
+	s.tags = append(s.tags, e.Shown...)
+	s.records = append(s.records, record(e.data)...)
+}
+
+// cuts says what is to become of an event file.
+type cuts struct {
+	path string
+	end  int64 // where it is to end; -1: where it does
+	gone bool  // it has no numbers before that: it is to be removed
+}
+
+// lookForCuts finds the first event of a file of ours that is of step or later, or damaged, and what the file shows.
+func lookForCuts(fsys files.FS, path string, step uint64, again *shownAgain) (cuts, error) {
+	c := cuts{path: path, end: -1, gone: true}
 	f, err := files.OpenOwn(fsys, path, os.O_RDWR, 0)
 	if err != nil {
-		return err
+		return c, err
 	}
-	end, numbers := int64(-1), false // -1: nothing is to be cut
-	enough := errors.New("the end")
+	defer f.Close() //nolint:errcheck // only read
 	err = ReadEvents(f, func(e Event) error {
-		told := len(e.Scalars) > 0 || e.Line != nil
-		if (told || e.Start) && e.Step >= step {
-			end = e.At
-			return enough
+		told := e.tells()
+		if (told || e.Start) && e.Step >= step && c.end < 0 {
+			c.end = e.At
 		}
-		numbers = numbers || told
+		if c.end < 0 {
+			c.gone = c.gone && !told
+		}
+		again.take(&e)
 		return nil
 	})
 	var bad *EventError
-	switch {
-	case errors.As(err, &bad):
-		end, err = bad.At, nil
-	case errors.Is(err, enough):
-		err = nil
-	}
-	switch {
-	case err != nil:
-	case !numbers:
-		return errors.Join(f.Close(), fsys.Remove(path))
-	case end >= 0:
-		if err = f.Truncate(end); err == nil {
-			err = f.Sync()
+	if errors.As(err, &bad) {
+		if err = nil; c.end < 0 {
+			c.end = bad.At
 		}
+	}
+	return c, err
+}
+
+// cut does it.
+func (c *cuts) cut(fsys files.FS) error {
+	if c.gone {
+		return fsys.Remove(c.path)
+	}
+	if c.end < 0 {
+		return nil
+	}
+	f, err := files.OpenOwn(fsys, c.path, os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	if err = f.Truncate(c.end); err == nil {
+		err = f.Sync()
 	}
 	return errors.Join(err, f.Close())
 }

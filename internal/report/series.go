@@ -16,6 +16,7 @@ type Curves struct {
 	loss, valLoss          series // of training and validation
 	top1, valTop1, valTop5 series // errors in percent
 	rates                  rates
+	pace, stall            series // seconds an image took, and percent of them that went by waiting for pictures
 }
 
 // Add takes the numbers of a line.
@@ -31,6 +32,10 @@ func (c *Curves) Add(m Metrics) {
 	add(&c.top1, m.Top1Error, 100)
 	add(&c.valTop1, m.ValTop1Error, 100)
 	add(&c.valTop5, m.ValTop5Error, 100)
+	if v := m.ImagesPerSecond; v != nil && *v > 0 {
+		c.pace.add(plotter.XY{X: float64(m.Step), Y: 1 / *v})
+	}
+	add(&c.stall, m.DataStall, 100)
 	if m.LR != nil && *m.LR > 0 { // others have no place on a logarithmic axis
 		c.rates.add(plotter.XY{X: float64(m.Step), Y: *m.LR})
 	}
@@ -39,7 +44,7 @@ func (c *Curves) Add(m Metrics) {
 // clone is a copy that shares nothing.
 func (c *Curves) clone() *Curves {
 	d := *c
-	for _, s := range []*series{&d.loss, &d.top1, &d.valLoss, &d.valTop1, &d.valTop5} {
+	for _, s := range []*series{&d.loss, &d.top1, &d.valLoss, &d.valTop1, &d.valTop5, &d.pace, &d.stall} {
 		s.points = slices.Clone(s.points)
 	}
 	d.rates.changes = slices.Clone(d.rates.changes)

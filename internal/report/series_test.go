@@ -55,7 +55,7 @@ func shown(c *Curves) []plotter.XYs {
 	return []plotter.XYs{
 		{{X: float64(c.end)}},
 		c.loss.all(), c.top1.all(), c.valLoss.all(), c.valTop1.all(), c.valTop5.all(),
-		c.rates.all(),
+		c.rates.all(), c.pace.all(), c.stall.all(),
 	}
 }
 

@@ -277,11 +277,17 @@ func (t *trainer) step() error {
 		return err
 	}
 	if n := t.steps.Skipped; n > 0 {
-		return t.passOver(n)
+		if err := t.passOver(n); err != nil {
+			return err
+		}
+		return t.show(false)
 	}
 	t.dog.stepped()
 	t.stepsSince++
 	if err := t.record(before); err != nil {
+		return err
+	}
+	if err := t.show(true); err != nil {
 		return err
 	}
 	if t.o.afterStep != nil {

@@ -161,6 +161,21 @@ func (r *reported) flush() error {
 	return nil
 }
 
+// appendShown writes what is to be looked at. It does not wait where lines do, and where it cannot be written it is
+// lost: only the lines are numbers that nobody has again.
+func (r *reported) appendShown(step uint64, images []report.Image, histograms []report.Histogram) error {
+	if len(r.waiting) > 0 {
+		return nil
+	}
+	err := r.metrics.Show(step, images, histograms)
+	if err == nil || !passing(err) {
+		return err
+	}
+	r.progress.Note(remark("warning: the pictures and histograms of step %d cannot be written: %v; the run goes on "+
+		"without them", step, err))
+	return nil
+}
+
 // write appends one line. A file of a share that was away may be stale for good while its name leads to it again.
 func (r *reported) write(m report.Metrics) error {
 	err := r.metrics.Append(m)

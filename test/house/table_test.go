@@ -112,7 +112,8 @@ var table = []struct{ pkg, imports string }{
 	{"infer", "checkpoint config data device files imagenet model philox recipe stats step tensor text"},
 	{
 		"train",
-		"atomicfile checkpoint config data data/picture device files infer model recipe report run schedule step text",
+		"atomicfile checkpoint config data data/picture device figure files infer model recipe report run schedule " +
+			"step text",
 	},
 
 	// The only place that picks a backend, and that knows flags.
