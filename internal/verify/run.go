@@ -316,12 +316,16 @@ func (r *runChecker) others() error {
 	}
 	if r.has(lockName) {
 		r.at(lockName)
-		text, err := files.ReadFile(r.fsys, r.path)
+		text, err := files.ReadOwn(r.fsys, r.path)
 		who := "a process"
 		if pid, bad := strconv.Atoi(strings.TrimSpace(string(text))); err == nil && bad == nil {
 			who = "process " + strconv.Itoa(pid)
 		}
-		r.add("", Remark, "%s trains in this folder, or was killed in it", who)
+		if other := (*files.InTheWay)(nil); errors.As(err, &other) {
+			r.damaged("", "it is %s, not a regular file: no run goes on here", files.Kind(other.Mode))
+		} else {
+			r.add("", Remark, "%s trains in this folder, or was killed in it", who)
+		}
 	}
 	inside, err := r.fsys.ReadDir(filepath.Join(r.dir, "checkpoints"))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
