@@ -88,7 +88,7 @@ func (d *download) run(ctx context.Context) (err error) {
 
 // open takes up what is there, if it is of the same address.
 func (d *download) open() error {
-	if page, err := files.ReadFile(d.o.Files, d.state); err == nil {
+	if page, err := files.ReadOwn(d.o.Files, d.state); err == nil {
 		_ = json.Unmarshal(page, &d.known) // damaged: as if there was none
 	} else if !errors.Is(err, fs.ErrNotExist) {
 		return err

@@ -3,6 +3,7 @@ package files
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"syscall"
 )
@@ -65,6 +66,31 @@ func Own(fsys Reader, name string) (info fs.FileInfo, err error) {
 		return nil, NewInTheWay(fsys, name, info)
 	}
 	return info, nil
+}
+
+// longestNote is how much ReadOwn reads: locks and notes of a download have some hundred bytes.
+const longestNote = 1 << 16
+
+// ReadOwn reads a short file that the program keeps for itself. One that is not there is fs.ErrNotExist; anything but a
+// regular file is an *InTheWay, which is not opened: a pipe would wait for a writer. A longer one is an error too.
+func ReadOwn(fsys Reader, name string) ([]byte, error) {
+	info, err := Own(fsys, name)
+	if err == nil && info == nil {
+		err = &fs.PathError{Op: "open", Path: name, Err: fs.ErrNotExist}
+	}
+	if err != nil {
+		return nil, err
+	}
+	f, err := fsys.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close() //nolint:errcheck // only read
+	text, err := io.ReadAll(io.LimitReader(f, longestNote+1))
+	if err == nil && len(text) > longestNote {
+		err = fmt.Errorf("%s is longer than %d bytes", name, longestNote)
+	}
+	return text, err
 }
 
 // OpenOwn is OpenFile for writing to such a file: it follows no link and waits for no pipe, and what is there instead

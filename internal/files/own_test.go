@@ -56,6 +56,33 @@ func TestOpenOwnWaitsForNothing(t *testing.T) {
 	}
 }
 
+// A lock or a note may be made by a stranger too: nothing is waited for, and not all of what has no end is read.
+func TestReadOwn(t *testing.T) {
+	dir := t.TempDir()
+	at := func(name string) string { return filepath.Join(dir, name) }
+	if err := errors.Join(
+		syscall.Mkfifo(at("pipe"), 0o600), os.Symlink("/dev/zero", at("link")),
+		os.WriteFile(at("long"), nil, 0o600), os.Truncate(at("long"), 1<<40),
+		os.WriteFile(at("note"), []byte("7\n"), 0o600),
+	); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"pipe", "link", "."} {
+		if _, err := ReadOwn(OS, at(name)); !errors.As(err, new(*InTheWay)) {
+			t.Errorf("%s: error %v", name, err)
+		}
+	}
+	if text, err := ReadOwn(OS, at("long")); err == nil || len(text) > 2*longestNote {
+		t.Errorf("%d bytes of a terabyte: %v", len(text), err)
+	}
+	if _, err := ReadOwn(OS, at("none")); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("none: error %v", err)
+	}
+	if text, err := ReadOwn(OS, at("note")); err != nil || string(text) != "7\n" {
+		t.Errorf("a note: %q, %v", text, err)
+	}
+}
+
 // Writing is told from reading by the operation.
 func TestOpenOwnNamesWriting(t *testing.T) {
 	_, err := OpenOwn(OS, filepath.Join(t.TempDir(), "no", "f"), os.O_WRONLY|os.O_CREATE, 0o666)

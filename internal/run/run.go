@@ -577,7 +577,7 @@ func (d *Dir) drop(lock files.File) error {
 
 // holder reads who holds the lock.
 func holder(fsys files.Reader, path string) int {
-	text, err := files.ReadFile(fsys, path)
+	text, err := files.ReadOwn(fsys, path)
 	if err != nil {
 		return 0
 	}

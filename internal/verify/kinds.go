@@ -25,25 +25,20 @@ import (
 // facts are what a run's files are held to each other by.
 type facts struct {
 	weights *checkpoint.Checkpoint // without its tensors, which are closed; nil: it is none that can be read
-	lines   []lineFact             // of the metrics, in their order
+	lines   []oneLine              // of the metrics, in their order
 	last    uint64                 // the step of the last of them
 	saved   bool                   // they go on after an epoch, at whose end a checkpoint is written
 	damaged bool                   // some of them could not be taken
 	torn    bool                   // the file ends in the midst of a record
-	events  []eventFact            // those that name a line
+	events  []oneLine              // those that name a line
 	page    []byte
 }
 
-type lineFact struct {
+// oneLine is a line of the metrics, or a record of the events that was written with one.
+type oneLine struct {
 	step   uint64
-	sum    uint32
-	number int32
-}
-
-type eventFact struct {
-	step   uint64
-	sum    uint32
-	number int32
+	sum    uint32 // the line's CRC-32C
+	number int32  // of the line or record in its file, from 1
 }
 
 // kinds are tried in this order. Another format adds its line here.
@@ -220,7 +215,7 @@ func metrics(c *checker, f *opened, into *facts) error {
 		} else if ended > 0 {
 			into.saved = true
 		}
-		into.lines = append(into.lines, lineFact{l.M.Step, l.Sum, int32(l.Number)})
+		into.lines = append(into.lines, oneLine{l.M.Step, l.Sum, int32(l.Number)})
 		into.last = l.M.Step
 		return nil
 	})
@@ -264,7 +259,7 @@ func events(c *checker, f *opened, into *facts) error {
 			}
 		}
 		if e.Line != nil {
-			into.events = append(into.events, eventFact{e.Step, *e.Line, int32(e.Number)})
+			into.events = append(into.events, oneLine{e.Step, *e.Line, int32(e.Number)})
 		}
 		last = max(last, e.Step)
 		return nil
@@ -382,16 +377,13 @@ func array(c *checker, f *opened, _ *facts) error {
 	return nil
 }
 
-// longestPage is how long a page is that is looked at.
-const longestPage = 1 << 20
-
 // page verifies that a page can be read.
 func page(c *checker, f *opened, into *facts) error {
-	text, err := io.ReadAll(io.LimitReader(f, longestPage+1))
+	text, err := io.ReadAll(io.LimitReader(f, config.MaxPage+1))
 	if err != nil {
 		return err
 	}
-	if len(text) > longestPage {
+	if len(text) > config.MaxPage {
 		c.damaged("", "it is longer than a page can be")
 		return nil
 	}

@@ -237,7 +237,7 @@ func (r *runChecker) events() error {
 
 // vouchers hold lines of metrics to the events that were written with them.
 type vouchers struct {
-	lines []lineFact // by step
+	lines []oneLine  // by step
 	met   []bool     // of each: there is an event with its checksum
 	other []mismatch // events without a line
 	// there is one that was written with another text of a line: see mismatches
@@ -246,29 +246,29 @@ type vouchers struct {
 
 // mismatch is an event that is of a line's step, but not of its text.
 type mismatch struct {
-	event eventFact
+	event oneLine
 	file  string
 	line  int32
 }
 
-func newVouchers(lines []lineFact) *vouchers {
+func newVouchers(lines []oneLine) *vouchers {
 	v := &vouchers{lines: slices.Clone(lines), met: make([]bool, len(lines))}
-	slices.SortStableFunc(v.lines, func(a, b lineFact) int { return cmp.Compare(a.step, b.step) })
+	slices.SortStableFunc(v.lines, func(a, b oneLine) int { return cmp.Compare(a.step, b.step) })
 	return v
 }
 
 // of is where the lines of a step begin and end.
 func (v *vouchers) of(step uint64) (from, to int) {
-	from, _ = slices.BinarySearchFunc(v.lines, step, func(l lineFact, s uint64) int { return cmp.Compare(l.step, s) })
+	from, _ = slices.BinarySearchFunc(v.lines, step, func(l oneLine, s uint64) int { return cmp.Compare(l.step, s) })
 	for to = from; to < len(v.lines) && v.lines[to].step == step; {
 		to++
 	}
 	return from, to
 }
 
-func (v *vouchers) take(e eventFact, file string) {
+func (v *vouchers) take(e oneLine, file string) {
 	from, to := v.of(e.step)
-	i := slices.IndexFunc(v.lines[from:to], func(l lineFact) bool { return l.sum == e.sum })
+	i := slices.IndexFunc(v.lines[from:to], func(l oneLine) bool { return l.sum == e.sum })
 	if i >= 0 {
 		v.met[from+i] = true
 		return
@@ -310,18 +310,22 @@ func (r *runChecker) others() error {
 	if err != nil {
 		return err
 	}
-	if !there && slices.ContainsFunc(r.last.lines, func(l lineFact) bool { return l.number > 1 }) &&
+	if !there && slices.ContainsFunc(r.last.lines, func(l oneLine) bool { return l.number > 1 }) &&
 		r.last.weights != nil && r.last.weights.Epoch > 0 {
 		r.add("", Remark, "it is missing: the curves could not be drawn, or were removed")
 	}
 	if r.has(lockName) {
 		r.at(lockName)
-		text, err := files.ReadFile(r.fsys, r.path)
+		text, err := files.ReadOwn(r.fsys, r.path)
 		who := "a process"
 		if pid, bad := strconv.Atoi(strings.TrimSpace(string(text))); err == nil && bad == nil {
 			who = "process " + strconv.Itoa(pid)
 		}
-		r.add("", Remark, "%s trains in this folder, or was killed in it", who)
+		if other := (*files.InTheWay)(nil); errors.As(err, &other) {
+			r.damaged("", "it is %s, not a regular file: no run goes on here", files.Kind(other.Mode))
+		} else {
+			r.add("", Remark, "%s trains in this folder, or was killed in it", who)
+		}
 	}
 	inside, err := r.fsys.ReadDir(filepath.Join(r.dir, "checkpoints"))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {

@@ -106,6 +106,22 @@ func TestSoundRun(t *testing.T) {
 	}
 }
 
+// TestLockIsAPipe: a folder of a stranger may have anything for a lock, and nobody waits for it.
+func TestLockIsAPipe(t *testing.T) {
+	dir := trained(t, false)
+	if err := syscall.Mkfifo(filepath.Join(dir, lockName), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	if found := verified(t, dir); len(found) != 1 || found[0].Status != Damaged ||
+		found[0].Text != "it is a pipe, not a regular file: no run goes on here" {
+		t.Errorf("%v", found)
+	}
+	list, err := run.List(files.OS, dir)
+	if err != nil || len(list) != 1 || list[0].PID != 0 {
+		t.Errorf("listed: %+v, %v", list, err)
+	}
+}
+
 // TestFirstLineDamaged: that line 1 is damaged does not mean that others stood before it.
 func TestFirstLineDamaged(t *testing.T) {
 	dir := trained(t, false)

@@ -206,6 +206,12 @@ func twice(first, second syscall.Signal) func(*lab, context.Context, *target) er
 		if err := p.signal(second); err != nil {
 			return err
 		}
+		if first == second && !p.within(afterSecond) {
+			// Two of one kind are one while the first is pending: whoever types it once more must be heard.
+			if err := p.signal(second); err != nil {
+				return err
+			}
+		}
 		if !p.within(afterSecond) {
 			return p.failed("deaf to the second signal for %v", afterSecond)
 		}
