@@ -45,7 +45,7 @@ const (
 	slant     = .34 // of a side, that the faces on the right and above reach aside; half of that up
 	slotGap   = 30  // between what is written under two blocks
 	linesGap  = 34  // between blocks
-	rowGap    = 26
+	netRowGap = 26
 	netMargin = 24
 )
 
@@ -149,9 +149,9 @@ func (n *Net) layOut() *netDrawing {
 		}
 	}
 	title := float64(Title.Height())
-	all := max(float64(n.Rows)*(rowHeight+rowGap)-rowGap, tallest)
+	all := max(float64(n.Rows)*(rowHeight+netRowGap)-netRowGap, tallest)
 	d := &netDrawing{Title: n.Title}
-	top := netMargin + title + rowGap
+	top := netMargin + title + netRowGap
 	d.Words = append(d.Words, netWords{netMargin, netMargin + title*.8, "title", n.Title})
 	x := float64(netMargin)
 	var before []netBlock
@@ -159,7 +159,7 @@ func (n *Net) layOut() *netDrawing {
 		b := &n.Blocks[i]
 		w, h := b.size()
 		wide := w + b.aside() + linesGap
-		y := top + all + rowGap
+		y := top + all + netRowGap
 		for k, line := range append([]string{b.Name}, b.Lines...) {
 			style, class := Body, "words"
 			if k == 0 {
@@ -175,7 +175,7 @@ func (n *Net) layOut() *netDrawing {
 			if b.Whole && row > 0 {
 				break
 			}
-			middle := top + all/2 + (float64(row)-float64(n.Rows-1)/2)*(rowHeight+rowGap)
+			middle := top + all/2 + (float64(row)-float64(n.Rows-1)/2)*(rowHeight+netRowGap)
 			class := fmt.Sprintf("row%d", row%2)
 			if b.Whole {
 				middle, class = top+all/2, "whole"
@@ -191,7 +191,7 @@ func (n *Net) layOut() *netDrawing {
 		x += wide
 	}
 	d.Width = max(x, float64(2*netMargin+Title.Width(n.Title)))
-	d.Height += rowGap / 2
+	d.Height += netRowGap / 2
 	for _, note := range n.Notes {
 		d.Height += float64(Body.Height()) * 1.2
 		d.Words = append(d.Words, netWords{netMargin, d.Height, "note", note})
