@@ -2,8 +2,13 @@ package main
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"image"
+	"io/fs"
+	"math"
+	"path/filepath"
 	"strconv"
 	"strings"
 
@@ -33,6 +38,8 @@ func newLookCommand(t *ui.Terminal) *cobra.Command {
 scale of its colours written under it; with --json the numbers behind the picture come too. Pictures
 are prepared as the checkpoint says, and computed in fp32.`,
 		newLookFiltersCommand(t),
+		newLookMapsCommand(t),
+		newLookPredictionsCommand(t),
 	)
 }
 
@@ -125,3 +132,40 @@ func className(c *checkpoint.Checkpoint, class int) string {
 
 // netName is how a checkpoint is written above a picture.
 func netName(c *checkpoint.Checkpoint) string { return text.Name(shortenPath(c.Path)) }
+
+// unreadPicture is the error of the only picture that was to be looked at.
+func unreadPicture(err error, picture string) error {
+	var bad *data.BadPicture
+	switch {
+	case !errors.As(err, &bad):
+		return err
+	case errors.Is(err, fs.ErrNotExist):
+		return advise(exitUnreadable, "check the name", err)
+	case isFolder(bad):
+		return advise(exitUnreadable, "name a picture in it, such as "+
+			text.ShellPath(filepath.Join(picture, "1.jpg")), err)
+	case isTar(picture):
+		return advise(exitUnreadable, "unpack it and name a picture", err)
+	}
+	return advise(exitUnreadable, "name another picture", err)
+}
+
+// finite is a number of a document: null where it is none that JSON has.
+type finite float32
+
+// MarshalJSON writes the number with as many digits as tell it apart.
+func (f finite) MarshalJSON() ([]byte, error) {
+	if v := float64(f); math.IsNaN(v) || math.IsInf(v, 0) {
+		return []byte("null"), nil
+	}
+	return json.Marshal(float32(f))
+}
+
+// finites are numbers of a document.
+func finites(values []float32) []finite {
+	all := make([]finite, len(values))
+	for i, v := range values {
+		all[i] = finite(v)
+	}
+	return all
+}

@@ -5,6 +5,7 @@ import (
 	"image"
 	"iter"
 
+	"alexnet/internal/philox"
 	"alexnet/internal/recipe"
 )
 
@@ -16,6 +17,28 @@ func (s *Set) Pictures(numbers []int) *Pictures {
 		l.records[k] = Record{Name: s.File(i), Label: s.Label(i), Number: s.records[i].Number}
 	}
 	return l
+}
+
+// Choose are some of the pictures by their numbers, in that order, from the same store.
+func (l *Pictures) Choose(numbers []int) *Pictures {
+	some := &Pictures{store: l.store, records: make([]Record, len(numbers))}
+	for k, i := range numbers {
+		some.records[k] = l.records[i]
+	}
+	return some
+}
+
+// Drawn is the numbers from 0 to n-1 in an order drawn from a seed, for whoever shows some of n pictures.
+func Drawn(n int, seed uint64) []int {
+	order, drawn := make([]int32, n), make([]int, n)
+	for i := range order {
+		order[i] = int32(i)
+	}
+	shuffle(order, philox.NewSource(seed, philox.PurposeShown, 0, 0))
+	for i, k := range order {
+		drawn[i] = int(k)
+	}
+	return drawn
 }
 
 // Seen are pictures as a net sees them, for people to look at: decoded by its recipe, whose crop is the net's, and cut

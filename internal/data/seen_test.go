@@ -7,6 +7,7 @@ import (
 	"image/png"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"alexnet/internal/files"
@@ -80,5 +81,24 @@ func TestSeen(t *testing.T) {
 	check(all.Pictures([]int{2, 0}), by, 2, 0)
 	if got := all.Pictures([]int{2}).Name(0); got != all.Name(2) {
 		t.Errorf("it is called %s, not %s", got, all.Name(2))
+	}
+}
+
+// An order that is drawn has every number once, and is the seed's.
+func TestDrawn(t *testing.T) {
+	one, again, other := Drawn(100, 1), Drawn(100, 1), Drawn(100, 2)
+	if !slices.Equal(one, again) || slices.Equal(one, other) || slices.IsSorted(one) {
+		t.Errorf("drawn are %v, %v and %v", one, again, other)
+	}
+	for _, order := range [][]int{one, other} {
+		slices.Sort(order)
+		for i, k := range order {
+			if i != k {
+				t.Fatalf("%d is not there once", i)
+			}
+		}
+	}
+	if len(Drawn(0, 1)) != 0 {
+		t.Error("of none some are drawn")
 	}
 }

@@ -1,7 +1,7 @@
 // Package figure draws pictures for people to look at: mosaics, bars, maps of numbers over photographs, with words and
-// the scale of their colours under them. A [Canvas] is white paper; [Grid] says where the tiles of a mosaic lie, [Scale]
-// gives numbers colours, [Field] is a map of numbers, a [Style] measures, cuts and wraps words, and a [Page] puts title,
-// bodies, scale and notes together into what [Write] writes.
+// the scale of their colours under them. A [Canvas] is white paper; [Grid] says where the tiles of a mosaic lie,
+// [Scale] gives numbers colours, [Field] is a map of numbers, [Kernels] are weights, a [Style] measures, cuts and wraps
+// words, and a [Page] puts title, bodies, scale and notes together into what [Write] writes.
 //
 // It knows nothing of nets and data: it is given numbers, images and words, which whoever calls has bounded and, where
 // they came from outside, made fit to be shown (package text). Letters are those of the Liberation fonts, which have
@@ -34,7 +34,7 @@ var (
 	Green      = color.RGBA{0, 110, 80, 255}
 	Pink       = color.RGBA{255, 170, 170, 255}
 	Lilac      = color.RGBA{170, 170, 255, 255}
-	Red        = color.RGBA{190, 30, 30, 255}
+	Red        = color.RGBA{225, 80, 80, 255} // light enough for words over it
 )
 
 // Canvas is a picture that is being drawn. What reaches over its edges is cut off. Pixels are counted from the upper

@@ -150,7 +150,9 @@ func (c cropped) Bounds() image.Rectangle { return c.r }
 // Words that are cut or wrapped fit, whatever they are.
 func TestWordsFit(t *testing.T) {
 	long := strings.Repeat("W", 300)
-	for _, words := range []string{"", "cat", "a cat on a mat beside a hat", long, long + " and " + long, "日本語", "\xff\n"} {
+	for _, words := range []string{
+		"", "cat", "a cat on a mat beside a hat", long, long + " and " + long, "日本語", "\xff\n",
+	} {
 		for _, width := range []int{0, 1, 20, 80, 300} {
 			cut := Body.Cut(words, width)
 			if Body.Width(cut) > max(width, Body.Width("…")) {

@@ -32,7 +32,7 @@ func (p *Page) Draw() *Canvas {
 	for _, n := range p.Notes {
 		notes = append(notes, Body.Wrap(n, inner, mostLines)...)
 	}
-	height := margin + len(title)*Title.Height() + len(notes)*Body.Height() + margin
+	height := margin + len(title)*Title.Height() + len(notes)*Body.Height() + margin/2 + margin
 	for _, b := range p.Bodies {
 		height += b.Bounds().Dy() + margin/2
 	}
@@ -54,6 +54,7 @@ func (p *Page) Draw() *Canvas {
 		c.scale(margin, y, *p.Scale, p.Of)
 		y += Small.Height()
 	}
+	y += margin / 2
 	for _, line := range notes {
 		c.Words(Body, margin, y, line, Ink)
 		y += Body.Height()

@@ -1,12 +1,14 @@
 package infer
 
 import (
+	"math"
 	"slices"
 	"strings"
 
 	"alexnet/internal/checkpoint"
 	"alexnet/internal/config"
 	"alexnet/internal/model"
+	"alexnet/internal/stats"
 	"alexnet/internal/text"
 )
 
@@ -99,4 +101,69 @@ func ColorShare(kernel []float32) float64 {
 		sum += r*r + g*g + b*b
 	}
 	return off / sum
+}
+
+// ColorReport tells how far the kernels that see the picture depend on colour, column by column, and whether the
+// columns differ in that. The paper found one column without colour and one with, in every run.
+type ColorReport struct {
+	Columns []ColorColumn `json:"columns"`
+	// AUC is the probability that a kernel of the first column depends on colour more than one of the second; null
+	// where there are not two columns with kernels to compare.
+	AUC *float64 `json:"auc"`
+	// P is how often columns that were dealt by chance from the same kernels are as far apart; null with AUC.
+	P      *float64 `json:"p"`
+	Rounds int      `json:"permutations"` // that P is of
+}
+
+// ColorColumn is one column's part of a ColorReport.
+type ColorColumn struct {
+	Kernels   int        `json:"kernels"`
+	Median    *float64   `json:"median"` // of the colour shares; null: there are none
+	Histogram []int      `json:"histogram"`
+	Shares    []*float64 `json:"color_shares"` // by kernel, see ColorShare; null: it has none
+}
+
+// Of a ColorReport.
+const (
+	colorParts  = 20 // of a histogram, from 0 to 1
+	colorRounds = 9999
+)
+
+// ColorReport is that of kernels that see colours; nil of others.
+func (k *Kernels) ColorReport() *ColorReport {
+	if !k.Color {
+		return nil
+	}
+	r, all := &ColorReport{}, [][]float64(nil)
+	for _, part := range k.Parts() {
+		c := ColorColumn{Kernels: len(part), Histogram: make([]int, colorParts)}
+		var known []float64
+		for _, kernel := range part {
+			share := ColorShare(kernel)
+			if math.IsNaN(share) || math.IsInf(share, 0) {
+				c.Shares = append(c.Shares, nil)
+				continue
+			}
+			c.Shares = append(c.Shares, &share)
+			c.Histogram[min(int(share*colorParts), colorParts-1)]++
+			known = append(known, share)
+		}
+		if len(known) > 0 {
+			m := median(known)
+			c.Median = &m
+		}
+		r.Columns, all = append(r.Columns, c), append(all, known)
+	}
+	if len(all) == 2 && len(all[0]) > 0 && len(all[1]) > 0 {
+		area, p := stats.Permutation(all[0], all[1], colorRounds, 1)
+		r.AUC, r.P, r.Rounds = &area, &p, colorRounds
+	}
+	return r
+}
+
+// median is the middle of numbers, or the mean of the two in the middle.
+func median(of []float64) float64 {
+	s := slices.Sorted(slices.Values(of))
+	n := len(s)
+	return (s[(n-1)/2] + s[n/2]) / 2
 }

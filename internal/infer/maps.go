@@ -48,8 +48,8 @@ func (m *Maps) Order() []int {
 	return order
 }
 
-// Maps reads a layer's maps of the picture in a file. layer is one of PredictOptions.Layers, or "input". A picture that cannot be
-// read is a *data.BadPicture; else errors are those that end Predict.
+// Maps reads a layer's maps of the picture in a file. layer is one of PredictOptions.Layers, or "input". A picture that
+// cannot be read is a *data.BadPicture; else errors are those that end Predict.
 func (p *Predictor) Maps(ctx context.Context, picture, layer string) (*Maps, error) {
 	shape, err := p.net.net.Shape(layer)
 	if err != nil {

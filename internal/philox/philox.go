@@ -26,6 +26,7 @@ const (
 	PurposeTest
 	PurposeMean
 	PurposePermutation
+	PurposeShown
 )
 
 // Key makes a key of a seed and a purpose.
