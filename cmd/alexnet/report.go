@@ -254,7 +254,9 @@ func settingsOf(one *page.Run, f run.Found, c *checkpoint.Checkpoint) (*config.C
 		differs := slices.ContainsFunc(differ, func(key string) bool {
 			return e.Key == key || strings.HasPrefix(e.Key, key+".")
 		})
-		one.Settings = append(one.Settings, page.Setting{Key: e.Key, Value: e.Text(), Page: of[e.Key], Differs: differs})
+		one.Settings = append(one.Settings, page.Setting{
+			Key: e.Key, Value: e.Text(), Page: of[e.Key], Differs: differs,
+		})
 	}
 	return cfg, nil
 }

@@ -99,6 +99,16 @@ func TestReport(t *testing.T) {
 		t.Errorf("with --data of the same pictures: %+v", r.Runs[0])
 	}
 
+	// a full disk
+	if _, err := os.Stat("/dev/full"); err == nil {
+		var said bytes.Buffer
+		args := []string{"report", "first", "--no-eval", "--out", "/dev/full"}
+		code := execute(args, &ui.Terminal{Out: &said, Err: &said})
+		if code != exitFailed || !strings.Contains(said.String(), "no space left") {
+			t.Errorf("a full disk: exit code %d, %s", code, said.String())
+		}
+	}
+
 	// an outcome of another checkpoint, or a damaged one, is not used
 	for name, content := range map[string][]byte{
 		"another": bytes.Replace(kept, []byte(outcome.Checkpoint), []byte("x"), 1),
@@ -137,7 +147,8 @@ func TestReport(t *testing.T) {
 		if err := os.Remove(filepath.Join(dir, "first", name)); err != nil {
 			t.Fatal(err)
 		}
-		if html, r = reported(t, dir, "first", "--no-eval"); len(r.Runs[0].Missing) < 2 || !strings.Contains(html, "Runs") {
+		html, r = reported(t, dir, "first", "--no-eval")
+		if len(r.Runs[0].Missing) < 2 || !strings.Contains(html, "<h2>Runs</h2>") {
 			t.Errorf("%d files are gone: %+v", i+1, r.Runs[0])
 		}
 	}

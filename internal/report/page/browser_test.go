@@ -169,7 +169,8 @@ func TestBrowser(t *testing.T) {
 						t.Errorf("plot %d has %d colours", i, n)
 					}
 				}
-				if n := ask[int](b, `[...document.images].filter((m) => !m.complete || !m.naturalWidth).length`); n > 0 {
+				broken := `[...document.images].filter((m) => !m.complete || !m.naturalWidth).length`
+				if n := ask[int](b, broken); n > 0 {
 					t.Errorf("%d pictures are not shown", n)
 				}
 				least := ask[struct {
@@ -230,7 +231,8 @@ func TestCurves(t *testing.T) {
 	}{{step, "step", 450, 550}, {epoch, "epoch", 4.5, 5.5}, {hour, "hour", .0042, .0047}} { // 500 steps of 32 ms
 		var x float64
 		value := strings.TrimLeft(strings.TrimPrefix(c.got, c.prefix), ": ")
-		if _, err := fmt.Sscan(value, &x); err != nil || !strings.HasPrefix(c.got, c.prefix) || x < c.low || x > c.high {
+		_, err := fmt.Sscan(value, &x)
+		if err != nil || !strings.HasPrefix(c.got, c.prefix) || x < c.low || x > c.high {
 			t.Errorf("half way by %s it says %q", c.prefix, c.got)
 		}
 	}

@@ -226,7 +226,8 @@ func settingRows(runs []Run) (differing, same []settingRow) {
 
 func show(r *Run, facts []string) (*shownRun, error) {
 	s := &shownRun{
-		Name: text.Name(r.Name), Net: text.Name(r.Net), Weights: text.Name(r.Weights), Facts: make([]string, len(facts)),
+		Name: text.Name(r.Name), Net: text.Name(r.Net), Weights: text.Name(r.Weights),
+		Facts: make([]string, len(facts)),
 	}
 	for _, f := range r.Facts {
 		s.Facts[slices.Index(facts, f.Name)] = text.Escape(f.Value)
@@ -300,7 +301,8 @@ func Duration(seconds float64) string {
 
 func showKernels(k *infer.Kernels) (*kernelsShown, error) {
 	f := figure.Kernels{
-		Weights: k.Weights, Count: k.Shape[0], Channels: k.Shape[1], Size: k.Shape[2], Columns: k.Columns, Color: k.Color,
+		Weights: k.Weights, Count: k.Shape[0], Channels: k.Shape[1], Size: k.Shape[2], Columns: k.Columns,
+		Color: k.Color,
 	}
 	m, scale := f.Mosaic(), f.Scale()
 	s := &kernelsShown{Layer: text.Name(k.Layer), Wide: m.Rect.Dx(), High: m.Rect.Dy()}
@@ -446,7 +448,8 @@ func (s *outcomeShown) worst(o *infer.Outcome) {
 		c := &o.Classes[i]
 		in := c.Top1ErrorInterval
 		s.Worst = append(s.Worst, classShown{
-			Class: className(c), Error: text.Percent(c.Top1Error), From: text.Percent(in.Low), To: text.Percent(in.High),
+			Class: className(c), Error: text.Percent(c.Top1Error), From: text.Percent(in.Low),
+			To:     text.Percent(in.High),
 			Images: c.Images, Errors: c.Top1Errors, Low: 100 * in.Low, Wide: 100 * (in.High - in.Low),
 			At: 100 * c.Top1Error,
 		})
