@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"path/filepath"
 	"slices"
@@ -17,6 +18,8 @@ import (
 	"alexnet/internal/gpu"
 	"alexnet/internal/model"
 	"alexnet/internal/run"
+	"alexnet/internal/safetensors"
+	"alexnet/internal/text"
 	"alexnet/internal/ui"
 )
 
@@ -89,6 +92,7 @@ var completers = map[string]completer{
 	"part":      completeWords(partNames...),
 	"name":      completeWords(),
 	"layer":     completeLayers,
+	"class":     completeClasses,
 	"gpus":      completeGPUs,
 	"to":        completeWords(targetNames()...),
 	"dtype":     completeWords("f32", "f16"),
@@ -259,8 +263,34 @@ func layersIn(path string) (names []string, err error) {
 	return valuesOf(cfg)
 }
 
+// completeClasses are those of the checkpoint that the command would use.
+func completeClasses(c *cobra.Command, typed string) ([]string, cobra.ShellCompDirective) {
+	var names []string
+	if r, err := headIn(c.Flag("weights").Value.String()); err == nil {
+		defer closeQuietly(r)
+		var classes []text.Raw
+		_ = json.Unmarshal([]byte(r.Meta["classes"]), &classes) // of what is no list nothing is offered
+		for _, class := range classes {
+			if text.Name(class) == string(class) { // a shell would not show others as they are
+				names = append(names, string(class))
+			}
+		}
+	}
+	return keepPrefix(names, typed), cobra.ShellCompDirectiveNoFileComp
+}
+
 // pageIn is the page in it.
 func pageIn(path string) (cfg *config.Config, err error) {
+	r, err := headIn(path)
+	if err != nil {
+		return nil, err
+	}
+	defer closeQuietly(r)
+	return config.Parse([]byte(r.Meta["config"]), nil)
+}
+
+// headIn opens a checkpoint, as layersIn has the path.
+func headIn(path string) (r *safetensors.Reader, err error) {
 	switch inside := run.ToUse(files.OS, path); {
 	case path == "":
 		if path, _, err = newestWeights(true); errors.Is(err, run.ErrNoRun) {
@@ -272,12 +302,7 @@ func pageIn(path string) (cfg *config.Config, err error) {
 	if err != nil {
 		return nil, err
 	}
-	r, err := openWeights(path)
-	if err != nil {
-		return nil, err
-	}
-	defer closeQuietly(r)
-	return config.Parse([]byte(r.Meta["config"]), nil)
+	return openWeights(path)
 }
 
 // valuesOf are the names that --layer takes.

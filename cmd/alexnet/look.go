@@ -111,11 +111,12 @@ func (o *lookOptions) wanted(c *checkpoint.Checkpoint) (int, error) {
 		}
 		names = append(names, key, name)
 	}
-	if i, err := strconv.Atoi(o.class); err == nil && i >= 0 && i < len(c.Classes) {
+	i, err := strconv.Atoi(o.class)
+	if err == nil && i >= 0 && i < len(c.Classes) {
 		return i, nil
 	}
 	next := "alexnet weights show " + text.ShellPath(c.Path) + " lists them"
-	if near := text.Nearest(o.class, names); near != "" {
+	if near := text.Nearest(o.class, names); near != "" && err != nil {
 		next = "--class " + text.ShellWord(near)
 	}
 	return -1, usageError(next, "--class %s: the net has no such class; its %s are %s", text.Name(o.class),

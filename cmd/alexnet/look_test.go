@@ -278,6 +278,12 @@ func TestMapsThatDoNotFit(t *testing.T) {
 	if page = d.page(); d.shown != 384 || strings.Contains(strings.Join(page.Notes, ""), "shown") {
 		t.Errorf("with room for all %d are shown: %q", d.shown, page.Notes)
 	}
+	d = mapsDrawing{m: &infer.Maps{
+		Count: 1, Height: 2, Width: 2, Columns: 1, Values: make([]float32, 4), Seen: d.m.Seen,
+	}, order: inOrder(1), room: mapsPixels, each: true}
+	if got := d.page().Bodies[1].(*figure.Canvas).RGBAAt(9, 9); got != figure.Grey(0) {
+		t.Errorf("a map of zeros is %v", got)
+	}
 	d = mapsDrawing{m: numbered(20000, 1), layer: "fc6", order: inOrder(20000), room: 100 * unitSide * unitSide}
 	if page = d.page(); d.shown != 100 || !slices.Contains(page.Notes, "100 of 20000 units shown.") {
 		t.Errorf("%d units shown: %q", d.shown, page.Notes)
@@ -390,5 +396,37 @@ func TestLookPredictions(t *testing.T) {
 	mustLook(t, &r, "predictions", "ten/cat", "--out", "flat.png", "--device", "reference")
 	if len(r.Pictures) != 4 || r.Pictures[0].Label != nil {
 		t.Errorf("%+v", r.Pictures)
+	}
+}
+
+// TestClassWanted: a class goes by its key, its name or its number, and what is none of these names the nearest.
+func TestClassWanted(t *testing.T) {
+	c := &checkpoint.Checkpoint{Path: "a.safetensors", Classes: []string{"n01440764", "cat", "0", "a\nb"}}
+	for class, want := range map[string]int{
+		"": -1, "n01440764": 0, "tench": 0, "Tench": 0, "cat": 1, "0": 2, "3": 3, "1": 1, "a\nb": 3,
+	} {
+		if got, err := (&lookOptions{class: class}).wanted(c); err != nil || got != want {
+			t.Errorf("%q is class %d, want %d: %v", class, got, want, err)
+		}
+	}
+	for class, near := range map[string]string{"cta": "--class cat", "4": "lists them", "-1": "lists them"} {
+		_, err := (&lookOptions{class: class}).wanted(c)
+		if err == nil || exitCode(err) != exitUsage || !strings.Contains(nextStep(err), near) {
+			t.Errorf("%q: %v, next %q", class, err, nextStep(err))
+		}
+	}
+	if got := className(c, 0); got != "tench" {
+		t.Errorf("class 0 is called %s", got)
+	}
+}
+
+// TestCompleteClasses: those of the net in the program.
+func TestCompleteClasses(t *testing.T) {
+	c := newLookFiltersCommand(&ui.Terminal{})
+	if err := c.Flags().Set("weights", builtin.Name); err != nil {
+		t.Fatal(err)
+	}
+	if got, _ := completeClasses(c, "a"); !slices.Equal(got, []string{"airplane", "automobile"}) {
+		t.Errorf("offered are %v", got)
 	}
 }

@@ -194,7 +194,9 @@ func mapScale(values []float32) figure.Scale {
 	if s.Low < 0 {
 		return figure.Around(values, figure.BlueRed)
 	}
-	s.Low = 0
+	if s.Low = 0; s.High == 0 { // of a dead map, which is black
+		s.High = 1
+	}
 	return s
 }
 

@@ -133,6 +133,11 @@ func runLookPredictions(ctx context.Context, o predictionsOptions, args []string
 	}
 	page := drawAnswers(&r, from.labelled)
 	page.Title = fmt.Sprintf("Answers of %s to %s", netName(c), text.Examples(args))
+	if o.errors {
+		page.Title = fmt.Sprintf("Wrong answers of %s to %s", netName(c), text.Examples(args))
+		page.Notes = append(page.Notes, fmt.Sprintf("Looked at: %s, drawn with seed %d.",
+			text.Count(r.LookedAt, "picture"), o.seed))
+	}
 	if err := o.write(ctx, page.Draw(), t); err != nil {
 		return err
 	}
