@@ -227,7 +227,7 @@ func confusionPicture(o *infer.Outcome) image.Image {
 			between(o.Top1ErrorInterval)),
 		Bodies: []image.Image{page.Confusion(o).Draw()}, Scale: &figure.Shares,
 		Of:    "share of the class's pictures, by its root",
-		Notes: []string{"A row a class, a column what its pictures were taken for. Right answers are on the diagonal."},
+		Notes: []string{"Rows: the class. Columns: what its pictures were taken for."},
 	}
 	return drawing.Draw().RGBA
 }
