@@ -17,6 +17,7 @@ import (
 	"alexnet/internal/files"
 	"alexnet/internal/imagenet"
 	"alexnet/internal/infer"
+	"alexnet/internal/report/page"
 	"alexnet/internal/text"
 )
 
@@ -221,21 +222,12 @@ func confusionJSON(w io.Writer, o *infer.Outcome) error {
 
 // confusionPicture draws the matrix.
 func confusionPicture(o *infer.Outcome) image.Image {
-	m := figure.Confusion{Names: make([]string, len(o.Classes)), Totals: make([]int, len(o.Classes))}
-	for i, c := range o.Classes {
-		m.Names[i], m.Totals[i] = nameOf(string(c.Class)), c.Images
-		if right := c.Images - c.Top1Errors; right > 0 {
-			m.Cells = append(m.Cells, figure.Cell{Row: i, Column: i, Count: right})
-		}
-	}
-	for _, p := range o.Confusions {
-		m.Cells = append(m.Cells, figure.Cell{Row: p.Label, Column: p.Answer, Count: p.Pictures})
-	}
-	page := figure.Page{
+	drawing := figure.Page{
 		Title: fmt.Sprintf("%s, top-1 error %s (%s)", text.Count(o.Images, "picture"), text.Percent(o.Top1Error),
 			between(o.Top1ErrorInterval)),
-		Bodies: []image.Image{m.Draw()}, Scale: &figure.Shares, Of: "share of the class's pictures, by its root",
+		Bodies: []image.Image{page.Confusion(o).Draw()}, Scale: &figure.Shares,
+		Of:    "share of the class's pictures, by its root",
 		Notes: []string{"Rows: the class. Columns: what its pictures were taken for."},
 	}
-	return page.Draw().RGBA
+	return drawing.Draw().RGBA
 }

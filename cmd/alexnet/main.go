@@ -110,9 +110,9 @@ func newRootCommand(t *ui.Terminal) *cobra.Command {
 	root.SetHelpFunc(fitHelp(root.HelpFunc(), t))
 	root.SetHelpCommand(newHelpCommand())
 	root.AddCommand(newTrainCommand(t), newEvalCommand(t), newPredictCommand(t), newFeaturesCommand(t),
-		newLookCommand(t), newSummaryCommand(t), newConfigCommand(t), newDataCommand(t), newWeightsCommand(t),
-		newRunsCommand(t), newVerifyCommand(t), newBenchCommand(t), newDoctorCommand(t), newVersionCommand(t),
-		newCompletionCommand(t), newManCommand(t))
+		newReportCommand(t), newLookCommand(t), newSummaryCommand(t), newConfigCommand(t), newDataCommand(t),
+		newWeightsCommand(t), newRunsCommand(t), newVerifyCommand(t), newBenchCommand(t), newDoctorCommand(t),
+		newVersionCommand(t), newCompletionCommand(t), newManCommand(t))
 	refuseEmpty(root)
 	root.CompletionOptions.DisableDefaultCmd = true // ours keeps the rules of output and exit codes
 	completeAll(root)

@@ -6,6 +6,7 @@ import (
 
 	"alexnet/internal/config"
 	"alexnet/internal/data"
+	"alexnet/internal/infer"
 	"alexnet/internal/model"
 	"alexnet/internal/step"
 	"alexnet/internal/text"
@@ -126,19 +127,9 @@ type deadUnits struct {
 	fc    bool
 }
 
-// rectified are the layers that end in a ReLU.
-func rectified(a *model.Arch) (layers []model.Layer) {
-	for _, l := range a.Layers {
-		if l.Act == config.ReLU && (l.Kind.Weighted() || l.Kind == config.Activation) {
-			layers = append(layers, l)
-		}
-	}
-	return layers
-}
-
 // findDead runs some training pictures, centre crop, through a net of its own that keeps the outputs of all ReLUs.
 func (t *trainer) findDead() (dead []deadUnits, err error) {
-	layers := rectified(t.arch)
+	layers := infer.Rectified(t.arch)
 	if len(layers) == 0 {
 		return nil, nil
 	}
@@ -189,19 +180,9 @@ func deadShareOf(net *model.Net, l model.Layer, rows int) (float64, error) {
 	if err := net.Fetch(l.Name, false, out); err != nil {
 		return 0, err
 	}
-	alive, area := make([]bool, l.Out.C), l.Out.H*l.Out.W
-	for i, x := range out {
-		if x > 0 {
-			alive[i/area%l.Out.C] = true
-		}
-	}
-	n := 0
-	for _, a := range alive {
-		if !a {
-			n++
-		}
-	}
-	return float64(n) / float64(l.Out.C), nil
+	alive := infer.NewAlive(&l)
+	alive.Add(out)
+	return float64(alive.Dead()) / float64(l.Out.C), nil
 }
 
 // deadStart says what was seen and what to try. Where a layer is off as a whole nothing after it can learn, whatever

@@ -110,6 +110,8 @@ var table = []struct{ pkg, imports string }{
 	// Using nets and measuring them know no training loop.
 	{"bench", "config data data/picture device model philox recipe schedule step text"},
 	{"infer", "checkpoint config data device files imagenet model philox recipe stats step tensor text"},
+	// A page shows what runs wrote of themselves and what their nets answer; it opens none of them.
+	{"report/page", "figure infer report text"},
 	{
 		"train",
 		"atomicfile checkpoint config data data/picture device figure files infer model recipe report run schedule " +
@@ -121,8 +123,8 @@ var table = []struct{ pkg, imports string }{
 		"cmd/alexnet",
 		"atomicfile bench builtin checkpoint config cpu data data/demo data/picture device fetch figure files " +
 			"github.com/spf13/cobra github.com/spf13/pflag gpu imagenet infer interop machine model neighbors npy " +
-			"onnx prepare pth recipe reference report run s3 safetensors selftest shards stats step tensor text " +
-			"train ui verify",
+			"onnx prepare pth recipe reference report report/page run s3 safetensors selftest shards stats step " +
+			"tensor text train ui verify",
 	},
 
 	// The campaign of faults drives the program from outside, and its floors from within.
