@@ -121,7 +121,7 @@ var rules = []rule{
 	say[*infer.NoMaps](exitUsage, "name one of these with --layer"),
 	say[*infer.OtherClasses](exitCheckpoint, "give data of the classes that it was trained on, or another checkpoint"),
 	say[*infer.UnlikeNets](exitCheckpoint, "give checkpoints of nets with the same classes"),
-	say[*atomicfile.Exists](exitFailed, "name a new folder with --out"),
+	say[*atomicfile.Exists](exitFailed, "name a new folder"),
 	on(exitFailed, adviseNotEmpty),
 	on(exitFailed, adviseInTheWay),
 	on(exitFailed, adviseFolder),

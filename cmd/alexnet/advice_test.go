@@ -133,7 +133,7 @@ func tellingsOfFetching() []told {
 		{&fetch.Mismatch{}, exitFailed, []string{"the same command again"}},
 		{&fetch.BadArchive{Why: "ends early"}, exitFailed, []string{"what was downloaded is removed"}},
 		{&fetch.NotFolder{Path: "there"}, exitFailed, []string{"name another folder with --out"}},
-		{&fetch.Fixed{Dir: ".", Err: syscall.EBUSY}, exitFailed, []string{"name a new folder with --out"}},
+		{&fetch.Fixed{Dir: ".", Err: syscall.EBUSY}, exitFailed, []string{"name a new folder"}},
 		{
 			&fetch.Interrupted{Have: 1_500_000, Err: &interrupted{syscall.SIGINT}}, exitFailed,
 			[]string{"the same command again goes on after 1.5 MB"},
@@ -305,7 +305,7 @@ func tellingsOfFiles() []told {
 		{&infer.NoMaps{Layer: "fc6", Have: []string{"conv1"}}, exitUsage, []string{"--layer"}},
 		{&infer.OtherClasses{Path: "f"}, exitCheckpoint, []string{"another checkpoint"}},
 		{&infer.UnlikeNets{Path: "f", First: "g"}, exitCheckpoint, []string{"the same classes"}},
-		{&atomicfile.Exists{Path: "out"}, exitFailed, []string{"name a new folder with --out"}},
+		{&atomicfile.Exists{Path: "out"}, exitFailed, []string{"name a new folder"}},
 	}
 }
 

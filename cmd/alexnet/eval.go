@@ -153,18 +153,51 @@ func closeAll(nets []*checkpoint.Checkpoint) {
 	}
 }
 
-// checkHeldOut refuses a comparison with a net that may have been trained on the pictures: those that the first held
-// out. What nets were trained on that name no data nobody can tell.
-func (o *evalOptions) checkHeldOut(source *data.Source, first, other *checkpoint.Checkpoint) error {
-	switch {
-	case other.Data.Fingerprint == first.Data.Fingerprint, other.Data.Fingerprint == "":
-		return nil
-	case o.data.given() && (!source.Split || source.Fingerprint != first.Data.Fingerprint):
+// notHeldOut says which pictures nets are compared on.
+const notHeldOut = "alexnet eval --data DIR, of pictures that none of them was trained on"
+
+// checkSameData refuses a comparison on the pictures that the first net names with one that names others: it may have
+// been trained on those that the first held out. What nets were trained on that name no data nobody can tell.
+func checkSameData(first, other *checkpoint.Checkpoint) error {
+	if other.Data.Fingerprint == first.Data.Fingerprint || other.Data.Fingerprint == "" {
 		return nil
 	}
-	return advise(exitNoData, "alexnet eval --data DIR, of pictures that none of them was trained on",
+	return advise(exitNoData, notHeldOut,
 		fmt.Errorf("%s: may have been trained on these pictures: its own are others than those of %s, or were held "+
 			"out otherwise", text.Name(other.Path), text.Name(first.Path)))
+}
+
+// checkHeldOut refuses a comparison on pictures that were given, a set of a source, where one of two nets was trained
+// on some and the other was not, or held out others. What has a part of its own for validation or test is fair to both.
+func checkHeldOut(source *data.Source, set *data.Set, first, other *checkpoint.Checkpoint) error {
+	if first.Data.Fingerprint == other.Data.Fingerprint || set == source.Test ||
+		set == source.Val && !source.Split {
+		return nil
+	}
+	ofFirst, err := trainedOn(first, source)
+	if err != nil {
+		return err
+	}
+	ofOther, err := trainedOn(other, source)
+	switch {
+	case err != nil:
+		return err
+	case ofOther:
+		return advise(exitNoData, notHeldOut, fmt.Errorf("%s: was trained on %s, or on a part of it, and %s was not, "+
+			"or on another part", text.Name(other.Path), text.Name(source.Path), text.Name(first.Path)))
+	case ofFirst:
+		return checkSameData(first, other)
+	}
+	return nil
+}
+
+// trainedOn tells whether a net's own pictures, those held out among them, are those of a source.
+func trainedOn(c *checkpoint.Checkpoint, source *data.Source) (bool, error) {
+	cfg, err := c.Page(nil)
+	if err != nil || c.Data.Fingerprint == "" {
+		return false, err
+	}
+	return source.FingerprintBy(cfg.Data.ValShare, cfg.Train.Seed) == c.Data.Fingerprint, nil
 }
 
 // evalResult is the document of eval --json.
@@ -190,7 +223,7 @@ func runEval(ctx context.Context, o evalOptions, t *ui.Terminal) error {
 	}
 	if !o.data.given() {
 		for _, c := range others {
-			if err := o.checkHeldOut(nil, first, c); err != nil {
+			if err := checkSameData(first, c); err != nil {
 				return err
 			}
 		}
@@ -200,9 +233,11 @@ func runEval(ctx context.Context, o evalOptions, t *ui.Terminal) error {
 		return err
 	}
 	defer closeQuietly(source)
-	for _, c := range others {
-		if err := o.checkHeldOut(source, first, c); err != nil {
-			return err
+	if o.data.given() {
+		for _, c := range others {
+			if err := checkHeldOut(source, set, first, c); err != nil {
+				return err
+			}
 		}
 	}
 	devices, err := o.device.open(t)

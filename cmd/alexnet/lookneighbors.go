@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"image"
+	"io/fs"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -244,7 +245,12 @@ func (n *neighborhood) gather(ctx context.Context, args []string) error {
 
 // openIndex opens the index that was named, and the pictures that it is of where they are still there.
 func (n *neighborhood) openIndex(ctx context.Context) (err error) {
-	if n.index, err = neighbors.Open(files.OS, n.o.index); err != nil {
+	n.index, err = neighbors.Open(files.OS, n.o.index)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return advise(exitFailed, "alexnet look index DATA --out "+text.ShellPath(n.o.index)+" --weights "+
+			text.ShellPath(n.c.Path)+" makes it", fmt.Errorf("%s: there is no such index", text.Name(n.o.index)))
+	case err != nil:
 		return err
 	}
 	if n.index.Net != n.c.Sum() || n.index.Layer != n.layer {

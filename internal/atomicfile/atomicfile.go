@@ -3,7 +3,7 @@
 //
 // [Write] is for the files that the program keeps for itself: anything but a regular file is refused. [Put] is for
 // those that somebody named, who may name a link, a pipe or a device as well. A [Folder] is several files that are
-// there together or not at all. The package imports files and lockfile and nothing else of the program.
+// there together or not at all. The package imports files, lockfile and text and nothing else of the program.
 package atomicfile
 
 import (
@@ -18,6 +18,7 @@ import (
 
 	"alexnet/internal/files"
 	"alexnet/internal/lockfile"
+	"alexnet/internal/text"
 )
 
 // File is what a writer of content gets: Write appends, WriteAt writes anywhere. The two may be mixed; neither moves
@@ -45,15 +46,16 @@ const (
 )
 
 func (e *Failed) Error() string {
+	path := text.Name(e.Path)
 	switch {
 	case errors.Is(e.Err, files.ErrLocked):
-		return fmt.Sprintf("cannot write %s: another process is writing it", e.Path)
+		return fmt.Sprintf("cannot write %s: another process is writing it", path)
 	case e.Now == Written:
-		return fmt.Sprintf("%s is written, but may be lost in a power failure: %v", e.Path, e.Err)
+		return fmt.Sprintf("%s is written, but may be lost in a power failure: %v", path, e.Err)
 	case e.Now == Unknown:
-		return fmt.Sprintf("cannot write %s: %v", e.Path, e.Err)
+		return fmt.Sprintf("cannot write %s: %v", path, e.Err)
 	}
-	return fmt.Sprintf("cannot write %s: %v (nothing was changed)", e.Path, e.Err)
+	return fmt.Sprintf("cannot write %s: %v (nothing was changed)", path, e.Err)
 }
 
 func (e *Failed) Unwrap() error { return e.Err }

@@ -96,7 +96,7 @@ func TestLeftoversAreTakenOver(t *testing.T) {
 		0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := Write(files.OS, path, text("short")); err != nil {
+	if err := Write(files.OS, path, textOf("short")); err != nil {
 		t.Fatal(err)
 	}
 	wantFiles(t, dir, map[string]string{"f": "short"})
@@ -106,11 +106,11 @@ func TestTwoWritersAtOnce(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "f")
 	err := Write(files.OS, path, func(f File) error {
-		if err := Write(files.OS, path, text("second")); err == nil ||
+		if err := Write(files.OS, path, textOf("second")); err == nil ||
 			!strings.Contains(err.Error(), path+": another process is writing it") {
 			t.Errorf("second writer: %v", err)
 		}
-		return text("first")(f)
+		return textOf("first")(f)
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -124,7 +124,7 @@ func TestFolderInTheWay(t *testing.T) {
 	if err := os.Mkdir(path, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	err := Write(files.OS, path, text("x"))
+	err := Write(files.OS, path, textOf("x"))
 	if err == nil || !strings.Contains(err.Error(), path+" is a folder") {
 		t.Errorf("onto a folder: %v", err)
 	}
@@ -135,14 +135,14 @@ func TestFolderInTheWay(t *testing.T) {
 
 func TestMissingFolder(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "no", "f")
-	if err := Write(files.OS, path, text("x")); !errors.Is(err, os.ErrNotExist) {
+	if err := Write(files.OS, path, textOf("x")); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("got %v, want not exist", err)
 	}
 }
 
 func TestRelativePath(t *testing.T) {
 	t.Chdir(t.TempDir())
-	if err := Write(files.OS, "f", text("x")); err != nil {
+	if err := Write(files.OS, "f", textOf("x")); err != nil {
 		t.Fatal(err)
 	}
 	wantFiles(t, ".", map[string]string{"f": "x"})
@@ -163,7 +163,7 @@ func TestNothingIsWrittenThrough(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			err = Write(files.OS, filepath.Join(dir, "f"), text("new"))
+			err = Write(files.OS, filepath.Join(dir, "f"), textOf("new"))
 			var other *files.InTheWay
 			if !errors.As(err, &other) || other.Path != filepath.Join(dir, at) ||
 				!strings.Contains(err.Error(), at+" is "+what) {
@@ -198,7 +198,7 @@ func TestLinkedFolder(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := Write(files.OS, filepath.Join(dir, "run", "f"), text("x")); err != nil {
+	if err := Write(files.OS, filepath.Join(dir, "run", "f"), textOf("x")); err != nil {
 		t.Fatal(err)
 	}
 	wantFiles(t, filepath.Join(dir, "scratch"), map[string]string{"f": "x"})
@@ -217,7 +217,7 @@ func TestModeIsKept(t *testing.T) {
 			if err == nil && info.Mode().Perm() != mode|0o600 {
 				t.Errorf("mode %03o: %03o while it is written", mode, info.Mode().Perm())
 			}
-			return errors.Join(err, text("new")(f))
+			return errors.Join(err, textOf("new")(f))
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -238,7 +238,7 @@ func TestWithoutLocks(t *testing.T) {
 		err := Write(fsys, path, func(f File) error {
 			second := filestest.New(files.OS)
 			second.Fail("lock", 0, cause)
-			return errors.Join(Write(second, path, text("second")), text("first")(f))
+			return errors.Join(Write(second, path, textOf("second")), textOf("first")(f))
 		})
 		if err != nil {
 			t.Errorf("%v: %v", cause, err)
@@ -275,7 +275,7 @@ func TestFinal(t *testing.T) {
 	}
 }
 
-func text(s string) func(File) error {
+func textOf(s string) func(File) error {
 	return func(f File) error {
 		_, err := io.WriteString(f, s)
 		return err

@@ -12,6 +12,7 @@ import (
 
 	"alexnet/internal/files"
 	"alexnet/internal/lockfile"
+	"alexnet/internal/text"
 )
 
 // Folder is a new folder that is being filled, under another name (files.Partial) until all of it is there.
@@ -27,7 +28,7 @@ type Folder struct {
 // Exists says that something is where a new folder was to be.
 type Exists struct{ Path string }
 
-func (e *Exists) Error() string { return fmt.Sprintf("%s is there already", e.Path) }
+func (e *Exists) Error() string { return fmt.Sprintf("%s is there already", text.Name(e.Path)) }
 
 // Names inside the partial folder.
 const (

@@ -90,6 +90,15 @@ func TestFolderKill(t *testing.T) {
 	}
 }
 
+// TestErrors: a name of more than one line stays on one.
+func TestErrors(t *testing.T) {
+	for _, err := range []error{&Exists{"a\nb"}, &Failed{Path: "a\nb", Err: os.ErrInvalid}} {
+		if s := err.Error(); !strings.Contains(s, `a\nb`) {
+			t.Errorf("%q", s)
+		}
+	}
+}
+
 // What is there stays, but for an empty folder; another writer of the same folder is an error.
 func TestFolderExists(t *testing.T) {
 	dir := t.TempDir()

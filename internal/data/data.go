@@ -403,6 +403,19 @@ func fingerprint(classes []string, train, val *Set) string {
 	return hex.EncodeToString(h.Sum(nil)[:16])
 }
 
+// FingerprintBy is the Fingerprint that the source has where New is told to hold out another share, by another seed.
+func (s *Source) FingerprintBy(valShare float64, seed uint64) string {
+	if !s.Split && s.Val.Len() > 0 {
+		return s.Fingerprint
+	}
+	train, val := slices.Concat(s.Train.records, s.Val.records), []Record(nil)
+	slices.SortFunc(train, compareRecords)
+	if valShare > 0 {
+		train, val = holdOut(train, valShare, seed)
+	}
+	return fingerprint(s.Classes, &Set{records: train}, &Set{records: val})
+}
+
 // Fingerprint is a hash of the names and labels of the set's pictures, whatever else is in its source; classes are the
 // source's.
 func (s *Set) Fingerprint(classes []string) string {

@@ -629,6 +629,7 @@ func TestSplitDependsOnSeed(t *testing.T) {
 	for i := range 200 {
 		files = append(files, Record{Name: fmt.Sprintf("a/%d.jpg", i)})
 	}
+	all := slices.Clone(files)
 	one, err := arranged(slices.Clone(files), .5, 1)
 	if err != nil {
 		t.Fatal(err)
@@ -639,6 +640,16 @@ func TestSplitDependsOnSeed(t *testing.T) {
 	}
 	if one.Fingerprint == two.Fingerprint {
 		t.Error("two seeds held out the same hundred pictures")
+	}
+	if one.FingerprintBy(.5, 2) != two.Fingerprint || two.FingerprintBy(.5, 1) != one.Fingerprint {
+		t.Error("divided anew it is not the same as divided so at first")
+	}
+	whole, err := arranged(slices.Clone(all), 0, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if whole.FingerprintBy(.5, 1) != one.Fingerprint || one.FingerprintBy(0, 1) != whole.Fingerprint {
+		t.Error("with all in one part it is not the same as divided so at first")
 	}
 }
 

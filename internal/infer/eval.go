@@ -81,7 +81,8 @@ func intervalOf(rate float64, pictures int) stats.Interval {
 
 // NetScore is one net alone.
 type NetScore struct {
-	Weights text.Raw `json:"weights"` // its checkpoint
+	Weights    text.Raw `json:"weights"`    // its checkpoint
+	Checkpoint string   `json:"checkpoint"` // the Sum of that
 	step.Score
 	Intervals
 }

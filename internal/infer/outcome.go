@@ -25,7 +25,7 @@ type Answer struct {
 // Outcome is what a net answers on the pictures of a set: small enough to be kept beside it, and complete enough to be
 // shown without net or data. In JSON it can be read back. The numbers of classes are the checkpoint's.
 type Outcome struct {
-	Checkpoint string `json:"checkpoint"` // its Sum
+	Checkpoint string `json:"checkpoint"` // its Sum; where several nets answered together, the first's
 	Data       string `json:"data"`       // the set's Fingerprint
 	Crops      int    `json:"crops"`
 	Evaluation

@@ -229,7 +229,8 @@ func TestPanel(t *testing.T) {
 			t.Fatal(err)
 		}
 		sameScore(t, "together", &e.Score, want)
-		if len(e.Nets) != 3 || e.Nets[1].Weights != "other" {
+		if len(e.Nets) != 3 || e.Nets[1].Weights != "other" || len(c.Sum()) != 64 ||
+			e.Nets[2].Checkpoint != third.Sum() || e.Against.Checkpoint != other.Sum() {
 			t.Fatalf("%+v", e.Nets)
 		}
 		for i, score := range []infer.NetScore{e.Nets[0], e.Nets[1], e.Nets[2], e.Against.NetScore} {

@@ -28,7 +28,7 @@ func (e *UnlikeNets) Error() string {
 		s += ": it lacks " + text.Examples(e.Lacks)
 	}
 	if len(e.Has) > 0 {
-		s += ": it knows " + text.Examples(e.Has) + " besides"
+		s += "; it knows " + text.Examples(e.Has) + " besides"
 	}
 	return s
 }
@@ -63,7 +63,8 @@ type panel struct {
 // juror is a net, and what it makes of pictures.
 type juror struct {
 	*inference
-	weights string
+	weights string // its checkpoint
+	checked string // the Sum of that
 	from    *feed
 	outputs []int32   // by class of the first net
 	stats   []float32 // (rows, 3)
@@ -122,7 +123,7 @@ func (p *panel) seat(c *checkpoint.Checkpoint, o *EvalOptions) error {
 	if err != nil {
 		return &checkpoint.BadPage{Path: c.Path, Err: err}
 	}
-	j := &juror{weights: c.Path, outputs: outputs, mean: make([]float64, len(outputs))}
+	j := &juror{weights: c.Path, checked: c.Sum(), outputs: outputs, mean: make([]float64, len(outputs))}
 	i := slices.IndexFunc(p.feeds, func(f *feed) bool { return f.recipe.Alike(&by) })
 	use := model.Options{Int8: o.Int8}
 	if i < 0 && p.views == 1 { // else the loader copies
@@ -414,5 +415,5 @@ func (v *verdict) evaluation() (*Evaluation, error) {
 // score is the net alone.
 func (j *juror) score() NetScore {
 	s := j.sum.Score()
-	return NetScore{Weights: text.Raw(j.weights), Score: s, Intervals: intervalsOf(s)}
+	return NetScore{Weights: text.Raw(j.weights), Checkpoint: j.checked, Score: s, Intervals: intervalsOf(s)}
 }

@@ -18,7 +18,7 @@ var table = []struct{ pkg, imports string }{
 	{"sharedtest", ""},
 	{"nettest", ""},
 	{"lockfile", "files"},
-	{"atomicfile", "files lockfile"},
+	{"atomicfile", "files lockfile text"},
 	{"run", "atomicfile files lockfile"},
 	{"s3", "atomicfile files github.com/minio/minio-go/v7 text"},
 
