@@ -80,6 +80,7 @@ func (h head) bytes() []byte {
 type BadIndex struct {
 	Path   string
 	Reason string
+	Other  bool // it is something else: an index that was damaged says so
 }
 
 func (e *BadIndex) Error() string { return text.Name(e.Path) + ": " + e.Reason }
@@ -89,7 +90,7 @@ func bad(format string, a ...any) *BadIndex { return &BadIndex{Reason: fmt.Sprin
 // parseHead reads the beginning of a file of size bytes.
 func parseHead(b []byte, size int64) (h head, err error) {
 	if len(b) < headSize || string(b[:len(magic)]) != magic {
-		return h, bad("not an index of pictures")
+		return h, &BadIndex{Reason: "not an index of pictures", Other: true}
 	}
 	if crc32.Checksum(b[:headSum], castagnoli) != binary.LittleEndian.Uint32(b[headSum:]) {
 		return h, bad("the index is damaged: its head is not what was written")
