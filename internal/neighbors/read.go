@@ -145,6 +145,12 @@ func (x *Index) Load(ctx context.Context) error {
 	return err
 }
 
+// Verify reads all rows and holds them to their checksums; done is told how many were read. Errors are those of
+// Nearest.
+func (x *Index) Verify(ctx context.Context, done func(rows int)) error {
+	return x.each(ctx, func(b block) { done(b.first + len(b.norms)) })
+}
+
 // each gives the blocks to do, in order, each good until do returns.
 func (x *Index) each(ctx context.Context, do func(block)) error {
 	if x.loaded != nil {
