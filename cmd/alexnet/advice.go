@@ -116,7 +116,7 @@ var rules = []rule{
 	on(exitUsage, func(e *interop.Ours, _ string) string {
 		return "use it as it is: alexnet predict --weights " + text.ShellPath(e.Path)
 	}),
-	say[*neighbors.BadIndex](exitFailed, "make it anew: alexnet look index DATA --out FILE --force"),
+	on(exitFailed, adviseBadIndex),
 	say[*neighbors.NotFinite](exitCheckpoint, "take another copy, or weights from before training went wrong"),
 	say[*infer.NoMaps](exitUsage, "name one of these with --layer"),
 	say[*infer.OtherClasses](exitCheckpoint, "give data of the classes that it was trained on, or another checkpoint"),
@@ -552,6 +552,14 @@ func adviseSize(e *data.SizeError, _ string) string {
 			e.WantHeight)
 	}
 	return mend + ", or omit --strict to go past this one"
+}
+
+// adviseBadIndex has only an index written over.
+func adviseBadIndex(e *neighbors.BadIndex, _ string) string {
+	if e.Other {
+		return "an index is needed: alexnet look index DATA --out NEW makes one"
+	}
+	return "make it anew: alexnet look index DATA --out " + text.ShellPath(e.Path) + " --force"
 }
 
 func adviseBadFile(e *tensor.BadFile, _ string) string {

@@ -212,6 +212,9 @@ func (n *neighborhood) run(ctx context.Context, args []string) (err error) {
 			errors.New("none of the pictures can be read"))
 	}
 	hits, err := n.index.Nearest(ctx, n.vectors, neighborCount)
+	if n.o.index == "" && errors.As(err, new(*neighbors.BadIndex)) {
+		return advise(exitFailed, "rm "+text.ShellPath(n.index.Path())+": the next search makes it anew", err)
+	}
 	if err != nil {
 		return err
 	}
@@ -332,10 +335,19 @@ func (n *neighborhood) ownIndex(ctx context.Context) error {
 	err = x.ended(atomicfile.Write(disk(n.t), path, func(f atomicfile.File) error { return x.write(ctx, f) }))
 	n.bar.Clear()
 	if err != nil {
-		return err
+		return notKept(err, next)
 	}
 	n.unread += x.unread
 	n.index, err = neighbors.Open(files.OS, path)
+	return err
+}
+
+// notKept is the error of an index that could not be kept in the run folder, with what to do where that is somebody
+// else's: it has no other place unless one is named.
+func notKept(err error, next string) error {
+	if isDenied(err) {
+		return advise(exitFailed, next, err)
+	}
 	return err
 }
 

@@ -1,8 +1,13 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"image"
+	"syscall"
 	"testing"
+
+	"alexnet/internal/atomicfile"
 )
 
 // TestOwnIndexSize: 2 GB of index are written unasked, and not a picture more.
@@ -22,6 +27,19 @@ func TestOwnIndexSize(t *testing.T) {
 	} {
 		if bytes, large := ownSize(c.pictures, c.shape); bytes != c.bytes || large != c.large {
 			t.Errorf("%d pictures of %v: %d bytes, large: %v", c.pictures, c.shape, bytes, large)
+		}
+	}
+}
+
+// TestNotKept: of a run folder that cannot be written to it is said how else to search, of other failures nothing.
+func TestNotKept(t *testing.T) {
+	t.Parallel()
+	for err, want := range map[error]string{
+		syscall.EROFS: "do", syscall.EACCES: "do", syscall.ENOSPC: "", context.Canceled: "",
+	} {
+		failed := notKept(&atomicfile.Failed{Path: "f", Err: err}, "do")
+		if got := nextStep(failed); (got == "do") != (want == "do") || !errors.Is(failed, err) {
+			t.Errorf("%v: %q, want %q", err, got, want)
 		}
 	}
 }

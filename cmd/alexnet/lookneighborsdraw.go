@@ -31,7 +31,7 @@ func (n *neighborhood) draw() *figure.Canvas {
 		Bodies: []image.Image{figure.Rows(rows, sideOf(n.seen[0]))},
 		Notes: []string{fmt.Sprintf("First column: pictures asked about; beside each the %d nearest of %s, by the "+
 			"Euclidean distance between %s of %s, which is written under each. Pictures are as the net sees them; "+
-			"their colours have no scale.", neighborCount, text.Count(n.index.Len(), "picture"),
+			"their colours have no scale.", min(neighborCount, n.index.Len()), text.Count(n.index.Len(), "picture"),
 			text.Count(n.index.Dim(), "number"), text.Name(n.layer))},
 	}
 	if n.o.pixels {

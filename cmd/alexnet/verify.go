@@ -31,9 +31,9 @@ func newVerifyCommand(t *ui.Terminal) *cobra.Command {
 		Short: "Check whether files are as they were written",
 		Long: `Read files, or all files of a run folder, and tell what in them is damaged, by the name of the
 tensor, line or record: checkpoints and other safetensors files, metrics.jsonl, TensorBoard event
-files, pages, curves.png and arrays. Of a run it also tells what is missing, and what of its files
-is not of one run. It may train meanwhile; nothing is written. Damage is exit code 12; a remark, such
-as a line that a killed writer left torn, is not.`,
+files, pages, curves.png, arrays and indexes. Of a run it also tells what is missing, and what of its
+files is not of one run. It may train meanwhile; nothing is written. Damage is exit code 12; a remark,
+such as a line that a killed writer left torn, is not.`,
 		Example: `  alexnet verify runs/train
   alexnet verify runs/train/checkpoints/*.safetensors
   alexnet verify runs/train --json | jq '.findings[] | select(.status == "damaged")'`,

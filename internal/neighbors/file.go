@@ -18,7 +18,7 @@ import (
 //	48  zeros
 //	64  the rows
 const (
-	magic    = "alexnet index 1\n"
+	Magic    = "alexnet index 1\n" // how an index begins
 	headSize = 64
 	headSum  = 44 // where the head's own checksum is, which covers what is before it
 
@@ -67,7 +67,7 @@ type head struct {
 
 func (h head) bytes() []byte {
 	b := make([]byte, headSize)
-	copy(b, magic)
+	copy(b, Magic)
 	for i, n := range []uint64{h.rows, h.dim, h.tail} {
 		binary.LittleEndian.PutUint64(b[16+8*i:], n)
 	}
@@ -80,6 +80,7 @@ func (h head) bytes() []byte {
 type BadIndex struct {
 	Path   string
 	Reason string
+	Other  bool // it is something else: an index that was damaged says so
 }
 
 func (e *BadIndex) Error() string { return text.Name(e.Path) + ": " + e.Reason }
@@ -88,8 +89,8 @@ func bad(format string, a ...any) *BadIndex { return &BadIndex{Reason: fmt.Sprin
 
 // parseHead reads the beginning of a file of size bytes.
 func parseHead(b []byte, size int64) (h head, err error) {
-	if len(b) < headSize || string(b[:len(magic)]) != magic {
-		return h, bad("not an index of pictures")
+	if len(b) < headSize || string(b[:len(Magic)]) != Magic {
+		return h, &BadIndex{Reason: "not an index of pictures", Other: true}
 	}
 	if crc32.Checksum(b[:headSum], castagnoli) != binary.LittleEndian.Uint32(b[headSum:]) {
 		return h, bad("the index is damaged: its head is not what was written")

@@ -268,7 +268,7 @@ func TestDamage(t *testing.T) {
 		t.Fatal(err)
 	}
 	var e *BadIndex
-	if _, err := Open(files.OS, path); !errors.As(err, &e) {
+	if _, err := Open(files.OS, path); !errors.As(err, &e) || !e.Other {
 		t.Errorf("a pipe: %v", err)
 	}
 	if _, err := Open(files.OS, path+"x"); !errors.Is(err, os.ErrNotExist) {

@@ -38,7 +38,7 @@ func Open(fsys files.Reader, path string) (*Index, error) {
 		return nil, err
 	}
 	if !info.Mode().IsRegular() {
-		return nil, &BadIndex{path, "not an index of pictures: it is " + files.Kind(info.Mode())}
+		return nil, &BadIndex{path, "not an index of pictures: it is " + files.Kind(info.Mode()), true}
 	}
 	f, err := fsys.Open(path)
 	if err != nil {
@@ -59,7 +59,7 @@ func at(path string, err error) error {
 		b.Path = path
 		return b
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
-		return &BadIndex{path, "the index was cut short while it was read"}
+		return &BadIndex{Path: path, Reason: "the index was cut short while it was read"}
 	}
 	return err
 }
@@ -143,6 +143,12 @@ func (x *Index) Load(ctx context.Context) error {
 		x.loaded = all
 	}
 	return err
+}
+
+// Verify reads all rows and holds them to their checksums; done is told how many were read. Errors are those of
+// Nearest.
+func (x *Index) Verify(ctx context.Context, done func(rows int)) error {
+	return x.each(ctx, func(b block) { done(b.first + len(b.norms)) })
 }
 
 // each gives the blocks to do, in order, each good until do returns.

@@ -15,6 +15,7 @@ import (
 	"alexnet/internal/checkpoint"
 	"alexnet/internal/config"
 	"alexnet/internal/model"
+	"alexnet/internal/neighbors"
 	"alexnet/internal/npy"
 	"alexnet/internal/report"
 	"alexnet/internal/safetensors"
@@ -48,6 +49,7 @@ var kinds = []kind{
 	{"events", func(base string) bool { return strings.Contains(base, ".tfevents.") }, beginsEvents, events},
 	{"picture", ending(".png"), begins(pngHead), picture},
 	{"array", ending(".npy"), begins(npy.Magic), array},
+	{"index", ending(".index"), begins(neighbors.Magic), index},
 	{"page", ending(".yaml", ".yml"), begins("model:", "train:", "data:"), page},
 }
 
@@ -374,6 +376,25 @@ func array(c *checker, f *opened, _ *facts) error {
 		return err
 	}
 	c.sound("an array of shape %v; the format has no checksums: only its form was verified", shape)
+	return nil
+}
+
+// index verifies the checksums of an index of pictures.
+func index(c *checker, f *opened, _ *facts) error {
+	x, err := neighbors.Open(c.fsys, c.path)
+	if err == nil {
+		defer x.Close() //nolint:errcheck // only read
+		err = x.Verify(c.ctx, func(rows int) { c.tell(4*int64(rows)*int64(x.Dim()), f.size) })
+	}
+	if bad := (*neighbors.BadIndex)(nil); errors.As(err, &bad) {
+		c.damaged("", "%s", bad.Reason)
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	c.sound("an index of %s, %s of each, every checksum agrees", text.Count(x.Len(), "picture"),
+		text.Count(x.Dim(), "number"))
 	return nil
 }
 

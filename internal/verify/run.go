@@ -24,6 +24,7 @@ const (
 	metricsName = "metrics.jsonl"
 	curvesName  = "curves.png"
 	lockName    = "lock"
+	indexNames  = "neighbors-*.index" // of look neighbors
 )
 
 // ErrNoRun says that a folder holds nothing of a run.
@@ -313,6 +314,13 @@ func (r *runChecker) others() error {
 	if !there && slices.ContainsFunc(r.last.lines, func(l oneLine) bool { return l.number > 1 }) &&
 		r.last.weights != nil && r.last.weights.Epoch > 0 {
 		r.add("", Remark, "it is missing: the curves could not be drawn, or were removed")
+	}
+	for _, name := range r.names {
+		if ok, _ := filepath.Match(indexNames, name); ok {
+			if _, err := r.part(name, nil); err != nil {
+				return err
+			}
+		}
 	}
 	if r.has(lockName) {
 		r.at(lockName)

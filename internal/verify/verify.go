@@ -1,6 +1,6 @@
 // Package verify tells whether what this program keeps in files is what was written: checkpoints and other weights
-// tensor by tensor, metrics line by line, event files record by record, pages, pictures of curves, arrays; and a run as
-// a whole, where one file vouches for another.
+// tensor by tensor, metrics line by line, event files record by record, pages, pictures of curves, arrays, indexes of
+// pictures; and a run as a whole, where one file vouches for another.
 //
 // It only reads, takes no lock, and is right beside a program that is writing: what may be unfinished then is a remark.
 // Memory does not grow with the files, apart from some bytes a line of metrics. What each kind of file has to find

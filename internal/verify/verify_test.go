@@ -15,8 +15,10 @@ import (
 	"syscall"
 	"testing"
 
+	"alexnet/internal/atomicfile"
 	"alexnet/internal/config"
 	"alexnet/internal/files"
+	"alexnet/internal/neighbors"
 	"alexnet/internal/npy"
 	"alexnet/internal/reference"
 	"alexnet/internal/report"
@@ -388,6 +390,16 @@ func TestFiles(t *testing.T) {
 	keep(t, at("a.npy"), array)
 	keep(t, at("cut.npy"), array[:len(array)-1])
 	keep(t, at("head.npy"), array[:30])
+	var m atomicfile.Memory
+	w, err := neighbors.NewWriter(&m, neighbors.Of{Net: "1f", Layer: "fc7", Names: []string{"cat"}}, 3)
+	if err = errors.Join(err, w.Add("1.jpg", 0, []float32{1, 2, 3}), w.Close()); err != nil {
+		t.Fatal(err)
+	}
+	rows := slices.Clone(m.Bytes)
+	rows[70] ^= 1 // in a row
+	keep(t, at("rows.index"), rows)
+	keep(t, at("cut.index"), m.Bytes[:100])
+	keep(t, at("index"), m.Bytes)
 	keep(t, at("notes.txt"), []byte("hello"))
 	keep(t, at("nothing.safetensors"), nil)
 	for _, name := range []string{"lfs.safetensors", "lfs.npy", "lfs"} {
@@ -407,6 +419,9 @@ func TestFiles(t *testing.T) {
 		"a.npy":               "sound an array of shape [3 4]",
 		"cut.npy":             "damaged it is 175 bytes long, its header says 176",
 		"head.npy":            "damaged cut short",
+		"index":               "sound an index of 1 picture, 3 numbers of each, every checksum agrees",
+		"rows.index":          "damaged the index is damaged: rows 0 to 0",
+		"cut.index":           "damaged the index is cut short",
 		"notes.txt":           "damaged it is not a kind of file",
 		"nothing.safetensors": "damaged 0 bytes are too few",
 		"lfs.safetensors":     "damaged it is a pointer of Git LFS",

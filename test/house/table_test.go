@@ -105,7 +105,7 @@ var table = []struct{ pkg, imports string }{
 	{"report", "atomicfile files golang.org/x/image gonum.org/v1/plot google.golang.org/protobuf text"},
 
 	// Whether files are what was written: every format, and what a run's files say of each other.
-	{"verify", "checkpoint config files model npy report safetensors tensor text"},
+	{"verify", "checkpoint config files model neighbors npy report safetensors tensor text"},
 
 	// Using nets and measuring them know no training loop.
 	{"bench", "config data data/picture device model philox recipe schedule step text"},
