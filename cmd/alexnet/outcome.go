@@ -93,14 +93,18 @@ func (r *reporter) outcome(
 			lack("right and wrong", errors.New("this checkpoint was not evaluated on these pictures yet"))
 			return false, nil
 		}
+		if r.devices == nil {
+			if r.devices, err = r.device.open(r.t); err != nil {
+				return false, err
+			}
+		}
 		kept, err = r.examine(ctx, c, source, set)
-		var other *infer.OtherClasses
-		if errors.As(err, &other) {
+		if ctx.Err() != nil {
+			return false, err
+		}
+		if err != nil { // of other classes, or damaged: the other runs, and the rest of this one, are there to be shown
 			lack("right and wrong", err)
 			return false, nil
-		}
-		if err != nil {
-			return false, err
 		}
 		evaluated = true
 		err = atomicfile.Write(disk(r.t), path, func(f atomicfile.File) error { return writeJSON(f, kept) })
@@ -123,11 +127,6 @@ func (r *reporter) examine(
 ) (k *keptOutcome, err error) {
 	if err := checkDecoder(c, false, r.t); err != nil {
 		return nil, err
-	}
-	if r.devices == nil {
-		if r.devices, err = r.device.open(r.t); err != nil {
-			return nil, err
-		}
 	}
 	notePrecision(r.devices, c, r.t)
 	bar := r.t.Phase("opening the net")

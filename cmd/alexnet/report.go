@@ -263,6 +263,14 @@ func settingsOf(one *page.Run, f run.Found, c *checkpoint.Checkpoint) (*config.C
 
 // overviewOf reads a run's metrics, of steps of so many pictures. With an error there may be the lines before it.
 func overviewOf(path string, rows int) (*report.Overview, error) {
+	// a link may lead elsewhere, as in a run folder that was put together; a pipe would wait for a writer
+	info, err := files.OS.Stat(path)
+	if err == nil && !info.Mode().IsRegular() {
+		err = files.NewInTheWay(files.OS, path, info)
+	}
+	if err != nil {
+		return nil, err
+	}
 	f, err := files.OS.Open(path)
 	if err != nil {
 		return nil, err

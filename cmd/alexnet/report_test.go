@@ -123,6 +123,21 @@ func TestReport(t *testing.T) {
 		}
 	}
 
+	// a net that is damaged does not keep the other run from being shown
+	best := filepath.Join(dir, "first", "checkpoints", "best.safetensors")
+	net, err := os.ReadFile(best)
+	if err != nil {
+		t.Fatal(err)
+	}
+	spoilt := bytes.Clone(net)
+	spoilt[len(spoilt)-9] ^= 0xff
+	keep(t, best, spoilt)
+	_, r = reported(t, dir, "first", "second", "--data", "moved")
+	if r.Runs[0].Top1Error != nil || len(r.Runs[0].Missing) == 0 || r.Runs[1].Top1Error == nil {
+		t.Errorf("a damaged net: %+v", r.Runs)
+	}
+	keep(t, best, net)
+
 	// a torn line is left out, a damaged one ends the curves; without metrics, page or checkpoints the rest is there
 	metrics, err := os.ReadFile(filepath.Join(dir, "first", "metrics.jsonl"))
 	if err != nil {
@@ -142,6 +157,16 @@ func TestReport(t *testing.T) {
 		if len(r.Runs[0].Missing) != c.missing || strings.Contains(html, `id="plots"`) != c.curves {
 			t.Errorf("%s metrics: %+v, curves %v", name, r.Runs[0], !c.curves)
 		}
+	}
+	if err := os.Remove(filepath.Join(dir, "first", "metrics.jsonl")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir(filepath.Join(dir, "first", "metrics.jsonl"), 0o777); err != nil { // as a pipe, which would wait
+		t.Fatal(err)
+	}
+	_, r = reported(t, dir, "first", "--no-eval")
+	if len(r.Runs[0].Missing) != 2 || !strings.Contains(r.Runs[0].Missing[0], "not a regular file") {
+		t.Errorf("metrics are a folder: %+v", r.Runs[0])
 	}
 	for i, name := range []string{"metrics.jsonl", "config.yaml", "checkpoints/best.safetensors"} {
 		if err := os.Remove(filepath.Join(dir, "first", name)); err != nil {

@@ -1,5 +1,4 @@
 // Package report writes what a run has to say about itself: metrics.jsonl, one JSON object a line; a TensorBoard event
-// Package report writes what a run has to say about itself: metrics.jsonl, one JSON object a line; a TensorBoard event
 // file with the same numbers, pictures and histograms; and curves.png, drawn from what the writer keeps of the numbers.
 // It writes vectors of pictures for TensorBoard's projector, too. It knows nothing of training: it is given numbers,
 // steps and pictures. It imports atomicfile, files and text and nothing else of the program.
@@ -7,6 +6,7 @@ package report
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -142,21 +142,38 @@ func (w *Writer) cut(step uint64) (again []line, err error) {
 // lines were lost.
 func (w *Writer) Last() uint64 { return w.last }
 
+// mostOfLine is how long a line is that scan reads: the program's have some hundred bytes, those of others that add to
+// them more. A hole in a file reads as one line without end.
+const mostOfLine = 1 << 20
+
 // scan calls each for the lines up to step and tells where they end. A last line that was not finished is left out.
-// Damage in the middle is an error; what follows it could not be trusted either.
+// Damage in the middle, as a line longer than mostOfLine, is an error; what follows it could not be trusted either.
 func scan(r io.Reader, step uint64, each func(line)) (end int64, err error) {
-	in := bufio.NewReaderSize(r, 1<<16)
+	in := bufio.NewReaderSize(r, mostOfLine)
 	var damage error
 	at := int64(0)
 	for n := 1; ; n++ {
-		text, err := in.ReadBytes('\n')
+		text, err := in.ReadSlice('\n')
+		if errors.Is(err, bufio.ErrBufferFull) {
+			if damage == nil {
+				damage = fmt.Errorf("line %d is longer than %d bytes", n, mostOfLine)
+			}
+			torn, err := skipLine(in)
+			if err != nil {
+				return 0, err
+			}
+			if torn {
+				return end, nil
+			}
+			continue // at is of no use any more
+		}
 		if errors.Is(err, io.EOF) {
 			return end, nil // text has no end: torn
 		}
 		if err != nil {
 			return 0, err
 		}
-		l := line{at: at, text: text}
+		l := line{at: at, text: bytes.Clone(text)}
 		at += int64(len(text))
 		switch err := json.Unmarshal(text, &l.m); {
 		case err != nil && damage == nil:

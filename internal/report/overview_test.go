@@ -94,6 +94,31 @@ func TestOverviewDamage(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "line 2") || o.Step != 1 {
 		t.Errorf("damaged: step %d, %v", o.Step, err)
 	}
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	o = NewOverview(1)
+	hole := io.LimitReader(zeros{}, 64<<20)
+	if err := o.Read(io.MultiReader(strings.NewReader(line), hole)); err != nil || o.Step != 1 {
+		t.Errorf("an endless line at the end: step %d, %v", o.Step, err)
+	}
+	o = NewOverview(1)
+	hole = io.LimitReader(zeros{}, 64<<20)
+	err = o.Read(io.MultiReader(strings.NewReader(line), hole, strings.NewReader("\n"+line)))
+	if err == nil || !strings.Contains(err.Error(), "line 2 is longer than") || o.Step != 1 {
+		t.Errorf("an endless line: step %d, %v", o.Step, err)
+	}
+	runtime.ReadMemStats(&after)
+	if took := after.TotalAlloc - before.TotalAlloc; took > 16<<20 {
+		t.Errorf("a line of 64 MiB takes %d bytes", took)
+	}
+}
+
+// zeros is a file without end, as a hole in one reads.
+type zeros struct{}
+
+func (zeros) Read(b []byte) (int, error) {
+	clear(b)
+	return len(b), nil
 }
 
 // TestOverviewMemory: 200,000 lines leave behind no more than some MB.

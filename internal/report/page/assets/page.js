@@ -134,9 +134,15 @@
       axes: [{...axis, values: (u, all) => all.map((v) => (v == null ? "" : short(v)))},
         {...axis, size: 64, values: (u, all) => all.map((v) => (v == null ? "" : short(v)))}],
       cursor: {dataIdx: nearest, sync: {key: "runs", setSeries: false}, points: {size: 7}},
-      legend: {live: true},
+      legend: {live: true, markers: {dash: (u, i) => border(series[i].dash)}},
       hooks: {setScale: [zoomed]},
     }, data, box));
+  }
+
+  // border is how the key's mark of a line with such dashes is drawn.
+  function border(dash) {
+    if (!dash) return "solid";
+    return dash[0] < dash[1] ? "dotted" : "dashed";
   }
 
   // usual is half as much again as all but the highest twentieth of what is drawn, where peaks are far above that.
