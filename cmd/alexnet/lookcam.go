@@ -87,7 +87,7 @@ func runLookCAM(ctx context.Context, o camOptions, picture string, t *ui.Termina
 
 // camPage draws the picture, and the map over it.
 func camPage(c *checkpoint.Checkpoint, m *infer.CAM) *figure.Page {
-	seen := zoomed(m.Seen)
+	seen := enlarged(m.Seen, explainZoom(m.Seen.Rect.Dx()))
 	scale := figure.Scale{High: float64(slices.Max(m.Map)), Colors: figure.Heat}
 	field := figure.Field{Width: m.Width, Height: m.Height, Values: m.Map}
 	name := className(c, m.Class.Index)

@@ -103,14 +103,6 @@ func panels(side int, all ...panel) *figure.Canvas {
 	return c
 }
 
-// zoomed is what the net sees, as large as a panel.
-func zoomed(seen *image.RGBA) *figure.Canvas {
-	zoom := explainZoom(seen.Rect.Dx())
-	c := figure.New(zoom*seen.Rect.Dx(), zoom*seen.Rect.Dy())
-	c.Pixels(c.Rect, seen)
-	return c
-}
-
 // inRows are numbers of a map as a document has them, row by row.
 func inRows(values []float32, width int) [][]finite {
 	var rows [][]finite

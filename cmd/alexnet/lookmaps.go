@@ -156,7 +156,7 @@ const (
 // page draws the picture and the maps.
 func (d *mapsDrawing) page() *figure.Page {
 	s := mapScale(d.m.Values)
-	page := &figure.Page{Bodies: []image.Image{enlarged(d.m.Seen)}}
+	page := &figure.Page{Bodies: []image.Image{enlarged(d.m.Seen, seenZoom(d.m.Seen.Rect.Dx()))}}
 	if d.m.Height*d.m.Width == 1 {
 		units, columns := d.units(s)
 		page.Bodies, page.Scale, page.Of = append(page.Bodies, units), &s, d.scaleWords(s)
@@ -254,9 +254,8 @@ func (d *mapsDrawing) units(s figure.Scale) (c *figure.Canvas, columns int) {
 // seenSide is how long a side of a picture is drawn at least, pixels.
 const seenSide = 160
 
-// enlarged is a picture as the net sees it, each of its pixels a block where it is small.
-func enlarged(seen *image.RGBA) *figure.Canvas {
-	zoom := max((seenSide+seen.Rect.Dx()-1)/seen.Rect.Dx(), 1)
+// enlarged is a picture as the net sees it, each of its pixels a square of so many.
+func enlarged(seen *image.RGBA, zoom int) *figure.Canvas {
 	c := figure.New(zoom*seen.Rect.Dx(), zoom*seen.Rect.Dy())
 	c.Pixels(c.Rect, seen)
 	return c
@@ -270,3 +269,6 @@ func (d *mapsDrawing) results() []mapResult {
 	}
 	return all
 }
+
+// seenZoom makes a picture of that side about seenSide wide.
+func seenZoom(side int) int { return max((seenSide+side-1)/side, 1) }

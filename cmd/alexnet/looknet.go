@@ -90,6 +90,10 @@ func runLookNet(ctx context.Context, o lookNetOptions, t *ui.Terminal) error {
 		Parameters: s.Parameters, Neurons: s.Neurons,
 	}
 	drawn := drawnNet(a, &r)
+	if len(o.net.set) > 0 {
+		drawn.Title = text.Name(name) + " with " + text.Escape(strings.Join(o.net.set, ", ")) +
+			strings.TrimPrefix(drawn.Title, text.Name(name))
+	}
 	if err := drawn.WriteSVG(ctx, disk(t), o.out); err != nil {
 		return err
 	}

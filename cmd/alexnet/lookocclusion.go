@@ -102,7 +102,7 @@ var winnerColors = []color.RGBA{
 // occlusionPage draws the picture, the probabilities over it, and the most probable classes with their colours.
 func occlusionPage(c *checkpoint.Checkpoint, m *infer.Occlusion) *figure.Page {
 	side := m.Seen.Rect.Dx()
-	seen := zoomed(m.Seen)
+	seen := enlarged(m.Seen, explainZoom(m.Seen.Rect.Dx()))
 	scale := figure.Range(m.Probability, figure.Heat)
 	over := figure.Field{Width: side, Height: side, Values: make([]float32, side*side)}
 	order, counts := winners(m)

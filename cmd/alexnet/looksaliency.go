@@ -103,7 +103,7 @@ func runLookSaliency(ctx context.Context, o saliencyOptions, picture string, t *
 
 // saliencyPage draws the picture and the map.
 func saliencyPage(m *infer.Saliency) *figure.Page {
-	seen := zoomed(m.Seen)
+	seen := enlarged(m.Seen, explainZoom(m.Seen.Rect.Dx()))
 	sorted := slices.Sorted(slices.Values(m.Map))
 	// a few pixels are many times as large as the others
 	scale := figure.Scale{High: float64(sorted[len(sorted)*99/100]), Colors: figure.Heat}

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -157,9 +158,13 @@ func runReport(ctx context.Context, o reportOptions, args []string, t *ui.Termin
 func reportedRuns(args []string) (all []run.Found, err error) {
 	for _, path := range args {
 		found, err := run.List(files.OS, path)
-		if err == nil && len(found) == 0 || errors.Is(err, run.ErrNoRun) {
+		file := errors.Is(err, syscall.ENOTDIR)
+		if err == nil && len(found) == 0 || errors.Is(err, run.ErrNoRun) || file {
 			why := "there is no run in this folder"
-			if err != nil {
+			switch {
+			case file:
+				why = "this is a file, not a run folder"
+			case err != nil:
 				why = "there is no such folder"
 			}
 			return nil, advise(exitNoData, "name a run folder, as alexnet runs lists them",

@@ -194,6 +194,7 @@ func TestReportRefuses(t *testing.T) {
 	}{
 		{[]string{"report"}, exitUsage, "needs a run folder"},
 		{[]string{"report", "no"}, exitNoData, "there is no such folder"},
+		{[]string{"report", "there.html"}, exitNoData, "this is a file, not a run folder"},
 		{[]string{"report", "empty"}, exitNoData, "there is no run in this folder"},
 		{[]string{"report", "empty", "--out", "there.html"}, exitFailed, "is there already"},
 		{[]string{"report", "empty", "--out", "x.png"}, exitUsage, "it would be a .html file"},
