@@ -17,6 +17,7 @@ var table = []struct{ pkg, imports string }{
 	{"machine", "files golang.org/x/sys"},
 	{"sharedtest", ""},
 	{"nettest", ""},
+	{"browsertest", "github.com/chromedp/cdproto github.com/chromedp/chromedp"},
 	{"lockfile", "files"},
 	{"atomicfile", "files lockfile"},
 	{"run", "atomicfile files lockfile"},
