@@ -83,7 +83,7 @@ func (b *Browser) do(steps ...chromedp.Action[chromedp.Void]) {
 // For makes t the test that fails where something does.
 func (b *Browser) For(t *testing.T) { b.t = t }
 
-// Visit shows the page at an address in a window so wide, of a scheme: light or dark. What was seen before is forgotten.
+// Visit shows the page at an address in a window so wide, of a scheme: light or dark. What was seen is forgotten.
 func (b *Browser) Visit(at string, wide int64, scheme string) {
 	b.t.Helper()
 	b.mu.Lock()

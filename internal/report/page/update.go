@@ -31,8 +31,8 @@ func ParseMark(s string) (m Mark) {
 }
 
 // from is the first bin of steps that an update after m has; 0: everything is told again, as where bins were joined.
-// The last bin that was told may have grown since; where an epoch has ended, it moved where the steps after the last end
-// lie in epochs.
+// The last bin that was told may have grown since; where an epoch has ended, the steps after the end before it lie
+// elsewhere in epochs.
 func (m Mark) from(o *report.Overview) int {
 	now := MarkOf(o)
 	if m.Bins < 1 || m.Each != now.Each || m.Bins > now.Bins || m.Ends > now.Ends || o.Epochs.Each() > 1 {
