@@ -28,6 +28,7 @@ import (
 	"alexnet/internal/pth"
 	"alexnet/internal/report"
 	"alexnet/internal/run"
+	"alexnet/internal/serve"
 	"alexnet/internal/tensor"
 	"alexnet/internal/text"
 	"alexnet/internal/train"
@@ -129,6 +130,8 @@ var rules = []rule{
 		return "move " + text.ShellPath(e.Path) + " away to go on without the lines so far"
 	}),
 	say[*run.ReplacedError](exitFailed, "begin again with a folder of its own: --out"),
+	say[*serve.BadAddress](exitUsage, "--live=HOST:PORT, or --live alone for an address of this machine"),
+	say[*serve.Unusable](exitFailed, "--live alone takes the next free port of this machine; or name another address"),
 	say[*run.LockedError](exitLocked, "wait until it ends, or train elsewhere with --out"),
 	on(exitFailed, func(e *cpu.Unavailable, _ string) string { return e.Next() }),
 	on(exitNoGPU, adviseNoGPU),

@@ -38,6 +38,7 @@ import (
 	"alexnet/internal/pth"
 	"alexnet/internal/report"
 	"alexnet/internal/run"
+	"alexnet/internal/serve"
 	"alexnet/internal/tensor"
 	"alexnet/internal/train"
 	"alexnet/internal/ui"
@@ -100,6 +101,8 @@ func tellingsOfUsage() []told {
 		{&noGPU{"0", &gpu.Unavailable{Err: errors.New("none is there")}}, exitNoGPU, []string{"omit --gpus, or"}},
 		{&cpu.Unavailable{Reason: "none", Advice: "install it"}, exitFailed, []string{"install it"}},
 		{&device.PrecisionError{}, exitUsage, []string{"--precision fp32 (train.precision), in which"}},
+		{&serve.BadAddress{Addr: "x", Reason: "y"}, exitUsage, []string{"--live=HOST:PORT"}},
+		{&serve.Unusable{Addr: "x", Err: syscall.EADDRINUSE}, exitFailed, []string{"--live alone", "another address"}},
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -19,6 +20,7 @@ import (
 	"alexnet/internal/model"
 	"alexnet/internal/run"
 	"alexnet/internal/safetensors"
+	"alexnet/internal/serve"
 	"alexnet/internal/text"
 	"alexnet/internal/ui"
 )
@@ -109,6 +111,7 @@ var completers = map[string]completer{
 		return completeWordsOrFiles(labelWords, typed)
 	},
 	"out":     completeFiles,
+	"live":    completeWords(fmt.Sprintf("localhost:%d", serve.FirstPort)),
 	"list":    completeFiles,
 	"classes": completeFiles,
 	"mean":    completeFiles,

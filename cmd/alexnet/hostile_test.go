@@ -37,7 +37,7 @@ func TestHostileNames(t *testing.T) {
 	png, archive := hostile+"/train/cat/0.png", serveArchive(t)
 	work := [][]string{ // to their end, or past a picture that cannot be read
 		{"train", "--config", bad, "--data", hostile, "--out", run, "--device", "reference"},
-		{"train", "--resume", run, "--device", "reference"},
+		{"train", "--resume", run, "--device", "reference", "--live"},
 		{"eval", "--weights", run, "--device", "reference"},
 		{"eval", "--data", noUTF8, "--weights", run, "--device", "reference"},
 		{"eval", "--weights", run, "--weights", run, "--against", run, "--device", "reference"},
@@ -88,7 +88,7 @@ func TestHostileNames(t *testing.T) {
 		{"data", "prepare", noUTF8, noUTF8 + ".set", "--resize", "16"},
 		{"data", "info", noUTF8 + ".set"},
 		{"predict", noUTF8 + "/cat/0.png", "--weights", run, "--device", "reference"},
-		{"train", "--config", bad, "--data", noUTF8, "--out", noUTF8 + "run", "--device", "reference"},
+		{"train", "--config", bad, "--data", noUTF8, "--out", noUTF8 + "run", "--device", "reference", "--live"},
 		{"train", "--resume", noUTF8 + "run", "--device", "reference"},
 		{"eval", "--weights", noUTF8 + "run", "--device", "reference"},
 		{"predict", noUTF8 + "/cat/0.png", noUTF8 + "/no", "--weights", noUTF8 + "run", "--device", "reference"},
@@ -221,6 +221,7 @@ func TestHostileNames(t *testing.T) {
 		{"runs", hostile + "/no"},
 		{"verify", hostile + "/train/cat/bad.png", bad},
 		{"version", noUTF8},
+		{"train", "--live=" + noUTF8},
 		{"train", "--data", noUTF8 + "/no"},
 		{"train", "--config", noUTF8},
 		{"predict", noUTF8, "--weights", noUTF8 + ".safetensors"},

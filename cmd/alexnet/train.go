@@ -24,6 +24,7 @@ import (
 	"alexnet/internal/recipe"
 	"alexnet/internal/run"
 	"alexnet/internal/safetensors"
+	"alexnet/internal/serve"
 	"alexnet/internal/step"
 	"alexnet/internal/text"
 	"alexnet/internal/train"
@@ -44,6 +45,7 @@ type trainOptions struct {
 	resume        string
 	strict        bool
 	dry           bool
+	live          liveOption
 }
 
 // trainResult is the document of train --json.
@@ -111,7 +113,12 @@ it was to take; --steps or --epochs with it give it another end. Of the other fl
 it takes only --set of how pictures are read (data.workers, data.retry, data.cache, data.bad_share),
 --data where the same pictures have moved, and --device or --gpus where the last bits do not matter.
 
-An epoch's line ends with stall: the share of the time in which the device waited for pictures.`,
+An epoch's line ends with stall: the share of the time in which the device waited for pictures.
+
+--live shows the run in a browser while it trains: the page that alexnet report writes, at an
+address of this machine that it prints. --live=ADDR chooses it: a port, or HOST:PORT. Where others
+can reach it (--live=:6160 is all of the machine's addresses) the page needs the token that is
+printed with it; what is sent is not encrypted.`,
 		Example: `  alexnet train
   alexnet train --data photos --epochs 30 --device cpu,cpu
   alexnet train --data train.tar --data val.tar
@@ -119,8 +126,14 @@ An epoch's line ends with stall: the share of the time in which the device waite
   alexnet train --data photos --init runs/train --set train.lr=0.001 --out runs/tuned
   alexnet train --data photos --init runs/train --freeze conv1-fc7 --lr 0.001
   alexnet train --data photos --dry-run
+  alexnet train --live
   alexnet train --resume last --epochs 40`,
-		Args: noArgs,
+		Args: func(c *cobra.Command, args []string) error {
+			if o.live.asked() && len(args) == 1 && serve.Check(args[0]) == nil {
+				return usageError("--live="+args[0], "--live takes its address after a =")
+			}
+			return noArgs(c, args)
+		},
 		RunE: func(c *cobra.Command, _ []string) error {
 			if err := o.check(c); err != nil {
 				return err
@@ -149,6 +162,7 @@ An epoch's line ends with stall: the share of the time in which the device waite
 	f.StringVar(&o.resume, "resume", "", "go on with this `RUN`: its folder, or last")
 	f.BoolVar(&o.dry, "dry-run", false,
 		"show what the run would be: data, net, memory, steps and folder; write nothing, train nothing")
+	o.live.addFlag(c)
 	f.BoolVar(&o.strict, "strict", false,
 		"stop at the first picture that cannot be read, and refuse another JPEG decoder than the net was trained with")
 	return c
@@ -165,7 +179,7 @@ func (o *trainOptions) check(c *cobra.Command) error {
 			return usageError(help, "--%s %d: want at least 1", f.name, f.n)
 		}
 	}
-	if err := cmp.Or(o.device.check(c), o.data.check(c)); err != nil {
+	if err := cmp.Or(o.device.check(c), o.data.check(c), o.live.check()); err != nil {
 		return err
 	}
 	if o.out == "-" {
@@ -206,7 +220,12 @@ func (o *trainOptions) check(c *cobra.Command) error {
 func runTrain(ctx context.Context, o trainOptions, t *ui.Terminal) error {
 	outliveReaders()
 	to := train.Options{Steps: o.steps, Strict: o.strict, Keep: keptStats()}
-	var err error
+	server, err := o.live.listen()
+	if err != nil {
+		return err
+	}
+	shown := &liveProgress{server: server, t: t}
+	defer func() { shown.close(ctx, err) }()
 	if o.resume != "" {
 		err = o.prepareResumed(ctx, &to, t)
 	} else {
@@ -242,12 +261,17 @@ func runTrain(ctx context.Context, o trainOptions, t *ui.Terminal) error {
 	}
 	progress := newTrainProgress(t, to.Dir.Path(), len(to.Source.Classes))
 	to.Progress = progress
+	if server != nil {
+		shown.Progress, shown.to = progress, &to
+		to.Progress = shown
+	}
 	stop := context.AfterFunc(ctx, progress.noteStopping)
 	defer stop()
 	t.AtQuit(func() string { return lastCheckpoint(to.Dir) })
 	defer t.AtQuit(nil)
 	result, err := train.Run(ctx, to)
 	progress.bar.Clear()
+	shown.close(ctx, err)
 	if err != nil {
 		hung = errors.As(err, new(*train.Hung))
 		return o.adviseFailure(err, to.Dir)

@@ -31,7 +31,13 @@ func NewOverview(rows int) *Overview { return &Overview{rows: float64(rows)} }
 // Read adds the lines of a metrics.jsonl. A last line that was not finished is left out. Where a line in the middle is
 // damaged, the error says which: those before it were added.
 func (o *Overview) Read(r io.Reader) error {
-	_, err := scan(r, math.MaxUint64, func(l line) { o.Add(&l.m) })
+	return Scan(r, o.Add)
+}
+
+// Scan gives the lines of a metrics.jsonl, one after the other. A last line that was not finished is left out. Where a
+// line in the middle is damaged, the error says which: those before it were given.
+func Scan(r io.Reader, each func(*Metrics)) error {
+	_, err := scan(r, math.MaxUint64, func(l line) { each(&l.m) })
 	return err
 }
 
@@ -144,6 +150,9 @@ func (b *bin) join(c *bin) {
 // Each is how many lines a bin is of, but for the last, which may have fewer; 0 without lines.
 func (b *Bins) Each() int { return b.each }
 
+// Len is how many bins there are.
+func (b *Bins) Len() int { return len(b.all) }
+
 // Curve is a quantity over the bins that have it.
 type Curve struct {
 	Step           []float64 // mean of the bin's
@@ -152,9 +161,12 @@ type Curve struct {
 }
 
 // Curve is that of a quantity.
-func (b *Bins) Curve(q Quantity) Curve {
+func (b *Bins) Curve(q Quantity) Curve { return b.CurveFrom(q, 0) }
+
+// CurveFrom is the part of a curve from a bin on.
+func (b *Bins) CurveFrom(q Quantity, from int) Curve {
 	var c Curve
-	for i := range b.all {
+	for i := from; i < len(b.all); i++ {
 		one := &b.all[i]
 		of := &one.of[q]
 		if of.n == 0 {
@@ -166,6 +178,17 @@ func (b *Bins) Curve(q Quantity) Curve {
 		c.Mean = append(c.Mean, min(max(of.sum/float64(of.n), of.min), of.max)) // whatever rounding makes of the sum
 	}
 	return c
+}
+
+// Ended is the step that the last epoch so far ended with, 0 where none has.
+func (o *Overview) Ended() uint64 { return o.end }
+
+// At is where a bin lies: the mean step of its lines, as in a Curve.
+func (b *Bins) At(i int) float64 { return b.all[i].step / float64(b.all[i].lines) }
+
+// After is the first bin that lies after a step; where none does, how many there are.
+func (b *Bins) After(step float64) int {
+	return sort.Search(len(b.all), func(i int) bool { return b.At(i) > step })
 }
 
 // EpochsAt are the epochs done after some steps, with fractions; nil where no epoch has ended yet. Between ends they

@@ -17,9 +17,11 @@ var table = []struct{ pkg, imports string }{
 	{"machine", "files golang.org/x/sys"},
 	{"sharedtest", ""},
 	{"nettest", ""},
+	{"browsertest", "github.com/chromedp/cdproto github.com/chromedp/chromedp"},
 	{"lockfile", "files"},
 	{"atomicfile", "files lockfile text"},
 	{"run", "atomicfile files lockfile"},
+	{"serve", "text"}, // the guard of what is offered to browsers
 	{"s3", "atomicfile files github.com/minio/minio-go/v7 text"},
 
 	// Pictures for people to look at: of numbers and words, whatever they are of.
@@ -112,6 +114,7 @@ var table = []struct{ pkg, imports string }{
 	{"infer", "checkpoint config data device files imagenet model philox recipe stats step tensor text"},
 	// A page shows what runs wrote of themselves and what their nets answer; it opens none of them.
 	{"report/page", "figure infer report text"},
+	{"live", "report report/page serve text"},
 	{
 		"train",
 		"atomicfile checkpoint config data data/picture device figure files infer model recipe report run schedule " +
@@ -122,9 +125,9 @@ var table = []struct{ pkg, imports string }{
 	{
 		"cmd/alexnet",
 		"atomicfile bench builtin checkpoint config cpu data data/demo data/picture device fetch figure files " +
-			"github.com/spf13/cobra github.com/spf13/pflag gpu imagenet infer interop machine model neighbors npy " +
-			"onnx prepare pth recipe reference report report/page run s3 safetensors selftest shards stats step " +
-			"tensor text train ui verify",
+			"github.com/spf13/cobra github.com/spf13/pflag gpu imagenet infer interop live machine model neighbors " +
+			"npy onnx prepare pth recipe reference report report/page run s3 safetensors selftest serve shards " +
+			"stats step tensor text train ui verify",
 	},
 
 	// The campaign of faults drives the program from outside, and its floors from within.

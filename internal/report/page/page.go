@@ -34,6 +34,7 @@ type Page struct {
 	Written time.Time
 	Program string // that wrote it
 	Runs    []Run
+	Live    string // of a page that a server gives and sends updates of its one run to: which server; else empty
 }
 
 // Run is what is shown of a run. What is not there is left out, and Missing says why.
@@ -88,23 +89,29 @@ var (
 
 var layout = template.Must(template.New("page").Parse(pageHTML))
 
-// policy lets the browser use what is in the file, by its hash, and nothing else.
-func policy() string {
+// Policy lets the browser use what is in the file, by its hash, and nothing else; a page with updates may ask its
+// server for them.
+func Policy(live bool) string {
 	hash := func(s string) string {
 		sum := sha256.Sum256([]byte(s))
 		return "'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
 	}
-	return "default-src 'none'; img-src data:; script-src " + hash(uplotJS) + " " + hash(pageJS) + "; style-src " +
-		hash(uplotCSS) + " " + hash(pageCSS) + "; base-uri 'none'; form-action 'none'"
+	connect := ""
+	if live {
+		connect = "connect-src 'self'; "
+	}
+	return "default-src 'none'; " + connect + "img-src data:; script-src " + hash(uplotJS) + " " + hash(pageJS) +
+		"; style-src " + hash(uplotCSS) + " " + hash(pageCSS) + "; base-uri 'none'; form-action 'none'"
 }
 
 // content is what the layout is given.
 type content struct {
 	Policy            string
+	Live              string
 	UplotJS, PageJS   template.JS
 	UplotCSS, PageCSS template.CSS
 	Licence           string
-	Title             string
+	Kind, Title       string
 	Written, Program  string
 	Runs              []shownRun
 	Facts             []string // names of the columns of the table of runs
@@ -158,7 +165,8 @@ type deadShown struct {
 // Write writes the page. Pictures are encoded one after the other; all else is in memory at once.
 func Write(w io.Writer, p *Page) error {
 	c := content{
-		Policy: policy(), UplotJS: template.JS(uplotJS), PageJS: template.JS(pageJS), //nolint:gosec // ours
+		Policy: Policy(p.Live != ""), Kind: "Report",
+		UplotJS: template.JS(uplotJS), PageJS: template.JS(pageJS), //nolint:gosec // ours
 		UplotCSS: template.CSS(uplotCSS), PageCSS: template.CSS(pageCSS), Licence: uplotLicence,
 		Title: titleOf(p.Runs), Written: p.Written.Format("2006-01-02 15:04"), Program: p.Program,
 	}
@@ -171,8 +179,12 @@ func Write(w io.Writer, p *Page) error {
 		}
 		s.ID = "run" + strconv.Itoa(i+1)
 		c.Runs = append(c.Runs, *s)
-		c.Curves.Runs = append(c.Curves.Runs, curvesOf(&p.Runs[i]))
+		c.Curves.Runs = append(c.Curves.Runs, curvesOf(&p.Runs[i], Mark{}))
 		c.Drawn = c.Drawn || len(c.Curves.Runs[i].Curves) > 0
+	}
+	if p.Live != "" {
+		c.Kind, c.Drawn = "Live", true
+		c.Live = p.Live + ":" + MarkOf(p.Runs[0].Overview).String()
 	}
 	return layout.Execute(w, &c)
 }
@@ -505,11 +517,14 @@ type runCurves struct {
 	Name   string           `json:"name"`
 	X      []axis           `json:"x"`
 	Curves map[string]curve `json:"curves"`
+	// After, in an update, is the step after which points of the curves in it are replaced; none: all of them, and of
+	// all curves.
+	After places `json:"after,omitempty"`
 }
 
 // axis is where the points of some curves lie: after so many steps, epochs and hours of training; nil: nobody knows.
 type axis struct {
-	Step  numbers `json:"step"`
+	Step  places  `json:"step"`
 	Epoch numbers `json:"epoch"`
 	Hour  numbers `json:"hour"`
 }
@@ -521,6 +536,24 @@ type curve struct {
 	Mean numbers `json:"mean"`
 	Max  numbers `json:"max"`
 }
+
+// places are steps, or means of some, written to the tenth.
+type places []float64
+
+// MarshalJSON is that.
+func (p places) MarshalJSON() ([]byte, error) {
+	out := make([]byte, 0, 8*len(p)+2)
+	out = append(out, '[')
+	for i, v := range p {
+		if i > 0 {
+			out = append(out, ',')
+		}
+		out = strconv.AppendFloat(out, tenth(v), 'f', -1, 64)
+	}
+	return append(out, ']'), nil
+}
+
+func tenth(v float64) float64 { return math.Round(10*v) / 10 }
 
 // numbers are written with five digits, or as many as whole ones have; what is not finite is null.
 type numbers []float64
@@ -565,19 +598,24 @@ var plotted = []struct {
 	{"stall", report.DataStall, 100, false},
 }
 
-// curvesOf are those of a run.
-func curvesOf(r *Run) runCurves {
+// curvesOf are those of a run; after a mark only what changed, where that is less than everything.
+func curvesOf(r *Run, told Mark) runCurves {
 	out := runCurves{Name: text.Shorten(text.Name(r.Name), 60), X: []axis{}, Curves: map[string]curve{}}
 	o := r.Overview
 	if o == nil {
 		return out
 	}
+	step, end := told.from(o), 0 // the first bins
+	if step > 0 {
+		after := tenth(o.Steps.At(step - 1))
+		out.After, end = places{after}, o.Epochs.After(after)
+	}
 	for _, p := range plotted {
-		bins := &o.Steps
+		bins, from := &o.Steps, step
 		if p.ends {
-			bins = &o.Epochs
+			bins, from = &o.Epochs, end
 		}
-		c := bins.Curve(p.of)
+		c := bins.CurveFrom(p.of, from)
 		if len(c.Mean) == 0 || r.OnlyTop1 && p.of == report.ValTop5Error {
 			continue
 		}

@@ -1,8 +1,8 @@
 "use strict";
 // Draws the curves in the block of data: runs, each with axes (the steps, epochs and hours of points) and curves, which
-// name their axis. All runs stand in each plot, a colour each.
+// name their axis. All runs stand in each plot, a colour each. A page that a server gives goes on with its updates.
 (function () {
-  const runs = JSON.parse(document.getElementById("data").textContent).runs;
+  const runs = JSON.parse(document.getElementById("data").textContent).runs.map(withAxes);
   const place = document.getElementById("plots");
   if (!place) return;
 
@@ -40,9 +40,15 @@
     });
   }
 
+  // withAxes gives each curve of a run its axis instead of the axis's number.
+  function withAxes(run) {
+    for (const curve of Object.values(run.curves)) curve.x = run.x[curve.x];
+    return run;
+  }
+
   // table is a curve as uPlot joins it: x that ascends, then least, mean and most at each; null: it has no such x.
-  function table(run, curve, by, weight) {
-    const xs = run.x[curve.x][by];
+  function table(curve, by, weight) {
+    const xs = curve.x[by];
     if (!xs) return null;
     const mean = smooth(curve.mean, weight), out = [[], [], [], []];
     let last = -Infinity;
@@ -57,7 +63,8 @@
     return out;
   }
 
-  let drawn = [], zooming = false;
+  let drawn = []; // of each plot its uPlot, and what that is drawn from
+  let held = false, zooming = false; // somebody zoomed; that is being done to the other plots, or data came
 
   // nearest is the point of a series that the pointer is nearest to: other series have points between its own.
   function nearest(u, series, at, x) {
@@ -72,19 +79,20 @@
 
   // zoomed shows in all plots what one was zoomed to.
   function zoomed(u, scale) {
-    if (scale !== "x" || zooming || !drawn.includes(u)) return;
+    if (scale !== "x" || zooming || !drawn.some((d) => d.u === u)) return;
     zooming = true;
-    for (const other of drawn) if (other !== u) other.setScale("x", {min: u.scales.x.min, max: u.scales.x.max});
+    for (const {u: other} of drawn) if (other !== u) other.setScale("x", {min: u.scales.x.min, max: u.scales.x.max});
     zooming = false;
   }
 
-  function draw(plot, by, log, weight, end, lacking) {
+  // prepare gathers what a plot is drawn from; undefined: nothing. Plots of the same key differ in their data only.
+  function prepare(plot, by, log, weight, lacking) {
     const tables = [], series = [{label: by, value: (u, v) => number(v)}], bands = [];
     for (const [i, run] of runs.entries()) {
       for (const [kind, name] of plot.curves) {
         const curve = run.curves[kind];
         if (!curve) continue;
-        const t = table(run, curve, by, smoothable.includes(kind) ? weight : 0);
+        const t = table(curve, by, smoothable.includes(kind) ? weight : 0);
         if (!t) {
           lacking.add(run.name);
           continue;
@@ -112,31 +120,44 @@
         if (banded) series.push({...edge});
       }
     }
-    if (tables.length === 0) return;
+    if (tables.length === 0) return undefined;
     const top = plot.peaks ? usual(tables) : Infinity;
-    const box = document.createElement("div"), head = document.createElement("h3");
-    box.className = "plot";
-    head.textContent = plot.title + (top < Infinity ? ", peaks cut off" : "");
-    box.append(head);
-    place.append(box);
-    const style = getComputedStyle(document.documentElement);
-    const ink = style.getPropertyValue("--ink").trim(), line = style.getPropertyValue("--line").trim();
     let data = tables.length === 1 ? tables[0] : uPlot.join(tables);
     const distr = log && plot.log || plot.always ? 3 : 1;
     if (distr === 3) data = data.map((ys, i) => (i === 0 ? ys : ys.map((y) => (y === undefined || y > 0 ? y : null))));
+    const title = plot.title + (top < Infinity ? ", peaks cut off" : "");
+    return {data, series, bands, distr, top, title, key: JSON.stringify([title, series, bands])};
+  }
+
+  // boxOf is where a plot will be. All are there before one is drawn: how wide they are depends on how many there are.
+  function boxOf(plan) {
+    const box = document.createElement("div"), head = document.createElement("h3");
+    box.className = "plot";
+    head.textContent = plan.title;
+    box.append(head);
+    place.append(box);
+    return box;
+  }
+
+  function draw(plan, end, box) {
+    const style = getComputedStyle(document.documentElement);
+    const ink = style.getPropertyValue("--ink").trim(), line = style.getPropertyValue("--line").trim();
     const axis = {stroke: ink, grid: {stroke: line, width: 1}, ticks: {stroke: line, width: 1}};
-    drawn.push(new uPlot({
-      width: box.clientWidth, height: 280, series, bands,
+    const entry = {plan};
+    entry.u = new uPlot({
+      width: box.clientWidth, height: 280, series: plan.series, bands: plan.bands,
       scales: {
         x: {time: false, range: (u, low, high) => (low == null || low === high ? [0, end] : [low, high])},
-        y: {distr, ...(top < Infinity && {range: [0, top]})},
+        y: {distr: plan.distr, ...(plan.top < Infinity && {range: () => [0, entry.plan.top]})},
       },
       axes: [{...axis, values: (u, all) => all.map((v) => (v == null ? "" : short(v)))},
         {...axis, size: 64, values: (u, all) => all.map((v) => (v == null ? "" : short(v)))}],
       cursor: {dataIdx: nearest, sync: {key: "runs", setSeries: false}, points: {size: 7}},
-      legend: {live: true, markers: {dash: (u, i) => border(series[i].dash)}},
-      hooks: {setScale: [zoomed]},
-    }, data, box));
+      legend: {live: true, markers: {dash: (u, i) => border(plan.series[i].dash)}},
+      hooks: {setScale: [zoomed], setSelect: [(u) => { held = held || u.select.width > 0; }]},
+    }, plan.data, box);
+    box.addEventListener("dblclick", () => { held = false; });
+    drawn.push(entry);
   }
 
   // border is how the key's mark of a line with such dashes is drawn.
@@ -160,30 +181,109 @@
     return a > 0 && a < 1e-3 ? v.toExponential(0) : number(v);
   }
 
-  function drawAll() {
+  // prepareAll is that of all plots, as the controls say.
+  function prepareAll() {
     const by = chosen("x"), log = chosen("y") === "log", weight = Number(document.getElementById("smooth").value);
-    for (const u of drawn) u.destroy();
-    drawn = [];
-    place.replaceChildren();
-    let end = 0;
-    for (const run of runs) for (const x of run.x) if (x[by]) end = Math.max(end, x[by][x[by].length - 1]);
     const lacking = new Set();
-    for (const plot of plots) draw(plot, by, log, weight, end || 1, lacking);
+    const plans = plots.map((plot) => prepare(plot, by, log, weight, lacking)).filter((plan) => plan);
     document.getElementById("smoothed").textContent = weight;
     document.getElementById("lacking").textContent =
       lacking.size ? "Not known by " + by + ": " + [...lacking].join(", ") + "." : "";
+    return plans;
+  }
+
+  function drawAll(plans) {
+    for (const {u} of drawn) u.destroy();
+    drawn = [];
+    held = false;
+    place.replaceChildren();
+    let end = 0;
+    for (const {data: [xs]} of plans) end = Math.max(end, xs[xs.length - 1] || 0);
+    const boxes = plans.map(boxOf);
+    plans.forEach((plan, i) => draw(plan, end || 1, boxes[i]));
+    document.body.dataset.drawn = drawn.length; // for tests
+  }
+
+  // refresh draws what came since, and leaves what was zoomed to and what was hidden.
+  function refresh() {
+    const plans = prepareAll();
+    if (plans.length !== drawn.length || plans.some((plan, i) => plan.key !== drawn[i].plan.key)) {
+      drawAll(plans);
+      return;
+    }
+    zooming = true;
+    plans.forEach((plan, i) => {
+      const entry = drawn[i], u = entry.u, {min, max} = u.scales.x;
+      entry.plan = plan;
+      u.setData(plan.data, !held);
+      if (held) u.setScale("x", {min, max}); // so that y is scaled to what is there now
+    });
+    queueMicrotask(() => { zooming = false; }); // after those in which the plots are drawn
+  }
+
+  // merge adds an update to a run: of the curves in it points after a step are replaced, else all curves.
+  function merge(run, news) {
+    if (!news.after) {
+      run.curves = news.curves;
+      return;
+    }
+    for (const [kind, curve] of Object.entries(news.curves)) {
+      const old = run.curves[kind];
+      if (!old) {
+        run.curves[kind] = curve;
+        continue;
+      }
+      let n = old.x.step.length;
+      while (n > 0 && old.x.step[n - 1] > news.after[0]) n--;
+      const join = (a, b) => (a && b ? a.slice(0, n).concat(b) : null);
+      const all = (a, b, keys) => Object.fromEntries(keys.map((key) => [key, join(a[key], b[key])]));
+      run.curves[kind] = {x: all(old.x, curve.x, ["step", "epoch", "hour"]), ...all(old, curve, ["min", "mean", "max"])};
+    }
+  }
+
+  // follow takes the updates of a server. Its events have marks that say which server they are of, and how far they go:
+  // the browser brings the last one back when it connects again.
+  function follow(mark) {
+    const say = (words) => { document.getElementById("live").textContent = words; };
+    let stale = false;
+    history.replaceState(null, "", location.pathname); // without the token, which is a cookie now
+    const events = new EventSource("events?after=" + encodeURIComponent(mark));
+    events.addEventListener("open", () => say("Live: this page follows the run."));
+    events.addEventListener("run", (e) => {
+      if (e.lastEventId.split(":")[0] !== mark.split(":")[0]) { // another run by now
+        location.reload();
+        return;
+      }
+      const news = JSON.parse(e.data);
+      merge(runs[0], withAxes(news.curves));
+      document.getElementById("runs").innerHTML = news.runs; // from the templates that this page is from
+      document.getElementById("run1time").innerHTML = news.time;
+      document.body.dataset.told = Number(document.body.dataset.told || 0) + 1; // for tests
+      stale = document.hidden;
+      if (!stale) refresh();
+    });
+    events.addEventListener("end", (e) => {
+      events.close();
+      say(JSON.parse(e.data));
+    });
+    events.addEventListener("error", () => say(events.readyState === EventSource.CLOSED ?
+      "No updates: too many are looking, the run has ended, or another one is served. Load the page again." :
+      "The connection is lost; trying again."));
+    document.addEventListener("visibilitychange", () => {
+      if (stale && !document.hidden) refresh();
+    });
   }
 
   document.getElementById("controls").hidden = false;
   document.getElementById("hint").hidden = false;
-  document.getElementById("controls").addEventListener("input", drawAll);
-  scheme.addEventListener("change", drawAll);
+  document.getElementById("controls").addEventListener("input", () => drawAll(prepareAll()));
+  scheme.addEventListener("change", () => drawAll(prepareAll()));
   new ResizeObserver(() => {
-    for (const u of drawn) {
+    for (const {u} of drawn) {
       const width = u.root.parentNode.clientWidth;
       if (width !== u.width) u.setSize({width, height: 280});
     }
   }).observe(place);
-  drawAll();
-  document.body.dataset.drawn = drawn.length; // for tests
+  drawAll(prepareAll());
+  if (document.body.dataset.live) follow(document.body.dataset.live);
 })();
