@@ -56,7 +56,8 @@ func TestTrainLive(t *testing.T) {
 		args = append([]string{"train", "--device", "reference"}, args...)
 		return execute(args, &ui.Terminal{Out: &out, Err: v}), v, out.String()
 	}
-	code, v, out := train("--config", "tiny.yaml", "--data", "pictures", "--steps", "2", "--out", "run", "--live", "--json")
+	code, v, out := train("--config", "tiny.yaml", "--data", "pictures", "--steps", "2", "--out", "run", "--live",
+		"--json")
 	if code != exitOK || !json.Valid([]byte(out)) || !strings.HasPrefix(v.page, "200 OK\n") {
 		t.Fatalf("exit code %d: %s%s%.200s", code, out, v.said.String(), v.page)
 	}
@@ -93,7 +94,8 @@ func TestTrainLive(t *testing.T) {
 		{[]string{"--live=" + hostile}, exitUsage, "want HOST:PORT"},
 		{[]string{"--live", port}, exitUsage, "--live=" + port},
 	} {
-		code, v, _ := train(append([]string{"--config", "tiny.yaml", "--data", "pictures", "--out", "no"}, c.args...)...)
+		words := append([]string{"--config", "tiny.yaml", "--data", "pictures", "--out", "no"}, c.args...)
+		code, v, _ := train(words...)
 		if said := v.said.String(); code != c.code || !strings.Contains(said, c.says) || v.url != "" {
 			t.Errorf("%q: exit code %d, %s", c.args, code, said)
 		}

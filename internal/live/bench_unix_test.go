@@ -14,8 +14,8 @@ import (
 	"alexnet/internal/serve"
 )
 
-// BenchmarkViewers is what one update of 50 viewers costs, 5 of whom read nothing: in processor time, of the viewers that
-// read as well. An update is of a second of the demo net: 160 steps and the end of an epoch.
+// BenchmarkViewers is what one update of 50 viewers costs, 5 of whom read nothing: in processor time, of the viewers
+// that read as well. An update is of a second of the demo net: 160 steps and the end of an epoch.
 func BenchmarkViewers(b *testing.B) {
 	s, err := serve.Listen("")
 	if err != nil {

@@ -11,11 +11,12 @@ import (
 
 // awaited is the script that is done when an expression holds.
 func awaited(expression string) string {
-	return `new Promise((done) => { const look = () => ` + expression + ` ? done(true) : setTimeout(look, 20); look(); })`
+	return `new Promise((done) => { const look = () => ` + expression +
+		` ? done(true) : setTimeout(look, 20); look(); })`
 }
 
-// TestBrowser: a page of a run with a hostile name follows it without a complaint, shows at last what a page shows that is
-// loaded then, keeps what was zoomed to, and says that the run has ended.
+// TestBrowser: a page of a run with a hostile name follows it without a complaint, shows at last what a page shows that
+// is loaded then, keeps what was zoomed to, and says that the run has ended.
 func TestBrowser(t *testing.T) {
 	b := browsertest.Open(t)
 	s, err := serve.Listen("")
@@ -41,7 +42,8 @@ func TestBrowser(t *testing.T) {
 	if n := browsertest.Ask[string](b, "document.body.dataset.drawn"); n != "0" {
 		t.Errorf("%s plots are drawn of nothing", n)
 	}
-	for i, to := range []int{150, 180, 210, 2500, 2600} { // the first, a part, over the end of an epoch, bins joined, a part
+	// the first, a part, over the end of an epoch, bins joined, a part
+	for i, to := range []int{150, 180, 210, 2500, 2600} {
 		from := []int{1, 151, 181, 211, 2501}[i]
 		told := browsertest.Ask[int](b, "Number(document.body.dataset.told || 0)")
 		lines(h, from, to)

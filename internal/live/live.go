@@ -3,8 +3,8 @@
 //
 // Training hands its lines over and goes on: it takes a lock that is never held for longer than it takes to add to a
 // list. Once a second these go into the overview, and viewers are woken. Each has a goroutine and a mailbox for one
-// call, and is told what came since it was last told: whoever is slow skips, whoever takes nothing for ten seconds is cut
-// off, whoever comes late or again gets the whole run first.
+// call, and is told what came since it was last told: whoever is slow skips, whoever takes nothing for ten seconds is
+// cut off, whoever comes late or again gets the whole run first.
 package live
 
 import (

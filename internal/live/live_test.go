@@ -232,8 +232,8 @@ func TestUpdates(t *testing.T) {
 	}
 }
 
-// TestLateAndAgain: who comes late sees the whole run, who connects again what it lacks, and who was with another server
-// the whole.
+// TestLateAndAgain: who comes late sees the whole run, who connects again what it lacks, and who was with another
+// server the whole.
 func TestLateAndAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := begin(plan, nil)
@@ -262,7 +262,9 @@ func TestLateAndAgain(t *testing.T) {
 			}
 			again.Close()
 		}
-		for _, id := range []string{"other:1-150-100", h.name + ":1-999-100", h.name + ":9", h.name + ":-1--1--1", "", "\xff"} {
+		for _, id := range []string{
+			"other:1-150-100", h.name + ":1-999-100", h.name + ":9", h.name + ":-1--1--1", "", "\xff",
+		} {
 			again := view(t, p, "/events", "Last-Event-ID: "+id+"\r\n")
 			if n := parse(t, again.next()); len(n.Curves.After) != 0 || len(n.Curves.X[0].Step) != 160 {
 				t.Errorf("%q: told of %d steps after %v", id, len(n.Curves.X[0].Step), n.Curves.After)
@@ -273,8 +275,8 @@ func TestLateAndAgain(t *testing.T) {
 	})
 }
 
-// TestSlowAndStuck: training goes on whoever reads what. Who is slow gets the newest, and not all that lies between; who
-// takes nothing for ten seconds is cut; the others do not notice.
+// TestSlowAndStuck: training goes on whoever reads what. Who is slow gets the newest, and not all that lies between;
+// who takes nothing for ten seconds is cut; the others do not notice.
 func TestSlowAndStuck(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := begin(plan, nil)

@@ -1,6 +1,6 @@
-// Package serve guards what the program offers to browsers: where it listens, who may ask, with which deadlines, and the
-// headers of every answer. What is answered is its callers' business: it knows nothing of runs and nets, reads no file,
-// and uses of the program only text, for the words of its errors.
+// Package serve guards what the program offers to browsers: where it listens, who may ask, with which deadlines, and
+// the headers of every answer. What is answered is its callers' business: it knows nothing of runs and nets, reads no
+// file, and uses of the program only text, for the words of its errors.
 //
 // A page elsewhere that a browser shows can send requests to this machine, also by a name of its own that it lets lead
 // here (DNS rebinding). So the Host of a request has to be one of the names of this machine, or the one that was asked

@@ -43,8 +43,8 @@ func answer(s *Server, method, target, host string, header ...string) *httptest.
 	return w
 }
 
-// TestGuard: a name that is not this machine's gets 403 before anything else, an empty one too; only reading is allowed,
-// other pages may only lead here, and every answer has the headers.
+// TestGuard: a name that is not this machine's gets 403 before anything else, an empty one too; only reading is
+// allowed, other pages may only lead here, and every answer has the headers.
 func TestGuard(t *testing.T) {
 	s := started(t, "")
 	port := s.port
@@ -187,8 +187,8 @@ func TestListen(t *testing.T) {
 		t.Errorf("an address that is not of this machine: %v", err)
 	}
 	for _, addr := range []string{
-		"0", "65536", "-1", "a", "a:b", "a:", "::1", "[::1]", "localhost:0", "http://localhost:80", "a b:1", "x\x1b:1", "007",
-		"a:+1",
+		"0", "65536", "-1", "a", "a:b", "a:", "::1", "[::1]", "localhost:0", "http://localhost:80", "a b:1", "x\x1b:1",
+		"007", "a:+1",
 	} {
 		var bad *BadAddress
 		if _, err := Listen(addr); !errors.As(err, &bad) || strings.Contains(err.Error(), "\x1b") {
