@@ -108,6 +108,30 @@ func TestSoundRun(t *testing.T) {
 	}
 }
 
+// TestEventOwed: a trainer that was killed between an epoch's line and its event, after the checkpoint of the epoch's
+// last step, leaves a sound run; the same without its lock, or with two such lines, is damage.
+func TestEventOwed(t *testing.T) {
+	dir := trained(t, false)
+	metrics := filepath.Join(dir, metricsName)
+	owed := `{"step":9,"epoch":3,"val_loss":1.5}` + "\n"
+	lines := string(read(t, metrics)) + owed
+	for _, c := range []struct {
+		lines   string
+		lock    bool
+		damaged bool
+	}{{lines, true, false}, {lines, false, true}, {lines + owed, true, true}} {
+		keep(t, metrics, []byte(c.lines))
+		if c.lock {
+			keep(t, filepath.Join(dir, lockName), []byte("4711\n"))
+		} else if err := os.Remove(filepath.Join(dir, lockName)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			t.Fatal(err)
+		}
+		if found := verified(t, dir); IsDamaged(found) != c.damaged {
+			t.Errorf("%+v: %v", c, found)
+		}
+	}
+}
+
 // TestLockIsAPipe: a folder of a stranger may have anything for a lock, and nobody waits for it.
 func TestLockIsAPipe(t *testing.T) {
 	dir := trained(t, false)
