@@ -108,6 +108,9 @@ func Listen(addr string) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
+	if ip := net.ParseIP(host); ip != nil {
+		host = ip.String() // as browsers write it in Host
+	}
 	s := &Server{host: host, port: port}
 	if port != "" {
 		if s.listen, err = net.Listen("tcp", net.JoinHostPort(host, port)); err != nil {
@@ -160,6 +163,7 @@ func (s *Server) Serve(h http.Handler) {
 	s.http = http.Server{
 		Handler: s.guard(h), ReadHeaderTimeout: headerTime, ReadTimeout: headerTime, IdleTimeout: idleTime,
 		MaxHeaderBytes: headerBytes, ErrorLog: log.New(io.Discard, "", 0),
+		DisableGeneralOptionsHandler: true, // it would answer OPTIONS * to whatever Host, before the guard
 	}
 	s.done = make(chan struct{})
 	go func() {

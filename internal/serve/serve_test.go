@@ -98,6 +98,46 @@ func TestGuard(t *testing.T) {
 	}
 }
 
+// TestRaw: what net/http would answer by itself gets to the guard, and a request without a name is refused.
+func TestRaw(t *testing.T) {
+	s := started(t, "")
+	for request, want := range map[string]string{
+		"OPTIONS * HTTP/1.1\r\nHost: evil.example\r\n":                            "HTTP/1.1 403",
+		"OPTIONS * HTTP/1.1\r\nHost: localhost:" + s.port + "\r\n":                "HTTP/1.1 405",
+		"GET http://evil.example/ HTTP/1.1\r\nHost: localhost:" + s.port + "\r\n": "HTTP/1.1 403",
+		"GET / HTTP/1.0\r\n": "HTTP/1.0 403",
+		"GET / HTTP/1.1\r\n": "HTTP/1.1 400",
+		"GET / HTTP/1.1\r\nHost: evil.example\r\nHost: localhost:" + s.port + "\r\n": "HTTP/1.1 400",
+	} {
+		c, err := net.Dial("tcp", s.listen.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _ = io.WriteString(c, request+"\r\n")
+		b := make([]byte, len(want))
+		_, _ = io.ReadFull(c, b)
+		if string(b) != want {
+			t.Errorf("%q: %q, want %q", request, b, want)
+		}
+		c.Close()
+	}
+}
+
+// TestNumeric: a browser writes a numeric address in its shortest form, however it was named.
+func TestNumeric(t *testing.T) {
+	s, err := Listen("[0:0:0:0:0:0:0:1]:" + freePort(t))
+	if errors.Is(err, syscall.EADDRNOTAVAIL) || errors.Is(err, syscall.EAFNOSUPPORT) {
+		t.Skip("this machine has no IPv6")
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close(0)
+	if s.host != "::1" || s.URL() != "http://[::1]:"+s.port+"/" {
+		t.Errorf("it is %s at %s", s.host, s.URL())
+	}
+}
+
 // TestBody: a request with a body is refused, and its connection closed.
 func TestBody(t *testing.T) {
 	s := started(t, "")
