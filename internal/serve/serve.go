@@ -40,7 +40,8 @@ const (
 	answerTime  = 30 * time.Second
 	idleTime    = time.Minute
 	headerBytes = 8 << 10
-	connections = 256 // at once: each is an open file, of which training needs some too
+	connections = 256      // at once: each is an open file, of which training needs some too
+	sendBytes   = 64 << 10 // that the system keeps of an answer; left to itself it takes megabytes of who reads nothing
 )
 
 // BadAddress is an address that cannot be meant.
@@ -199,6 +200,9 @@ func (l *limited) Accept() (net.Conn, error) {
 			return nil, err
 		}
 		if l.open.Add(1) <= connections {
+			if tcp, is := c.(*net.TCPConn); is {
+				_ = tcp.SetWriteBuffer(sendBytes) // else as the system has it
+			}
 			return &counted{Conn: c, open: l.open}, nil
 		}
 		l.open.Add(-1)

@@ -275,6 +275,37 @@ func TestConnections(t *testing.T) {
 	}
 }
 
+// TestUnread: of an answer that nobody reads little is taken, so that it is soon noticed, and costs little memory.
+func TestUnread(t *testing.T) {
+	s, err := Listen("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	taken := make(chan int, 1)
+	s.Serve(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		n, some := 0, make([]byte, 16<<10)
+		for n < 64<<20 {
+			_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(200 * time.Millisecond))
+			if _, err := w.Write(some); err != nil {
+				break
+			}
+			n += len(some)
+		}
+		taken <- n
+	}))
+	defer s.Close(0)
+	c, err := net.Dial("tcp", s.listen.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	_ = c.(*net.TCPConn).SetReadBuffer(64 << 10)
+	_, _ = io.WriteString(c, "GET / HTTP/1.1\r\nHost: localhost:"+s.port+"\r\n\r\n")
+	if n := <-taken; n > 1<<20 {
+		t.Errorf("%d bytes are taken", n)
+	}
+}
+
 // TestHead: a head that is too large is refused.
 func TestHead(t *testing.T) {
 	s := started(t, "")
