@@ -16,7 +16,10 @@ VIEWERS, STUCK = 50, 5
 
 
 def look(port, over, count):
-    """Connects the viewers and reads what they are sent, but for those that are stuck. count: bytes."""
+    """Connects the viewers and reads what they are sent, but for those that are stuck. count: bytes, and viewers that
+    were told something.
+    """
+    told = set()
     ask = b"GET /events HTTP/1.1\r\nHost: localhost:%d\r\n\r\n" % port
     every = selectors.DefaultSelector()
 
@@ -33,8 +36,14 @@ def look(port, over, count):
     held = [connect(i < STUCK) for i in range(VIEWERS)]
     while not over.is_set():
         for key, _ in every.select(0.2):
-            got = key.fileobj.recv(1 << 20)
+            try:
+                got = key.fileobj.recv(1 << 20)
+            except ConnectionError:  # cut off at the end
+                got = b""
             count[0] += len(got)
+            if b"event: run" in got:
+                told.add(key.fd)
+                count[1] = len(told)
             if not got:
                 every.unregister(key.fileobj)
     for s in held:
@@ -43,7 +52,7 @@ def look(port, over, count):
 
 def train(program, arguments, live):
     """Trains, and gives the seconds of processor time, and what look counts."""
-    over, count, viewers = threading.Event(), [0], None
+    over, count, viewers = threading.Event(), [0, 0], None
     with tempfile.TemporaryDirectory() as out:
         command = [program, "train", "--out", os.path.join(out, "run"), *arguments] + (["--live"] if live else [])
         p = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
@@ -57,6 +66,8 @@ def train(program, arguments, live):
             viewers.join()
         if status or live and not viewers:
             sys.exit(f"{' '.join(command)}: status {status}")
+        if live and count[1] != VIEWERS - STUCK:
+            sys.exit(f"{count[1]} viewers were told something, want {VIEWERS - STUCK}")
     return used.ru_utime + used.ru_stime, count
 
 

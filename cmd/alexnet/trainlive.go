@@ -87,7 +87,7 @@ func (p *liveProgress) Start(s train.Start) {
 	p.hub = live.Start(p.server, plan, before)
 	p.t.Note("live: %s", p.server.URL())
 	if p.server.Everywhere() {
-		p.t.Note("from another machine: this one's name or address in the place of localhost")
+		p.t.Note("from another machine: this one's numeric address in the place of localhost")
 	}
 }
 

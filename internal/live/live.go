@@ -34,6 +34,7 @@ const (
 	stuck       = 10 * time.Second // for a write
 	quiet       = 15 * time.Second // without updates before an empty one, which finds out who has gone
 	closing     = 2 * time.Second  // to tell viewers that the run has ended
+	mostTold    = 16               // updates that are kept to be shared: marks are what browsers say
 )
 
 // Plan is what is known of a run when it begins.
@@ -153,13 +154,13 @@ func (h *Hub) gather() {
 
 // take moves lines into the overview and wakes viewers; with an end, for the last time.
 func (h *Hub) take(end string) {
+	h.mu.Lock() // before the lines are taken: else they might be added after the end
+	defer h.mu.Unlock()
 	h.news.Lock()
 	lines, state := h.news.lines, h.news.state
 	h.news.lines = nil
 	h.news.Unlock()
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if len(lines) == 0 && state == h.state && end == "" {
+	if h.end != "" || len(lines) == 0 && state == h.state && end == "" {
 		return
 	}
 	for i := range lines {
@@ -210,14 +211,19 @@ func (h *Hub) run() *page.Run {
 	return &r
 }
 
-// page gives the page as it is now.
-func (h *Hub) page(w http.ResponseWriter, r *http.Request) {
-	var b bytes.Buffer
+// whole is the page as it is now.
+func (h *Hub) whole() (*bytes.Buffer, error) {
 	h.mu.Lock()
-	err := page.Write(&b, &page.Page{
+	defer h.mu.Unlock() // whatever happens: training ends with this lock
+	b := &bytes.Buffer{}
+	return b, page.Write(b, &page.Page{
 		Written: time.Now(), Program: h.plan.Program, Runs: []page.Run{*h.run()}, Live: h.name,
 	})
-	h.mu.Unlock()
+}
+
+// page gives that.
+func (h *Hub) page(w http.ResponseWriter, r *http.Request) {
+	b, err := h.whole()
 	if err != nil {
 		http.Error(w, "the page cannot be written", http.StatusInternalServerError)
 		return
@@ -341,6 +347,8 @@ func (h *Hub) since(after page.Mark) (event []byte, now page.Mark, end string, e
 		}
 		event = fmt.Appendf(event, "event: end\ndata: %s\n\n", words)
 	}
-	h.told[after] = event
+	if len(h.told) < mostTold {
+		h.told[after] = event
+	}
 	return event, now, h.end, nil
 }

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -18,6 +19,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"alexnet/internal/infer"
 	"alexnet/internal/report"
 	"alexnet/internal/report/page"
 	"alexnet/internal/serve"
@@ -360,6 +362,57 @@ func TestEnd(t *testing.T) {
 		}
 		stuck.Close()
 	})
+}
+
+// TestEnded: what is taken after the end changes nothing.
+func TestEnded(t *testing.T) {
+	h := begin(plan, nil)
+	h.shut = func(time.Duration) {}
+	h.Close("finished")
+	h.Line(step(1))
+	h.take("")
+	if _, err := h.enter(); !errors.Is(err, errEnded) || h.all.Step != 0 {
+		t.Errorf("after the end: %v, step %d", err, h.all.Step)
+	}
+}
+
+// TestLock: nobody who fails in drawing the page keeps the lock that training ends with.
+func TestLock(t *testing.T) {
+	broken := plan
+	broken.Run.Kernels = &infer.Kernels{} // of no shape, which cannot be drawn
+	h := begin(broken, nil)
+	h.shut = func(time.Duration) {}
+	func() {
+		defer func() {
+			if recover() == nil {
+				t.Error("the page is drawn")
+			}
+		}()
+		h.routes().ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/", nil))
+	}()
+	if !h.mu.TryLock() {
+		t.Fatal("the lock is held")
+	}
+	h.mu.Unlock()
+	h.Close("finished")
+}
+
+// TestMarks: however many marks browsers make up, what is kept for them has a bound.
+func TestMarks(t *testing.T) {
+	h := begin(plan, nil)
+	h.shut = func(time.Duration) {}
+	defer h.Close("finished")
+	lines(h, 1, 250)
+	h.take("")
+	for i := range 1000 {
+		b, _, _, err := h.since(page.Mark{Each: 1, Bins: 250, Ends: -i})
+		if err != nil || !bytes.Contains(b, []byte("250 of 4,000")) {
+			t.Fatalf("%v: %.200s", err, b)
+		}
+	}
+	if len(h.told) > mostTold {
+		t.Errorf("%d updates are kept", len(h.told))
+	}
 }
 
 // TestIdle: where nothing happens, a viewer is written to nevertheless, and so found to have gone.

@@ -40,7 +40,8 @@ const (
 	answerTime  = 30 * time.Second
 	idleTime    = time.Minute
 	headerBytes = 8 << 10
-	connections = 256 // at once: each is an open file, of which training needs some too
+	connections = 256      // at once: each is an open file, of which training needs some too
+	sendBytes   = 64 << 10 // that the system keeps of an answer; left to itself it takes megabytes of who reads nothing
 )
 
 // BadAddress is an address that cannot be meant.
@@ -108,6 +109,9 @@ func Listen(addr string) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
+	if ip := net.ParseIP(host); ip != nil {
+		host = ip.String() // as browsers write it in Host
+	}
 	s := &Server{host: host, port: port}
 	if port != "" {
 		if s.listen, err = net.Listen("tcp", net.JoinHostPort(host, port)); err != nil {
@@ -160,6 +164,7 @@ func (s *Server) Serve(h http.Handler) {
 	s.http = http.Server{
 		Handler: s.guard(h), ReadHeaderTimeout: headerTime, ReadTimeout: headerTime, IdleTimeout: idleTime,
 		MaxHeaderBytes: headerBytes, ErrorLog: log.New(io.Discard, "", 0),
+		DisableGeneralOptionsHandler: true, // it would answer OPTIONS * to whatever Host, before the guard
 	}
 	s.done = make(chan struct{})
 	go func() {
@@ -195,6 +200,9 @@ func (l *limited) Accept() (net.Conn, error) {
 			return nil, err
 		}
 		if l.open.Add(1) <= connections {
+			if tcp, is := c.(*net.TCPConn); is {
+				_ = tcp.SetWriteBuffer(sendBytes) // else as the system has it
+			}
 			return &counted{Conn: c, open: l.open}, nil
 		}
 		l.open.Add(-1)

@@ -98,6 +98,46 @@ func TestGuard(t *testing.T) {
 	}
 }
 
+// TestRaw: what net/http would answer by itself gets to the guard, and a request without a name is refused.
+func TestRaw(t *testing.T) {
+	s := started(t, "")
+	for request, want := range map[string]string{
+		"OPTIONS * HTTP/1.1\r\nHost: evil.example\r\n":                            "HTTP/1.1 403",
+		"OPTIONS * HTTP/1.1\r\nHost: localhost:" + s.port + "\r\n":                "HTTP/1.1 405",
+		"GET http://evil.example/ HTTP/1.1\r\nHost: localhost:" + s.port + "\r\n": "HTTP/1.1 403",
+		"GET / HTTP/1.0\r\n": "HTTP/1.0 403",
+		"GET / HTTP/1.1\r\n": "HTTP/1.1 400",
+		"GET / HTTP/1.1\r\nHost: evil.example\r\nHost: localhost:" + s.port + "\r\n": "HTTP/1.1 400",
+	} {
+		c, err := net.Dial("tcp", s.listen.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _ = io.WriteString(c, request+"\r\n")
+		b := make([]byte, len(want))
+		_, _ = io.ReadFull(c, b)
+		if string(b) != want {
+			t.Errorf("%q: %q, want %q", request, b, want)
+		}
+		c.Close()
+	}
+}
+
+// TestNumeric: a browser writes a numeric address in its shortest form, however it was named.
+func TestNumeric(t *testing.T) {
+	s, err := Listen("[0:0:0:0:0:0:0:1]:" + freePort(t))
+	if errors.Is(err, syscall.EADDRNOTAVAIL) || errors.Is(err, syscall.EAFNOSUPPORT) {
+		t.Skip("this machine has no IPv6")
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close(0)
+	if s.host != "::1" || s.URL() != "http://[::1]:"+s.port+"/" {
+		t.Errorf("it is %s at %s", s.host, s.URL())
+	}
+}
+
 // TestBody: a request with a body is refused, and its connection closed.
 func TestBody(t *testing.T) {
 	s := started(t, "")
@@ -232,6 +272,37 @@ func TestConnections(t *testing.T) {
 	all[0].Close()
 	for ask(open()) != "HTTP/1.1 200" { // until the server has noticed
 		time.Sleep(time.Millisecond)
+	}
+}
+
+// TestUnread: of an answer that nobody reads little is taken, so that it is soon noticed, and costs little memory.
+func TestUnread(t *testing.T) {
+	s, err := Listen("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	taken := make(chan int, 1)
+	s.Serve(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		n, some := 0, make([]byte, 16<<10)
+		for n < 64<<20 {
+			_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(200 * time.Millisecond))
+			if _, err := w.Write(some); err != nil {
+				break
+			}
+			n += len(some)
+		}
+		taken <- n
+	}))
+	defer s.Close(0)
+	c, err := net.Dial("tcp", s.listen.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	_ = c.(*net.TCPConn).SetReadBuffer(64 << 10)
+	_, _ = io.WriteString(c, "GET / HTTP/1.1\r\nHost: localhost:"+s.port+"\r\n\r\n")
+	if n := <-taken; n > 1<<20 {
+		t.Errorf("%d bytes are taken", n)
 	}
 }
 
