@@ -61,7 +61,7 @@ const (
 // newEvents begins the event file of a run that goes on after step, whose metrics hold the lines again of that step. It
 // is durable, and says what these lines say and what earlier files show of the step, before those lose their events of
 // it: a run that is killed between the two has some twice, until the next resume cuts them.
-func (w *Writer) newEvents(dir string, step uint64, again []line, now time.Time) error {
+func (w *Writer) newEvents(dir string, step uint64, again []line, keepShown bool, now time.Time) error {
 	paths, stamp, err := ownEvents(w.fsys, dir)
 	if err != nil {
 		return err
@@ -71,7 +71,7 @@ func (w *Writer) newEvents(dir string, step uint64, again []line, now time.Time)
 		from++ // the metrics were lost; what the events have is kept
 	}
 	older := make([]cuts, len(paths))
-	shown := shownAgain{step: step, wanted: len(again) > 0}
+	shown := shownAgain{step: step, wanted: keepShown && len(again) > 0}
 	for i, path := range paths {
 		if older[i], err = lookForCuts(w.fsys, path, from, &shown); err != nil {
 			return err

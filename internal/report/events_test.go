@@ -221,7 +221,7 @@ func killedAt(t *testing.T, dir string, n int, from uint64, ms []Metrics) bool {
 	t.Helper()
 	fsys := filestest.New(unsynced{files.OS})
 	fsys.Kill(n)
-	w, err := NewWriter(fsys, dir, from)
+	w, err := NewWriter(fsys, dir, from, true)
 	for i := 0; err == nil && i < len(ms); i++ {
 		err = tell(w, ms[i])
 	}
@@ -242,7 +242,7 @@ func TestPowerCut(t *testing.T) {
 	write(t, clean, 0, ms...)
 	const done = 5 // lines that the checkpoint covers
 	before := t.TempDir()
-	w, err := NewWriter(files.OS, before, 0)
+	w, err := NewWriter(files.OS, before, 0, true)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -366,7 +366,7 @@ func TestRemovedFilesAreRestored(t *testing.T) {
 		},
 	} {
 		dir := t.TempDir()
-		w, err := NewWriter(files.OS, dir, 0)
+		w, err := NewWriter(files.OS, dir, 0, true)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -411,7 +411,7 @@ func TestRemovedFilesAreRestored(t *testing.T) {
 func TestRestoreFails(t *testing.T) {
 	for _, op := range []string{"stat", "openfile", "write", "rename"} {
 		fsys := filestest.New(files.OS)
-		w, err := NewWriter(fsys, t.TempDir(), 0)
+		w, err := NewWriter(fsys, t.TempDir(), 0, true)
 		if err == nil {
 			err = errors.Join(w.Append(step(1)), os.Remove(w.file.Name()))
 		}
@@ -441,7 +441,7 @@ func TestShowFails(t *testing.T) {
 	for n := 0; ; n++ {
 		dir := t.TempDir()
 		fsys := filestest.New(files.OS)
-		w, err := NewWriter(fsys, dir, 0)
+		w, err := NewWriter(fsys, dir, 0, true)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -56,7 +56,7 @@ func failAppend(t *testing.T, m Metrics, cause error, n int, want string) (faile
 	dir := t.TempDir()
 	write(t, dir, 0, undisturbed()...)
 	fsys := filestest.New(files.OS)
-	w, err := NewWriter(fsys, dir, 3)
+	w, err := NewWriter(fsys, dir, 3, true)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -107,7 +107,7 @@ func TestNewWriterFailsAtEachCall(t *testing.T) {
 			dir := t.TempDir()
 			write(t, dir, 0, undisturbed()...)
 			metrics := content(t, dir)
-			w, err := NewWriter(fsys, dir, 6)
+			w, err := NewWriter(fsys, dir, 6, true)
 			if fault := fsys.Fault(); fault == nil || err == nil && fault.Op == "close" { // of a file that was read
 				fsys.Fail("", 0, nil) // Close, which comes now, is to work
 				if err := errors.Join(err, w.Close()); err != nil {
@@ -128,7 +128,7 @@ func TestNewWriterFailsAtEachCall(t *testing.T) {
 func TestBothFilesAreSynced(t *testing.T) {
 	fsys := filestest.New(files.OS)
 	dir := t.TempDir()
-	w, err := NewWriter(fsys, dir, 0)
+	w, err := NewWriter(fsys, dir, 0, true)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -156,7 +156,7 @@ func TestTornAndNotCut(t *testing.T) {
 		dir := t.TempDir()
 		below := filestest.New(files.OS)
 		fsys := filestest.New(below)
-		w, err := NewWriter(fsys, dir, 0)
+		w, err := NewWriter(fsys, dir, 0, true)
 		if err != nil {
 			t.Fatal(err)
 		}

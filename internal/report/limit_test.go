@@ -15,7 +15,7 @@ import (
 // would be joined to it.
 func TestHalfWrittenLineIsTakenBack(t *testing.T) {
 	dir := t.TempDir()
-	w, err := NewWriter(files.OS, dir, 0)
+	w, err := NewWriter(files.OS, dir, 0, true)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -91,8 +91,9 @@ type spot struct {
 // The events go to a new file, as is TensorBoard's custom. Those of earlier files that are not before step are cut, and
 // files that hold no others removed; the new one begins with an order to forget them, for a TensorBoard that has read
 // them, and says again what the lines of step say. So all the files together tell each number once. Event files that
-// other programs put into the folder are left alone.
-func NewWriter(fsys files.FS, dir string, step uint64) (*Writer, error) {
+// other programs put into the folder are left alone. What earlier files show of step (Show), which nobody can show
+// again, is taken over with keepShown only.
+func NewWriter(fsys files.FS, dir string, step uint64, keepShown bool) (*Writer, error) {
 	f, err := files.OpenOwn(fsys, filepath.Join(dir, fileName), os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o666)
 	if err != nil {
 		return nil, err
@@ -100,7 +101,7 @@ func NewWriter(fsys files.FS, dir string, step uint64) (*Writer, error) {
 	w := &Writer{fsys: fsys, file: &log{File: f}}
 	again, err := w.cut(step)
 	if err == nil {
-		err = w.newEvents(dir, step, again, time.Now())
+		err = w.newEvents(dir, step, again, keepShown, time.Now())
 	}
 	if err != nil {
 		return nil, errors.Join(err, f.Close())

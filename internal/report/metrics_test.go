@@ -49,7 +49,7 @@ func write(t interface{ Fatal(...any) }, dir string, from uint64, ms ...Metrics)
 }
 
 func writeTo(t interface{ Fatal(...any) }, fsys files.FS, dir string, from uint64, ms ...Metrics) {
-	w, err := NewWriter(fsys, dir, from)
+	w, err := NewWriter(fsys, dir, from, true)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -192,7 +192,7 @@ func TestDamage(t *testing.T) {
 		if c.steps < 0 && (err == nil || !strings.HasPrefix(err.Error(), "line ")) {
 			t.Errorf("%q: error %v", c.text, err)
 		}
-		w, err := NewWriter(files.OS, dir, 2)
+		w, err := NewWriter(files.OS, dir, 2, true)
 		if c.kept == "-" {
 			if err == nil || !strings.Contains(err.Error(), path+": line ") ||
 				!errors.As(err, new(*BrokenError)) {
@@ -227,7 +227,7 @@ func TestLineLongerThanTheBuffer(t *testing.T) {
 
 func TestAppendRefusesWhatIsNotFinite(t *testing.T) {
 	dir := t.TempDir()
-	w, err := NewWriter(files.OS, dir, 0)
+	w, err := NewWriter(files.OS, dir, 0, true)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -246,7 +246,7 @@ func TestAppendRefusesWhatIsNotFinite(t *testing.T) {
 }
 
 func TestNoFolder(t *testing.T) {
-	if _, err := NewWriter(files.OS, filepath.Join(t.TempDir(), "no"), 0); !os.IsNotExist(err) {
+	if _, err := NewWriter(files.OS, filepath.Join(t.TempDir(), "no"), 0, true); !os.IsNotExist(err) {
 		t.Errorf("NewWriter: %v", err)
 	}
 }

@@ -27,7 +27,7 @@ func TestCurvesAreThoseOfTheFile(t *testing.T) {
 	} {
 		dir := t.TempDir()
 		write(t, dir, 0, undisturbed()...)
-		w, err := NewWriter(files.OS, dir, c.from)
+		w, err := NewWriter(files.OS, dir, c.from, true)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -113,7 +113,7 @@ func TestRatesKeepChanges(t *testing.T) {
 // Curves may be drawn while the run goes on (the race detector looks).
 func TestDrawnWhileLinesAreAppended(t *testing.T) {
 	dir := t.TempDir()
-	w, err := NewWriter(files.OS, dir, 0)
+	w, err := NewWriter(files.OS, dir, 0, true)
 	if err != nil {
 		t.Fatal(err)
 	}

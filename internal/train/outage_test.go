@@ -350,7 +350,7 @@ func TestFolderSyncFails(t *testing.T) {
 // The lines that wait are bounded; what was given up is told.
 func TestWaitingLines(t *testing.T) {
 	disk := &outage{FS: files.OS, cause: syscall.ENOSPC}
-	w, err := report.NewWriter(disk, t.TempDir(), 0)
+	w, err := report.NewWriter(disk, t.TempDir(), 0, true)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -40,9 +40,23 @@ const (
 
 // shows tells whether the end of an epoch (from 1) shows the net: of the first and the last, and of those between as
 // shownAt has it.
-func (t *trainer) shows(epoch int) bool {
-	return epoch == t.cfg.Train.Epochs || t.finished() ||
+func (t *trainer) shows(epoch int) bool { return t.finished() || t.showsThrough(epoch) }
+
+// showsThrough is shows for an epoch that the run does not end with, unless it is the last of all.
+func (t *trainer) showsThrough(epoch int) bool {
+	return epoch == t.cfg.Train.Epochs ||
 		shownAt(epoch, shownRate(t.arch, t.o.Source.Train.Len()), t.o.stepsPerEpoch())
+}
+
+// keepsShown tells whether what was shown at the step of the checkpoint that the run goes on from stays. Where it was
+// shown only because the run ended there, with fewer steps or epochs than now, it goes: the longer run has none there.
+func (t *trainer) keepsShown() bool {
+	c := t.o.Resume
+	if c == nil || t.finished() {
+		return true
+	}
+	n := uint64(t.o.Source.Train.Len())
+	return c.Sample%n == 0 && t.showsThrough(int(c.Sample/n))
 }
 
 // shownAt chooses all epochs that are long enough, by the share that shownRate gives, and every second, third, ... of

@@ -94,6 +94,28 @@ func TestShown(t *testing.T) {
 	}
 }
 
+// TestShownProlonged: what was shown only because the run ended there goes when it is prolonged, by steps or by epochs,
+// past the end of an epoch or inside one: the longer run is the undisturbed one. What is shown in any case stays.
+func TestShownProlonged(t *testing.T) {
+	t.Parallel()
+	const end = 2*tinySteps + 3
+	whole, _ := options(t, "train.epochs=9")
+	whole.Dir, whole.Steps = folder(t), end
+	mustRun(t, whole)
+	want := shownIn(t, whole.Dir)
+	for _, c := range []struct{ epochs, steps int }{{9, tinySteps}, {9, tinySteps + 2}, {9, 2 * tinySteps}, {2, 0}} {
+		o, _ := options(t, fmt.Sprintf("train.epochs=%d", c.epochs))
+		o.Dir, o.Steps = folder(t), c.steps
+		r := mustRun(t, o)
+		again, _ := options(t, "train.epochs=9")
+		again.Dir, again.Steps, again.Resume = o.Dir, end, load(t, r.LastPath)
+		mustRun(t, again)
+		if got := shownIn(t, o.Dir); !slices.Equal(got, want) {
+			t.Errorf("%+v: %d are shown, want %d, or others", c, len(got), len(want))
+		}
+	}
+}
+
 // Of a frozen layer nothing is shown.
 func TestShownOfFrozen(t *testing.T) {
 	t.Parallel()

@@ -514,7 +514,7 @@ func (t *trainer) open(context.Context) (err error) {
 		return err
 	}
 	t.recorded, t.reopen = t.firstStep, func(step uint64) (*report.Writer, error) {
-		return report.NewWriter(t.o.Dir.FS(), t.o.Dir.Path(), step)
+		return report.NewWriter(t.o.Dir.FS(), t.o.Dir.Path(), step, step != t.firstStep || t.keepsShown())
 	}
 	t.metrics, err = t.reopen(t.firstStep)
 	if err == nil && t.metrics.Last() < t.firstStep {

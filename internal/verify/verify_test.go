@@ -51,7 +51,7 @@ func trained(t testing.TB, killed bool) (dir string) {
 	if !killed {
 		return dir
 	}
-	w, err := report.NewWriter(files.OS, dir, 9)
+	w, err := report.NewWriter(files.OS, dir, 9, true)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -346,7 +346,7 @@ func writerChild(args []string) error {
 	if mode == unsynced {
 		fsys = neverSynced{files.OS}
 	}
-	metrics, err := report.NewWriter(fsys, dir, 0)
+	metrics, err := report.NewWriter(fsys, dir, 0, true)
 	if err != nil {
 		return err
 	}

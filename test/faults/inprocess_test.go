@@ -113,7 +113,7 @@ func TestCutsFindHarm(t *testing.T) {
 		if err := checkpoint.Save(files.OS, filepath.Join(dir, "last.safetensors"), numbered(n)); err != nil {
 			t.Fatal(err)
 		}
-		w, err := report.NewWriter(files.OS, dir, 0)
+		w, err := report.NewWriter(files.OS, dir, 0, true)
 		if err != nil {
 			t.Fatal(err)
 		}
