@@ -65,6 +65,25 @@ func (o *lookOptions) addFlagsOf(c *cobra.Command, end string) {
 	f.BoolVar(&o.force, "force", false, "overwrite FILE")
 }
 
+// onePictureHelp is what the help of a subcommand that looks at one picture ends with.
+const onePictureHelp = "IMAGE is a file, a pipe such as <(curl ...), or - for a picture on standard input."
+
+// ofOnePicture completes a subcommand that draws NAME.png of a net and one picture.
+func (o *lookOptions) ofOnePicture(c *cobra.Command, run func(ctx context.Context, picture string) error) {
+	c.Args = wantArgs("a picture", 1)
+	c.RunE = func(c *cobra.Command, args []string) error {
+		if err := o.check(c, ".png"); err != nil {
+			return err
+		}
+		if err := new(picturesOption).args(c, args); err != nil {
+			return err
+		}
+		return run(c.Context(), args[0])
+	}
+	o.addFlags(c)
+	o.device.addFlags(c)
+}
+
 // addClass adds the flag of the subcommands that look at one class.
 func (o *lookOptions) addClass(c *cobra.Command) {
 	c.Flags().StringVar(&o.class, "class", "",
@@ -79,20 +98,38 @@ func (o *lookOptions) check(c *cobra.Command, end string) error {
 	return o.device.check(c)
 }
 
-// open opens the checkpoint and its net in fp32, for what po asks, once it is known that the file can be written. n is
-// told what is said while pictures are read.
-func (o *lookOptions) open(
-	po infer.PredictOptions, t *ui.Terminal, n noter,
-) (c *checkpoint.Checkpoint, p *infer.Predictor, end func(), err error) {
+// looking is a net that is open, and what is looked at.
+type looking struct {
+	c     *checkpoint.Checkpoint
+	p     *infer.Predictor
+	layer string
+	class int // that --class names, -1 without the flag
+	end   func()
+}
+
+// open opens the checkpoint and its net in fp32, for what po asks, once it is known that the file can be written and
+// that there is such a class. layer names the layer that is looked at, given the checkpoint; nil: none is. n is told
+// what is said while pictures are read.
+func (o *lookOptions) open(po infer.PredictOptions, layer func(*checkpoint.Checkpoint) (string, error),
+	t *ui.Terminal, n noter,
+) (l looking, err error) {
 	if _, err = newFile(o.out, o.force, t); err != nil {
-		return nil, nil, nil, err
+		return l, err
 	}
-	if c, err = o.weights.load(t); err != nil {
-		return nil, nil, nil, err
+	if l.c, err = o.weights.load(t); err != nil {
+		return l, err
+	}
+	if l.class, err = o.wanted(l.c); err == nil && layer != nil {
+		l.layer, err = layer(l.c)
+		po.Layers = []string{l.layer}
+	}
+	if err != nil {
+		closeQuietly(l.c)
+		return l, err
 	}
 	po.FP32 = true
-	p, end, err = predictorOf(c, &o.device, po, t, n)
-	return c, p, end, err
+	l.p, l.end, err = predictorOf(l.c, &o.device, po, t, n)
+	return l, err
 }
 
 // write writes the picture.

@@ -38,39 +38,27 @@ func newLookCAMCommand(t *ui.Terminal) *cobra.Command {
 and what is below zero left out. Layers are those that have maps, so no fully connected ones; the
 last convolution says most.
 
-IMAGE is a file, a pipe such as <(curl ...), or - for a picture on standard input.`,
+` + onePictureHelp,
 		Example: `  alexnet look cam cat.jpg
   alexnet look cam cat.jpg --class 3 --layer conv4 --out three.png
   alexnet look cam cat.jpg --out cat.png --json | jq .map`,
-		Args: wantArgs("a picture", 1),
-		RunE: func(c *cobra.Command, args []string) error {
-			if err := o.check(c, ".png"); err != nil {
-				return err
-			}
-			if err := new(picturesOption).args(c, args); err != nil {
-				return err
-			}
-			return runLookCAM(c.Context(), o, args[0], t)
-		},
 	}
-	o.addFlags(c)
+	o.ofOnePicture(c, func(ctx context.Context, picture string) error { return runLookCAM(ctx, o, picture, t) })
 	o.addClass(c)
-	o.device.addFlags(c)
 	c.Flags().StringVar(&o.layer, "layer", "", "the layer's `NAME` (default: the last convolution, the paper's conv5)")
 	return c
 }
 
 func runLookCAM(ctx context.Context, o camOptions, picture string, t *ui.Terminal) error {
 	bar := ui.NewProgress(t)
-	e, err := o.explain(infer.PredictOptions{Gradients: true}, func(c *checkpoint.Checkpoint) (_ string, err error) {
-		o.layer, err = infer.CAMLayer(c, o.layer)
-		return o.layer, err
+	e, err := o.open(infer.PredictOptions{Gradients: true}, func(c *checkpoint.Checkpoint) (string, error) {
+		return infer.CAMLayer(c, o.layer)
 	}, t, bar)
 	if err != nil {
 		return err
 	}
 	defer e.end()
-	m, err := e.p.GradCAM(ctx, picture, e.class, o.layer)
+	m, err := e.p.GradCAM(ctx, picture, e.class, e.layer)
 	bar.Clear()
 	if err != nil {
 		return unreadPicture(err, picture)

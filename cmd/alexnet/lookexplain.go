@@ -8,7 +8,6 @@ import (
 	"alexnet/internal/figure"
 	"alexnet/internal/infer"
 	"alexnet/internal/text"
-	"alexnet/internal/ui"
 )
 
 // explainResult is what the documents of look occlusion, saliency and cam have in common.
@@ -17,38 +16,6 @@ type explainResult struct {
 	Image text.Raw               `json:"image"`
 	Class infer.ClassProbability `json:"class"` // whose map it is
 	Best  infer.ClassProbability `json:"best"`  // the most probable one
-}
-
-// explaining is a net that is open, and what it is to be asked.
-type explaining struct {
-	c     *checkpoint.Checkpoint
-	p     *infer.Predictor
-	class int
-	end   func()
-}
-
-// explain opens the net of what is to be explained, once it is known that the file can be written and that there is
-// such a class. layer names the layer that is looked at, given the checkpoint; nil: none is.
-func (o *lookOptions) explain(po infer.PredictOptions, layer func(*checkpoint.Checkpoint) (string, error),
-	t *ui.Terminal, n noter,
-) (e explaining, err error) {
-	if _, err = newFile(o.out, o.force, t); err != nil {
-		return e, err
-	}
-	if e.c, err = o.weights.load(t); err != nil {
-		return e, err
-	}
-	if e.class, err = o.wanted(e.c); err == nil && layer != nil {
-		po.Layers = []string{""}
-		po.Layers[0], err = layer(e.c)
-	}
-	if err != nil {
-		closeQuietly(e.c)
-		return e, err
-	}
-	po.FP32 = true
-	e.p, e.end, err = predictorOf(e.c, &o.device, po, t, n)
-	return e, err
 }
 
 // explained is what is said of every explanation.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"alexnet/internal/checkpoint"
 	"alexnet/internal/figure"
 	"alexnet/internal/files"
 	"alexnet/internal/infer"
@@ -51,26 +52,17 @@ those of alexnet features. Of a fully connected layer there is a tile for each u
 maps have one scale; with --each every map has its own. With --strongest those whose numbers are
 largest, by their mean magnitude, come first. Where not all maps fit, the picture says how many do.
 
-IMAGE is a file, a pipe such as <(curl ...), or - for a picture on standard input.`,
+` + onePictureHelp,
 		Example: `  alexnet look maps cat.jpg --layer conv1
   alexnet look maps cat.jpg --layer conv4 --strongest --each --out conv4.png
   alexnet look maps cat.jpg --layer conv1.pre --out pre.png --json | jq '.maps[0].strength'`,
-		Args: wantArgs("a picture", 1),
-		RunE: func(c *cobra.Command, args []string) error {
-			if o.layer == "" {
-				return usageError("alexnet look maps IMAGE --layer conv1", "look maps needs --layer")
-			}
-			if err := o.check(c, ".png"); err != nil {
-				return err
-			}
-			if err := new(picturesOption).args(c, args); err != nil {
-				return err
-			}
-			return runLookMaps(c.Context(), o, args[0], t)
-		},
 	}
-	o.addFlags(c)
-	o.device.addFlags(c)
+	o.ofOnePicture(c, func(ctx context.Context, picture string) error {
+		if o.layer == "" {
+			return usageError("alexnet look maps IMAGE --layer conv1", "look maps needs --layer")
+		}
+		return runLookMaps(ctx, o, picture, t)
+	})
 	f := c.Flags()
 	f.StringVar(&o.layer, "layer", "", "the layer's `NAME`")
 	f.BoolVar(&o.each, "each", false, "give each map a scale of its own")
@@ -80,12 +72,13 @@ IMAGE is a file, a pipe such as <(curl ...), or - for a picture on standard inpu
 
 func runLookMaps(ctx context.Context, o mapsOptions, picture string, t *ui.Terminal) error {
 	bar := ui.NewProgress(t)
-	c, p, end, err := o.open(infer.PredictOptions{Layers: []string{o.layer}}, t, bar)
+	l, err := o.open(infer.PredictOptions{}, func(*checkpoint.Checkpoint) (string, error) { return o.layer, nil }, t,
+		bar)
 	if err != nil {
 		return err
 	}
-	defer end()
-	m, err := p.Maps(ctx, picture, o.layer)
+	defer l.end()
+	m, err := l.p.Maps(ctx, picture, o.layer)
 	bar.Clear()
 	if err != nil {
 		return unreadPicture(err, picture)
@@ -98,7 +91,7 @@ func runLookMaps(ctx context.Context, o mapsOptions, picture string, t *ui.Termi
 		Out: text.Raw(o.out), Image: text.Raw(picture), Layer: o.layer, Shape: []int{m.Count, m.Height, m.Width},
 	}
 	page := d.page()
-	page.Title = fmt.Sprintf("%s of %s, %s", text.Name(o.layer), pictureName(picture), netName(c))
+	page.Title = fmt.Sprintf("%s of %s, %s", text.Name(o.layer), pictureName(picture), netName(l.c))
 	if err := o.write(ctx, page.Draw(), t); err != nil {
 		return err
 	}

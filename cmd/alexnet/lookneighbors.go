@@ -121,27 +121,13 @@ which are others as a rule. That reads all pictures of the set.`,
 }
 
 func runLookNeighbors(ctx context.Context, o lookNeighborsOptions, args []string, t *ui.Terminal) error {
-	if _, err := newFile(o.out, o.force, t); err != nil {
-		return err
-	}
-	c, err := o.weights.load(t)
-	if err != nil {
-		return err
-	}
-	layer, err := lastHidden(c)
-	if err != nil {
-		closeQuietly(c)
-		return err
-	}
 	bar := ui.NewProgress(t)
-	p, end, err := predictorOf(c, &o.device, infer.PredictOptions{
-		Batch: indexBatch, Layers: []string{layer}, FP32: true,
-	}, t, bar)
+	l, err := o.open(infer.PredictOptions{Batch: indexBatch}, lastHidden, t, bar)
 	if err != nil {
 		return err
 	}
-	defer end()
-	n := &neighborhood{o: o, c: c, p: p, layer: layer, bar: bar, t: t}
+	defer l.end()
+	n := &neighborhood{o: o, c: l.c, p: l.p, layer: l.layer, bar: bar, t: t}
 	defer n.close()
 	if err := n.run(ctx, args); err != nil {
 		return err
@@ -149,7 +135,7 @@ func runLookNeighbors(ctx context.Context, o lookNeighborsOptions, args []string
 	if err := o.write(ctx, n.draw(), t); err != nil {
 		return err
 	}
-	result := lookNeighborsResult{text.Raw(o.out), layer, text.Raw(n.index.Path()), n.found}
+	result := lookNeighborsResult{text.Raw(o.out), l.layer, text.Raw(n.index.Path()), n.found}
 	if err := t.Result(result, func(w *bytes.Buffer) { printNeighbors(w, &result) }); err != nil {
 		return err
 	}

@@ -37,30 +37,19 @@ func newLookOcclusionCommand(t *ui.Terminal) *cobra.Command {
 overlap by half, and draw the probability of a class and the most probable class at each place. Where
 the probability falls, the net saw what it names.
 
-IMAGE is a file, a pipe such as <(curl ...), or - for a picture on standard input.`,
+` + onePictureHelp,
 		Example: `  alexnet look occlusion cat.jpg
   alexnet look occlusion cat.jpg --class 3 --out three.png
   alexnet look occlusion cat.jpg --out cat.png --json | jq '.probability[6][6]'`,
-		Args: wantArgs("a picture", 1),
-		RunE: func(c *cobra.Command, args []string) error {
-			if err := o.check(c, ".png"); err != nil {
-				return err
-			}
-			if err := new(picturesOption).args(c, args); err != nil {
-				return err
-			}
-			return runLookOcclusion(c.Context(), o, args[0], t)
-		},
 	}
-	o.addFlags(c)
+	o.ofOnePicture(c, func(ctx context.Context, picture string) error { return runLookOcclusion(ctx, o, picture, t) })
 	o.addClass(c)
-	o.device.addFlags(c)
 	return c
 }
 
 func runLookOcclusion(ctx context.Context, o lookOptions, picture string, t *ui.Terminal) error {
 	bar := ui.NewProgress(t)
-	e, err := o.explain(infer.PredictOptions{Batch: infer.OcclusionBatch}, nil, t, bar)
+	e, err := o.open(infer.PredictOptions{Batch: infer.OcclusionBatch}, nil, t, bar)
 	if err != nil {
 		return err
 	}

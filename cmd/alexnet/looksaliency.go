@@ -44,27 +44,18 @@ largest. With --smooth N it is the mean over N copies of the picture with normal
 distance between its darkest and lightest level (SmoothGrad), which says less of single pixels and
 more of what is there; some 50 copies do.
 
-IMAGE is a file, a pipe such as <(curl ...), or - for a picture on standard input.`,
+` + onePictureHelp,
 		Example: `  alexnet look saliency cat.jpg
   alexnet look saliency cat.jpg --smooth 50 --out smooth.png
   alexnet look saliency cat.jpg --class 3 --out three.png --json | jq .class`,
-		Args: wantArgs("a picture", 1),
-		RunE: func(c *cobra.Command, args []string) error {
-			if o.smooth < 0 || o.smooth > mostCopies {
-				return usageError(c.CommandPath()+" --help", "--smooth %d: want 0 to %d", o.smooth, mostCopies)
-			}
-			if err := o.check(c, ".png"); err != nil {
-				return err
-			}
-			if err := new(picturesOption).args(c, args); err != nil {
-				return err
-			}
-			return runLookSaliency(c.Context(), o, args[0], t)
-		},
 	}
-	o.addFlags(c)
+	o.ofOnePicture(c, func(ctx context.Context, picture string) error {
+		if o.smooth < 0 || o.smooth > mostCopies {
+			return usageError(c.CommandPath()+" --help", "--smooth %d: want 0 to %d", o.smooth, mostCopies)
+		}
+		return runLookSaliency(ctx, o, picture, t)
+	})
 	o.addClass(c)
-	o.device.addFlags(c)
 	f := c.Flags()
 	f.IntVar(&o.smooth, "smooth", 0, "average over `N` copies with noise (0: the picture itself)")
 	f.Uint64Var(&o.seed, "seed", 1, "`N` that the noise is drawn from")
@@ -74,7 +65,7 @@ IMAGE is a file, a pipe such as <(curl ...), or - for a picture on standard inpu
 func runLookSaliency(ctx context.Context, o saliencyOptions, picture string, t *ui.Terminal) error {
 	bar := ui.NewProgress(t)
 	po := infer.PredictOptions{Batch: min(o.smooth, infer.SaliencyBatch), Gradients: true}
-	e, err := o.explain(po, nil, t, bar)
+	e, err := o.open(po, nil, t, bar)
 	if err != nil {
 		return err
 	}

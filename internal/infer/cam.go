@@ -72,11 +72,7 @@ func CAMLayer(c *checkpoint.Checkpoint, layer string) (string, error) {
 
 // GradCAM computes the map of a layer, whose name CAMLayer gave. Of PredictOptions it needs Gradients and the layer.
 func (p *Predictor) GradCAM(ctx context.Context, image string, class int, layer string) (*CAM, error) {
-	s, err := p.subject(ctx, image, class)
-	if err != nil {
-		return nil, err
-	}
-	e, err := s.ask(class)
+	s, e, err := p.ask(ctx, image, class)
 	if err != nil {
 		return nil, err
 	}

@@ -62,14 +62,18 @@ func (s *subject) explained(class int, prob []float32) Explained {
 	return e
 }
 
-// ask runs the picture through the net, in its first row, and explains nothing yet.
-func (s *subject) ask(class int) (Explained, error) {
+// ask is subject, and runs the picture through the net, in its first row. It explains nothing yet.
+func (p *Predictor) ask(ctx context.Context, image string, class int) (*subject, Explained, error) {
+	s, err := p.subject(ctx, image, class)
+	if err != nil {
+		return nil, Explained{}, err
+	}
 	s.net.Forward(s.stage(1), model.Pass{Rows: 1, Divisor: 1})
 	prob := make([]float32, s.arch.Classes)
 	if err := s.net.Probabilities(prob).Wait(); err != nil {
-		return Explained{}, err
+		return nil, Explained{}, err
 	}
-	return s.explained(class, prob), nil
+	return s, s.explained(class, prob), nil
 }
 
 // backward enqueues what computes the gradients of a class's logit in each of the last pass's rows.

@@ -131,16 +131,7 @@ func (g *explained) open(t *testing.T, devs []device.Device, o infer.PredictOpti
 	}
 	defer c.Close()
 	o.Checkpoint, o.Devices, o.Files, o.FP32 = c, devs, files.OS, true
-	p, err := infer.NewPredictor(o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := p.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return p
+	return opened(t, o)
 }
 
 // explainDevices are devices of each kind, one and one a column.

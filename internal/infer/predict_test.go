@@ -42,6 +42,12 @@ const patience = 20 * time.Second
 func predictor(t *testing.T, o infer.PredictOptions) *infer.Predictor {
 	t.Helper()
 	o.Checkpoint, o.Devices, o.Layers = openTrained(t), reference.Open(1), []string{"fc2"}
+	return opened(t, o)
+}
+
+// opened is a predictor for as long as the test takes.
+func opened(t *testing.T, o infer.PredictOptions) *infer.Predictor {
+	t.Helper()
 	p, err := infer.NewPredictor(o)
 	if err != nil {
 		t.Fatal(err)

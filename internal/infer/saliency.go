@@ -36,11 +36,7 @@ type Saliency struct {
 func (p *Predictor) Saliency(ctx context.Context, image string, class, copies int, seed uint64,
 	progress func(done, total int),
 ) (*Saliency, error) {
-	s, err := p.subject(ctx, image, class)
-	if err != nil {
-		return nil, err
-	}
-	e, err := s.ask(class)
+	s, e, err := p.ask(ctx, image, class)
 	if err != nil {
 		return nil, err
 	}
