@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"alexnet/internal/atomicfile"
 	"alexnet/internal/builtin"
 	"alexnet/internal/checkpoint"
 	"alexnet/internal/data"
@@ -207,6 +208,14 @@ type evalResult struct {
 }
 
 func runEval(ctx context.Context, o evalOptions, t *ui.Terminal) error {
+	var folder *atomicfile.Folder
+	if o.out != "" { // before nets and pictures are opened, which may take minutes
+		var err error
+		if folder, err = atomicfile.NewFolder(disk(t), o.out); err != nil {
+			return err
+		}
+		defer folder.Drop()
+	}
 	nets, against, err := o.load(t)
 	if err != nil {
 		return err
@@ -254,10 +263,10 @@ func runEval(ctx context.Context, o evalOptions, t *ui.Terminal) error {
 		OnBad: func(b *data.BadPicture) { bad++; bar.Note("%v%s", b, hintOf(b)) },
 	}
 	r := evalResult{Out: text.Raw(o.out)}
-	if o.out == "" {
+	if folder == nil {
 		r.Evaluation, err = infer.Evaluate(ctx, eo)
 	} else {
-		r.Evaluation, err = writeEval(ctx, disk(t), o.out, eo)
+		r.Evaluation, err = writeEval(ctx, folder, eo)
 	}
 	bar.Clear()
 	if err != nil {

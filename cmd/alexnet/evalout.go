@@ -14,7 +14,6 @@ import (
 	"alexnet/internal/atomicfile"
 	"alexnet/internal/data"
 	"alexnet/internal/figure"
-	"alexnet/internal/files"
 	"alexnet/internal/imagenet"
 	"alexnet/internal/infer"
 	"alexnet/internal/report/page"
@@ -43,12 +42,7 @@ type evalDocument struct {
 }
 
 // writeEval evaluates, and writes the folder of eval --out: what becomes of each picture as soon as that is known.
-func writeEval(ctx context.Context, fsys files.FS, out string, o infer.EvalOptions) (*infer.Evaluation, error) {
-	folder, err := atomicfile.NewFolder(fsys, out)
-	if err != nil {
-		return nil, err
-	}
-	defer folder.Drop()
+func writeEval(ctx context.Context, folder *atomicfile.Folder, o infer.EvalOptions) (*infer.Evaluation, error) {
 	m, err := newMistakes(folder, o.Set, o.Checkpoint.Classes)
 	if err != nil {
 		return nil, err

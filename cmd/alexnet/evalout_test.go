@@ -113,7 +113,11 @@ func TestEvalOutFull(t *testing.T) {
 	for n := range 8 { // of as many files
 		fsys, out := filestest.New(files.OS), filepath.Join(dir, "out")
 		fsys.Fail("write", n, syscall.ENOSPC)
-		_, err := writeEval(t.Context(), fsys, out, o)
+		folder, err := atomicfile.NewFolder(fsys, out)
+		if err == nil {
+			_, err = writeEval(t.Context(), folder, o)
+			folder.Drop()
+		}
 		var failed *atomicfile.Failed
 		if !errors.Is(err, syscall.ENOSPC) || !errors.As(err, &failed) || failed.Now != atomicfile.Unchanged {
 			t.Errorf("write %d: %v", n, err)
